@@ -1,0 +1,89 @@
+// Package llm is the contract for language models.
+package llm
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+)
+
+// Driver generates answers. Generate may be called concurrently.
+type Driver interface {
+	// Generate streams one answer. The stream ends after a Delta with Done, or
+	// with an error as its last pair. Leaving the loop or ending ctx stops the
+	// generation; nothing keeps running after the iterator returned.
+	Generate(ctx context.Context, r Request) iter.Seq2[Delta, error]
+}
+
+// Role is who said a message.
+type Role string
+
+// The roles.
+const (
+	System    Role = "system"
+	User      Role = "user"
+	Assistant Role = "assistant"
+	ToolRole  Role = "tool"
+)
+
+// Request asks for the next assistant message.
+type Request struct {
+	// Model names the vendor's model; "" means the driver's default.
+	Model string
+	// Messages is the conversation, system prompt first.
+	Messages []Message
+	// Tools lists what the model may call.
+	Tools []Tool
+	// Temperature is 0 to 1.
+	Temperature float64
+	// MaxTokens bounds the answer; 0 means the driver's default.
+	MaxTokens int
+	// Seed identifies the call, so that deterministic drivers can vary between
+	// calls and repeat within one.
+	Seed string
+}
+
+// Message is one entry of the conversation.
+type Message struct {
+	Role Role
+	// Text is what was said. Of an interrupted assistant message it is only
+	// what was heard.
+	Text string
+	// Interrupted marks an assistant message that was cut off.
+	Interrupted bool
+	// CallID names the tool call that a ToolRole message answers.
+	CallID string
+	// Calls are the tool calls an assistant message made.
+	Calls []ToolCall
+}
+
+// Tool describes something the model may call.
+type Tool struct {
+	// Name is unique in the request: letters, digits and underscores.
+	Name string
+	// Description is for the model.
+	Description string
+	// Schema is the JSON Schema of the arguments.
+	Schema json.RawMessage
+}
+
+// ToolCall is a complete call the model made.
+type ToolCall struct {
+	ID, Name string
+	// Args is the JSON object of arguments, as the model wrote it; it may be
+	// malformed.
+	Args json.RawMessage
+}
+
+// Delta is a piece of an answer.
+type Delta struct {
+	// Text continues the answer.
+	Text string
+	// Call, when not nil, is one complete tool call.
+	Call *ToolCall
+	// Done, when not nil, ends the answer.
+	Done *Usage
+}
+
+// Usage counts tokens.
+type Usage struct{ In, Cached, Out int }

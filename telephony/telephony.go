@@ -1,0 +1,177 @@
+// Package telephony is the contract between Sidetone and whatever carries a
+// call: a SIP trunk, a carrier's media socket, a browser.
+//
+// A Driver brings legs. A Leg is one live call's media and signalling towards
+// one party. The doc comments are the specification; telephonytest holds the
+// conformance suite every driver passes.
+package telephony
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+)
+
+// Driver places and receives calls. Its methods may be called concurrently.
+type Driver interface {
+	// Dial places one call and returns when it was answered: the leg is then
+	// ready for Events and Send, and Accept is not called on it. ringing is
+	// called at most once, when the far end rings; it may be nil. A cancelled
+	// ctx cancels the attempt at the far end before Dial returns. A refused or
+	// failed attempt is a *DialError. One call of Dial attempts the far end at
+	// most once: a driver never retries on its own.
+	Dial(ctx context.Context, req DialRequest, ringing func()) (Leg, error)
+	// Serve receives calls until ctx ends and hands each to answer on a
+	// goroutine of its own. It returns after every call of answer returned.
+	// When answer returns without Accept or Hangup, the leg is refused with
+	// CauseFailure.
+	Serve(ctx context.Context, answer func(context.Context, Leg)) error
+}
+
+// DialRequest says whom to call, as whom, through what.
+type DialRequest struct {
+	// CallID is our id of the call, for logs and carrier-side correlation.
+	CallID string
+	// From and To are E.164 numbers with plus.
+	From, To string
+	// Trunk names the configured trunk or carrier account. Empty: the
+	// driver's local route (numbers registered with it).
+	Trunk string
+	// RingFor bounds the time until an answer; zero means 45 s.
+	RingFor time.Duration
+}
+
+// Leg is one party's live connection. Accept, Send, Clear and Hangup may be
+// called concurrently; Events is called once.
+type Leg interface {
+	// Info returns what is known of the call. Format may change after a
+	// FormatChanged event; everything else is fixed.
+	Info() Info
+	// Accept answers an inbound call. It returns when the answer was handed to
+	// the network; media may follow at once. Accept after the caller gave up
+	// returns ErrGone. A second Accept is an error.
+	Accept(ctx context.Context) error
+	// Events yields what happens on the leg, in order, until the Ended event,
+	// which is always the last, or until ctx ends or the loop is left. The
+	// iteration runs the leg's receive loop on the caller's goroutine: a slow
+	// body delays reception. Event.Audio.PCM is valid until the next event.
+	// Before Accept it yields only Ended (the caller cancelled).
+	Events(ctx context.Context) iter.Seq[Event]
+	// Send plays one frame of at most 60 ms at Info().Rate samples a second.
+	// It never waits: a leg whose far end does not read drops the frame and
+	// returns ErrSlow. The frame's samples may be reused on return. After the
+	// leg ended Send returns ErrGone.
+	Send(f audio.Frame) error
+	// Clear drops what was sent and not yet played. It is a no-op for legs
+	// without lead. Marks of dropped frames are not reported.
+	Clear() error
+	// Hangup ends the call with cause: before Accept it refuses with the
+	// cause's status, after it hangs up. It is idempotent, returns at the
+	// latest when ctx ends, and Events ends after it.
+	Hangup(ctx context.Context, cause Cause) error
+}
+
+// Info describes a leg.
+type Info struct {
+	// ID is the carrier's id of the call (the SIP Call-ID).
+	ID string
+	// From and To are the caller's and called numbers in E.164 with plus when
+	// they parse as such, else as the carrier gave them.
+	From, To string
+	// Trunk names the trunk the call came by; "" is the local (simulated) one.
+	Trunk string
+	// Source is the signalling peer's address, for logs.
+	Source string
+	// Codec is the audio codec's name: G722, PCMU, PCMA.
+	Codec string
+	// Rate is the sample rate of frames both ways: 8000 or 16000.
+	Rate int
+	// Lead is how much audio may be sent ahead of real time and still be
+	// cleared: 0 on RTP, 200 ms on carrier sockets.
+	Lead time.Duration
+	// Headers are selected signalling headers in canonical spelling.
+	Headers map[string]string
+}
+
+// EventKind says what an Event reports.
+type EventKind uint8
+
+// The kinds of events. KindAudio carries Audio; KindDigit carries Digit and
+// Duration; KindPlayed carries Mark; KindEnded carries Cause and Err.
+const (
+	KindAudio EventKind = iota + 1
+	KindDigit
+	KindPlayed
+	KindHeld
+	KindResumed
+	KindFormatChanged
+	KindLost
+	KindEnded
+)
+
+// Event is one thing that happened on a leg. It is a value so that the audio
+// path allocates nothing.
+type Event struct {
+	Kind EventKind
+	// Audio is the received frame in media order. Frames have no gaps:
+	// loss arrives as Missing frames, silence suppression as Missing silence.
+	Audio audio.Frame
+	// Arrived is the driver's monotonic receive time of the packet, zero for
+	// Missing frames; only for measurement, never for placing audio.
+	Arrived time.Time
+	// Digit is one of 0-9 * # A-D.
+	Digit rune
+	// Duration is how long a digit was held, as far as the sender said.
+	Duration time.Duration
+	// Mark is the Frame.Mark that was played.
+	Mark uint64
+	// Cause tells why the call ended.
+	Cause Cause
+	// Remote says that the far end ended the call.
+	Remote bool
+	// Err is the technical reason behind KindLost or KindEnded, may be nil.
+	Err error
+}
+
+// DigitSender is implemented by legs that can send DTMF out of band.
+type DigitSender interface {
+	// SendDigits plays digits (0-9 * # A-D; w pauses 500 ms) and returns when
+	// they were sent or ctx ended. Speech sent meanwhile is dropped.
+	SendDigits(ctx context.Context, digits string) error
+}
+
+// NumberShop is implemented by carriers that sell numbers.
+type NumberShop interface {
+	// Search lists up to limit numbers that can be bought now.
+	Search(ctx context.Context, q NumberQuery) ([]AvailableNumber, error)
+	// Buy takes one number. Buying a number that was taken is ErrTaken.
+	Buy(ctx context.Context, number string) error
+	// Release gives a number back; releasing one we do not own is no error.
+	Release(ctx context.Context, number string) error
+}
+
+// NumberQuery narrows a search; zero fields do not.
+type NumberQuery struct {
+	// AreaCode is the digits after the country code (US: three).
+	AreaCode string
+	// Contains is a run of digits anywhere in the number.
+	Contains string
+	// Country is an ISO 3166 code such as US.
+	Country string
+	// Locality is a town, compared without case.
+	Locality string
+	// Number asks for exactly this number, E.164.
+	Number string
+	// Limit is the most numbers to return; 0 means 20.
+	Limit int
+}
+
+// AvailableNumber is a number for sale.
+type AvailableNumber struct {
+	// Number is E.164 with plus.
+	Number string
+	// Locality and Country describe where it rings.
+	Locality, Country string
+}
