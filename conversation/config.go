@@ -1,0 +1,86 @@
+package conversation
+
+import "time"
+
+// Sensitivity is how easily the caller interrupts the agent.
+type Sensitivity string
+
+// The interrupt sensitivities.
+const (
+	// Low ignores backchannels such as "uh-huh" while the agent speaks.
+	Low Sensitivity = "low"
+	// High lets any word, or half a second of speech, interrupt.
+	High Sensitivity = "high"
+)
+
+// Endpointing is how soon a caller's pause ends the turn.
+type Endpointing string
+
+// The endpointing sensitivities.
+const (
+	// Auto waits 0.5 s, 2.5 s when the sentence is unfinished.
+	Auto Endpointing = "auto"
+	// Relaxed waits 0.7 s and 3.0 s.
+	Relaxed Endpointing = "relaxed"
+	// Sensitive waits 0.3 s and 1.2 s.
+	Sensitive Endpointing = "sensitive"
+)
+
+// Config is everything a Machine needs to know of the agent and the call.
+type Config struct {
+	// Greeting is the first message; empty means that the caller speaks first.
+	Greeting string
+	// GreetingDelay is waited before the greeting.
+	GreetingDelay time.Duration
+	// Outbound says that we called. With WaitForGreeting the callee speaks
+	// first; after 2.5 s without speech the agent greets.
+	Outbound, WaitForGreeting bool
+	// ProtectGreeting makes the greeting uninterruptible.
+	ProtectGreeting bool
+	// Interrupt is Low when empty.
+	Interrupt Sensitivity
+	// Endpoint is Auto when empty.
+	Endpoint Endpointing
+	// DynamicTurns turns on completeness rules, learned pauses and adaptive
+	// speed; without it the short wait of Endpoint always holds.
+	DynamicTurns bool
+	// Speed divides all waits; 0.5 to 2, 0 means 1.
+	Speed float64
+	// Language is a two-letter code; "" means "en".
+	Language string
+	// AskOnIdle asks whether anyone is there after IdleTime of silence, at
+	// most MaxIdleChecks times (0 means 2); then the agent says goodbye.
+	AskOnIdle     bool
+	MaxIdleChecks int
+	// IdleTime is 15 s with AskOnIdle and 30 s without when zero.
+	IdleTime time.Duration
+	// MaxDuration ends the call politely; zero means 2 h.
+	MaxDuration time.Duration
+	// FinalWait is how long the recogniser's final may be awaited after the
+	// caller fell silent (its P99); zero means 1 s.
+	FinalWait time.Duration
+	// FirstTextWait is the recogniser's first-text p95: after a short burst the
+	// agent resumes when no word came by then (at least 0.3 s, at most 1 s).
+	// Zero means 0.7 s.
+	FirstTextWait time.Duration
+	// Carrier says that a modem's carrier replaces the voice detector (TTY):
+	// two characters interrupt, and turns end by TurnYielded or final text.
+	Carrier bool
+	// Phrases are the agent's own lines in its language; zero fields mean the
+	// built-in English ones.
+	Phrases Phrases
+}
+
+// Phrases are lines the agent says on its own account.
+type Phrases struct {
+	// Idle asks whether the caller is still there.
+	Idle []string
+	// Goodbye is said before the agent hangs up on its own account.
+	Goodbye string
+	// Repeat asks the caller to say it again.
+	Repeat string
+	// Holding announces that an answer takes longer.
+	Holding string
+	// Apology is said when the agent cannot go on.
+	Apology string
+}
