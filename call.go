@@ -1,0 +1,118 @@
+package sidetone
+
+import "time"
+
+// CallStatus is how far a call has come.
+type CallStatus string
+
+// The statuses; they only move forward.
+const (
+	CallNotStarted CallStatus = "not_started"
+	CallInProgress CallStatus = "in_progress"
+	CallError      CallStatus = "error"
+	CallEnded      CallStatus = "ended"
+)
+
+// Terminal reports whether the status never changes again.
+func (s CallStatus) Terminal() bool { return s == CallError || s == CallEnded }
+
+// CallStage is what the carrier's side has reached.
+type CallStage string
+
+// The stages.
+const (
+	StageCreated            CallStage = "created"
+	StagePickedUp           CallStage = "picked_up"
+	StageTransferStarted    CallStage = "transfer_started"
+	StageTransferSuccessful CallStage = "transfer_successful"
+)
+
+// StageOutcome is how a call ended.
+type StageOutcome string
+
+// The outcomes.
+const (
+	OutcomeHumanUnanswered   StageOutcome = "human_unanswered"
+	OutcomeDidNotConnect     StageOutcome = "call_did_not_connect"
+	OutcomeHumanDisconnected StageOutcome = "human_disconnected"
+	OutcomeBotDisconnected   StageOutcome = "bot_disconnected"
+)
+
+// Call is one phone call.
+type Call struct {
+	ID            string
+	EnvironmentID string
+	Status        CallStatus
+	Stage         CallStage
+	Outcome       StageOutcome
+	// Outgoing says that we placed it.
+	Outgoing   bool
+	FromNumber string
+	ToNumber   string
+	// AgentNumber is our number on the call.
+	AgentNumber string
+	AgentID     string
+	Provider    string
+	// ConnectionID names the trunk or carrier account.
+	ConnectionID string
+	// CarrierID is the carrier's id of the call (SIP Call-ID).
+	CarrierID string
+	// Snapshot is the agent, prompt and voice it ran with.
+	Snapshot Snapshot
+	// Context fills placeholders, a JSON object; Params go to the carrier.
+	Context []byte
+	Params  []byte
+	// OnNoHuman is continue or hangup.
+	OnNoHuman    string
+	HIPAA        bool
+	RunDoNotCall bool
+	// RecordingPath is the WAV file; "" when none was made.
+	RecordingPath string
+	// Transcript is written when the call ends.
+	Transcript string
+	// ErrorMessage and Errors say what went wrong.
+	ErrorMessage string
+	Errors       []string
+	// EndReason is our own precise reason: hangup, goodbye, idle, api, ...
+	EndReason string
+	Created   time.Time
+	// Started is when it was answered, Ended when it was over; zero until then.
+	Started, Ended time.Time
+	// Node and Lease say who runs it and until when that is believed.
+	Node    string
+	Lease   time.Time
+	Version int64
+}
+
+// CallResult is what is known once a call is over; it is stored together with
+// the terminal event.
+type CallResult struct {
+	Status        CallStatus
+	Outcome       StageOutcome
+	EndReason     string
+	ErrorMessage  string
+	Errors        []string
+	Transcript    string
+	RecordingPath string
+	Ended         time.Time
+}
+
+// Snapshot is the configuration a call runs with.
+type Snapshot struct {
+	Agent  Agent
+	Prompt Prompt
+	Voice  Voice
+}
+
+// DialIntent is the durable wish to place a call. It is attempted at most once.
+type DialIntent struct {
+	ID            string
+	EnvironmentID string
+	CallID        string
+	// State is planned, dialling, done, failed or unknown.
+	State string
+	// Fence grows with every claim; a stale claimer's write misses.
+	Fence    int64
+	NotAfter time.Time
+	Created  time.Time
+}

@@ -1,0 +1,75 @@
+package sidetone
+
+import (
+	"time"
+	"unicode/utf8"
+)
+
+// Number is a phone line of an environment.
+type Number struct {
+	ID            string
+	EnvironmentID string
+	// Number is E.164 with plus, unique among active numbers.
+	Number string
+	// Active is false once cancelled or detached; the row stays for history.
+	Active      bool
+	Label       string
+	Description string
+	// InboundAgentID answers incoming calls; "" means nobody.
+	InboundAgentID string
+	// OutboundOnly refuses incoming calls.
+	OutboundOnly bool
+	// ExampleContext is sample data for the prompt's placeholders, a JSON
+	// object.
+	ExampleContext []byte
+	// Provider is simulated, sip, twilio, vonage or telnyx.
+	Provider string
+	// ConnectionID names the carrier account or trunk; "" for simulated.
+	ConnectionID string
+	Tags         []string
+	Version      int64
+	Created      time.Time
+	Updated      time.Time
+}
+
+// NewNumber returns an active number with the documented defaults.
+func NewNumber(id, environmentID, e164, provider string, now time.Time) Number {
+	return Number{ID: id, EnvironmentID: environmentID, Number: e164, Active: true, Provider: provider,
+		ExampleContext: []byte("{}"), Tags: []string{}, Created: now, Updated: now}
+}
+
+// NumberChange is a partial update of a Number.
+type NumberChange struct {
+	Label          Optional[string]
+	Description    Optional[string]
+	OutboundOnly   Optional[bool]
+	ExampleContext Optional[[]byte]
+	InboundAgentID Optional[string]
+	Tags           Optional[[]string]
+}
+
+// Apply carries the change out on n; now becomes the time of the update.
+func (c NumberChange) Apply(n *Number, now time.Time) {
+	c.Label.Apply(&n.Label, "")
+	c.Description.Apply(&n.Description, "")
+	c.OutboundOnly.Apply(&n.OutboundOnly, false)
+	c.ExampleContext.Apply(&n.ExampleContext, []byte("{}"))
+	c.InboundAgentID.Apply(&n.InboundAgentID, "")
+	c.Tags.Apply(&n.Tags, []string{})
+	n.Updated = now
+}
+
+// Validate checks lengths; the message starts with the property's path.
+func (n Number) Validate() error {
+	if err := maxLength("label", n.Label, 256); err != nil {
+		return err
+	}
+	return maxLength("description", n.Description, 4096)
+}
+
+func maxLength(path, s string, most int) error {
+	if utf8.RuneCountInString(s) > most {
+		return Errorf(Invalid, "%s must be at most %d characters", path, most)
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package sidetone
+
+// PageQuery asks for one page of a list.
+type PageQuery struct {
+	// Page counts from 1; Size is 1 to 100.
+	Page, Size int
+	// SortColumn names a documented column; "" means newest first.
+	SortColumn string
+	// SortDesc reverses SortColumn's order.
+	SortDesc bool
+	// Filters are all to hold.
+	Filters []Filter
+}
+
+// Filter compares one documented column.
+type Filter struct {
+	// Column is the documented name.
+	Column string
+	// Op is eq, ne, in, gt, gte, lt, lte or contains.
+	Op string
+	// Values holds one operand, or several for in; each is a string, float64,
+	// bool or nil.
+	Values []any
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items []T
+	// Page and Size repeat the query.
+	Page, Size int
+	// HasMore says that a later page exists.
+	HasMore bool
+	// Total counts all rows; exact up to 10,000, an estimate above.
+	Total int64
+	// TotalIsEstimated says that Total is an estimate.
+	TotalIsEstimated bool
+}
+
+// Validate checks the ranges of q.
+func (q PageQuery) Validate() error {
+	if q.Page < 1 {
+		return Errorf(Invalid, "page must be 1 or more")
+	}
+	if q.Size < 1 || q.Size > 100 {
+		return Errorf(Invalid, "size must be between 1 and 100")
+	}
+	return nil
+}
