@@ -1,0 +1,172 @@
+package audio
+
+import (
+	"fmt"
+	"math/bits"
+)
+
+// The rhythm of the detector, in samples of its 8 kHz view and in hops.
+const (
+	vadRate      = 8000
+	vadHop       = 80  // 10 ms
+	vadWindow    = 160 // 20 ms
+	vadBands     = 4
+	vadStartOf   = 7  // a burst starts when vadStartNeed of the last vadStartOf hops are voiced
+	vadStartNeed = 4  //
+	vadEndHops   = 20 // and ends after this many hops that add nothing to it
+)
+
+// VADEvent is what a VAD knows after a Write. All lengths are in samples at
+// the rate of the detector, counted back from the end of the data written.
+type VADEvent struct {
+	// Speech says that a burst of speech is under way. It stays true through
+	// pauses shorter than 200 ms.
+	Speech bool
+	// Voiced says that the last complete 10 ms hop itself sounded like
+	// speech, before any smoothing.
+	Voiced bool
+	// Started says that a burst was noticed during this Write.
+	Started bool
+	// Ended says that a burst was found to be over during this Write: its
+	// last voiced sample lies about 200 ms back.
+	Ended bool
+	// SinceStart is how long ago the current or last burst began. It is -1
+	// before the first burst.
+	SinceStart int
+	// SinceVoiced is how long ago the last voiced sample of the current or
+	// last burst was heard; no hangover is included. Waits for the end of a
+	// turn run from there. It is -1 before the first burst.
+	SinceVoiced int
+	// Burst is the length of the current or last burst so far, from its first
+	// to its last voiced sample.
+	Burst int
+}
+
+// VAD is a streaming voice activity detector for telephone sound. It looks at
+// an 8 kHz view in hops of 10 ms, compares four bands with a noise floor that
+// follows a low quantile of their past, and ignores everything below
+// -50 dBFS as well as pure tones and DTMF.
+//
+// A VAD belongs to one goroutine. Write allocates nothing.
+type VAD struct {
+	rate     int
+	halve    halver
+	fft      *spectrum
+	window   [vadWindow]float32
+	history  [vadWindow]float32
+	filled   int // samples of the current hop already in history
+	re, im   [spectrumSize]float32
+	power    [spectrumHalf + 1]float32
+	floors   [vadBands]bandFloor
+	edges    edgeFinder
+	recent   uint // one bit per hop, newest lowest: voiced or not
+	state    VADEvent
+	position int64 // samples written
+	start    int64 // first voiced sample of the burst
+	voiced   int64 // one past the last voiced sample
+	idle     int   // hops since the burst was last extended
+	heard    bool  // a burst has been seen
+}
+
+// NewVAD returns a detector for mono PCM at rate, which must be 8000 or 16000.
+func NewVAD(rate int) (*VAD, error) {
+	if rate != vadRate && rate != 2*vadRate {
+		return nil, fmt.Errorf("make voice activity detector: rate %d is neither 8000 nor 16000", rate)
+	}
+	v := &VAD{rate: rate, fft: newSpectrum(), halve: newHalver()}
+	v.edges = newEdgeFinder(rate)
+	hann(v.window[:])
+	for b := range v.floors {
+		v.floors[b] = newBandFloor()
+	}
+	v.state.SinceStart, v.state.SinceVoiced = -1, -1
+	return v, nil
+}
+
+// Write listens to pcm, which may have any length, and returns what is known
+// at its end. When one Write holds several edges of a kind, the lengths are
+// those of the last; with writes of up to 200 ms that cannot happen.
+func (v *VAD) Write(pcm []int16) VADEvent {
+	v.state.Started, v.state.Ended = false, false
+	for _, sample := range pcm {
+		v.position++
+		v.edges.add(sample)
+		value := float32(sample)
+		if v.rate != vadRate {
+			var ready bool
+			if value, ready = v.halve.push(value); !ready {
+				continue
+			}
+		}
+		v.history[vadWindow-vadHop+v.filled] = value
+		if v.filled++; v.filled == vadHop {
+			v.hop(v.judge())
+			copy(v.history[:vadWindow-vadHop], v.history[vadHop:])
+			v.filled = 0
+		}
+	}
+	return v.event()
+}
+
+// Skip lets n samples pass that carry no sound of the peer's (loss, silence
+// suppression): they count as not voiced and leave the noise floor alone.
+func (v *VAD) Skip(n int) VADEvent {
+	v.state.Started, v.state.Ended = false, false
+	hop := vadHop * v.rate / vadRate
+	for n > 0 {
+		step := min(n, hop-v.filled*v.rate/vadRate)
+		for range step {
+			v.edges.add(0)
+		}
+		v.position += int64(step)
+		n -= step
+		v.filled += step * vadRate / v.rate
+		if v.filled >= vadHop {
+			v.hop(false)
+			v.filled = 0
+		}
+	}
+	clear(v.history[:])
+	return v.event()
+}
+
+// event completes the state with the lengths that grow with every sample.
+func (v *VAD) event() VADEvent {
+	e := v.state
+	if v.heard {
+		e.SinceStart = int(v.position - v.start)
+		e.SinceVoiced = int(v.position - v.voiced)
+		e.Burst = int(v.voiced - v.start)
+	}
+	return e
+}
+
+// hop moves the burst on by one decision.
+func (v *VAD) hop(voiced bool) {
+	v.recent = v.recent<<1 | bit(voiced)
+	v.state.Voiced = voiced
+	v.edges.endHop(voiced)
+	switch {
+	case !v.state.Speech && ones(v.recent, vadStartOf) >= vadStartNeed:
+		v.state.Speech, v.state.Started, v.heard, v.idle = true, true, true, 0
+		v.start, v.voiced = v.edges.first(v.recent), v.edges.last(v.recent)
+	case v.state.Speech && ones(v.recent, 3) >= 2:
+		v.voiced = max(v.voiced, v.edges.last(v.recent))
+		v.idle = 0
+	case v.state.Speech:
+		if v.idle++; v.idle >= vadEndHops {
+			v.state.Speech, v.state.Ended = false, true
+		}
+	}
+}
+
+// bit turns a decision into the lowest bit of a word.
+func bit(set bool) uint {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+// ones counts the bits among the lowest n of word.
+func ones(word uint, n int) int { return bits.OnesCount(word & (1<<n - 1)) }

@@ -1,0 +1,110 @@
+package audio
+
+import "math"
+
+// floorSteps is the number of levels a quantile distinguishes: 0.5 dB each.
+const floorSteps = 256
+
+// quantile follows a low quantile of the last values it was given: a ring of
+// half-decibel steps and their histogram, so that each new value costs a few
+// operations. The zero value is empty.
+type quantile struct {
+	ring  [300]uint8
+	count [floorSteps]uint16
+	size  int // capacity in use
+	next  int
+	held  int
+}
+
+// newQuantile returns an empty quantile over the last size values (at most
+// 300).
+func newQuantile(size int) quantile {
+	return quantile{size: min(size, 300)}
+}
+
+// push adds a level in half decibels and forgets the oldest when full.
+func (q *quantile) push(step uint8) {
+	if q.held == q.size {
+		q.count[q.ring[q.next]]--
+	} else {
+		q.held++
+	}
+	q.ring[q.next] = step
+	q.count[step]++
+	if q.next++; q.next == q.size {
+		q.next = 0
+	}
+}
+
+// at returns the level in half decibels below which the given share (per
+// cent) of the held values lies.
+func (q *quantile) at(percent int) uint8 {
+	want := q.held*percent/100 + 1
+	for step, seen := 0, 0; step < floorSteps; step++ {
+		if seen += int(q.count[step]); seen >= want {
+			return uint8(step)
+		}
+	}
+	return floorSteps - 1
+}
+
+// full says that the quantile has as many values as it was made for.
+func (q *quantile) full() bool { return q.held == q.size }
+
+// bandFloor estimates the noise level of one band in half decibels. A long
+// window keeps the floor down while somebody talks without a pause; a short
+// one notices a sound that has become steady (hum, a tone, a fan) and lifts
+// the floor to it within its own length.
+type bandFloor struct {
+	long, short quantile
+	level       uint8
+}
+
+// The windows of a bandFloor, in hops of 10 ms, the quantiles it reads, and
+// the spread in half decibels under which a sound counts as steady.
+const (
+	floorLongHops    = 300
+	floorShortHops   = 110
+	floorPercent     = 15
+	floorTopPercent  = 90
+	floorSteadySteps = 15
+	floorPrefill     = 6
+	floorQuietest    = 70 // -65 dBFS: no band is ever taken to be quieter
+)
+
+// newBandFloor returns a floor that assumes quiet until it has heard better.
+func newBandFloor() bandFloor {
+	f := bandFloor{long: newQuantile(floorLongHops), short: newQuantile(floorShortHops), level: floorQuietest}
+	for range floorPrefill {
+		f.long.push(floorQuietest)
+	}
+	return f
+}
+
+// update adds one hop's level and returns the floor.
+func (f *bandFloor) update(step uint8) uint8 {
+	step = max(step, floorQuietest)
+	f.long.push(step)
+	f.short.push(step)
+	f.level = f.long.at(floorPercent)
+	if f.short.full() {
+		low := f.short.at(floorPercent)
+		if low > f.level && f.short.at(floorTopPercent)-low <= floorSteadySteps {
+			f.level = low
+		}
+	}
+	return f.level
+}
+
+// levelStep turns a mean square (of samples up to 32767) into half decibels
+// above -100 dBFS.
+func levelStep(meanSquare float32) uint8 {
+	const fullScale = 32768 * 32768
+	level := 10*math.Log10(float64(meanSquare)/fullScale+1e-10) + 100
+	return uint8(min(max(2*level, 0), floorSteps-1))
+}
+
+// stepEnergy is the inverse of levelStep.
+func stepEnergy(step uint8) float64 {
+	return 32768 * 32768 * math.Pow(10, (float64(step)/2-100)/10)
+}

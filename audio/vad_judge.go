@@ -1,0 +1,140 @@
+package audio
+
+import "math"
+
+// The decision of one hop. Bands are bins of 31.25 Hz; margins are in half
+// decibels over the floor.
+const (
+	vadGateStep    = 100 // -50 dBFS
+	vadBandMargin  = 8   // what a band must exceed its floor by to count
+	vadTotalMargin = 24  // what the bands' surplus must come to together
+	toneLobe       = 3   // bins on each side of a tone that its window smears into
+	toneLowestBin  = 10  // 312 Hz: below it a lone peak may be a pitch
+)
+
+// bandEdges are the first bins of the four bands, and the end of the last:
+// 125, 500, 1000, 2000 and 3700 Hz.
+func bandEdges() [vadBands + 1]int { return [...]int{4, 16, 32, 64, 119} }
+
+// judge decides whether the window that ends here is voiced.
+func (v *VAD) judge() bool {
+	v.transform()
+	edges := bandEdges()
+	var total float32
+	surplus := 0
+	for b := range vadBands {
+		var energy float32
+		for _, p := range v.power[edges[b]:edges[b+1]] {
+			energy += p
+		}
+		total += energy
+		step := levelStep(energy)
+		floor := v.floors[b].level
+		v.floors[b].update(step)
+		surplus += max(0, int(step)-int(floor)-vadBandMargin)
+	}
+	if levelStep(total) < vadGateStep || surplus < vadTotalMargin {
+		return false
+	}
+	return !v.tonal(total)
+}
+
+// transform fills power with the windowed spectrum, scaled so that its sum is
+// the mean square of the samples.
+func (v *VAD) transform() {
+	for i, w := range v.window {
+		v.re[i] = v.history[i] * w
+	}
+	clear(v.re[vadWindow:])
+	clear(v.im[:])
+	v.fft.forward(&v.re, &v.im)
+	const scale = 2.0 / (spectrumSize * 0.375 * vadWindow)
+	for i := range v.power {
+		v.power[i] = scale * (v.re[i]*v.re[i] + v.im[i]*v.im[i])
+	}
+}
+
+// tonal says that one or two narrow peaks above any pitch hold nearly all of
+// the sound: DTMF, call progress tones, beeps.
+func (v *VAD) tonal(total float32) bool {
+	first := v.peak(-1)
+	energy := v.lobe(first, -1)
+	if energy > 0.95*total {
+		return first >= toneLowestBin
+	}
+	second := v.peak(first)
+	energy += v.lobe(second, first)
+	return energy > 0.95*total && min(first, second) >= toneLowestBin
+}
+
+// peak returns the strongest bin of the voice band that is not within the lobe
+// of the bin other.
+func (v *VAD) peak(other int) int {
+	edges := bandEdges()
+	best := edges[0]
+	for i := edges[0]; i < edges[vadBands]; i++ {
+		if other >= 0 && i >= other-toneLobe && i <= other+toneLobe {
+			continue
+		}
+		if v.power[i] > v.power[best] || best == other {
+			best = i
+		}
+	}
+	return best
+}
+
+// lobe returns the energy around bin centre that is not already around other.
+func (v *VAD) lobe(centre, other int) float32 {
+	var sum float32
+	for i := max(0, centre-toneLobe); i <= min(spectrumHalf, centre+toneLobe); i++ {
+		if other < 0 || i < other-toneLobe || i > other+toneLobe {
+			sum += v.power[i]
+		}
+	}
+	return sum
+}
+
+// halverTaps is the length of the half-band filter of a halver.
+const halverTaps = 23
+
+// halver turns 16 kHz into 8 kHz, sample by sample.
+type halver struct {
+	taps [halverTaps]float32
+	past [halverTaps]float32
+	odd  bool
+}
+
+// newHalver returns a halver with its filter designed.
+func newHalver() halver {
+	var h halver
+	middle := halverTaps / 2
+	var sum float32
+	for i := range h.taps {
+		x := float64(i-middle) * 0.47
+		sinc := 1.0
+		if i != middle {
+			sinc = math.Sin(math.Pi*x) / (math.Pi * x)
+		}
+		shape := 0.54 + 0.46*math.Cos(math.Pi*float64(i-middle)/float64(middle+1))
+		h.taps[i] = float32(sinc * shape)
+		sum += h.taps[i]
+	}
+	for i := range h.taps {
+		h.taps[i] /= sum
+	}
+	return h
+}
+
+// push takes a sample at 16 kHz; every second one yields a sample at 8 kHz.
+func (h *halver) push(sample float32) (float32, bool) {
+	copy(h.past[1:], h.past[:halverTaps-1])
+	h.past[0] = sample
+	if h.odd = !h.odd; h.odd {
+		return 0, false
+	}
+	var sum float32
+	for i, tap := range h.taps {
+		sum += tap * h.past[i]
+	}
+	return sum, true
+}
