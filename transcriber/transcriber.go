@@ -19,6 +19,13 @@ func (e Error) Error() string { return string(e) }
 // ErrBusy is returned by Open when the driver's limit of streams is reached.
 const ErrBusy Error = "no free recogniser"
 
+// ErrClosed is returned by Write on a stream that was closed.
+const ErrClosed Error = "recogniser stream is closed"
+
+// ErrBehind is returned by Write, and ends the stream, when the recogniser is
+// more than 10 s behind what was written.
+const ErrBehind Error = "recogniser is more than 10 s behind"
+
 // Driver opens streams. Open may be called concurrently.
 type Driver interface {
 	// Open starts one call's stream. The stream outlives no ctx: when ctx ends
