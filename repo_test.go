@@ -1,0 +1,395 @@
+package sidetone_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sidetone/sidetone"
+
+// arrows says, for each package, which of ours it may import; ARCHITECTURE.md
+// draws the same picture. "*" stands for everything. A driver inherits the rule
+// of its contract's "/..." line.
+func arrows() map[string][]string {
+	speech := []string{"audio"}
+	return map[string][]string{
+		"":             {},
+		"audio":        {},
+		"conversation": {""},
+		"metrics":      {},
+		"process":      {},
+		"telephony":    {"audio", ""},
+		"transcriber":  speech, "synthesizer": speech, "llm": {},
+		"telephony/telephonytest": {"telephony", "audio"}, "telephony/...": {"telephony", "audio", ""},
+		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process", ""},
+		"synthesizer/synthesizertest": {"synthesizer", "audio"}, "synthesizer/...": {"synthesizer", "audio", "process", ""},
+		"llm/llmtest": {"llm"}, "llm/...": {"llm", "audio", ""},
+		"cluster": {""}, "cluster/...": {"cluster", ""},
+		"recording": {""}, "recording/...": {"recording", "audio", ""},
+		"store": {""}, "store/storetest": {"store", ""},
+		"jobs":      {"", "store", "telephony"},
+		"call":      {"", "audio", "conversation", "telephony", "transcriber", "llm", "synthesizer"},
+		"client":    {""},
+		"api":       {"", "store", "cluster", "telephony", "recording"},
+		"softphone": {"audio", "telephony", "transcriber", "synthesizer"},
+		"loadgen":   {"audio"},
+		"demo":      {"", "client", "softphone", "telephony", "audio", "transcriber", "synthesizer", "server"},
+		"bench":     {"", "client", "loadgen", "server"},
+		"server":    {"*"},
+		"cmd/sidetone": {"server", "client", "demo", "bench", "softphone", "loadgen", "", "audio", "telephony", "telephony/sip",
+			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store"},
+		"e2e": {"*"},
+	}
+}
+
+type pkg struct {
+	dir   string
+	files map[string]*ast.File
+	fset  *token.FileSet
+}
+
+// packages parses every package of the repository; tests are included when
+// asked for.
+func packages(t *testing.T, tests bool) []pkg {
+	t.Helper()
+	found := map[string]*pkg{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || slices.Contains([]string{"testdata", "bin", "data"}, d.Name())) {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || !tests && strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		dir := filepath.ToSlash(filepath.Dir(path))
+		if dir == "." {
+			dir = ""
+		}
+		p := found[dir]
+		if p == nil {
+			p = &pkg{dir: dir, files: map[string]*ast.File{}, fset: token.NewFileSet()}
+			found[dir] = p
+		}
+		f, err := parser.ParseFile(p.fset, path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		p.files[path] = f
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []pkg
+	for _, p := range found {
+		all = append(all, *p)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].dir < all[j].dir })
+	return all
+}
+
+func rule(dir string) ([]string, bool) {
+	rules := arrows()
+	if allowed, ok := rules[dir]; ok {
+		return allowed, true
+	}
+	allowed, ok := rules[filepath.ToSlash(filepath.Dir(dir))+"/..."]
+	return allowed, ok
+}
+
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t, false) {
+		allowed, ok := rule(p.dir)
+		if !ok {
+			t.Errorf("package %q has no rule in arrows()", p.dir)
+			continue
+		}
+		if slices.Contains(allowed, "*") {
+			continue
+		}
+		for path, f := range p.files {
+			for _, imp := range f.Imports {
+				name := strings.Trim(imp.Path.Value, `"`)
+				ours := name == module || strings.HasPrefix(name, module+"/")
+				target := strings.TrimPrefix(strings.TrimPrefix(name, module), "/")
+				if ours && target != p.dir && !slices.Contains(allowed, target) {
+					t.Errorf("%s: package %q must not import %q", path, p.dir, target)
+				}
+			}
+		}
+	}
+}
+
+// pure packages decide; they read no clock, start no goroutine, do no I/O.
+func TestPurePackages(t *testing.T) {
+	t.Parallel()
+	banned := map[string][]string{
+		"conversation": {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"audio":        {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"call":         {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "time.NewTicker"},
+	}
+	for _, p := range packages(t, false) {
+		for path, f := range p.files {
+			ast.Inspect(f, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := s.X.(*ast.Ident); ok && slices.Contains(banned[p.dir], x.Name+"."+s.Sel.Name) {
+						t.Errorf("%s: %s.%s is not for package %s", p.fset.Position(n.Pos()), x.Name, s.Sel.Name, p.dir)
+					}
+				}
+				if _, ok := n.(*ast.GoStmt); ok && len(banned[p.dir]) > 6 {
+					t.Errorf("%s: package %s starts no goroutine", p.fset.Position(n.Pos()), p.dir)
+				}
+				return true
+			})
+			for _, imp := range f.Imports {
+				if slices.Contains(banned[p.dir], strings.Trim(imp.Path.Value, `"`)) {
+					t.Errorf("%s: package %s does not import %s", path, p.dir, imp.Path.Value)
+				}
+			}
+		}
+	}
+}
+
+func TestNoInitAndNoPackageState(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t, false) {
+		for _, f := range p.files {
+			for _, d := range f.Decls {
+				switch d := d.(type) {
+				case *ast.FuncDecl:
+					if d.Name.Name == "init" && d.Recv == nil {
+						t.Errorf("%s: init function", p.fset.Position(d.Pos()))
+					}
+				case *ast.GenDecl:
+					for _, s := range d.Specs {
+						v, ok := s.(*ast.ValueSpec)
+						if !ok || d.Tok != token.VAR || embedded(d) {
+							continue
+						}
+						for _, n := range v.Names {
+							if n.Name != "_" && !(p.dir == "cmd/sidetone" && n.Name == "version") {
+								t.Errorf("%s: package-level variable %s", p.fset.Position(n.Pos()), n.Name)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// embedded variables are constants that the compiler fills from files.
+func embedded(d *ast.GenDecl) bool {
+	return d.Doc != nil && slices.ContainsFunc(d.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
+}
+
+func TestPackageComments(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t, false) {
+		documented := false
+		for _, f := range p.files {
+			documented = documented || f.Doc != nil && strings.TrimSpace(f.Doc.Text()) != ""
+		}
+		if !documented {
+			t.Errorf("package %q has no package comment", p.dir)
+		}
+	}
+}
+
+func TestExportedSymbolsAreDocumented(t *testing.T) {
+	t.Parallel()
+	total, documented := 0, 0
+	var missing []string
+	count := func(p pkg, n ast.Node, name string, has bool) {
+		if !ast.IsExported(name) {
+			return
+		}
+		total++
+		if has {
+			documented++
+		} else {
+			missing = append(missing, p.fset.Position(n.Pos()).String()+" "+name)
+		}
+	}
+	for _, p := range packages(t, false) {
+		for _, f := range p.files {
+			if f.Name.Name == "main" {
+				continue
+			}
+			for _, d := range f.Decls {
+				switch d := d.(type) {
+				case *ast.FuncDecl:
+					if exportedReceiver(d) {
+						count(p, d, d.Name.Name, d.Doc != nil)
+					}
+				case *ast.GenDecl:
+					countSpecs(p, d, count)
+				}
+			}
+		}
+	}
+	if documented*100 < total*98 {
+		t.Errorf("%d of %d exported symbols are documented, want 98 %%; missing:\n%s", documented, total, strings.Join(missing, "\n"))
+	}
+}
+
+func countSpecs(p pkg, d *ast.GenDecl, count func(pkg, ast.Node, string, bool)) {
+	for _, s := range d.Specs {
+		switch s := s.(type) {
+		case *ast.TypeSpec:
+			count(p, s, s.Name.Name, s.Doc != nil || d.Doc != nil || s.Comment != nil)
+		case *ast.ValueSpec:
+			for _, n := range s.Names {
+				count(p, n, n.Name, s.Doc != nil || d.Doc != nil || s.Comment != nil)
+			}
+		}
+	}
+}
+
+func exportedReceiver(d *ast.FuncDecl) bool {
+	if d.Recv == nil || len(d.Recv.List) == 0 {
+		return true
+	}
+	typ := d.Recv.List[0].Type
+	for {
+		switch x := typ.(type) {
+		case *ast.StarExpr:
+			typ = x.X
+		case *ast.IndexExpr:
+			typ = x.X
+		case *ast.IndexListExpr:
+			typ = x.X
+		case *ast.Ident:
+			return x.IsExported()
+		default:
+			return false
+		}
+	}
+}
+
+func TestBudgets(t *testing.T) {
+	t.Parallel()
+	var lengths []int
+	for _, p := range packages(t, false) {
+		for path, f := range p.files {
+			if n := p.fset.Position(f.End()).Line; n > 800 {
+				t.Errorf("%s has %d lines, at most 800 are allowed", path, n)
+			}
+			for _, d := range f.Decls {
+				if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
+					lengths = append(lengths, p.fset.Position(fn.End()).Line-p.fset.Position(fn.Pos()).Line+1)
+				}
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if i, ok := n.(*ast.InterfaceType); ok && len(i.Methods.List) > 6 {
+					t.Errorf("%s: interface with %d members, at most 6 are allowed", p.fset.Position(i.Pos()), len(i.Methods.List))
+				}
+				return true
+			})
+		}
+	}
+	sort.Ints(lengths)
+	long := 0
+	for _, n := range lengths {
+		if n > 60 {
+			long++
+		}
+	}
+	if p90 := lengths[len(lengths)*9/10]; p90 > 40 {
+		t.Errorf("nine of ten functions have up to %d lines, want 40", p90)
+	}
+	if long*100 >= len(lengths)*3 {
+		t.Errorf("%d of %d functions have more than 60 lines, want less than 3 %%", long, len(lengths))
+	}
+}
+
+// Sleeping tests are slow when they pass and flaky when they do not.
+func TestTestsDoNotSleep(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t, true) {
+		for path, f := range p.files {
+			if !strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			src, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(src), "synctest.Test(") {
+				continue // its clock jumps
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && s.Sel.Name == "Sleep" {
+						t.Errorf("%s: time.Sleep in a test", p.fset.Position(n.Pos()))
+					}
+				}
+				return true
+			})
+		}
+	}
+}
+
+func TestNetworkGoesThroughDrivers(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t, false) {
+		if p.dir == "telephony/sip" || p.dir == "loadgen" {
+			continue
+		}
+		for _, f := range p.files {
+			ast.Inspect(f, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := s.X.(*ast.Ident); ok && (x.Name+"."+s.Sel.Name == "net.Dial" || x.Name+"."+s.Sel.Name == "http.DefaultClient") {
+						t.Errorf("%s: %s.%s", p.fset.Position(n.Pos()), x.Name, s.Sel.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
+
+// Relative links in the documents lead to files that exist.
+func TestDocumentLinks(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`)
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." && strings.HasPrefix(d.Name(), ".") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".md") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), m[1])); err != nil {
+				t.Errorf("%s: link to %s leads nowhere", path, m[1])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
