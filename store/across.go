@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sidetone/sidetone"
+)
+
+// lostBatch is the most calls LostCalls returns at once.
+const lostBatch = 1000
+
+// CreateAccount stores an account with one environment and the environment's
+// built-in voices, and returns the environment.
+func (s *Store) CreateAccount(ctx context.Context, accountName, environmentName string) (sidetone.Environment, error) {
+	now := s.now()
+	e := sidetone.Environment{ID: s.ids.New(), AccountID: s.ids.New(), Name: environmentName, Created: fromMillis(toMillis(now))}
+	voices := s.builtInVoices()
+	err := s.Write(ctx, e.ID, func(t *Tx) error {
+		if _, err := t.exec(`INSERT INTO accounts (id, name, created) VALUES ($1, $2, $3)`, e.AccountID, accountName, toMillis(now)); err != nil {
+			return err
+		}
+		tb := s.tables.environments
+		if _, err := t.exec(tb.insertText, refs(tb.columns(&e))...); err != nil {
+			return err
+		}
+		for _, v := range voices {
+			if err := t.InsertVoice(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return e, err
+}
+
+// Environments returns every environment, oldest first.
+func (s *Store) Environments(ctx context.Context) ([]sidetone.Environment, error) {
+	var out []sidetone.Environment
+	err := s.readAcross(ctx, func(t *Tx) error {
+		var err error
+		out, err = s.tables.environments.all(t, "ORDER BY created, id")
+		return err
+	})
+	return out, err
+}
+
+// RenewLeases says that node still runs the calls until the given time. Calls
+// that are over or run elsewhere stay as they are.
+func (s *Store) RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) error {
+	const batch = 500
+	for len(callIDs) > 0 {
+		n := min(len(callIDs), batch)
+		q := query{}
+		q.add("UPDATE calls SET lease = %s WHERE node = %s AND terminal = %s AND id IN (", toMillis(until), node, false)
+		ids := make([]any, n)
+		for i, id := range callIDs[:n] {
+			ids[i] = id
+		}
+		q.add("%s"+strings.Repeat(", %s", n-1)+")", ids...)
+		err := s.writeAcross(ctx, func(t *Tx) error {
+			_, err := t.exec(q.text, q.args...)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("renew leases: %w", err)
+		}
+		callIDs = callIDs[n:]
+	}
+	return nil
+}
+
+// LostCalls returns calls that are not over though nobody has held them since
+// before now, oldest first, at most 1000. Calls that still wait to be dialled
+// are not lost.
+func (s *Store) LostCalls(ctx context.Context, now time.Time) ([]sidetone.Call, error) {
+	var out []sidetone.Call
+	err := s.readAcross(ctx, func(t *Tx) error {
+		var err error
+		out, err = s.tables.calls.all(t, `WHERE terminal = $1 AND lease < $2 AND NOT EXISTS (
+			SELECT 1 FROM dial_intents i WHERE i.call_id = calls.id AND i.state IN ($3, $4))
+			ORDER BY lease, id LIMIT $5`, false, toMillis(now), IntentPlanned, IntentDialling, lostBatch)
+		return err
+	})
+	return out, err
+}
+
+// PendingIntents declares claimed intents whose lease ended before now unknown
+// and returns the wake-ups of those still planned, oldest first.
+func (s *Store) PendingIntents(ctx context.Context, now time.Time) ([]sidetone.DialJob, error) {
+	var out []sidetone.DialJob
+	err := s.writeAcross(ctx, func(t *Tx) error {
+		_, err := t.exec(`UPDATE dial_intents SET state = $1, lease = 0 WHERE state = $2 AND lease < $3`,
+			IntentUnknown, IntentDialling, toMillis(now))
+		if err != nil {
+			return err
+		}
+		rows, err := s.tables.intents.all(t, "WHERE state = $1 ORDER BY created, id", IntentPlanned)
+		out = make([]sidetone.DialJob, len(rows))
+		for i, r := range rows {
+			out[i] = sidetone.DialJob{EnvironmentID: r.EnvironmentID, IntentID: r.ID}
+		}
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+
+	"github.com/sidetone/sidetone"
+)
+
+func callTable() *table[sidetone.Call] {
+	return newTable("calls", "call", callColumns, map[string]listed{
+		"id": text("id"), "start_time": instant("start_sort"), "end_time": instant("ended"), "created": instant("created"),
+		"status": filterOnly(text("status")), "stage": filterOnly(text("stage")), "stage_outcome": filterOnly(text("outcome")),
+		"from_number": digits("from_number"), "to_number": digits("to_number"),
+		"agent_phone_number": filterOnly(digits("agent_number")), "agent": filterOnly(text("agent_id")),
+		"is_outgoing": filterOnly(boolean("outgoing")), "telephony_provider": filterOnly(text("provider")),
+		"telephony_id": filterOnly(text("carrier_id")),
+	})
+}
+
+func callColumns(c *sidetone.Call) []column {
+	start := c.Started
+	if start.IsZero() {
+		start = c.Created
+	}
+	return append([]column{
+		{name: "id", ref: &c.ID, fixed: true}, {name: "environment_id", ref: &c.EnvironmentID, fixed: true},
+		{name: "outgoing", ref: &c.Outgoing, fixed: true}, {name: "from_number", ref: &c.FromNumber, fixed: true},
+		{name: "to_number", ref: &c.ToNumber, fixed: true}, {name: "agent_number", ref: &c.AgentNumber, fixed: true},
+		{name: "agent_id", ref: &c.AgentID, fixed: true}, {name: "provider", ref: &c.Provider, fixed: true},
+		{name: "connection_id", ref: &c.ConnectionID, fixed: true}, {name: "snapshot", ref: document{&c.Snapshot}, fixed: true},
+		{name: "context", ref: raw{&c.Context, "{}"}, fixed: true}, {name: "params", ref: raw{&c.Params, "{}"}, fixed: true},
+		{name: "on_no_human", ref: &c.OnNoHuman, fixed: true}, {name: "hipaa", ref: &c.HIPAA, fixed: true},
+		{name: "run_do_not_call", ref: &c.RunDoNotCall, fixed: true}, {name: "created", ref: millis{&c.Created}, fixed: true},
+		{name: "start_sort", ref: derived{toMillis(start)}}, {name: "terminal", ref: derived{c.Status.Terminal()}},
+	}, progressColumns(c)...)
+}
+
+func progressColumns(c *sidetone.Call) []column {
+	return []column{
+		{name: "status", ref: (*string)(&c.Status)}, {name: "stage", ref: (*string)(&c.Stage)},
+		{name: "outcome", ref: (*string)(&c.Outcome)}, {name: "carrier_id", ref: &c.CarrierID},
+		{name: "recording_path", ref: &c.RecordingPath}, {name: "transcript", ref: &c.Transcript},
+		{name: "error_message", ref: &c.ErrorMessage}, {name: "errors", ref: list{&c.Errors}},
+		{name: "end_reason", ref: &c.EndReason}, {name: "started", ref: millis{&c.Started}},
+		{name: "ended", ref: millis{&c.Ended}}, {name: "node", ref: &c.Node}, {name: "lease", ref: millis{&c.Lease}},
+		{name: "version", ref: &c.Version},
+	}
+}
+
+// Call returns the call with id.
+func (t *Tx) Call(id string) (sidetone.Call, error) { return t.store.tables.calls.get(t, id) }
+
+// Calls lists the calls.
+func (t *Tx) Calls(q sidetone.PageQuery) (sidetone.Page[sidetone.Call], error) {
+	return page(t, t.store.tables.calls, q)
+}
+
+// InsertCall stores a new call.
+func (t *Tx) InsertCall(c sidetone.Call) error { return t.store.tables.calls.insert(t, &c) }
+
+// UpdateCall stores how far the call has come if c.Version is the stored one,
+// else it is a Conflict. Parties, agent, snapshot and context never change.
+func (t *Tx) UpdateCall(c sidetone.Call) error { return t.store.tables.calls.update(t, &c) }
+
+// StartCall stores the row of a call that came in.
+func (s *Store) StartCall(ctx context.Context, c sidetone.Call) error {
+	return s.Write(ctx, c.EnvironmentID, func(t *Tx) error { return t.InsertCall(c) })
+}
+
+// MarkCall reads the call, lets fn change it and stores it, in one transaction;
+// it returns what was stored. A call that is over is a Conflict. fn may run
+// more than once.
+func (s *Store) MarkCall(ctx context.Context, environmentID, callID string, fn func(*sidetone.Call)) (sidetone.Call, error) {
+	var c sidetone.Call
+	err := s.Write(ctx, environmentID, func(t *Tx) error {
+		var err error
+		if c, err = t.Call(callID); err != nil {
+			return err
+		}
+		if c.Status.Terminal() {
+			return sidetone.Errorf(sidetone.Conflict, "call is over")
+		}
+		fn(&c)
+		return t.store.tables.calls.update(t, &c)
+	})
+	return c, err
+}
+
+// FinishCall stores the call's end and its remaining events in one transaction.
+// A call that is over stays as it is and the answer is nil, so FinishCall may be
+// repeated.
+func (s *Store) FinishCall(ctx context.Context, environmentID, callID string, r sidetone.CallResult, events []sidetone.Event) error {
+	if !r.Status.Terminal() {
+		return sidetone.Errorf(sidetone.Internal, "finish a call with status %q", r.Status)
+	}
+	return s.Write(ctx, environmentID, func(t *Tx) error {
+		n, err := t.exec(`UPDATE calls SET status = $1, terminal = $2, outcome = $3, end_reason = $4, error_message = $5,
+			errors = $6, transcript = $7, recording_path = $8, ended = $9, lease = 0, version = version + 1
+			WHERE id = $10 AND environment_id = $11 AND terminal = $12`,
+			string(r.Status), true, string(r.Outcome), r.EndReason, r.ErrorMessage, list{&r.Errors}, r.Transcript,
+			r.RecordingPath, millis{&r.Ended}, callID, t.environment, false)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			_, err := t.Call(callID)
+			return err
+		}
+		return t.AppendEvents(events)
+	})
+}

@@ -1,0 +1,142 @@
+package store
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sidetone/sidetone"
+)
+
+// column ties a column of a table to a field of a row: ref is a pointer that
+// database/sql can both bind and scan into.
+type column struct {
+	name string
+	ref  any
+	// fixed columns are written by the insert only.
+	fixed bool
+}
+
+// millis stores a time as milliseconds since 1970; the zero time is 0.
+type millis struct{ t *time.Time }
+
+func (m millis) Value() (driver.Value, error) { return toMillis(*m.t), nil }
+
+func (m millis) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("time column holds %T", v)
+	}
+	*m.t = fromMillis(n)
+	return nil
+}
+
+func toMillis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+// span stores a duration in milliseconds.
+type span struct{ d *time.Duration }
+
+func (s span) Value() (driver.Value, error) { return s.d.Milliseconds(), nil }
+
+func (s span) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("duration column holds %T", v)
+	}
+	*s.d = time.Duration(n) * time.Millisecond
+	return nil
+}
+
+// raw stores JSON text byte for byte; empty stands for the given default.
+type raw struct {
+	b   *[]byte
+	def string
+}
+
+func (r raw) Value() (driver.Value, error) {
+	if len(*r.b) == 0 {
+		return r.def, nil
+	}
+	return string(*r.b), nil
+}
+
+func (r raw) Scan(v any) error {
+	text, err := textOf(v)
+	*r.b = []byte(text)
+	return err
+}
+
+// list stores texts as a JSON array; nil is stored as an empty one.
+type list struct{ l *[]string }
+
+func (l list) Value() (driver.Value, error) {
+	if len(*l.l) == 0 {
+		return "[]", nil
+	}
+	b, err := json.Marshal(*l.l)
+	return string(b), err
+}
+
+func (l list) Scan(v any) error {
+	text, err := textOf(v)
+	if err != nil {
+		return err
+	}
+	*l.l = []string{}
+	if text == "[]" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), l.l)
+}
+
+// document stores a call's snapshot as one JSON text.
+type document struct{ s *sidetone.Snapshot }
+
+func (d document) Value() (driver.Value, error) {
+	b, err := json.Marshal(d.s)
+	return string(b), err
+}
+
+func (d document) Scan(v any) error {
+	text, err := textOf(v)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal([]byte(text), d.s)
+}
+
+// derived is written for sorting and filtering and never read back.
+type derived struct{ value any }
+
+func (d derived) Value() (driver.Value, error) { return d.value, nil }
+
+func (d derived) Scan(any) error { return nil }
+
+// folded is the stored form that a search without regard to case compares.
+func folded(s string) derived { return derived{fold(s)} }
+
+func fold(s string) string { return strings.ToLower(s) }
+
+func textOf(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case []byte:
+		return string(v), nil
+	}
+	return "", fmt.Errorf("text column holds %T", v)
+}

@@ -1,0 +1,311 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/sidetone/sidetone"
+)
+
+// refreshEvery is how long a node of a shared database trusts its memory.
+const refreshEvery = time.Second
+
+// Route is what an incoming call to a number needs.
+type Route struct {
+	// Number is the active number that was called.
+	Number sidetone.Number
+	// Snapshot is the configuration of the number's agent, if HasAgent.
+	Snapshot sidetone.Snapshot
+	// HasAgent says that the number names an agent that exists.
+	HasAgent bool
+}
+
+// change is what a transaction did to the configuration that calls start from.
+type change struct {
+	environmentID string
+	// version is the environment's after the change.
+	version int64
+	// environment says that the environment's own row changed.
+	environment bool
+	numbers     []sidetone.Number
+	agents      []sidetone.Agent
+	prompts     []sidetone.Prompt
+	voices      []sidetone.Voice
+}
+
+func (c change) empty() bool {
+	return !c.environment && len(c.numbers)+len(c.agents)+len(c.prompts)+len(c.voices) == 0
+}
+
+// bumpConfiguration gives the environment a new version when the transaction
+// changed its configuration.
+func (t *Tx) bumpConfiguration() error {
+	if t.change.empty() {
+		return nil
+	}
+	t.change.environmentID = t.environment
+	err := t.one([]any{&t.change.version},
+		`UPDATE environments SET config_version = config_version + 1 WHERE id = $1 RETURNING config_version`, t.environment)
+	return absent(err, "environment")
+}
+
+// lines is the configuration of all environments in memory. Rows in it are
+// never modified: a change replaces them.
+type lines struct {
+	store *Store
+	// shared says that other processes write to the database too.
+	shared bool
+	// refreshing lets one caller look for changes of others.
+	refreshing sync.Mutex
+
+	mu           sync.RWMutex
+	loaded       bool
+	checked      time.Time
+	environments map[string]*configuration
+	// byPhone finds the owner of an active number.
+	byPhone map[string]owner
+	// missed holds changes committed while nothing was loaded.
+	missed []change
+}
+
+type owner struct{ environmentID, numberID string }
+
+type configuration struct {
+	version int64
+	voiceID string // the built-in default
+	numbers map[string]sidetone.Number
+	agents  map[string]sidetone.Agent
+	prompts map[string]sidetone.Prompt
+	voices  map[string]sidetone.Voice
+}
+
+func newLines(s *Store) *lines { return &lines{store: s} }
+
+// Route returns who answers calls to the number, from memory; a number that is
+// not active is NotFound. On Postgres other nodes' changes show within a second.
+func (s *Store) Route(ctx context.Context, e164 string) (Route, error) {
+	if err := s.lines.refresh(ctx); err != nil {
+		return Route{}, err
+	}
+	s.lines.mu.RLock()
+	defer s.lines.mu.RUnlock()
+	o, ok := s.lines.byPhone[e164]
+	if !ok {
+		return Route{}, notFound("number")
+	}
+	c := s.lines.environments[o.environmentID]
+	r := Route{Number: c.numbers[o.numberID]}
+	r.Snapshot, r.HasAgent = c.snapshot(r.Number.InboundAgentID)
+	return r, nil
+}
+
+// Resolve returns the configuration of an agent, from memory; an agent that the
+// environment does not have is NotFound.
+func (s *Store) Resolve(ctx context.Context, environmentID, agentID string) (sidetone.Snapshot, error) {
+	if err := s.lines.refresh(ctx); err != nil {
+		return sidetone.Snapshot{}, err
+	}
+	s.lines.mu.RLock()
+	defer s.lines.mu.RUnlock()
+	if c := s.lines.environments[environmentID]; c != nil {
+		if snapshot, ok := c.snapshot(agentID); ok {
+			return snapshot, nil
+		}
+	}
+	return sidetone.Snapshot{}, notFound("agent")
+}
+
+// snapshot puts together what a call of the agent runs with.
+func (c *configuration) snapshot(agentID string) (sidetone.Snapshot, bool) {
+	a, ok := c.agents[agentID]
+	if !ok {
+		return sidetone.Snapshot{}, false
+	}
+	voice, ok := c.voices[a.VoiceID]
+	if !ok {
+		voice = c.voices[c.voiceID]
+	}
+	return sidetone.Snapshot{Agent: a, Prompt: c.prompts[a.PromptID], Voice: voice}, true
+}
+
+// refresh loads everything once, and on a shared database looks at most every
+// second for environments that another process changed. While that fails, calls
+// go on with what memory holds.
+func (l *lines) refresh(ctx context.Context) error {
+	now := l.store.now()
+	loaded, fresh := l.state(now)
+	switch {
+	case loaded && fresh:
+		return nil
+	case !loaded:
+		l.refreshing.Lock()
+	case !l.refreshing.TryLock():
+		return nil // another caller is looking; what we have is a second old
+	}
+	defer l.refreshing.Unlock()
+	if nowLoaded, _ := l.state(now); nowLoaded && !loaded {
+		return nil // the caller we waited for loaded it
+	}
+	err := l.store.readAcross(ctx, func(t *Tx) error { return l.load(t, now) })
+	if err != nil && loaded {
+		l.store.log.Warn("look for changed configuration", "error", err)
+		return nil
+	}
+	return err
+}
+
+func (l *lines) state(now time.Time) (loaded, fresh bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.loaded, !l.shared || now.Sub(l.checked) < refreshEvery
+}
+
+// load replaces the environments whose version in the database is newer.
+func (l *lines) load(t *Tx, now time.Time) error {
+	versions := map[string]int64{}
+	err := t.each(func(r *sql.Rows) error {
+		var id string
+		var version int64
+		err := r.Scan(&id, &version)
+		versions[id] = version
+		return err
+	}, "SELECT id, config_version FROM environments")
+	if err != nil {
+		return err
+	}
+	l.mu.RLock()
+	maps.DeleteFunc(versions, func(id string, version int64) bool {
+		known := l.environments[id]
+		return known != nil && known.version >= version
+	})
+	l.mu.RUnlock()
+	loaded := map[string]*configuration{}
+	for id, version := range versions {
+		if loaded[id], err = loadConfiguration(t, id, version); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, c := range loaded {
+		l.replace(id, c)
+	}
+	l.loaded, l.checked = true, now
+	missed := l.missed
+	l.missed = nil
+	for _, ch := range missed {
+		l.follow(ch)
+	}
+	return nil
+}
+
+func loadConfiguration(t *Tx, environmentID string, version int64) (*configuration, error) {
+	c := &configuration{version: version, numbers: map[string]sidetone.Number{}, agents: map[string]sidetone.Agent{},
+		prompts: map[string]sidetone.Prompt{}, voices: map[string]sidetone.Voice{}}
+	const mine = "WHERE environment_id = $1"
+	numbers, err := t.store.tables.numbers.all(t, mine+" AND active = $2", environmentID, true)
+	if err != nil {
+		return nil, err
+	}
+	agents, err := t.store.tables.agents.all(t, mine, environmentID)
+	if err != nil {
+		return nil, err
+	}
+	prompts, err := t.store.tables.prompts.all(t, mine, environmentID)
+	if err != nil {
+		return nil, err
+	}
+	voices, err := t.store.tables.voices.all(t, mine, environmentID)
+	c.merge(change{numbers: numbers, agents: agents, prompts: prompts, voices: voices})
+	return c, err
+}
+
+// merge lays changed rows over the configuration.
+func (c *configuration) merge(ch change) {
+	for _, n := range ch.numbers {
+		if n.Active {
+			c.numbers[n.ID] = n
+		} else {
+			delete(c.numbers, n.ID)
+		}
+	}
+	for _, a := range ch.agents {
+		c.agents[a.ID] = a
+	}
+	for _, p := range ch.prompts {
+		c.prompts[p.ID] = p
+	}
+	for _, v := range ch.voices {
+		c.voices[v.ID] = v
+		if v.BuiltIn && v.Type == defaultVoiceType {
+			c.voiceID = v.ID
+		}
+	}
+}
+
+// replace puts a newer configuration in place; mu is held.
+func (l *lines) replace(id string, c *configuration) {
+	if l.environments == nil {
+		l.environments, l.byPhone = map[string]*configuration{}, map[string]owner{}
+	}
+	old := l.environments[id]
+	if old != nil && old.version >= c.version {
+		return
+	}
+	if old != nil {
+		for _, n := range old.numbers {
+			l.unlist(n)
+		}
+	}
+	l.environments[id] = c
+	for _, n := range c.numbers {
+		l.byPhone[n.Number] = owner{id, n.ID}
+	}
+}
+
+// unlist removes the number from the index unless a newer row has taken it.
+func (l *lines) unlist(n sidetone.Number) {
+	if l.byPhone[n.Number].numberID == n.ID {
+		delete(l.byPhone, n.Number)
+	}
+}
+
+// apply carries a committed change into memory. A change that comes while the
+// memory is being loaded is kept until then.
+func (l *lines) apply(ch change) {
+	if ch.empty() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.loaded {
+		l.missed = append(l.missed, ch)
+		return
+	}
+	l.follow(ch)
+}
+
+// follow merges a change that is the next one after what memory holds; an older
+// one is there already, and a gap makes the next use load again. mu is held.
+func (l *lines) follow(ch change) {
+	c := l.environments[ch.environmentID]
+	switch {
+	case c != nil && c.version >= ch.version:
+		return
+	case c == nil || c.version != ch.version-1:
+		l.loaded = false
+		return
+	}
+	c.merge(ch)
+	c.version = ch.version
+	for _, n := range ch.numbers {
+		if n.Active {
+			l.byPhone[n.Number] = owner{ch.environmentID, n.ID}
+		} else {
+			l.unlist(n)
+		}
+	}
+}

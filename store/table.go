@@ -1,0 +1,146 @@
+package store
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/sidetone/sidetone"
+)
+
+// table holds the SQL of one noun, built once from the column list. The columns
+// id, environment_id, version are required.
+type table[T any] struct {
+	name, noun string
+	columns    func(*T) []column
+	// sorted and filtered columns by their documented names.
+	listed map[string]listed
+
+	names      string
+	insertText string
+	updateText string
+}
+
+func newTable[T any](name, noun string, columns func(*T) []column, lists map[string]listed) *table[T] {
+	t := &table[T]{name: name, noun: noun, columns: columns, listed: lists}
+	var names, marks, sets []string
+	for _, c := range columns(new(T)) {
+		names = append(names, c.name)
+		marks = append(marks, fmt.Sprintf("$%d", len(names)))
+		if !c.fixed && c.name != "version" {
+			sets = append(sets, fmt.Sprintf("%s = $%d", c.name, len(sets)+4))
+		}
+	}
+	t.names = strings.Join(names, ", ")
+	t.insertText = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", name, t.names, strings.Join(marks, ", "))
+	t.updateText = fmt.Sprintf("UPDATE %s SET version = version + 1, %s WHERE id = $1 AND environment_id = $2 AND version = $3",
+		name, strings.Join(sets, ", "))
+	return t
+}
+
+func refs(columns []column) []any {
+	out := make([]any, len(columns))
+	for i, c := range columns {
+		out[i] = c.ref
+	}
+	return out
+}
+
+func named(columns []column, name string) any {
+	for _, c := range columns {
+		if c.name == name {
+			return c.ref
+		}
+	}
+	return nil
+}
+
+// insert stores row with version 1. A row that breaks a unique index is a
+// conflict.
+func (tb *table[T]) insert(t *Tx, row *T) error {
+	cols := tb.columns(row)
+	if err := t.own(named(cols, "environment_id").(*string)); err != nil {
+		return err
+	}
+	*named(cols, "version").(*int64) = 1
+	_, err := t.exec(tb.insertText, refs(cols)...)
+	if isUnique(err) {
+		return t.fail(&sidetone.Error{Code: sidetone.Conflict, Message: tb.noun + " already exists", Cause: err})
+	}
+	if err != nil {
+		return fmt.Errorf("insert %s: %w", tb.noun, err)
+	}
+	return nil
+}
+
+// update stores row if its version is still the stored one, and bumps it in row.
+func (tb *table[T]) update(t *Tx, row *T) error {
+	cols := tb.columns(row)
+	if err := t.own(named(cols, "environment_id").(*string)); err != nil {
+		return err
+	}
+	id, version := named(cols, "id").(*string), named(cols, "version").(*int64)
+	args := []any{*id, t.environment, *version}
+	for _, c := range cols {
+		if !c.fixed && c.name != "version" {
+			args = append(args, c.ref)
+		}
+	}
+	n, err := t.exec(tb.updateText, args...)
+	if err != nil {
+		return fmt.Errorf("update %s: %w", tb.noun, err)
+	}
+	if n == 1 {
+		*version++
+		return nil
+	}
+	if _, err := tb.get(t, *id); err != nil {
+		return err
+	}
+	return stale(tb.noun)
+}
+
+// get returns the row with id in the transaction's environment.
+func (tb *table[T]) get(t *Tx, id string) (T, error) { return tb.where(t, "id = $2", id) }
+
+// where returns the row that cond, which starts at $2, selects.
+func (tb *table[T]) where(t *Tx, cond string, args ...any) (T, error) {
+	var row T
+	text := "SELECT " + tb.names + " FROM " + tb.name + " WHERE environment_id = $1 AND " + cond
+	err := t.one(refs(tb.columns(&row)), text, append([]any{t.environment}, args...)...)
+	return row, absent(err, tb.noun)
+}
+
+// all returns every row that the text after the table's name selects.
+func (tb *table[T]) all(t *Tx, rest string, args ...any) ([]T, error) {
+	out := []T{}
+	err := t.each(func(r *sql.Rows) error {
+		var row T
+		if err := r.Scan(refs(tb.columns(&row))...); err != nil {
+			return err
+		}
+		out = append(out, row)
+		return nil
+	}, "SELECT "+tb.names+" FROM "+tb.name+" "+rest, args...)
+	return out, err
+}
+
+// tables holds the table of every noun.
+type tables struct {
+	environments *table[sidetone.Environment]
+	keys         *table[sidetone.APIKey]
+	numbers      *table[sidetone.Number]
+	agents       *table[sidetone.Agent]
+	prompts      *table[sidetone.Prompt]
+	voices       *table[sidetone.Voice]
+	calls        *table[sidetone.Call]
+	intents      *table[sidetone.DialIntent]
+	events       *table[sidetone.Event]
+}
+
+func newTables() tables {
+	return tables{
+		environments: environmentTable(), keys: keyTable(), numbers: numberTable(), agents: agentTable(),
+		prompts: promptTable(), voices: voiceTable(), calls: callTable(), intents: intentTable(), events: eventTable(),
+	}
+}

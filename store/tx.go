@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sidetone/sidetone"
+)
+
+// querier is what *sql.Tx and *sql.Conn have in common.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Tx is a transaction of one environment: each statement carries its id. It is
+// valid only inside the function it was handed to and for one goroutine.
+//
+// After a failed statement every further one fails with the same error and the
+// transaction is rolled back, on both engines.
+type Tx struct {
+	ctx         context.Context
+	environment string
+	store       *Store
+	db          querier
+	now         time.Time
+	sqlite      *sql.Tx
+	postgres    pgx.Tx
+	// failed is the first statement's error; it decides the transaction.
+	failed error
+	// change is what the commit does to the configuration in memory.
+	change change
+}
+
+// EnvironmentID returns the environment whose rows the transaction sees.
+func (t *Tx) EnvironmentID() string { return t.environment }
+
+// Now returns the transaction's time, the same throughout.
+func (t *Tx) Now() time.Time { return t.now }
+
+func (t *Tx) exec(text string, args ...any) (int64, error) {
+	if t.failed != nil {
+		return 0, t.failed
+	}
+	res, err := t.db.ExecContext(t.ctx, text, args...)
+	if err != nil {
+		return 0, t.fail(err)
+	}
+	return res.RowsAffected()
+}
+
+// fail makes err the fate of the transaction.
+func (t *Tx) fail(err error) error {
+	if t.failed == nil {
+		t.failed = err
+	}
+	return err
+}
+
+// each calls scan for every row of the query.
+func (t *Tx) each(scan func(*sql.Rows) error, text string, args ...any) error {
+	if t.failed != nil {
+		return t.failed
+	}
+	rows, err := t.db.QueryContext(t.ctx, text, args...)
+	if err != nil {
+		return t.fail(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return t.fail(err)
+	}
+	return nil
+}
+
+// one scans the query's single row into dest; no row is sql.ErrNoRows.
+func (t *Tx) one(dest []any, text string, args ...any) error {
+	found := false
+	err := t.each(func(r *sql.Rows) error {
+		found = true
+		return r.Scan(dest...)
+	}, text, args...)
+	if err == nil && !found {
+		return sql.ErrNoRows
+	}
+	return err
+}
+
+// absent replaces a missing row's error by the noun's own.
+func absent(err error, noun string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return notFound(noun)
+	}
+	return err
+}
+
+// run calls fn, turns a panic into an error and lets a failed statement decide.
+func (t *Tx) run(fn func(*Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = t.store.panicked(p)
+		}
+	}()
+	err = fn(t)
+	if err == nil && t.failed != nil {
+		err = t.failed
+	}
+	if err == nil {
+		err = t.bumpConfiguration()
+	}
+	return err
+}
+
+// own puts the transaction's environment into a row and refuses one of another.
+func (t *Tx) own(environmentID *string) error {
+	if *environmentID == "" {
+		*environmentID = t.environment
+	}
+	if *environmentID != t.environment {
+		return sidetone.Errorf(sidetone.Internal, "row of another environment")
+	}
+	return nil
+}

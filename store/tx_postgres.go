@@ -1,0 +1,221 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+const (
+	// writeAttempts is how often a colliding write is run in all.
+	writeAttempts = 6
+	// migrateLock is the advisory lock that migrations hold.
+	migrateLock = 0x51DE70
+)
+
+// postgresEngine runs every transaction on a connection of one pool.
+type postgresEngine struct {
+	store      *Store
+	pool       *pgxpool.Pool
+	db         *sql.DB
+	migrateURL string
+}
+
+func openPostgres(ctx context.Context, s *Store, c Config) (engine, error) {
+	config, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	e := &postgresEngine{store: s, pool: pool, db: stdlib.OpenDBFromPool(pool), migrateURL: c.MigrateURL}
+	if e.migrateURL == "" {
+		e.migrateURL = c.URL
+	}
+	if err := pool.Ping(ctx); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	s.lines.shared = true
+	return e, nil
+}
+
+// write runs fn until it did not collide with another transaction.
+func (e *postgresEngine) write(ctx context.Context, environmentID string, fn func(*Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		ch, err := e.transaction(ctx, environmentID, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, fn)
+		if err == nil {
+			e.store.lines.apply(ch)
+			return nil
+		}
+		if attempt == writeAttempts || !collided(err) {
+			return err
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits a random while that grows with the attempt.
+func pause(ctx context.Context, attempt int) error {
+	most := time.Duration(1<<attempt) * time.Millisecond
+	timer := time.NewTimer(rand.N(most))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *postgresEngine) read(ctx context.Context, environmentID string, fn func(*Tx) error) error {
+	_, err := e.transaction(ctx, environmentID, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, fn)
+	return err
+}
+
+// transaction begins the pgx transaction on the connection that database/sql
+// uses, so that our SQL and the job queue's insert are one.
+func (e *postgresEngine) transaction(ctx context.Context, environmentID string, o pgx.TxOptions, fn func(*Tx) error) (change, error) {
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return change{}, fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close()
+	var tx pgx.Tx
+	err = conn.Raw(func(driver any) error {
+		var err error
+		tx, err = driver.(*stdlib.Conn).Conn().BeginTx(ctx, o)
+		return err
+	})
+	if err != nil {
+		return change{}, fmt.Errorf("begin: %w", err)
+	}
+	t := &Tx{ctx: ctx, environment: environmentID, store: e.store, db: conn, now: e.store.now(), postgres: tx}
+	if err := t.run(fn); err != nil {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = tx.Rollback(end) // the error of fn says more
+		return change{}, err
+	}
+	// A commit that was sent must not be abandoned half way.
+	if err := tx.Commit(context.WithoutCancel(ctx)); err != nil {
+		return change{}, fmt.Errorf("commit: %w", err)
+	}
+	return t.change, nil
+}
+
+// collided says that the transaction lost against another and may be repeated.
+func collided(err error) bool {
+	code := postgresCode(err)
+	return code == "40001" || code == "40P01" || errors.Is(err, ErrStale)
+}
+
+func (e *postgresEngine) ready(ctx context.Context) error { return e.pool.Ping(ctx) }
+
+func (e *postgresEngine) close() error {
+	err := e.db.Close()
+	e.pool.Close()
+	return err
+}
+
+// estimate asks the planner.
+func (e *postgresEngine) estimate(t *Tx, count query) (int64, error) {
+	var text string
+	if err := t.one([]any{&text}, "EXPLAIN (FORMAT JSON) "+count.text, count.args...); err != nil {
+		return 0, err
+	}
+	var plans []struct {
+		Plan struct {
+			Rows float64 `json:"Plan Rows"`
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &plans); err != nil || len(plans) == 0 {
+		return 0, fmt.Errorf("read plan: %w", err)
+	}
+	return int64(plans[0].Plan.Rows), nil
+}
+
+func (e *postgresEngine) migrate(ctx context.Context) error {
+	pool, err := pgxpool.New(ctx, e.migrateURL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	lock, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if _, err := lock.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrateLock)); err != nil {
+		return fmt.Errorf("take migration lock: %w", err)
+	}
+	defer lock.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(migrateLock)) //nolint:errcheck // the session's end unlocks too
+	db := stdlib.OpenDBFromPool(pool)
+	defer db.Close()
+	if err := migrateOurs(ctx, goose.DialectPostgres, db, "postgres"); err != nil {
+		return err
+	}
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), nil)
+	if err != nil {
+		return err
+	}
+	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	return err
+}
+
+// Postgres returns the transaction underneath, for the job queue; ok is false
+// on another engine.
+func (t *Tx) Postgres() (tx pgx.Tx, ok bool) { return t.postgres, t.postgres != nil }
+
+// Postgres returns the connection pool, for the job queue; ok is false on
+// another engine.
+func (s *Store) Postgres() (pool *pgxpool.Pool, ok bool) {
+	e, ok := s.engine.(*postgresEngine)
+	if !ok {
+		return nil, false
+	}
+	return e.pool, true
+}
+
+func postgresCode(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+func postgresUnique(err error) bool { return postgresCode(err) == "23505" }
+
+// postgresUnavailable covers lost connections, a server that stops or has no
+// room, and writes that kept colliding.
+func postgresUnavailable(err error) bool {
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) || pgconn.SafeToRetry(err) {
+		return true
+	}
+	code := postgresCode(err)
+	if len(code) != 5 {
+		return false
+	}
+	switch code[:2] {
+	case "08", "40", "53", "57", "58":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// sqliteReaders bounds the connections that read.
+const sqliteReaders = 4
+
+// sqliteGuess is up to where a long list is counted for its estimate.
+const sqliteGuess = 100_000
+
+// sqliteEngine has one connection that writes and a pool that reads.
+type sqliteEngine struct {
+	store  *Store
+	path   string
+	db     *sql.DB // one connection, shared with the job queue
+	reader *sql.DB
+	writer *writer
+}
+
+func openSQLite(s *Store, path string) (engine, error) {
+	if path == "" {
+		return nil, errors.New("sqlite address without a path")
+	}
+	file := "file:" + (&url.URL{Path: path}).EscapedPath() +
+		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	e := &sqliteEngine{store: s, path: path}
+	var err error
+	if e.db, err = sql.Open("sqlite", file+"&_txlock=immediate"); err != nil {
+		return nil, err
+	}
+	e.db.SetMaxOpenConns(1)
+	if err := e.db.Ping(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), e.db.Close())
+	}
+	if e.reader, err = sql.Open("sqlite", file+"&_pragma=query_only(1)"); err != nil {
+		return nil, errors.Join(err, e.db.Close())
+	}
+	e.reader.SetMaxOpenConns(sqliteReaders)
+	e.reader.SetMaxIdleConns(sqliteReaders)
+	e.writer = startWriter(s, e.db)
+	return e, nil
+}
+
+func (e *sqliteEngine) write(ctx context.Context, environmentID string, fn func(*Tx) error) error {
+	return e.writer.write(ctx, environmentID, fn)
+}
+
+func (e *sqliteEngine) read(ctx context.Context, environmentID string, fn func(*Tx) error) error {
+	tx, err := e.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("begin to read: %w", err)
+	}
+	t := &Tx{ctx: ctx, environment: environmentID, store: e.store, db: tx, now: e.store.now(), sqlite: tx}
+	err = t.run(fn)
+	if rollback := tx.Rollback(); err == nil && rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
+		err = rollback
+	}
+	return err
+}
+
+func (e *sqliteEngine) ready(ctx context.Context) error {
+	if err := e.writer.fatal(); err != nil {
+		return err
+	}
+	return e.reader.PingContext(ctx)
+}
+
+func (e *sqliteEngine) close() error {
+	e.writer.close()
+	return errors.Join(e.reader.Close(), e.db.Close())
+}
+
+// estimate counts up to sqliteGuess rows: SQLite keeps no statistics of its own.
+func (e *sqliteEngine) estimate(t *Tx, count query) (int64, error) {
+	var n int64
+	count.text = "SELECT count(*) FROM (" + count.text
+	count.add(" LIMIT %s) AS counted", sqliteGuess)
+	return n, t.one([]any{&n}, count.text, count.args...)
+}
+
+func (e *sqliteEngine) migrate(ctx context.Context) error {
+	unlock, err := lockFile(filepath.Clean(e.path) + ".migrate")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := migrateOurs(ctx, goose.DialectSQLite3, e.db, "sqlite"); err != nil {
+		return err
+	}
+	migrator, err := rivermigrate.New(riversqlite.New(e.db), nil)
+	if err != nil {
+		return err
+	}
+	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	return err
+}
+
+// lockFile waits until no other process holds the lock on path.
+func lockFile(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open migration lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("take migration lock: %w", err), f.Close())
+	}
+	return func() { _ = f.Close() }, nil // closing gives the lock back
+}
+
+// SQLite returns the transaction underneath, for the job queue; ok is false on
+// another engine.
+func (t *Tx) SQLite() (tx *sql.Tx, ok bool) { return t.sqlite, t.sqlite != nil }
+
+// SQLite returns the pool of the one connection that writes, for the job queue;
+// ok is false on another engine. Whoever holds its connection holds up every
+// write and must not call the store meanwhile.
+func (s *Store) SQLite() (db *sql.DB, ok bool) {
+	e, ok := s.engine.(*sqliteEngine)
+	if !ok {
+		return nil, false
+	}
+	return e.db, true
+}
+
+func sqliteCode(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return 0
+}
+
+func sqliteUnique(err error) bool {
+	code := sqliteCode(err)
+	return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
+func sqliteUnavailable(err error) bool {
+	switch sqliteCode(err) & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY,
+		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_NOMEM:
+		return true
+	}
+	return false
+}
+
+// sqliteFatal says that a commit's outcome on disk is not known.
+func sqliteFatal(err error) bool { return sqliteCode(err)&0xff == sqlite3.SQLITE_IOERR }

@@ -1,0 +1,57 @@
+package store
+
+import "github.com/sidetone/sidetone"
+
+// defaultVoiceType is the built-in voice of agents that name none.
+const defaultVoiceType = "voice_flite"
+
+func voiceTable() *table[sidetone.Voice] {
+	return newTable("voices", "voice", func(v *sidetone.Voice) []column {
+		return []column{
+			{name: "id", ref: &v.ID, fixed: true}, {name: "environment_id", ref: &v.EnvironmentID, fixed: true},
+			{name: "type", ref: &v.Type, fixed: true}, {name: "label", ref: &v.Label}, {name: "label_folded", ref: folded(v.Label)},
+			{name: "description", ref: &v.Description}, {name: "config", ref: raw{&v.Config, "{}"}},
+			{name: "built_in", ref: &v.BuiltIn, fixed: true}, {name: "version", ref: &v.Version},
+			{name: "created", ref: millis{&v.Created}, fixed: true}, {name: "updated", ref: millis{&v.Updated}},
+		}
+	}, map[string]listed{
+		"id": text("id"), "label": search("label", "label_folded"), "type": text("type"),
+		"created": instant("created"), "updated": instant("updated"),
+	})
+}
+
+// builtInVoices returns the voices every new environment starts with.
+func (s *Store) builtInVoices() []sidetone.Voice {
+	now := s.now()
+	voice := func(kind, label, description, config string) sidetone.Voice {
+		return sidetone.Voice{ID: s.ids.New(), Type: kind, Label: label, Description: description,
+			Config: []byte(config), BuiltIn: true, Created: now, Updated: now}
+	}
+	return []sidetone.Voice{
+		voice(defaultVoiceType, "Flite", "Offline speech of the flite program.", `{"voice":"slt"}`),
+		voice("voice_tty", "TTY", "Text telephone tones (Baudot 45.45) for deaf callers.", `{}`),
+	}
+}
+
+// Voice returns the voice with id.
+func (t *Tx) Voice(id string) (sidetone.Voice, error) { return t.store.tables.voices.get(t, id) }
+
+// DefaultVoice returns the built-in voice that agents without a voice speak
+// with.
+func (t *Tx) DefaultVoice() (sidetone.Voice, error) {
+	return t.store.tables.voices.where(t, "type = $2 AND built_in = $3", defaultVoiceType, true)
+}
+
+// Voices lists the voices.
+func (t *Tx) Voices(q sidetone.PageQuery) (sidetone.Page[sidetone.Voice], error) {
+	return page(t, t.store.tables.voices, q)
+}
+
+// InsertVoice stores a new voice.
+func (t *Tx) InsertVoice(v sidetone.Voice) error {
+	if err := t.store.tables.voices.insert(t, &v); err != nil {
+		return err
+	}
+	t.change.voices = append(t.change.voices, v)
+	return nil
+}
