@@ -61,7 +61,8 @@ type Config struct {
 	FinalWait time.Duration
 	// FirstTextWait is the recogniser's first-text p95: after a short burst the
 	// agent resumes when no word came by then (at least 0.3 s, at most 1 s).
-	// Zero means 0.7 s.
+	// Zero means 0.6 s; anything above 0.65 s makes a cough cost more than the
+	// 0.9 s of silence that is promised.
 	FirstTextWait time.Duration
 	// Carrier says that a modem's carrier replaces the voice detector (TTY):
 	// two characters interrupt, and turns end by TurnYielded or final text.

@@ -76,7 +76,8 @@ type Voiced struct {
 	Done  bool
 }
 
-// VoiceFailed says that the synthesiser gave up on utterance Utt.
+// VoiceFailed says that the synthesiser gave up on utterance Utt, before or
+// after some sound of it.
 type VoiceFailed struct {
 	Utt    uint64
 	Reason string
@@ -89,7 +90,9 @@ type Audible struct{ Utt uint64 }
 type Played struct{ Utt uint64 }
 
 // Stopped answers PausePlayout and StopPlayout: At is how much of utterance
-// Utt's sound the far end has heard. Utt 0 means that nothing was playing.
+// Utt's sound the far end has heard. Utt 0 means that nothing was playing. It
+// is wanted before HungUp when both are known; without it the machine credits
+// what its own clock proves.
 type Stopped struct {
 	Utt uint64
 	At  time.Duration
@@ -155,9 +158,6 @@ func (ToolDone) input()       {}
 func (RecogniserLost) input() {}
 func (TimerFired) input()     {}
 
-// Timer names a timer of the machine.
-type Timer string
-
 // Output is a wish of the machine; the session carries outputs out in order.
 type Output interface{ output() }
 
@@ -166,8 +166,11 @@ type Output interface{ output() }
 type AskModel struct {
 	Gen      uint64
 	Messages []Message
-	// Hedge asks the fallback model beside the running one.
+	// Hedge asks the fallback model beside the running one: the same Gen, and
+	// the session passes on the events of whichever speaks first.
 	Hedge bool
+	// NoTools forbids further tool calls: the chain was long enough.
+	NoTools bool
 }
 
 // CancelModel stops generation Gen; later results of it are dropped.
@@ -182,18 +185,21 @@ type Say struct {
 	Cached bool
 }
 
-// PausePlayout stops sending at once; the session answers with Stopped.
+// PausePlayout stops sending at once, also when the first frame is still to
+// come; the session answers with Stopped. Sound that is delivered meanwhile is
+// queued.
 type PausePlayout struct{}
 
 // ResumePlayout goes on with utterance Utt from position At of its sound, with
-// a 20 ms fade in.
+// a 20 ms fade in. Utt 0 means that nothing is left of what was paused: the
+// session only leaves the pause.
 type ResumePlayout struct {
 	Utt uint64
 	At  time.Duration
 }
 
-// StopPlayout drops everything queued, clears the leg and cancels synthesis;
-// the session answers with Stopped.
+// StopPlayout drops everything queued, clears the leg, cancels synthesis and
+// ends a pause; the session answers with Stopped. What is said after it plays.
 type StopPlayout struct{}
 
 // FinalizeSpeech asks the recogniser for the final of what was heard so far.
@@ -230,7 +236,13 @@ type Note struct {
 	Said string
 	// Interrupted marks an agent message that was cut off.
 	Interrupted bool
-	// Values carries measured figures of a turn by name, in milliseconds.
+	// Continues marks caller words that continue the caller turn before: they
+	// came before its answer was audible, and the model sees one turn.
+	Continues bool
+	// Values carries measured figures of a turn by name, in milliseconds since
+	// the caller's last voiced sample: wait_ms (the wait that was applied),
+	// final_ms, commit_ms, model_first_ms, say_ms and gap_ms (first audible
+	// frame of the answer).
 	Values map[string]float64
 }
 
@@ -251,7 +263,8 @@ const (
 	NoteResumed NoteKind = "resumed"
 	// NoteInterrupted is a confirmed interruption.
 	NoteInterrupted NoteKind = "interrupted"
-	// NoteTurn carries the figures of a turn once the answer is audible.
+	// NoteTurn carries the figures of a turn once the answer is audible; Text is
+	// the rule that chose the wait.
 	NoteTurn NoteKind = "turn"
 	// NoteAction is an action taken.
 	NoteAction NoteKind = "action"
@@ -280,9 +293,12 @@ type Role string
 
 // The roles.
 const (
-	User      Role = "user"
+	// User is the caller.
+	User Role = "user"
+	// Assistant is the agent.
 	Assistant Role = "assistant"
-	ToolRole  Role = "tool"
+	// ToolRole is the result of a tool.
+	ToolRole Role = "tool"
 )
 
 // ToolCall is a tool call the model made.

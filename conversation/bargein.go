@@ -1,0 +1,304 @@
+package conversation
+
+import "time"
+
+// pause is a suspected interruption: the playout is stopped, nothing is lost.
+type pause struct {
+	// sent: the session was asked to pause; otherwise nothing was queued.
+	sent bool
+	// audible: sound of the agent was cut.
+	audible bool
+	// utt and at are where the playout stopped; known says that the session
+	// reported it, otherwise it is our clock's estimate.
+	utt   uint64
+	at    time.Duration
+	known bool
+}
+
+// verdict is what the words over the agent's speech mean.
+type verdict uint8
+
+const (
+	undecided verdict = iota
+	backchannel
+	interruption
+)
+
+const (
+	shortBurst    = 400 * time.Millisecond
+	longestCough  = time.Second
+	quickestNo    = 300 * time.Millisecond
+	silenceResume = 2 * time.Second
+	loudInterrupt = 500 * time.Millisecond
+	// nearEnd is how close to its end a speech must be for "yes" to answer it.
+	nearEnd = time.Second
+)
+
+// judge decides from the words alone. ending says that the agent was about to
+// finish, so that a "yes" is an answer.
+func judge(text string, s Sensitivity, ending, leaving bool, l *lexicon) verdict {
+	words := wordsOf(text)
+	switch {
+	case len(words) == 0:
+		return undecided
+	case leaving && madeOf(words, l.farewells, l.hums, l.backchannels):
+		return backchannel
+	case s == High || contains(words, l.stops):
+		return interruption
+	case madeOf(words, l.hums):
+		return backchannel
+	case madeOf(words, l.hums, l.backchannels) && !ending:
+		return backchannel
+	default:
+		return interruption
+	}
+}
+
+// interruptible reports whether the caller may stop what the agent says or is
+// about to say.
+func (m *Machine) interruptible() bool {
+	s := m.speech
+	if s == nil || s.protected || m.held {
+		return false
+	}
+	if s.kind == kindGreeting && s.everAudible() && !m.cfg.Carrier {
+		return m.now >= s.audibleAt+guardTime
+	}
+	return true
+}
+
+// suspend stops the playout without losing anything.
+func (m *Machine) suspend() {
+	if m.pause != nil {
+		return
+	}
+	s := m.speech
+	p := &pause{audible: s.sounding()}
+	if u := s.head(); u != nil {
+		p.sent, p.utt, p.at = true, u.id, u.position(m.now)
+		u.at, u.since = p.at, m.now
+		m.emit(PausePlayout{})
+	}
+	m.pause = p
+	if p.audible {
+		m.emit(Note{Kind: NotePaused})
+	}
+}
+
+// armConfirm lets speech alone interrupt audible words when the agent is highly
+// sensitive.
+func (m *Machine) armConfirm() {
+	if m.cfg.Interrupt == High && m.pause.audible {
+		m.arm(timerConfirm, m.turn.from+loudInterrupt)
+	}
+}
+
+func (m *Machine) onConfirmTimer() {
+	if m.pause != nil && m.turn.talking {
+		m.turn.interrupted = true
+		m.confirm()
+	}
+}
+
+// wordsOverAgent handles words that the voice detector has not announced.
+func (m *Machine) wordsOverAgent(in Heard) {
+	if !m.turn.talking {
+		m.turn.last = m.now - in.Ago
+		m.turn.from = m.turn.last
+	}
+	m.suspend()
+	m.reconsider()
+}
+
+// reconsider judges a pause anew: something was heard, or the caller fell
+// silent.
+func (m *Machine) reconsider() {
+	t := &m.turn
+	switch v := judge(t.text(), m.cfg.Interrupt, m.ending(), m.speech.hangup != "", &m.lexicon); {
+	case v == interruption:
+		m.confirm()
+	case t.talking:
+		m.disarm(timerResume)
+	case m.loud():
+		t.interrupted = true
+		m.confirm()
+	case v == backchannel && t.flushes == 0 && t.partial == "":
+		m.resume()
+	default:
+		m.armResume()
+	}
+}
+
+// loud reports whether the burst alone interrupts a highly sensitive agent.
+func (m *Machine) loud() bool {
+	return m.cfg.Interrupt == High && m.pause.audible && m.turn.last-m.turn.from >= loudInterrupt
+}
+
+func (m *Machine) armResume() {
+	t := &m.turn
+	at := t.last + resumeAfter(t.last-t.from, t.flushes > 0, m.cfg)
+	if at <= m.now {
+		m.resume()
+		return
+	}
+	m.arm(timerResume, at)
+}
+
+// resumeAfter is how long after a burst the agent goes on when no word comes.
+// awaiting says that the recogniser has not answered yet.
+func resumeAfter(burst time.Duration, awaiting bool, c Config) time.Duration {
+	switch {
+	case burst < shortBurst && !awaiting:
+		return quickestNo
+	case burst < shortBurst:
+		return min(max(c.FirstTextWait, quickestNo), longestCough)
+	case awaiting:
+		return max(silenceResume, c.FinalWait)
+	default:
+		return silenceResume
+	}
+}
+
+// ending reports whether little of the speech is left to be said.
+func (m *Machine) ending() bool {
+	s := m.speech
+	if s.model || len(s.lines) > 0 || m.pause == nil || !m.pause.audible {
+		return false
+	}
+	left := time.Duration(0)
+	for i := range s.utts {
+		u := &s.utts[i]
+		if u.played {
+			continue
+		}
+		if !u.done {
+			return false
+		}
+		left += u.total - u.at
+	}
+	return left <= nearEnd
+}
+
+func (m *Machine) onResumeTimer() {
+	if m.pause != nil && !m.turn.talking {
+		m.resume()
+	}
+}
+
+// resume goes on speaking from the beginning of the last word.
+func (m *Machine) resume() {
+	p, s := m.pause, m.speech
+	m.pause = nil
+	m.disarm(timerResume, timerConfirm)
+	if text := m.turn.text(); text != "" {
+		m.emit(Note{Kind: NoteIgnored, Text: text})
+	}
+	m.clearTurn()
+	if p.sent {
+		m.emit(m.resumption(s, p))
+	}
+	if p.audible {
+		m.emit(Note{Kind: NoteResumed})
+	}
+	m.issue()
+	m.finishIfDone()
+}
+
+func (m *Machine) resumption(s *speech, p *pause) ResumePlayout {
+	u := s.head()
+	if u == nil {
+		return ResumePlayout{}
+	}
+	u.due = m.now
+	if u.id == p.utt {
+		u.at = u.restart(p.at)
+	}
+	u.since = m.now
+	return ResumePlayout{Utt: u.id, At: u.at}
+}
+
+// confirm gives the floor to the caller.
+func (m *Machine) confirm() {
+	s := m.speech
+	t := &m.turn
+	switch {
+	case s.everAudible():
+		m.emit(Note{Kind: NoteInterrupted, Text: t.text()})
+		m.cutOff()
+	case m.reopen():
+	case s.kind == kindGreeting:
+		m.greet = greeting{waiting: true, due: true}
+		m.drop()
+	default:
+		m.drop()
+	}
+	t.open = !t.talking && !m.cfg.Carrier
+	if t.open {
+		m.decideTurn()
+	}
+}
+
+// drop throws away a speech of which nothing was audible.
+func (m *Machine) drop() {
+	s := m.speech
+	m.silence(s)
+	m.speech, m.pause = nil, nil
+	for i := range s.parts {
+		if s.parts[i].message >= 0 {
+			m.settle(s, i, true)
+		}
+	}
+	m.reportEndCancelled(s)
+}
+
+// cutOff ends a speech of which something was audible. What was heard of it is
+// settled as soon as the session has told where it stopped.
+func (m *Machine) cutOff() {
+	s, p := m.speech, m.pause
+	m.settleCut()
+	if p == nil {
+		if u := s.head(); u != nil {
+			p = &pause{utt: u.id, at: u.position(m.now)}
+		} else {
+			p = &pause{known: true}
+		}
+	}
+	m.silence(s)
+	m.speech, m.pause, m.cut = nil, nil, s
+	s.stopped = *p
+	m.idle.since = m.now
+	if p.known {
+		m.settleCut()
+	}
+}
+
+// silence stops everything that makes a speech.
+func (m *Machine) silence(s *speech) {
+	if s.model {
+		m.emit(CancelModel{Gen: s.gen()})
+	}
+	if s.head() != nil {
+		m.emit(StopPlayout{})
+	}
+	m.disarm(timerResume, timerConfirm, timerHedge, timerHolding, timerGiveUp, timerGuard, timerVoice)
+}
+
+func (m *Machine) onStopped(in Stopped) {
+	if s := m.cut; s != nil {
+		if in.Utt == 0 || s.creditStop(in.Utt, in.At) {
+			s.stopped.known = true
+			m.settleCut()
+		}
+		return
+	}
+	s := m.speech
+	if s == nil || !s.creditStop(in.Utt, in.At) {
+		return
+	}
+	if p := m.pause; p != nil && p.sent {
+		p.utt, p.at, p.known = in.Utt, in.At, true
+		if u := s.head(); u != nil && u.id == in.Utt {
+			u.at, u.since = in.At, m.now
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package conversation
+
+import "time"
+
+// greeting is the first message before it is said.
+type greeting struct {
+	// waiting: not said yet. due: its time has come, but the caller speaks.
+	waiting, due bool
+}
+
+const (
+	calleeFirst = 2500 * time.Millisecond
+	// guardTime keeps a caller's "hello?" from cutting off the greeting.
+	guardTime = time.Second
+	// helloWords is how long an utterance may be to be answered by the greeting.
+	helloWords = 3
+)
+
+func (m *Machine) onMediaStarted() {
+	if m.started {
+		return
+	}
+	m.started = true
+	m.idle.since = m.now
+	m.arm(timerDuration, m.now+m.cfg.MaxDuration)
+	if spoken(m.cfg.Greeting) == "" {
+		return
+	}
+	m.greet.waiting = true
+	delay := m.cfg.GreetingDelay
+	if m.cfg.Outbound && m.cfg.WaitForGreeting {
+		delay = max(delay, calleeFirst)
+	}
+	if delay > 0 {
+		m.arm(timerGreeting, m.now+delay)
+		return
+	}
+	m.greetNow()
+}
+
+func (m *Machine) onGreetingTimer(name Timer) {
+	if name == timerGuard {
+		if m.turn.talking && m.interruptible() {
+			m.suspend()
+		}
+		return
+	}
+	m.greet.due = true
+	m.greetIfDue()
+}
+
+// greetIfDue greets unless the caller is in the middle of something.
+func (m *Machine) greetIfDue() {
+	if m.greet.waiting && m.greet.due && !m.turn.talking && !m.turn.open && len(m.keys) == 0 && m.speech == nil {
+		m.greetNow()
+	}
+}
+
+func (m *Machine) greetNow() {
+	m.disarm(timerGreeting)
+	m.greet = greeting{}
+	m.begin(kindGreeting, "", m.cfg.ProtectGreeting, m.cfg.Greeting)
+}
+
+// greetsBack reports whether the caller's first words are best answered by the
+// greeting: always on a call we placed, else when they are only a "hello?".
+func (m *Machine) greetsBack(text string) bool {
+	return m.greet.waiting && (m.cfg.Outbound || len(wordsOf(text)) <= helloWords)
+}

@@ -1,0 +1,65 @@
+package conversation
+
+import (
+	"strings"
+	"time"
+)
+
+const (
+	keyWait = 3 * time.Second
+	endKey  = '#'
+)
+
+// onDigit collects keys. The first one interrupts the agent.
+func (m *Machine) onDigit(in Digit) {
+	if m.held {
+		return
+	}
+	m.idle.heard(m.now)
+	if len(m.keys) == 0 && m.interruptible() {
+		m.takeFloor()
+	}
+	if in.Key == endKey && len(m.keys) > 0 {
+		m.deliverKeys()
+		return
+	}
+	m.keys = append(m.keys, in.Key)
+	if in.Key == endKey {
+		m.deliverKeys()
+		return
+	}
+	m.arm(timerDigits, m.now+keyWait)
+}
+
+// takeFloor interrupts the agent without a word.
+func (m *Machine) takeFloor() {
+	s := m.speech
+	switch {
+	case s.everAudible():
+		m.emit(Note{Kind: NoteInterrupted})
+		m.cutOff()
+	case m.reopen():
+	default:
+		m.drop()
+	}
+}
+
+// deliverKeys gives the collected keys to the model as the caller's words.
+func (m *Machine) deliverKeys() {
+	m.disarm(timerDigits)
+	keys := string(m.keys)
+	if len(m.keys) > 1 {
+		keys = strings.TrimSuffix(keys, string(endKey))
+	}
+	m.keys = nil
+	m.emit(Note{Kind: NoteDigits, Text: keys})
+	t := &m.turn
+	t.finals = append(t.finals, "keys pressed: "+strings.Join(strings.Split(keys, ""), " "))
+	t.open = true
+	if m.speech != nil || t.talking {
+		return
+	}
+	t.last = m.now
+	t.decision = decision{rule: ruleKeys, commit: true}
+	m.commit()
+}

@@ -1,0 +1,204 @@
+package conversation
+
+import (
+	"strings"
+	"time"
+	"unicode"
+)
+
+// utterance is one Say and what became of it.
+type utterance struct {
+	id     uint64
+	part   int
+	text   string
+	cached bool
+
+	words []Word
+	total time.Duration
+	done  bool
+
+	audible, played bool
+	retried         bool
+	// due is when sound of it was expected to begin at the latest.
+	due time.Duration
+	// Sound position at was reached at time since; it moves on from there
+	// unless the playout is paused.
+	at, since time.Duration
+	// heard is how many bytes of text the caller has surely heard.
+	heard int
+}
+
+// credit notes that the sound was heard up to at.
+func (u *utterance) credit(at time.Duration) {
+	u.heard = max(u.heard, u.heardUpTo(at))
+}
+
+// complete notes that all of it was heard.
+func (u *utterance) complete() { u.played, u.audible, u.heard = true, true, len(u.text) }
+
+// position estimates how much of the sound was played by now, never more than
+// was delivered.
+func (u *utterance) position(now time.Duration) time.Duration {
+	if !u.audible {
+		return 0
+	}
+	return min(u.at+now-u.since, u.total)
+}
+
+// heardUpTo returns how many bytes of the text were surely heard when the sound
+// was heard up to at: whole words only, and too few rather than too many.
+func (u *utterance) heardUpTo(at time.Duration) int {
+	if at <= 0 {
+		return 0
+	}
+	if len(u.words) > 0 {
+		end := 0
+		for _, w := range u.words {
+			if w.To <= at && w.End <= len(u.text) {
+				end = max(end, w.End)
+			}
+		}
+		return end
+	}
+	if u.done && at >= u.total {
+		return len(u.text)
+	}
+	return oneWordLess(u.text, int(float64(len(u.text))*float64(at)/float64(u.length())))
+}
+
+// slowest is the time per byte of a very slow speaker, for sound whose length
+// is not known yet.
+const slowest = 110 * time.Millisecond
+
+// length is the sound's length, or an upper guess while it is still delivered.
+func (u *utterance) length() time.Duration {
+	if u.done && u.total > 0 {
+		return u.total
+	}
+	return max(u.total, time.Duration(len(u.text))*slowest)
+}
+
+// oneWordLess cuts text[:at] back to a word boundary, and by one word more
+// since words are not equally long.
+func oneWordLess(text string, at int) int {
+	at = min(at, len(text))
+	for range 2 {
+		at = strings.LastIndexFunc(text[:at], unicode.IsSpace)
+		if at <= 0 {
+			return 0
+		}
+	}
+	return at
+}
+
+// restart returns where to go on after a pause at a position: at the beginning
+// of the last word that had begun, or where it stopped when all was said.
+func (u *utterance) restart(at time.Duration) time.Duration {
+	if len(u.words) == 0 {
+		return max(0, at-300*time.Millisecond)
+	}
+	if u.done && u.words[len(u.words)-1].To <= at {
+		return at
+	}
+	from := time.Duration(0)
+	for _, w := range u.words {
+		if w.From < at {
+			from = max(from, w.From)
+		}
+	}
+	return min(from, at)
+}
+
+// part is what one generation contributes to a speech: at most one assistant
+// message.
+type part struct {
+	gen uint64
+	// message is the index of its history entry, or -1.
+	message int
+	calls   []ToolCall
+	settled bool
+}
+
+// heardOf and saidOf return what was heard and what was to be said of a part.
+func (s *speech) heardOf(i int) string {
+	return s.join(i, func(u *utterance) string { return u.text[:u.heard] })
+}
+
+func (s *speech) saidOf(i int) string {
+	out := s.join(i, func(u *utterance) string { return u.text })
+	for _, l := range s.lines {
+		if l.part == i {
+			out = joinWords(out, l.text)
+		}
+	}
+	return out
+}
+
+func (s *speech) join(i int, text func(*utterance) string) string {
+	out := ""
+	for k := range s.utts {
+		if s.utts[k].part == i {
+			out = joinWords(out, text(&s.utts[k]))
+		}
+	}
+	return out
+}
+
+// creditStop notes where the playout stopped: all before utterance id was
+// heard. It reports whether id belongs to the speech.
+func (s *speech) creditStop(id uint64, at time.Duration) bool {
+	for i := range s.utts {
+		if s.utts[i].id != id {
+			continue
+		}
+		for k := range i {
+			if !s.utts[k].played && s.utts[k].audible {
+				s.utts[k].complete()
+			}
+		}
+		s.utts[i].credit(at)
+		return true
+	}
+	return false
+}
+
+// lag is what the far end may be behind our clock when nothing is known of it.
+const lag = 200 * time.Millisecond
+
+// settle writes a part into history and record: what was heard of it.
+func (m *Machine) settle(s *speech, i int, cut bool) {
+	p := &s.parts[i]
+	if p.settled {
+		return
+	}
+	p.settled = true
+	heard, said := s.heardOf(i), s.saidOf(i)
+	cut = cut && (heard != said || s.model && i == len(s.parts)-1)
+	if p.message >= 0 {
+		m.history[p.message].Text = heard
+		m.history[p.message].Interrupted = cut
+	} else if heard != "" {
+		m.history = append(m.history, Message{Role: Assistant, Text: heard, Interrupted: cut})
+	}
+	if heard != "" {
+		m.asked = heard
+		m.emit(Note{Kind: NoteAgent, Text: heard, Said: said, Interrupted: cut})
+	}
+}
+
+// settleCut ends the bookkeeping of the speech that was cut off, with what is
+// known by now.
+func (m *Machine) settleCut() {
+	s := m.cut
+	if s == nil {
+		return
+	}
+	m.cut = nil
+	if !s.stopped.known {
+		s.creditStop(s.stopped.utt, s.stopped.at-lag)
+	}
+	for i := range s.parts {
+		m.settle(s, i, true)
+	}
+	m.reportEndCancelled(s)
+}

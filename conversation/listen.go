@@ -1,0 +1,355 @@
+package conversation
+
+import (
+	"strings"
+	"time"
+)
+
+// turn is what the caller says until it is committed.
+type turn struct {
+	// talking: a burst is running, which began at from.
+	talking bool
+	from    time.Duration
+	// last is the last voiced sample; voiced the sum of all bursts.
+	last, voiced time.Duration
+	finals       []string
+	partial      string
+	// open: the caller fell silent, and the end of the turn is being decided.
+	open bool
+	// unvoiced: words came without the voice detector noticing.
+	unvoiced bool
+	// interrupted: speech alone, without a word, has cut off the agent.
+	interrupted bool
+	// flushes counts finals that were asked for and have not come.
+	flushes   int
+	flushedAt time.Duration
+	// prefix is the committed text that this turn continues.
+	prefix   string
+	decision decision
+}
+
+func (t *turn) text() string { return joinWords(strings.Join(t.finals, " "), t.partial) }
+
+const (
+	turnWatchdog = 3 * time.Second
+	noTextGrace  = time.Second
+	// audibleSpeech is how much speech without words is worth a question.
+	audibleSpeech = 700 * time.Millisecond
+	stuckAfter    = 15 * time.Second
+	// repeats is how often in a row the caller is asked to say it again.
+	repeats = 2
+)
+
+func (m *Machine) onSpeechStarted(in SpeechStarted) {
+	if m.held || m.turn.talking {
+		return
+	}
+	t := &m.turn
+	from := m.now - in.Ago
+	if t.open && t.text() != "" {
+		m.habits.learnPause(from-t.last, false)
+	}
+	t.talking, t.from, t.open, t.unvoiced = true, from, false, false
+	m.correctable = ""
+	m.disarm(timerEndpoint, timerFinal, timerWatchdog, timerResume)
+	if m.cfg.Carrier {
+		return
+	}
+	m.arm(timerStuck, m.now+stuckAfter)
+	if m.interruptible() {
+		m.suspend()
+		m.armConfirm()
+	}
+}
+
+func (m *Machine) onSpeechEnded(in SpeechEnded) {
+	t := &m.turn
+	if m.held || !t.talking {
+		return
+	}
+	t.talking = false
+	t.last = max(m.now-in.Ago, t.from)
+	t.voiced += in.Length
+	m.disarm(timerStuck, timerConfirm)
+	if m.cfg.Carrier {
+		return
+	}
+	t.flushes++
+	m.emit(FinalizeSpeech{})
+	m.fellSilent()
+}
+
+// fellSilent goes on after a burst: the agent resumes or the turn is decided.
+func (m *Machine) fellSilent() {
+	if m.pause != nil {
+		m.reconsider()
+		return
+	}
+	m.turn.open = true
+	m.decideTurn()
+}
+
+func (m *Machine) onHeard(in Heard) {
+	t := &m.turn
+	if in.Flushed && t.flushes > 0 {
+		if t.flushes--; t.flushes == 0 {
+			t.flushedAt = m.now
+		}
+	}
+	text := strings.TrimSpace(in.Text)
+	if text != "" && in.Final && m.corrected(text) {
+		return
+	}
+	if text != "" {
+		m.note(text, in)
+	} else if in.Final {
+		t.partial = ""
+	}
+	switch {
+	case m.cfg.Carrier:
+		m.carrierHeard(in.Final)
+	case m.pause != nil:
+		m.reconsider()
+	case text != "" && m.interruptible() && !t.open:
+		m.wordsOverAgent(in)
+	case text != "" || in.Flushed:
+		m.wordsWhileListening(in, text != "")
+	}
+}
+
+// note stores the words of a result.
+func (m *Machine) note(text string, in Heard) {
+	t := &m.turn
+	if in.Final {
+		t.finals, t.partial = append(t.finals, text), ""
+		m.idle.heard(m.now)
+	} else {
+		t.partial = text
+	}
+	if t.talking && !m.cfg.Carrier {
+		m.arm(timerStuck, m.now+stuckAfter)
+	}
+}
+
+// corrected handles the late final of a turn that was committed with unstable
+// text. It reports whether there is nothing new in it.
+func (m *Machine) corrected(final string) bool {
+	unstable := m.correctable
+	if unstable == "" {
+		return false
+	}
+	m.correctable = ""
+	if sameWords(final, unstable) {
+		return true
+	}
+	if m.reopen() {
+		m.turn.prefix = strings.TrimSpace(strings.TrimSuffix(m.turn.prefix, unstable))
+	}
+	return false
+}
+
+func (m *Machine) wordsWhileListening(in Heard, words bool) {
+	t := &m.turn
+	if t.talking {
+		return
+	}
+	if words && (!t.open || t.unvoiced) {
+		t.open, t.unvoiced, t.last = true, true, m.now-in.Ago
+	}
+	if t.open {
+		m.decideTurn()
+	}
+}
+
+// observe gathers what the end of the turn is decided from.
+func (m *Machine) observe() observation {
+	t := &m.turn
+	return observation{
+		text: joinWords(t.prefix, t.text()), asked: m.asked, final: t.flushes == 0 && t.partial == "",
+		silence: m.now - t.last, unvoiced: t.unvoiced,
+		speed: m.habits.speed(m.cfg.Speed, m.cfg.DynamicTurns), learned: m.habits.pause,
+	}
+}
+
+// decideTurn commits the open turn or arms the timers at which to look again.
+func (m *Machine) decideTurn() {
+	t := &m.turn
+	if !t.open || t.talking {
+		return
+	}
+	o := m.observe()
+	t.decision = decide(o, m.dials, &m.lexicon)
+	words := o.text != ""
+	if t.decision.commit && !m.blocked() {
+		m.commit()
+		return
+	}
+	over := t.last + t.decision.wait
+	m.want(timerEndpoint, over > m.now, over)
+	final := t.last + m.cfg.FinalWait
+	m.want(timerFinal, !o.final && final > m.now, final)
+	watch := over + turnWatchdog
+	if !words {
+		watch = min(watch, final+noTextGrace)
+	}
+	m.arm(timerWatchdog, max(watch, m.now))
+}
+
+// blocked reports whether an answer would talk over the agent's own words.
+func (m *Machine) blocked() bool { return m.speech != nil || m.held || len(m.keys) > 0 }
+
+func (m *Machine) onTurnTimer(name Timer) {
+	switch name {
+	case timerStuck:
+		m.onStuck()
+	case timerWatchdog:
+		m.onWatchdog()
+	default:
+		m.decideTurn()
+	}
+}
+
+// onWatchdog decides the turn with what there is.
+func (m *Machine) onWatchdog() {
+	t := &m.turn
+	if !t.open || t.talking {
+		return
+	}
+	t.flushes = 0
+	switch {
+	case m.blocked() && t.text() != "":
+	case joinWords(t.prefix, t.text()) != "":
+		m.commit()
+	default:
+		m.nothingHeard()
+	}
+}
+
+// nothingHeard closes a turn that has no words.
+func (m *Machine) nothingHeard() {
+	ask := m.turn.voiced >= audibleSpeech || m.turn.interrupted
+	m.clearTurn()
+	switch {
+	case m.speech != nil || m.held:
+	case m.greet.waiting:
+		m.greetIfDue()
+	case ask && m.idle.repeats < repeats:
+		m.idle.repeats++
+		m.begin(kindPrompt, "", false, m.cfg.Phrases.Repeat)
+	default:
+		m.next()
+	}
+}
+
+func (m *Machine) clearTurn() {
+	m.turn = turn{talking: m.turn.talking, from: m.turn.from, last: m.turn.last, flushes: m.turn.flushes}
+	m.disarm(timerEndpoint, timerFinal, timerWatchdog)
+}
+
+// onStuck gives up on a burst that has brought no word for very long: hold
+// music, or a line that hums.
+func (m *Machine) onStuck() {
+	t := &m.turn
+	if !t.talking {
+		return
+	}
+	m.emit(ResetDetector{})
+	m.emit(FinalizeSpeech{})
+	t.talking, t.last = false, m.now
+	t.flushes++
+	m.disarm(timerConfirm)
+	if m.pause != nil && t.text() == "" {
+		m.resume()
+		return
+	}
+	m.fellSilent()
+}
+
+// onYielded ends the turn at once: the caller, or the recogniser, said so.
+func (m *Machine) onYielded() {
+	t := &m.turn
+	t.talking, t.flushes = false, 0
+	m.disarm(timerStuck, timerConfirm)
+	if m.pause != nil {
+		m.reconsider()
+	}
+	if t.text() == "" || m.pause != nil {
+		return
+	}
+	t.open = true
+	t.last = max(t.last, t.from)
+	t.decision = decision{rule: ruleYielded, commit: true}
+	if !m.blocked() {
+		m.commit()
+		return
+	}
+	m.arm(timerWatchdog, m.now+turnWatchdog)
+}
+
+// carrierHeard handles text from a modem: it interrupts from the second
+// character on, and a final ends the turn.
+func (m *Machine) carrierHeard(final bool) {
+	t := &m.turn
+	if len(strings.Join(strings.Fields(t.text()), "")) >= 2 && m.interruptible() {
+		m.suspend()
+		m.confirm()
+	}
+	if !final || t.text() == "" {
+		return
+	}
+	t.open, t.last, t.flushes = true, m.now, 0
+	t.decision = decision{rule: ruleYielded, commit: true}
+	if !m.blocked() {
+		m.commit()
+		return
+	}
+	m.arm(timerWatchdog, m.now+turnWatchdog)
+}
+
+// commit ends the caller's turn and answers it.
+func (m *Machine) commit() {
+	t := m.turn
+	text := t.text()
+	m.correctable = t.partial
+	m.habits.learnPace(len(wordsOf(text)), t.voiced)
+	m.clearTurn()
+	f := figures{last: t.last, wait: t.decision.wait, rule: t.decision.rule, committed: m.now, flushed: t.flushedAt}
+	m.userTurn(t.prefix, text, f)
+}
+
+// userTurn puts a user message into history and answers it.
+func (m *Machine) userTurn(prefix, text string, f figures) {
+	m.settleCut()
+	m.turns++
+	m.idle.reset(m.now)
+	m.history = append(m.history, Message{Role: User, Text: joinWords(prefix, text)})
+	if text != "" {
+		m.emit(Note{Kind: NoteCaller, Text: text, Continues: prefix != ""})
+	}
+	if m.greetsBack(text) {
+		m.greetNow()
+		m.speech.figures = f
+		return
+	}
+	m.greet = greeting{}
+	m.disarm(timerGreeting)
+	m.answer(f)
+}
+
+// reopen takes back the last user message, whose answer was not audible yet, so
+// that more words can be added. It reports whether there was one.
+func (m *Machine) reopen() bool {
+	s := m.speech
+	last := len(m.history) - 1
+	if s == nil || s.kind != kindAnswer || s.everAudible() || last < 0 || m.history[last].Role != User {
+		return false
+	}
+	m.turn.prefix = m.history[last].Text
+	m.history = m.history[:last]
+	m.turns--
+	m.turn.last = max(m.turn.last, s.figures.last)
+	m.habits.learnPause(m.turn.from-s.figures.last, true)
+	m.turn.open = true
+	m.drop()
+	return true
+}

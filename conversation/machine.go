@@ -1,0 +1,196 @@
+package conversation
+
+import (
+	"slices"
+	"time"
+)
+
+// Machine decides who speaks when on one call. It is not safe for concurrent
+// use. The zero value is not usable; call New.
+type Machine struct {
+	cfg     Config
+	dials   dials
+	lexicon lexicon
+	habits  habits
+
+	now    time.Duration
+	out    []Output
+	timers timers
+
+	history []Message
+	// gen and utt are the last numbers given out; turns counts caller turns.
+	gen, utt uint64
+	turns    int
+
+	started, held, closing, ended bool
+
+	greet  greeting
+	turn   turn
+	speech *speech
+	// cut is the speech that was cut off and whose heard text is not known yet.
+	cut   *speech
+	pause *pause
+	// asked is what the caller heard the agent say last.
+	asked string
+	// correctable is an unstable text that was committed for want of a final.
+	correctable string
+	queued      []string
+	keys        []rune
+	tools       []tool
+	// unseen says that a tool's result came which no generation has seen.
+	unseen bool
+	idle   idle
+}
+
+// New returns the machine of a call that has not begun.
+func New(cfg Config) *Machine {
+	cfg = withDefaults(cfg)
+	m := &Machine{cfg: cfg, dials: dialsOf(cfg), lexicon: lexiconOf(cfg.Language), timers: newTimers()}
+	m.habits = habits{wordsPerMinute: usualPace, pause: m.dials.short}
+	return m
+}
+
+func withDefaults(c Config) Config {
+	c.Speed = clamp(orDefault(c.Speed, 1), 0.5, 2)
+	c.FinalWait = orDefault(c.FinalWait, time.Second)
+	c.FirstTextWait = orDefault(c.FirstTextWait, 600*time.Millisecond)
+	c.MaxDuration = orDefault(c.MaxDuration, 2*time.Hour)
+	c.MaxIdleChecks = orDefault(c.MaxIdleChecks, 2)
+	c.IdleTime = orDefault(c.IdleTime, idleTime(c.AskOnIdle))
+	c.Interrupt = orDefault(c.Interrupt, Low)
+	c.Endpoint = orDefault(c.Endpoint, Auto)
+	p := &c.Phrases
+	if len(p.Idle) == 0 {
+		p.Idle = []string{"Are you still there?", "Hello, can you hear me?"}
+	}
+	p.Goodbye = orDefault(p.Goodbye, "Goodbye.")
+	p.Repeat = orDefault(p.Repeat, "Sorry, I didn't catch that.")
+	p.Holding = orDefault(p.Holding, "One moment, please.")
+	p.Apology = orDefault(p.Apology, "I'm sorry, something went wrong on my side.")
+	return c
+}
+
+func orDefault[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+// Step takes in one input at a time since the call's beginning and returns the
+// outputs to be carried out in order. A time before that of the step before
+// counts as the same. The returned slice is valid until the next Step, which
+// reuses it; what it points to stays valid.
+func (m *Machine) Step(now time.Duration, in Input) []Output {
+	m.out = m.out[:0]
+	m.now = max(m.now, now)
+	switch {
+	case m.closing:
+		m.afterwards(in)
+	default:
+		m.take(in)
+	}
+	m.rest()
+	return m.out
+}
+
+// History returns the conversation as the model sees it. The slice is a copy.
+func (m *Machine) History() []Message { return slices.Clone(m.history) }
+
+// Ended reports whether the leg is over; Step then only records late results.
+func (m *Machine) Ended() bool { return m.ended }
+
+func (m *Machine) emit(o Output) { m.out = append(m.out, o) }
+
+func (m *Machine) take(in Input) {
+	switch in := in.(type) {
+	case SpeechStarted, SpeechEnded, Heard, TurnYielded, CallerLeaves, Digit:
+		m.takeCaller(in)
+	case ModelText, ModelCall, ModelDone, ModelFailed, ToolDone:
+		m.takeModel(in)
+	case Voiced, VoiceFailed, Audible, Played, Stopped:
+		m.takeVoice(in)
+	case TimerFired:
+		m.onTimer(in)
+	default:
+		m.takeCall(in)
+	}
+}
+
+func (m *Machine) takeCaller(in Input) {
+	switch in := in.(type) {
+	case SpeechStarted:
+		m.onSpeechStarted(in)
+	case SpeechEnded:
+		m.onSpeechEnded(in)
+	case Heard:
+		m.onHeard(in)
+	case TurnYielded:
+		m.onYielded()
+	case CallerLeaves:
+		m.hangUp("goodbye")
+	case Digit:
+		m.onDigit(in)
+	}
+}
+
+func (m *Machine) takeModel(in Input) {
+	switch in := in.(type) {
+	case ModelText:
+		m.onModelText(in)
+	case ModelCall:
+		m.onModelCall(in)
+	case ModelDone:
+		m.onModelDone(in)
+	case ModelFailed:
+		m.onModelFailed(in)
+	case ToolDone:
+		m.onToolDone(in)
+	}
+}
+
+func (m *Machine) takeVoice(in Input) {
+	switch in := in.(type) {
+	case Voiced:
+		m.onVoiced(in)
+	case VoiceFailed:
+		m.onVoiceFailed(in.Utt, in.Reason)
+	case Audible:
+		m.onAudible(in)
+	case Played:
+		m.onPlayed(in)
+	case Stopped:
+		m.onStopped(in)
+	}
+}
+
+func (m *Machine) takeCall(in Input) {
+	switch in := in.(type) {
+	case MediaStarted:
+		m.onMediaStarted()
+	case Held:
+		m.onHeld()
+	case Unheld:
+		m.onUnheld()
+	case HungUp:
+		m.onHungUp(in)
+	case Command:
+		m.onCommand(in)
+	case RecogniserLost:
+		m.emit(Note{Kind: NoteError, Text: "recogniser lost: " + in.Reason})
+		m.finishWith("error", m.cfg.Phrases.Apology, m.cfg.Phrases.Goodbye)
+	}
+}
+
+// afterwards takes in what comes after we hung up or the leg ended.
+func (m *Machine) afterwards(in Input) {
+	switch in := in.(type) {
+	case Stopped:
+		m.onStopped(in)
+	case ToolDone:
+		m.record(in)
+	case HungUp:
+		m.onHungUp(in)
+	}
+}

@@ -1,0 +1,384 @@
+package conversation
+
+import "time"
+
+// kind says why the agent speaks.
+type kind uint8
+
+const (
+	kindAnswer   kind = iota // the model's
+	kindGreeting             // the first message
+	kindPrompt               // a line of its own to which the caller may answer
+	kindFarewell             // the last words
+	kindOrdered              // what the API wants said
+)
+
+// line is text that waits to be said.
+type line struct {
+	text   string
+	part   int
+	cached bool
+}
+
+// speech is one contribution of the agent: from the question to the model, over
+// tools and further questions, to the last word played.
+type speech struct {
+	kind  kind
+	parts []part
+	utts  []utterance
+	lines []line
+
+	// model: a generation is running; texted: it has delivered something;
+	// answered: at least one utterance of it.
+	model, texted, answered bool
+	split                   chunker
+	protected               bool
+	// hangup is the reason to hang up for when all was played.
+	hangup string
+	// endCall is the model's call that asked for it.
+	endCall ToolCall
+
+	// holds counts the holding phrases since the last real words.
+	steps, retries, holds int
+	begun                 bool
+	audibleAt             time.Duration
+	figures        figures
+	stopped        pause
+}
+
+// aheadLimit is how many utterances are with the session: the one that plays
+// and the next, so that there is no gap and little to throw away.
+const aheadLimit = 2
+
+func (s *speech) gen() uint64 { return s.parts[len(s.parts)-1].gen }
+
+// everAudible reports whether the caller has heard any of it.
+func (s *speech) everAudible() bool { return s.begun }
+
+// head is the utterance that plays or will play next.
+func (s *speech) head() *utterance {
+	for i := range s.utts {
+		if !s.utts[i].played {
+			return &s.utts[i]
+		}
+	}
+	return nil
+}
+
+func (s *speech) sounding() bool {
+	u := s.head()
+	return u != nil && s.begun
+}
+
+func (s *speech) find(id uint64) *utterance {
+	for i := range s.utts {
+		if s.utts[i].id == id && !s.utts[i].played {
+			return &s.utts[i]
+		}
+	}
+	return nil
+}
+
+func (s *speech) add(cached bool, texts ...string) {
+	for _, t := range texts {
+		if spoken(t) != "" {
+			s.lines = append(s.lines, line{text: t, part: len(s.parts) - 1, cached: cached})
+		}
+	}
+}
+
+// begin starts a speech of the machine's own lines.
+func (m *Machine) begin(k kind, hangup string, protected bool, lines ...string) {
+	m.settleCut()
+	m.gen++
+	s := &speech{kind: k, hangup: hangup, protected: protected, parts: []part{{gen: m.gen, message: -1}}}
+	s.add(k != kindOrdered, lines...)
+	m.speech = s
+	m.issue()
+	m.finishIfDone()
+}
+
+// issue hands lines to the session, as long as not too many are with it.
+func (m *Machine) issue() {
+	s := m.speech
+	if s == nil || m.pause != nil || m.held {
+		return
+	}
+	waiting := 0
+	for i := range s.utts {
+		if !s.utts[i].played {
+			waiting++
+		}
+	}
+	for ; waiting < aheadLimit && len(s.lines) > 0; waiting++ {
+		l := s.lines[0]
+		s.lines = s.lines[1:]
+		s.utts = append(s.utts, utterance{part: l.part, text: l.text, cached: l.cached})
+		m.say(&s.utts[len(s.utts)-1])
+	}
+}
+
+// say hands an utterance to the session, under a new number.
+func (m *Machine) say(u *utterance) {
+	m.utt++
+	*u = utterance{
+		id: m.utt, part: u.part, text: u.text, cached: u.cached, retried: u.retried, heard: u.heard, due: m.now,
+		audible: false,
+	}
+	s := m.speech
+	s.figures.said(m.now)
+	m.emit(Say{Utt: u.id, Gen: s.parts[u.part].gen, Text: u.text, Cached: u.cached})
+}
+
+// sayAgain hands all that was not played to the session once more.
+func (m *Machine) sayAgain() {
+	for i := range m.speech.utts {
+		if u := &m.speech.utts[i]; !u.played {
+			m.say(u)
+		}
+	}
+}
+
+func (m *Machine) onVoiced(in Voiced) {
+	s := m.speech
+	if s == nil {
+		if s = m.cut; s == nil {
+			return
+		}
+	}
+	u := s.find(in.Utt)
+	if u == nil {
+		return
+	}
+	u.words = append(u.words, in.Words...)
+	u.total = max(u.total, in.Total)
+	u.done = u.done || in.Done
+	if in.Done && in.Total == 0 && s == m.speech {
+		m.onVoiceFailed(in.Utt, "no sound")
+	}
+}
+
+func (m *Machine) onAudible(in Audible) {
+	s := m.speech
+	if s == nil {
+		return
+	}
+	u := s.find(in.Utt)
+	if u == nil || u.audible {
+		return
+	}
+	first := !s.begun
+	s.begun = true
+	u.audible, u.since = true, m.now
+	if p := m.pause; p != nil {
+		p.audible = true
+	}
+	m.disarm(timerHolding)
+	if s.texted {
+		m.disarm(timerGiveUp)
+	}
+	if first {
+		s.audibleAt = m.now
+		m.firstAudible(s)
+	}
+}
+
+func (m *Machine) firstAudible(s *speech) {
+	if s.kind == kindGreeting && !s.protected && !m.cfg.Carrier {
+		m.arm(timerGuard, m.now+guardTime)
+	}
+	if s.figures.committed > 0 {
+		m.emit(s.figures.note(m.now))
+	}
+}
+
+func (m *Machine) onPlayed(in Played) {
+	s := m.speech
+	if s == nil {
+		if m.cut != nil {
+			if u := m.cut.find(in.Utt); u != nil {
+				u.complete()
+			}
+		}
+		return
+	}
+	u := s.find(in.Utt)
+	if u == nil {
+		return
+	}
+	u.complete()
+	m.advance()
+}
+
+// advance goes on after an utterance is over.
+func (m *Machine) advance() {
+	s := m.speech
+	if u := s.head(); u != nil {
+		u.due = m.now
+	}
+	m.issue()
+	for i := range s.parts {
+		if m.partOver(s, i) {
+			m.settle(s, i, false)
+		}
+	}
+	m.fallSilent(s)
+	m.finishIfDone()
+}
+
+// partOver reports whether all of a part was made and played.
+func (m *Machine) partOver(s *speech, i int) bool {
+	if s.model && i == len(s.parts)-1 {
+		return false
+	}
+	for k := range s.utts {
+		if s.utts[k].part == i && !s.utts[k].played {
+			return false
+		}
+	}
+	for _, l := range s.lines {
+		if l.part == i {
+			return false
+		}
+	}
+	return true
+}
+
+// finishIfDone ends the speech when nothing is left of it.
+func (m *Machine) finishIfDone() {
+	s := m.speech
+	if s == nil || s.model || len(s.lines) > 0 || s.head() != nil || m.pause != nil || m.held || m.toolsOf(s) {
+		return
+	}
+	for i := range s.parts {
+		m.settle(s, i, false)
+	}
+	m.speech = nil
+	if s.hangup != "" {
+		m.hangUp(s.hangup)
+		return
+	}
+	m.disarm(timerGuard, timerHedge, timerHolding, timerGiveUp)
+	m.idle.since = m.now
+	m.next()
+}
+
+// next starts what waited for the agent to fall silent.
+func (m *Machine) next() {
+	switch {
+	case m.speech != nil || m.turn.talking || m.held:
+	case m.turn.open:
+		m.decideTurn()
+	case len(m.keys) > 0:
+	case m.greet.waiting:
+		m.greetIfDue()
+	case len(m.queued) > 0:
+		lines := m.queued
+		m.queued = nil
+		m.begin(kindOrdered, "", false, lines...)
+	case m.unseen:
+		m.answer(figures{})
+	}
+}
+
+func (m *Machine) onVoiceTimer() {
+	if s := m.speech; s != nil {
+		if u := s.head(); u != nil {
+			m.onVoiceFailed(u.id, "no sound in time")
+		}
+	}
+}
+
+// onVoiceFailed says the utterance once more, then goes on without it.
+func (m *Machine) onVoiceFailed(id uint64, reason string) {
+	s := m.speech
+	if s == nil {
+		return
+	}
+	u := s.find(id)
+	if u == nil {
+		return
+	}
+	m.emit(Note{Kind: NoteError, Text: "voice: " + reason})
+	u.credit(u.position(m.now) - lag)
+	if !u.retried && s.hangup == "" {
+		u.retried = true
+		m.retryVoice(s, u)
+		return
+	}
+	u.played, u.done = true, true
+	if s.hangup == "" && !s.everAudible() {
+		m.giveUp("the voice is silent")
+		return
+	}
+	m.advance()
+}
+
+// retryVoice says u again; what is queued behind it must not overtake it.
+func (m *Machine) retryVoice(s *speech, u *utterance) {
+	if s.head() != u {
+		m.say(u)
+		return
+	}
+	if p := m.pause; p != nil {
+		p.sent = false
+	}
+	m.emit(StopPlayout{})
+	m.sayAgain()
+	if p := m.pause; p != nil {
+		p.sent, p.utt, p.at, p.known = true, s.head().id, 0, false
+		m.emit(PausePlayout{})
+	}
+}
+
+// soundOverdue is how long sound of an utterance may be missing.
+const soundOverdue = 3 * time.Second
+
+// voiceDue returns when the playing utterance is to be given up.
+func (m *Machine) voiceDue() (time.Duration, bool) {
+	s := m.speech
+	if s == nil || m.pause != nil || m.held {
+		return 0, false
+	}
+	u := s.head()
+	switch {
+	case u == nil:
+		return 0, false
+	case !u.audible:
+		return u.due + soundOverdue, true
+	default:
+		return u.since + max(0, u.total-u.at) + soundOverdue, true
+	}
+}
+
+// figures are the times of one turn.
+type figures struct {
+	last, wait         time.Duration
+	rule               rule
+	committed, flushed time.Duration
+	texted, say        time.Duration
+}
+
+func (f *figures) said(now time.Duration) {
+	if f.say == 0 {
+		f.say = now
+	}
+}
+
+func (f *figures) note(audible time.Duration) Note {
+	v := map[string]float64{"wait_ms": millis(f.wait)}
+	for _, p := range []struct {
+		name string
+		at   time.Duration
+	}{
+		{"final_ms", f.flushed}, {"commit_ms", f.committed}, {"model_first_ms", f.texted}, {"say_ms", f.say},
+		{"gap_ms", audible},
+	} {
+		if p.at > 0 {
+			v[p.name] = millis(p.at - f.last)
+		}
+	}
+	return Note{Kind: NoteTurn, Text: string(f.rule), Values: v}
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

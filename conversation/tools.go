@@ -1,0 +1,122 @@
+package conversation
+
+import (
+	"slices"
+	"time"
+)
+
+// tool is a call of the model that is running.
+type tool struct {
+	id, name string
+	// message is the index of its result's history entry.
+	message int
+	// gen is the generation that made the call.
+	gen uint64
+}
+
+const (
+	maxSteps    = 3
+	toolOverdue = 30 * time.Second
+	inProgress  = "in progress"
+	// endTool is the one tool the machine runs itself.
+	endTool = "end_conversation"
+)
+
+func (m *Machine) onModelCall(in ModelCall) {
+	if !m.current(in.Gen) {
+		return
+	}
+	s := m.speech
+	m.disarm(timerHedge)
+	s.texted = true
+	c := ToolCall{ID: in.ID, Name: in.Name, Args: in.Args}
+	switch {
+	case in.Name == endTool:
+		s.hangup, s.endCall = "goodbye", c
+	case s.steps < maxSteps:
+		p := &s.parts[len(s.parts)-1]
+		p.calls = append(p.calls, c)
+	default:
+		m.emit(Note{Kind: NoteError, Text: "too many tool calls in a row: " + in.Name})
+	}
+}
+
+// runTools starts the calls of the part that was just completed.
+func (m *Machine) runTools(s *speech) {
+	i := len(s.parts) - 1
+	p := &s.parts[i]
+	if len(p.calls) == 0 {
+		return
+	}
+	s.steps++
+	p.message = len(m.history)
+	m.history = append(m.history, Message{Role: Assistant, Text: s.saidOf(i), Calls: slices.Clone(p.calls)})
+	for _, c := range p.calls {
+		m.tools = append(m.tools, tool{id: c.ID, name: c.Name, message: len(m.history), gen: p.gen})
+		m.history = append(m.history, Message{Role: ToolRole, CallID: c.ID, Text: inProgress})
+		m.emit(RunTool{ID: c.ID, Name: c.Name, Args: c.Args})
+	}
+	m.arm(timerTool, m.now+toolOverdue)
+}
+
+// toolsOf reports whether tools of the speech are running.
+func (m *Machine) toolsOf(s *speech) bool {
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.gen == s.gen() })
+}
+
+func (m *Machine) onToolDone(in ToolDone) {
+	if !m.record(in) {
+		return
+	}
+	if len(m.tools) == 0 {
+		m.disarm(timerTool)
+	}
+	m.unseen = true
+	s := m.speech
+	switch {
+	case s == nil:
+		m.next()
+	case s.model || m.toolsOf(s) || s.steps == 0:
+	case s.hangup != "":
+		m.finishIfDone()
+	default:
+		m.disarm(timerHolding)
+		m.ask()
+	}
+}
+
+// record puts a result into history. It reports false for one that is not
+// awaited: unknown, late, or a second one.
+func (m *Machine) record(in ToolDone) bool {
+	i := slices.IndexFunc(m.tools, func(t tool) bool { return t.id == in.ID })
+	if i < 0 {
+		return false
+	}
+	t := m.tools[i]
+	m.tools = slices.Delete(m.tools, i, i+1)
+	result := in.Result
+	if in.Failed {
+		result = "failed: " + result
+	}
+	m.history[t.message].Text = result
+	m.emit(Note{Kind: NoteAction, Text: t.name, Said: result})
+	return true
+}
+
+// onToolTimer settles tools that gave no result.
+func (m *Machine) onToolTimer() {
+	for len(m.tools) > 0 {
+		m.onToolDone(ToolDone{ID: m.tools[0].id, Result: "no result in time", Failed: true})
+	}
+}
+
+// reportEndCancelled tells the model that the caller kept it from hanging up.
+func (m *Machine) reportEndCancelled(s *speech) {
+	if s.hangup == "" || s.endCall.Name == "" || m.closing {
+		return
+	}
+	m.history = append(m.history,
+		Message{Role: Assistant, Calls: []ToolCall{s.endCall}},
+		Message{Role: ToolRole, CallID: s.endCall.ID, Text: "not done: the caller interrupted"})
+	m.emit(Note{Kind: NoteAction, Text: endTool, Said: "not done: the caller interrupted"})
+}
