@@ -48,3 +48,12 @@ type Word struct {
 	// FromSample and ToSample are positions in the sound of this Speak.
 	FromSample, ToSample int64
 }
+
+// Error is a constant error of this package; compare with errors.Is.
+type Error string
+
+// Error returns the text.
+func (e Error) Error() string { return string(e) }
+
+// ErrSilent says that a text that should be said made no sound.
+const ErrSilent Error = "synthesiser made no sound"

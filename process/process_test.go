@@ -1,0 +1,62 @@
+package process_test
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sidetone/sidetone/process"
+)
+
+func TestOutput(t *testing.T) {
+	t.Parallel()
+	out, err := process.Output(t.Context(), "printf", "%s|%s", "a b", "$HOME;`id`")
+	if err != nil || string(out) != "a b|$HOME;`id`" {
+		t.Errorf("output = %q, %v", out, err)
+	}
+}
+
+func TestOutputNamesProgramAndComplaint(t *testing.T) {
+	t.Parallel()
+	_, err := process.Output(t.Context(), "ls", "/no/such/folder")
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || !strings.Contains(err.Error(), "run ls:") || !strings.Contains(err.Error(), "/no/such/folder") {
+		t.Errorf("error = %v", err)
+	}
+	if _, err = process.Output(t.Context(), "no-such-program-here"); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("error = %v, want %v", err, exec.ErrNotFound)
+	}
+}
+
+func TestOutputEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("call ended")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(20*time.Millisecond, func() { cancel(boom) })
+	start := time.Now()
+	_, err := process.Output(ctx, "sleep", "30")
+	if !errors.Is(err, boom) {
+		t.Errorf("error = %v, want %v", err, boom)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("the child was left running for %v", took)
+	}
+}
+
+func TestTailKeepsTheEnd(t *testing.T) {
+	t.Parallel()
+	var tail process.Tail
+	if tail.Line() != "" {
+		t.Errorf("line of nothing = %q", tail.Line())
+	}
+	for range 1000 {
+		_, _ = tail.Write([]byte("a line that will be forgotten\n"))
+	}
+	_, _ = tail.Write([]byte("the last one\n\n"))
+	if tail.Line() != "the last one" {
+		t.Errorf("line = %q", tail.Line())
+	}
+}
