@@ -1,0 +1,108 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// dialWorker carries out dial intents, each at most once.
+type dialWorker struct {
+	river.WorkerDefaults[sidetone.DialJob]
+	store  *store.Store
+	dialer Dialer
+	log    *slog.Logger
+	now    func() time.Time
+}
+
+// Timeout bounds one attempt below the lease of its claim.
+func (w *dialWorker) Timeout(*river.Job[sidetone.DialJob]) time.Duration { return dialTimeout }
+
+// Work claims the intent, durably, and only then dials. An intent that is
+// claimed already was or is being dialled: this job has nothing left to do, and
+// the sweep declares the intent unknown when its claimer never reports back. An
+// error is returned only while nothing was claimed, so that River's retry is
+// safe.
+func (w *dialWorker) Work(ctx context.Context, job *river.Job[sidetone.DialJob]) error {
+	intent, call, err := w.store.ClaimIntent(ctx, job.Args.EnvironmentID, job.Args.IntentID)
+	switch sidetone.CodeOf(err) {
+	case "":
+	case sidetone.Conflict, sidetone.NotFound:
+		return nil
+	default:
+		return fmt.Errorf("claim dial intent: %w", err)
+	}
+	state := w.attempt(ctx, intent, call)
+	// The outcome is true whether or not we are being stopped.
+	err = w.store.FinishIntent(context.WithoutCancel(ctx), intent.EnvironmentID, intent.ID, intent.Fence, state)
+	if err != nil {
+		w.log.Error("store outcome of dial intent", "intent", intent.ID, "call", call.ID, "state", state, "error", err)
+	}
+	return nil
+}
+
+// attempt dials unless it is too late, and returns the intent's new state.
+func (w *dialWorker) attempt(ctx context.Context, intent sidetone.DialIntent, call sidetone.Call) string {
+	now := w.now()
+	if !intent.NotAfter.IsZero() && now.After(intent.NotAfter) {
+		w.refuse(ctx, call, "expired", "the call was not placed in time")
+		return store.IntentFailed
+	}
+	if call.Status.Terminal() {
+		return store.IntentFailed // it was ended while it waited
+	}
+	err := w.dial(ctx, intent, call)
+	if err == nil {
+		return store.IntentDone
+	}
+	w.log.Info("call was not answered", "intent", intent.ID, "call", call.ID, "error", err)
+	return stateAfter(err)
+}
+
+// refuse closes a call that will not be dialled.
+func (w *dialWorker) refuse(ctx context.Context, call sidetone.Call, reason, message string) {
+	err := w.store.FinishCall(context.WithoutCancel(ctx), call.EnvironmentID, call.ID, sidetone.CallResult{
+		Status: sidetone.CallError, Outcome: sidetone.OutcomeDidNotConnect, EndReason: reason,
+		ErrorMessage: message, Errors: []string{message}, Ended: w.now(),
+	}, nil)
+	if err != nil {
+		w.log.Error("close call that was not dialled", "call", call.ID, "error", err)
+	}
+}
+
+// lost is an attempt that ended in a panic: nobody knows how far it came.
+type lost struct{ cause any }
+
+func (l *lost) Error() string { return fmt.Sprintf("panic while dialling: %v", l.cause) }
+
+func (w *dialWorker) dial(ctx context.Context, intent sidetone.DialIntent, call sidetone.Call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.log.Error("panic while dialling", "call", call.ID, "panic", p, "stack", string(debug.Stack()))
+			err = &lost{p}
+		}
+	}()
+	return w.dialer.Dial(ctx, intent, call)
+}
+
+// stateAfter tells a refusal from an attempt whose outcome nobody knows.
+func stateAfter(err error) string {
+	var panicked *lost
+	var refused *telephony.DialError
+	switch {
+	case errors.As(err, &panicked):
+		return store.IntentUnknown
+	case errors.As(err, &refused) && refused.Sent && refused.Status == 0 && refused.Cause == telephony.CauseFailure:
+		return store.IntentUnknown
+	}
+	return store.IntentFailed
+}
