@@ -1,0 +1,178 @@
+package pocketsphinx
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/transcriber"
+	"github.com/sidetone/sidetone/transcriber/transcribertest"
+)
+
+// say renders text with the flite program's voice rms, without the silence
+// around it.
+func say(t *testing.T, text string) []int16 {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "line.wav")
+	if out, err := exec.Command("flite", "-voice", "rms", "-t", text, "-o", file).CombinedOutput(); err != nil {
+		t.Fatalf("flite: %v: %s", err, out)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil || len(data) < 44 {
+		t.Fatalf("read %d bytes of sound: %v", len(data), err)
+	}
+	pcm := make([]int16, (len(data)-44)/2)
+	for i := range pcm {
+		pcm[i] = int16(binary.LittleEndian.Uint16(data[44+2*i:]))
+	}
+	const silence = rate / 5
+	return pcm[silence : len(pcm)-silence]
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	speech := say(t, "What are your opening hours?")
+	transcribertest.Run(t, func(*testing.T) transcribertest.Harness {
+		return transcribertest.Harness{
+			Driver: New(Options{MaxStreams: 2, FlushWait: 10 * time.Second}), Rate: rate,
+			Speech: speech, Want: []string{"opening", "hours"}, Limit: 2,
+			Kill: func(t *testing.T, s transcriber.Stream) {
+				if err := s.(*stream).cmd.Process.Kill(); err != nil {
+					t.Errorf("kill: %v", err)
+				}
+			},
+		}
+	})
+}
+
+func TestCloseLeavesNoChildAndNoSlot(t *testing.T) {
+	t.Parallel()
+	driver := New(Options{})
+	s, err := driver.Open(t.Context(), transcriber.Config{Rate: rate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if driver.Streams() != 1 {
+		t.Errorf("%d streams are open, want 1", driver.Streams())
+	}
+	pid := s.(*stream).cmd.Process.Pid
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("child %d is still there: %v", pid, err)
+	}
+	if driver.Streams() != 0 {
+		t.Errorf("%d streams are open, want none", driver.Streams())
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		options Options
+		config  transcriber.Config
+		want    string
+	}{
+		"8 kHz":    {Options{}, transcriber.Config{Rate: 8000}, "16000"},
+		"language": {Options{}, transcriber.Config{Rate: rate, Language: "pt-BR"}, "English"},
+		"program":  {Options{Program: "no-such-recogniser"}, transcriber.Config{Rate: rate}, "no-such-recogniser"},
+	} {
+		driver := New(c.options)
+		if _, err := driver.Open(t.Context(), c.config); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error = %v, want one about %q", name, err, c.want)
+		}
+		if driver.Streams() != 0 {
+			t.Errorf("%s: a refused stream is counted", name)
+		}
+	}
+}
+
+// stand returns a shell script that stands in for the recogniser.
+func stand(t *testing.T, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "recogniser")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func openStand(t *testing.T, o Options) (transcriber.Stream, *transcribertest.Reader) {
+	t.Helper()
+	s, err := New(o).Open(t.Context(), transcriber.Config{Rate: rate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s, transcribertest.Read(t, s)
+}
+
+func loud(ms int) []int16 {
+	pcm := make([]int16, rate*ms/1000)
+	for i := range pcm {
+		pcm[i] = int16(2000 * (i/40%2*2 - 1))
+	}
+	return pcm
+}
+
+func TestASilentRecogniserIsAnsweredForInTime(t *testing.T) {
+	t.Parallel()
+	s, events := openStand(t, Options{Program: stand(t, "exec sleep 60"), FlushWait: 50 * time.Millisecond})
+	transcribertest.Feed(t, s, loud(200), rate, 0)
+	start := time.Now()
+	s.Finalize()
+	e := events.Next(t)
+	if took := time.Since(start); !e.Flushed || e.Text != "" || took < 50*time.Millisecond {
+		t.Errorf("got %+v after %v", e, took)
+	}
+}
+
+func TestARecogniserThatDoesNotReadEndsTheStream(t *testing.T) {
+	t.Parallel()
+	s, events := openStand(t, Options{Program: stand(t, "exec sleep 60")})
+	frame := audio.Frame{PCM: make([]int16, rate/50), Rate: rate}
+	var err error
+	n := 0
+	for ; err == nil && n < 1000; n++ {
+		err = s.Write(frame)
+	}
+	// The pipe itself holds 2 s.
+	if !errors.Is(err, transcriber.ErrBehind) || n < 500 || n > 650 {
+		t.Errorf("after %d frames: %v", n, err)
+	}
+	if err := events.End(t); !errors.Is(err, transcriber.ErrBehind) {
+		t.Errorf("events ended with %v", err)
+	}
+}
+
+func TestLinesBecomeFinals(t *testing.T) {
+	t.Parallel()
+	s, events := openStand(t, Options{Program: stand(t, `echo; echo " first one "; head -c 12800 >/dev/null; echo; echo second; exec sleep 60`), FlushWait: 10 * time.Second})
+	if e := events.Next(t); e.Text != "first one" || e.Flushed {
+		t.Errorf("unasked: %+v", e)
+	}
+	transcribertest.Feed(t, s, loud(200), rate, 0)
+	s.Finalize()
+	if e := events.Next(t); e.Text != "second" || !e.Flushed {
+		t.Errorf("asked: %+v", e)
+	}
+}
+
+func TestARecogniserThatEndsIsAnError(t *testing.T) {
+	t.Parallel()
+	_, events := openStand(t, Options{Program: stand(t, "echo bye; exit 3")})
+	if e := events.Next(t); e.Text != "bye" {
+		t.Errorf("got %+v", e)
+	}
+	if err := events.End(t); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("events ended with %v", err)
+	}
+}

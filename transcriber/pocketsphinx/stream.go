@@ -1,0 +1,289 @@
+package pocketsphinx
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/process"
+	"github.com/sidetone/sidetone/transcriber"
+)
+
+const (
+	// maxBehind is how much sound may wait for the recogniser, in bytes: 10 s.
+	maxBehind = 10 * rate * 2
+	// flushSound is the low noise that ends a running utterance: 0.8 s.
+	flushSound = rate * 8 / 10
+	// audible is the sample value above which a block of 10 ms may be speech:
+	// -50 dBFS.
+	audible = 104
+	// speechBlocks is how many audible blocks make the recogniser likely to
+	// have an utterance running.
+	speechBlocks = 4
+	// maxLine bounds a recognised line in bytes.
+	maxLine = 64 << 10
+)
+
+// stream is one child process. Three goroutines serve it: feed writes to the
+// child, read reads from it and waits for its end, answer times Finalize; Close
+// waits for all of them.
+type stream struct {
+	options Options
+	ctx     context.Context //nolint:containedctx // the stream's life, see transcriber.Driver
+	cancel  context.CancelCauseFunc
+	cmd     *exec.Cmd
+	stdin   io.WriteCloser
+	stdout  io.ReadCloser
+	stderr  process.Tail
+	queue   transcriber.Queue
+	owned   sync.WaitGroup
+	release func()
+
+	mu      sync.Mutex
+	pending []byte        // sound not yet given to feed
+	writing int           // bytes that feed has not yet written
+	wake    chan struct{} // tells feed about pending, capacity 1
+	closed  bool
+	heard   int // audible blocks since the last line
+	flushes []flush
+	due     chan struct{} // tells answer about flushes, capacity 1
+	noise   uint32
+}
+
+// flush is a Finalize that waits for its answer.
+type flush struct{ until time.Time }
+
+// start runs the child and its goroutines; release is called when all ended.
+func start(ctx context.Context, o Options, release func()) (*stream, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s := &stream{
+		options: o, ctx: ctx, cancel: cancel, release: release,
+		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), noise: 1,
+	}
+	s.cmd = process.Command(ctx, o.Program, "-infile", "/dev/stdin", "-logfn", "/dev/null")
+	s.cmd.Stderr = &s.stderr
+	var err error
+	if s.stdin, err = s.cmd.StdinPipe(); err == nil {
+		s.stdout, err = s.cmd.StdoutPipe()
+	}
+	if err == nil {
+		err = s.cmd.Start()
+	}
+	if err != nil {
+		cancel(nil)
+		return nil, fmt.Errorf("start %s: %w", o.Program, err)
+	}
+	s.owned.Go(s.feed)
+	s.owned.Go(s.answer)
+	s.owned.Go(s.read)
+	return s, nil
+}
+
+// Write queues the frame.
+func (s *stream) Write(f audio.Frame) error {
+	if f.Rate != rate {
+		return fmt.Errorf("write to a recogniser: frame of %d Hz, want %d", f.Rate, rate)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return transcriber.ErrClosed
+	}
+	if len(s.pending)+s.writing+2*len(f.PCM) > maxBehind {
+		s.cancel(transcriber.ErrBehind)
+		return transcriber.ErrBehind
+	}
+	for _, sample := range f.PCM {
+		s.pending = binary.LittleEndian.AppendUint16(s.pending, uint16(sample))
+	}
+	if !f.Missing {
+		s.listen(f.PCM)
+	}
+	signal(s.wake)
+	return nil
+}
+
+// listen counts the audible blocks; s.mu is held.
+func (s *stream) listen(pcm []int16) {
+	const block = rate / 100
+	for ; len(pcm) >= block; pcm = pcm[block:] {
+		sum := int64(0)
+		for _, sample := range pcm[:block] {
+			sum += int64(sample) * int64(sample)
+		}
+		if sum > audible*audible*block {
+			s.heard++
+		}
+	}
+}
+
+// Finalize ends the running utterance with low noise and sets a limit to the
+// time its text may take. When nothing audible came since the last text, the
+// answer is empty and comes at once.
+func (s *stream) Finalize() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	if s.heard < speechBlocks && len(s.flushes) == 0 {
+		s.queue.Push(transcriber.Event{Kind: transcriber.Final, Flushed: true})
+		return
+	}
+	for range flushSound {
+		s.noise = s.noise*1664525 + 1013904223
+		s.pending = binary.LittleEndian.AppendUint16(s.pending, uint16(int16(s.noise>>28)-8))
+	}
+	signal(s.wake)
+	// A backlog, as while the model loads, is read at several times real time.
+	backlog := audio.Span(int64((len(s.pending)+s.writing)/2-flushSound), rate)
+	s.flushes = append(s.flushes, flush{time.Now().Add(s.options.FlushWait + backlog)})
+	signal(s.due)
+}
+
+// signal wakes whoever receives from c, once.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// feed writes queued sound to the child. Only it waits for the child to read.
+func (s *stream) feed() {
+	defer s.stdin.Close()
+	var batch []byte
+	for {
+		select {
+		case <-s.wake:
+		case <-s.ctx.Done():
+			return
+		}
+		s.mu.Lock()
+		batch, s.pending = s.pending, batch[:0]
+		s.writing = len(batch)
+		s.mu.Unlock()
+		if !s.give(batch) {
+			return // read reports why the child is gone
+		}
+	}
+}
+
+// give writes batch in pieces, so that Write knows how much is left.
+func (s *stream) give(batch []byte) bool {
+	const piece = 8 << 10
+	for len(batch) > 0 {
+		n, err := s.stdin.Write(batch[:min(piece, len(batch))])
+		if err != nil {
+			return false
+		}
+		batch = batch[n:]
+		s.mu.Lock()
+		s.writing = len(batch)
+		s.mu.Unlock()
+	}
+	return true
+}
+
+// read turns the child's lines into finals until the child ends.
+func (s *stream) read() {
+	lines := bufio.NewScanner(s.stdout)
+	lines.Buffer(make([]byte, 0, 1<<10), maxLine)
+	for lines.Scan() {
+		s.line(strings.TrimSpace(lines.Text()))
+	}
+	if err := lines.Err(); err != nil && s.ctx.Err() == nil {
+		s.cancel(transcriber.Error("recogniser sent a line without end"))
+	}
+	s.end(s.cmd.Wait())
+}
+
+// line handles one recognised utterance.
+func (s *stream) line(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if text == "" {
+		// Says only that a noise ended; the text of a Finalize may follow it.
+		return
+	}
+	s.heard = 0
+	flushed := len(s.flushes) > 0
+	if flushed {
+		s.flushes = s.flushes[1:]
+	}
+	s.queue.Push(transcriber.Event{Kind: transcriber.Final, Text: text, Flushed: flushed})
+}
+
+// answer gives empty finals to the flushes whose time is up.
+func (s *stream) answer() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.due:
+		case <-timer.C:
+		case <-s.ctx.Done():
+			return
+		}
+		if next, ok := s.expire(time.Now()); ok {
+			timer.Reset(next)
+		}
+	}
+}
+
+// expire answers what is due and returns the time until the next one is.
+func (s *stream) expire(now time.Time) (next time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.flushes) > 0 {
+		if wait := s.flushes[0].until.Sub(now); wait > 0 {
+			return wait, true
+		}
+		s.flushes = s.flushes[1:]
+		s.heard = 0
+		s.queue.Push(transcriber.Event{Kind: transcriber.Final, Flushed: true})
+	}
+	return 0, false
+}
+
+// end closes the stream after the child ended with err.
+func (s *stream) end(err error) {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	var failure transcriber.Error
+	switch {
+	case s.ctx.Err() == nil:
+		err = errEnded(err)
+		s.options.Logger.Warn("recogniser ended by itself", "program", s.options.Program, "error", err, "said", s.stderr.Line())
+	case errors.As(context.Cause(s.ctx), &failure):
+		err = failure
+	default:
+		err = nil // closed, or its call ended
+	}
+	s.cancel(err)
+	s.release()
+	s.queue.End(err)
+}
+
+// Events yields the finals.
+func (s *stream) Events() iter.Seq2[transcriber.Event, error] { return s.queue.Events() }
+
+// Close ends the child and waits for it.
+func (s *stream) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel(context.Canceled)
+	s.owned.Wait()
+	return nil
+}
