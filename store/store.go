@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +70,7 @@ type Store struct {
 	lines    *lines
 	keys     *keys
 	enqueuer atomic.Pointer[Enqueuer]
+	closed   func() error
 }
 
 // Open opens the database at c.URL without migrating it. The caller closes it.
@@ -95,6 +97,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	s.closed = sync.OnceValue(s.engine.close)
 	return s, nil
 }
 
@@ -108,8 +111,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 }
 
 // Close waits for running writes and closes the database. Later writes answer
-// ErrClosed.
-func (s *Store) Close() error { return s.engine.close() }
+// ErrClosed. A second Close does nothing and repeats the first one's answer.
+func (s *Store) Close() error { return s.closed() }
 
 // SetEnqueuer names the receiver of wake-ups. It is called once, before the
 // first InsertIntent; without one intents are stored without a wake-up.
