@@ -72,6 +72,7 @@ func (m *Machine) onSpeechEnded(in SpeechEnded) {
 	t.voiced += in.Length
 	m.disarm(timerStuck, timerConfirm)
 	if m.cfg.Carrier {
+		m.carrierFell()
 		return
 	}
 	t.flushes++
@@ -177,6 +178,10 @@ func (m *Machine) decideTurn() {
 	if !t.open || t.talking {
 		return
 	}
+	if m.cfg.Carrier {
+		m.decideYielded()
+		return
+	}
 	o := m.observe()
 	t.decision = decide(o, m.dials, &m.lexicon)
 	words := o.text != ""
@@ -263,47 +268,6 @@ func (m *Machine) onStuck() {
 		return
 	}
 	m.fellSilent()
-}
-
-// onYielded ends the turn at once: the caller, or the recogniser, said so.
-func (m *Machine) onYielded() {
-	t := &m.turn
-	t.talking, t.flushes = false, 0
-	m.disarm(timerStuck, timerConfirm)
-	if m.pause != nil {
-		m.reconsider()
-	}
-	if t.text() == "" || m.pause != nil {
-		return
-	}
-	t.open = true
-	t.last = max(t.last, t.from)
-	t.decision = decision{rule: ruleYielded, commit: true}
-	if !m.blocked() {
-		m.commit()
-		return
-	}
-	m.arm(timerWatchdog, m.now+turnWatchdog)
-}
-
-// carrierHeard handles text from a modem: it interrupts from the second
-// character on, and a final ends the turn.
-func (m *Machine) carrierHeard(final bool) {
-	t := &m.turn
-	if len(strings.Join(strings.Fields(t.text()), "")) >= 2 && m.interruptible() {
-		m.suspend()
-		m.confirm()
-	}
-	if !final || t.text() == "" {
-		return
-	}
-	t.open, t.last, t.flushes = true, m.now, 0
-	t.decision = decision{rule: ruleYielded, commit: true}
-	if !m.blocked() {
-		m.commit()
-		return
-	}
-	m.arm(timerWatchdog, m.now+turnWatchdog)
 }
 
 // commit ends the caller's turn and answers it.

@@ -42,8 +42,8 @@ type speech struct {
 	steps, retries, holds int
 	begun                 bool
 	audibleAt             time.Duration
-	figures        figures
-	stopped        pause
+	figures               figures
+	stopped               pause
 }
 
 // aheadLimit is how many utterances are with the session: the one that plays
@@ -306,10 +306,20 @@ func (m *Machine) onVoiceFailed(id uint64, reason string) {
 		m.retryVoice(s, u)
 		return
 	}
+	stopped := s.head() == u
+	if stopped {
+		m.emit(StopPlayout{})
+	}
 	u.played, u.done = true, true
+	// What made no sound was never said.
+	u.text = u.text[:u.heard]
 	if s.hangup == "" && !s.everAudible() {
 		m.giveUp("the voice is silent")
 		return
+	}
+	if stopped {
+		m.sayAgain()
+		m.pauseAgain(s)
 	}
 	m.advance()
 }
@@ -320,13 +330,20 @@ func (m *Machine) retryVoice(s *speech, u *utterance) {
 		m.say(u)
 		return
 	}
-	if p := m.pause; p != nil {
-		p.sent = false
-	}
 	m.emit(StopPlayout{})
 	m.sayAgain()
-	if p := m.pause; p != nil {
-		p.sent, p.utt, p.at, p.known = true, s.head().id, 0, false
+	m.pauseAgain(s)
+}
+
+// pauseAgain pauses what was queued anew during a pause.
+func (m *Machine) pauseAgain(s *speech) {
+	p, u := m.pause, s.head()
+	if p == nil {
+		return
+	}
+	p.sent = u != nil
+	if p.sent {
+		p.utt, p.at, p.known = u.id, 0, false
 		m.emit(PausePlayout{})
 	}
 }

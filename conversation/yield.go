@@ -1,0 +1,73 @@
+package conversation
+
+import "strings"
+
+// onYielded ends the turn at once: the caller, or the recogniser, said so.
+func (m *Machine) onYielded() {
+	t := &m.turn
+	t.talking, t.flushes = false, 0
+	m.disarm(timerStuck, timerConfirm)
+	if m.pause != nil {
+		m.reconsider()
+	}
+	if m.pause == nil {
+		m.yielded()
+	}
+}
+
+// yielded commits the words there are, now or when the agent has finished.
+func (m *Machine) yielded() {
+	t := &m.turn
+	if t.text() == "" {
+		m.next()
+		return
+	}
+	t.open, t.last = true, max(t.last, t.from)
+	t.decision = decision{rule: ruleYielded, commit: true}
+	m.decideYielded()
+}
+
+// decideYielded commits a turn that ends by the caller's word rather than by a
+// wait; the watchdog decides for one who forgets it.
+func (m *Machine) decideYielded() {
+	if m.turn.decision.commit && !m.blocked() {
+		m.commit()
+		return
+	}
+	m.arm(timerWatchdog, m.now+turnWatchdog)
+}
+
+// minCarrierText is how many characters of a modem interrupt the agent.
+const minCarrierText = 2
+
+// carrierHeard handles text from a modem: it interrupts from the second
+// character on, and a final ends the turn.
+func (m *Machine) carrierHeard(final bool) {
+	t := &m.turn
+	if t.text() == "" {
+		return
+	}
+	if len([]rune(strings.Join(strings.Fields(t.text()), ""))) >= minCarrierText && m.interruptible() {
+		m.suspend()
+		m.confirm()
+	}
+	t.last = m.now
+	switch {
+	case final:
+		t.talking, t.flushes = false, 0
+		m.yielded()
+	case !t.talking:
+		t.open = true
+		m.decideYielded()
+	}
+}
+
+// carrierFell goes on when the carrier has gone: the final comes soon.
+func (m *Machine) carrierFell() {
+	if m.turn.text() == "" {
+		m.next()
+		return
+	}
+	m.turn.open = true
+	m.decideYielded()
+}
