@@ -50,7 +50,7 @@ func (t *Tx) InsertIntent(i sidetone.DialIntent) error {
 	tb := t.store.tables.intents
 	_, err := t.exec(tb.insertText, refs(tb.columns(&i))...)
 	if isUnique(err) {
-		return t.fail(&sidetone.Error{Code: sidetone.Conflict, Message: "call already has a dial intent", Cause: err})
+		return t.refuse(&sidetone.Error{Code: sidetone.Conflict, Message: "call already has a dial intent", Cause: err})
 	}
 	if err != nil {
 		return fmt.Errorf("insert dial intent: %w", err)

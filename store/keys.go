@@ -103,7 +103,7 @@ func (s *Store) InsertAPIKey(ctx context.Context, k sidetone.APIKey) error {
 		tb := s.tables.keys
 		_, err := t.exec(tb.insertText, refs(tb.columns(&k))...)
 		if isUnique(err) {
-			return t.fail(&sidetone.Error{Code: sidetone.Conflict, Message: "API key already exists", Cause: err})
+			return t.refuse(&sidetone.Error{Code: sidetone.Conflict, Message: "API key already exists", Cause: err})
 		}
 		return err
 	})

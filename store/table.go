@@ -65,7 +65,7 @@ func (tb *table[T]) insert(t *Tx, row *T) error {
 	*named(cols, "version").(*int64) = 1
 	_, err := t.exec(tb.insertText, refs(cols)...)
 	if isUnique(err) {
-		return t.fail(&sidetone.Error{Code: sidetone.Conflict, Message: tb.noun + " already exists", Cause: err})
+		return t.refuse(&sidetone.Error{Code: sidetone.Conflict, Message: tb.noun + " already exists", Cause: err})
 	}
 	if err != nil {
 		return fmt.Errorf("insert %s: %w", tb.noun, err)

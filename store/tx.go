@@ -61,6 +61,13 @@ func (t *Tx) fail(err error) error {
 	return err
 }
 
+// refuse makes err, which says more than the statement's own, the fate of the
+// transaction.
+func (t *Tx) refuse(err error) error {
+	t.failed = err
+	return err
+}
+
 // each calls scan for every row of the query.
 func (t *Tx) each(scan func(*sql.Rows) error, text string, args ...any) error {
 	if t.failed != nil {

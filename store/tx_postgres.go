@@ -72,7 +72,7 @@ func (e *postgresEngine) write(ctx context.Context, environmentID string, fn fun
 
 // pause waits a random while that grows with the attempt.
 func pause(ctx context.Context, attempt int) error {
-	most := time.Duration(1<<attempt) * time.Millisecond
+	most := time.Duration(8<<attempt) * time.Millisecond
 	timer := time.NewTimer(rand.N(most))
 	defer timer.Stop()
 	select {

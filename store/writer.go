@@ -57,6 +57,8 @@ func (w *writer) write(ctx context.Context, environmentID string, fn func(*Tx) e
 		return ctx.Err()
 	case <-w.stop:
 		return ErrClosed
+	case <-w.exited:
+		return ErrClosed
 	}
 	select {
 	case err := <-r.result:
@@ -67,13 +69,18 @@ func (w *writer) write(ctx context.Context, environmentID string, fn func(*Tx) e
 		}
 	case <-w.exited:
 	}
+	return w.outcome(r)
+}
+
+// outcome waits for the answer to a request that cannot be given up any more.
+func (w *writer) outcome(r *request) error {
 	select {
 	case err := <-r.result:
 		return err
 	case <-w.exited:
 	}
 	select {
-	case err := <-r.result:
+	case err := <-r.result: // answered by the writer's last group
 		return err
 	default:
 		return ErrClosed

@@ -1,0 +1,386 @@
+package store_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/store/storetest"
+)
+
+// group is a set of writes that share one commit: the first one holds the
+// writer until all others have queued.
+type group struct {
+	s       *store.Store
+	env     string
+	release chan struct{}
+	first   chan error
+}
+
+func holdWriter(t *testing.T, s *store.Store, env string) *group {
+	t.Helper()
+	g := &group{s: s, env: env, release: make(chan struct{}), first: make(chan error, 1)}
+	running := make(chan struct{})
+	go func() {
+		g.first <- s.Write(context.Background(), env, func(tx *store.Tx) error {
+			close(running)
+			<-g.release
+			return tx.InsertPrompt(prompt("held"))
+		})
+	}()
+	<-running
+	return g
+}
+
+// queue starts a write and returns once it can only wait for the writer.
+func (g *group) queue(ctx context.Context, fn func(*store.Tx) error) <-chan error {
+	result := make(chan error, 1)
+	started := make(chan struct{})
+	go func() {
+		close(started)
+		result <- g.s.Write(ctx, g.env, fn)
+	}()
+	<-started
+	return result
+}
+
+func prompt(id string) sidetone.Prompt { return sidetone.NewPrompt(id, "", "Be kind.", day(1)) }
+
+func insert(id string) func(*store.Tx) error {
+	return func(tx *store.Tx) error { return tx.InsertPrompt(prompt(id)) }
+}
+
+func wantPrompts(t *testing.T, s *store.Store, env string, ids ...string) {
+	t.Helper()
+	read(t, s, env, func(tx *store.Tx) error {
+		p, err := tx.Prompts(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "id"})
+		var got []string
+		for _, item := range p.Items {
+			got = append(got, item.ID)
+		}
+		if fmt.Sprint(got) != fmt.Sprint(ids) {
+			t.Errorf("prompts %v, want %v", got, ids)
+		}
+		return err
+	})
+}
+
+func TestOneFailingWriteLeavesItsGroupAlone(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, storetest.SQLite(t), nil)
+	env := account(t, s)
+	g := holdWriter(t, s, env)
+	ctx := context.Background()
+	changedMind := errors.New("changed my mind")
+	good1 := g.queue(ctx, insert("good1"))
+	refused := g.queue(ctx, func(tx *store.Tx) error { return errors.Join(tx.InsertPrompt(prompt("refused")), changedMind) })
+	twin := g.queue(ctx, insert("held"))
+	swallowed := g.queue(ctx, func(tx *store.Tx) error {
+		_ = tx.InsertPrompt(prompt("swallowed"))
+		_ = tx.InsertPrompt(prompt("swallowed")) // its error decides although nobody returns it
+		return nil
+	})
+	panics := g.queue(ctx, func(tx *store.Tx) error {
+		if err := tx.InsertPrompt(prompt("panics")); err != nil {
+			return err
+		}
+		panic("bug")
+	})
+	good2 := g.queue(ctx, insert("good2"))
+	close(g.release)
+	for name, result := range map[string]<-chan error{"first": g.first, "good1": good1, "good2": good2} {
+		if err := <-result; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := <-refused; !errors.Is(err, changedMind) {
+		t.Errorf("refused: %v", err)
+	}
+	wantCode(t, <-twin, sidetone.Conflict, "prompt already exists")
+	wantCode(t, <-swallowed, sidetone.Conflict, "prompt already exists")
+	if err := <-panics; err == nil || !strings.Contains(err.Error(), "bug") {
+		t.Errorf("panic became %v", err)
+	}
+	wantPrompts(t, s, env, "good1", "good2", "held")
+}
+
+func TestCallerThatGivesUp(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, storetest.SQLite(t), nil)
+	env := account(t, s)
+	g := holdWriter(t, s, env)
+
+	before, cancelBefore := context.WithCancel(context.Background())
+	ran := false
+	waiting := g.queue(before, func(*store.Tx) error { ran = true; return nil })
+	cancelBefore()
+	if err := <-waiting; !errors.Is(err, context.Canceled) { // answered while the writer is still held
+		t.Errorf("cancelled before its turn: %v", err)
+	}
+	during, cancelDuring := context.WithCancel(context.Background())
+	inside := g.queue(during, func(tx *store.Tx) error {
+		cancelDuring()
+		return tx.InsertPrompt(prompt("inside"))
+	})
+	innocent := g.queue(context.Background(), insert("innocent"))
+	close(g.release)
+	for _, result := range []<-chan error{g.first, inside, innocent} {
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	}
+	if ran {
+		t.Error("an abandoned closure ran")
+	}
+	wantPrompts(t, s, env, "held", "innocent", "inside")
+}
+
+// TestLostTransaction ends the transaction under the writer's feet: everybody in
+// the group must hear of it, and nothing of the group may stay.
+func TestLostTransaction(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, storetest.SQLite(t), nil)
+	env := account(t, s)
+	g := holdWriter(t, s, env)
+	lost := g.queue(context.Background(), func(tx *store.Tx) error {
+		inner, _ := tx.SQLite()
+		if _, err := inner.Exec("ROLLBACK"); err != nil {
+			return err
+		}
+		return errors.New("the engine rolled back")
+	})
+	close(g.release)
+	if err := <-g.first; err == nil {
+		t.Error("a write that was rolled back is acknowledged")
+	}
+	if err := <-lost; err == nil {
+		t.Error("the write that lost the transaction is acknowledged")
+	}
+	wantPrompts(t, s, env)
+	write(t, s, env, insert("next"))
+	wantPrompts(t, s, env, "next")
+}
+
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, storetest.SQLite(t), nil)
+	env := account(t, s)
+	db, _ := s.SQLite()
+	limit := func(pages int64) {
+		t.Helper()
+		if _, err := db.Exec(fmt.Sprint("PRAGMA max_page_count = ", pages)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var pages int64
+	if err := db.QueryRow("PRAGMA page_count").Scan(&pages); err != nil {
+		t.Fatal(err)
+	}
+	limit(pages + 2)
+	big := prompt("big")
+	big.Content = strings.Repeat("x", 1<<20)
+	g := holdWriter(t, s, env)
+	full := g.queue(context.Background(), func(tx *store.Tx) error { return tx.InsertPrompt(big) })
+	close(g.release)
+	wantCode(t, <-full, sidetone.Unavailable, "the database is not available")
+	if err := <-g.first; err != nil {
+		wantCode(t, err, sidetone.Unavailable, "")
+		wantPrompts(t, s, env)
+	} else {
+		wantPrompts(t, s, env, "held")
+	}
+	limit(1 << 20)
+	write(t, s, env, func(tx *store.Tx) error { return tx.InsertPrompt(big) })
+}
+
+func TestCloseRunsWhatIsQueued(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, storetest.SQLite(t), nil)
+	env := account(t, s)
+	g := holdWriter(t, s, env)
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	close(g.release)
+	if err := errors.Join(<-g.first, <-closed); err != nil {
+		t.Error(err)
+	}
+	err := s.Write(context.Background(), env, insert("late"))
+	wantCode(t, err, sidetone.Unavailable, "the database is not available")
+	if !errors.Is(err, store.ErrClosed) {
+		t.Errorf("late write: %v", err)
+	}
+}
+
+// TestManyWritersCountExactly increments one row from many goroutines.
+func TestManyWritersCountExactly(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env := account(t, s)
+		write(t, s, env, insert("counter"))
+		const writers, each = 32, 25
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		done := 0
+		for range writers {
+			wg.Go(func() {
+				for range each {
+					err := s.Write(context.Background(), env, func(tx *store.Tx) error {
+						p, err := tx.Prompt("counter")
+						if err != nil {
+							return err
+						}
+						n, _ := strconv.Atoi(strings.TrimPrefix(p.Content, "Be kind."))
+						p.Content = fmt.Sprint("Be kind.", n+1)
+						return tx.UpdatePrompt(p)
+					})
+					if err == nil {
+						mu.Lock()
+						done++
+						mu.Unlock()
+					} else if code := sidetone.CodeOf(err); code != sidetone.Unavailable && code != sidetone.Conflict {
+						t.Errorf("write: %v", err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		t.Logf("%d of %d writes were acknowledged", done, writers*each)
+		read(t, s, env, func(tx *store.Tx) error {
+			p, err := tx.Prompt("counter")
+			if p.Content != fmt.Sprint("Be kind.", done) || p.Version != int64(done)+1 {
+				t.Errorf("%s at version %d after %d acknowledged increments", p.Content, p.Version, done)
+			}
+			return err
+		})
+		if _, sqlite := s.SQLite(); sqlite && done != writers*each {
+			t.Errorf("%d of %d writes were acknowledged", done, writers*each)
+		}
+	})
+}
+
+// TestChild is no test: the tests below run it in a process of its own. It
+// writes one row after the other and prints the id of each acknowledged one.
+func TestChild(t *testing.T) {
+	path := os.Getenv("SIDETONE_TEST_CHILD_DB")
+	if path == "" {
+		return
+	}
+	count, err := strconv.Atoi(os.Getenv("SIDETONE_TEST_CHILD_WRITES"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := storetest.Open(t, "sqlite:"+path, nil)
+	env := os.Getenv("SIDETONE_TEST_CHILD_ENVIRONMENT")
+	for i := range count {
+		write(t, s, env, insert(fmt.Sprintf("p%06d", i)))
+		fmt.Printf("acknowledged %d\n", i)
+	}
+}
+
+func child(t *testing.T, path, env string, writes int, wrapper ...string) *exec.Cmd {
+	t.Helper()
+	args := append(wrapper, os.Args[0], "-test.run=^TestChild$")
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "SIDETONE_TEST_CHILD_DB="+path, "SIDETONE_TEST_CHILD_ENVIRONMENT="+env,
+		"SIDETONE_TEST_CHILD_WRITES="+strconv.Itoa(writes))
+	return cmd
+}
+
+// TestEveryCommitIsSynced counts system calls: a killed process cannot tell a
+// commit that was synced from one that was only written.
+func TestEveryCommitIsSynced(t *testing.T) {
+	t.Parallel()
+	url := storetest.SQLite(t)
+	s := storetest.Open(t, url, nil)
+	env := account(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const writes = 100
+	trace := filepath.Join(t.TempDir(), "trace")
+	cmd := child(t, strings.TrimPrefix(url, "sqlite:"), env, writes, "strace", "-f", "-e", "trace=fsync,fdatasync", "-o", trace)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synced := len(regexp.MustCompile(`(?m)(fsync|fdatasync)\(.*= 0$|(fsync|fdatasync) resumed.*= 0$`).FindAll(b, -1))
+	if synced < writes {
+		t.Errorf("%d syncs for %d commits", synced, writes)
+	}
+}
+
+func TestAcknowledgedWritesSurviveKill(t *testing.T) {
+	t.Parallel()
+	url := storetest.SQLite(t)
+	s := storetest.Open(t, url, nil)
+	env := account(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := child(t, strings.TrimPrefix(url, "sqlite:"), env, 1_000_000)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	last := -1
+	for lines.Scan() {
+		if n, ok := strings.CutPrefix(lines.Text(), "acknowledged "); ok {
+			if last, err = strconv.Atoi(n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if last == 50 {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = cmd.Wait() // it was killed
+	s = storetest.Open(t, url, nil)
+	read(t, s, env, func(tx *store.Tx) error {
+		p, err := tx.Prompts(sidetone.PageQuery{Page: 1, Size: 1})
+		if p.Total < int64(last)+1 || p.Total > int64(last)+2 {
+			t.Errorf("%d rows, %d acknowledged", p.Total, last+1)
+		}
+		return err
+	})
+	db, _ := s.SQLite()
+	var check string
+	if err := db.QueryRow("PRAGMA integrity_check").Scan(&check); err != nil || check != "ok" {
+		t.Errorf("integrity check: %s, %v", check, err)
+	}
+}
+
+func BenchmarkStartCall(b *testing.B) {
+	s := storetest.Open(b, storetest.SQLite(b), nil)
+	env := account(b, s)
+	snapshot := sidetone.Snapshot{Agent: sidetone.NewAgent("a", env, "p", day(1)), Prompt: sidetone.NewPrompt("p", env, strings.Repeat("Be kind. ", 200), day(1))}
+	i := 0
+	for b.Loop() {
+		c := liveCall(fmt.Sprint("c", i), env)
+		c.Snapshot, c.Created = snapshot, time.UnixMilli(int64(i+1))
+		if err := s.StartCall(context.Background(), c); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}
