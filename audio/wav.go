@@ -13,7 +13,7 @@ const (
 	wavHeaderSize = 44
 	// wavFlushBytes is how much sound a WAVWriter gathers before it writes:
 	// under 2.5 s of any telephone sound, 16 kHz stereo is the largest.
-	wavFlushBytes = 32 << 10
+	wavFlushBytes = 16 << 10
 	// wavMaxFormat bounds the format chunk; real ones have 16 to 40 bytes.
 	wavMaxFormat = 1 << 10
 )
