@@ -1,0 +1,87 @@
+package api
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// Document is openapi.yaml: the contract that requests are held against and
+// that is served at /openapi.yaml. Embedding needs a variable; nothing writes
+// it.
+//
+//go:embed openapi.yaml
+var document string
+
+// parameter is one query parameter of an operation.
+type parameter struct {
+	name     string
+	kind     string // string, integer, number or boolean
+	required bool
+	// instead names a parameter that may stand for this one; "" for none.
+	instead string
+	schema  *openapi3.Schema
+}
+
+// operation is what the document says about one method of one path.
+type operation struct {
+	id         string
+	parameters []parameter
+	// body is the schema of the request body; nil when the operation has none.
+	body *openapi3.Schema
+}
+
+// loadDocument parses and checks the embedded document.
+func loadDocument() (*openapi3.T, error) {
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(document))
+	if err != nil {
+		return nil, fmt.Errorf("parse openapi.yaml: %w", err)
+	}
+	return doc, nil
+}
+
+// operationOf finds the operation of "METHOD /path".
+func operationOf(doc *openapi3.T, method, path string) (operation, error) {
+	item := doc.Paths.Value(path)
+	if item == nil || item.GetOperation(method) == nil {
+		return operation{}, fmt.Errorf("openapi.yaml has no %s %s", method, path)
+	}
+	declared := item.GetOperation(method)
+	op := operation{id: declared.OperationID}
+	instead := alternatives(declared)
+	for _, ref := range declared.Parameters {
+		if ref.Value.In != openapi3.ParameterInQuery {
+			continue
+		}
+		op.parameters = append(op.parameters, parameter{
+			name: ref.Value.Name, kind: kindOf(ref.Value.Schema.Value), required: ref.Value.Required,
+			instead: instead[ref.Value.Name], schema: ref.Value.Schema.Value,
+		})
+	}
+	if declared.RequestBody != nil {
+		op.body = declared.RequestBody.Value.Content.Get("application/json").Schema.Value
+	}
+	return op, nil
+}
+
+// alternatives reads x-also-accepts-parameters, {other: declared}: what a
+// published list of parameters has no room for.
+func alternatives(op *openapi3.Operation) map[string]string {
+	out := map[string]string{}
+	also, _ := op.Extensions["x-also-accepts-parameters"].(map[string]any)
+	for other, declared := range also {
+		if name, ok := declared.(string); ok {
+			out[name] = other
+		}
+	}
+	return out
+}
+
+func kindOf(s *openapi3.Schema) string {
+	if s.Type == nil {
+		return ""
+	}
+	return strings.Join(s.Type.Slice(), "|")
+}

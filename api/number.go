@@ -1,0 +1,69 @@
+package api
+
+import (
+	"encoding/json"
+
+	"github.com/google/uuid"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// decodeNumberChange reads what numbers/update may change, except the agent.
+func decodeNumberChange(d *decoder) sidetone.NumberChange {
+	return sidetone.NumberChange{
+		Label: d.text("label"), Description: d.text("description"), OutboundOnly: d.truth("outbound_only"),
+		ExampleContext: d.raw("example_context"), Tags: d.texts("tags"),
+	}
+}
+
+// placement is what a request says about the agent of a number.
+type placement struct {
+	ref   reference
+	patch agentPatch
+}
+
+func decodePlacement(d *decoder) (placement, error) {
+	p := placement{ref: d.reference("inbound_agent")}
+	if p.ref.fields == nil {
+		return p, nil
+	}
+	patch, err := decodeAgent(d.profile, p.ref.fields)
+	p.patch = patch
+	return p, below("inbound_agent", err)
+}
+
+// renderNumber renders a number; agent is its inbound agent, nil for none.
+func renderNumber(v view, n sidetone.Number, agent *sidetone.Snapshot) object {
+	o := object{
+		"id": n.ID, "user_id": v.account, "number": n.Number, "active": n.Active, "outbound_only": n.OutboundOnly,
+		"example_context": json.RawMessage(n.ExampleContext), "telephony_provider": n.Provider, "tags": n.Tags,
+	}
+	o.text("label", n.Label)
+	o.text("description", n.Description)
+	o.text("telephony_account_connection", n.ConnectionID)
+	if agent == nil {
+		return o
+	}
+	o.text("inbound_agent_name", agent.Agent.Name)
+	if v.list && !v.expand["inbound_agent"] {
+		o["inbound_agent"] = agent.Agent.ID
+	} else {
+		v.list = false
+		o["inbound_agent"] = renderAgent(v, *agent)
+	}
+	return o
+}
+
+// renderAvailable renders a number for sale. Its id follows from provider and
+// number, so that the same offer has the same id every time.
+func renderAvailable(v view, provider string, n telephony.AvailableNumber) object {
+	o := object{
+		"id":      uuid.NewSHA1(uuid.NameSpaceURL, []byte("tel:"+provider+":"+n.Number)).String(),
+		"user_id": v.account, "number": n.Number, "active": false,
+		"example_context": object{}, "telephony_provider": provider,
+	}
+	o.text("locality", n.Locality)
+	o.text("country", n.Country)
+	return o
+}

@@ -1,0 +1,180 @@
+package api
+
+import (
+	"net/url"
+	"strconv"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+)
+
+// number finds the number a query names by phone_number, by id or by both.
+func (w work) number(query url.Values) (sidetone.Number, error) {
+	if !query.Has("phone_number") && !query.Has("id") {
+		return sidetone.Number{}, invalid("phone_number is required")
+	}
+	var byID sidetone.Number
+	if query.Has("id") {
+		var err error
+		if byID, err = w.tx.Number(query.Get("id")); err != nil {
+			return byID, named(err, "id", "number")
+		}
+		if !query.Has("phone_number") {
+			return byID, nil
+		}
+	}
+	byPhone, err := w.numberByPhone(query.Get("phone_number"), "phone_number")
+	if err == nil && byID.ID != "" && byID.ID != byPhone.ID {
+		return byPhone, invalid("phone_number and id name different numbers")
+	}
+	return byPhone, err
+}
+
+func (w work) numberByPhone(text, path string) (sidetone.Number, error) {
+	e164, ok := sidetone.NormalisePhone(text)
+	if !ok {
+		return sidetone.Number{}, missing(path, "number")
+	}
+	n, err := w.tx.NumberByPhone(e164)
+	return n, named(err, path, "number")
+}
+
+// place resolves who answers a number that is answered by current now ("" for
+// nobody). changed says that the agent itself was changed.
+func (w work) place(p placement, current string) (agentID string, changed bool, err error) {
+	switch {
+	case !p.ref.set:
+		return current, false, nil
+	case p.ref.null:
+		return "", false, nil
+	case p.ref.byID:
+		current, err = w.agentID(p.ref)
+	case current == "" && !p.ref.fields.has("prompt"):
+		return "", false, invalid("inbound_agent.prompt is required")
+	case current == "":
+		made, err := w.createAgent(p.patch)
+		return made.Agent.ID, false, below("inbound_agent", err)
+	}
+	if err != nil || len(p.ref.fields) == 0 {
+		return current, false, err
+	}
+	agent, err := w.agentSnapshot(current, "inbound_agent")
+	if err != nil {
+		return current, false, err
+	}
+	_, err = w.changeAgent(agent, p.patch)
+	return current, true, below("inbound_agent", err)
+}
+
+// agentID checks the id of a placement; the word default, as a string, stands
+// for the environment's default agent.
+func (w work) agentID(ref reference) (string, error) {
+	id := ref.id
+	if id == "default" && ref.fields == nil {
+		environment, err := w.tx.Environment()
+		if err != nil {
+			return "", err
+		}
+		id = environment.DefaultAgentID
+	}
+	agent, err := w.tx.Agent(id)
+	return agent.ID, named(err, ref.path("inbound_agent"), "agent")
+}
+
+// inbound is the agent that answers n, nil for none.
+func (w work) inbound(n sidetone.Number) (*sidetone.Snapshot, error) {
+	if n.InboundAgentID == "" {
+		return nil, nil
+	}
+	agent, err := w.agentSnapshot(n.InboundAgentID, "inbound_agent")
+	return &agent, err
+}
+
+func (s *server) getNumber(r *request) (any, error) {
+	var out object
+	err := s.read(r, func(w work) error {
+		n, err := w.number(r.query)
+		if err != nil {
+			return err
+		}
+		agent, err := w.inbound(n)
+		out = renderNumber(r.view, n, agent)
+		return err
+	})
+	return out, err
+}
+
+func (s *server) listNumbers(r *request) (any, error) {
+	return list(s, r, (*store.Tx).Numbers, func(w work, page sidetone.Page[sidetone.Number]) (object, error) {
+		agents := map[string]*sidetone.Snapshot{"": nil}
+		for _, n := range page.Items {
+			if _, known := agents[n.InboundAgentID]; known {
+				continue
+			}
+			agent, err := w.inbound(n)
+			if err != nil {
+				return nil, err
+			}
+			agents[n.InboundAgentID] = agent
+		}
+		return renderPage(page, func(n sidetone.Number) object {
+			return renderNumber(r.view.item(), n, agents[n.InboundAgentID])
+		}), nil
+	})
+}
+
+// updateNumber changes the number, the agent and the agent's prompt in one
+// transaction.
+func (s *server) updateNumber(r *request) (any, error) {
+	d := &decoder{fields: r.body, profile: r.view.profile}
+	change := decodeNumberChange(d)
+	where, err := decodePlacement(d)
+	if err != nil || d.err() != nil {
+		return nil, firstOf(d.err(), err)
+	}
+	var out object
+	var shared int
+	err = s.write(r, func(w work) (err error) {
+		out, shared, err = w.updateNumber(r, change, where)
+		return err
+	})
+	if err == nil && shared > 0 {
+		r.header.Set("Sidetone-Agent-Numbers", strconv.Itoa(shared))
+	}
+	return out, err
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// updateNumber returns the rendered number and how many numbers share the
+// agent, 0 when that was not changed.
+func (w work) updateNumber(r *request, change sidetone.NumberChange, where placement) (object, int, error) {
+	n, err := w.number(r.query)
+	if err != nil {
+		return nil, 0, err
+	}
+	agentID, changed, err := w.place(where, n.InboundAgentID)
+	if err != nil {
+		return nil, 0, err
+	}
+	change.InboundAgentID = sidetone.Some(agentID)
+	change.Apply(&n, w.tx.Now())
+	if err := firstOf(n.Validate(), w.tx.UpdateNumber(n)); err != nil {
+		return nil, 0, err
+	}
+	shared := 0
+	if changed {
+		if shared, err = w.tx.CountNumbersOfAgent(agentID); err != nil {
+			return nil, 0, err
+		}
+	}
+	agent, err := w.inbound(n)
+	return renderNumber(r.view, n, agent), shared, err
+}

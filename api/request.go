@@ -1,0 +1,244 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sidetone/sidetone"
+)
+
+// Limits of time for a request.
+const (
+	handleWithin = 30 * time.Second
+	writeWithin  = 10 * time.Second
+)
+
+// request is a request that passed the stages.
+type request struct {
+	*http.Request
+	input
+	ctx    context.Context
+	who    sidetone.Principal
+	view   view
+	header http.Header
+}
+
+// tracked remembers whether an answer was begun.
+type tracked struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader remembers the status.
+func (t *tracked) WriteHeader(status int) {
+	if t.status == 0 {
+		t.status = status
+	}
+	t.ResponseWriter.WriteHeader(status)
+}
+
+// Write begins an answer with 200 unless one was begun.
+func (t *tracked) Write(b []byte) (int, error) {
+	if t.status == 0 {
+		t.status = http.StatusOK
+	}
+	return t.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (t *tracked) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// outermost gives every request an id, a log line and a net below it.
+func (s *server) outermost(next *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := s.Now()
+		id := requestID(r)
+		if id == "" {
+			id = s.IDs.New()
+		}
+		w.Header().Set("X-Request-Id", id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		t := &tracked{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				s.panicked(t, r, p)
+			}
+			s.Log.Info("request", slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+				slog.Int("status", t.status), slog.Duration("took", s.Now().Sub(begun)))
+		}()
+		if r.URL.Path != path.Clean(r.URL.Path) { // the mux would answer with a redirect
+			s.unknownRoute(t, r)
+			return
+		}
+		next.ServeHTTP(t, r)
+	})
+}
+
+func (s *server) panicked(t *tracked, r *http.Request, p any) {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.Log.Error("handler panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+	if t.status != 0 {
+		panic(http.ErrAbortHandler) // half an answer must not look whole
+	}
+	s.writeError(t, r, fluents(), sidetone.Errorf(sidetone.Internal, "internal error"))
+}
+
+// requestID is the id the client gave, if it can be repeated safely.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	fits := len(id) <= 128 && !strings.ContainsFunc(id, func(c rune) bool {
+		return !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.ContainsRune("-_.", c))
+	})
+	if !fits {
+		return ""
+	}
+	return id
+}
+
+// methods are the routes of one path.
+type methods map[string]route
+
+// allow lists the methods a path takes.
+func (m methods) allow() string {
+	names := []string{http.MethodOptions}
+	for name := range m {
+		names = append(names, name)
+		if name == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// dispatch chooses the route by method.
+func (s *server) dispatch(m methods) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet // net/http drops the body
+		}
+		route, ok := m[method]
+		switch {
+		case ok:
+			s.serve(w, r, route)
+		case method == http.MethodOptions:
+			w.Header().Set("Allow", m.allow())
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			w.Header().Set("Allow", m.allow())
+			s.writeError(w, r, fluents(), sidetone.Errorf(methodNotAllowed, "%s is not possible here", clip(r.Method)))
+		}
+	})
+}
+
+func (s *server) unknownRoute(w http.ResponseWriter, r *http.Request) {
+	s.writeError(w, r, fluents(), sidetone.Errorf(sidetone.NotFound, "there is no %s", clip(r.URL.Path)))
+}
+
+// serve takes a request through the stages to its handler.
+func (s *server) serve(w http.ResponseWriter, r *http.Request, route route) {
+	ctx, stop := r.Context(), context.CancelFunc(func() {})
+	control := http.NewResponseController(w)
+	if route.stream {
+		_ = control.SetWriteDeadline(time.Time{}) // streams set one for each write
+	} else {
+		// A recorder in a test has no deadlines; then the context alone holds.
+		_ = control.SetReadDeadline(time.Now().Add(handleWithin))
+		_ = control.SetWriteDeadline(time.Now().Add(handleWithin + writeWithin))
+		ctx, stop = context.WithTimeout(ctx, handleWithin)
+	}
+	defer stop()
+	checked, err := s.check(w, r.WithContext(ctx), route)
+	if err == nil {
+		err = route.handle(w, checked)
+	}
+	if err != nil {
+		s.writeError(w, r, checked.view.profile, s.explain(ctx, r, err))
+	}
+}
+
+// check authenticates, normalises and validates. The request it returns has a
+// profile even when there is an error.
+func (s *server) check(w http.ResponseWriter, r *http.Request, route route) (*request, error) {
+	out := &request{Request: r, ctx: r.Context(), header: w.Header(), view: view{profile: fluents()}}
+	if !route.open {
+		who, err := s.authenticate(r)
+		if err != nil {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			return out, err
+		}
+		out.who = who
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return out, invalid("query must be well escaped")
+	}
+	out.view = newView(profileOf(r, out.who), out.who, query.Get("expand"))
+	body, err := readBody(w, r, route.operation)
+	if err != nil {
+		return out, err
+	}
+	if out.input, err = normalise(out.view.profile, route.operation, query, body); err != nil {
+		return out, err
+	}
+	return out, validate(route.operation, out.input)
+}
+
+// authenticate finds the owner of the bearer. The same work is done whatever
+// was presented.
+func (s *server) authenticate(r *http.Request) (sidetone.Principal, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	who, err := s.Store.Authenticate(r.Context(), sha256.Sum256([]byte(token)))
+	if err == nil && (!strings.EqualFold(scheme, "Bearer") || token == "") {
+		err = sidetone.Errorf(sidetone.Unauthenticated, "Unauthorized")
+	}
+	if sidetone.CodeOf(err) == sidetone.Unauthenticated {
+		return sidetone.Principal{}, sidetone.Errorf(sidetone.Unauthenticated,
+			"Unauthorized: a known API key is needed as Authorization: Bearer KEY")
+	}
+	return who, err
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, op operation) ([]byte, error) {
+	if op.body == nil {
+		return nil, nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, sidetone.Errorf(sidetone.TooLarge, "body must be at most %d bytes", maxBody)
+	case err != nil:
+		return nil, &sidetone.Error{Code: sidetone.Invalid, Message: "body could not be read", Cause: err}
+	}
+	return body, nil
+}
+
+// explain logs what a customer will not see, and tells a deadline from a
+// failure.
+func (s *server) explain(ctx context.Context, r *http.Request, err error) error {
+	var known *sidetone.Error
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.As(err, &known) {
+		err = unavailable("the request took too long", err)
+	}
+	if code := sidetone.CodeOf(err); code == sidetone.Internal || code == sidetone.Unavailable {
+		s.Log.Error("request failed", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.String("error", fmt.Sprint(err)))
+	}
+	return err
+}

@@ -1,0 +1,216 @@
+package api
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// CallController ends live calls. call.Exchange implements it.
+type CallController interface {
+	// End hangs up a call, or stops it from being dialled, and returns when
+	// that was asked for. A call that nobody runs is a NotFound.
+	End(ctx context.Context, environmentID, callID string) error
+}
+
+// Feed hands out the live events of a call. cluster/local implements it.
+type Feed interface {
+	// Subscribe returns the events of the call from now on and the function
+	// that ends the subscription. A closed channel means that the reader was
+	// too slow or the feed is gone; the store has what was missed.
+	Subscribe(callID string) (<-chan sidetone.Event, func())
+}
+
+// Recordings opens the sound of calls.
+type Recordings interface {
+	// Open returns the WAV file at path, as a call names it; an error with
+	// code NotFound or fs.ErrNotExist when there is none. The caller closes it.
+	Open(path string) (io.ReadSeekCloser, error)
+}
+
+// Config is what the interface needs. Store is required; what else is absent
+// is absent in the answers.
+type Config struct {
+	// Store keeps everything.
+	Store *store.Store
+	// Calls ends live calls; nil when this node runs none.
+	Calls CallController
+	// Feed has the live events; nil means that streams read the store only.
+	Feed Feed
+	// Recordings opens recordings; nil means that there are none.
+	Recordings Recordings
+	// Shops are the carriers that sell numbers, by provider name.
+	Shops map[string]telephony.NumberShop
+	// DefaultProvider is the shop of a request that names none; "" means
+	// simulated.
+	DefaultProvider string
+	// Ready says whether the server can take work; nil asks the store.
+	Ready func(context.Context) error
+	// Drain closes when the server shuts down: event streams then end. Nil
+	// never closes.
+	Drain <-chan struct{}
+	// IDs makes ids; nil makes them from Now.
+	IDs *sidetone.IDs
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Poll is how often an event stream looks into the store for events that
+	// no live one announced; 0 means a second.
+	Poll time.Duration
+	// Heartbeat is how often an event stream writes a comment; 0 means 15 s.
+	Heartbeat time.Duration
+	// Log receives one line for each request; nil discards.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.DefaultProvider == "" {
+		c.DefaultProvider = "simulated"
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.IDs == nil {
+		c.IDs = sidetone.NewIDs(c.Now)
+	}
+	if c.Ready == nil {
+		c.Ready = c.Store.Ready
+	}
+	if c.Poll == 0 {
+		c.Poll = time.Second
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = 15 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Calls == nil {
+		c.Calls = nobody{}
+	}
+	return c
+}
+
+// nobody is the CallController of a node without calls.
+type nobody struct{}
+
+// End knows no call.
+func (nobody) End(context.Context, string, string) error {
+	return sidetone.Errorf(sidetone.NotFound, "call not found")
+}
+
+// server carries out requests.
+type server struct {
+	Config
+	gzips sync.Pool
+}
+
+// New returns the handler of the whole interface. It panics when the embedded
+// document and the list of routes do not fit together, which a test excludes.
+func New(c Config) http.Handler {
+	doc, err := loadDocument()
+	if err != nil {
+		panic(err)
+	}
+	s := &server{Config: c.withDefaults()}
+	s.gzips.New = func() any { return gzip.NewWriter(io.Discard) }
+	paths := map[string]methods{}
+	for _, route := range s.routes() {
+		method, path, _ := strings.Cut(route.pattern, " ")
+		if route.operation, err = operationOf(doc, strings.ToLower(method), path); err != nil {
+			panic(err)
+		}
+		if paths[path] == nil {
+			paths[path] = methods{}
+		}
+		paths[path][method] = route
+	}
+	mux := http.NewServeMux()
+	for path, methods := range paths {
+		mux.Handle(path, s.dispatch(methods))
+	}
+	mux.Handle("/", http.HandlerFunc(s.unknownRoute))
+	return s.outermost(mux)
+}
+
+// handler carries out one request. An error that it returns is rendered unless
+// something was already written.
+type handler func(w http.ResponseWriter, r *request) error
+
+// route is one operation of the interface.
+type route struct {
+	pattern string
+	handle  handler
+	// open routes need no key.
+	open bool
+	// stream routes may last as long as the client listens.
+	stream    bool
+	operation operation
+}
+
+// routes is the whole interface.
+func (s *server) routes() []route {
+	return []route{
+		{pattern: "GET /v1/numbers", handle: s.answer(200, s.getNumber)},
+		{pattern: "GET /v1/numbers/list", handle: s.answer(200, s.listNumbers)},
+		{pattern: "GET /v1/numbers/available", handle: s.answer(200, s.listAvailable)},
+		{pattern: "POST /v1/numbers/buy", handle: s.answer(201, s.buyNumber)},
+		{pattern: "POST /v1/numbers/update", handle: s.answer(201, s.updateNumber)},
+		{pattern: "POST /v1/numbers/cancel", handle: s.answer(201, s.cancelNumber)},
+
+		{pattern: "GET /v1/agents", handle: s.answer(200, s.getAgent)},
+		{pattern: "GET /v1/agents/list", handle: s.answer(200, s.listAgents)},
+		{pattern: "POST /v1/agents/create", handle: s.answer(201, s.createAgent)},
+		{pattern: "POST /v1/agents/update", handle: s.answer(201, s.updateAgent)},
+
+		{pattern: "GET /v1/voices", handle: s.answer(200, s.getVoice)},
+		{pattern: "GET /v1/voices/list", handle: s.answer(200, s.listVoices)},
+
+		{pattern: "GET /v1/calls", handle: s.answer(200, s.getCall)},
+		{pattern: "GET /v1/calls/list", handle: s.answer(200, s.listCalls)},
+		{pattern: "POST /v1/calls/create", handle: s.answer(201, s.createCall)},
+		{pattern: "POST /v1/calls/end", handle: s.answer(200, s.endCall)},
+		{pattern: "GET /v1/calls/recording", handle: s.getRecording, stream: true},
+		{pattern: "GET /v1/calls/{id}/events", handle: s.streamEvents, stream: true},
+
+		{pattern: "GET /openapi.yaml", handle: s.getDocument, open: true},
+		{pattern: "GET /healthz", handle: s.getHealth, open: true},
+		{pattern: "GET /readyz", handle: s.getReadiness, open: true},
+	}
+}
+
+// answer makes a handler of a function that returns what to render as JSON.
+func (s *server) answer(status int, fn func(*request) (any, error)) handler {
+	return func(w http.ResponseWriter, r *request) error {
+		body, err := fn(r)
+		if err != nil {
+			return err
+		}
+		return s.writeJSON(w, r.Request, status, body)
+	}
+}
+
+func (s *server) getDocument(w http.ResponseWriter, r *request) error {
+	w.Header().Set("Content-Type", "application/yaml")
+	s.writeBody(w, r.Request, http.StatusOK, []byte(document))
+	return nil
+}
+
+func (s *server) getHealth(w http.ResponseWriter, r *request) error {
+	return s.writeJSON(w, r.Request, http.StatusOK, object{"status": "ok"})
+}
+
+func (s *server) getReadiness(w http.ResponseWriter, r *request) error {
+	if err := s.Ready(r.ctx); err != nil {
+		return unavailable("not ready", err)
+	}
+	return s.writeJSON(w, r.Request, http.StatusOK, object{"status": "ok"})
+}

@@ -1,0 +1,254 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// searched is how many offers a search asks the carrier for.
+const searched = 100
+
+// shop chooses a carrier by name; "" is the default one.
+func (s *server) shop(provider, connection string) (string, telephony.NumberShop, error) {
+	if connection != "" {
+		return "", nil, missing("telephony_account_connection", "account connection")
+	}
+	if provider == "" {
+		provider = s.DefaultProvider
+	}
+	if shop := s.Shops[provider]; shop != nil {
+		return provider, shop, nil
+	}
+	var names []string
+	for name := range s.Shops {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return "", nil, invalid("telephony_provider must be one of %s", strings.Join(names, ", "))
+}
+
+func (s *server) listAvailable(r *request) (any, error) {
+	provider, shop, err := s.shop(r.query.Get("telephony_provider"), r.query.Get("telephony_account_connection"))
+	if err != nil {
+		return nil, err
+	}
+	search, err := parseNumberQuery(r.query.Get("filters"))
+	if err != nil {
+		return nil, err
+	}
+	limit := whole(r.query.Get("limit"), 20)
+	offers, err := s.search(r, shop, search)
+	if err != nil {
+		return nil, err
+	}
+	offers = offers[:min(limit, len(offers))]
+	page := sidetone.Page[telephony.AvailableNumber]{Items: offers, Page: 1, Size: limit, Total: int64(len(offers))}
+	return renderPage(page, func(n telephony.AvailableNumber) object { return renderAvailable(r.view, provider, n) }), nil
+}
+
+// search asks the carrier and leaves out what somebody here already has.
+func (s *server) search(r *request, shop telephony.NumberShop, q telephony.NumberQuery) ([]telephony.AvailableNumber, error) {
+	q.Limit = searched
+	offers, err := shop.Search(r.ctx, q)
+	if err != nil {
+		return nil, unavailable("the carrier does not answer", err)
+	}
+	return slices.DeleteFunc(slices.Clone(offers), func(n telephony.AvailableNumber) bool {
+		_, err := s.Store.Route(r.ctx, n.Number)
+		return err == nil
+	}), nil
+}
+
+func unavailable(message string, cause error) error {
+	return &sidetone.Error{Code: sidetone.Unavailable, Message: message, Cause: cause}
+}
+
+// parseNumberQuery reads the filters of numbers/available.
+func parseNumberQuery(text string) (telephony.NumberQuery, error) {
+	var q telephony.NumberQuery
+	filters, err := parseFilters(text)
+	if err != nil {
+		return q, err
+	}
+	for _, f := range filters {
+		if err := narrow(&q, f); err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+func narrow(q *telephony.NumberQuery, f sidetone.Filter) error {
+	dest := map[string]*string{
+		"area_code": &q.AreaCode, "contains": &q.Contains, "country": &q.Country, "locality": &q.Locality,
+	}[f.Column]
+	if dest == nil {
+		return invalid("filters.%s must be area_code, contains, country or locality", clip(f.Column))
+	}
+	switch v := f.Values[0].(type) {
+	case string:
+		*dest = v
+	case float64:
+		*dest = fmt.Sprint(v)
+	}
+	if f.Op != "eq" || *dest == "" {
+		return invalid("filters.%s must be a text", f.Column)
+	}
+	return nil
+}
+
+// purchase is a decoded numbers/buy.
+type purchase struct {
+	phone, areaCode, provider, connection string
+	where                                 placement
+}
+
+func decodePurchase(r *request) (purchase, error) {
+	d := &decoder{fields: r.body, profile: r.view.profile}
+	p := purchase{
+		phone: d.text("phone_number").Value, areaCode: d.text("area_code").Value,
+		provider: d.text("telephony_provider").Value, connection: d.text("telephony_account_connection").Value,
+	}
+	var err error
+	p.where, err = decodePlacement(d)
+	return p, firstOf(d.err(), err)
+}
+
+func (s *server) buyNumber(r *request) (any, error) {
+	p, err := decodePurchase(r)
+	if err != nil {
+		return nil, err
+	}
+	provider, shop, err := s.shop(p.provider, p.connection)
+	if err != nil {
+		return nil, err
+	}
+	candidates, err := s.candidates(r, shop, p)
+	if err != nil {
+		return nil, err
+	}
+	for _, candidate := range candidates {
+		number, err := s.buy(r, shop, provider, candidate, &p.where)
+		switch {
+		case err == nil:
+			return s.renderBought(r, number)
+		case sidetone.CodeOf(err) != sidetone.Conflict:
+			return nil, err
+		}
+	}
+	if p.phone != "" {
+		return nil, sidetone.Errorf(sidetone.NotFound, "phone_number names no number for sale")
+	}
+	return nil, sidetone.Errorf(sidetone.NotFound, "area_code has no number for sale")
+}
+
+// candidates are the numbers to try, best first.
+func (s *server) candidates(r *request, shop telephony.NumberShop, p purchase) ([]string, error) {
+	if p.phone != "" {
+		e164, ok := sidetone.NormalisePhone(p.phone)
+		if !ok {
+			return nil, invalid("phone_number must be a phone number with country code")
+		}
+		return []string{e164}, nil
+	}
+	offers, err := s.search(r, shop, telephony.NumberQuery{AreaCode: p.areaCode})
+	var numbers []string
+	for _, offer := range offers {
+		numbers = append(numbers, offer.Number)
+	}
+	return numbers, err
+}
+
+// buy reserves the number with a row of ours, which nobody else can have, and
+// then takes it from the carrier; when that fails the row is given up. A
+// number that is gone is a Conflict. The agent that where asked for exists
+// afterwards even if the purchase failed, and where then names it.
+func (s *server) buy(r *request, shop telephony.NumberShop, provider, e164 string, where *placement) (sidetone.Number, error) {
+	var number sidetone.Number
+	err := s.write(r, func(w work) error {
+		number = sidetone.NewNumber(w.ids.New(), w.tx.EnvironmentID(), e164, provider, w.tx.Now())
+		var err error
+		if number.InboundAgentID, _, err = w.place(*where, ""); err != nil {
+			return err
+		}
+		return w.tx.InsertNumber(number)
+	})
+	if err != nil {
+		return number, err
+	}
+	if number.InboundAgentID != "" {
+		*where = placement{ref: reference{set: true, byID: true, id: number.InboundAgentID}}
+	}
+	if err := shop.Buy(r.ctx, e164); err != nil {
+		s.giveUp(r, number)
+		if errors.Is(err, telephony.ErrTaken) {
+			return number, sidetone.Errorf(sidetone.Conflict, "phone_number is taken")
+		}
+		return number, unavailable("the carrier does not sell the number now", err)
+	}
+	return number, nil
+}
+
+func (s *server) giveUp(r *request, number sidetone.Number) {
+	err := s.write(r, func(w work) error {
+		_, err := w.deactivate(number.ID)
+		return err
+	})
+	if err != nil {
+		s.Log.Error("give up a number that was not bought", slog.String("number", number.Number), slog.Any("error", err))
+	}
+}
+
+func (w work) deactivate(id string) (sidetone.Number, error) {
+	n, err := w.tx.Number(id)
+	if err != nil {
+		return n, err
+	}
+	n.Active, n.Updated = false, w.tx.Now()
+	return n, w.tx.UpdateNumber(n)
+}
+
+func (s *server) renderBought(r *request, number sidetone.Number) (any, error) {
+	var out object
+	err := s.read(r, func(w work) error {
+		agent, err := w.inbound(number)
+		out = renderNumber(r.view, number, agent)
+		return err
+	})
+	return out, err
+}
+
+// cancelNumber gives the number back first: releasing is idempotent, so a
+// failure afterwards is mended by asking again.
+func (s *server) cancelNumber(r *request) (any, error) {
+	var number sidetone.Number
+	err := s.read(r, func(w work) (err error) {
+		number, err = w.number(r.query)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if shop := s.Shops[number.Provider]; shop != nil {
+		if err := shop.Release(r.ctx, number.Number); err != nil {
+			return nil, unavailable("the carrier does not take the number back now", err)
+		}
+	}
+	var out object
+	err = s.write(r, func(w work) error {
+		gone, err := w.deactivate(number.ID)
+		if err != nil {
+			return named(err, "phone_number", "number")
+		}
+		agent, err := w.inbound(gone)
+		out = renderNumber(r.view, gone, agent)
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,254 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// maxProblems bounds how many problems one message names.
+const maxProblems = 10
+
+// validate holds a normalised request against the document. The error names
+// every problem in a short sentence that starts with the property's path.
+func validate(op operation, in input) error {
+	faults := validateQuery(op, in.query)
+	if op.body != nil {
+		tree, err := tree(in.body)
+		if err != nil {
+			return err
+		}
+		if err := op.body.VisitJSON(tree, openapi3.MultiErrors()); err != nil {
+			faults = append(faults, sentences(nil, err)...)
+		}
+	}
+	if len(faults) > maxProblems {
+		faults = faults[:maxProblems]
+	}
+	return problems(faults)
+}
+
+// tree is the body as the validator wants it.
+func tree(f fields) (map[string]any, error) {
+	out := make(map[string]any, len(f))
+	for name, raw := range f {
+		var v any
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return nil, invalid("%s holds a number out of range", clip(name))
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
+func validateQuery(op operation, query url.Values) []string {
+	var faults []string
+	for _, p := range op.parameters {
+		values := query[p.name]
+		switch {
+		case len(values) == 0 && p.required && !query.Has(p.instead):
+			faults = append(faults, p.name+" is required")
+		case len(values) > 1:
+			faults = append(faults, p.name+" must be given once")
+		case len(values) == 1:
+			faults = append(faults, validateParameter(p, values[0])...)
+		}
+	}
+	return faults
+}
+
+func validateParameter(p parameter, text string) []string {
+	if strings.ContainsRune(text, 0) || !json.Valid(quoted(text)) {
+		return []string{p.name + " must be text"}
+	}
+	value, ok := parseParameter(p.kind, text)
+	if !ok {
+		return []string{p.name + " must be " + article(p.kind)}
+	}
+	if err := p.schema.VisitJSON(value, openapi3.MultiErrors()); err != nil {
+		return sentences([]string{p.name}, err)
+	}
+	return nil
+}
+
+func quoted(text string) []byte {
+	b, err := json.Marshal(text)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+func parseParameter(kind, text string) (any, bool) {
+	switch kind {
+	case "integer":
+		n, err := strconv.ParseInt(text, 10, 32)
+		return float64(n), err == nil
+	case "number":
+		n, err := strconv.ParseFloat(text, 64)
+		return n, err == nil && n-n == 0 // neither infinite nor NaN
+	case "boolean":
+		return text == "true", text == "true" || text == "false"
+	default:
+		return text, true
+	}
+}
+
+// sentences turns the validator's errors into our own words, one for each
+// deepest failing property below path.
+func sentences(path []string, err error) []string {
+	var many openapi3.MultiError
+	if errors.As(err, &many) {
+		var out []string
+		for _, e := range many {
+			out = append(out, sentences(path, e)...)
+		}
+		return out
+	}
+	var one *openapi3.SchemaError
+	if !errors.As(err, &one) {
+		return []string{strings.TrimSpace(pathText(path) + " is invalid")}
+	}
+	path = append(append([]string(nil), path...), one.JSONPointer()...)
+	switch one.SchemaField {
+	case "anyOf", "oneOf", "allOf":
+		return unionSentences(path, one)
+	case "required":
+		return []string{pathText(path) + " is required"}
+	}
+	return []string{pathText(path) + " " + rule(one)}
+}
+
+// unionSentences looks into the branches: of a union the one that the value's
+// JSON type selects, of a conjunction all.
+func unionSentences(path []string, e *openapi3.SchemaError) []string {
+	if e.SchemaField == "allOf" {
+		var out []string
+		for _, branch := range e.Schema.AllOf {
+			if err := branch.Value.VisitJSON(e.Value, openapi3.MultiErrors()); err != nil {
+				out = append(out, sentences(path, err)...)
+			}
+		}
+		return out
+	}
+	var kinds []string
+	for _, branch := range append(append(openapi3.SchemaRefs(nil), e.Schema.AnyOf...), e.Schema.OneOf...) {
+		kind := branchKind(branch.Value)
+		if permits(kind, e.Value) {
+			if err := branch.Value.VisitJSON(e.Value, openapi3.MultiErrors()); err != nil {
+				return sentences(path, err)
+			}
+		}
+		kinds = append(kinds, article(kind))
+	}
+	return []string{pathText(path) + " must be " + strings.Join(kinds, " or ")}
+}
+
+// branchKind is the JSON type of a union's branch; that of its first part for
+// a conjunction.
+func branchKind(s *openapi3.Schema) string {
+	if s.Type == nil && len(s.AllOf) > 0 {
+		return branchKind(s.AllOf[0].Value)
+	}
+	return kindOf(s)
+}
+
+func permits(kind string, value any) bool {
+	switch value.(type) {
+	case string:
+		return kind == "string"
+	case float64:
+		return kind == "number" || kind == "integer"
+	case bool:
+		return kind == "boolean"
+	case []any:
+		return kind == "array"
+	case map[string]any:
+		return kind == "object"
+	default:
+		return false
+	}
+}
+
+// rule words what a value has to be.
+func rule(e *openapi3.SchemaError) string {
+	s := e.Schema
+	switch e.SchemaField {
+	case "type":
+		return "must be " + article(kindOf(s))
+	case "nullable":
+		return "must not be null"
+	case "enum":
+		return "must be one of " + enumText(s)
+	case "minimum", "maximum":
+		return "must be " + rangeText(s)
+	case "minLength":
+		return fmt.Sprintf("must have at least %d characters", s.MinLength)
+	case "maxLength":
+		return fmt.Sprintf("must have at most %d characters", *s.MaxLength)
+	case "maxItems":
+		return fmt.Sprintf("must have at most %d items", *s.MaxItems)
+	default:
+		return "is invalid"
+	}
+}
+
+func enumText(s *openapi3.Schema) string {
+	var names []string
+	for _, v := range s.Enum {
+		if v != nil {
+			names = append(names, fmt.Sprint(v))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func rangeText(s *openapi3.Schema) string {
+	switch {
+	case s.Min != nil && s.Max != nil:
+		return fmt.Sprintf("between %v and %v", *s.Min, *s.Max)
+	case s.Min != nil:
+		return fmt.Sprintf("%v or more", *s.Min)
+	default:
+		return fmt.Sprintf("%v or less", *s.Max)
+	}
+}
+
+func article(kind string) string {
+	switch kind {
+	case "integer":
+		return "a whole number"
+	case "boolean":
+		return "true or false"
+	case "array":
+		return "a list"
+	case "object":
+		return "an object"
+	default:
+		return "a " + kind
+	}
+}
+
+// pathText writes a path as people do: inbound_agent.actions[0].
+func pathText(path []string) string {
+	var b strings.Builder
+	for _, part := range path {
+		if _, err := strconv.Atoi(part); err == nil && b.Len() > 0 {
+			b.WriteString("[" + part + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(clip(part))
+	}
+	if b.Len() == 0 {
+		return "body"
+	}
+	return b.String()
+}

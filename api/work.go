@@ -1,0 +1,71 @@
+package api
+
+import (
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+)
+
+// work is what the domain functions of a handler share: the transaction and a
+// source of ids.
+type work struct {
+	tx  *store.Tx
+	ids *sidetone.IDs
+}
+
+// read runs fn in a read-only transaction of the request's environment.
+func (s *server) read(r *request, fn func(work) error) error {
+	return s.Store.Read(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx, s.IDs}) })
+}
+
+// write runs fn in a write transaction. fn may run more than once and must
+// assign, not append to, what it hands out.
+func (s *server) write(r *request, fn func(work) error) error {
+	return s.Store.Write(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx, s.IDs}) })
+}
+
+// list answers one page: the query of the request, what find returns for it,
+// rendered in the same transaction.
+func list[T any](s *server, r *request, find func(*store.Tx, sidetone.PageQuery) (sidetone.Page[T], error),
+	render func(work, sidetone.Page[T]) (object, error),
+) (any, error) {
+	q, err := pageQuery(r.query)
+	if err != nil {
+		return nil, err
+	}
+	var out object
+	err = s.read(r, func(w work) error {
+		page, err := find(w.tx, q)
+		if err != nil {
+			return err
+		}
+		out, err = render(w, page)
+		return err
+	})
+	return out, err
+}
+
+// snapshot is the agent with its prompt and voice.
+func (w work) snapshot(agent sidetone.Agent) (sidetone.Snapshot, error) {
+	prompt, err := w.tx.Prompt(agent.PromptID)
+	if err != nil {
+		return sidetone.Snapshot{}, err
+	}
+	voice, err := w.voice(agent.VoiceID)
+	return sidetone.Snapshot{Agent: agent, Prompt: prompt, Voice: voice}, err
+}
+
+func (w work) voice(id string) (sidetone.Voice, error) {
+	if id == "" {
+		return w.tx.DefaultVoice()
+	}
+	return w.tx.Voice(id)
+}
+
+// agentSnapshot is the snapshot of the agent with id; a NotFound names path.
+func (w work) agentSnapshot(id, path string) (sidetone.Snapshot, error) {
+	agent, err := w.tx.Agent(id)
+	if err != nil {
+		return sidetone.Snapshot{}, named(err, path, "agent")
+	}
+	return w.snapshot(agent)
+}
