@@ -57,7 +57,9 @@ type Leg interface {
 	// which is always the last, or until ctx ends or the loop is left. The
 	// iteration runs the leg's receive loop on the caller's goroutine: a slow
 	// body delays reception. Event.Audio.PCM is valid until the next event.
-	// Before Accept it yields only Ended (the caller cancelled).
+	// Before Accept it yields only Ended (the caller cancelled). While nothing
+	// arrives (silence suppression, hold, loss of everything) an answered leg
+	// goes on yielding Missing frames in real time.
 	Events(ctx context.Context) iter.Seq[Event]
 	// Send plays one frame of at most 60 ms at Info().Rate samples a second.
 	// It never waits: a leg whose far end does not read drops the frame and
@@ -140,6 +142,28 @@ type DigitSender interface {
 	// SendDigits plays digits (0-9 * # A-D; w pauses 500 ms) and returns when
 	// they were sent or ctx ended. Speech sent meanwhile is dropped.
 	SendDigits(ctx context.Context, digits string) error
+}
+
+// Refuser is implemented by legs that can tell the caller why they refuse.
+type Refuser interface {
+	// Refuse is Hangup before Accept with words for people; after Accept it
+	// hangs up with the cause.
+	Refuse(ctx context.Context, r Refusal) error
+}
+
+// Ringer is implemented by legs that can let the caller hear ringing. Legs
+// also ring by themselves when neither Accept nor Hangup comes soon.
+type Ringer interface {
+	// Ring says that the call was admitted and rings. It may be called more
+	// than once and never waits. After the caller gave up it is ErrGone.
+	Ring(ctx context.Context) error
+}
+
+// Holder is implemented by legs that can put the far end on hold.
+type Holder interface {
+	// Hold puts the far end on hold (true) or takes it back, and returns when
+	// the far end agreed or ctx ended.
+	Hold(ctx context.Context, on bool) error
 }
 
 // NumberShop is implemented by carriers that sell numbers.

@@ -1,0 +1,182 @@
+package sip
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Secret is a password. It prints as "[secret]" so that it stays out of logs.
+type Secret string
+
+// String returns "[secret]", or nothing for an empty secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "[secret]"
+}
+
+// GoString returns what String returns.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText returns what String returns.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Trunk is a carrier or a telephone system that calls us, that we call, or
+// both.
+type Trunk struct {
+	// Name is what DialRequest.Trunk and Info.Trunk hold. It must not be empty.
+	Name string
+	// Addresses are the sources whose calls belong to the trunk. Empty: the
+	// trunk places no calls to us, except through a User.
+	Addresses []netip.Prefix
+	// Host is where calls to the trunk go: host or host:port (default 5060).
+	// Empty: the trunk takes no calls.
+	Host string
+	// Transport is "udp" (also when empty) or "tcp".
+	Transport string
+	// Username and Password answer the trunk's digest challenge.
+	Username string
+	// Password belongs to Username.
+	Password Secret
+	// FromDomain is the host in the From header; empty means our own address.
+	FromDomain string
+}
+
+// User is somebody who proves by digest who he is: a desk phone, or a trunk
+// without fixed addresses.
+type User struct {
+	// Name and Password are the digest credentials.
+	Name string
+	// Password belongs to Name.
+	Password Secret
+	// Trunk is the trunk that the user's calls belong to; empty means the
+	// local one, where simulated numbers ring.
+	Trunk string
+}
+
+// PortRange is a range of UDP ports; the zero value lets the system choose.
+type PortRange struct {
+	// First and Last are both included.
+	First, Last uint16
+}
+
+// Timeouts say how long a call may be without any sign of life while media is
+// expected. Zero fields take their defaults.
+type Timeouts struct {
+	// First holds until the first packet: 30 s.
+	First time.Duration
+	// Later holds after it: 15 s.
+	Later time.Duration
+	// Quiet holds once the far end has suppressed silence: 60 s.
+	Quiet time.Duration
+}
+
+// Config configures a Driver.
+type Config struct {
+	// Listen is the address of both the UDP and the TCP socket; port 0 chooses
+	// a free one. Empty means 127.0.0.1:5060.
+	Listen string
+	// Advertise is the IP address that others shall send to, when it is not
+	// the one of the socket (NAT). Empty: the local address towards the peer.
+	Advertise string
+	// RTPPorts are the ports for media.
+	RTPPorts PortRange
+	// Trunks are the known carriers. Their names must differ.
+	Trunks []Trunk
+	// Users may call from any source, and may register, with digest.
+	Users []User
+	// Realm is the digest realm; empty means "sidetone".
+	Realm string
+	// LocalSources are where calls to and from simulated numbers may come
+	// from; nil means loopback.
+	LocalSources []netip.Prefix
+	// MediaTimeouts end calls that went silent.
+	MediaTimeouts Timeouts
+	// MaxTransactions bounds the requests treated or remembered at a time;
+	// more are answered with 503. 0 means 20,000.
+	MaxTransactions int
+	// PortRest is how long the port of an ended call is not used again when
+	// RTPPorts is a range; 0 means 30 s.
+	PortRest time.Duration
+	// Logger receives what operators should know; nil means slog.Default().
+	Logger *slog.Logger
+	// Now is the clock, which must be monotonic; nil means time.Now.
+	Now func() time.Time
+}
+
+// complete fills in defaults and reports what cannot work.
+func (c *Config) complete() error {
+	orElse(&c.Listen, "127.0.0.1:5060")
+	orElse(&c.Realm, "sidetone")
+	orElse(&c.MaxTransactions, 20000)
+	orElse(&c.MediaTimeouts.First, 30*time.Second)
+	orElse(&c.MediaTimeouts.Later, 15*time.Second)
+	orElse(&c.MediaTimeouts.Quiet, 60*time.Second)
+	orElse(&c.PortRest, 30*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.LocalSources == nil {
+		c.LocalSources = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	}
+	if c.RTPPorts.Last < c.RTPPorts.First {
+		return fmt.Errorf("rtp ports %d to %d: the last is below the first", c.RTPPorts.First, c.RTPPorts.Last)
+	}
+	if c.Advertise != "" {
+		if _, err := netip.ParseAddr(c.Advertise); err != nil {
+			return fmt.Errorf("advertised address: %w", err)
+		}
+	}
+	return c.checkTrunks()
+}
+
+func (c *Config) checkTrunks() error {
+	names := make(map[string]bool)
+	for i := range c.Trunks {
+		t := &c.Trunks[i]
+		switch {
+		case t.Name == "":
+			return errors.New("trunk without a name")
+		case names[t.Name]:
+			return fmt.Errorf("two trunks are called %q", t.Name)
+		}
+		names[t.Name] = true
+		t.Transport = strings.ToLower(t.Transport)
+		orElse(&t.Transport, "udp")
+		if t.Transport != "udp" && t.Transport != "tcp" {
+			return fmt.Errorf("trunk %q: transport %q is neither udp nor tcp", t.Name, t.Transport)
+		}
+		if t.Host == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(t.Host); err != nil {
+			t.Host = net.JoinHostPort(strings.Trim(t.Host, "[]"), "5060")
+		}
+	}
+	for _, u := range c.Users {
+		if u.Name == "" || u.Password == "" {
+			return errors.New("digest user without name or password")
+		}
+		if u.Trunk != "" && !names[u.Trunk] {
+			return fmt.Errorf("user %q belongs to the unknown trunk %q", u.Name, u.Trunk)
+		}
+	}
+	return nil
+}
+
+// orElse gives a zero setting its default.
+func orElse[T comparable](setting *T, def T) {
+	var zero T
+	if *setting == zero {
+		*setting = def
+	}
+}

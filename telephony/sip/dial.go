@@ -1,0 +1,446 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/icholy/digest"
+
+	"github.com/sidetone/sidetone/telephony"
+)
+
+const (
+	// ringFor is how long a call rings when the request does not say.
+	ringFor = 45 * time.Second
+	// cancelFor is how long a cancelled attempt is waited for.
+	cancelFor = 2 * time.Second
+)
+
+// route is where a call goes and as whom.
+type route struct {
+	target     sip.Uri
+	peer       peer
+	domain     string // of From; empty means ours
+	user, pass string
+}
+
+// Dial implements telephony.Driver. Trunk "" reaches the contact registered
+// for the number, else the driver's own listener, where simulated numbers
+// ring.
+func (d *Driver) Dial(ctx context.Context, req telephony.DialRequest, ringing func()) (telephony.Leg, error) {
+	if d.stopped() {
+		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: net.ErrClosed}
+	}
+	if req.RingFor <= 0 {
+		req.RingFor = ringFor
+	}
+	limit := time.NewTimer(req.RingFor)
+	defer limit.Stop()
+	to, err := d.route(ctx, req)
+	if err != nil {
+		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
+	}
+	l, err := d.newOutbound(req, to)
+	if err != nil {
+		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
+	}
+	a := &attempt{d: d, l: l, to: to, ringing: ringing}
+	if err := a.run(ctx, limit.C); err != nil {
+		l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseFailure, Err: err})
+		return nil, err
+	}
+	return l, nil
+}
+
+// route finds out where a call goes.
+func (d *Driver) route(ctx context.Context, req telephony.DialRequest) (r route, err error) {
+	to, err := userPart(req.To)
+	if err != nil {
+		return r, err
+	}
+	if _, err = userPart(req.From); err != nil {
+		return r, err
+	}
+	if req.Trunk == "" {
+		return d.localRoute(to, req.To), nil
+	}
+	for i := range d.cfg.Trunks {
+		t := &d.cfg.Trunks[i]
+		if t.Name != req.Trunk {
+			continue
+		}
+		if t.Host == "" {
+			return r, fmt.Errorf("trunk %q takes no calls", t.Name)
+		}
+		host, port, err := net.SplitHostPort(t.Host)
+		if err != nil {
+			return r, fmt.Errorf("trunk %q: %w", t.Name, err)
+		}
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return r, fmt.Errorf("trunk %q: port: %w", t.Name, err)
+		}
+		r = route{target: sip.Uri{Scheme: "sip", User: to, Host: bracket(host), Port: int(n)},
+			domain: t.FromDomain, user: t.Username, pass: string(t.Password)}
+		if t.Transport == "tcp" {
+			r.target.UriParams = sip.NewParams()
+			r.target.UriParams.Add("transport", "tcp")
+		}
+		r.peer, err = d.resolve(ctx, &r.target, t.Transport)
+		return r, err
+	}
+	return r, fmt.Errorf("no trunk is called %q", req.Trunk)
+}
+
+// localRoute leads to whoever registered the number, else to ourselves.
+func (d *Driver) localRoute(user, number string) route {
+	if b, ok := d.registrar.find(number); ok {
+		return route{target: b.contact, peer: b.peer}
+	}
+	own := d.transport.addr()
+	if own.Addr().IsUnspecified() {
+		loopback := netip.MustParseAddr("127.0.0.1")
+		if own.Addr().Is6() {
+			loopback = netip.IPv6Loopback()
+		}
+		own = netip.AddrPortFrom(loopback, own.Port())
+	}
+	return route{target: sip.Uri{Scheme: "sip", User: user, Host: bracket(own.Addr().String()), Port: int(own.Port())},
+		peer: peer{addr: own}}
+}
+
+// bracket writes an IPv6 address as URIs have it.
+func bracket(host string) string {
+	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// resolve finds the address of a URI and, on TCP, a connection to it. From
+// then on its answers are listened to.
+func (d *Driver) resolve(ctx context.Context, uri *sip.Uri, network string) (peer, error) {
+	if transport, ok := uri.UriParams.Get("transport"); ok {
+		network = strings.ToLower(transport)
+	}
+	port := uri.Port
+	if port == 0 {
+		port = 5060
+	}
+	host := strings.Trim(uri.Host, "[]")
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			return peer{}, fmt.Errorf("look up %q: %w", clip(host), err)
+		}
+		addr = found[0]
+	}
+	p := peer{addr: netip.AddrPortFrom(addr.Unmap(), uint16(port))}
+	d.mu.Lock()
+	d.known[p.addr.Addr()] = true
+	d.mu.Unlock()
+	if network == "tcp" {
+		if p.tcp, err = d.transport.connect(ctx, p.addr); err != nil {
+			return peer{}, fmt.Errorf("connect: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// newOutbound makes the leg of a call that we place.
+func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) {
+	rtp, rtcp, err := d.ports.open(true)
+	if err != nil {
+		return nil, err
+	}
+	from, _ := userPart(req.From)
+	host := d.localAddr(to.peer.addr.Addr())
+	domain := to.domain
+	if domain == "" {
+		domain = bracket(host.String())
+	}
+	l := &leg{d: d, answered: make(chan struct{}), gone: make(chan struct{}), localTag: d.newTag(),
+		callID: d.newTag() + "@" + host.String(), peer: to.peer, target: to.target, localSeq: rand.Uint32N(1 << 16),
+		media: newMedia(rtp, rtcp, to.peer.addr.Addr(), d.cfg.Now),
+		local: "<sip:" + from + "@" + domain + ">", remote: "<" + to.target.String() + ">",
+		info: telephony.Info{From: req.From, To: req.To, Trunk: req.Trunk, Source: to.peer.addr.String(),
+			Codec: codecG722.String(), Rate: codecG722.rate()}}
+	l.info.ID = l.callID
+	l.session.bind(l)
+	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp)}
+	d.addCall(l)
+	return l, nil
+}
+
+// attempt is one INVITE under way.
+type attempt struct {
+	d       *Driver
+	l       *leg
+	to      route
+	ringing func()
+
+	tx     *clientTx
+	branch string
+	seq    uint32
+	raw    []byte
+	tried  bool // with credentials
+	sent   bool
+	heard  bool // a provisional answer came
+}
+
+// run sends the INVITE and follows it to its end.
+func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
+	if err := a.invite(nil); err != nil {
+		return &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
+	}
+	defer func() { a.d.closeClientTx(a.tx) }()
+	wait, total := t1, time.Duration(0)
+	again := time.NewTimer(wait)
+	defer again.Stop()
+	for {
+		select {
+		case res := <-a.tx.ch:
+			done, err := a.answer(res)
+			if done || err != nil {
+				return err
+			}
+		case <-again.C:
+			if a.heard || a.to.peer.reliable() {
+				continue
+			}
+			if total += wait; total >= t64 {
+				return a.fail(telephony.CauseNoAnswer, 0, errors.New("the far end does not answer"))
+			}
+			a.d.transport.send(a.to.peer, a.raw)
+			wait *= 2
+			again.Reset(wait)
+		case <-limit:
+			return a.cancel(telephony.CauseNoAnswer, nil)
+		case <-ctx.Done():
+			return a.cancel(telephony.CauseCancelled, ctx.Err())
+		case <-a.d.done:
+			return a.fail(telephony.CauseFailure, 0, net.ErrClosed)
+		}
+	}
+}
+
+// invite sends the INVITE, with extra headers the second time.
+func (a *attempt) invite(extra []header) error {
+	if a.tx != nil {
+		a.d.closeClientTx(a.tx)
+	}
+	a.branch = a.d.newBranch()
+	a.tx = a.d.openClientTx(a.branch, "INVITE")
+	a.l.mu.Lock()
+	a.l.localSeq++
+	a.seq = a.l.localSeq
+	extra = append(extra, a.d.contact(a.to.peer), header{"Allow", allowed}, header{"Supported", "timer"}, sdpType())
+	a.raw = a.l.compose(a.to.peer, "INVITE", a.branch, a.seq, extra, a.l.desc.offer(sendRecv, nil))
+	a.l.mu.Unlock()
+	if err := a.d.transport.send(a.to.peer, a.raw); err != nil {
+		a.d.closeClientTx(a.tx)
+		return err
+	}
+	a.sent, a.heard = true, false
+	return nil
+}
+
+func (a *attempt) fail(cause telephony.Cause, status int, err error) error {
+	return &telephony.DialError{Cause: cause, Status: status, Sent: a.sent, Err: err}
+}
+
+// answer takes one answer; done when the call stands.
+func (a *attempt) answer(res *sip.Response) (done bool, err error) {
+	status := res.StatusCode
+	switch {
+	case status < 200:
+		a.heard = true
+		if status >= 180 && a.ringing != nil {
+			a.ringing()
+			a.ringing = nil
+		}
+		return false, nil
+	case status < 300:
+		return a.established(res)
+	}
+	a.acknowledge(res)
+	if (status == 401 || status == 407) && !a.tried && a.to.user != "" {
+		a.tried = true
+		auth, err := a.credentials(res)
+		if err == nil {
+			err = a.invite([]header{auth})
+		}
+		if err == nil {
+			return false, nil
+		}
+		return false, a.fail(telephony.CauseUnauthorised, status, err)
+	}
+	return false, a.fail(statusCause(status), status, nil)
+}
+
+// credentials answers a digest challenge.
+func (a *attempt) credentials(res *sip.Response) (header, error) {
+	ask, reply := "WWW-Authenticate", "Authorization"
+	if res.StatusCode == 407 {
+		ask, reply = "Proxy-Authenticate", "Proxy-Authorization"
+	}
+	var last error = errors.New("challenge without a scheme we know")
+	for _, h := range res.GetHeaders(ask) {
+		challenge, err := digest.ParseChallenge(h.Value())
+		if err != nil {
+			last = err
+			continue
+		}
+		cred, err := digest.Digest(challenge, digest.Options{Method: "INVITE", URI: a.to.target.String(), Count: 1,
+			Username: a.to.user, Password: a.to.pass})
+		if err != nil {
+			last = err
+			continue
+		}
+		return header{reply, cred.String()}, nil
+	}
+	return header{}, last
+}
+
+// acknowledge sends the ACK of a refusal, which belongs to the transaction.
+func (a *attempt) acknowledge(res *sip.Response) {
+	a.l.mu.Lock()
+	defer a.l.mu.Unlock()
+	was := a.l.remote
+	a.l.remote = headerValue(res, "To")
+	raw := a.l.compose(a.to.peer, "ACK", a.branch, a.seq, nil, nil)
+	a.l.remote = was
+	a.d.transport.send(a.to.peer, raw)
+}
+
+// established makes the dialog of a 2xx and acknowledges it.
+func (a *attempt) established(res *sip.Response) (bool, error) {
+	l := a.l
+	a.confirm(res)
+	st, err := a.agree(res)
+	if err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), cancelFor)
+		defer cancel()
+		l.bye(ctx)
+		return false, a.fail(telephony.CauseNotAcceptable, res.StatusCode, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state == legOver {
+		return false, a.fail(telephony.CauseFailure, 0, telephony.ErrGone)
+	}
+	l.stream, l.state = st, legAnswered
+	l.session = sessionOfAnswer(res)
+	l.session.bind(l)
+	l.media.apply(st)
+	close(l.answered)
+	l.armSession()
+	return true, nil
+}
+
+// confirm takes the dialog of a 2xx and sends the ACK.
+func (a *attempt) confirm(res *sip.Response) {
+	l := a.l
+	to := a.to.peer
+	l.mu.Lock()
+	l.remoteTag = tagOf(res.To().Params)
+	l.updates = listed(res, "Allow", "UPDATE")
+	if c := res.Contact(); c != nil {
+		l.target = c.Address
+	}
+	l.routes = nil
+	for _, h := range res.GetHeaders("Record-Route") {
+		l.routes = append([]string{h.Value()}, l.routes...)
+	}
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), cancelFor)
+	defer cancel()
+	if next, err := l.nextHop(ctx); err == nil {
+		to = next
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lastAck, l.ackPeer = l.compose(to, "ACK", a.d.newBranch(), a.seq, nil, nil), to
+	a.d.transport.send(to, l.lastAck)
+}
+
+// agree reads the answer to our offer.
+func (a *attempt) agree(res *sip.Response) (*stream, error) {
+	answer, err := parseSDP(res.Body())
+	if err != nil {
+		return nil, err
+	}
+	return negotiate(answer)
+}
+
+// acknowledgeAgain repeats the ACK for a repeated 2xx.
+func (d *Driver) acknowledgeAgain(res *sip.Response) {
+	l := d.dialog(res.CallID().Value(), tagOf(res.From().Params))
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	raw, to := l.lastAck, l.ackPeer
+	l.mu.Unlock()
+	if raw != nil {
+		d.transport.send(to, raw)
+	}
+}
+
+// cancel gives the attempt up at the far end, and takes the call down when its
+// answer crosses the CANCEL.
+func (a *attempt) cancel(cause telephony.Cause, why error) error {
+	limit := time.NewTimer(cancelFor)
+	defer limit.Stop()
+	cancelled := false
+	for {
+		if a.heard && !cancelled {
+			cancelled = true
+			a.sendCancel()
+		}
+		select {
+		case res := <-a.tx.ch:
+			switch {
+			case res.IsProvisional():
+				a.heard = true
+			case res.IsSuccess():
+				a.confirm(res)
+				ctx, stop := context.WithTimeout(context.Background(), cancelFor)
+				defer stop()
+				a.l.bye(ctx)
+				return a.fail(cause, 0, why)
+			default:
+				a.acknowledge(res)
+				return a.fail(cause, 0, why)
+			}
+		case <-limit.C:
+			if !cancelled { // an INVITE that nobody confirmed may still arrive
+				a.sendCancel()
+			}
+			return a.fail(cause, 0, why)
+		case <-a.d.done:
+			return a.fail(cause, 0, why)
+		}
+	}
+}
+
+// sendCancel sends a CANCEL, which carries the branch of the INVITE.
+func (a *attempt) sendCancel() {
+	a.l.mu.Lock()
+	raw := a.l.compose(a.to.peer, "CANCEL", a.branch, a.seq, nil, nil)
+	a.l.mu.Unlock()
+	a.d.background(func(ctx context.Context) {
+		ctx, stop := context.WithTimeout(ctx, cancelFor)
+		defer stop()
+		a.d.roundTrip(ctx, a.to.peer, "CANCEL", a.branch, raw)
+	})
+}

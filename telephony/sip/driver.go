@@ -1,0 +1,256 @@
+package sip
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// Driver receives and places calls over SIP. Create it with New; it listens at
+// once, and is a telephony.Driver until Close.
+type Driver struct {
+	cfg       Config
+	transport transport
+	ports     ports
+	nonces    nonces
+	registrar registrar
+	strangers strangers
+	done      chan struct{}
+	tasks     sync.WaitGroup // hang-ups that nobody waits for
+
+	mu      sync.Mutex
+	txs     map[string]*serverTx
+	clients map[string]*clientTx
+	calls   map[string]*leg
+	early   map[string]*serverTx // CANCELs that overtook their INVITE
+	known   map[netip.Addr]bool  // hosts that we called
+	serving *serving
+}
+
+// serving is a running Serve.
+type serving struct {
+	ctx    context.Context
+	answer func(context.Context, telephony.Leg)
+	calls  sync.WaitGroup
+}
+
+// New binds the sockets and starts to listen. Until Serve runs, calls are
+// answered with 503. The caller closes the driver.
+func New(cfg Config) (*Driver, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	d := &Driver{cfg: cfg, done: make(chan struct{}),
+		txs: make(map[string]*serverTx), clients: make(map[string]*clientTx), calls: make(map[string]*leg),
+		early: make(map[string]*serverTx), known: make(map[netip.Addr]bool)}
+	d.transport.log = cfg.Logger
+	d.transport.receive, d.transport.broken, d.transport.welcome = d.receive, d.broken, d.welcome
+	if err := d.transport.listen(cfg.Listen); err != nil {
+		return nil, err
+	}
+	d.ports = ports{addr: d.transport.addr().Addr(), span: cfg.RTPPorts, rest: cfg.PortRest, now: cfg.Now}
+	d.nonces = newNonces(cfg.Now)
+	d.registrar = registrar{now: cfg.Now, bindings: make(map[string]binding)}
+	d.strangers = strangers{now: cfg.Now, log: cfg.Logger, seen: make(map[netip.Addr]*stranger)}
+	d.transport.start()
+	return d, nil
+}
+
+// Addr returns where the driver listens, on UDP and TCP alike.
+func (d *Driver) Addr() netip.AddrPort { return d.transport.addr() }
+
+// Strangers returns how many messages and connections came from sources that
+// belong to no trunk.
+func (d *Driver) Strangers() uint64 { return d.strangers.total.Load() }
+
+// Calls returns how many calls are alive.
+func (d *Driver) Calls() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.calls)
+}
+
+// Serve implements telephony.Driver. Only one Serve runs at a time.
+func (d *Driver) Serve(ctx context.Context, answer func(context.Context, telephony.Leg)) error {
+	s := &serving{ctx: ctx, answer: answer}
+	d.mu.Lock()
+	if d.serving != nil {
+		d.mu.Unlock()
+		return errors.New("serve calls twice at a time")
+	}
+	d.serving = s
+	d.mu.Unlock()
+	select {
+	case <-ctx.Done():
+	case <-d.done:
+	}
+	d.mu.Lock()
+	d.serving = nil
+	d.mu.Unlock()
+	s.calls.Wait()
+	return nil
+}
+
+// Close ends calls that are still alive, closes the sockets and waits until
+// everything has stopped.
+func (d *Driver) Close() error {
+	d.mu.Lock()
+	if d.stopped() {
+		d.mu.Unlock()
+		return nil
+	}
+	live := make([]*leg, 0, len(d.calls))
+	for _, l := range d.calls {
+		live = append(live, l)
+	}
+	d.serving = nil
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	var byes sync.WaitGroup
+	for _, l := range live {
+		byes.Go(func() { l.Hangup(ctx, telephony.CauseOverload) })
+	}
+	byes.Wait()
+	d.mu.Lock()
+	close(d.done)
+	open := make([]*serverTx, 0, len(d.txs))
+	for _, tx := range d.txs {
+		open = append(open, tx)
+	}
+	d.mu.Unlock()
+	for _, tx := range open {
+		tx.stopTimer()
+	}
+	d.tasks.Wait()
+	d.transport.close()
+	return nil
+}
+
+func (d *Driver) stopped() bool {
+	select {
+	case <-d.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (tx *serverTx) stopTimer() {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	if tx.timer != nil {
+		tx.timer.Stop()
+	}
+}
+
+// background runs f, which Close waits for.
+func (d *Driver) background(f func(context.Context)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped() {
+		return
+	}
+	d.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), t64)
+		defer cancel()
+		f(ctx)
+	})
+}
+
+func (d *Driver) forgetTx(tx *serverTx) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.txs[tx.key] == tx {
+		delete(d.txs, tx.key)
+	}
+}
+
+func (d *Driver) addCall(l *leg) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls[l.callID+" "+l.localTag] = l
+}
+
+func (d *Driver) dropCall(l *leg) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.calls, l.callID+" "+l.localTag)
+}
+
+// dialog finds the call that a message belongs to, by Call-ID and our tag.
+func (d *Driver) dialog(callID, tag string) *leg {
+	if tag == "" {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.calls[callID+" "+tag]
+}
+
+// newTag returns an unguessable tag.
+func (d *Driver) newTag() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func (d *Driver) newBranch() string { return "z9hG4bK" + d.newTag() }
+
+// localAddr is the address that p shall send to.
+func (d *Driver) localAddr(p netip.Addr) netip.Addr {
+	if a, err := netip.ParseAddr(d.cfg.Advertise); err == nil {
+		return a
+	}
+	local := d.transport.addr().Addr()
+	if !local.IsUnspecified() {
+		return local.WithZone("")
+	}
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p, 9)))
+	if err != nil {
+		return netip.MustParseAddr("127.0.0.1")
+	}
+	defer conn.Close()
+	return unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()).Addr().WithZone("")
+}
+
+// hostPort is our address in Via and Contact.
+func (d *Driver) hostPort(p netip.Addr) string {
+	return netip.AddrPortFrom(d.localAddr(p), d.transport.addr().Port()).String()
+}
+
+// contact is our Contact header towards p.
+func (d *Driver) contact(p peer) header {
+	uri := "<sip:sidetone@" + d.hostPort(p.addr.Addr())
+	if p.reliable() {
+		uri += ";transport=tcp"
+	}
+	return header{"Contact", uri + ">"}
+}
+
+// receive takes every well-formed message, in order for each source.
+func (d *Driver) receive(p peer, msg sip.Message, _ []byte) {
+	switch m := msg.(type) {
+	case *sip.Response:
+		d.onResponse(m)
+	case *sip.Request:
+		d.onRequest(p, m)
+	}
+}
+
+// broken answers what does not parse, as far as it can be answered.
+func (d *Driver) broken(p peer, raw []byte, err error) {
+	d.cfg.Logger.Debug("broken sip message", "source", p.addr.String(), "err", err)
+	if answer := rescue(raw, p); answer != nil {
+		d.transport.send(p, answer)
+	}
+}

@@ -1,0 +1,109 @@
+package sip
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newDriver returns a driver on a free port that the test closes.
+func newDriver(t testing.TB, change func(*Config)) *Driver {
+	t.Helper()
+	cfg := Config{Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)}
+	if change != nil {
+		change(&cfg)
+	}
+	d, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// serve runs Serve for the test's time.
+func serve(t testing.TB, d *Driver, answer func(context.Context, telephony.Leg)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.Serve(ctx, answer)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	eventually(t, "Serve", func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.serving != nil
+	})
+}
+
+// eventually polls until done.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		<-tick.C
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			telephonytest.Run(t, func(t *testing.T) telephonytest.Harness { return newHarness(t, transport) })
+		})
+	}
+}
+
+// newHarness lets two drivers call each other over loopback.
+func newHarness(t *testing.T, transport string) telephonytest.Harness {
+	far := newDriver(t, nil)
+	near := newDriver(t, func(c *Config) {
+		c.Trunks = []Trunk{{Name: "far", Host: far.Addr().String(), Transport: transport}}
+	})
+	far.cfg.Trunks = []Trunk{{Name: "near", Host: near.Addr().String(), Transport: transport}}
+	incoming := make(chan telephony.Leg, 8)
+	over := make(chan struct{})
+	serve(t, far, func(_ context.Context, leg telephony.Leg) {
+		incoming <- leg
+		<-over
+	})
+	t.Cleanup(func() { close(over) })
+	return telephonytest.Harness{
+		Driver:  near,
+		Request: telephony.DialRequest{From: "+12125550100", To: "+12125550199", Trunk: "far"},
+		Call: func(ctx context.Context, number string) (telephonytest.FarEnd, error) {
+			leg, err := far.Dial(ctx, telephony.DialRequest{From: "+12125550199", To: number, Trunk: "near"}, nil)
+			if err != nil {
+				return nil, err
+			}
+			return telephonytest.FarLeg(t, leg), nil
+		},
+		Incoming: func(ctx context.Context) (telephonytest.FarCall, error) {
+			select {
+			case leg := <-incoming:
+				return telephonytest.LegCall(t, leg), nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+	}
+}

@@ -1,0 +1,243 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/textproto"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// ringSoon is when a call rings that was neither answered nor refused by then.
+const ringSoon = 50 * time.Millisecond
+
+// onInvite starts a call.
+func (d *Driver) onInvite(tx *serverTx, who admission) {
+	if f := checkRequire(tx.req); f != nil {
+		tx.fail(f)
+		return
+	}
+	if cancel := d.takeEarly(tx.key); cancel != nil {
+		cancel.respond(200, "OK", d.newTag(), nil, nil)
+		tx.respond(487, "Request Terminated", d.newTag(), nil, nil)
+		return
+	}
+	l, f := d.newInbound(tx, who)
+	if f == nil {
+		f = d.hand(l)
+	}
+	if f != nil {
+		tx.fail(f)
+	}
+}
+
+// hand gives a call to the application on a goroutine of its own.
+func (d *Driver) hand(l *leg) *fault {
+	d.mu.Lock()
+	s := d.serving
+	if s != nil && s.ctx.Err() == nil {
+		s.calls.Add(1)
+	} else {
+		s = nil
+	}
+	d.mu.Unlock()
+	if s == nil {
+		l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseOverload})
+		return &fault{503, "Service Unavailable", retryAfter()}
+	}
+	go func() {
+		defer s.calls.Done()
+		ring := time.AfterFunc(ringSoon, func() { l.Ring(s.ctx) })
+		s.answer(s.ctx, l)
+		ring.Stop()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 5*time.Second)
+		defer cancel()
+		cause := telephony.CauseNormal
+		select {
+		case <-l.answered:
+		default:
+			cause = telephony.CauseFailure
+		}
+		l.Hangup(ctx, cause)
+	}()
+	return nil
+}
+
+// newInbound makes the leg of an INVITE.
+func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
+	req := tx.req
+	offer, st, f := readOffer(req)
+	if f != nil {
+		return nil, f
+	}
+	session, f := sessionOf(req)
+	if f != nil {
+		return nil, f
+	}
+	contact := req.Contact()
+	if contact == nil {
+		return nil, &fault{status: 400, reason: "Bad Request: no Contact"}
+	}
+	rtp, rtcp, err := d.ports.open(st == nil || !st.mux)
+	if err != nil {
+		d.cfg.Logger.Error("call refused", "err", err)
+		return nil, &fault{503, "Service Unavailable", retryAfter()}
+	}
+	l := &leg{d: d, answered: make(chan struct{}), gone: make(chan struct{}), localTag: d.newTag(),
+		callID: req.CallID().Value(), tx: tx, offer: offer, stream: st, session: session, peer: tx.peer,
+		media:     newMedia(rtp, rtcp, tx.peer.addr.Addr(), d.cfg.Now),
+		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
+		local: headerValue(req, "To"), remote: withoutTag(headerValue(req, "From")), target: contact.Address,
+		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who)}
+	l.session.bind(l)
+	for _, h := range req.GetHeaders("Record-Route") {
+		l.routes = append(l.routes, h.Value())
+	}
+	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: d.localAddr(tx.peer.addr.Addr()), port: portOf(rtp)}
+	tx.mu.Lock()
+	tx.leg = l
+	tx.mu.Unlock()
+	d.addCall(l)
+	return l, nil
+}
+
+// withoutTag cuts the tag off a From or To value.
+func withoutTag(value string) string {
+	if at := strings.Index(value, ";tag="); at >= 0 {
+		end := strings.IndexByte(value[at+1:], ';')
+		if end < 0 {
+			return value[:at]
+		}
+		return value[:at] + value[at+1+end:]
+	}
+	return value
+}
+
+// readOffer reads the offer of a request; all nil without one.
+func readOffer(req *sip.Request) (*sdp, *stream, *fault) {
+	if len(req.Body()) == 0 {
+		return nil, nil, nil
+	}
+	kind, _, _ := strings.Cut(headerValue(req, "Content-Type"), ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "application/sdp") {
+		return nil, nil, &fault{415, "Unsupported Media Type", []header{{"Accept", "application/sdp"}}}
+	}
+	offer, err := parseSDP(req.Body())
+	if err != nil {
+		return nil, nil, &fault{status: 400, reason: "Bad Request: session description"}
+	}
+	st, err := negotiate(offer)
+	var bad *sdpError
+	if errors.As(err, &bad) {
+		return nil, nil, &fault{bad.status, "Not Acceptable Here", []header{warning(bad)}}
+	}
+	return offer, st, nil
+}
+
+func warning(e *sdpError) header {
+	digits := string([]byte{byte('0' + e.warn/100), byte('0' + e.warn/10%10), byte('0' + e.warn%10)})
+	text := strings.Map(func(c rune) rune {
+		if c < ' ' || c == '"' || c == '\\' || c > '~' {
+			return ' '
+		}
+		return c
+	}, e.text)
+	return header{"Warning", digits + ` sidetone "` + text + `"`}
+}
+
+// inboundInfo says who calls whom.
+func inboundInfo(tx *serverTx, who admission) telephony.Info {
+	req := tx.req
+	info := telephony.Info{ID: req.CallID().Value(), Trunk: who.trunk, Source: tx.peer.addr.String(),
+		From: e164(number(&req.From().Address)), To: e164(number(&req.Recipient)),
+		Codec: codecG722.String(), Rate: codecG722.rate(), Headers: make(map[string]string)}
+	for _, h := range req.Headers() {
+		name := textproto.CanonicalMIMEHeaderKey(h.Name())
+		switch name {
+		case "User-Agent", "P-Asserted-Identity", "Diversion", "Remote-Party-Id", "History-Info":
+		default:
+			if !strings.HasPrefix(name, "X-") {
+				continue
+			}
+		}
+		if len(info.Headers) < 20 && len(h.Value()) <= 512 {
+			info.Headers[name] = h.Value()
+		}
+	}
+	return info
+}
+
+// e164 puts a plus before what is plainly an international number.
+func e164(s string) string {
+	for _, r := range strings.TrimPrefix(s, "+") {
+		if r < '0' || r > '9' {
+			return s
+		}
+	}
+	switch {
+	case strings.HasPrefix(s, "+"):
+	case strings.HasPrefix(s, "00") && len(s) >= 10:
+		return "+" + s[2:]
+	case len(s) == 11 && s[0] == '1':
+		return "+" + s
+	}
+	return s
+}
+
+// awaitAck repeats a 2xx at 0.5, 1, 2, 4 s and so on until it is acknowledged;
+// without an ACK the call ends. l.mu is held.
+func (l *leg) awaitAck(tx *serverTx) {
+	l.unacked = tx
+	wait, total := t1, time.Duration(0)
+	l.resend = time.AfterFunc(wait, func() {
+		l.mu.Lock()
+		if l.unacked != tx || l.state == legOver {
+			l.mu.Unlock()
+			return
+		}
+		if total += wait; total >= t64 {
+			l.mu.Unlock()
+			l.giveUp(telephony.CauseFailure, "the answer was never acknowledged")
+			return
+		}
+		wait = min(2*wait, t2)
+		l.resend.Reset(wait)
+		l.mu.Unlock()
+		tx.repeat()
+	})
+}
+
+// onAck takes the ACK of a 2xx, and the answer to our offer in it.
+func (l *leg) onAck(req *sip.Request) {
+	l.media.alive()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.unacked == nil || l.unacked.req.CSeq().SeqNo != req.CSeq().SeqNo {
+		return
+	}
+	l.unacked = nil
+	l.resend.Stop()
+	if !l.late {
+		return
+	}
+	l.late = false
+	answer, err := parseSDP(req.Body())
+	if err == nil {
+		var st *stream
+		if st, err = negotiate(answer); err == nil {
+			changed := l.stream == nil && st.codec != codecG722
+			l.stream = st
+			l.media.apply(st)
+			if changed {
+				l.media.announceFormat()
+			}
+			return
+		}
+	}
+	l.d.background(func(context.Context) { l.giveUp(telephony.CauseNotAcceptable, "unusable answer in the ACK") })
+}

@@ -1,0 +1,400 @@
+package sip
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// legState is how far a call is.
+type legState uint8
+
+const (
+	legRinging legState = iota
+	legAnswered
+	legOver
+)
+
+// leg is one call: a telephony.Leg, and the dialog behind it
+// (https://www.rfc-editor.org/rfc/rfc3261#section-12).
+type leg struct {
+	d        *Driver
+	media    *media
+	answered chan struct{}
+	gone     chan struct{}
+	callID   string
+	localTag string
+
+	mu        sync.Mutex
+	info      telephony.Info
+	state     legState
+	ended     telephony.Event
+	tx        *serverTx // the INVITE that started it; nil when we called
+	offer     *sdp      // what the INVITE offered; nil without
+	stream    *stream
+	desc      localSDP
+	remoteTag string
+	local     string // From and To of our requests, without tags
+	remote    string
+	target    sip.Uri
+	routes    []string
+	peer      peer
+	localSeq  uint32
+	remoteSeq uint32
+	updates   bool // the far end understands UPDATE
+
+	unacked  *serverTx // an INVITE whose 2xx was not acknowledged
+	resend   *time.Timer
+	awaiting bool   // our own re-INVITE is under way
+	late     bool   // our offer awaits its answer in the ACK
+	lastAck  []byte // repeated when a 2xx is
+	ackPeer  peer
+	session  sessionTimer
+}
+
+// Info implements telephony.Leg.
+func (l *leg) Info() telephony.Info {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	info := l.info
+	if l.stream != nil {
+		info.Codec, info.Rate = l.stream.codec.String(), l.stream.codec.rate()
+	}
+	return info
+}
+
+// Ring implements telephony.Ringer.
+func (l *leg) Ring(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state == legOver {
+		return telephony.ErrGone
+	}
+	if l.state == legRinging && l.tx != nil {
+		return l.tx.respond(180, "Ringing", l.localTag, []header{l.d.contact(l.peer)}, nil)
+	}
+	return nil
+}
+
+// Accept implements telephony.Leg.
+func (l *leg) Accept(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch l.state {
+	case legOver:
+		return telephony.ErrGone
+	case legAnswered:
+		return errors.New("accept a call a second time")
+	}
+	var body []byte
+	if l.offer == nil {
+		l.late = true
+		body = l.desc.offer(sendRecv, nil)
+	} else {
+		l.media.apply(l.stream)
+		body = l.desc.answer(l.offer, l.stream)
+	}
+	extra := append(l.session.headers(), l.d.contact(l.peer), header{"Allow", allowed},
+		header{"Supported", "timer"}, sdpType())
+	err := l.tx.respond(200, "OK", l.localTag, extra, body)
+	if err != nil {
+		return fmt.Errorf("answer the call: %w", err)
+	}
+	l.state = legAnswered
+	close(l.answered)
+	l.awaitAck(l.tx)
+	l.armSession()
+	return nil
+}
+
+// Events implements telephony.Leg.
+func (l *leg) Events(ctx context.Context) iter.Seq[telephony.Event] {
+	return func(yield func(telephony.Event) bool) {
+		select {
+		case <-l.answered:
+		case <-ctx.Done():
+			return
+		case <-l.gone:
+			select {
+			case <-l.answered:
+			default:
+				yield(l.endedEvent())
+				return
+			}
+		}
+		newReceiver(l, yield).run(ctx)
+	}
+}
+
+func (l *leg) endedEvent() telephony.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended
+}
+
+// Send implements telephony.Leg.
+func (l *leg) Send(f audio.Frame) error { return l.media.send(f) }
+
+// Clear implements telephony.Leg: nothing is queued here.
+func (l *leg) Clear() error { return nil }
+
+// SendDigits implements telephony.DigitSender.
+func (l *leg) SendDigits(ctx context.Context, digits string) error {
+	return l.media.sendDigits(ctx, digits)
+}
+
+// Hangup implements telephony.Leg.
+func (l *leg) Hangup(ctx context.Context, cause telephony.Cause) error {
+	return l.Refuse(ctx, telephony.Refusal{Cause: cause})
+}
+
+// Refuse implements telephony.Refuser.
+func (l *leg) Refuse(ctx context.Context, r telephony.Refusal) error {
+	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: r.Cause})
+	switch {
+	case !ok:
+		return nil
+	case was == legRinging:
+		f := refusalOf(r)
+		l.tx.respond(f.status, f.reason, l.localTag, f.extra, nil)
+		return nil
+	}
+	return l.bye(ctx)
+}
+
+// refusalOf is the one table from causes to statuses.
+func refusalOf(r telephony.Refusal) *fault {
+	f := &fault{status: 603, reason: "Decline"}
+	switch r.Cause {
+	case telephony.CauseUnknownNumber:
+		f.status, f.reason = 404, "Not Found"
+	case telephony.CauseUnavailable, telephony.CauseNoAnswer:
+		f.status, f.reason = 480, "Temporarily Unavailable"
+	case telephony.CauseBusy:
+		f.status, f.reason = 486, "Busy Here"
+	case telephony.CauseOverload:
+		f.status, f.reason, f.extra = 503, "Service Unavailable", retryAfter()
+	case telephony.CauseCancelled:
+		f.status, f.reason = 487, "Request Terminated"
+	case telephony.CauseNotAcceptable:
+		f.status, f.reason = 488, "Not Acceptable Here"
+	case telephony.CauseFailure:
+		f.status, f.reason = 500, "Server Internal Error"
+	}
+	if r.Reason != "" {
+		text := strings.Map(func(c rune) rune {
+			if c < ' ' || c == '"' || c == '\\' || c == 0x7f {
+				return ' '
+			}
+			return c
+		}, r.Reason)
+		f.extra = append(f.extra, header{"Reason", fmt.Sprintf(`SIP;cause=%d;text="%s"`, f.status, text)})
+	}
+	return f
+}
+
+// statusCause is the same table backwards, for calls that we place.
+func statusCause(status int) telephony.Cause {
+	switch status {
+	case 404, 410, 484, 604:
+		return telephony.CauseUnknownNumber
+	case 486, 600:
+		return telephony.CauseBusy
+	case 480:
+		return telephony.CauseUnavailable
+	case 408:
+		return telephony.CauseNoAnswer
+	case 401, 407, 403:
+		return telephony.CauseUnauthorised
+	case 487:
+		return telephony.CauseCancelled
+	case 488, 606, 415:
+		return telephony.CauseNotAcceptable
+	case 503:
+		return telephony.CauseOverload
+	case 603:
+		return telephony.CauseDeclined
+	}
+	return telephony.CauseFailure
+}
+
+// finish ends the leg once and tells how far it was; false when it had ended
+// before.
+func (l *leg) finish(ev telephony.Event) (legState, bool) {
+	l.mu.Lock()
+	was := l.state
+	if was == legOver {
+		l.mu.Unlock()
+		return was, false
+	}
+	l.state, l.ended = legOver, ev
+	if l.resend != nil {
+		l.resend.Stop()
+	}
+	l.session.stop()
+	close(l.gone)
+	l.mu.Unlock()
+	port := l.media.port()
+	l.media.stop()
+	l.d.ports.release(port)
+	l.d.dropCall(l)
+	return was, true
+}
+
+// giveUp hangs up for a reason of our own; nobody waits for the far end.
+func (l *leg) giveUp(cause telephony.Cause, why string) {
+	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: cause, Err: errors.New(why)})
+	if ok && was == legAnswered {
+		l.d.background(func(ctx context.Context) { l.bye(ctx) })
+	}
+}
+
+// bye sends BYE and waits for its answer.
+func (l *leg) bye(ctx context.Context) error {
+	res, err := l.request(ctx, "BYE", nil, nil)
+	if err != nil {
+		return fmt.Errorf("hang up: %w", err)
+	}
+	if res.StatusCode >= 300 && res.StatusCode != 481 && res.StatusCode != 408 {
+		return fmt.Errorf("hang up: status %d", res.StatusCode)
+	}
+	return nil
+}
+
+// request sends a request within the dialog and waits for its final answer.
+func (l *leg) request(ctx context.Context, method string, extra []header, body []byte) (*sip.Response, error) {
+	to, err := l.nextHop(ctx)
+	if err != nil {
+		return nil, err
+	}
+	branch := l.d.newBranch()
+	l.mu.Lock()
+	l.localSeq++
+	raw := l.compose(to, method, branch, l.localSeq, extra, body)
+	l.mu.Unlock()
+	return l.d.roundTrip(ctx, to, method, branch, raw)
+}
+
+// compose writes a request within the dialog; l.mu is held.
+func (l *leg) compose(to peer, method, branch string, seq uint32, extra []header, body []byte) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s SIP/2.0\r\n", method, l.target.String())
+	fmt.Fprintf(&b, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", to.network(), l.d.hostPort(to.addr.Addr()), branch)
+	writeHeader(&b, "Max-Forwards", "70")
+	for _, r := range l.routes {
+		writeHeader(&b, "Route", r)
+	}
+	writeHeader(&b, "From", l.local+";tag="+l.localTag)
+	remote := l.remote
+	if l.remoteTag != "" {
+		remote += ";tag=" + l.remoteTag
+	}
+	writeHeader(&b, "To", remote)
+	writeHeader(&b, "Call-ID", l.callID)
+	writeHeader(&b, "CSeq", fmt.Sprintf("%d %s", seq, method))
+	finish(&b, extra, body)
+	return b.Bytes()
+}
+
+// nextHop is where requests of the dialog go: the first route, else the
+// contact; behind a NAT, or on a connection that lives, where the far end
+// really is.
+func (l *leg) nextHop(ctx context.Context) (peer, error) {
+	l.mu.Lock()
+	from, target := l.peer, l.target
+	var route string
+	if len(l.routes) > 0 {
+		route = l.routes[0]
+	}
+	l.mu.Unlock()
+	if route != "" {
+		var uri sip.Uri
+		var params sip.HeaderParams
+		if _, err := sip.ParseAddressValue(route, &uri, &params); err == nil {
+			target = uri
+		}
+	}
+	if from.tcp != nil {
+		if c, err := l.d.transport.connect(ctx, from.addr); err == nil {
+			return peer{addr: from.addr, tcp: c}, nil
+		}
+		return l.d.resolve(ctx, &target, "tcp")
+	}
+	if route == "" && target.Host != from.addr.Addr().String() {
+		return from, nil
+	}
+	return l.d.resolve(ctx, &target, "udp")
+}
+
+// onRequest takes a request of the dialog.
+func (l *leg) onRequest(tx *serverTx) {
+	req := tx.req
+	l.media.alive()
+	l.mu.Lock()
+	old := req.CSeq().SeqNo < l.remoteSeq
+	if !old {
+		l.remoteSeq = req.CSeq().SeqNo
+		l.peer = tx.peer
+	}
+	l.mu.Unlock()
+	if old {
+		tx.fail(&fault{status: 500, reason: "CSeq Out of Order"})
+		return
+	}
+	if f := checkRequire(req); f != nil {
+		tx.fail(f)
+		return
+	}
+	switch req.Method {
+	case sip.BYE:
+		l.onBye(tx)
+	case sip.INVITE:
+		l.onReinvite(tx)
+	case sip.UPDATE:
+		l.onUpdate(tx)
+	case sip.INFO:
+		l.onInfo(tx)
+	case sip.OPTIONS:
+		tx.respond(200, "OK", l.localTag, []header{{"Allow", allowed}, {"Accept", "application/sdp"}}, nil)
+	default:
+		tx.fail(&fault{405, "Method Not Allowed", []header{{"Allow", allowed}}})
+	}
+}
+
+func (l *leg) onBye(tx *serverTx) {
+	tx.respond(200, "OK", l.localTag, nil, nil)
+	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseNormal, Remote: true})
+	if ok && was == legRinging && l.tx != nil {
+		l.tx.respond(487, "Request Terminated", l.localTag, nil, nil)
+	}
+}
+
+// cancelled ends a call that still rings.
+func (l *leg) cancelled() {
+	l.mu.Lock()
+	ringing := l.state == legRinging
+	l.mu.Unlock()
+	if !ringing {
+		return
+	}
+	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseCancelled, Remote: true})
+	switch {
+	case ok && was == legRinging:
+		l.tx.respond(487, "Request Terminated", l.localTag, nil, nil)
+	case ok: // answered in the meantime: the call stood for an instant
+		l.d.background(func(ctx context.Context) { l.bye(ctx) })
+	}
+}

@@ -1,0 +1,277 @@
+package sip
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+const (
+	// latchWindow is how long after an answer another source may be learnt.
+	latchWindow = 5 * time.Second
+	// latchPackets is how many packets in sequence such a source must send.
+	latchPackets = 3
+	// slot is the length of the frames that are sent.
+	slot = audio.FrameDuration
+)
+
+// media is the sound of one call: its sockets, who may send to them, and what
+// was sent. The receive loop is the receiver's.
+type media struct {
+	rtp, rtcp *net.UDPConn
+	now       func() time.Time
+	refused   atomic.Uint64 // packets from elsewhere or without sense
+
+	mu         sync.Mutex
+	st         stream
+	active     bool
+	generation int // counts changes of st
+	pending    []telephony.Event
+	over       bool
+
+	remote     netip.AddrPort // where we send to
+	remoteRTCP netip.AddrPort
+	signalIP   netip.Addr
+	latchUntil time.Time
+	learnt     bool // remote came from a latch
+	heard      bool // a packet came from the negotiated source
+	candidate  candidate
+
+	life  time.Time
+	got   bool
+	quiet bool
+
+	out sender
+}
+
+// candidate is a source that may become the latched one.
+type candidate struct {
+	from netip.AddrPort
+	ssrc uint32
+	seq  uint16
+	n    int
+}
+
+func newMedia(rtp, rtcp *net.UDPConn, signal netip.Addr, now func() time.Time) *media {
+	return &media{rtp: rtp, rtcp: rtcp, now: now, signalIP: signal, life: now(),
+		out: sender{ssrc: rand.Uint32(), seq: uint16(rand.Uint32()), timestamp: rand.Uint32()}}
+}
+
+func (m *media) port() int { return portOf(m.rtp) }
+
+// apply puts a negotiated stream into force.
+func (m *media) apply(st *stream) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first, was := !m.active, m.st
+	m.st, m.active = *st, true
+	m.life = m.now()
+	if first || was.remote != st.remote {
+		m.remote, m.remoteRTCP = st.remote, st.rtcp
+		m.latchUntil = m.now().Add(latchWindow)
+		m.learnt, m.heard, m.candidate = false, false, candidate{}
+	}
+	if first || was.codec != st.codec {
+		m.out.format(st.codec)
+		m.generation++
+	}
+	if first {
+		if st.held() {
+			m.post(telephony.Event{Kind: telephony.KindHeld})
+		}
+		return
+	}
+	if was.codec != st.codec {
+		m.post(telephony.Event{Kind: telephony.KindFormatChanged})
+	}
+	switch {
+	case st.held() && !was.held():
+		m.post(telephony.Event{Kind: telephony.KindHeld})
+	case !st.held() && was.held():
+		m.post(telephony.Event{Kind: telephony.KindResumed})
+	}
+}
+
+// post queues a control event and wakes the receive loop; m.mu is held.
+func (m *media) post(ev telephony.Event) {
+	if len(m.pending) < 256 {
+		m.pending = append(m.pending, ev)
+	}
+	m.wake()
+}
+
+// wake interrupts the receive loop; m.mu is held or the loop checks by itself.
+func (m *media) wake() { m.rtp.SetReadDeadline(time.Unix(1, 0)) }
+
+// alive notes a sign of life that is no packet.
+func (m *media) alive() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.life = m.now()
+}
+
+// accept decides whether a packet is the far end's
+// (RTP is taken from the negotiated source, or from the latched one).
+func (m *media) accept(from netip.AddrPort, h rtpHeader, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.active {
+		return false
+	}
+	if from == m.remote {
+		m.heard, m.got, m.life = true, true, now
+		return true
+	}
+	if !m.heard && !m.learnt && now.Before(m.latchUntil) && m.mayLatch(from, h) {
+		m.learnt, m.got, m.life = true, true, now
+		m.remote = from
+		m.remoteRTCP = from
+		if !m.st.mux {
+			m.remoteRTCP = netip.AddrPortFrom(from.Addr(), from.Port()+1)
+		}
+		return true
+	}
+	m.refused.Add(1)
+	return false
+}
+
+// mayLatch counts a candidate's packets and says when they are enough.
+func (m *media) mayLatch(from netip.AddrPort, h rtpHeader) bool {
+	known := from.Addr() == m.signalIP || from.Addr() == m.st.remote.Addr()
+	if !known || (h.pt != m.st.pt && h.pt != m.st.eventPT && h.pt != m.st.noisePT) {
+		return false
+	}
+	c := &m.candidate
+	if c.from != from || c.ssrc != h.ssrc || h.seq != c.seq+1 {
+		*c = candidate{from: from, ssrc: h.ssrc}
+	}
+	c.seq = h.seq
+	c.n++
+	return c.n >= latchPackets
+}
+
+// isFarEnd says whether RTCP from there counts.
+func (m *media) isFarEnd(from netip.AddrPort) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.active && (from.Addr() == m.remote.Addr() || from == m.remoteRTCP)
+}
+
+// expired says whether the call has been without life for too long.
+func (m *media) expired(now time.Time, limits Timeouts) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.active || !m.st.localDir.receives() || !m.st.remoteDir.sends() || m.st.held() {
+		return false
+	}
+	limit := limits.Later
+	switch {
+	case !m.got:
+		limit = limits.First
+	case m.quiet:
+		limit = limits.Quiet
+	}
+	return now.Sub(m.life) > limit
+}
+
+// stop ends the media: the receive loop finds over set. It closes the sockets.
+func (m *media) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.over {
+		return
+	}
+	m.over = true
+	if m.active {
+		m.report(m.now(), nil, true)
+	}
+	m.rtp.Close()
+	if m.rtcp != nil {
+		m.rtcp.Close()
+	}
+}
+
+// report sends RTCP; m.mu is held.
+func (m *media) report(now time.Time, block *receptionBlock, bye bool) {
+	if !m.remoteRTCP.IsValid() || m.remoteRTCP.Port() == 0 {
+		return
+	}
+	var buf [128]byte
+	r := sendReport{ssrc: m.out.ssrc, packets: m.out.packets, octets: m.out.octets, block: block, bye: bye}
+	if m.out.packets > 0 {
+		r.ntp, r.timestamp = ntp(now), m.out.timestamp
+	}
+	conn := m.rtcp
+	if conn == nil || m.st.mux {
+		conn = m.rtp
+	}
+	conn.WriteToUDPAddrPort(appendRTCP(buf[:0], r), m.remoteRTCP)
+}
+
+// ntp is the time in the format of RFC 5905: seconds since 1900 and a fraction.
+func ntp(t time.Time) uint64 {
+	const epoch = 2208988800
+	return uint64(t.Unix()+epoch)<<32 | uint64(t.Nanosecond())<<32/1e9
+}
+
+// errTooLong refuses frames that fit no packet.
+const errTooLong = telephony.Error("frame is longer than 60 ms")
+
+// send plays one frame.
+func (m *media) send(f audio.Frame) error {
+	now := m.now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.over:
+		return telephony.ErrGone
+	case !m.active:
+		return nil // the offer was ours and its answer is on its way
+	case f.Rate != m.st.codec.rate():
+		return errors.New("send at another rate than the leg's")
+	case f.Duration() > 3*slot:
+		return errTooLong
+	case m.out.digits || m.st.held() || !m.st.localDir.sends():
+		return nil
+	}
+	m.out.advance(now)
+	piece := len(f.PCM)
+	if m.st.maxptime > 0 && m.st.maxptime < 20 {
+		piece = max(m.st.maxptime/10, 1) * f.Rate / 100
+	}
+	for pcm := f.PCM; len(pcm) > 0; {
+		n := min(piece, len(pcm))
+		raw := m.out.packet(m.st.codec, m.st.pt, pcm[:n])
+		if _, err := m.rtp.WriteToUDPAddrPort(raw, m.remote); err != nil {
+			return writeError(err)
+		}
+		pcm = pcm[n:]
+	}
+	if f.Mark != 0 {
+		m.post(telephony.Event{Kind: telephony.KindPlayed, Mark: f.Mark})
+	}
+	return nil
+}
+
+// writeError keeps a peer's closed port (ICMP) from ending a call: the media
+// timeout decides about that.
+func writeError(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return telephony.ErrGone
+	}
+	return nil
+}
+
+// announceFormat reports that the format is another than Info said at first.
+func (m *media) announceFormat() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.post(telephony.Event{Kind: telephony.KindFormatChanged})
+}

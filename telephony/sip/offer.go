@@ -1,0 +1,189 @@
+package sip
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// noPT is a payload type that was not negotiated.
+const noPT = 255
+
+// codec is an audio codec; its RTP clock is 8000 Hz for all three.
+type codec uint8
+
+const (
+	codecPCMU codec = iota
+	codecPCMA
+	codecG722
+)
+
+// String returns the encoding name of SDP.
+func (c codec) String() string { return [...]string{"PCMU", "PCMA", "G722"}[c%3] }
+
+// rate is the sample rate of the codec's sound.
+func (c codec) rate() int {
+	if c == codecG722 {
+		return 16000
+	}
+	return 8000
+}
+
+// stream is what both sides agreed on.
+type stream struct {
+	codec     codec
+	pt        uint8
+	eventPT   uint8 // telephone-event, noPT without
+	noisePT   uint8 // comfort noise, noPT without
+	remote    netip.AddrPort
+	rtcp      netip.AddrPort
+	mux       bool
+	remoteDir direction // as the far end announced it
+	localDir  direction // as we answered or offered
+	maxptime  int       // ms; 0 without
+	index     int       // of the m= section
+}
+
+// held says that the far end put us on hold.
+func (s *stream) held() bool { return !s.remoteDir.receives() }
+
+// refusal of a description with its SIP status.
+type sdpError struct {
+	status int
+	warn   int
+	text   string
+}
+
+// Error returns the text.
+func (e *sdpError) Error() string { return e.text }
+
+// negotiate picks the first usable audio section and, in our order of
+// preference, its codec.
+func negotiate(d *sdp) (*stream, error) {
+	var last error = &sdpError{488, 304, "no audio line"}
+	for i := range d.medias {
+		m := &d.medias[i]
+		if m.kind != "audio" || m.port == 0 {
+			continue
+		}
+		if !m.rtp() {
+			last = &sdpError{488, 302, "transport " + clip(m.proto) + " is not supported"}
+			continue
+		}
+		s, err := negotiateMedia(m)
+		if err == nil {
+			s.index = i
+			return s, nil
+		}
+		last = err
+	}
+	return nil, last
+}
+
+func negotiateMedia(m *sdpMedia) (*stream, error) {
+	s := &stream{eventPT: noPT, noisePT: noPT, mux: m.mux, remoteDir: m.dir, maxptime: m.maxptime}
+	found := false
+	for _, c := range []codec{codecG722, codecPCMU, codecPCMA} {
+		if pt, ok := m.find(c.String()); ok {
+			s.codec, s.pt, found = c, pt, true
+			break
+		}
+	}
+	if !found {
+		return nil, &sdpError{488, 305, "no common codec"}
+	}
+	if !m.addr.IsValid() {
+		return nil, &sdpError{488, 301, "no usable connection address"}
+	}
+	if pt, ok := m.find("TELEPHONE-EVENT"); ok {
+		s.eventPT = pt
+	}
+	if pt, ok := m.find("CN"); ok {
+		s.noisePT = pt
+	}
+	if m.addr.IsUnspecified() {
+		s.remoteDir = inactive // the hold of RFC 2543
+		if m.dir.sends() {
+			s.remoteDir = sendOnly
+		}
+	}
+	s.localDir = s.remoteDir.reversed()
+	s.remote = netip.AddrPortFrom(m.addr, uint16(m.port))
+	rtcp := m.rtcpPort
+	if rtcp == 0 {
+		rtcp = m.port + 1
+	}
+	s.rtcp = netip.AddrPortFrom(m.addr, uint16(rtcp))
+	if m.mux {
+		s.rtcp = s.remote
+	}
+	return s, nil
+}
+
+// localSDP is what our descriptions say about us.
+type localSDP struct {
+	id, version int64
+	addr        netip.Addr
+	port        int
+}
+
+func (l localSDP) head(b *strings.Builder) {
+	family := "IP4"
+	if l.addr.Is6() {
+		family = "IP6"
+	}
+	fmt.Fprintf(b, "v=0\r\no=sidetone %d %d IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\n",
+		l.id, l.version, family, l.addr, family, l.addr)
+}
+
+// offer describes what we can do; only is the codec to keep, when one was
+// agreed on before.
+func (l localSDP) offer(dir direction, only *stream) []byte {
+	b := &strings.Builder{}
+	l.head(b)
+	if only == nil {
+		fmt.Fprintf(b, "m=audio %d RTP/AVP 9 0 8 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\n"+
+			"a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"+
+			"a=ptime:20\r\na=rtcp-mux\r\na=%s\r\n", l.port, dir)
+		return []byte(b.String())
+	}
+	l.section(b, only, "RTP/AVP", dir)
+	return []byte(b.String())
+}
+
+// answer answers an offer: s in its section, every other one refused.
+func (l localSDP) answer(offer *sdp, s *stream) []byte {
+	b := &strings.Builder{}
+	l.head(b)
+	for i := range offer.medias {
+		m := &offer.medias[i]
+		if i == s.index {
+			l.section(b, s, m.proto, s.localDir)
+			continue
+		}
+		fmt.Fprintf(b, "m=%s 0 %s %s\r\n", m.kind, m.proto, m.formats)
+	}
+	return []byte(b.String())
+}
+
+func (l localSDP) section(b *strings.Builder, s *stream, proto string, dir direction) {
+	fmt.Fprintf(b, "m=audio %d %s %d", l.port, proto, s.pt)
+	for _, pt := range []uint8{s.eventPT, s.noisePT} {
+		if pt != noPT {
+			b.WriteString(" " + strconv.Itoa(int(pt)))
+		}
+	}
+	fmt.Fprintf(b, "\r\na=rtpmap:%d %s/8000\r\n", s.pt, s.codec)
+	if s.eventPT != noPT {
+		fmt.Fprintf(b, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", s.eventPT, s.eventPT)
+	}
+	if s.noisePT != noPT {
+		fmt.Fprintf(b, "a=rtpmap:%d CN/8000\r\n", s.noisePT)
+	}
+	b.WriteString("a=ptime:20\r\n")
+	if s.mux {
+		b.WriteString("a=rtcp-mux\r\n")
+	}
+	fmt.Fprintf(b, "a=%s\r\n", dir)
+}

@@ -1,0 +1,115 @@
+package sip
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+const (
+	// longestBinding and shortestBinding bound a registration.
+	longestBinding  = time.Hour
+	shortestBinding = 10 * time.Second
+	// maxBindings bounds how many there are.
+	maxBindings = 10000
+)
+
+// binding is where a registered number is reached.
+type binding struct {
+	peer    peer
+	contact sip.Uri
+	expires time.Time
+}
+
+// registrar holds the registrations in memory, one contact for each number.
+type registrar struct {
+	now      func() time.Time
+	mu       sync.Mutex
+	bindings map[string]binding
+}
+
+// find returns the live binding of a number.
+func (r *registrar) find(number string) (binding, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b, ok := r.bindings[number]
+	if ok && r.now().After(b.expires) {
+		delete(r.bindings, number)
+		return binding{}, false
+	}
+	return b, ok
+}
+
+// put stores or, without time, removes a binding; false when there are too
+// many.
+func (r *registrar) put(number string, b binding, lasts time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if lasts <= 0 {
+		delete(r.bindings, number)
+		return true
+	}
+	if len(r.bindings) >= maxBindings {
+		for key, old := range r.bindings {
+			if r.now().After(old.expires) {
+				delete(r.bindings, key)
+			}
+		}
+		if len(r.bindings) >= maxBindings {
+			return false
+		}
+	}
+	b.expires = r.now().Add(lasts)
+	r.bindings[number] = b
+	return true
+}
+
+// onRegister treats a REGISTER of a local source or a digest user, who may
+// register nothing but his own name
+// (https://www.rfc-editor.org/rfc/rfc3261#section-10.3).
+func (d *Driver) onRegister(tx *serverTx, who admission) {
+	req := tx.req
+	name := number(&req.To().Address)
+	if who.trunk != "" || (who.user != "" && name != who.user) || name == "" {
+		tx.fail(&fault{status: 403, reason: "Forbidden"})
+		return
+	}
+	contact := req.Contact()
+	if contact == nil {
+		tx.respond(200, "OK", d.newTag(), nil, nil)
+		return
+	}
+	lasts := bindingTime(req, contact)
+	if lasts > 0 && lasts < shortestBinding {
+		tx.fail(&fault{423, "Interval Too Brief", []header{{"Min-Expires", strconv.Itoa(int(shortestBinding / time.Second))}}})
+		return
+	}
+	if contact.Address.Wildcard {
+		lasts = 0
+	}
+	if !d.registrar.put(name, binding{peer: tx.peer, contact: contact.Address}, lasts) {
+		tx.fail(&fault{503, "Service Unavailable", retryAfter()})
+		return
+	}
+	var extra []header
+	if lasts > 0 {
+		extra = []header{{"Contact", "<" + contact.Address.String() + ">;expires=" + strconv.Itoa(int(lasts/time.Second))}}
+	}
+	tx.respond(200, "OK", d.newTag(), extra, nil)
+}
+
+// bindingTime is how long a contact asks to be kept, at most an hour.
+func bindingTime(req *sip.Request, contact *sip.ContactHeader) time.Duration {
+	value, ok := contact.Params.Get("expires")
+	if !ok {
+		value = headerValue(req, "Expires")
+	}
+	seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31)
+	if err != nil {
+		return longestBinding
+	}
+	return min(time.Duration(seconds)*time.Second, longestBinding)
+}

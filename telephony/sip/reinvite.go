@@ -1,0 +1,222 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// onReinvite changes a call that stands: hold, resume, codec, address.
+func (l *leg) onReinvite(tx *serverTx) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.state == legRinging:
+		tx.fail(&fault{500, "Server Internal Error", []header{{"Retry-After", "1"}}})
+		return
+	case l.state == legOver:
+		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+		return
+	case l.awaiting || l.late || (l.unacked != nil && l.unacked != l.tx):
+		tx.fail(&fault{status: 491, reason: "Request Pending"})
+		return
+	}
+	body, f := l.renegotiate(tx.req)
+	if f != nil {
+		tx.fail(f)
+		return
+	}
+	if body == nil {
+		l.late = true
+		body = l.desc.offer(sendRecv, l.stream)
+	}
+	extra := append(l.session.headers(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", "timer"}, sdpType())
+	if l.resend != nil {
+		l.resend.Stop()
+	}
+	if tx.respond(200, "OK", l.localTag, extra, body) == nil {
+		l.awaitAck(tx)
+	}
+	l.armSession()
+}
+
+// renegotiate puts a new offer into force and returns the answer, nil without
+// an offer; l.mu is held.
+func (l *leg) renegotiate(req *sip.Request) ([]byte, *fault) {
+	session, f := sessionOf(req)
+	if f != nil {
+		return nil, f
+	}
+	offer, st, f := readOffer(req)
+	if f != nil {
+		return nil, f
+	}
+	if c := req.Contact(); c != nil {
+		l.target = c.Address
+	}
+	if session.interval > 0 {
+		l.session.take(session)
+	}
+	if offer == nil {
+		return nil, nil
+	}
+	l.stream = st
+	l.desc.version++
+	l.media.apply(st)
+	return l.desc.answer(offer, st), nil
+}
+
+// onUpdate refreshes the session, with or without an offer
+// (https://www.rfc-editor.org/rfc/rfc3311).
+func (l *leg) onUpdate(tx *serverTx) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.awaiting || l.late || l.state == legRinging && len(tx.req.Body()) > 0 {
+		tx.fail(&fault{status: 491, reason: "Request Pending"})
+		return
+	}
+	body, f := l.renegotiate(tx.req)
+	if f != nil {
+		tx.fail(f)
+		return
+	}
+	extra := append(l.session.headers(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", "timer"})
+	if body != nil {
+		extra = append(extra, sdpType())
+	}
+	tx.respond(200, "OK", l.localTag, extra, body)
+	l.armSession()
+}
+
+// onInfo takes digits that come as INFO, as application/dtmf-relay
+// ("Signal=5, Duration=160") or application/dtmf ("5").
+func (l *leg) onInfo(tx *serverTx) {
+	kind, _, _ := strings.Cut(strings.ToLower(headerValue(tx.req, "Content-Type")), ";")
+	digit, held := rune(0), 100*time.Millisecond
+	switch strings.TrimSpace(kind) {
+	case "application/dtmf-relay":
+		digit, held = parseRelay(string(tx.req.Body()))
+	case "application/dtmf":
+		digit = digitOf(string(tx.req.Body()))
+	case "":
+		tx.respond(200, "OK", l.localTag, nil, nil)
+		return
+	default:
+		tx.fail(&fault{415, "Unsupported Media Type", []header{{"Accept", "application/dtmf-relay, application/dtmf"}}})
+		return
+	}
+	if digit == 0 {
+		tx.fail(&fault{status: 400, reason: "Bad Request: no digit"})
+		return
+	}
+	tx.respond(200, "OK", l.localTag, nil, nil)
+	l.media.mu.Lock()
+	defer l.media.mu.Unlock()
+	l.media.post(telephony.Event{Kind: telephony.KindDigit, Digit: digit, Duration: held})
+}
+
+func parseRelay(body string) (digit rune, held time.Duration) {
+	held = 100 * time.Millisecond
+	for line := range strings.SplitSeq(body, "\n") {
+		name, value, _ := strings.Cut(line, "=")
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "signal":
+			digit = digitOf(value)
+		case "duration":
+			if ms, err := strconv.ParseUint(strings.TrimSpace(value), 10, 16); err == nil {
+				held = time.Duration(ms) * time.Millisecond
+			}
+		}
+	}
+	return digit, held
+}
+
+// digitOf reads one digit, also as the numbers 10 (*) and 11 (#); 0 for none.
+func digitOf(s string) rune {
+	s = strings.ToUpper(strings.TrimSpace(s))
+	switch {
+	case s == "10":
+		return '*'
+	case s == "11":
+		return '#'
+	case len(s) == 1 && strings.ContainsAny(s, "0123456789*#ABCD"):
+		return rune(s[0])
+	}
+	return 0
+}
+
+// Hold implements telephony.Holder: a re-INVITE with another direction.
+func (l *leg) Hold(ctx context.Context, on bool) error {
+	dir := sendRecv
+	if on {
+		dir = sendOnly
+	}
+	l.mu.Lock()
+	switch {
+	case l.state != legAnswered:
+		l.mu.Unlock()
+		return telephony.ErrGone
+	case l.awaiting || l.stream == nil:
+		l.mu.Unlock()
+		return errors.New("hold: another change is under way")
+	}
+	l.awaiting = true
+	l.desc.version++
+	body := l.desc.offer(dir, l.stream)
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.awaiting = false
+	}()
+	return l.reinvite(ctx, dir, body)
+}
+
+// reinvite offers body and takes the answer.
+func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) error {
+	to, err := l.nextHop(ctx)
+	if err != nil {
+		return err
+	}
+	branch := l.d.newBranch()
+	l.mu.Lock()
+	l.localSeq++
+	seq := l.localSeq
+	raw := l.compose(to, "INVITE", branch, seq, append(l.session.headers(), l.d.contact(to),
+		header{"Allow", allowed}, header{"Supported", "timer"}, sdpType()), body)
+	l.mu.Unlock()
+	res, err := l.d.roundTrip(ctx, to, "INVITE", branch, raw)
+	if err != nil {
+		return fmt.Errorf("change the call: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !res.IsSuccess() {
+		l.d.transport.send(to, l.compose(to, "ACK", branch, seq, nil, nil))
+		return fmt.Errorf("change the call: status %d", res.StatusCode)
+	}
+	l.lastAck, l.ackPeer = l.compose(to, "ACK", l.d.newBranch(), seq, nil, nil), to
+	l.d.transport.send(to, l.lastAck)
+	answer, err := parseSDP(res.Body())
+	if err != nil {
+		return fmt.Errorf("change the call: %w", err)
+	}
+	st, err := negotiate(answer)
+	if err != nil {
+		return fmt.Errorf("change the call: %w", err)
+	}
+	st.localDir = dir
+	if dir == sendOnly {
+		st.remoteDir = recvOnly
+	}
+	l.stream = st
+	l.media.apply(st)
+	return nil
+}

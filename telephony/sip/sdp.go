@@ -1,0 +1,306 @@
+package sip
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// direction is the direction attribute of a stream, seen from its sender
+// (https://www.rfc-editor.org/rfc/rfc3264).
+type direction uint8
+
+const (
+	sendRecv direction = iota
+	sendOnly
+	recvOnly
+	inactive
+)
+
+// String returns the name of the SDP attribute.
+func (d direction) String() string {
+	return [...]string{"sendrecv", "sendonly", "recvonly", "inactive"}[d&3]
+}
+
+// sends and receives say what whoever announced the direction does.
+func (d direction) sends() bool    { return d == sendRecv || d == sendOnly }
+func (d direction) receives() bool { return d == sendRecv || d == recvOnly }
+
+// reversed is the direction as the other side has it.
+func (d direction) reversed() direction {
+	switch d {
+	case sendOnly:
+		return recvOnly
+	case recvOnly:
+		return sendOnly
+	}
+	return d
+}
+
+// rtpmap is one payload type's mapping.
+type rtpmap struct {
+	pt    uint8
+	name  string // upper case
+	clock int
+}
+
+// sdpMedia is one m= section.
+type sdpMedia struct {
+	kind, proto string
+	port        int
+	formats     string // as written, for refusing it
+	pts         []uint8
+	maps        []rtpmap
+	addr        netip.Addr
+	dir         direction
+	mux         bool
+	rtcpPort    int
+	ptime       int
+	maxptime    int
+}
+
+// sdp is a session description, as far as a telephone call needs it
+// (https://www.rfc-editor.org/rfc/rfc8866).
+type sdp struct {
+	version string // the origin's session id and version, to notice repeats
+	medias  []sdpMedia
+}
+
+// maxMedias bounds the m= sections that are looked at.
+const maxMedias = 16
+
+// parseSDP reads a description. Whatever is not understood and not needed is
+// ignored; what is needed and malformed is an error.
+func parseSDP(body []byte) (*sdp, error) {
+	if len(body) > 32<<10 {
+		return nil, errors.New("session description of more than 32 KiB")
+	}
+	p := sdpParser{}
+	for line := range strings.SplitSeq(string(body), "\n") {
+		line = strings.TrimRight(line, "\r")
+		if line == "" {
+			continue
+		}
+		if len(line) < 2 || line[1] != '=' {
+			return nil, fmt.Errorf("line %q of the session description", clip(line))
+		}
+		if err := p.line(line[0], line[2:]); err != nil {
+			return nil, err
+		}
+	}
+	if !p.versioned {
+		return nil, errors.New("session description without v=0")
+	}
+	p.inherit()
+	return &p.out, nil
+}
+
+// sdpParser holds the session-level values that sections inherit.
+type sdpParser struct {
+	out       sdp
+	versioned bool
+	addr      netip.Addr
+	dir       direction
+}
+
+func (p *sdpParser) line(kind byte, value string) error {
+	switch kind {
+	case 'v':
+		if value != "0" {
+			return fmt.Errorf("version %q of the session description", clip(value))
+		}
+		p.versioned = true
+	case 'o':
+		if fields := strings.Fields(value); len(fields) >= 3 {
+			p.out.version = fields[1] + " " + fields[2]
+		}
+	case 'c':
+		addr, err := parseConnection(value)
+		if err != nil {
+			return err
+		}
+		if m := p.current(); m != nil {
+			m.addr = addr
+		} else {
+			p.addr = addr
+		}
+	case 'm':
+		return p.media(value)
+	case 'a':
+		return p.attribute(value)
+	}
+	return nil
+}
+
+func (p *sdpParser) current() *sdpMedia {
+	if len(p.out.medias) == 0 {
+		return nil
+	}
+	return &p.out.medias[len(p.out.medias)-1]
+}
+
+// noDirection marks sections without one of their own.
+const noDirection direction = 255
+
+func (p *sdpParser) media(value string) error {
+	fields := strings.Fields(value)
+	if len(fields) < 4 || len(p.out.medias) == maxMedias {
+		return fmt.Errorf("media line %q", clip(value))
+	}
+	number, _, _ := strings.Cut(fields[1], "/")
+	port, err := strconv.ParseUint(number, 10, 16)
+	if err != nil {
+		return fmt.Errorf("media port %q", clip(fields[1]))
+	}
+	m := sdpMedia{kind: fields[0], port: int(port), proto: fields[2],
+		formats: strings.Join(fields[3:], " "), dir: noDirection}
+	if m.rtp() {
+		for _, f := range fields[3:] {
+			pt, err := strconv.ParseUint(f, 10, 7)
+			if err != nil {
+				return fmt.Errorf("payload type %q", clip(f))
+			}
+			m.pts = append(m.pts, uint8(pt))
+		}
+	}
+	p.out.medias = append(p.out.medias, m)
+	return nil
+}
+
+// rtp says that the section is audio over unencrypted RTP.
+func (m *sdpMedia) rtp() bool {
+	return m.kind == "audio" && (m.proto == "RTP/AVP" || m.proto == "RTP/AVPF")
+}
+
+func (p *sdpParser) attribute(value string) error {
+	name, arg, _ := strings.Cut(value, ":")
+	m := p.current()
+	switch name {
+	case "sendrecv", "sendonly", "recvonly", "inactive":
+		d := map[string]direction{"sendonly": sendOnly, "recvonly": recvOnly, "inactive": inactive}[name]
+		if m != nil {
+			m.dir = d
+		} else {
+			p.dir = d
+		}
+		return nil
+	}
+	if m == nil {
+		return nil
+	}
+	switch name {
+	case "rtpmap":
+		return m.rtpmap(arg)
+	case "rtcp-mux":
+		m.mux = true
+	case "rtcp":
+		port, _, _ := strings.Cut(arg, " ")
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return fmt.Errorf("rtcp port %q", clip(arg))
+		}
+		m.rtcpPort = int(n)
+	case "ptime":
+		m.ptime = smallNumber(arg)
+	case "maxptime":
+		m.maxptime = smallNumber(arg)
+	}
+	return nil
+}
+
+// smallNumber reads a number of milliseconds; what is none counts as absent.
+func smallNumber(s string) int {
+	n, err := strconv.ParseFloat(strings.TrimSpace(s), 32)
+	if err != nil || n < 1 || n > 1000 {
+		return 0
+	}
+	return int(n)
+}
+
+func (m *sdpMedia) rtpmap(arg string) error {
+	if !m.rtp() {
+		return nil
+	}
+	number, enc, ok := strings.Cut(arg, " ")
+	pt, err := strconv.ParseUint(number, 10, 7)
+	if !ok || err != nil {
+		return fmt.Errorf("rtpmap %q", clip(arg))
+	}
+	parts := strings.Split(strings.TrimSpace(enc), "/")
+	r := rtpmap{pt: uint8(pt), name: strings.ToUpper(parts[0]), clock: 8000}
+	if len(parts) > 1 {
+		if r.clock, err = strconv.Atoi(parts[1]); err != nil || r.clock <= 0 {
+			return fmt.Errorf("rtpmap %q", clip(arg))
+		}
+	}
+	m.maps = append(m.maps, r)
+	return nil
+}
+
+// inherit gives sections what the session level says.
+func (p *sdpParser) inherit() {
+	for i := range p.out.medias {
+		m := &p.out.medias[i]
+		if !m.addr.IsValid() {
+			m.addr = p.addr
+		}
+		if m.dir == noDirection {
+			m.dir = p.dir
+		}
+	}
+}
+
+// parseConnection reads a c= line. A name instead of an address leaves the
+// address invalid, which makes the section unusable.
+func parseConnection(value string) (netip.Addr, error) {
+	fields := strings.Fields(value)
+	if len(fields) != 3 || fields[0] != "IN" {
+		return netip.Addr{}, fmt.Errorf("connection %q", clip(value))
+	}
+	host, _, _ := strings.Cut(fields[2], "/")
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}, nil
+	}
+	return addr.Unmap().WithZone(""), nil
+}
+
+// mapOf returns the mapping of a payload type, also a static one.
+func (m *sdpMedia) mapOf(pt uint8) (rtpmap, bool) {
+	for _, r := range m.maps {
+		if r.pt == pt {
+			return r, true
+		}
+	}
+	switch pt {
+	case 0:
+		return rtpmap{0, "PCMU", 8000}, true
+	case 8:
+		return rtpmap{8, "PCMA", 8000}, true
+	case 9:
+		return rtpmap{9, "G722", 8000}, true
+	case 13:
+		return rtpmap{13, "CN", 8000}, true
+	}
+	return rtpmap{}, false
+}
+
+// find returns the payload type of an encoding at 8000 Hz.
+func (m *sdpMedia) find(name string) (uint8, bool) {
+	for _, pt := range m.pts {
+		if r, ok := m.mapOf(pt); ok && r.name == name && r.clock == 8000 {
+			return pt, true
+		}
+	}
+	return 0, false
+}
+
+// clip shortens outside text for error messages.
+func clip(s string) string {
+	if len(s) > 40 {
+		s = s[:40] + "..."
+	}
+	return s
+}

@@ -1,0 +1,197 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+const (
+	// t1, t2 and t64 are the timers of RFC 3261, section 17.
+	t1  = 500 * time.Millisecond
+	t2  = 4 * time.Second
+	t64 = 64 * t1
+)
+
+// serverTx is a request that was received and what was answered.
+type serverTx struct {
+	d     *Driver
+	key   string
+	req   *sip.Request
+	peer  peer
+	timer *time.Timer
+
+	mu    sync.Mutex
+	last  []byte
+	final bool
+	acked bool
+	leg   *leg // of an INVITE that starts a call
+}
+
+func (tx *serverTx) owner() *leg {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	return tx.leg
+}
+
+// txKey identifies the transaction of a request
+// (https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3).
+func txKey(req *sip.Request, method sip.RequestMethod) string {
+	via := req.Via()
+	branch, _ := via.Params.Get("branch")
+	if !strings.HasPrefix(branch, "z9hG4bK") {
+		branch = headerValue(req, "Call-ID") + tagOf(req.From().Params) + fmt.Sprint(req.CSeq().SeqNo)
+	}
+	return string(method) + " " + via.Host + ":" + fmt.Sprint(via.Port) + " " + branch
+}
+
+// respond answers the request; provisional answers may come before the final
+// one, of which there is only one.
+func (tx *serverTx) respond(status int, reason, tag string, extra []header, body []byte) error {
+	raw := response(tx.req, tx.peer, status, reason, tag, extra, body)
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	if tx.final {
+		return errors.New("already answered")
+	}
+	tx.last = raw
+	if status >= 200 {
+		tx.final = true
+		tx.settle(status)
+	}
+	return tx.d.transport.send(tx.peer, raw)
+}
+
+// fail answers with a fault.
+func (tx *serverTx) fail(f *fault) { tx.respond(f.status, f.reason, tx.d.newTag(), f.extra, nil) }
+
+// settle arranges what happens after the final answer: refused INVITEs repeat
+// it until the ACK; everything is forgotten when no repetition can come.
+func (tx *serverTx) settle(status int) {
+	keep := t64
+	if tx.peer.reliable() && !tx.req.IsInvite() {
+		keep = time.Second
+	}
+	if !tx.req.IsInvite() || status < 300 || tx.peer.reliable() {
+		tx.timer = time.AfterFunc(keep, func() { tx.d.forgetTx(tx) })
+		return
+	}
+	wait, total := t1, time.Duration(0)
+	tx.timer = time.AfterFunc(wait, func() {
+		tx.mu.Lock()
+		defer tx.mu.Unlock()
+		if total += wait; tx.acked || total >= t64 || tx.d.stopped() {
+			tx.d.forgetTx(tx)
+			return
+		}
+		tx.d.transport.send(tx.peer, tx.last)
+		wait = min(2*wait, t2)
+		tx.timer.Reset(wait)
+	})
+}
+
+// repeat answers a retransmission.
+func (tx *serverTx) repeat() {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	if tx.last != nil && !tx.acked {
+		tx.d.transport.send(tx.peer, tx.last)
+	}
+}
+
+// ack takes the ACK of a refusal.
+func (tx *serverTx) ack() {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	if tx.acked || tx.timer == nil {
+		return
+	}
+	tx.acked = true
+	if tx.timer.Stop() {
+		tx.timer = time.AfterFunc(5*time.Second, func() { tx.d.forgetTx(tx) })
+	}
+}
+
+// clientTx is a request that we sent; its answers come on ch.
+type clientTx struct {
+	key string
+	ch  chan *sip.Response
+}
+
+// open registers a client transaction; close removes it.
+func (d *Driver) openClientTx(branch, method string) *clientTx {
+	tx := &clientTx{key: branch + " " + method, ch: make(chan *sip.Response, 16)}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.clients[tx.key] = tx
+	return tx
+}
+
+func (d *Driver) closeClientTx(tx *clientTx) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.clients, tx.key)
+}
+
+// onResponse hands an answer to whoever asked.
+func (d *Driver) onResponse(res *sip.Response) {
+	via, cseq := res.Via(), res.CSeq()
+	if via == nil || cseq == nil || res.From() == nil || res.To() == nil || res.CallID() == nil {
+		return
+	}
+	branch, _ := via.Params.Get("branch")
+	d.mu.Lock()
+	tx := d.clients[branch+" "+string(cseq.MethodName)]
+	d.mu.Unlock()
+	if tx == nil {
+		if cseq.MethodName == sip.INVITE && res.IsSuccess() {
+			d.acknowledgeAgain(res)
+		}
+		return
+	}
+	select {
+	case tx.ch <- res:
+	default: // a flood of provisional answers
+	}
+}
+
+// roundTrip sends a request that is no INVITE and returns its final answer.
+func (d *Driver) roundTrip(ctx context.Context, p peer, method, branch string, raw []byte) (*sip.Response, error) {
+	tx := d.openClientTx(branch, method)
+	defer d.closeClientTx(tx)
+	if err := d.transport.send(p, raw); err != nil {
+		return nil, err
+	}
+	limit := time.NewTimer(t64)
+	defer limit.Stop()
+	wait := t1
+	again := time.NewTimer(wait)
+	defer again.Stop()
+	for {
+		select {
+		case res := <-tx.ch:
+			if !res.IsProvisional() {
+				return res, nil
+			}
+			wait = t2
+		case <-again.C:
+			if wait = min(2*wait, t2); !p.reliable() {
+				if err := d.transport.send(p, raw); err != nil {
+					return nil, err
+				}
+			}
+			again.Reset(wait)
+		case <-limit.C:
+			return nil, errors.New("no answer to " + method)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-d.done:
+			return nil, errors.New("driver closed")
+		}
+	}
+}

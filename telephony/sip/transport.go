@@ -1,0 +1,280 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+const (
+	// maxMessage bounds a SIP message on TCP.
+	maxMessage = 64 << 10
+	// tcpIdle closes connections on which nothing comes.
+	tcpIdle = 30 * time.Minute
+	// tcpPartial bounds how long a message may take to arrive in full.
+	tcpPartial = 30 * time.Second
+	// tcpWrite bounds a write to a peer that does not read.
+	tcpWrite = 5 * time.Second
+	// maxConnections bounds the TCP connections.
+	maxConnections = 4096
+)
+
+// peer is where a message came from and where answers go.
+type peer struct {
+	addr netip.AddrPort
+	tcp  *tcpConn // nil on UDP
+}
+
+func (p peer) reliable() bool { return p.tcp != nil }
+
+// network is the transport's name as Via and Contact have it.
+func (p peer) network() string {
+	if p.tcp != nil {
+		return "TCP"
+	}
+	return "UDP"
+}
+
+// tcpConn is one TCP connection; its reader is its only goroutine.
+type tcpConn struct {
+	conn net.Conn
+	addr netip.AddrPort
+	mu   sync.Mutex // one writer at a time
+}
+
+func (c *tcpConn) write(raw []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.conn.SetWriteDeadline(time.Now().Add(tcpWrite)); err != nil {
+		return err
+	}
+	_, err := c.conn.Write(raw)
+	if err != nil {
+		c.conn.Close() // half a message cannot be taken back
+	}
+	return err
+}
+
+// transport owns the sockets.
+type transport struct {
+	udp     *net.UDPConn
+	tcp     *net.TCPListener
+	log     *slog.Logger
+	receive func(peer, sip.Message, []byte)
+	broken  func(peer, []byte, error)
+	welcome func(netip.Addr, string) bool
+
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	conns  map[netip.AddrPort]*tcpConn
+	closed bool
+}
+
+// listen binds UDP and TCP on the same port.
+func (t *transport) listen(address string) error {
+	t.conns = make(map[netip.AddrPort]*tcpConn)
+	ua, err := net.ResolveUDPAddr("udp", address)
+	if err != nil {
+		return fmt.Errorf("listen address: %w", err)
+	}
+	for range 20 {
+		if t.udp, err = net.ListenUDP("udp", ua); err != nil {
+			return fmt.Errorf("listen for sip: %w", err)
+		}
+		local := t.udp.LocalAddr().(*net.UDPAddr)
+		t.tcp, err = net.ListenTCP("tcp", &net.TCPAddr{IP: local.IP, Port: local.Port, Zone: local.Zone})
+		if err == nil {
+			return nil
+		}
+		t.udp.Close()
+		if ua.Port != 0 {
+			break
+		}
+	}
+	return fmt.Errorf("listen for sip: %w", err)
+}
+
+// start runs the readers.
+func (t *transport) start() {
+	t.wg.Go(t.readUDP)
+	t.wg.Go(t.acceptTCP)
+}
+
+// close ends the readers and waits for them.
+func (t *transport) close() {
+	t.mu.Lock()
+	t.closed = true
+	for _, c := range t.conns {
+		c.conn.Close()
+	}
+	t.mu.Unlock()
+	t.udp.Close()
+	t.tcp.Close()
+	t.wg.Wait()
+}
+
+func (t *transport) addr() netip.AddrPort { return unmap(t.udp.LocalAddr().(*net.UDPAddr).AddrPort()) }
+
+// send writes a message to p.
+func (t *transport) send(p peer, raw []byte) error {
+	if p.tcp != nil {
+		return p.tcp.write(raw)
+	}
+	_, err := t.udp.WriteToUDPAddrPort(raw, p.addr)
+	return err
+}
+
+func (t *transport) readUDP() {
+	parser := sip.NewParser()
+	buf := make([]byte, 65536)
+	for {
+		n, from, err := t.udp.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			continue
+		}
+		from = unmap(from)
+		if n <= 4 || !t.welcome(from.Addr(), "UDP") {
+			continue // keep-alives and strangers
+		}
+		t.parse(parser, peer{addr: from}, buf[:n])
+	}
+}
+
+func (t *transport) parse(parser *sip.Parser, p peer, raw []byte) {
+	msg, err := parser.ParseSIP(raw)
+	if err != nil {
+		t.broken(p, raw, err)
+		return
+	}
+	if n := msg.ContentLength(); n != nil && int(*n) > len(msg.Body()) {
+		t.broken(p, raw, errors.New("body shorter than Content-Length"))
+		return
+	}
+	t.receive(p, msg, raw)
+}
+
+func (t *transport) acceptTCP() {
+	for {
+		conn, err := t.tcp.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			time.Sleep(50 * time.Millisecond) // out of descriptors: let some go
+			continue
+		}
+		if c, ok := t.adopt(conn); ok {
+			t.wg.Go(func() { t.readTCP(c) })
+		}
+	}
+}
+
+// adopt keeps a connection unless it is a stranger's.
+func (t *transport) adopt(conn net.Conn) (*tcpConn, bool) {
+	from := unmap(conn.RemoteAddr().(*net.TCPAddr).AddrPort())
+	t.mu.Lock()
+	full := t.closed || len(t.conns) >= maxConnections
+	t.mu.Unlock()
+	if full || !t.welcome(from.Addr(), "TCP") {
+		conn.Close()
+		return nil, false
+	}
+	c := &tcpConn{conn: conn, addr: from}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		conn.Close()
+		return nil, false
+	}
+	t.conns[from] = c
+	return c, true
+}
+
+// connect returns the open connection to addr or makes one.
+func (t *transport) connect(ctx context.Context, addr netip.AddrPort) (*tcpConn, error) {
+	t.mu.Lock()
+	c := t.conns[addr]
+	t.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	dialer := net.Dialer{Timeout: 10 * time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	c = &tcpConn{conn: conn, addr: addr}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		conn.Close()
+		return nil, net.ErrClosed
+	}
+	t.conns[addr] = c
+	t.wg.Go(func() { t.readTCP(c) })
+	return c, nil
+}
+
+// readTCP cuts the stream into messages. A message that cannot be framed ends
+// the connection.
+func (t *transport) readTCP(c *tcpConn) {
+	defer t.forget(c)
+	frames := sip.NewParser(func(p *sip.Parser) { p.MaxMessageLength = maxMessage }).NewSIPStream()
+	defer frames.Close()
+	p := peer{addr: c.addr, tcp: c}
+	buf := make([]byte, 4096)
+	idle := tcpIdle
+	for {
+		if c.conn.SetReadDeadline(time.Now().Add(idle)) != nil {
+			return
+		}
+		n, err := c.conn.Read(buf)
+		if err != nil {
+			return
+		}
+		if frames.Buffer().Len() == 0 && n <= 4 && len(trimCRLF(buf[:n])) == 0 {
+			if n == 4 && c.write([]byte("\r\n")) != nil { // ping of RFC 5626
+				return
+			}
+			continue
+		}
+		err = frames.ParseSIPStream(buf[:n], func(m sip.Message) { t.receive(p, m, nil) })
+		switch {
+		case err == nil:
+			idle = tcpIdle
+		case errors.Is(err, sip.ErrParseSipPartial) && frames.Buffer().Len() <= maxMessage:
+			idle = tcpPartial
+		default:
+			t.broken(p, frames.Buffer().Bytes(), err)
+			return
+		}
+	}
+}
+
+func trimCRLF(b []byte) []byte {
+	for len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
+		b = b[1:]
+	}
+	return b
+}
+
+func (t *transport) forget(c *tcpConn) {
+	c.conn.Close()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conns[c.addr] == c {
+		delete(t.conns, c.addr)
+	}
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
