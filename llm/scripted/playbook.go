@@ -1,0 +1,103 @@
+// Package scripted is a language model that follows a playbook: a short plain
+// text, carried in the agent's prompt, that says what to answer, what to ask and
+// what to do. It needs no network and always gives the same answer to the same
+// conversation. docs/playbook.md describes the language.
+package scripted
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Playbook is a parsed playbook. It is immutable and may be used concurrently.
+type Playbook struct {
+	// Name is the title on the first line.
+	Name  string
+	rules []rule
+}
+
+// SyntaxError says where a playbook is wrong.
+type SyntaxError struct {
+	// Line and Column count from 1; Column counts characters.
+	Line, Column int
+	// Problem says what is wrong there.
+	Problem string
+}
+
+// Error returns place and problem.
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Problem)
+}
+
+// trigger says when a rule applies.
+type trigger uint8
+
+const (
+	onStart trigger = iota + 1
+	onWords
+	onInterrupt
+	otherwise
+)
+
+// rule is a trigger and the steps that follow it.
+type rule struct {
+	on       trigger
+	patterns []pattern
+	steps    []step
+	line     int
+}
+
+// verb is what a step does.
+type verb uint8
+
+const (
+	say verb = iota + 1
+	ask
+	do
+	hangUp
+)
+
+// step is one line of a rule.
+type step struct {
+	verb verb
+	// text is what is said or asked, with $fields.
+	text string
+	// field and kind are what an ask collects; tool and args what a do calls.
+	field string
+	kind  kind
+	tool  string
+	args  []argument
+	// onlyIf and is are the condition of an if line; onlyIf is "" without one.
+	onlyIf, is string
+}
+
+// argument is one argument of a tool.
+type argument struct{ key, value string }
+
+// Find returns the playbook in an agent's prompt: the lines from one that begins
+// with "playbook:" to one that reads "end of playbook" or to the end, and the
+// number of lines before it. ok is false when there is none.
+func Find(prompt string) (text string, before int, ok bool) {
+	lines := strings.Split(prompt, "\n")
+	for i, line := range lines {
+		if _, found := keyword(strings.TrimSpace(line), "playbook:"); found {
+			end := len(lines)
+			for j := i + 1; j < len(lines); j++ {
+				if strings.EqualFold(strings.TrimSpace(lines[j]), "end of playbook") {
+					end = j
+					break
+				}
+			}
+			return strings.Join(lines[i:end], "\n"), i, true
+		}
+	}
+	return "", 0, false
+}
+
+// keyword cuts a keyword, in any case, off the beginning of line.
+func keyword(line, word string) (rest string, ok bool) {
+	if len(line) < len(word) || !strings.EqualFold(line[:len(word)], word) {
+		return "", false
+	}
+	return line[len(word):], true
+}
