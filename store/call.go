@@ -9,11 +9,10 @@ import (
 func callTable() *table[sidetone.Call] {
 	return newTable("calls", "call", callColumns, map[string]listed{
 		"id": text("id"), "start_time": instant("start_sort"), "end_time": instant("ended"), "created": instant("created"),
-		"status": filterOnly(text("status")), "stage": filterOnly(text("stage")), "stage_outcome": filterOnly(text("outcome")),
+		"status": filterOnly(text("status")), "stage_outcome": filterOnly(text("outcome")),
 		"from_number": digits("from_number"), "to_number": digits("to_number"),
 		"agent_phone_number": filterOnly(digits("agent_number")), "agent": filterOnly(text("agent_id")),
-		"is_outgoing": filterOnly(boolean("outgoing")), "telephony_provider": filterOnly(text("provider")),
-		"telephony_id": filterOnly(text("carrier_id")),
+		"is_outgoing": filterOnly(boolean("outgoing")), "telephony_id": filterOnly(text("carrier_id")),
 	})
 }
 

@@ -110,10 +110,14 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 // pageRows finds the page's ids in the index first, so that skipped rows are
 // never read, and asks for one row too many to learn whether more follow.
 func pageRows[T any](t *Tx, tb *table[T], q sidetone.PageQuery, where query, order string) ([]T, error) {
-	where.text = "JOIN (SELECT id AS page_id FROM " + tb.name + " WHERE " + where.text
-	where.add(" ORDER BY "+order+" LIMIT %s OFFSET %s) AS wanted ON wanted.page_id = "+tb.name+".id ORDER BY "+order,
-		q.Size+1, int64(q.Page-1)*int64(q.Size))
-	return tb.all(t, where.text, where.args...)
+	wanted := pageIDs(tb.name, q, where, order)
+	return tb.all(t, "JOIN ("+wanted.text+") AS wanted ON wanted.page_id = "+tb.name+".id ORDER BY "+order, wanted.args...)
+}
+
+func pageIDs(name string, q sidetone.PageQuery, where query, order string) query {
+	where.text = "SELECT id AS page_id FROM " + name + " WHERE " + where.text
+	where.add(" ORDER BY "+order+" LIMIT %s OFFSET %s", q.Size+1, int64(q.Page-1)*int64(q.Size))
+	return where
 }
 
 func ordering(columns map[string]listed, q sidetone.PageQuery) (string, error) {

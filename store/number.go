@@ -7,9 +7,9 @@ import (
 func numberTable() *table[sidetone.Number] {
 	return newTable("numbers", "number", numberColumns, map[string]listed{
 		"id": text("id"), "number": digits("number"), "label": search("label", "label_folded"),
-		"description": filterOnly(search("description", "description_folded")), "created": instant("created"), "updated": instant("updated"),
-		"telephony_provider": filterOnly(text("provider")), "provider": filterOnly(text("provider")),
-		"inbound_agent": filterOnly(text("inbound_agent_id")), "outbound_only": filterOnly(boolean("outbound_only")),
+		"created": instant("created"), "updated": instant("updated"),
+		"telephony_provider": filterOnly(text("provider")),
+		"inbound_agent":      filterOnly(text("inbound_agent_id")), "outbound_only": filterOnly(boolean("outbound_only")),
 	})
 }
 
@@ -18,7 +18,7 @@ func numberColumns(n *sidetone.Number) []column {
 		{name: "id", ref: &n.ID, fixed: true}, {name: "environment_id", ref: &n.EnvironmentID, fixed: true},
 		{name: "number", ref: &n.Number, fixed: true}, {name: "active", ref: &n.Active},
 		{name: "label", ref: &n.Label}, {name: "label_folded", ref: folded(n.Label)},
-		{name: "description", ref: &n.Description}, {name: "description_folded", ref: folded(n.Description)},
+		{name: "description", ref: &n.Description},
 		{name: "inbound_agent_id", ref: &n.InboundAgentID}, {name: "outbound_only", ref: &n.OutboundOnly},
 		{name: "example_context", ref: raw{&n.ExampleContext, "{}"}},
 		{name: "provider", ref: &n.Provider}, {name: "connection_id", ref: &n.ConnectionID},

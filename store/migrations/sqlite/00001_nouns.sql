@@ -40,7 +40,6 @@ CREATE TABLE numbers (
     label TEXT NOT NULL,
     label_folded TEXT NOT NULL,
     description TEXT NOT NULL,
-    description_folded TEXT NOT NULL,
     inbound_agent_id TEXT NOT NULL,
     outbound_only BOOLEAN NOT NULL,
     example_context TEXT NOT NULL,
@@ -54,12 +53,15 @@ CREATE TABLE numbers (
     FOREIGN KEY (environment_id) REFERENCES environments (id)
 );
 CREATE UNIQUE INDEX numbers_active ON numbers (number) WHERE active;
-CREATE INDEX numbers_by_live_created ON numbers (environment_id, active, created, id);
+CREATE INDEX numbers_by_live ON numbers (environment_id, active, created, id);
 CREATE INDEX numbers_by_live_updated ON numbers (environment_id, active, updated, id);
 CREATE INDEX numbers_by_live_number ON numbers (environment_id, active, number, id);
 CREATE INDEX numbers_by_live_label_folded ON numbers (environment_id, active, label_folded, id);
+CREATE INDEX numbers_by_live_label ON numbers (environment_id, active, label);
 CREATE INDEX numbers_by_live_id ON numbers (environment_id, active, id);
-CREATE INDEX numbers_by_inbound_agent_id_active ON numbers (environment_id, inbound_agent_id, active);
+CREATE INDEX numbers_by_live_inbound_agent_id ON numbers (environment_id, active, inbound_agent_id);
+CREATE INDEX numbers_by_live_provider ON numbers (environment_id, active, provider);
+CREATE INDEX numbers_by_live_outbound_only ON numbers (environment_id, active, outbound_only);
 
 CREATE TABLE prompts (
     id TEXT NOT NULL,
@@ -77,6 +79,7 @@ CREATE TABLE prompts (
     PRIMARY KEY (id),
     FOREIGN KEY (environment_id) REFERENCES environments (id)
 );
+CREATE INDEX prompts_by_label ON prompts (environment_id, label);
 CREATE INDEX prompts_by_created ON prompts (environment_id, created, id);
 CREATE INDEX prompts_by_updated ON prompts (environment_id, updated, id);
 CREATE INDEX prompts_by_label_folded ON prompts (environment_id, label_folded, id);
@@ -97,6 +100,7 @@ CREATE TABLE voices (
     PRIMARY KEY (id),
     FOREIGN KEY (environment_id) REFERENCES environments (id)
 );
+CREATE INDEX voices_by_label ON voices (environment_id, label);
 CREATE INDEX voices_by_created ON voices (environment_id, created, id);
 CREATE INDEX voices_by_updated ON voices (environment_id, updated, id);
 CREATE INDEX voices_by_label_folded ON voices (environment_id, label_folded, id);
@@ -149,6 +153,11 @@ CREATE INDEX agents_by_created ON agents (environment_id, created, id);
 CREATE INDEX agents_by_updated ON agents (environment_id, updated, id);
 CREATE INDEX agents_by_label_folded ON agents (environment_id, label_folded, id);
 CREATE INDEX agents_by_name_folded ON agents (environment_id, name_folded, id);
+CREATE INDEX agents_by_language ON agents (environment_id, language);
+CREATE INDEX agents_by_prompt_id ON agents (environment_id, prompt_id);
+CREATE INDEX agents_by_voice_id ON agents (environment_id, voice_id);
+CREATE INDEX agents_by_label ON agents (environment_id, label);
+CREATE INDEX agents_by_name ON agents (environment_id, name);
 CREATE INDEX agents_by_id ON agents (environment_id, id);
 
 CREATE TABLE calls (
@@ -192,6 +201,12 @@ CREATE INDEX calls_by_start_sort ON calls (environment_id, start_sort, id);
 CREATE INDEX calls_by_ended ON calls (environment_id, ended, id);
 CREATE INDEX calls_by_from_number ON calls (environment_id, from_number, id);
 CREATE INDEX calls_by_to_number ON calls (environment_id, to_number, id);
+CREATE INDEX calls_by_status ON calls (environment_id, status, created, id);
+CREATE INDEX calls_by_outcome ON calls (environment_id, outcome, created, id);
+CREATE INDEX calls_by_agent_id ON calls (environment_id, agent_id, created, id);
+CREATE INDEX calls_by_agent_number ON calls (environment_id, agent_number, created, id);
+CREATE INDEX calls_by_outgoing ON calls (environment_id, outgoing, created, id);
+CREATE INDEX calls_by_carrier_id ON calls (environment_id, carrier_id);
 CREATE INDEX calls_by_id ON calls (environment_id, id);
 CREATE INDEX calls_terminal_lease ON calls (terminal, lease, id);
 

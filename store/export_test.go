@@ -1,0 +1,86 @@
+package store
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/sidetone/sidetone"
+)
+
+// ListQuery is the statement behind one documented sort or filter column.
+type ListQuery struct {
+	Name string
+	// Column is the SQL column that an index has to narrow; "" when sorting.
+	Column string
+	query  query
+}
+
+// ListQueries returns one query per row of every noun's table of columns.
+func ListQueries(s *Store) []ListQuery {
+	var out []ListQuery
+	out = append(out, listQueries("numbers", s.tables.numbers.listed, condition{"active", true})...)
+	out = append(out, listQueries("agents", s.tables.agents.listed)...)
+	out = append(out, listQueries("prompts", s.tables.prompts.listed)...)
+	out = append(out, listQueries("voices", s.tables.voices.listed)...)
+	return append(out, listQueries("calls", s.tables.calls.listed)...)
+}
+
+func listQueries(table string, columns map[string]listed, own ...condition) []ListQuery {
+	base := func() query {
+		q := query{text: "environment_id = $1", args: []any{"e"}}
+		for _, c := range own {
+			q.add(" AND "+c.column+" = %s", c.value)
+		}
+		return q
+	}
+	page := sidetone.PageQuery{Page: 3, Size: 10}
+	out := []ListQuery{{Name: table + " newest first", query: pageIDs(table, page, base(), "created DESC, id DESC")}}
+	for name, c := range columns {
+		if c.sortable {
+			page.SortColumn = name
+			order, err := ordering(columns, page)
+			if err != nil {
+				panic(err)
+			}
+			out = append(out, ListQuery{Name: table + " sorted by " + name, query: pageIDs(table, page, base(), order)})
+		}
+		value := map[valueKind]any{textValue: "x", boolValue: true, timeValue: "2026-01-02T03:04:05Z"}[c.kind]
+		q := base()
+		if err := filter(&q, columns, sidetone.Filter{Column: name, Op: "eq", Values: []any{value}}); err != nil {
+			panic(err)
+		}
+		q.text = "SELECT 1 FROM " + table + " WHERE " + q.text
+		out = append(out, ListQuery{Name: table + " filtered by " + name, Column: c.column, query: q})
+	}
+	return out
+}
+
+// Explain returns the engine's plan for q. Postgres is told to avoid what an
+// empty table invites it to do.
+func (t *Tx) Explain(q ListQuery) (string, error) {
+	explain := "EXPLAIN QUERY PLAN "
+	if t.postgres != nil {
+		explain = "EXPLAIN (COSTS OFF) "
+		for _, off := range []string{"enable_seqscan", "enable_sort", "enable_bitmapscan"} {
+			if _, err := t.exec("SET LOCAL " + off + " = off"); err != nil {
+				return "", err
+			}
+		}
+	}
+	var plan []string
+	err := t.each(func(r *sql.Rows) error {
+		columns, err := r.Columns()
+		if err != nil {
+			return err
+		}
+		dest := make([]any, len(columns))
+		for i := range dest {
+			dest[i] = new(any)
+		}
+		err = r.Scan(dest...)
+		plan = append(plan, fmt.Sprint(*dest[len(dest)-1].(*any)))
+		return err
+	}, explain+q.query.text, q.query.args...)
+	return strings.Join(plan, "\n"), err
+}
