@@ -353,3 +353,29 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The examples of docs/playbook.md are true.
+func TestDocumentedExample(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/playbook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(page), "```")
+	if len(blocks) < 4 {
+		t.Fatal("the examples are gone")
+	}
+	book, err := Parse(strings.TrimSpace(blocks[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var turns [][2]string
+	for line := range strings.Lines(strings.TrimSpace(blocks[3])) {
+		if said, ok := strings.CutPrefix(line, "caller: "); ok {
+			turns = append(turns, [2]string{strings.TrimSpace(said)})
+			continue
+		}
+		turns[len(turns)-1][1] = strings.TrimSpace(strings.TrimPrefix(line, "agent:"))
+	}
+	expect(t, book, turns...)
+}
