@@ -1,0 +1,527 @@
+package call_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/llm/llmtest"
+	"github.com/sidetone/sidetone/synthesizer/synthesizertest"
+	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
+	"github.com/sidetone/sidetone/transcriber"
+	"github.com/sidetone/sidetone/transcriber/transcribertest"
+)
+
+// world is an Exchange on a virtual clock with stubs around it.
+type world struct {
+	t        *testing.T
+	driver   *telephonytest.MemoryDriver
+	ears     *transcribertest.Stub
+	model    *llmtest.Stub
+	voice    *synthesizertest.Stub
+	ledger   *fakeLedger
+	exchange *call.Exchange
+	snapshot sidetone.Snapshot
+	outbound bool // the number takes no calls
+	noAgent  bool
+	echo     bool
+	carrier  bool
+	routeErr error
+	stop     func()
+}
+
+// newWorld starts an Exchange inside the bubble; change the configuration with
+// adjust.
+func newWorld(t *testing.T, adjust func(*world, *call.Config)) *world {
+	t.Helper()
+	now := time.Now()
+	w := &world{t: t, driver: telephonytest.NewMemoryDriver(telephonytest.MemoryConfig{}), ears: transcribertest.NewStub(),
+		model: llmtest.NewStub(), voice: &synthesizertest.Stub{}, ledger: newLedger()}
+	w.snapshot.Prompt = sidetone.NewPrompt("prompt", "env", "Be brief, ${name}.", now)
+	w.snapshot.Agent = sidetone.NewAgent("agent", "env", "prompt", now)
+	w.snapshot.Agent.EnableDynamicTurns = false
+	wheel := call.NewWheel(clock())
+	c := call.Config{Node: "test", Clock: clock(), Directory: w, Ledger: w.ledger, Publisher: w.ledger, Planner: w, Wheel: wheel,
+		IDs: sidetone.NewIDs(time.Now), Drivers: map[string]telephony.Driver{"simulated": w.driver}, Log: slog.New(slog.DiscardHandler)}
+	if adjust != nil {
+		adjust(w, &c)
+	}
+	w.exchange = call.New(c)
+	done := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { wheel.Run(done) })
+	wg.Go(func() { _ = w.driver.Serve(ctx, w.exchange.Answer) })
+	w.stop = func() {
+		w.exchange.Close()
+		cancel()
+		close(done)
+		wg.Wait()
+	}
+	return w
+}
+
+func clock() call.Clock {
+	return call.Clock{
+		Now:       time.Now,
+		AfterFunc: func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop },
+		Sleep: func(d time.Duration, done <-chan struct{}) {
+			t := time.NewTimer(d)
+			defer t.Stop()
+			select {
+			case <-t.C:
+			case <-done:
+			}
+		},
+	}
+}
+
+// Route implements call.Directory.
+func (w *world) Route(_ context.Context, number string) (call.Route, error) {
+	if w.routeErr != nil {
+		return call.Route{}, w.routeErr
+	}
+	if number != "+14155550100" {
+		return call.Route{}, sidetone.Errorf(sidetone.NotFound, "number not found")
+	}
+	n := sidetone.NewNumber("number", "env", number, "simulated", time.Now())
+	n.OutboundOnly = w.outbound
+	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent}, nil
+}
+
+// Plan implements call.Planner.
+func (w *world) Plan(sidetone.Snapshot, int) (call.Plan, error) {
+	return call.Plan{Transcriber: w.ears, Model: w.model, Voice: w.voice, Echo: w.echo, Carrier: w.carrier}, nil
+}
+
+// ring calls the agent and waits for the answer.
+func (w *world) ring() *telephonytest.Far {
+	w.t.Helper()
+	far, err := w.driver.Call(w.t.Context(), telephonytest.MemoryConfig{From: "+12025550199", To: "+14155550100"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return far
+}
+
+// heard decodes what the far end was told so far.
+func heard(far *telephonytest.Far) string {
+	var pcm []int16
+	for _, f := range far.Heard() {
+		pcm = append(pcm, f.PCM...)
+	}
+	var words []string
+	for _, h := range synthesizertest.DecodeWords(pcm, 8000) {
+		words = append(words, h.Text)
+	}
+	return strings.Join(words, " ")
+}
+
+func speech(d time.Duration) []int16 {
+	return audio.SpeechLike(8000, int(audio.Samples(d, 8000)), -20, 1)
+}
+
+// fakeLedger keeps everything in memory; it can be made to fail.
+type fakeLedger struct {
+	mu       sync.Mutex
+	calls    map[string]sidetone.Call
+	events   map[string][]sidetone.Event
+	results  map[string]sidetone.CallResult
+	live     []sidetone.Event
+	fail     error
+	finished chan string
+}
+
+func newLedger() *fakeLedger {
+	return &fakeLedger{calls: map[string]sidetone.Call{}, events: map[string][]sidetone.Event{},
+		results: map[string]sidetone.CallResult{}, finished: make(chan string, 1000)}
+}
+
+func (l *fakeLedger) StartCall(_ context.Context, c sidetone.Call) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return l.fail
+	}
+	l.calls[c.ID] = c
+	return nil
+}
+
+func (l *fakeLedger) MarkCall(_ context.Context, _, id string, change func(*sidetone.Call)) (sidetone.Call, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.calls[id]
+	change(&c)
+	l.calls[id] = c
+	return c, nil
+}
+
+func (l *fakeLedger) AppendEvents(_ context.Context, _ string, events []sidetone.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return l.fail
+	}
+	for _, e := range events {
+		l.events[e.CallID] = append(l.events[e.CallID], e)
+	}
+	return nil
+}
+
+func (l *fakeLedger) FinishCall(ctx context.Context, env, id string, r sidetone.CallResult, events []sidetone.Event) error {
+	if err := l.AppendEvents(ctx, env, events); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.results[id] = r
+	l.mu.Unlock()
+	l.finished <- id
+	return nil
+}
+
+func (l *fakeLedger) RenewLeases(context.Context, string, []string, time.Time) error { return nil }
+
+func (l *fakeLedger) Publish(e sidetone.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.live = append(l.live, e)
+}
+
+func (l *fakeLedger) setFail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = err
+}
+
+// result waits for the end of a call.
+func (w *world) result() (sidetone.CallResult, []sidetone.Event) {
+	w.t.Helper()
+	select {
+	case id := <-w.ledger.finished:
+		w.ledger.mu.Lock()
+		defer w.ledger.mu.Unlock()
+		return w.ledger.results[id], w.ledger.events[id]
+	case <-time.After(10 * time.Minute):
+		w.t.Fatal("the call did not end")
+		return sidetone.CallResult{}, nil
+	}
+}
+
+func TestAgentGreetsListensAnswersAndIsHungUpOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.snapshot.Agent.InitialMessage = "hello there"
+			w.ears.Queue("I want an appointment")
+			w.model.Queue(llmtest.Say("sure which day"))
+		})
+		defer w.stop()
+		far := w.ring()
+		time.Sleep(4 * time.Second)
+		if got := heard(far); got != "hello there" {
+			t.Errorf("greeting: got %q", got)
+		}
+		far.Speak(speech(800 * time.Millisecond))
+		time.Sleep(5 * time.Second)
+		if got := heard(far); got != "hello there sure which day" {
+			t.Errorf("answer: got %q", got)
+		}
+		far.Hangup()
+		r, events := w.result()
+		if r.Status != sidetone.CallEnded || r.Outcome != sidetone.OutcomeHumanDisconnected || r.EndReason != "hangup" {
+			t.Errorf("result: got %+v", r)
+		}
+		if !strings.Contains(r.Transcript, "BOT: hello there") || !strings.Contains(r.Transcript, "HUMAN: I want an appointment") ||
+			!strings.Contains(r.Transcript, "BOT: sure which day") {
+			t.Errorf("transcript: got\n%s", r.Transcript)
+		}
+		if got := events[len(events)-1].Kind; got != sidetone.EventEnded {
+			t.Errorf("last event: got %s", got)
+		}
+		for i, e := range events {
+			if e.Sequence != int64(i+1) {
+				t.Errorf("event %d has sequence %d", i, e.Sequence)
+			}
+		}
+		reqs := w.model.Requests()
+		if len(reqs) != 1 || reqs[0].Messages[0].Text != "Be brief, ." || reqs[0].Messages[0].Role != llm.System {
+			t.Errorf("model was asked %+v", reqs)
+		}
+	})
+}
+
+func TestInterruptedAnswerIsCutWhereTheCallerHeardItEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.snapshot.Agent.InitialMessage = "one two three four five six seven eight nine ten eleven twelve"
+			w.ears.Queue("stop please")
+			w.model.Queue(llmtest.Say("fine"))
+		})
+		defer w.stop()
+		far := w.ring()
+		time.Sleep(2 * time.Second)
+		far.Speak(speech(1200 * time.Millisecond))
+		time.Sleep(6 * time.Second)
+		told := heard(far)
+		far.Hangup()
+		_, events := w.result()
+		first := ""
+		for _, e := range events {
+			if e.Kind == sidetone.EventAgent {
+				first = e.Text
+				break
+			}
+		}
+		cut := strings.TrimSuffix(told, " fine")
+		if cut == told || first != cut || strings.Count(first, " ") > 10 {
+			t.Errorf("the caller heard %q, the record says %q", told, first)
+		}
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name   string
+		adjust func(*world, *call.Config)
+		number string
+		want   telephony.Cause
+	}{
+		{"unknown number", nil, "+14155550999", telephony.CauseUnknownNumber},
+		{"outbound only", func(w *world, _ *call.Config) { w.outbound = true }, "+14155550100", telephony.CauseUnavailable},
+		{"no agent", func(w *world, _ *call.Config) { w.noAgent = true }, "+14155550100", telephony.CauseUnavailable},
+		{"store down", func(w *world, _ *call.Config) { w.ledger.fail = context.DeadlineExceeded }, "+14155550100", telephony.CauseOverload},
+		{"directory down", func(w *world, _ *call.Config) { w.routeErr = context.DeadlineExceeded }, "+14155550100", telephony.CauseOverload},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, c.adjust)
+				defer w.stop()
+				far, err := w.driver.Call(t.Context(), telephonytest.MemoryConfig{To: c.number})
+				if err != nil {
+					t.Fatal(err)
+				}
+				<-far.Gone()
+				if got := far.Refusal(); got.Cause != c.want || got.Reason == "" {
+					t.Errorf("refusal: got %+v, want cause %s with a reason", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestFullNodeRefusesAndRecovers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(_ *world, c *call.Config) { c.MaxCalls = 1 })
+		defer w.stop()
+		first := w.ring()
+		<-first.Answered()
+		second := w.ring()
+		<-second.Gone()
+		if got := second.Refusal().Cause; got != telephony.CauseOverload {
+			t.Errorf("second call: got %s", got)
+		}
+		first.Hangup()
+		w.result()
+		synctest.Wait()
+		third := w.ring()
+		<-third.Answered()
+		third.Hangup()
+	})
+}
+
+func TestCallerWhoGivesUpWhileItRingsLeavesATrueRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(_ *world, c *call.Config) { c.AnswerAfter = 3 * time.Second })
+		defer w.stop()
+		far := w.ring()
+		time.Sleep(time.Second)
+		far.Cancel()
+		r, _ := w.result()
+		if r.Outcome != sidetone.OutcomeDidNotConnect || r.EndReason != "cancelled" {
+			t.Errorf("result: got %+v", r)
+		}
+	})
+}
+
+func TestAPIEndsACallPolitely(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		time.Sleep(time.Second)
+		var id string
+		for k := range w.ledger.calls {
+			id = k
+		}
+		if err := w.exchange.End(t.Context(), "other", id); sidetone.CodeOf(err) != sidetone.NotFound {
+			t.Errorf("another environment's end: got %v", err)
+		}
+		if err := w.exchange.End(t.Context(), "env", id); err != nil {
+			t.Fatal(err)
+		}
+		<-far.Gone()
+		if r, _ := w.result(); r.Outcome != sidetone.OutcomeBotDisconnected || r.Status != sidetone.CallEnded {
+			t.Errorf("result: got %+v", r)
+		}
+	})
+}
+
+func TestLostRecogniserIsReopenedAndHearsWhatItMissed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, _ *call.Config) { w.ears.Queue("yes") })
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		time.Sleep(time.Second)
+		w.ears.Fail(transcriber.Error("gone"))
+		time.Sleep(time.Second)
+		streams := w.ears.Streams()
+		if len(streams) != 2 {
+			t.Fatalf("streams opened: got %d, want 2", len(streams))
+		}
+		if got := streams[1].Samples(); got < 8000 {
+			t.Errorf("the second stream was given %d samples, want what the first had not finished", got)
+		}
+		far.Hangup()
+		w.result()
+	})
+}
+
+func TestEventsWaitForAStoreThatIsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, _ *call.Config) { w.snapshot.Agent.InitialMessage = "hello" })
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		w.ledger.setFail(context.DeadlineExceeded)
+		time.Sleep(3 * time.Second)
+		far.Hangup()
+		time.Sleep(3 * time.Second)
+		w.ledger.setFail(nil)
+		r, events := w.result()
+		if r.EndReason != "hangup" || len(events) < 3 {
+			t.Errorf("after the store came back: %+v with %d events", r, len(events))
+		}
+	})
+}
+
+func TestOutboundCallIsDialledAndConverses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.snapshot.Agent.InitialMessage = "hello"
+			w.snapshot.Agent.WaitForGreeting = false
+		})
+		defer w.stop()
+		c := sidetone.Call{ID: "out", EnvironmentID: "env", Provider: "simulated", Outgoing: true, FromNumber: "+14155550100",
+			ToNumber: "+14155550101", Snapshot: w.snapshot, Context: []byte("{}")}
+		dialled := make(chan error, 1)
+		go func() { dialled <- w.exchange.Dial(context.Background(), c) }()
+		ringing, err := w.driver.Dialled(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ringing.Request(); got.To != c.ToNumber || got.From != c.FromNumber || got.CallID != "out" {
+			t.Errorf("dialled %+v", got)
+		}
+		far := ringing.Answer()
+		if err := <-dialled; err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Second)
+		if got := heard(far); got != "hello" {
+			t.Errorf("greeting: got %q", got)
+		}
+		far.Hangup()
+		if r, _ := w.result(); r.Outcome != sidetone.OutcomeHumanDisconnected {
+			t.Errorf("result: got %+v", r)
+		}
+	})
+}
+
+func TestUnansweredCallIsStoredWithItsReason(t *testing.T) {
+	t.Parallel()
+	cases := map[telephony.Cause]sidetone.StageOutcome{
+		telephony.CauseBusy:     sidetone.OutcomeDidNotConnect,
+		telephony.CauseNoAnswer: sidetone.OutcomeHumanUnanswered,
+	}
+	for cause, want := range cases {
+		t.Run(cause.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, nil)
+				defer w.stop()
+				c := sidetone.Call{ID: "out", EnvironmentID: "env", Provider: "simulated", ToNumber: "+1", Snapshot: w.snapshot}
+				go func() {
+					if r, err := w.driver.Dialled(context.Background()); err == nil {
+						r.Refuse(cause, 486)
+					}
+				}()
+				if err := w.exchange.Dial(context.Background(), c); err != nil {
+					t.Fatal(err)
+				}
+				if r, _ := w.result(); r.Outcome != want || r.EndReason != cause.String() || r.ErrorMessage == "" {
+					t.Errorf("result: got %+v", r)
+				}
+			})
+		})
+	}
+}
+
+func TestEchoReturnsTheCallersSound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, _ *call.Config) { w.echo = true })
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		far.Speak(speech(time.Second))
+		time.Sleep(2 * time.Second)
+		loud := 0
+		for _, f := range far.Heard() {
+			for _, s := range f.PCM {
+				if s > 1000 || s < -1000 {
+					loud++
+					break
+				}
+			}
+		}
+		if loud < 40 || loud > 55 {
+			t.Errorf("frames with sound: got %d, want about 50", loud)
+		}
+		far.Hangup()
+		w.result()
+	})
+}
+
+func TestCloseEndsLiveCallsAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		far := w.ring()
+		<-far.Answered()
+		w.stop()
+		if r, _ := w.result(); r.EndReason != "shutdown" || r.Status != sidetone.CallError {
+			t.Errorf("result: got %+v", r)
+		}
+	})
+}

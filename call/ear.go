@@ -1,0 +1,146 @@
+package call
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/transcriber"
+)
+
+const (
+	// tailLength is how much sound is kept for a recogniser that is not ready
+	// or was lost.
+	tailLength = 10 * time.Second
+	// reopenAfter is waited before a lost recogniser is opened again.
+	reopenAfter = 300 * time.Millisecond
+	// lossesAllowed within lossWindow; one more and the call goes deaf.
+	lossesAllowed = 2
+	lossWindow    = 5 * time.Second
+)
+
+// ear keeps one call's recogniser alive: it buffers while none is ready,
+// reopens a lost one and plays it what it had not finished. write and finalize
+// belong to one goroutine each; run to another.
+type ear struct {
+	driver transcriber.Driver
+	config transcriber.Config
+	clock  Clock
+	post   func(any)
+
+	mu       sync.Mutex
+	stream   transcriber.Stream
+	tail     []int16 // sound since the last final, at most tailLength
+	finalise bool    // a Finalize waits for a stream
+	rate     int
+}
+
+// write gives the recogniser a received frame.
+func (e *ear) write(f audio.Frame) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.keep(f.PCM)
+	if e.stream != nil {
+		_ = e.stream.Write(f) // a failed stream reports through its events
+	}
+}
+
+func (e *ear) keep(pcm []int16) {
+	limit := int(audio.Samples(tailLength, e.rate))
+	e.tail = append(e.tail, pcm...)
+	if over := len(e.tail) - limit; over > 0 {
+		e.tail = e.tail[:copy(e.tail, e.tail[over:])]
+	}
+}
+
+// finalize asks for the final of what was heard.
+func (e *ear) finalize() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stream == nil {
+		e.finalise = true
+		return
+	}
+	e.stream.Finalize()
+}
+
+// run opens and reopens the recogniser until ctx ends.
+func (e *ear) run(ctx context.Context) {
+	var losses []time.Time
+	for ctx.Err() == nil {
+		err := e.listen(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		now := e.clock.Now()
+		losses = append(losses, now)
+		for len(losses) > 0 && now.Sub(losses[0]) > lossWindow {
+			losses = losses[1:]
+		}
+		if len(losses) > lossesAllowed {
+			e.post(conversation.RecogniserLost{Reason: err.Error()})
+			return
+		}
+		e.clock.Sleep(reopenAfter, ctx.Done())
+	}
+}
+
+// listen serves one stream until it fails.
+func (e *ear) listen(ctx context.Context) error {
+	stream, err := e.driver.Open(ctx, e.config)
+	if err != nil {
+		return err
+	}
+	e.attach(stream)
+	defer func() {
+		e.mu.Lock()
+		e.stream = nil
+		e.mu.Unlock()
+		_ = stream.Close() // its error came through Events
+	}()
+	stop := context.AfterFunc(ctx, func() { _ = stream.Close() })
+	defer stop()
+	for ev, err := range stream.Events() {
+		if err != nil {
+			return err
+		}
+		e.heard(ev)
+	}
+	return transcriber.Error("recogniser ended")
+}
+
+// attach makes stream the current one and plays it what it missed.
+func (e *ear) attach(stream transcriber.Stream) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.tail) > 0 {
+		_ = stream.Write(audio.Frame{PCM: e.tail, Rate: e.rate})
+	}
+	if e.finalise {
+		stream.Finalize()
+		e.finalise = false
+	}
+	e.stream = stream
+}
+
+func (e *ear) heard(ev transcriber.Event) {
+	switch ev.Kind {
+	case transcriber.Partial:
+		e.post(conversation.Heard{Text: ev.Text})
+	case transcriber.Final:
+		e.mu.Lock()
+		e.tail = e.tail[:0]
+		e.mu.Unlock()
+		e.post(conversation.Heard{Text: ev.Text, Final: true, Flushed: ev.Flushed})
+	case transcriber.SpeechStarted:
+		e.post(conversation.SpeechStarted{})
+	case transcriber.SpeechEnded:
+		e.post(conversation.SpeechEnded{})
+	case transcriber.EndOfTurn:
+		e.post(conversation.TurnYielded{})
+	case transcriber.Goodbye:
+		e.post(conversation.CallerLeaves{})
+	}
+}

@@ -1,0 +1,192 @@
+package call
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+const (
+	routeTimeout  = 100 * time.Millisecond
+	storeTimeout  = 2 * time.Second
+	hangupTimeout = 5 * time.Second
+	leaseLength   = 20 * time.Second
+	leaseRenewal  = 5 * time.Second
+)
+
+// Config is what an Exchange works with. All fields are required unless they
+// say otherwise.
+type Config struct {
+	// Node names this process in the record.
+	Node string
+	// Clock is the source of time.
+	Clock Clock
+	// Directory finds who answers; Ledger keeps the record; Publisher shows it
+	// live; Recordings keeps the sound (nil: nothing is recorded); Planner
+	// chooses drivers.
+	Directory  Directory
+	Ledger     Ledger
+	Publisher  Publisher
+	Recordings Recordings
+	Planner    Planner
+	// Wheel paces the calls; whoever made it runs it.
+	Wheel *Wheel
+	// IDs makes call ids.
+	IDs *sidetone.IDs
+	// Drivers place calls, by provider name.
+	Drivers map[string]telephony.Driver
+	// AnswerAfter is how long inbound calls ring.
+	AnswerAfter time.Duration
+	// MaxCalls bounds the live calls of the node; 0 means 1000.
+	MaxCalls int
+	// Comfort sends comfort noise while the agent is silent.
+	Comfort bool
+	// Phrases caches often-said sounds; nil means none.
+	Phrases *Phrases
+	// Log receives one line a call and warnings.
+	Log *slog.Logger
+}
+
+// Exchange admits and runs the live calls of one node. Its methods are safe for
+// concurrent use.
+type Exchange struct {
+	c      Config
+	scribe *scribe
+	ctx    context.Context // of all calls; ends at the drain's deadline
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	live     map[string]*Session
+	admitted int // calls that were let in and are not over
+	draining bool
+	wg       sync.WaitGroup
+}
+
+// New returns an Exchange and starts its two helpers (event writer, lease
+// keeper); Close ends them.
+func New(c Config) *Exchange {
+	ctx, cancel := context.WithCancel(context.Background())
+	if c.MaxCalls == 0 {
+		c.MaxCalls = 1000
+	}
+	x := &Exchange{c: c, ctx: ctx, cancel: cancel, live: map[string]*Session{},
+		scribe: newScribe(c.Ledger, c.Publisher, c.Clock, c.Log)}
+	x.wg.Go(func() { x.scribe.run(ctx) })
+	x.wg.Go(func() { x.keepLeases(ctx) })
+	return x
+}
+
+// Live returns how many calls are under way.
+func (x *Exchange) Live() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.live)
+}
+
+// End asks the call to end politely; an error with code NotFound when this node
+// does not run it.
+func (x *Exchange) End(_ context.Context, environmentID, callID string) error {
+	x.mu.Lock()
+	s, ok := x.live[callID]
+	x.mu.Unlock()
+	if !ok || s.call.EnvironmentID != environmentID {
+		return sidetone.Errorf(sidetone.NotFound, "call is not live")
+	}
+	s.inbox.postUrgent(endCommand())
+	return nil
+}
+
+// Drain stops admitting calls, waits for the live ones until ctx ends, then
+// ends those left.
+func (x *Exchange) Drain(ctx context.Context) {
+	x.mu.Lock()
+	x.draining = true
+	x.mu.Unlock()
+	for ctx.Err() == nil && x.busy() {
+		x.c.Clock.Sleep(50*time.Millisecond, ctx.Done())
+	}
+}
+
+func (x *Exchange) busy() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.admitted > 0
+}
+
+// Close ends the live calls and returns when nothing of the Exchange runs any
+// more.
+func (x *Exchange) Close() {
+	x.mu.Lock()
+	x.draining = true
+	for _, s := range x.live {
+		s.inbox.postUrgent(shutdown{})
+	}
+	x.mu.Unlock()
+	deadline, cancel := withTimeout(x.c.Clock, hangupTimeout)
+	defer cancel()
+	x.Drain(deadline)
+	x.cancel()
+	x.wg.Wait()
+}
+
+// admit makes room for a call; false when the node is full or draining.
+func (x *Exchange) admit() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.draining || x.admitted >= x.c.MaxCalls {
+		return false
+	}
+	x.admitted++
+	return true
+}
+
+func (x *Exchange) leave() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.admitted--
+}
+
+func (x *Exchange) remember(s *Session) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.live[s.call.ID] = s
+	if x.draining {
+		s.inbox.postUrgent(shutdown{})
+	}
+}
+
+func (x *Exchange) forget(s *Session) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.live, s.call.ID)
+}
+
+// keepLeases tells the record that the live calls are still run.
+func (x *Exchange) keepLeases(ctx context.Context) {
+	for ctx.Err() == nil {
+		x.c.Clock.Sleep(leaseRenewal, ctx.Done())
+		x.mu.Lock()
+		ids := make([]string, 0, len(x.live))
+		for id := range x.live {
+			ids = append(ids, id)
+		}
+		x.mu.Unlock()
+		if len(ids) == 0 || ctx.Err() != nil {
+			continue
+		}
+		if err := x.c.Ledger.RenewLeases(ctx, x.c.Node, ids, x.c.Clock.Now().Add(leaseLength)); err != nil {
+			x.c.Log.Warn("renew leases", slog.Any("error", err))
+		}
+	}
+}
+
+// withTimeout returns a context that ends after d of the clock's time.
+func withTimeout(c Clock, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	stop := c.AfterFunc(d, func() { cancel(context.DeadlineExceeded) })
+	return ctx, func() { stop(); cancel(nil) }
+}

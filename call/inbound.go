@@ -1,0 +1,157 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/transcriber"
+)
+
+// refuser is implemented by legs that can tell the caller why in words.
+type refuser interface {
+	Refuse(ctx context.Context, r telephony.Refusal) error
+}
+
+// Answer takes one inbound call from ring to end. Drivers hand it every leg
+// they receive; it returns when the call is over.
+func (x *Exchange) Answer(ctx context.Context, leg telephony.Leg) {
+	if err := x.answer(ctx, leg); err != nil {
+		x.refuse(leg, err)
+	}
+}
+
+// refuse ends a call that was not answered.
+func (x *Exchange) refuse(leg telephony.Leg, err error) {
+	r := refusal(err)
+	info := leg.Info()
+	x.c.Log.Info("call refused", slog.String("from", info.From), slog.String("to", info.To),
+		slog.String("source", info.Source), slog.String("cause", r.Cause.String()), slog.Any("error", err))
+	ctx, cancel := withTimeout(x.c.Clock, hangupTimeout)
+	defer cancel()
+	if l, ok := leg.(refuser); ok {
+		err = l.Refuse(ctx, r)
+	} else {
+		err = leg.Hangup(ctx, r.Cause)
+	}
+	if err != nil && !errors.Is(err, telephony.ErrGone) {
+		x.c.Log.Warn("refuse a call", slog.Any("error", err))
+	}
+}
+
+// refusal says what a caller is told for err.
+func refusal(err error) telephony.Refusal {
+	var r *telephony.Refusal
+	switch {
+	case errors.As(err, &r):
+		return *r
+	case errors.Is(err, transcriber.ErrBusy):
+		return telephony.Refusal{Cause: telephony.CauseBusy, Reason: "no free recogniser"}
+	case sidetone.CodeOf(err) == sidetone.NotFound:
+		return telephony.Refusal{Cause: telephony.CauseUnknownNumber, Reason: "nobody has this number"}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return telephony.Refusal{Cause: telephony.CauseOverload, Reason: "the records are not available"}
+	}
+	return telephony.Refusal{Cause: telephony.CauseFailure, Reason: "internal failure"}
+}
+
+func (x *Exchange) answer(ctx context.Context, leg telephony.Leg) error {
+	if !x.admit() {
+		return &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "no room for another call"}
+	}
+	defer x.leave()
+	route, err := x.route(leg.Info().To)
+	if err != nil {
+		return err
+	}
+	s, err := x.newSession(x.inboundCall(leg.Info(), route), leg)
+	if err != nil {
+		return err
+	}
+	return x.ring(ctx, s)
+}
+
+// route finds who answers, within the time a caller notices nothing of.
+func (x *Exchange) route(number string) (Route, error) {
+	ctx, cancel := withTimeout(x.c.Clock, routeTimeout)
+	defer cancel()
+	r, err := x.c.Directory.Route(ctx, number)
+	switch {
+	case err != nil:
+		return r, err
+	case r.Number.OutboundOnly:
+		return r, &telephony.Refusal{Cause: telephony.CauseUnavailable, Reason: "the number takes no calls (outbound only)"}
+	case !r.Number.Active:
+		return r, &telephony.Refusal{Cause: telephony.CauseUnavailable, Reason: "the number is inactive"}
+	case !r.HasAgent:
+		return r, &telephony.Refusal{Cause: telephony.CauseUnavailable, Reason: "the number has no agent"}
+	}
+	return r, nil
+}
+
+func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
+	now := x.c.Clock.Now()
+	return sidetone.Call{
+		ID: x.c.IDs.New(), EnvironmentID: r.Number.EnvironmentID, Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated,
+		FromNumber: info.From, ToNumber: info.To, AgentNumber: r.Number.Number, AgentID: r.Snapshot.Agent.ID,
+		Provider: r.Number.Provider, ConnectionID: r.Number.ConnectionID, CarrierID: info.ID, Snapshot: r.Snapshot,
+		Context: []byte("{}"), Params: []byte("{}"), OnNoHuman: "continue",
+		Created: now, Node: x.c.Node, Lease: now.Add(leaseLength),
+	}
+}
+
+// ring lets the call ring, answers it and runs it. An error means that it was
+// not answered.
+func (x *Exchange) ring(ctx context.Context, s *Session) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.wg.Go(func() { s.read(ctx) })
+	defer s.wg.Wait()
+	defer cancel()
+	if err := x.started(s); err != nil {
+		return err
+	}
+	x.remember(s)
+	defer x.forget(s)
+	if !s.waitRinging(x.c.AnswerAfter) {
+		x.finish(s)
+		return nil
+	}
+	if err := s.leg.Accept(ctx); err != nil {
+		s.err, s.cause = err, telephony.CauseCancelled
+		x.finish(s)
+		if errors.Is(err, telephony.ErrGone) {
+			return nil
+		}
+		return err
+	}
+	x.talk(s)
+	return nil
+}
+
+// started commits the call's row before anything is promised to the caller.
+func (x *Exchange) started(s *Session) error {
+	ctx, cancel := withTimeout(x.c.Clock, storeTimeout)
+	defer cancel()
+	if err := x.c.Ledger.StartCall(ctx, s.call); err != nil {
+		return &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "the records are not available: " + sidetone.MessageOf(err)}
+	}
+	return nil
+}
+
+// waitRinging waits d; false when the caller gave up meanwhile.
+func (s *Session) waitRinging(d time.Duration) bool {
+	if d > 0 {
+		s.clock.Sleep(d, s.ended)
+	}
+	select {
+	case <-s.ended:
+		s.cause = telephony.CauseCancelled
+		return false
+	default:
+		return true
+	}
+}

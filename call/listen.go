@@ -1,0 +1,90 @@
+package call
+
+import (
+	"context"
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// read runs the leg's receive loop on this goroutine: sound goes to the
+// detector, the recorder and the recogniser, everything else to the inbox.
+func (s *Session) read(ctx context.Context) {
+	defer close(s.ended)
+	flowing := false
+	last := telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseFailure}
+	for ev := range s.leg.Events(ctx) {
+		switch ev.Kind {
+		case telephony.KindAudio:
+			if !flowing {
+				flowing = true
+				s.inbox.post(conversation.MediaStarted{})
+			}
+			s.sound(ev)
+		case telephony.KindDigit:
+			s.inbox.postUrgent(conversation.Digit{Key: ev.Digit})
+		case telephony.KindHeld:
+			s.inbox.postUrgent(conversation.Held{})
+		case telephony.KindResumed:
+			s.inbox.postUrgent(conversation.Unheld{})
+		case telephony.KindEnded:
+			last = ev
+		}
+	}
+	s.inbox.postUrgent(legEnded{last})
+}
+
+// sound handles one received frame; it allocates only when an edge is posted.
+func (s *Session) sound(ev telephony.Event) {
+	f := ev.Audio
+	if s.rec != nil {
+		s.rec.Caller(f, s.arrival(ev))
+	}
+	if s.plan.Echo {
+		s.detect(f)
+		s.player.echoBack(f.PCM)
+		return
+	}
+	if !s.plan.Carrier {
+		s.detect(f)
+	}
+	if s.plan.Transcriber != nil {
+		s.ear.write(f)
+	}
+}
+
+// arrival is when a frame came, in the recorder's time.
+func (s *Session) arrival(ev telephony.Event) time.Duration {
+	if ev.Arrived.IsZero() {
+		return s.now()
+	}
+	return ev.Arrived.Sub(s.start)
+}
+
+// detect runs the voice detector and posts its edges.
+func (s *Session) detect(f audio.Frame) {
+	select {
+	case <-s.resets:
+		if fresh, err := audio.NewVAD(f.Rate); err == nil {
+			s.vad = fresh
+		}
+	default:
+	}
+	var e audio.VADEvent
+	if f.Missing {
+		e = s.vad.Skip(len(f.PCM))
+	} else {
+		e = s.vad.Write(f.PCM)
+	}
+	if e.Started {
+		s.inbox.post(conversation.SpeechStarted{Ago: audio.Span(int64(e.SinceStart), f.Rate)})
+	}
+	if e.Ended {
+		s.inbox.post(conversation.SpeechEnded{
+			Ago:    audio.Span(int64(e.SinceVoiced), f.Rate),
+			Length: audio.Span(int64(e.Burst), f.Rate),
+		})
+	}
+}

@@ -1,0 +1,92 @@
+package call
+
+import (
+	"context"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/synthesizer"
+	"github.com/sidetone/sidetone/transcriber"
+)
+
+// Route is who answers a number.
+type Route struct {
+	Number   sidetone.Number
+	Snapshot sidetone.Snapshot
+	// HasAgent is false when the number has nobody to answer.
+	HasAgent bool
+}
+
+// Directory finds the agent of a called number, from memory.
+type Directory interface {
+	// Route returns the active number e164 and its agent; an error with code
+	// NotFound when nobody owns it.
+	Route(ctx context.Context, e164 string) (Route, error)
+}
+
+// Ledger keeps the record of calls. Every method returns after the change was
+// committed.
+type Ledger interface {
+	// StartCall stores the row of an inbound call.
+	StartCall(ctx context.Context, c sidetone.Call) error
+	// MarkCall changes the row of a call that is not over.
+	MarkCall(ctx context.Context, environmentID, callID string, change func(*sidetone.Call)) (sidetone.Call, error)
+	// AppendEvents stores events; it is idempotent on the sequence.
+	AppendEvents(ctx context.Context, environmentID string, events []sidetone.Event) error
+	// FinishCall stores the terminal state and the remaining events together.
+	// A call that is over already stays as it is.
+	FinishCall(ctx context.Context, environmentID, callID string, r sidetone.CallResult, events []sidetone.Event) error
+	// RenewLeases says that this node still runs the calls.
+	RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) error
+}
+
+// Publisher takes a call's events to whoever watches it live. It never waits.
+type Publisher interface {
+	Publish(e sidetone.Event)
+}
+
+// Recorder keeps the sound of one call on one time base, whose zero is the first
+// frame given to it. Its methods never wait for a disk and may be called
+// concurrently.
+type Recorder interface {
+	// Caller adds a received frame that arrived at the given time.
+	Caller(f audio.Frame, at time.Duration)
+	// Agent adds what was sent at the given time.
+	Agent(pcm []int16, at time.Duration)
+	// Close completes the file, at most at end.
+	Close(end time.Duration) error
+	// Path names the file in the record.
+	Path() string
+}
+
+// Recordings makes recorders.
+type Recordings interface {
+	Create(callID string, rate int) (Recorder, error)
+}
+
+// Plan says which drivers serve a call.
+type Plan struct {
+	// Transcriber may be nil: then nobody listens.
+	Transcriber transcriber.Driver
+	// Carrier says that the transcriber detects speech itself (a TTY modem).
+	Carrier bool
+	// FinalWait is the recogniser's P99 from silence to its final.
+	FinalWait time.Duration
+	// Model may be nil: then the agent only greets.
+	Model llm.Driver
+	// ModelName is the vendor's name of the model.
+	ModelName string
+	// Voice may be nil: then nothing is said.
+	Voice synthesizer.Driver
+	// VoiceName is the driver's name of the voice.
+	VoiceName string
+	// Echo returns the caller's sound instead of a conversation.
+	Echo bool
+}
+
+// Planner chooses the drivers for an agent. An error refuses the call.
+type Planner interface {
+	Plan(s sidetone.Snapshot, rate int) (Plan, error)
+}

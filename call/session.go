@@ -1,0 +1,237 @@
+package call
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// Session is one live call. run owns the machine and every field below it;
+// helpers reach the session through its inbox only.
+type Session struct {
+	call  sidetone.Call
+	leg   telephony.Leg
+	plan  Plan
+	clock Clock
+	log   *slog.Logger
+
+	inbox  *inbox
+	start  time.Time // zero of the machine's time, when the session was made
+	player *Player
+	ear    *ear
+	mouth  *mouth
+	mind   *mind
+	vad    *audio.VAD
+	resets chan struct{} // asks the leg's reader for a fresh detector
+	rec    Recorder
+	record func(sidetone.Event)
+
+	machine  *conversation.Machine
+	timers   map[conversation.Timer]armed
+	stop     func() bool // of the clock's timer
+	sequence int64
+	spoken   []sidetone.Event // what the transcript is made of
+	answered time.Duration    // when the call was answered
+	flowing  bool             // the machine knows that media flows
+
+	remote bool // the far end ended the call
+	cause  telephony.Cause
+	reason string // our own reason to hang up
+	err    error
+
+	ended chan struct{} // closed by the reader when the leg is over
+	wg    sync.WaitGroup
+}
+
+// mediaWait is how long the first received sound is awaited before the agent
+// speaks all the same.
+const mediaWait = time.Second
+
+// armed is a timer of the machine.
+type armed struct {
+	epoch uint64
+	at    time.Duration
+}
+
+// legEnded is the reader's last post.
+type legEnded struct{ ev telephony.Event }
+
+// now is the machine's time.
+func (s *Session) now() time.Duration { return s.clock.Now().Sub(s.start) }
+
+// converse runs the answered call to its end: until the leg is over or ctx
+// ends. It returns after every helper has.
+func (s *Session) converse(ctx context.Context, wheel *Wheel) {
+	ctx, cancel := context.WithCancel(ctx)
+	if s.plan.Transcriber != nil {
+		s.wg.Go(func() { s.ear.run(ctx) })
+	}
+	if s.plan.Voice != nil {
+		s.wg.Go(func() { s.mouth.run(ctx) })
+	}
+	remove := wheel.add(s.player)
+	late := s.clock.AfterFunc(mediaWait, func() { s.inbox.post(conversation.MediaStarted{}) })
+	defer late()
+	s.loop(ctx)
+	remove()
+	s.player.close()
+	cancel()
+	if s.stop != nil {
+		s.stop()
+	}
+	s.mind.wait()
+	s.wg.Wait()
+}
+
+// loop steps the machine until the leg is over.
+func (s *Session) loop(ctx context.Context) {
+	done := ctx.Done()
+	for {
+		for v := s.inbox.next(); v != nil; v = s.inbox.next() {
+			if s.take(ctx, v) {
+				return
+			}
+		}
+		select {
+		case <-s.inbox.ready:
+		case <-done:
+			s.reason = "shutdown"
+			s.hangup(telephony.CauseNormal)
+			done = nil // the leg's end is still to come
+		}
+	}
+}
+
+// take handles one post; it reports whether the leg is over.
+func (s *Session) take(ctx context.Context, v any) bool {
+	switch v := v.(type) {
+	case legEnded:
+		s.remote, s.cause, s.err = v.ev.Remote, v.ev.Cause, v.ev.Err
+		s.step(ctx, conversation.HungUp{Remote: v.ev.Remote, Reason: v.ev.Cause.String()})
+		return true
+	case due:
+		s.fire(ctx)
+	case shutdown:
+		s.reason = "shutdown"
+		s.hangup(telephony.CauseNormal)
+	case conversation.MediaStarted:
+		if !s.flowing {
+			s.flowing = true
+			s.step(ctx, v)
+		}
+	case conversation.Input:
+		s.step(ctx, v)
+	}
+	return false
+}
+
+// step feeds the machine and carries out what it wishes.
+func (s *Session) step(ctx context.Context, in conversation.Input) {
+	for pending := []conversation.Input{in}; len(pending) > 0; pending = pending[1:] {
+		for _, out := range s.machine.Step(s.now(), pending[0]) {
+			if reply := s.obey(ctx, out); reply != nil {
+				pending = append(pending, reply)
+			}
+		}
+	}
+	s.rearm()
+}
+
+// obey carries one output out; some are answered at once.
+func (s *Session) obey(ctx context.Context, out conversation.Output) conversation.Input {
+	switch out := out.(type) {
+	case conversation.AskModel:
+		s.mind.ask(ctx, out)
+	case conversation.CancelModel:
+		s.mind.cancel(out.Gen)
+	case conversation.Say:
+		s.mouth.say(out)
+	case conversation.PausePlayout:
+		_ = s.leg.Clear() // an ended leg reports itself
+		return s.player.pause()
+	case conversation.ResumePlayout:
+		s.player.resume(out.Utt, out.At)
+	case conversation.StopPlayout:
+		s.mouth.hush()
+		_ = s.leg.Clear() // an ended leg reports itself
+		return s.player.stop()
+	case conversation.FinalizeSpeech:
+		s.ear.finalize()
+	case conversation.ResetDetector:
+		s.resetDetector()
+	case conversation.Arm:
+		s.timers[out.Name] = armed{out.Epoch, out.At}
+	case conversation.Disarm:
+		delete(s.timers, out.Name)
+	case conversation.RunTool:
+		return conversation.ToolDone{ID: out.ID, Failed: true, Result: "unknown action: " + out.Name}
+	case conversation.Hangup:
+		s.reason = out.Reason
+		s.hangup(telephony.CauseNormal)
+	case conversation.Note:
+		s.note(out)
+	}
+	return nil
+}
+
+// hangup ends the leg without holding the session up; the reader reports the
+// end.
+func (s *Session) hangup(cause telephony.Cause) {
+	s.wg.Go(func() {
+		ctx, cancel := withTimeout(s.clock, hangupTimeout)
+		defer cancel()
+		if err := s.leg.Hangup(ctx, cause); err != nil {
+			s.log.Warn("hang up", slog.Any("error", err))
+		}
+	})
+}
+
+// due says that the clock's timer fired.
+type due struct{}
+
+// fire steps the machine with every timer that is due.
+func (s *Session) fire(ctx context.Context) {
+	for now := s.now(); ; {
+		name, first, ok := s.earliest()
+		if !ok || first.at > now {
+			break
+		}
+		delete(s.timers, name)
+		s.step(ctx, conversation.TimerFired{Name: name, Epoch: first.epoch})
+	}
+	s.rearm()
+}
+
+func (s *Session) earliest() (name conversation.Timer, first armed, ok bool) {
+	for n, a := range s.timers {
+		if !ok || a.at < first.at || a.at == first.at && n < name {
+			name, first, ok = n, a, true
+		}
+	}
+	return name, first, ok
+}
+
+// rearm sets the clock's timer to the earliest of the machine's.
+func (s *Session) rearm() {
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
+	}
+	if _, first, ok := s.earliest(); ok {
+		s.stop = s.clock.AfterFunc(max(0, first.at-s.now()), func() { s.inbox.post(due{}) })
+	}
+}
+
+// resetDetector asks the leg's reader, which owns the detector, for a fresh one.
+func (s *Session) resetDetector() {
+	select {
+	case s.resets <- struct{}{}:
+	default:
+	}
+}

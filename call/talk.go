@@ -1,0 +1,162 @@
+package call
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/transcriber"
+)
+
+// shutdown asks a session to end because the node stops.
+type shutdown struct{}
+
+func endCommand() conversation.Input { return conversation.Command{Verb: "end"} }
+
+// newSession prepares a call's parts; nothing runs yet.
+func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg) (*Session, error) {
+	rate := leg.Info().Rate
+	plan, err := x.c.Planner.Plan(c.Snapshot, rate)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{
+		call: c, leg: leg, plan: plan, clock: x.c.Clock, inbox: newInbox(), start: x.c.Clock.Now(),
+		log:    x.c.Log.With(slog.String("call", c.ID)),
+		resets: make(chan struct{}, 1), ended: make(chan struct{}), timers: map[conversation.Timer]armed{},
+	}
+	if s.vad, err = audio.NewVAD(rate); err != nil {
+		return nil, err
+	}
+	x.openRecording(s)
+	s.record = func(e sidetone.Event) { x.scribe.add(e) }
+	s.player = newPlayer(leg, x.c.Comfort, s.recordAgent(), s.inbox.post)
+	s.mouth = newMouth(plan, c.Snapshot.Agent.Language, s.player, x.c.Phrases, s.inbox.post)
+	s.ear = &ear{driver: plan.Transcriber, clock: x.c.Clock, post: s.inbox.post, rate: rate,
+		config: transcriber.Config{Rate: rate, Language: c.Snapshot.Agent.Language}}
+	s.mind = &mind{plan: plan, system: fillPlaceholders(c.Snapshot.Prompt.Content, c.Context), seed: c.ID,
+		temperature: c.Snapshot.Agent.Temperature, tools: builtinTools(), post: s.inbox.post,
+		running: map[uint64]context.CancelFunc{}}
+	s.machine = conversation.New(machineConfig(c, plan))
+	return s, nil
+}
+
+// openRecording starts the recorder; a call goes on without one when the disk
+// refuses.
+func (x *Exchange) openRecording(s *Session) {
+	if x.c.Recordings == nil || !s.call.Snapshot.Agent.EnableRecording || s.call.HIPAA {
+		return
+	}
+	rec, err := x.c.Recordings.Create(s.call.ID, s.leg.Info().Rate)
+	if err != nil {
+		s.log.Error("call is not recorded", slog.Any("error", err))
+		s.call.Errors = append(s.call.Errors, "recording: "+err.Error())
+		return
+	}
+	s.rec = rec
+}
+
+func (s *Session) recordAgent() func([]int16) {
+	if s.rec == nil {
+		return nil
+	}
+	return func(pcm []int16) { s.rec.Agent(pcm, s.now()) }
+}
+
+// machineConfig translates the agent's dials.
+func machineConfig(c sidetone.Call, p Plan) conversation.Config {
+	a := c.Snapshot.Agent
+	m := conversation.Config{
+		Greeting: fillPlaceholders(a.InitialMessage, c.Context), GreetingDelay: a.InitialMessageDelay,
+		Outbound: c.Outgoing, WaitForGreeting: a.WaitForGreeting,
+		Interrupt: conversation.Sensitivity(a.InterruptSensitivity), Endpoint: conversation.Endpointing(a.EndpointingSensitivity),
+		DynamicTurns: a.EnableDynamicTurns, Speed: a.ConversationSpeed, Language: a.Language,
+		AskOnIdle: a.AskIfHumanPresentOnIdle, MaxIdleChecks: a.MaxIdleChecks, IdleTime: a.IdleTime,
+		MaxDuration: a.CallDuration, FinalWait: p.FinalWait, Carrier: p.Carrier,
+	}
+	if m.IdleTime == 0 && a.IVRNavigationMode == "default" {
+		m.IdleTime = ivrIdle
+	}
+	return m
+}
+
+// talk runs an answered call to its end and stores how it ended.
+func (x *Exchange) talk(s *Session) {
+	s.answered = s.now()
+	x.markAnswered(s)
+	s.log.Info("call answered", slog.String("from", s.call.FromNumber), slog.String("to", s.call.ToNumber),
+		slog.String("codec", s.leg.Info().Codec))
+	s.event(sidetone.EventConnected, "", map[string]any{"codec": s.leg.Info().Codec, "from": s.call.FromNumber, "to": s.call.ToNumber})
+	if s.plan.Echo {
+		s.plan.Transcriber, s.plan.Voice = nil, nil
+	}
+	s.converse(x.ctx, x.c.Wheel)
+	x.finish(s)
+}
+
+// markAnswered marks the row; the call does not wait for it.
+func (x *Exchange) markAnswered(s *Session) {
+	started := x.c.Clock.Now()
+	s.wg.Go(func() {
+		ctx, cancel := withTimeout(x.c.Clock, storeTimeout)
+		defer cancel()
+		_, err := x.c.Ledger.MarkCall(ctx, s.call.EnvironmentID, s.call.ID, func(c *sidetone.Call) {
+			c.Status, c.Stage, c.Started = sidetone.CallInProgress, sidetone.StagePickedUp, started
+			c.CarrierID, c.Node, c.Lease = s.call.CarrierID, x.c.Node, started.Add(leaseLength)
+		})
+		if err != nil {
+			s.log.Warn("mark the call as answered", slog.Any("error", err))
+		}
+	})
+}
+
+// finish closes the recording and stores the end of the call with its last
+// events.
+func (x *Exchange) finish(s *Session) {
+	r := s.result()
+	if s.rec != nil {
+		if err := s.rec.Close(s.now()); err != nil {
+			s.log.Error("close the recording", slog.Any("error", err))
+			r.Errors = append(r.Errors, "recording: "+err.Error())
+		}
+		r.RecordingPath = s.rec.Path()
+	}
+	err := x.scribe.finish(x.ctx, s.call, r, s.newEvent(sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
+	s.log.Info("call ended", slog.String("reason", r.EndReason), slog.String("outcome", string(r.Outcome)),
+		slog.Duration("length", s.now()), slog.Any("error", err))
+}
+
+// transcript is what is kept of the conversation: nothing on calls that must
+// leave no trace of it.
+func transcript(s *Session) string {
+	if s.call.HIPAA {
+		return ""
+	}
+	return sidetone.Transcript(s.spoken)
+}
+
+// result says how the call ended.
+func (s *Session) result() sidetone.CallResult {
+	r := sidetone.CallResult{Status: sidetone.CallEnded, Ended: s.clock.Now(), Errors: s.call.Errors, EndReason: s.reason,
+		Transcript: transcript(s), Outcome: sidetone.OutcomeBotDisconnected}
+	switch {
+	case s.reason != "":
+	case s.remote && s.cause == telephony.CauseNormal:
+		r.EndReason, r.Outcome = "hangup", sidetone.OutcomeHumanDisconnected
+	case s.cause == telephony.CauseCancelled:
+		r.EndReason, r.Outcome = "cancelled", sidetone.OutcomeDidNotConnect
+	default:
+		r.Status, r.EndReason, r.Outcome = sidetone.CallError, s.cause.String(), sidetone.OutcomeHumanDisconnected
+		r.ErrorMessage = "the line was lost: " + s.cause.String()
+		if s.err != nil {
+			r.Errors = append(r.Errors, s.err.Error())
+		}
+	}
+	if s.reason == "error" || s.reason == "shutdown" {
+		r.Status, r.ErrorMessage = sidetone.CallError, "the call was ended: "+s.reason
+	}
+	return r
+}
