@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 // refreshEvery is how long a node of a shared database trusts its memory.
 const refreshEvery = time.Second
 
-// Route is what an incoming call to a number needs.
+// Route is what an incoming call to a number needs. Its slices are shared with
+// the store's memory and must not be modified.
 type Route struct {
 	// Number is the active number that was called.
 	Number sidetone.Number
@@ -103,7 +105,7 @@ func (s *Store) Route(ctx context.Context, e164 string) (Route, error) {
 }
 
 // Resolve returns the configuration of an agent, from memory; an agent that the
-// environment does not have is NotFound.
+// environment does not have is NotFound. Slices in it must not be modified.
 func (s *Store) Resolve(ctx context.Context, environmentID, agentID string) (sidetone.Snapshot, error) {
 	if err := s.lines.refresh(ctx); err != nil {
 		return sidetone.Snapshot{}, err
@@ -223,9 +225,11 @@ func loadConfiguration(t *Tx, environmentID string, version int64) (*configurati
 	return c, err
 }
 
-// merge lays changed rows over the configuration.
+// merge lays changed rows over the configuration. It copies what the writer of
+// the row could still reach.
 func (c *configuration) merge(ch change) {
 	for _, n := range ch.numbers {
+		n.Tags, n.ExampleContext = slices.Clone(n.Tags), slices.Clone(n.ExampleContext)
 		if n.Active {
 			c.numbers[n.ID] = n
 		} else {
@@ -233,12 +237,15 @@ func (c *configuration) merge(ch change) {
 		}
 	}
 	for _, a := range ch.agents {
+		a.ActionIDs, a.Extra = slices.Clone(a.ActionIDs), slices.Clone(a.Extra)
 		c.agents[a.ID] = a
 	}
 	for _, p := range ch.prompts {
+		p.Tags, p.CollectFields = slices.Clone(p.Tags), slices.Clone(p.CollectFields)
 		c.prompts[p.ID] = p
 	}
 	for _, v := range ch.voices {
+		v.Config = slices.Clone(v.Config)
 		c.voices[v.ID] = v
 		if v.BuiltIn && v.Type == defaultVoiceType {
 			c.voiceID = v.ID

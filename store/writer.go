@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -157,9 +158,10 @@ func (w *writer) commit(tx *sql.Tx) error {
 	err = fmt.Errorf("commit: %w", err)
 	if sqliteFatal(err) {
 		// What reached the disk is unknown, and syncing again would report
-		// success for pages the kernel has dropped.
+		// success for pages the kernel has dropped. The job queue shares the
+		// connection and must not go on either.
 		w.broken.Store(&err)
-		w.store.log.Error("database stopped accepting writes", "error", err)
+		w.store.log.Error("database stopped accepting writes", "error", errors.Join(err, w.db.Close()))
 	}
 	return err
 }

@@ -1,14 +1,9 @@
 package store_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -268,106 +263,6 @@ func TestManyWritersCountExactly(t *testing.T) {
 			t.Errorf("%d of %d writes were acknowledged", done, writers*each)
 		}
 	})
-}
-
-// TestChild is no test: the tests below run it in a process of its own. It
-// writes one row after the other and prints the id of each acknowledged one.
-func TestChild(t *testing.T) {
-	path := os.Getenv("SIDETONE_TEST_CHILD_DB")
-	if path == "" {
-		return
-	}
-	count, err := strconv.Atoi(os.Getenv("SIDETONE_TEST_CHILD_WRITES"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := storetest.Open(t, "sqlite:"+path, nil)
-	env := os.Getenv("SIDETONE_TEST_CHILD_ENVIRONMENT")
-	for i := range count {
-		write(t, s, env, insert(fmt.Sprintf("p%06d", i)))
-		fmt.Printf("acknowledged %d\n", i)
-	}
-}
-
-func child(t *testing.T, path, env string, writes int, wrapper ...string) *exec.Cmd {
-	t.Helper()
-	args := append(wrapper, os.Args[0], "-test.run=^TestChild$")
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "SIDETONE_TEST_CHILD_DB="+path, "SIDETONE_TEST_CHILD_ENVIRONMENT="+env,
-		"SIDETONE_TEST_CHILD_WRITES="+strconv.Itoa(writes))
-	return cmd
-}
-
-// TestEveryCommitIsSynced counts system calls: a killed process cannot tell a
-// commit that was synced from one that was only written.
-func TestEveryCommitIsSynced(t *testing.T) {
-	t.Parallel()
-	url := storetest.SQLite(t)
-	s := storetest.Open(t, url, nil)
-	env := account(t, s)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	const writes = 100
-	trace := filepath.Join(t.TempDir(), "trace")
-	cmd := child(t, strings.TrimPrefix(url, "sqlite:"), env, writes, "strace", "-f", "-e", "trace=fsync,fdatasync", "-o", trace)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	b, err := os.ReadFile(trace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	synced := len(regexp.MustCompile(`(?m)(fsync|fdatasync)\(.*= 0$|(fsync|fdatasync) resumed.*= 0$`).FindAll(b, -1))
-	if synced < writes {
-		t.Errorf("%d syncs for %d commits", synced, writes)
-	}
-}
-
-func TestAcknowledgedWritesSurviveKill(t *testing.T) {
-	t.Parallel()
-	url := storetest.SQLite(t)
-	s := storetest.Open(t, url, nil)
-	env := account(t, s)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	cmd := child(t, strings.TrimPrefix(url, "sqlite:"), env, 1_000_000)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	last := -1
-	for lines.Scan() {
-		if n, ok := strings.CutPrefix(lines.Text(), "acknowledged "); ok {
-			if last, err = strconv.Atoi(n); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if last == 50 {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	_ = cmd.Wait() // it was killed
-	s = storetest.Open(t, url, nil)
-	read(t, s, env, func(tx *store.Tx) error {
-		p, err := tx.Prompts(sidetone.PageQuery{Page: 1, Size: 1})
-		if p.Total < int64(last)+1 || p.Total > int64(last)+2 {
-			t.Errorf("%d rows, %d acknowledged", p.Total, last+1)
-		}
-		return err
-	})
-	db, _ := s.SQLite()
-	var check string
-	if err := db.QueryRow("PRAGMA integrity_check").Scan(&check); err != nil || check != "ok" {
-		t.Errorf("integrity check: %s, %v", check, err)
-	}
 }
 
 func BenchmarkStartCall(b *testing.B) {
