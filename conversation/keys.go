@@ -55,7 +55,10 @@ func (m *Machine) deliverKeys() {
 	m.emit(Note{Kind: NoteDigits, Text: keys})
 	t := &m.turn
 	t.finals = append(t.finals, "keys pressed: "+strings.Join(strings.Split(keys, ""), " "))
-	t.open = true
+	if m.interruptible() {
+		m.takeFloor()
+	}
+	t.open = !t.talking
 	if m.speech != nil || t.talking {
 		return
 	}

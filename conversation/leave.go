@@ -31,9 +31,14 @@ func (m *Machine) finishWith(reason string, lines ...string) {
 
 // abandon ends the running speech, audible or not.
 func (m *Machine) abandon() {
+	s := m.speech
+	if s != nil && s.model {
+		m.emit(CancelModel{Gen: s.gen()})
+		s.model = false
+	}
 	switch {
-	case m.speech == nil:
-	case m.speech.everAudible():
+	case s == nil:
+	case s.everAudible():
 		m.cutOff()
 	default:
 		m.drop()
@@ -42,17 +47,16 @@ func (m *Machine) abandon() {
 
 // flushTurn writes down what the caller said in a turn that stays unanswered.
 func (m *Machine) flushTurn() {
-	text := m.turn.text()
-	prefix := m.turn.prefix
+	t := m.turn
 	m.clearTurn()
-	m.turn.flushes = 0
-	if joinWords(prefix, text) == "" {
+	text := joinWords(t.prefix, t.text())
+	if text == "" {
 		return
 	}
 	m.settleCut()
-	m.history = append(m.history, Message{Role: User, Text: joinWords(prefix, text)})
-	if text != "" {
-		m.emit(Note{Kind: NoteCaller, Text: text, Continues: prefix != ""})
+	m.history = append(m.history, Message{Role: User, Text: text})
+	if t.text() != "" {
+		m.emit(Note{Kind: NoteCaller, Text: t.text(), Continues: t.continues})
 	}
 }
 

@@ -21,11 +21,12 @@ type turn struct {
 	// interrupted: speech alone, without a word, has cut off the agent.
 	interrupted bool
 	// flushes counts finals that were asked for and have not come.
-	flushes   int
-	flushedAt time.Duration
+	flushes               int
+	flushAsked, flushedAt time.Duration
 	// prefix is the committed text that this turn continues.
-	prefix   string
-	decision decision
+	prefix    string
+	continues bool
+	decision  decision
 }
 
 func (t *turn) text() string { return joinWords(strings.Join(t.finals, " "), t.partial) }
@@ -75,9 +76,20 @@ func (m *Machine) onSpeechEnded(in SpeechEnded) {
 		m.carrierFell()
 		return
 	}
-	t.flushes++
-	m.emit(FinalizeSpeech{})
+	m.finalize()
 	m.fellSilent()
+}
+
+// finalize asks the recogniser for its final; earlier ones that are overdue are
+// lost.
+func (m *Machine) finalize() {
+	t := &m.turn
+	if m.now-t.flushAsked > m.cfg.FinalWait {
+		t.flushes = 0
+	}
+	t.flushes++
+	t.flushAsked = m.now
+	m.emit(FinalizeSpeech{})
 }
 
 // fellSilent goes on after a burst: the agent resumes or the turn is decided.
@@ -193,12 +205,28 @@ func (m *Machine) decideTurn() {
 	m.want(timerEndpoint, over > m.now, over)
 	final := t.last + m.cfg.FinalWait
 	m.want(timerFinal, !o.final && final > m.now, final)
-	watch := over + turnWatchdog
-	if !words {
-		watch = min(watch, final+noTextGrace)
-	}
-	m.arm(timerWatchdog, max(watch, m.now))
+	m.arm(timerWatchdog, max(m.watchdogAt(over, words), m.now))
 }
+
+// watchdogAt returns when the open turn must be decided, whose wait is over at
+// over.
+func (m *Machine) watchdogAt(over time.Duration, words bool) time.Duration {
+	t := &m.turn
+	final := t.last + m.cfg.FinalWait
+	switch {
+	case words:
+		return over + turnWatchdog
+	case t.flushes > 0:
+		return min(over+turnWatchdog, final+noTextGrace)
+	case t.worthAsking():
+		return max(over, final)
+	default:
+		return over
+	}
+}
+
+// worthAsking reports whether a turn without words is to be followed up.
+func (t *turn) worthAsking() bool { return t.voiced >= audibleSpeech || t.interrupted }
 
 // blocked reports whether an answer would talk over the agent's own words.
 func (m *Machine) blocked() bool { return m.speech != nil || m.held || len(m.keys) > 0 }
@@ -232,7 +260,7 @@ func (m *Machine) onWatchdog() {
 
 // nothingHeard closes a turn that has no words.
 func (m *Machine) nothingHeard() {
-	ask := m.turn.voiced >= audibleSpeech || m.turn.interrupted
+	ask := m.turn.worthAsking()
 	m.clearTurn()
 	switch {
 	case m.speech != nil || m.held:
@@ -247,7 +275,8 @@ func (m *Machine) nothingHeard() {
 }
 
 func (m *Machine) clearTurn() {
-	m.turn = turn{talking: m.turn.talking, from: m.turn.from, last: m.turn.last, flushes: m.turn.flushes}
+	t := &m.turn
+	m.turn = turn{talking: t.talking, from: t.from, last: t.last, flushes: t.flushes, flushAsked: t.flushAsked}
 	m.disarm(timerEndpoint, timerFinal, timerWatchdog)
 }
 
@@ -259,9 +288,8 @@ func (m *Machine) onStuck() {
 		return
 	}
 	m.emit(ResetDetector{})
-	m.emit(FinalizeSpeech{})
 	t.talking, t.last = false, m.now
-	t.flushes++
+	m.finalize()
 	m.disarm(timerConfirm)
 	if m.pause != nil && t.text() == "" {
 		m.resume()
@@ -278,17 +306,18 @@ func (m *Machine) commit() {
 	m.habits.learnPace(len(wordsOf(text)), t.voiced)
 	m.clearTurn()
 	f := figures{last: t.last, wait: t.decision.wait, rule: t.decision.rule, committed: m.now, flushed: t.flushedAt}
-	m.userTurn(t.prefix, text, f)
+	m.userTurn(&t, f)
 }
 
 // userTurn puts a user message into history and answers it.
-func (m *Machine) userTurn(prefix, text string, f figures) {
+func (m *Machine) userTurn(t *turn, f figures) {
+	text := t.text()
 	m.settleCut()
 	m.turns++
 	m.idle.reset(m.now)
-	m.history = append(m.history, Message{Role: User, Text: joinWords(prefix, text)})
+	m.history = append(m.history, Message{Role: User, Text: joinWords(t.prefix, text)})
 	if text != "" {
-		m.emit(Note{Kind: NoteCaller, Text: text, Continues: prefix != ""})
+		m.emit(Note{Kind: NoteCaller, Text: text, Continues: t.continues})
 	}
 	if m.greetsBack(text) {
 		m.greetNow()
@@ -308,7 +337,7 @@ func (m *Machine) reopen() bool {
 	if s == nil || s.kind != kindAnswer || s.everAudible() || last < 0 || m.history[last].Role != User {
 		return false
 	}
-	m.turn.prefix = m.history[last].Text
+	m.turn.prefix, m.turn.continues = m.history[last].Text, true
 	m.history = m.history[:last]
 	m.turns--
 	m.turn.last = max(m.turn.last, s.figures.last)

@@ -101,7 +101,7 @@ func (m *Machine) onModelDone(in ModelDone) {
 		return
 	}
 	s.model = false
-	m.disarm(timerHolding, timerGiveUp)
+	m.disarm(timerGiveUp)
 	if s.hangup != "" && !s.answered {
 		s.add(true, m.cfg.Phrases.Goodbye)
 	}
@@ -126,7 +126,7 @@ func (m *Machine) modelFailed(s *speech, reason string) {
 	if s.answered {
 		s.model = false
 		s.parts[last].calls = nil
-		m.disarm(timerHolding, timerGiveUp)
+		m.disarm(timerGiveUp)
 		m.issue()
 		m.advance()
 		return
@@ -175,11 +175,17 @@ func (m *Machine) hold(s *speech) {
 		m.arm(timerHolding, m.now+holdingLater)
 		return
 	}
-	if s.head() == nil && len(s.lines) == 0 && (s.model || m.toolsOf(s)) {
-		s.holds++
+	u := s.head()
+	switch {
+	case u == nil && len(s.lines) == 0 && (s.model || m.toolsOf(s)):
 		s.add(true, m.cfg.Phrases.Holding)
-		m.issue()
+	case u != nil && !u.audible && !u.cached && u.total == 0:
+		m.holdBefore(s, m.cfg.Phrases.Holding)
+	default:
+		return
 	}
+	s.holds++
+	m.issue()
 }
 
 // giveUp ends the call with an apology.

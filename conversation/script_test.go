@@ -28,7 +28,7 @@ import (
 func TestGoldenCalls(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) < 2 {
+	if err != nil || len(files) < 25 {
 		t.Fatalf("scripts: %d, %v; want at least 25", len(files), err)
 	}
 	for _, file := range files {

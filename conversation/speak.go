@@ -1,6 +1,9 @@
 package conversation
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // kind says why the agent speaks.
 type kind uint8
@@ -18,6 +21,8 @@ type line struct {
 	text   string
 	part   int
 	cached bool
+	// again: it was with the session once already.
+	again bool
 }
 
 // speech is one contribution of the agent: from the question to the model, over
@@ -113,7 +118,7 @@ func (m *Machine) issue() {
 	for ; waiting < aheadLimit && len(s.lines) > 0; waiting++ {
 		l := s.lines[0]
 		s.lines = s.lines[1:]
-		s.utts = append(s.utts, utterance{part: l.part, text: l.text, cached: l.cached})
+		s.utts = append(s.utts, utterance{part: l.part, text: l.text, cached: l.cached, retried: l.again})
 		m.say(&s.utts[len(s.utts)-1])
 	}
 }
@@ -304,6 +309,9 @@ func (m *Machine) onVoiceFailed(id uint64, reason string) {
 	if !u.retried && s.hangup == "" {
 		u.retried = true
 		m.retryVoice(s, u)
+		if !s.begun {
+			u.due -= soundOverdue - soundRetry
+		}
 		return
 	}
 	stopped := s.head() == u
@@ -313,7 +321,7 @@ func (m *Machine) onVoiceFailed(id uint64, reason string) {
 	u.played, u.done = true, true
 	// What made no sound was never said.
 	u.text = u.text[:u.heard]
-	if s.hangup == "" && !s.everAudible() {
+	if s.hangup == "" && s.mute() {
 		m.giveUp("the voice is silent")
 		return
 	}
@@ -348,8 +356,37 @@ func (m *Machine) pauseAgain(s *speech) {
 	}
 }
 
-// soundOverdue is how long sound of an utterance may be missing.
-const soundOverdue = 3 * time.Second
+// mute reports whether nothing is left of the speech and nothing was heard of
+// it but cached phrases.
+func (s *speech) mute() bool {
+	for i := range s.utts {
+		if u := &s.utts[i]; !u.played || u.heard > 0 && (!u.cached || s.kind != kindAnswer) {
+			return false
+		}
+	}
+	return len(s.lines) == 0 && !s.model
+}
+
+// holdBefore says text before what the voice has not delivered in time.
+func (m *Machine) holdBefore(s *speech, text string) {
+	m.emit(StopPlayout{})
+	var back []line
+	for i := range s.utts {
+		if u := &s.utts[i]; !u.played {
+			back = append(back, line{text: u.text, part: u.part, cached: u.cached, again: true})
+		}
+	}
+	s.utts = slices.DeleteFunc(s.utts, func(u utterance) bool { return !u.played })
+	hold := line{text: text, part: back[0].part, cached: true}
+	s.lines = slices.Concat([]line{hold}, back, s.lines)
+}
+
+const (
+	// soundOverdue is how long sound of an utterance may be missing, soundRetry
+	// how long when the caller has heard nothing since it was said before.
+	soundOverdue = 3 * time.Second
+	soundRetry   = time.Second
+)
 
 // voiceDue returns when the playing utterance is to be given up.
 func (m *Machine) voiceDue() (time.Duration, bool) {

@@ -29,6 +29,8 @@ func (m *Machine) onModelCall(in ModelCall) {
 	s := m.speech
 	m.disarm(timerHedge)
 	s.texted = true
+	m.addAnswer(s, s.split.flush())
+	m.issue()
 	c := ToolCall{ID: in.ID, Name: in.Name, Args: in.Args}
 	switch {
 	case in.Name == endTool:
