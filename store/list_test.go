@@ -15,6 +15,16 @@ import (
 	"github.com/sidetone/sidetone/store/storetest"
 )
 
+// runLists runs test on every engine and on a Postgres that sorts by language.
+func runLists(t *testing.T, test func(t *testing.T, s *store.Store)) {
+	t.Helper()
+	storetest.Run(t, test)
+	t.Run("postgres with ICU", func(t *testing.T) {
+		t.Parallel()
+		test(t, storetest.Open(t, storetest.PostgresICU(t), nil))
+	})
+}
+
 // callList stores eight calls whose columns differ and returns a lister.
 func callList(t *testing.T, s *store.Store) func(q sidetone.PageQuery) (sidetone.Page[sidetone.Call], error) {
 	t.Helper()
@@ -55,7 +65,7 @@ func where(column, op string, values ...any) []sidetone.Filter {
 
 func TestPages(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, s *store.Store) {
+	runLists(t, func(t *testing.T, s *store.Store) {
 		list := callList(t, s)
 		for _, tt := range []struct {
 			name string
@@ -83,7 +93,7 @@ func TestPages(t *testing.T) {
 
 func TestFilters(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, s *store.Store) {
+	runLists(t, func(t *testing.T, s *store.Store) {
 		list := callList(t, s)
 		for _, tt := range []struct {
 			filters []sidetone.Filter
@@ -150,7 +160,7 @@ func TestBadQueries(t *testing.T) {
 
 func TestSearchWithoutCase(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, s *store.Store) {
+	runLists(t, func(t *testing.T, s *store.Store) {
 		env := account(t, s)
 		labels := []string{"Zürich", "zebra", "ÄRZTE 100%", "apple", "Apple pie"}
 		write(t, s, env, func(tx *store.Tx) error {

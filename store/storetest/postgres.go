@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -37,20 +38,44 @@ func (s server) url(database string) string {
 // runs as root. The binary's TestMain must call Main.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	return running(t).database(t, "TEMPLATE template_sidetone")
+}
+
+// PostgresICU is Postgres with a database whose own collation sorts by language,
+// as many installations have it; ours must not depend on it.
+func PostgresICU(t testing.TB) string {
+	t.Helper()
+	url := running(t).database(t, "TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'")
+	migrate(t, url)
+	return url
+}
+
+// running returns the binary's server, started if need be.
+func running(t testing.TB) server {
+	t.Helper()
 	s := server{dir: directory(t)}
 	unlock := lock(t, s.dir)
 	defer unlock()
-	if _, err := os.Stat(filepath.Join(s.dir, "ready")); err != nil {
-		if err := s.start(); err != nil {
-			t.Fatalf("start postgres: %v", err)
-		}
-		s.template(t)
-		if err := os.WriteFile(filepath.Join(s.dir, "ready"), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	ready := filepath.Join(s.dir, "ready")
+	if _, err := os.Stat(ready); err == nil {
+		return s
 	}
-	name := "test_" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	s.admin(t, "CREATE DATABASE "+name+" TEMPLATE template_sidetone")
+	if err := s.start(); err != nil {
+		t.Fatalf("start postgres: %v", err)
+	}
+	s.admin(t, "CREATE DATABASE template_sidetone")
+	migrate(t, s.url("template_sidetone"))
+	if err := os.WriteFile(ready, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// database makes a database that is dropped with the test.
+func (s server) database(t testing.TB, options string) string {
+	t.Helper()
+	name := "test_" + strings.ToLower(rand.Text())
+	s.admin(t, "CREATE DATABASE "+name+" "+options)
 	t.Cleanup(func() { s.admin(t, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
 	return s.url(name)
 }
@@ -67,13 +92,6 @@ func (s server) admin(t testing.TB, text string) {
 	if _, err := conn.Exec(ctx, text); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-}
-
-// template makes the migrated database that the others are copied from.
-func (s server) template(t testing.TB) {
-	t.Helper()
-	s.admin(t, "CREATE DATABASE template_sidetone")
-	migrate(t, s.url("template_sidetone"))
 }
 
 func migrate(t testing.TB, url string) {
@@ -137,7 +155,7 @@ func (s server) start() error {
 			return err
 		}
 	}
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-N", "--locale="+locale(), "-E", "UTF8", "-A", "trust", "-U", "sidetone", "-D", data)
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-N", "--locale=C.UTF-8", "-E", "UTF8", "-A", "trust", "-U", "sidetone", "-D", data)
 	initdb.SysProcAttr, initdb.Dir = attr, s.dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
@@ -192,13 +210,6 @@ func (s server) run(cmd *exec.Cmd) error {
 			return fmt.Errorf("postgres ended at once: %s", log)
 		}
 	}
-}
-
-func locale() string {
-	if l := os.Getenv("SIDETONE_TEST_LOCALE"); l != "" {
-		return l
-	}
-	return "C.UTF-8"
 }
 
 // stop ends the server, if one was started, and waits for it.
