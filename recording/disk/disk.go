@@ -1,0 +1,240 @@
+// Package disk keeps recordings as stereo WAV files in a directory: the caller
+// on the left, the agent on the right.
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/recording"
+)
+
+// flushEvery is how often what was recorded is given to the file: what a crash
+// can lose at most.
+const flushEvery = time.Second
+
+// Recordings keeps files below one directory and writes them on one goroutine,
+// so that no call waits for the disk. Use New.
+type Recordings struct {
+	dir string
+	log *slog.Logger
+
+	mu   sync.Mutex
+	open map[*Recorder]struct{}
+	stop chan struct{}
+	wg   sync.WaitGroup
+}
+
+var _ recording.Store = (*Recordings)(nil)
+
+// New returns the recordings in dir, which is made when absent.
+func New(dir string, log *slog.Logger) (*Recordings, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make recording directory: %w", err)
+	}
+	r := &Recordings{dir: dir, log: log, open: map[*Recorder]struct{}{}, stop: make(chan struct{})}
+	r.wg.Go(r.run)
+	return r, nil
+}
+
+// run writes what the recorders hold until Close.
+func (r *Recordings) run() {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.stop:
+			return
+		case <-tick.C:
+		}
+		for _, rec := range r.recorders() {
+			rec.flush()
+		}
+	}
+}
+
+func (r *Recordings) recorders() []*Recorder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]*Recorder, 0, len(r.open))
+	for rec := range r.open {
+		all = append(all, rec)
+	}
+	return all
+}
+
+// Close ends the writer; recorders that are still open stay as they are on
+// disk, readable up to their last flush.
+func (r *Recordings) Close() error {
+	close(r.stop)
+	r.wg.Wait()
+	return nil
+}
+
+// name is the file of a call.
+func name(callID string) string { return callID + ".wav" }
+
+// Create starts the recording of a call at rate samples a second.
+func (r *Recordings) Create(callID string, rate int) (*Recorder, error) {
+	f, err := os.OpenFile(filepath.Join(r.dir, name(callID)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create recording: %w", err)
+	}
+	wav, err := audio.NewWAVWriter(f, audio.WAVFormat{Rate: rate, Channels: 2})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("create recording: %w", err), f.Close())
+	}
+	rec := &Recorder{owner: r, file: f, wav: wav, path: name(callID)}
+	if rec.stereo, err = audio.NewStereo(rate, (*blocks)(rec)); err != nil {
+		return nil, errors.Join(fmt.Errorf("create recording: %w", err), f.Close())
+	}
+	r.mu.Lock()
+	r.open[rec] = struct{}{}
+	r.mu.Unlock()
+	return rec, nil
+}
+
+// Open implements recording.Store.
+func (r *Recordings) Open(path string) (io.ReadSeekCloser, error) {
+	if path == "" || path != filepath.Base(path) || strings.HasPrefix(path, ".") {
+		return nil, fmt.Errorf("open recording %q: %w", path, os.ErrNotExist)
+	}
+	f, err := os.Open(filepath.Join(r.dir, path))
+	if err != nil {
+		return nil, fmt.Errorf("open recording: %w", err)
+	}
+	return f, nil
+}
+
+// Dir returns the directory.
+func (r *Recordings) Dir() string { return r.dir }
+
+// Repair makes the recording that a crash left open readable and returns its
+// path and length; "" when there is none.
+func (r *Recordings) Repair(callID string) (path string, length time.Duration, err error) {
+	f, err := os.OpenFile(filepath.Join(r.dir, name(callID)), os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", 0, nil
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("repair recording: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return "", 0, fmt.Errorf("repair recording: %w", err)
+	}
+	frames, err := audio.RepairWAV(f, info.Size())
+	if err != nil {
+		return "", 0, fmt.Errorf("repair recording: %w", err)
+	}
+	wav, err := audio.NewWAVReader(f)
+	if err != nil {
+		return "", 0, fmt.Errorf("repair recording: %w", err)
+	}
+	return name(callID), audio.Span(frames, wav.Format().Rate), nil
+}
+
+// bufferLimit bounds what a recorder holds while the disk does not take it:
+// half a minute at 16 kHz. More is dropped and counted.
+const bufferLimit = 30 * 16000 * 2
+
+// Recorder records one call. Caller and Agent only copy into memory; the
+// owner's goroutine writes.
+type Recorder struct {
+	owner *Recordings
+	file  *os.File
+	path  string
+
+	mu      sync.Mutex // guards stereo and pending
+	stereo  *audio.Stereo
+	pending []int16
+	dropped int64
+
+	writing sync.Mutex // guards wav, spare and err
+	wav     *audio.WAVWriter
+	spare   []int16
+	err     error
+}
+
+// blocks takes what the stereo recorder completed into pending; the caller
+// holds mu.
+type blocks Recorder
+
+// Write implements audio.SampleWriter.
+func (b *blocks) Write(pcm []int16) error {
+	if len(b.pending)+len(pcm) > bufferLimit {
+		b.dropped += int64(len(pcm))
+		return nil
+	}
+	b.pending = append(b.pending, pcm...)
+	return nil
+}
+
+// Caller adds a received frame that arrived at the given time.
+func (r *Recorder) Caller(f audio.Frame, at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stereo.WriteCaller(f, at)
+}
+
+// Agent adds what was sent at the given time.
+func (r *Recorder) Agent(pcm []int16, at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stereo.WriteAgent(pcm, at)
+}
+
+// Path names the recording for Open.
+func (r *Recorder) Path() string { return r.path }
+
+// flush writes what is pending; the first error is kept for Close and reported
+// once.
+func (r *Recorder) flush() {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.mu.Lock()
+	r.pending, r.spare = r.spare[:0], r.pending
+	r.mu.Unlock()
+	if r.wav == nil || r.err != nil || len(r.spare) == 0 {
+		return
+	}
+	err := r.wav.Write(r.spare)
+	if err == nil {
+		err = r.wav.Flush()
+	}
+	if err != nil {
+		r.err = err
+		r.owner.log.Error("recording stopped, the call goes on", slog.String("file", r.path), slog.Any("error", err))
+	}
+}
+
+// Close completes the file up to end and returns the first error of the
+// recording.
+func (r *Recorder) Close(end time.Duration) error {
+	r.owner.mu.Lock()
+	delete(r.owner.open, r)
+	r.owner.mu.Unlock()
+	r.mu.Lock()
+	err := r.stereo.Close(end)
+	r.mu.Unlock()
+	r.flush()
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if r.err == nil {
+		r.err = r.wav.Close()
+	}
+	if r.dropped > 0 && r.err == nil {
+		r.err = fmt.Errorf("the disk was too slow: %d samples are missing", r.dropped)
+	}
+	r.wav = nil
+	return errors.Join(r.err, err, r.file.Close())
+}
