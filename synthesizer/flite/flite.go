@@ -128,8 +128,8 @@ func (d *Driver) render(ctx context.Context, voice string, s sentence) (renderin
 	if pcm, err = resample(pcm, rate, native); err != nil {
 		return rendering{}, err
 	}
-	words := align(s.words, out.spoken, out.apart)
-	return trim(level(pcm), words), nil
+	audio.Normalize(pcm, native)
+	return trim(pcm, align(s.words, out.spoken, out.apart)), nil
 }
 
 // native is the rate of the voices and of everything before the last step.
