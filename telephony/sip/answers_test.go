@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -305,9 +306,16 @@ func TestRetransmissionsGetTheSameAnswer(t *testing.T) {
 // Every file of the torture corpus, and junk, must leave the driver alive.
 func TestTorture(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/torture/*")
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/emiago/sipgo").Output()
 	if err != nil {
 		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "sip/testdata/torture/*/*.dat"))
+	if more, _ := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "sip/testdata/torture/*.dat")); err == nil {
+		files = append(files, more...)
+	}
+	if len(files) < 40 {
+		t.Fatalf("%d files of the corpus found: %v", len(files), err)
 	}
 	for _, network := range []string{"udp", "tcp"} {
 		d := newDriver(t, nil)

@@ -91,6 +91,9 @@ type Config struct {
 	Trunks []Trunk
 	// Users may call from any source, and may register, with digest.
 	Users []User
+	// Codecs are the ones offered in calls we place: G722, PCMU, PCMA; empty
+	// means all, in that order.
+	Codecs []string
 	// Realm is the digest realm; empty means "sidetone".
 	Realm string
 	// LocalSources are where calls to and from simulated numbers may come

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
-	"github.com/icholy/digest"
 
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -176,7 +175,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 			Codec: codecG722.String(), Rate: codecG722.rate()}}
 	l.info.ID = l.callID
 	l.session.bind(l)
-	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp)}
+	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp), codecs: d.cfg.Codecs}
 	d.addCall(l)
 	return l, nil
 }
@@ -275,7 +274,7 @@ func (a *attempt) answer(res *sip.Response) (done bool, err error) {
 	a.acknowledge(res)
 	if (status == 401 || status == 407) && !a.tried && a.to.user != "" {
 		a.tried = true
-		auth, err := a.credentials(res)
+		auth, err := digestAnswer(res, "INVITE", a.to.target.String(), a.to.user, a.to.pass)
 		if err == nil {
 			err = a.invite([]header{auth})
 		}
@@ -285,30 +284,6 @@ func (a *attempt) answer(res *sip.Response) (done bool, err error) {
 		return false, a.fail(telephony.CauseUnauthorised, status, err)
 	}
 	return false, a.fail(statusCause(status), status, nil)
-}
-
-// credentials answers a digest challenge.
-func (a *attempt) credentials(res *sip.Response) (header, error) {
-	ask, reply := "WWW-Authenticate", "Authorization"
-	if res.StatusCode == 407 {
-		ask, reply = "Proxy-Authenticate", "Proxy-Authorization"
-	}
-	var last error = errors.New("challenge without a scheme we know")
-	for _, h := range res.GetHeaders(ask) {
-		challenge, err := digest.ParseChallenge(h.Value())
-		if err != nil {
-			last = err
-			continue
-		}
-		cred, err := digest.Digest(challenge, digest.Options{Method: "INVITE", URI: a.to.target.String(), Count: 1,
-			Username: a.to.user, Password: a.to.pass})
-		if err != nil {
-			last = err
-			continue
-		}
-		return header{reply, cred.String()}, nil
-	}
-	return header{}, last
 }
 
 // acknowledge sends the ACK of a refusal, which belongs to the transaction.

@@ -3,6 +3,7 @@ package sip
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -126,6 +127,7 @@ type localSDP struct {
 	id, version int64
 	addr        netip.Addr
 	port        int
+	codecs      []string // offered; empty means all
 }
 
 func (l localSDP) head(b *strings.Builder) {
@@ -143,9 +145,19 @@ func (l localSDP) offer(dir direction, only *stream) []byte {
 	b := &strings.Builder{}
 	l.head(b)
 	if only == nil {
-		fmt.Fprintf(b, "m=audio %d RTP/AVP 9 0 8 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\n"+
-			"a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"+
-			"a=ptime:20\r\na=rtcp-mux\r\na=%s\r\n", l.port, dir)
+		fmt.Fprintf(b, "m=audio %d RTP/AVP", l.port)
+		var maps strings.Builder
+		for _, c := range []struct {
+			pt   int
+			name string
+		}{{9, "G722"}, {0, "PCMU"}, {8, "PCMA"}} {
+			if len(l.codecs) == 0 || slices.Contains(l.codecs, c.name) {
+				fmt.Fprintf(b, " %d", c.pt)
+				fmt.Fprintf(&maps, "a=rtpmap:%d %s/8000\r\n", c.pt, c.name)
+			}
+		}
+		fmt.Fprintf(b, " 101\r\n%sa=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"+
+			"a=ptime:20\r\na=rtcp-mux\r\na=%s\r\n", maps.String(), dir)
 		return []byte(b.String())
 	}
 	l.section(b, only, "RTP/AVP", dir)

@@ -1,0 +1,149 @@
+package sip
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/icholy/digest"
+
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// registerFor is the lifetime asked for; it is renewed at half of it.
+const registerFor = 2 * time.Minute
+
+// Register makes the trunk's server send the number's calls here, until ctx
+// ends; it then takes the registration back. registered, which may be nil, is
+// called once, after the first success. A refusal is a *telephony.DialError.
+// See RFC 3261 section 10.
+func (d *Driver) Register(ctx context.Context, trunk, number string, registered func()) error {
+	to, err := d.route(ctx, telephony.DialRequest{Trunk: trunk, From: number, To: number})
+	if err != nil {
+		return err
+	}
+	r := &registration{d: d, to: to, callID: d.newTag(), tag: d.newTag()}
+	for {
+		if err := r.send(ctx, registerFor); err != nil {
+			return err
+		}
+		if registered != nil {
+			registered()
+			registered = nil
+		}
+		again := time.NewTimer(registerFor / 2)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			leave, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			return r.send(leave, 0)
+		case <-d.done:
+			again.Stop()
+			return net.ErrClosed
+		}
+	}
+}
+
+// registration is one binding that we keep at a server.
+type registration struct {
+	d           *Driver
+	to          route
+	callID, tag string
+	seq         uint32
+}
+
+// send registers for lasts, answering one challenge.
+func (r *registration) send(ctx context.Context, lasts time.Duration) error {
+	res, err := r.attempt(ctx, lasts, nil)
+	if err != nil {
+		return err
+	}
+	if (res.StatusCode == 401 || res.StatusCode == 407) && r.to.user != "" {
+		auth, err := digestAnswer(res, "REGISTER", r.uri(), r.to.user, r.to.pass)
+		if err != nil {
+			return err
+		}
+		if res, err = r.attempt(ctx, lasts, []header{auth}); err != nil {
+			return err
+		}
+	}
+	if res.StatusCode >= 300 {
+		return &telephony.DialError{Cause: statusCause(res.StatusCode), Status: res.StatusCode, Sent: true}
+	}
+	return nil
+}
+
+func (r *registration) uri() string {
+	return "sip:" + net.JoinHostPort(r.to.target.Host, fmt.Sprint(r.to.target.Port))
+}
+
+func (r *registration) attempt(ctx context.Context, lasts time.Duration, extra []header) (*sip.Response, error) {
+	r.seq++
+	branch, p := r.d.newBranch(), r.to.peer
+	here := r.d.hostPort(p.addr.Addr())
+	aor := "<sip:" + r.to.target.User + "@" + net.JoinHostPort(r.to.target.Host, fmt.Sprint(r.to.target.Port)) + ">"
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "REGISTER %s SIP/2.0\r\n", r.uri())
+	fmt.Fprintf(&b, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", p.network(), here, branch)
+	writeHeader(&b, "Max-Forwards", "70")
+	writeHeader(&b, "From", aor+";tag="+r.tag)
+	writeHeader(&b, "To", aor)
+	writeHeader(&b, "Call-ID", r.callID)
+	writeHeader(&b, "CSeq", fmt.Sprintf("%d REGISTER", r.seq))
+	contact := "<sip:" + r.to.target.User + "@" + here
+	if p.reliable() {
+		contact += ";transport=tcp"
+	}
+	extra = append(extra, header{"Contact", contact + ">"}, header{"Expires", fmt.Sprint(int(lasts.Seconds()))})
+	finish(&b, extra, nil)
+	res, err := r.d.roundTrip(ctx, p, "REGISTER", branch, b.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("register: %w", err)
+	}
+	return res, nil
+}
+
+// digestAnswer answers the challenge in res (RFC 8760, RFC 2617).
+func digestAnswer(res *sip.Response, method, uri, user, pass string) (header, error) {
+	ask, reply := "WWW-Authenticate", "Authorization"
+	if res.StatusCode == 407 {
+		ask, reply = "Proxy-Authenticate", "Proxy-Authorization"
+	}
+	last := errors.New("challenge without a scheme we know")
+	for _, h := range res.GetHeaders(ask) {
+		challenge, err := digest.ParseChallenge(h.Value())
+		if err != nil {
+			last = err
+			continue
+		}
+		cred, err := digest.Digest(challenge, digest.Options{Method: method, URI: uri, Count: 1, Username: user, Password: pass})
+		if err != nil {
+			last = err
+			continue
+		}
+		return header{reply, cred.String()}, nil
+	}
+	return header{}, fmt.Errorf("answer challenge: %w", last)
+}
+
+// LocalAddressTowards returns the address of this machine from which packets to
+// hostPort leave, 127.0.0.1 when there is no way. Nothing is sent.
+func LocalAddressTowards(hostPort string) string {
+	conn, err := net.Dial("udp", hostPort)
+	if err != nil {
+		return "127.0.0.1"
+	}
+	defer func() { _ = conn.Close() }()
+	addr, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	if err != nil {
+		return "127.0.0.1"
+	}
+	return bracket(addr.Addr().Unmap().String())
+}
