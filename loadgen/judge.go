@@ -1,0 +1,318 @@
+package loadgen
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// Limits are the bounds that Results are judged by. A zero limit is replaced by
+// the one DefaultLimits names.
+type Limits struct {
+	// GapRatio bounds the echo run's gap p99 over the calibration's.
+	GapRatio float64 `json:"gap_p99_ratio"`
+	// CPURatio bounds the echo run's processor time by call-minute over the
+	// calibration's.
+	CPURatio float64 `json:"cpu_ratio"`
+	// G722CPU bounds the processor seconds by call-minute of a G.722 echo run.
+	G722CPU float64 `json:"g722_cpu_s_per_call_minute"`
+	// AddedP50 bounds the median added turn latency in milliseconds.
+	AddedP50 float64 `json:"added_p50_ms"`
+	// AddedP99 bounds the 99th percentile of added turn latency in
+	// milliseconds.
+	AddedP99 float64 `json:"added_p99_ms"`
+	// BargeInP50 bounds the median barge-in time in milliseconds.
+	BargeInP50 float64 `json:"barge_in_p50_ms"`
+	// BargeInP95 bounds the 95th percentile of barge-in time in milliseconds.
+	BargeInP95 float64 `json:"barge_in_p95_ms"`
+	// CoughSilence bounds the agent's longest silence after a cough in
+	// milliseconds.
+	CoughSilence float64 `json:"cough_silence_ms"`
+	// SetupP50 bounds the median time from INVITE to 200 in milliseconds.
+	SetupP50 float64 `json:"setup_p50_ms"`
+	// KBPerCall bounds the memory of a live call in kibibytes.
+	KBPerCall float64 `json:"kb_per_call"`
+	// ColdStart bounds the median time from exec to the first 200 in
+	// milliseconds.
+	ColdStart float64 `json:"cold_start_ms"`
+}
+
+// DefaultLimits returns the promised bounds.
+func DefaultLimits() Limits {
+	return Limits{
+		GapRatio: 1.15, CPURatio: 2.5, G722CPU: 0.22,
+		AddedP50: 40, AddedP99: 60, BargeInP50: 120, BargeInP95: 200, CoughSilence: 900,
+		SetupP50: 3, KBPerCall: 150, ColdStart: 150,
+	}
+}
+
+// Results are the runs of one benchmark. A run that was not made is nil and is
+// not judged.
+type Results struct {
+	// Calibration is the bare-socket run.
+	Calibration *Report `json:"calibration,omitempty"`
+	// Echo is the G.711 echo run, with memory read at 10 and at all calls.
+	Echo *Report `json:"echo,omitempty"`
+	// EchoG722 is the G.722 echo run.
+	EchoG722 *Report `json:"echo_g722,omitempty"`
+	// TurnOne is the turn run with 1 call.
+	TurnOne *Report `json:"turn_one,omitempty"`
+	// TurnMany is the turn run with 100 calls.
+	TurnMany *Report `json:"turn_many,omitempty"`
+	// BargeIn is the barge-in run.
+	BargeIn *Report `json:"barge_in,omitempty"`
+	// Cough is the cough run.
+	Cough *Report `json:"cough,omitempty"`
+	// Setup is the set-up run.
+	Setup *Report `json:"setup,omitempty"`
+	// Churn is the churn run.
+	Churn *Report `json:"churn,omitempty"`
+	// ColdStart holds the cold starts.
+	ColdStart Quantiles `json:"cold_start"`
+}
+
+// Baseline is an earlier benchmark with the limits to judge by, as committed
+// beside the sources.
+type Baseline struct {
+	// Limits are the bounds.
+	Limits Limits `json:"limits"`
+	// Results are the earlier figures, shown beside the new ones.
+	Results Results `json:"results"`
+}
+
+// ReadBaseline reads a baseline written by WriteJSON. Missing limits take their
+// defaults; an unknown field is an error, as it is a misspelt one.
+func ReadBaseline(r io.Reader) (Baseline, error) {
+	var b Baseline
+	decoder := json.NewDecoder(r)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&b); err != nil {
+		return Baseline{}, fmt.Errorf("read baseline: %w", err)
+	}
+	b.Limits = b.Limits.withDefaults()
+	return b, nil
+}
+
+// WriteJSON writes the baseline so that ReadBaseline reads it.
+func (b Baseline) WriteJSON(w io.Writer) error { return writeJSON(w, b) }
+
+// withDefaults fills zero limits.
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	return Limits{
+		GapRatio: or(l.GapRatio, d.GapRatio), CPURatio: or(l.CPURatio, d.CPURatio),
+		G722CPU:  or(l.G722CPU, d.G722CPU),
+		AddedP50: or(l.AddedP50, d.AddedP50), AddedP99: or(l.AddedP99, d.AddedP99),
+		BargeInP50: or(l.BargeInP50, d.BargeInP50), BargeInP95: or(l.BargeInP95, d.BargeInP95),
+		CoughSilence: or(l.CoughSilence, d.CoughSilence), SetupP50: or(l.SetupP50, d.SetupP50),
+		KBPerCall: or(l.KBPerCall, d.KBPerCall), ColdStart: or(l.ColdStart, d.ColdStart),
+	}
+}
+
+// Verdict is the outcome of one Judgement.
+type Verdict string
+
+const (
+	// Met says that the value is within its limit.
+	Met Verdict = "met"
+	// Missed says that it is not.
+	Missed Verdict = "MISSED"
+	// NotCounted says that the generator was too late in every attempt for the
+	// value to mean anything.
+	NotCounted Verdict = "not counted"
+)
+
+// Judgement compares one figure with its limit.
+type Judgement struct {
+	// Name says what was measured.
+	Name string `json:"name"`
+	// Value is the figure, Limit its upper bound, both in Unit.
+	Value float64 `json:"value"`
+	// Limit is the upper bound of Value.
+	Limit float64 `json:"limit"`
+	// Unit is "ms", "KB", "s", "calls" or "x" for a ratio.
+	Unit string `json:"unit"`
+	// Verdict is the outcome.
+	Verdict Verdict `json:"verdict"`
+	// Earlier is the baseline's figure; zero: none.
+	Earlier float64 `json:"earlier,omitempty"`
+	// Attempts is the largest number of runs one of its reports took.
+	Attempts int `json:"attempts"`
+}
+
+// measure is one figure of Results.
+type measure struct {
+	name, unit string
+	limit      float64
+	// value returns the figure; it is called only when every report of needs
+	// is there.
+	value func(r Results) float64
+	needs func(r Results) []*Report
+	// values returns how many values the figure was made of.
+	values func(r Results) int
+}
+
+// measures lists what is judged.
+func (l Limits) measures() []measure {
+	ones := func(Results) int { return 1 }
+	one := func(pick func(Results) *Report) func(Results) []*Report {
+		return func(r Results) []*Report { return []*Report{pick(r)} }
+	}
+	echo := func(r Results) []*Report { return []*Report{r.Echo, r.Calibration} }
+	list := []measure{
+		{"echo gap p99 / bare sockets", "x", l.GapRatio,
+			func(r Results) float64 { return ratio(r.Echo.Gap.P99, r.Calibration.Gap.P99) }, echo,
+			func(r Results) int { return min(r.Echo.Gap.Count, r.Calibration.Gap.Count) }},
+		{"echo cpu / bare sockets", "x", l.CPURatio,
+			func(r Results) float64 { return ratio(r.Echo.CPUPerCallMinute, r.Calibration.CPUPerCallMinute) }, echo,
+			func(r Results) int { return present(r.Echo.CPUPerCallMinute, r.Calibration.CPUPerCallMinute) }},
+		{"echo G.722 cpu per call-minute", "s", l.G722CPU,
+			func(r Results) float64 { return r.EchoG722.CPUPerCallMinute },
+			one(func(r Results) *Report { return r.EchoG722 }),
+			func(r Results) int { return present(r.EchoG722.CPUPerCallMinute) }},
+		{"memory per call", "KB", l.KBPerCall, func(r Results) float64 { return r.Echo.KBPerCall },
+			one(func(r Results) *Report { return r.Echo }),
+			func(r Results) int { return present(r.Echo.FullKB) }},
+		{"cold start p50", "ms", l.ColdStart, func(r Results) float64 { return r.ColdStart.P50 },
+			func(Results) []*Report { return nil }, func(r Results) int { return r.ColdStart.Count }},
+		{"failed calls", "calls", 0, func(r Results) float64 { return float64(r.failed()) },
+			func(Results) []*Report { return nil }, ones},
+	}
+	return append(list, l.times()...)
+}
+
+// times lists the judged quantiles of single runs.
+func (l Limits) times() []measure {
+	var list []measure
+	add := func(name string, limit float64, pick func(Results) *Report, from func(*Report) Quantiles, of func(Quantiles) float64) {
+		list = append(list, measure{name, "ms", limit,
+			func(r Results) float64 { return of(from(pick(r))) },
+			func(r Results) []*Report { return []*Report{pick(r)} },
+			func(r Results) int { return from(pick(r)).Count }})
+	}
+	p50 := func(q Quantiles) float64 { return q.P50 }
+	p95 := func(q Quantiles) float64 { return q.P95 }
+	p99 := func(q Quantiles) float64 { return q.P99 }
+	most := func(q Quantiles) float64 { return q.Max }
+	added := func(r *Report) Quantiles { return r.Added }
+	bargeIn := func(r *Report) Quantiles { return r.BargeIn }
+	turnOne := func(r Results) *Report { return r.TurnOne }
+	turnMany := func(r Results) *Report { return r.TurnMany }
+	interrupt := func(r Results) *Report { return r.BargeIn }
+	add("added latency p50, 1 call", l.AddedP50, turnOne, added, p50)
+	add("added latency p99, 1 call", l.AddedP99, turnOne, added, p99)
+	add("added latency p50, many calls", l.AddedP50, turnMany, added, p50)
+	add("added latency p99, many calls", l.AddedP99, turnMany, added, p99)
+	add("barge-in p50", l.BargeInP50, interrupt, bargeIn, p50)
+	add("barge-in p95", l.BargeInP95, interrupt, bargeIn, p95)
+	add("silence after a cough", l.CoughSilence, func(r Results) *Report { return r.Cough },
+		func(r *Report) Quantiles { return r.Silence }, most)
+	add("invite to 200 p50", l.SetupP50, func(r Results) *Report { return r.Setup },
+		func(r *Report) Quantiles { return r.Setup }, p50)
+	return list
+}
+
+// ratio returns a over b; zero when b is zero, which is never judged.
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+// present returns 1 when all of values are above zero, else 0.
+func present(values ...float64) int {
+	for _, v := range values {
+		if v <= 0 {
+			return 0
+		}
+	}
+	return 1
+}
+
+// reports returns the runs that were made.
+func (r Results) reports() []*Report {
+	var made []*Report
+	for _, report := range []*Report{
+		r.Calibration, r.Echo, r.EchoG722, r.TurnOne, r.TurnMany, r.BargeIn, r.Cough, r.Setup, r.Churn,
+	} {
+		if report != nil {
+			made = append(made, report)
+		}
+	}
+	return made
+}
+
+// failed returns the number of failed calls in all runs.
+func (r Results) failed() int {
+	total := 0
+	for _, report := range r.reports() {
+		total += report.Failed()
+	}
+	return total
+}
+
+// has says whether every report of m was made and holds values.
+func (r Results) has(m measure) bool {
+	for _, report := range m.needs(r) {
+		if report == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Judge compares the results with the limits of the baseline. A run that was
+// made but holds no value for a judged figure misses its limit.
+func (r Results) Judge(b Baseline) []Judgement {
+	var all []Judgement
+	for _, m := range b.Limits.withDefaults().measures() {
+		if !r.has(m) || m.name == "cold start p50" && r.ColdStart.Count == 0 {
+			continue
+		}
+		j := Judgement{Name: m.name, Value: m.value(r), Limit: m.limit, Unit: m.unit, Verdict: Met, Attempts: 1}
+		if b.Results.has(m) {
+			j.Earlier = m.value(b.Results)
+		}
+		if j.Value > j.Limit || m.values(r) == 0 {
+			j.Verdict = Missed
+		}
+		for _, report := range m.needs(r) {
+			j.Attempts = max(j.Attempts, report.Attempts)
+			if !report.Counts() {
+				j.Verdict = NotCounted
+			}
+		}
+		all = append(all, j)
+	}
+	return all
+}
+
+// WriteText writes every report and the judgement for people. It returns
+// whether every judged figure was met.
+func (r Results) WriteText(w io.Writer, b Baseline) (bool, error) {
+	for _, report := range r.reports() {
+		if err := report.WriteText(w); err != nil {
+			return false, err
+		}
+	}
+	p := &printer{w: w}
+	p.quantiles("cold start", r.ColdStart)
+	p.line("")
+	met := true
+	for _, j := range r.Judge(b) {
+		earlier := ""
+		if j.Earlier != 0 {
+			earlier = fmt.Sprintf("  (baseline %.3g)", j.Earlier)
+		}
+		if j.Attempts > 1 {
+			earlier += fmt.Sprintf("  (%d attempts)", j.Attempts)
+		}
+		p.line("%-11s  %-32s %9.3f %-5s limit %g%s", j.Verdict, j.Name, j.Value, j.Unit, j.Limit, earlier)
+		met = met && j.Verdict == Met
+	}
+	return met, p.err
+}
+
+// WriteJSON writes the results as indented JSON.
+func (r Results) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
