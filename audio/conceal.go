@@ -86,7 +86,7 @@ func (c *Concealer) Lost(pcm []int16) {
 		c.period, c.phase, c.gain = c.findPeriod(), 0, 1
 	}
 	source := c.history[len(c.history)-c.period:]
-	// Full in the first 5 ms, silent at the end of the third frame.
+	// From full level down to silence at the end of the third frame.
 	target := 1 - float64(c.frames)/concealFrames
 	step := (target - c.gain) / float64(max(len(pcm), 1))
 	for i := range pcm {

@@ -76,15 +76,14 @@ func (b *g722Band) adaptZeros(diff int32) {
 	if diff == 0 {
 		push = 0
 	}
-	sum := int32(0)
-	next := diff * 2
-	for i := range b.zeros {
-		sign := (b.diffs[i] ^ diff) >> 31
-		b.zeros[i] = b.zeros[i]*255>>8 + (push ^ sign - sign)
-		next, b.diffs[i] = b.diffs[i], next
-		sum += b.diffs[i] * b.zeros[i] >> 15
+	d, z := &b.diffs, &b.zeros
+	for i := range z {
+		sign := (d[i] ^ diff) >> 31
+		z[i] = z[i]*255>>8 + (push ^ sign - sign)
 	}
-	b.zeroPart = sum
+	d[5], d[4], d[3], d[2], d[1], d[0] = d[4], d[3], d[2], d[1], d[0], diff*2
+	b.zeroPart = d[0]*z[0]>>15 + d[1]*z[1]>>15 + d[2]*z[2]>>15 +
+		d[3]*z[3]>>15 + d[4]*z[4]>>15 + d[5]*z[5]>>15
 }
 
 // g722Tables holds the recommendation's constants. Every codec has its own
@@ -107,8 +106,8 @@ func (t *g722Tables) linear(log int32) int32 {
 	return mantissa << uint32(log>>11)
 }
 
-// newG722Tables returns the tables 4 to 14 of the recommendation, scaled to
-// this implementation's step size.
+// newG722Tables returns the recommendation's tables, scaled to this
+// implementation's step size.
 func newG722Tables() g722Tables {
 	t := g722Tables{
 		high: [4]int32{-926, -202, 926, 202},

@@ -100,18 +100,6 @@ func TrimSilence(pcm []int16, rate int, lead, tail time.Duration) (trimmed []int
 	return pcm[from:to], from
 }
 
-// SpeechGain returns the factor that brings speech to SpeechLevel: the level
-// of its active 10 ms frames, those less than 25 dB below the loudest. Peaks
-// that the factor would lift above SpeechPeak are left to Normalize. Silence
-// gives 1.
-func SpeechGain(pcm []int16, rate int) float64 {
-	level, ok := ActiveLevel(pcm, rate)
-	if !ok {
-		return 1
-	}
-	return math.Pow(10, (SpeechLevel-level)/20)
-}
-
 // ActiveLevel returns the RMS level in dBFS of the 10 ms frames of pcm that lie
 // less than 25 dB below the loudest one; false for silence.
 func ActiveLevel(pcm []int16, rate int) (float64, bool) {
@@ -138,9 +126,14 @@ func ActiveLevel(pcm []int16, rate int) (float64, bool) {
 
 // Normalize brings speech to SpeechLevel in place. What would rise above
 // SpeechPeak is rounded off smoothly instead of turning the whole sentence
-// down: the curve is straight up to -9 dBFS and never reaches SpeechPeak.
+// down: the curve is straight up to -9 dBFS and never passes SpeechPeak. Silence
+// stays as it is.
 func Normalize(pcm []int16, rate int) {
-	gain := SpeechGain(pcm, rate)
+	level, ok := ActiveLevel(pcm, rate)
+	if !ok {
+		return
+	}
+	gain := math.Pow(10, (SpeechLevel-level)/20)
 	knee, top := linearLevel(-9), linearLevel(SpeechPeak)
 	bent := float64(peak(pcm))*gain > top
 	for i, s := range pcm {

@@ -23,10 +23,10 @@ const (
 )
 
 // Resampler converts a stream of PCM16 from one sample rate to another with a
-// linear-phase filter: flat within 0.5 dB up to 0.8 of half the lower rate
-// (3.2 kHz for 8 kHz), aliases and images at least 50 dB down. It keeps the
-// filter's history between calls and allocates nothing after it was made,
-// unless dst lacks capacity. It must not be used concurrently.
+// linear-phase filter: flat within 0.1 dB up to 0.8 of half the lower rate
+// (3.2 kHz for 8 kHz), aliases and images of any tone at least 55 dB down. It
+// keeps the filter's history between calls and allocates nothing after it was
+// made, unless dst lacks capacity. It must not be used concurrently.
 type Resampler struct {
 	from, to int
 	up, down int // to/from in lowest terms
