@@ -125,7 +125,7 @@ func New(c Config) http.Handler {
 	paths := map[string]methods{}
 	for _, route := range s.routes() {
 		method, path, _ := strings.Cut(route.pattern, " ")
-		if route.operation, err = operationOf(doc, strings.ToLower(method), path); err != nil {
+		if route.operation, err = operationOf(doc, method, path); err != nil {
 			panic(err)
 		}
 		if paths[path] == nil {

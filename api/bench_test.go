@@ -1,0 +1,370 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/store/storetest"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+
+// bench is a server with everything around it replaced by fakes, except the
+// store. Each answer it sees is held strictly against the document.
+type bench struct {
+	t     *testing.T
+	url   string
+	key   string
+	env   sidetone.Environment
+	store *store.Store
+	shop  *fakeShop
+	calls *fakeCalls
+	feed  *fakeFeed
+	tapes fakeTapes
+	jobs  *fakeJobs
+	doc   *openapi3.T
+	drain chan struct{}
+}
+
+// both runs test on SQLite and on Postgres.
+func both(t *testing.T, test func(b *bench)) {
+	t.Helper()
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) { test(newBench(t, s)) })
+}
+
+func newBench(t *testing.T, s *store.Store) *bench {
+	t.Helper()
+	b := &bench{
+		t: t, store: s, shop: newShop(), calls: &fakeCalls{}, feed: &fakeFeed{}, tapes: fakeTapes{},
+		jobs: &fakeJobs{}, doc: strictDocument(t), drain: make(chan struct{}),
+	}
+	s.SetEnqueuer(b.jobs)
+	b.env, b.key = b.newEnvironment("clinic")
+	server := httptest.NewServer(New(Config{
+		Store: s, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, Drain: b.drain,
+		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
+		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond,
+	}))
+	t.Cleanup(server.Close)
+	b.url = server.URL
+	return b
+}
+
+func (b *bench) newEnvironment(name string) (sidetone.Environment, string) {
+	b.t.Helper()
+	env, err := b.store.CreateAccount(b.t.Context(), name, "production")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	secret := sidetone.NewKey()
+	err = b.store.InsertAPIKey(b.t.Context(), sidetone.APIKey{
+		ID: sidetone.NewIDs(time.Now).New(), EnvironmentID: env.ID, Label: "test", Hint: secret.Hint(), Hash: secret.Hash(), Created: time.Now(),
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return env, secret.Reveal()
+}
+
+// answer is a received answer.
+type answer struct {
+	t      *testing.T
+	status int
+	header http.Header
+	raw    []byte
+	json   map[string]any
+}
+
+// at returns the value at a dotted path, nil when there is none.
+func (a answer) at(path string) any {
+	var v any = a.json
+	for part := range strings.SplitSeq(path, ".") {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[part]
+	}
+	return v
+}
+
+func (a answer) text(path string) string {
+	s, _ := a.at(path).(string)
+	return s
+}
+
+// want fails the test unless the status is as given.
+func (a answer) want(status int) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("got status %d, want %d: %s", a.status, status, a.raw)
+	}
+	return a
+}
+
+// fails checks a whole error answer.
+func (a answer) fails(status int, message string) {
+	a.t.Helper()
+	a.want(status)
+	if got := a.text("message"); got != message {
+		a.t.Errorf("got message %q, want %q", got, message)
+	}
+	if got := a.at("statusCode"); got != float64(status) {
+		a.t.Errorf("got statusCode %v, want %d", got, status)
+	}
+}
+
+// do sends a request with the bench's key, "METHOD /path", and checks the
+// answer against the document.
+func (b *bench) do(target, body string) answer {
+	b.t.Helper()
+	return b.send(target, body, http.Header{"Authorization": {"Bearer " + b.key}})
+}
+
+func (b *bench) send(target, body string, header http.Header) answer {
+	b.t.Helper()
+	method, path, _ := strings.Cut(target, " ")
+	req, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if header != nil {
+		req.Header = header
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	a := answer{t: b.t, status: res.StatusCode, header: res.Header, raw: raw}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") && len(raw) > 0 && res.Header.Get("Content-Encoding") == "" {
+		if err := json.Unmarshal(raw, &a.json); err != nil {
+			b.t.Fatalf("%s answers no JSON object: %s", target, raw)
+		}
+		b.check(method, req.URL.Path, a)
+	}
+	return a
+}
+
+// check holds an answer against the strict document.
+func (b *bench) check(method, path string, a answer) {
+	b.t.Helper()
+	item := b.doc.Paths.Find(path)
+	if item == nil || item.GetOperation(strings.ToUpper(method)) == nil {
+		return // unknown routes have no document
+	}
+	responses := item.GetOperation(strings.ToUpper(method)).Responses
+	declared := responses.Status(a.status)
+	if declared == nil {
+		if a.status < 400 {
+			b.t.Errorf("%s %s answers the undeclared status %d", method, path, a.status)
+		}
+		declared = responses.Default()
+	}
+	schema := declared.Value.Content.Get("application/json").Schema.Value
+	if err := schema.VisitJSON(a.json, openapi3.MultiErrors()); err != nil {
+		b.t.Errorf("%s %s answers %s, which the document refuses: %v", method, path, a.raw, err)
+	}
+}
+
+// strictDocument is the document without undeclared properties.
+func strictDocument(t testing.TB) *openapi3.T {
+	t.Helper()
+	doc, err := loadDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	no := false
+	for name, ref := range doc.Components.Schemas {
+		s := ref.Value
+		if len(s.Properties) > 0 && s.AdditionalProperties.Has == nil && s.AdditionalProperties.Schema == nil {
+			s.AdditionalProperties.Has = &no
+		}
+		_ = name
+	}
+	return doc
+}
+
+// fakeShop sells a few fictional numbers.
+type fakeShop struct {
+	mu       sync.Mutex
+	free     []telephony.AvailableNumber
+	released []string
+	fail     error
+}
+
+func newShop() *fakeShop {
+	return &fakeShop{free: []telephony.AvailableNumber{
+		{Number: "+12025550101", Locality: "Washington", Country: "US"},
+		{Number: "+12025550102", Locality: "Washington", Country: "US"},
+		{Number: "+14155550103", Locality: "San Francisco", Country: "US"},
+	}}
+}
+
+func (f *fakeShop) Search(_ context.Context, q telephony.NumberQuery) ([]telephony.AvailableNumber, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []telephony.AvailableNumber
+	for _, n := range f.free {
+		if strings.HasPrefix(n.Number, "+1"+q.AreaCode) && (q.Locality == "" || strings.EqualFold(q.Locality, n.Locality)) {
+			out = append(out, n)
+		}
+	}
+	return out, f.fail
+}
+
+func (f *fakeShop) Buy(_ context.Context, number string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return f.fail
+	}
+	for _, n := range f.free {
+		if n.Number == number {
+			f.free = slices.DeleteFunc(f.free, func(n telephony.AvailableNumber) bool { return n.Number == number })
+			return nil
+		}
+	}
+	return telephony.ErrTaken
+}
+
+func (f *fakeShop) Release(_ context.Context, number string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return f.fail
+	}
+	f.released = append(f.released, number)
+	f.free = append(f.free, telephony.AvailableNumber{Number: number})
+	return nil
+}
+
+// breakDown makes every further request to the shop fail; nil repairs it.
+func (f *fakeShop) breakDown(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = err
+}
+
+// fakeCalls knows the calls it was told of.
+type fakeCalls struct {
+	mu    sync.Mutex
+	live  map[string]bool
+	ended []string
+}
+
+func (f *fakeCalls) run(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.live = map[string]bool{id: true}
+}
+
+func (f *fakeCalls) End(_ context.Context, _, id string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.live[id] {
+		return sidetone.Errorf(sidetone.NotFound, "call not found")
+	}
+	f.ended = append(f.ended, id)
+	return nil
+}
+
+// fakeFeed hands out one channel for everybody.
+type fakeFeed struct {
+	mu          sync.Mutex
+	subscribers []chan sidetone.Event
+}
+
+func (f *fakeFeed) Subscribe(string) (<-chan sidetone.Event, func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := make(chan sidetone.Event, 16)
+	f.subscribers = append(f.subscribers, c)
+	return c, func() {}
+}
+
+func (f *fakeFeed) publish(e sidetone.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.subscribers {
+		c <- e
+	}
+}
+
+// closeAll ends all subscriptions, as a feed does with slow readers.
+func (f *fakeFeed) closeAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.subscribers {
+		close(c)
+	}
+	f.subscribers = nil
+}
+
+// fakeTapes are recordings by path.
+type fakeTapes map[string][]byte
+
+type tape struct{ *bytes.Reader }
+
+func (tape) Close() error { return nil }
+
+func (f fakeTapes) Open(path string) (io.ReadSeekCloser, error) {
+	if path == "/broken" {
+		return nil, errors.New("disk on fire")
+	}
+	if f[path] == nil {
+		return nil, fs.ErrNotExist
+	}
+	return tape{bytes.NewReader(f[path])}, nil
+}
+
+// fakeJobs remembers what was enqueued.
+type fakeJobs struct {
+	mu   sync.Mutex
+	jobs []sidetone.DialJob
+}
+
+func (f *fakeJobs) EnqueueDial(_ context.Context, _ *store.Tx, job sidetone.DialJob) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.jobs = append(f.jobs, job)
+	return nil
+}
+
+// agent creates an agent and returns its id.
+func (b *bench) agent(body string) string {
+	b.t.Helper()
+	return b.do("POST /v1/agents/create", body).want(201).text("id")
+}
+
+// number buys a number of the shop and returns it.
+func (b *bench) number() string {
+	b.t.Helper()
+	return b.do("POST /v1/numbers/buy", `{}`).want(201).text("number")
+}
+
+func (b *bench) setDefault(agentID string) error {
+	return b.store.Write(b.t.Context(), b.env.ID, func(tx *store.Tx) error { return tx.SetDefaultAgent(agentID) })
+}
