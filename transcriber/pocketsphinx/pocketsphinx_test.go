@@ -16,8 +16,8 @@ import (
 	"github.com/sidetone/sidetone/transcriber/transcribertest"
 )
 
-// say renders text with the flite program's voice rms, without the silence
-// around it.
+// say renders text with the flite program's voice rms as the flite driver
+// does: levelled, and without the silence around it.
 func say(t *testing.T, text string) []int16 {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "line.wav")
@@ -32,8 +32,17 @@ func say(t *testing.T, text string) []int16 {
 	for i := range pcm {
 		pcm[i] = int16(binary.LittleEndian.Uint16(data[44+2*i:]))
 	}
-	const silence = rate / 5
-	return pcm[silence : len(pcm)-silence]
+	audio.Normalize(pcm, rate)
+	const audible = 327 // -40 dBFS
+	quiet := func(sample int16) bool { return sample <= audible && sample >= -audible }
+	first, last := 0, len(pcm)-1
+	for first < last && quiet(pcm[first]) {
+		first++
+	}
+	for last > first && quiet(pcm[last]) {
+		last--
+	}
+	return pcm[max(first-rate*15/1000, 0):min(last+rate*80/1000, len(pcm))]
 }
 
 func TestConformance(t *testing.T) {
