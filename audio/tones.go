@@ -60,7 +60,7 @@ const (
 func Noise(color NoiseColor, n int, level float64, seed uint64) []int16 {
 	source := rand.New(rand.NewPCG(seed, uint64(color)))
 	raw := make([]float64, n)
-	var rows [7]float64
+	var rows [pinkRows]float64
 	var brown float64
 	for i := range raw {
 		white := source.NormFloat64()
@@ -77,19 +77,21 @@ func Noise(color NoiseColor, n int, level float64, seed uint64) []int16 {
 	return scaled(raw, level)
 }
 
+// pinkRows is the number of one-pole filters that pinkStep adds up.
+const pinkRows = 6
+
 // pinkStep adds up one-pole filters an octave and a half apart, whose steps
 // together follow 3 dB an octave.
-func pinkStep(rows *[7]float64, white float64) float64 {
-	pole, gain := 0.9995, 1.0
-	sum := 0.05 * white
+func pinkStep(rows *[pinkRows]float64, white float64) float64 {
+	share, gain := 0.004, 1.0
 	for i := range rows {
-		rows[i] = pole*rows[i] + (1-pole)*white
-		sum += gain * rows[i]
-		pole = 1 - (1-pole)*math.Pow(2, 1.5)
-		gain *= math.Pow(2, -0.75)
-		if pole < 0 {
-			break
-		}
+		rows[i] += share * (white - rows[i])
+		share, gain = share*math.Pow(2, 1.5), gain*math.Pow(2, -0.75)
+	}
+	sum := 0.7 * gain * white
+	for i := range rows {
+		gain *= math.Pow(2, 0.75)
+		sum += gain * rows[pinkRows-1-i]
 	}
 	return sum
 }

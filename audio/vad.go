@@ -7,13 +7,16 @@ import (
 
 // The rhythm of the detector, in samples of its 8 kHz view and in hops.
 const (
-	vadRate      = 8000
-	vadHop       = 80  // 10 ms
-	vadWindow    = 160 // 20 ms
-	vadBands     = 4
-	vadStartOf   = 7  // a burst starts when vadStartNeed of the last vadStartOf hops are voiced
-	vadStartNeed = 4  //
-	vadEndHops   = 20 // and ends after this many hops that add nothing to it
+	vadRate       = 8000
+	vadHop        = 80  // 10 ms
+	vadWindow     = 160 // 20 ms
+	vadBands      = 4
+	vadStartOf    = 7 // a burst starts when vadStartNeed of the last vadStartOf hops are voiced
+	vadStartNeed  = 4
+	vadVoicedNeed = 3 // a hop counts as voiced when this many of the last vadStartOf sound so
+	vadStayOf     = 5 // a burst goes on while vadStayNeed of the last vadStayOf hops are voiced
+	vadStayNeed   = 3
+	vadEndHops    = 20 // and ends after this many hops that add nothing to it
 )
 
 // VADEvent is what a VAD knows after a Write. All lengths are in samples at
@@ -100,7 +103,7 @@ func (v *VAD) Write(pcm []int16) VADEvent {
 		}
 		v.history[vadWindow-vadHop+v.filled] = value
 		if v.filled++; v.filled == vadHop {
-			v.hop(v.judge())
+			v.hop(v.position > int64(v.edges.size)*edgeBlocksHop && v.judge())
 			copy(v.history[:vadWindow-vadHop], v.history[vadHop:])
 			v.filled = 0
 		}
@@ -144,13 +147,13 @@ func (v *VAD) event() VADEvent {
 // hop moves the burst on by one decision.
 func (v *VAD) hop(voiced bool) {
 	v.recent = v.recent<<1 | bit(voiced)
-	v.state.Voiced = voiced
+	v.state.Voiced = ones(v.recent, vadStartOf) >= vadVoicedNeed
 	v.edges.endHop(voiced)
 	switch {
 	case !v.state.Speech && ones(v.recent, vadStartOf) >= vadStartNeed:
 		v.state.Speech, v.state.Started, v.heard, v.idle = true, true, true, 0
 		v.start, v.voiced = v.edges.first(v.recent), v.edges.last(v.recent)
-	case v.state.Speech && ones(v.recent, 3) >= 2:
+	case v.state.Speech && ones(v.recent, vadStayOf) >= vadStayNeed:
 		v.voiced = max(v.voiced, v.edges.last(v.recent))
 		v.idle = 0
 	case v.state.Speech:

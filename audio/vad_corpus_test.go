@@ -162,7 +162,7 @@ func activeLevel(levels []float64) float64 {
 type label uint8
 
 const (
-	unclear label = iota // weak sounds and what lies within 50 ms of speech
+	unclear label = iota // weak sounds, what lies 50 ms before and 100 ms after speech
 	talking
 	silent
 )
@@ -198,7 +198,7 @@ func labelHops(levels []float64, active float64) []label {
 			continue
 		}
 		quiet := true
-		for j := max(0, i-5); j <= min(len(levels)-1, i+5); j++ {
+		for j := max(0, i-10); j <= min(len(levels)-1, i+5); j++ {
 			quiet = quiet && levels[j] < active-40
 		}
 		if quiet {
@@ -269,12 +269,14 @@ func score(t testing.TB, mix []int16, truth labelled, skip int) vadScore {
 	}
 	var s vadScore
 	started := make([]int, 0, 64)
+	speech := make([]bool, 0, len(truth.labels))
 	hops := len(truth.labels)
 	for i := range hops {
 		e := v.Write(mix[i*80 : i*80+80])
 		if e.Started {
 			started = append(started, i)
 		}
+		speech = append(speech, e.Speech)
 		if i-vadDelay < skip {
 			continue
 		}
@@ -287,13 +289,17 @@ func score(t testing.TB, mix []int16, truth labelled, skip int) vadScore {
 			s.falses += int(bit(e.Voiced))
 		}
 	}
-	s.matchOnsets(truth.onsets, started, skip)
+	s.matchOnsets(truth.onsets, started, speech, skip)
 	return s
 }
 
-func (s *vadScore) matchOnsets(truth, started []int, skip int) {
+func (s *vadScore) matchOnsets(truth, started []int, speech []bool, skip int) {
 	for _, onset := range truth {
 		if onset < skip {
+			continue
+		}
+		if speech[onset] { // a weak sound before the labelled onset was heard
+			s.onsets = append(s.onsets, 0)
 			continue
 		}
 		found := -1

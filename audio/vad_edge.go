@@ -7,6 +7,10 @@ const edgeBlocksKept = 128
 // edgeBlocksHop is the number of 1 ms blocks in a hop of the detector.
 const edgeBlocksHop = 10
 
+// edgeLookBack is how many blocks before the last voiced window are searched
+// for its end when the window itself was a false alarm.
+const edgeLookBack = 40
+
 // edgeFinder places the edges of a burst to the millisecond. The detector says
 // which 20 ms windows are voiced; the finder looks inside the outermost one for
 // the first or last millisecond that stands clear of the background.
@@ -51,9 +55,9 @@ func (f *edgeFinder) endHop(voiced bool) {
 }
 
 // threshold is the energy above which a block belongs to speech: clear of the
-// floor by 7 dB, not more than 30 dB below the burst, never below the gate.
+// floor by 9 dB, not more than 25 dB below the burst, never below the gate.
 func (f *edgeFinder) threshold() float32 {
-	const clear, deep = 5, 0.001
+	const clear, deep = 8, 0.003
 	gate := stepEnergy(vadGateStep)
 	return max(float32(gate), clear*float32(stepEnergy(f.floor.level)), deep*f.peak)
 }
@@ -62,6 +66,12 @@ func (f *edgeFinder) threshold() float32 {
 func (f *edgeFinder) window(age int) (from, to int64) {
 	to = f.hopEnd - int64(age)*edgeBlocksHop
 	return max(0, to-2*edgeBlocksHop), max(0, to)
+}
+
+// pair returns the smaller energy of two neighbouring blocks: a lone peak of
+// the noise is no edge.
+func (f *edgeFinder) pair(i, j int64) float32 {
+	return min(f.ring[i%edgeBlocksKept], f.ring[j%edgeBlocksKept])
 }
 
 // first returns the position, in samples, of the first voiced sample, given
@@ -75,8 +85,8 @@ func (f *edgeFinder) first(recent uint) int64 {
 	}
 	from, to := f.window(age)
 	limit := f.threshold()
-	for i := from; i < to; i++ {
-		if f.ring[i%edgeBlocksKept] > limit {
+	for i := from; i < f.hopEnd-1; i++ {
+		if f.pair(i, i+1) > limit {
 			return i * int64(f.size)
 		}
 	}
@@ -91,8 +101,8 @@ func (f *edgeFinder) last(recent uint) int64 {
 	}
 	from, to := f.window(age)
 	limit := f.threshold()
-	for i := to - 1; i >= from; i-- {
-		if f.ring[i%edgeBlocksKept] > limit {
+	for i := to - 1; i >= max(1, from-edgeLookBack); i-- {
+		if f.pair(i, i-1) > limit {
 			return (i + 1) * int64(f.size)
 		}
 	}

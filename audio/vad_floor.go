@@ -63,22 +63,20 @@ type bandFloor struct {
 // The windows of a bandFloor, in hops of 10 ms, the quantiles it reads, and
 // the spread in half decibels under which a sound counts as steady.
 const (
-	floorLongHops    = 300
-	floorShortHops   = 110
-	floorPercent     = 15
-	floorTopPercent  = 90
-	floorSteadySteps = 15
-	floorPrefill     = 6
-	floorQuietest    = 70 // -65 dBFS: no band is ever taken to be quieter
+	floorLongHops     = 300
+	floorShortHops    = 110
+	floorPercent      = 15
+	floorTopPercent   = 90
+	floorSteadySteps  = 15
+	floorStartPercent = 60  // few values: the lowest says little
+	floorStartHops    = 40  // for so long a call's first sound may be a voice,
+	floorStartMost    = 128 // so the floor is not believed above -36 dBFS
+	floorQuietest     = 70  // -65 dBFS: no band is ever taken to be quieter
 )
 
 // newBandFloor returns a floor that assumes quiet until it has heard better.
 func newBandFloor() bandFloor {
-	f := bandFloor{long: newQuantile(floorLongHops), short: newQuantile(floorShortHops), level: floorQuietest}
-	for range floorPrefill {
-		f.long.push(floorQuietest)
-	}
-	return f
+	return bandFloor{long: newQuantile(floorLongHops), short: newQuantile(floorShortHops), level: floorQuietest}
 }
 
 // update adds one hop's level and returns the floor.
@@ -87,6 +85,9 @@ func (f *bandFloor) update(step uint8) uint8 {
 	f.long.push(step)
 	f.short.push(step)
 	f.level = f.long.at(floorPercent)
+	if f.long.held < floorStartHops {
+		f.level = min(f.long.at(floorStartPercent), floorStartMost)
+	}
 	if f.short.full() {
 		low := f.short.at(floorPercent)
 		if low > f.level && f.short.at(floorTopPercent)-low <= floorSteadySteps {
