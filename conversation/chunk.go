@@ -14,10 +14,18 @@ type chunker struct {
 	cut           bool // an utterance was cut already
 }
 
-const firstWords = 3
+const (
+	firstWords = 3
+	// closers are marks that belong to the sentence before them.
+	closers = "?!.\"')]*"
+)
 
 // push takes in text and returns the utterances it completed.
 func (c *chunker) push(text string) []string {
+	if c.cut && c.rest == "" {
+		// A mark that came too late for the sentence it closes.
+		text = strings.TrimLeft(text, closers)
+	}
 	c.rest += text
 	return c.take(false)
 }
@@ -84,7 +92,7 @@ func (c *chunker) boundary(from int, done bool) int {
 
 // closing skips marks that belong to the sentence before them.
 func (c *chunker) closing(i int) int {
-	for i < len(c.rest) && strings.IndexByte("?!.\"')]*", c.rest[i]) >= 0 {
+	for i < len(c.rest) && strings.IndexByte(closers, c.rest[i]) >= 0 {
 		i++
 	}
 	return i

@@ -3,7 +3,6 @@ package conversation
 import (
 	"strings"
 	"time"
-	"unicode"
 )
 
 // utterance is one Say and what became of it.
@@ -82,13 +81,13 @@ func (u *utterance) length() time.Duration {
 // since words are not equally long.
 func oneWordLess(text string, at int) int {
 	at = min(at, len(text))
-	for range 2 {
-		at = strings.LastIndexFunc(text[:at], unicode.IsSpace)
-		if at <= 0 {
-			return 0
-		}
+	if at < len(text) && text[at] != ' ' {
+		at = strings.LastIndexByte(text[:at], ' ')
 	}
-	return at
+	if at <= 0 {
+		return 0
+	}
+	return max(0, strings.LastIndexByte(text[:at], ' '))
 }
 
 // restart returns where to go on after a pause at a position: at the beginning
