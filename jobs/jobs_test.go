@@ -253,7 +253,7 @@ func TestKilledWorkersNeverDialTwice(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, s *store.Store) {
 		env := account(t, s)
 		d := &dialer{}
-		const intents = 60
+		const intents = 30
 		for i := range intents {
 			mustPlan(t, s, env, fmt.Sprint(i), time.Time{}) // no enqueuer: only the starts wake them
 		}
@@ -297,7 +297,7 @@ func TestQueueAndWritersShareTheDatabase(t *testing.T) {
 			return err
 		}}
 		start(t, s, d)
-		const writers, each = 16, 10
+		const writers, each = 8, 6
 		var wg sync.WaitGroup
 		for w := range writers {
 			wg.Go(func() {

@@ -8,6 +8,12 @@ import (
 	"github.com/sidetone/sidetone"
 )
 
+// Exec runs a statement, for tests that need many rows fast.
+func (t *Tx) Exec(text string, args ...any) error {
+	_, err := t.exec(text, args...)
+	return err
+}
+
 // ListQuery is the statement behind one documented sort or filter column.
 type ListQuery struct {
 	Name string
