@@ -31,8 +31,9 @@ type SampleWriter interface {
 // caller's lies where it was spoken, its last sample at its arrival over the
 // network's shortest delay: media time is mapped by the lower envelope of
 // arrival minus media time over 10 s, and errors above 5 ms, which clocks of
-// different speed cause, are taken out by steps of at most 1 ms in silence.
-// What is lost, suppressed or held leaves silence of the right length.
+// different speed cause, are taken out by steps of at most 1 ms in silence (and
+// from 12 ms on in sound, if no silence comes). What is lost, suppressed or
+// held leaves silence of the right length.
 //
 // It holds less than a second of sound and allocates nothing per frame. It
 // must not be used concurrently, and it writes to its writer inside of the

@@ -197,6 +197,9 @@ func (w *WAVReader) Read(pcm []int16) (int, error) {
 	frame := 2 * w.format.Channels
 	want := int(min(int64(2*len(pcm)), w.left)) / frame * frame
 	if want == 0 {
+		if w.left >= int64(frame) {
+			return 0, nil // no room for a frame
+		}
 		return 0, io.EOF
 	}
 	if cap(w.raw) < want {

@@ -92,6 +92,27 @@ func TestWAVReaderTolerance(t *testing.T) {
 	}
 }
 
+func TestWAVReaderReadsWholeFrames(t *testing.T) {
+	t.Parallel()
+	var file bytes.Buffer
+	if err := WriteWAV(&file, WAVFormat{8000, 2}, []int16{1, 2, 3, 4}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewWAVReader(&file)
+	if err != nil || r.Format() != (WAVFormat{8000, 2}) {
+		t.Fatalf("format %+v, error %v", r.Format(), err)
+	}
+	pcm := make([]int16, 3)
+	for i, step := range []struct {
+		room, n int
+		err     error
+	}{{0, 0, nil}, {1, 0, nil}, {3, 2, nil}, {3, 2, nil}, {3, 0, io.EOF}, {0, 0, io.EOF}} {
+		if n, err := r.Read(pcm[:step.room]); n != step.n || !errors.Is(err, step.err) {
+			t.Errorf("read %d: %d samples, %v; want %d, %v", i, n, err, step.n, step.err)
+		}
+	}
+}
+
 func TestWAVWriterSurvivesACrash(t *testing.T) {
 	t.Parallel()
 	file, err := os.Create(filepath.Join(t.TempDir(), "call.wav"))
