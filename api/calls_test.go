@@ -1,0 +1,300 @@
+package api
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+)
+
+// callTest has an agent on a number and a call from it.
+type callTest struct {
+	*bench
+	agentJSON     string
+	agent, number string
+}
+
+func newCallTest(b *bench) callTest {
+	made := b.do("POST /v1/agents/create", `{"name":"N","prompt":{"content":"p"},"run_do_not_call_detection":true}`).want(201)
+	return callTest{bench: b, agentJSON: string(made.raw), agent: made.text("id"), number: b.number()}
+}
+
+// create asks for a call with the given JSON as agent and further members.
+func (c callTest) create(agent, more string) answer {
+	c.t.Helper()
+	return c.do("POST /v1/calls/create", `{"to_number":"1 (202) 555-0199","from_number":"`+c.number+`","agent":`+agent+more+`}`)
+}
+
+func TestCreateCall(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		made := c.create(`"`+c.agent+`"`, `,"context":{"name":"Ada"},"telephony_params":{"x":1},"telephony_provider":{"name":"twilio"},"on_no_human_answer":"hangup"`).want(201)
+		for path, want := range map[string]any{
+			"status": "not_started", "stage": "created", "to_number": "+12025550199", "from_number": c.number,
+			"agent_phone_number": c.number, "is_outgoing": true, "agent.id": c.agent, "context.name": "Ada",
+			"telephony_params.x": 1.0, "telephony_provider": "simulated", "on_no_human_answer": "hangup",
+			"run_do_not_call_detection": true, "recording_available": false,
+		} {
+			if got := made.at(path); got != want {
+				b.t.Errorf("%s: got %v, want %v", path, got, want)
+			}
+		}
+		if diff := cmp.Diff(made.json, b.do("GET /v1/calls?id="+made.text("id"), "").want(200).json); diff != "" {
+			b.t.Errorf("read back: (-made +read)\n%s", diff)
+		}
+		if len(b.jobs.jobs) != 1 || b.jobs.jobs[0].EnvironmentID != b.env.ID {
+			b.t.Fatalf("got jobs %v", b.jobs.jobs)
+		}
+		intent, _, err := b.store.ClaimIntent(b.t.Context(), b.env.ID, b.jobs.jobs[0].IntentID)
+		if err != nil || intent.CallID != made.text("id") {
+			b.t.Errorf("got intent %+v, %v", intent, err)
+		}
+	})
+}
+
+func TestCreateCallWithAgents(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		echoed := c.create(c.agentJSON, "").want(201)
+		if got := echoed.text("agent.id"); got != c.agent {
+			b.t.Errorf("the echoed agent became %s", got)
+		}
+		only := c.create(`{"id":"`+c.agent+`","initial_message":"just now","prompt":{"content":"q"}}`, "").want(201)
+		if only.text("agent.initial_message") != "just now" || only.text("agent.prompt.content") != "q" {
+			b.t.Errorf("got %s", only.raw)
+		}
+		if stored := b.do("GET /v1/agents?id="+c.agent, ""); stored.at("initial_message") != nil || stored.text("prompt.content") != "p" {
+			b.t.Errorf("the stored agent was changed: %s", stored.raw)
+		}
+		inline := c.create(`{"prompt":{"content":"new"}}`, "").want(201)
+		b.do("GET /v1/agents?id="+inline.text("agent.id"), "").want(200)
+		c.create(`"nobody"`, "").fails(404, "agent names no agent in this environment")
+		c.create(`{"id":"nobody"}`, "").fails(404, "agent.id names no agent in this environment")
+		c.create(`{}`, "").fails(400, "agent.prompt is required")
+		c.create(`{"prompt":{"content":"x"},"voice":"x"}`, "").fails(404, "agent.voice names no voice in this environment")
+		c.create(`{"language":"xx"}`, "").fails(400, "agent.language must be one of en, es, de, hi, pt, fr, nl, id, it, ja, ko")
+		b.do("POST /v1/calls/create", `{}`).fails(400, "to_number is required; from_number is required; agent is required")
+		b.do("POST /v1/calls/create", `{"to_number":"her","from_number":"`+c.number+`","agent":"x"}`).
+			fails(400, "to_number must be a phone number with country code")
+		b.do("POST /v1/calls/create", `{"to_number":"+12025550199","from_number":"+12025550198","agent":"x"}`).
+			fails(404, "from_number names no number in this environment")
+		if len(b.jobs.jobs) != 3 {
+			b.t.Errorf("got %d jobs, want one for each accepted call", len(b.jobs.jobs))
+		}
+	})
+}
+
+func TestSnapshotStaysWithTheCall(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		call := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		b.do("POST /v1/agents/update?id="+c.agent, `{"name":"renamed","prompt":{"content":"rewritten"}}`).want(201)
+		if got := b.do("GET /v1/calls?id="+call, ""); got.text("agent.name") != "N" || got.text("agent.prompt.content") != "p" {
+			b.t.Errorf("got %s", got.raw)
+		}
+	})
+}
+
+func TestHIPAA(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		made := c.create(`"`+c.agent+`"`, `,"hipaa_compliant":true`).want(201)
+		c.finish(made.text("id"))
+		got := b.do("GET /v1/calls?id="+made.text("id"), "").want(200)
+		if got.at("transcript") != nil || got.text("agent.prompt.content") != "" {
+			b.t.Errorf("got %s", got.raw)
+		}
+	})
+}
+
+// finish ends a call with a transcript, a recording and two events.
+func (c callTest) finish(id string) {
+	c.t.Helper()
+	c.tapes["/rec/"+id] = []byte("RIFF....WAVEsound")
+	at := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	_, err := c.store.MarkCall(c.t.Context(), c.env.ID, id, func(call *sidetone.Call) {
+		call.Status, call.Stage, call.Started, call.CarrierID = sidetone.CallInProgress, sidetone.StagePickedUp, at, "sip-1"
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	err = c.store.FinishCall(c.t.Context(), c.env.ID, id, sidetone.CallResult{
+		Status: sidetone.CallEnded, Outcome: sidetone.OutcomeHumanDisconnected, EndReason: "hangup",
+		Transcript: "[00:01.00] BOT: Hello", RecordingPath: "/rec/" + id, Ended: at.Add(time.Minute),
+	}, []sidetone.Event{c.event(id, 1, sidetone.EventAgent, "Hello"), c.event(id, 2, sidetone.EventEnded, "")})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (b *bench) event(call string, sequence int64, kind sidetone.EventKind, text string) sidetone.Event {
+	return sidetone.Event{
+		CallID: call, EnvironmentID: b.env.ID, Sequence: sequence, Kind: kind, Text: text,
+		At: time.Date(2026, 11, 1, 10, 0, 1, 0, time.UTC), Offset: time.Second, Data: []byte("{}"),
+	}
+}
+
+func (b *bench) append(events ...sidetone.Event) {
+	b.t.Helper()
+	if err := b.store.Write(b.t.Context(), b.env.ID, func(tx *store.Tx) error { return tx.AppendEvents(events) }); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func TestEndCall(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		waiting := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		ended := b.do("POST /v1/calls/end?id="+waiting, "null").want(200)
+		if ended.text("status") != "ended" || ended.text("stage_outcome") != "call_did_not_connect" || ended.text("end_reason") != "api" {
+			b.t.Errorf("got %s", ended.raw)
+		}
+		if again := b.do("POST /v1/calls/end?id="+waiting, "").want(200); !cmp.Equal(again.json, ended.json) {
+			b.t.Errorf("ending twice changed %s to %s", ended.raw, again.raw)
+		}
+		live := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		_, err := b.store.MarkCall(b.t.Context(), b.env.ID, live, func(call *sidetone.Call) {
+			call.Status, call.Stage, call.Started = sidetone.CallInProgress, sidetone.StagePickedUp, time.Now()
+		})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		b.append(b.event(live, 1, sidetone.EventAgent, "Good morning."))
+		b.calls.run(live)
+		got := b.do("POST /v1/calls/end?id="+live, "").want(200)
+		if got.text("status") != "in_progress" || got.text("transcript") != "[00:01.00] BOT: Good morning." || len(b.calls.ended) != 1 {
+			b.t.Errorf("got %s, ended %v", got.raw, b.calls.ended)
+		}
+		b.calls.run("another")
+		if got := b.do("POST /v1/calls/end?id="+live, "").want(200).text("status"); got != "ended" {
+			b.t.Errorf("a call that nobody runs stays %s", got)
+		}
+		b.do("POST /v1/calls/end?id=x", "").fails(404, "id names no call in this environment")
+		b.do("POST /v1/calls/end", "").fails(400, "id is required")
+	})
+}
+
+func TestCallList(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		c.finish(c.create(`"`+c.agent+`"`, "").want(201).text("id"))
+		c.create(`"`+c.agent+`"`, "").want(201)
+		page := b.do("GET /v1/calls/list?page=1&size=10&sort_column=start_time&sort_desc=True&filters=", "").want(200)
+		if items := page.at("items").([]any); len(items) != 2 || items[0].(map[string]any)["agent"] != c.agent {
+			b.t.Errorf("got %s", page.raw)
+		}
+		ended := b.do("GET /v1/calls/list?expand=agent&filters="+`{"status":"ended"}`, "").want(200)
+		items := ended.at("items").([]any)
+		if len(items) != 1 || items[0].(map[string]any)["agent"].(map[string]any)["id"] != c.agent {
+			b.t.Errorf("got %s", ended.raw)
+		}
+	})
+}
+
+func TestRecording(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		target := "GET /v1/calls/recording?id=" + id
+		b.do(target, "").fails(404, "id names a call without recording")
+		c.finish(id)
+		got := b.do(target, "").want(200)
+		if string(got.raw) != "RIFF....WAVEsound" || got.header.Get("Content-Type") != "audio/wav" || got.header.Get("ETag") == "" {
+			b.t.Errorf("got %q, %v", got.raw, got.header)
+		}
+		ask := func(name, value string) answer {
+			return b.send(target, "", http.Header{"Authorization": {"Bearer " + b.key}, name: {value}, "Accept-Encoding": {"gzip"}})
+		}
+		part := ask("Range", "bytes=12-").want(206)
+		if string(part.raw) != "sound" || part.header.Get("Content-Range") != "bytes 12-16/17" || part.header.Get("Content-Encoding") != "" {
+			b.t.Errorf("got %q, %v", part.raw, part.header)
+		}
+		ask("Range", "bytes=99-").fails(416, "Range lies outside of the recording")
+		ask("If-None-Match", got.header.Get("ETag")).want(304)
+		delete(b.tapes, "/rec/"+id)
+		b.do(target, "").fails(404, "id names a call without recording")
+		b.do("GET /v1/calls/recording?id=x", "").fails(404, "id names no call in this environment")
+	})
+}
+
+func TestStream(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		target := "/v1/calls/" + id + "/events"
+		b.append(b.event(id, 1, sidetone.EventConnected, ""), b.event(id, 2, sidetone.EventAgent, "Hello"))
+		s := b.listen(target, "1")
+		s.next(2, "agent")
+		b.feed.publish(b.event(id, 2, sidetone.EventAgent, "Hello")) // known already
+		b.feed.publish(b.event(id, 3, sidetone.EventCaller, "Hi"))
+		s.next(3, "caller")
+		b.append(b.event(id, 4, sidetone.EventTurn, "")) // told by nobody
+		s.next(4, "turn")
+		b.append(b.event(id, 5, sidetone.EventPaused, ""))
+		b.feed.publish(b.event(id, 6, sidetone.EventInterrupted, "")) // a gap before it
+		s.next(5, "paused")
+		s.next(6, "interrupted")
+		s.comment()
+		b.feed.closeAll()
+		b.append(b.event(id, 7, sidetone.EventAgent, "Bye"), b.event(id, 8, sidetone.EventEnded, ""))
+		s.next(7, "agent")
+		s.next(8, "ended")
+		s.end()
+	})
+}
+
+func TestStreamOfAFinishedCall(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		c.finish(id)
+		target := "/v1/calls/" + id + "/events"
+		s := b.listen(target, "")
+		s.next(1, "agent")
+		s.next(2, "ended")
+		s.end()
+		s = b.listen(target+"?after=1", "")
+		s.next(2, "ended")
+		s.end()
+		b.do("GET "+target+"?after=2", "").want(204)
+		b.do("GET "+target+"?after=-1", "").fails(400, "after must be 0 or more")
+		b.send("GET "+target, "", http.Header{"Authorization": {"Bearer " + b.key}, "Last-Event-Id": {"x"}}).
+			fails(400, "Last-Event-ID must be a whole number, 0 or more")
+		b.do("GET /v1/calls/x/events", "").fails(404, "id names no call in this environment")
+	})
+}
+
+func TestStreamsEndWhenTheServerDrains(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		s := b.listen("/v1/calls/"+id+"/events", "")
+		s.comment()
+		close(b.drain)
+		s.end()
+	})
+}
+
+func TestEndingAWaitingCallEndsItsStream(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		s := b.listen("/v1/calls/"+id+"/events", "")
+		b.do("POST /v1/calls/end?id="+id, "").want(200)
+		s.next(1, "ended")
+		s.end()
+	})
+}
+
+func TestTranscriptIsTheFinalOneIfThereIs(t *testing.T) {
+	t.Parallel()
+	for stored, want := range map[string]string{"final": "final", "": "so far"} {
+		if got := renderCall(view{profile: fluents()}, sidetone.Call{Transcript: stored}, "so far")["transcript"]; got != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+}
