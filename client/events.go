@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +45,7 @@ func (c *Client) Events(ctx context.Context, callID string, after int64) iter.Se
 		if after > 0 {
 			header.Set("Last-Event-ID", strconv.FormatInt(after, 10))
 		}
-		res, err := c.send(ctx, http.MethodGet, "/v1/calls/"+callID+"/events", nil, nil, header)
+		res, err := c.send(ctx, http.MethodGet, "/v1/calls/"+url.PathEscape(callID)+"/events", nil, nil, header)
 		if err != nil {
 			yield(Event{}, err)
 			return
