@@ -127,6 +127,8 @@ type dialog struct {
 	// ack is repeated for every repetition of the 200.
 	ack   []byte
 	ackTo netip.AddrPort
+	// accepted counts the 200s that came before the ack was written.
+	accepted int
 
 	remoteTag string
 	route     []string
@@ -240,8 +242,11 @@ func (d *dialog) settle(r reply, sent time.Duration, branch string) (reply, time
 	ack := d.compose("ACK", 1, d.phone.token(), nil)
 	d.mu.Lock()
 	d.ack, d.ackTo = ack, d.next
+	early := d.accepted
 	d.mu.Unlock()
-	d.phone.send(ack, d.next)
+	for range early {
+		d.phone.send(ack, d.next)
+	}
 	return r, r.at - sent, nil
 }
 
@@ -301,9 +306,15 @@ func (d *dialog) response(r reply) {
 	if r.message.sequence() == "INVITE" && r.message.status/100 == 2 {
 		d.mu.Lock()
 		ack, to := d.ack, d.ackTo
+		if ack == nil {
+			d.accepted++
+		}
+		first := ack == nil && d.accepted == 1
 		d.mu.Unlock()
 		if ack != nil {
 			d.phone.send(ack, to)
+		}
+		if !first {
 			return
 		}
 	}

@@ -20,7 +20,12 @@ type socket struct {
 
 // openSocket binds a free port of local.
 func openSocket(local netip.Addr, c clock) (*socket, error) {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0)))
+	return openSocketAt(netip.AddrPortFrom(local, 0), c)
+}
+
+// openSocketAt binds an address.
+func openSocketAt(at netip.AddrPort, c clock) (*socket, error) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
 	if err != nil {
 		return nil, fmt.Errorf("bind socket: %w", err)
 	}
