@@ -7,6 +7,9 @@ import "encoding/json"
 func MergeJSON(base, patch []byte) []byte {
 	out := map[string]json.RawMessage{}
 	_ = json.Unmarshal(base, &out) // a broken base counts as empty
+	if out == nil {
+		out = map[string]json.RawMessage{} // the text was null
+	}
 	over := map[string]json.RawMessage{}
 	_ = json.Unmarshal(patch, &over)
 	for k, v := range over {

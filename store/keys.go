@@ -24,6 +24,8 @@ const maxKeys = 4096
 type keys struct {
 	mu      sync.Mutex
 	entries map[[32]byte]keyEntry
+	// revocations counts; an answer read before one is not remembered after it.
+	revocations int
 }
 
 type keyEntry struct {
@@ -33,16 +35,21 @@ type keyEntry struct {
 
 func newKeys() *keys { return &keys{entries: map[[32]byte]keyEntry{}} }
 
-func (k *keys) get(hash [32]byte, now time.Time) (sidetone.Principal, bool) {
+// get returns who has the key, if that is remembered, and the count of
+// revocations that put wants back.
+func (k *keys) get(hash [32]byte, now time.Time) (p sidetone.Principal, ok bool, revocations int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e, ok := k.entries[hash]
-	return e.principal, ok && now.Before(e.until)
+	return e.principal, ok && now.Before(e.until), k.revocations
 }
 
-func (k *keys) put(hash [32]byte, p sidetone.Principal, now time.Time) {
+func (k *keys) put(hash [32]byte, p sidetone.Principal, now time.Time, revocations int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if revocations != k.revocations {
+		return
+	}
 	if len(k.entries) >= maxKeys {
 		clear(k.entries)
 	}
@@ -53,6 +60,7 @@ func (k *keys) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	clear(k.entries)
+	k.revocations++
 }
 
 // digest stores a SHA-256 as hexadecimal text.
@@ -78,10 +86,10 @@ func (d digest) Scan(v any) error {
 // second on others.
 func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (sidetone.Principal, error) {
 	now := s.now()
-	if p, ok := s.keys.get(hash, now); ok {
+	p, ok, revocations := s.keys.get(hash, now)
+	if ok {
 		return p, nil
 	}
-	var p sidetone.Principal
 	err := s.readAcross(ctx, func(t *Tx) error {
 		return t.one([]any{&p.EnvironmentID, &p.AccountID, &p.KeyID, &p.Profile},
 			`SELECT k.environment_id, e.account_id, k.id, k.profile FROM api_keys k JOIN environments e ON e.id = k.environment_id
@@ -93,7 +101,7 @@ func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (sidetone.Princ
 	if err != nil {
 		return sidetone.Principal{}, err
 	}
-	s.keys.put(hash, p, now)
+	s.keys.put(hash, p, now, revocations)
 	return p, nil
 }
 

@@ -42,7 +42,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"":                           "neither sqlite: nor postgres:",
 		"mysql://somewhere":          "neither sqlite: nor postgres:",
 		"sqlite:":                    "without a path",
-		"sqlite:/nonexistent/dir/db": "unable to open database file",
+		"sqlite:/nonexistent/dir/db": "no such file or directory",
 		"postgres:///x?host=/nonexistent&user=nobody": "no such file",
 	} {
 		s, err := store.Open(context.Background(), store.Config{URL: url})

@@ -21,6 +21,8 @@ import (
 const (
 	// writeAttempts is how often a colliding write is run in all.
 	writeAttempts = 6
+	// commitTimeout bounds the wait for a server that has gone silent.
+	commitTimeout = 15 * time.Second
 	// migrateLock is the advisory lock that migrations hold.
 	migrateLock = 0x51DE70
 )
@@ -112,8 +114,10 @@ func (e *postgresEngine) transaction(ctx context.Context, environmentID string, 
 		_ = tx.Rollback(end) // the error of fn says more
 		return change{}, err
 	}
-	// A commit that was sent must not be abandoned half way.
-	if err := tx.Commit(context.WithoutCancel(ctx)); err != nil {
+	// A commit that was sent must not be abandoned half way by the caller.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	if err := tx.Commit(end); err != nil {
 		return change{}, fmt.Errorf("commit: %w", err)
 	}
 	return t.change, nil

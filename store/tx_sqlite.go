@@ -38,8 +38,15 @@ func openSQLite(s *Store, path string) (engine, error) {
 	}
 	file := "file:" + (&url.URL{Path: path}).EscapedPath() +
 		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	// SQLite would make the file readable for everybody.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
 	e := &sqliteEngine{store: s, path: path}
-	var err error
 	if e.db, err = sql.Open("sqlite", file+"&_txlock=immediate"); err != nil {
 		return nil, err
 	}

@@ -129,7 +129,7 @@ func (w *writer) group(first *request) {
 	}
 	tx, err := w.db.BeginTx(context.Background(), nil)
 	if err != nil {
-		first.result <- fmt.Errorf("begin to write: %w", err)
+		w.refuse(first, fmt.Errorf("begin to write: %w", err))
 		return
 	}
 	ran, err := w.closures(tx, first)
@@ -147,6 +147,19 @@ func (w *writer) group(first *request) {
 			w.store.lines.apply(r.change)
 		}
 		r.result <- r.err
+	}
+}
+
+// refuse answers first and whoever waits behind it: each would otherwise wait
+// for the lock on its own.
+func (w *writer) refuse(first *request, err error) {
+	for r := first; ; {
+		r.result <- err
+		select {
+		case r = <-w.queue:
+		default:
+			return
+		}
 	}
 }
 

@@ -200,6 +200,30 @@ func TestFullDisk(t *testing.T) {
 	write(t, s, env, func(tx *store.Tx) error { return tx.InsertPrompt(big) })
 }
 
+// TestLockedByAnotherProcess has another connection hold the file: every waiting
+// write is refused together, and the next one goes through.
+func TestLockedByAnotherProcess(t *testing.T) {
+	t.Parallel()
+	url := storetest.SQLite(t)
+	s := storetest.Open(t, url, nil)
+	env := account(t, s)
+	db, _ := s.SQLite()
+	if _, err := db.Exec("PRAGMA busy_timeout = 20"); err != nil {
+		t.Fatal(err)
+	}
+	other := storetest.Open(t, url, nil)
+	g := holdWriter(t, other, env)
+	for range 3 {
+		wantCode(t, s.Write(context.Background(), env, insert("refused")), sidetone.Unavailable, "the database is not available")
+	}
+	close(g.release)
+	if err := <-g.first; err != nil {
+		t.Error(err)
+	}
+	write(t, s, env, insert("next"))
+	wantPrompts(t, s, env, "held", "next")
+}
+
 func TestCloseRunsWhatIsQueued(t *testing.T) {
 	t.Parallel()
 	s := storetest.Open(t, storetest.SQLite(t), nil)
