@@ -106,15 +106,32 @@ func (m *Machine) wordsOverAgent(in Heard) {
 		m.turn.last = m.now - in.Ago
 		m.turn.from = m.turn.last
 	}
+	if in.Final && !m.turn.talking && m.verdict() == backchannel {
+		m.ignoreWords()
+		return
+	}
 	m.suspend()
 	m.reconsider()
+}
+
+// verdict judges what was heard over the speech so far.
+func (m *Machine) verdict() verdict {
+	return judge(m.turn.text(), m.cfg.Interrupt, m.ending(), m.speech.hangup != "", &m.lexicon)
+}
+
+// ignoreWords drops what was said over the speech.
+func (m *Machine) ignoreWords() {
+	if text := m.turn.text(); text != "" {
+		m.emit(Note{Kind: NoteIgnored, Text: text})
+	}
+	m.clearTurn()
 }
 
 // reconsider judges a pause anew: something was heard, or the caller fell
 // silent.
 func (m *Machine) reconsider() {
 	t := &m.turn
-	switch v := judge(t.text(), m.cfg.Interrupt, m.ending(), m.speech.hangup != "", &m.lexicon); {
+	switch v := m.verdict(); {
 	case v == interruption:
 		m.confirm()
 	case t.talking:
@@ -162,7 +179,7 @@ func resumeAfter(burst time.Duration, awaiting bool, c Config) time.Duration {
 // ending reports whether little of the speech is left to be said.
 func (m *Machine) ending() bool {
 	s := m.speech
-	if s.model || len(s.lines) > 0 || m.pause == nil || !m.pause.audible {
+	if s.model || len(s.lines) > 0 || !s.sounding() {
 		return false
 	}
 	left := time.Duration(0)
@@ -174,7 +191,11 @@ func (m *Machine) ending() bool {
 		if !u.done {
 			return false
 		}
-		left += u.total - u.at
+		at := u.at
+		if m.pause == nil {
+			at = u.position(m.now)
+		}
+		left += u.total - at
 	}
 	return left <= nearEnd
 }
@@ -190,10 +211,7 @@ func (m *Machine) resume() {
 	p, s := m.pause, m.speech
 	m.pause = nil
 	m.disarm(timerResume, timerConfirm)
-	if text := m.turn.text(); text != "" {
-		m.emit(Note{Kind: NoteIgnored, Text: text})
-	}
-	m.clearTurn()
+	m.ignoreWords()
 	if p.sent {
 		m.emit(m.resumption(s, p))
 	}
@@ -211,7 +229,11 @@ func (m *Machine) resumption(s *speech, p *pause) ResumePlayout {
 	}
 	u.due = m.now
 	if u.id == p.utt {
-		u.at = u.restart(p.at)
+		at := p.at
+		if !p.known {
+			at = max(0, at-lag)
+		}
+		u.at = u.restart(at)
 	}
 	u.since = m.now
 	return ResumePlayout{Utt: u.id, At: u.at}
@@ -285,6 +307,9 @@ func (m *Machine) silence(s *speech) {
 
 func (m *Machine) onStopped(in Stopped) {
 	if s := m.cut; s != nil {
+		if in.Utt == 0 {
+			s.creditOver()
+		}
 		if in.Utt == 0 || s.creditStop(in.Utt, in.At) {
 			s.stopped.known = true
 			m.settleCut()

@@ -23,7 +23,7 @@ func (m *Machine) onMediaStarted() {
 	m.started = true
 	m.idle.since = m.now
 	m.arm(timerDuration, m.now+m.cfg.MaxDuration)
-	if spoken(m.cfg.Greeting) == "" {
+	if spoken(m.cfg.Greeting) == "" || m.turns > 0 {
 		return
 	}
 	m.greet.waiting = true
@@ -35,7 +35,8 @@ func (m *Machine) onMediaStarted() {
 		m.arm(timerGreeting, m.now+delay)
 		return
 	}
-	m.greetNow()
+	m.greet.due = true
+	m.greetIfDue()
 }
 
 func (m *Machine) onGreetingTimer(name Timer) {

@@ -90,9 +90,10 @@ type Audible struct{ Utt uint64 }
 type Played struct{ Utt uint64 }
 
 // Stopped answers PausePlayout and StopPlayout: At is how much of utterance
-// Utt's sound the far end has heard. Utt 0 means that nothing was playing. It
-// is wanted before HungUp when both are known; without it the machine credits
-// what its own clock proves.
+// Utt's sound the far end has heard. Utt 0 means that nothing was playing:
+// what had become audible before was played to its end. Stopped is wanted
+// before HungUp when both are known; without it the machine credits what its
+// own clock proves.
 type Stopped struct {
 	Utt uint64
 	At  time.Duration

@@ -161,6 +161,14 @@ func (s *speech) creditStop(id uint64, at time.Duration) bool {
 	return false
 }
 
+// creditOver notes that nothing was playing when the playout stopped: what was
+// audible and complete has been played, and its Played is on the way.
+func (s *speech) creditOver() {
+	if u := s.head(); u != nil && u.audible && u.done {
+		u.complete()
+	}
+}
+
 // lag is what the far end may be behind our clock when nothing is known of it.
 const lag = 200 * time.Millisecond
 

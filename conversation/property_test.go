@@ -77,6 +77,10 @@ func newWorld(r *rapid.T) *world {
 	c.WaitForGreeting = c.Outbound
 	c.ProtectGreeting = rapid.IntRange(0, 3).Draw(r, "protect") == 0
 	w := &world{r: r, cfg: c, m: New(c), alarms: map[Timer]Arm{}, model: map[uint64]bool{}, dead: map[uint64]bool{}}
+	if w.pick(5, "early") == 0 {
+		w.callerActs()
+		w.hear()
+	}
 	w.step(MediaStarted{})
 	return w
 }

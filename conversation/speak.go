@@ -179,7 +179,7 @@ func (m *Machine) onAudible(in Audible) {
 		p.audible = true
 	}
 	m.disarm(timerHolding)
-	if s.texted {
+	if s.texted && !u.cached {
 		m.disarm(timerGiveUp)
 	}
 	if first {
