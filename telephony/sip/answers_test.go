@@ -143,11 +143,14 @@ func TestCancelBackToBack(t *testing.T) {
 		}
 	})
 	var all sync.WaitGroup
+	turn := make(chan struct{}, 8) // a burst of 200 messages would overrun the socket
 	for i := range 100 {
 		u := newRawUA(t, d, "udp")
 		invite := u.request("INVITE", 1, basicSDP(4000))
 		cancel := u.request("CANCEL", 1, "")
+		turn <- struct{}{}
 		all.Go(func() {
+			defer func() { <-turn }()
 			if i%2 == 1 {
 				invite, cancel = cancel, invite
 			}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -26,6 +27,7 @@ type Driver struct {
 	strangers strangers
 	done      chan struct{}
 	tasks     sync.WaitGroup // hang-ups that nobody waits for
+	pending   atomic.Int64   // how many of them run
 
 	mu      sync.Mutex
 	txs     map[string]*serverTx
@@ -114,13 +116,7 @@ func (d *Driver) Close() error {
 	}
 	d.serving = nil
 	d.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	var byes sync.WaitGroup
-	for _, l := range live {
-		byes.Go(func() { l.Hangup(ctx, telephony.CauseOverload) })
-	}
-	byes.Wait()
+	d.farewell(live)
 	d.mu.Lock()
 	close(d.done)
 	open := make([]*serverTx, 0, len(d.txs))
@@ -134,6 +130,30 @@ func (d *Driver) Close() error {
 	d.tasks.Wait()
 	d.transport.close()
 	return nil
+}
+
+// farewellTime is how long Close waits for far ends to confirm that a call is
+// over.
+const farewellTime = 500 * time.Millisecond
+
+// farewell hangs up what is alive and gives hang-ups under way some time.
+func (d *Driver) farewell(live []*leg) {
+	ctx, cancel := context.WithTimeout(context.Background(), farewellTime)
+	defer cancel()
+	var byes sync.WaitGroup
+	for _, l := range live {
+		byes.Go(func() { l.Hangup(ctx, telephony.CauseOverload) })
+	}
+	byes.Wait()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for d.pending.Load() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (d *Driver) stopped() bool {
@@ -160,7 +180,9 @@ func (d *Driver) background(f func(context.Context)) {
 	if d.stopped() {
 		return
 	}
+	d.pending.Add(1)
 	d.tasks.Go(func() {
+		defer d.pending.Add(-1)
 		ctx, cancel := context.WithTimeout(context.Background(), t64)
 		defer cancel()
 		f(ctx)

@@ -55,17 +55,20 @@ func (d *Driver) hand(l *leg) *fault {
 		ring := time.AfterFunc(ringSoon, func() { l.Ring(s.ctx) })
 		s.answer(s.ctx, l)
 		ring.Stop()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 5*time.Second)
-		defer cancel()
-		cause := telephony.CauseNormal
-		select {
-		case <-l.answered:
-		default:
-			cause = telephony.CauseFailure
-		}
-		l.Hangup(ctx, cause)
+		l.leave()
 	}()
 	return nil
+}
+
+// leave ends a call that the application left alone: unanswered ones are
+// refused, answered ones hung up. It does not wait for the far end.
+func (l *leg) leave() {
+	select {
+	case <-l.answered:
+		l.giveUp(telephony.CauseNormal, "the application left the call")
+	default:
+		l.Hangup(context.Background(), telephony.CauseFailure)
+	}
 }
 
 // newInbound makes the leg of an INVITE.

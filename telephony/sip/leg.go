@@ -148,6 +148,10 @@ func (l *leg) endedEvent() telephony.Event {
 // Send implements telephony.Leg.
 func (l *leg) Send(f audio.Frame) error { return l.media.send(f) }
 
+// Refused returns how many packets came that were not the far end's, or made
+// no sense.
+func (l *leg) Refused() uint64 { return l.media.refused.Load() }
+
 // Clear implements telephony.Leg: nothing is queued here.
 func (l *leg) Clear() error { return nil }
 

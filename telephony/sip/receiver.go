@@ -127,6 +127,10 @@ func (r *receiver) control() bool {
 func (r *receiver) take() (telephony.Event, bool) {
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
+	if r.synced && r.st.remote != r.m.st.remote {
+		r.order.Reset() // another sender, which may count anew
+		r.synced = false
+	}
 	r.st = r.m.st
 	if r.m.generation != r.generation {
 		r.reformat(r.m.st.codec)

@@ -88,6 +88,7 @@ func (t *transport) listen(address string) error {
 		if t.udp, err = net.ListenUDP("udp", ua); err != nil {
 			return fmt.Errorf("listen for sip: %w", err)
 		}
+		t.udp.SetReadBuffer(4 << 20) // bursts; the system may grant less
 		local := t.udp.LocalAddr().(*net.UDPAddr)
 		t.tcp, err = net.ListenTCP("tcp", &net.TCPAddr{IP: local.IP, Port: local.Port, Zone: local.Zone})
 		if err == nil {
