@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/jobs"
 	"github.com/sidetone/sidetone/store"
@@ -16,7 +18,14 @@ import (
 	"github.com/sidetone/sidetone/telephony"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := storetest.Main(m)
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // dialer counts the attempts per intent; answer decides each.
 type dialer struct {

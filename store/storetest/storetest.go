@@ -26,11 +26,12 @@ func Main(m *testing.M) int {
 		panic(err) // a test binary without a temporary directory cannot go on
 	}
 	defer os.RemoveAll(dir)
-	defer server{dir: dir}.stop()
 	if err := os.Setenv(directoryVariable, dir); err != nil {
 		panic(err)
 	}
-	return m.Run()
+	code := m.Run()
+	server{dir: dir}.stop()
+	return code
 }
 
 func directory(t testing.TB) string {
