@@ -1,0 +1,148 @@
+package audio
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// dtmfKeys are the digits of the keypad, row by row.
+const dtmfKeys = "123A456B789C*0#D"
+
+// dtmfFrequency returns the frequency in hertz of row 0-3, or of column 4-7.
+func dtmfFrequency(i int) float64 {
+	return [...]float64{697, 770, 852, 941, 1209, 1336, 1477, 1633}[i]
+}
+
+// DTMF returns the tones of digits at rate, each held for on and followed by
+// off of silence, every tone with a root mean square of level dBFS. The error
+// wraps ErrNotADigit.
+func DTMF(digits string, rate int, on, off time.Duration, level float64) ([]int16, error) {
+	var pcm []int16
+	for _, digit := range digits {
+		key := strings.IndexRune(dtmfKeys, unicode.ToUpper(digit))
+		if key < 0 {
+			return nil, fmt.Errorf("generate DTMF for %q: %w", digit, ErrNotADigit)
+		}
+		n := int(Samples(on, rate))
+		pcm = append(pcm, DualTone(rate, n, dtmfFrequency(key/4), dtmfFrequency(4+key%4), level)...)
+		pcm = append(pcm, make([]int16, Samples(off, rate))...)
+	}
+	return pcm, nil
+}
+
+// The rules of the detector. A block is 12.75 ms: long enough to tell the
+// tones apart, short enough for three of them in the shortest digit.
+const (
+	dtmfBlockMicros = 12750
+	dtmfOnBlocks    = 3    // equal blocks that make a digit
+	dtmfOffBlocks   = 2    // other blocks that end it
+	dtmfShare       = 0.82 // of the sound that lies in the two tones
+	dtmfTwist       = 6.3  // 8 dB between the tones, either way
+	dtmfRival       = 6.3  // 8 dB over the next tone of the same group
+	dtmfGateStep    = 120  // -40 dBFS
+)
+
+// DTMFDetector finds DTMF digits in the sound itself, for peers that send no
+// telephone events. Speech does not pass for a digit: nearly all of the sound
+// must lie in one tone of each group, of similar strength, for three blocks in
+// a row. It belongs to one goroutine; Write allocates nothing.
+type DTMFDetector struct {
+	size    int
+	coeff   [8]float64
+	s1, s2  [8]float64
+	energy  float64
+	count   int
+	last    byte // what the last block held
+	run     int  // blocks in a row that held it
+	current byte // digit under way
+	gone    int  // blocks in a row without it
+}
+
+// NewDTMFDetector returns a detector for PCM at rate hertz.
+func NewDTMFDetector(rate int) *DTMFDetector {
+	d := &DTMFDetector{size: max(1, rate*dtmfBlockMicros/1_000_000)}
+	for i := range d.coeff {
+		d.coeff[i] = 2 * math.Cos(2*math.Pi*dtmfFrequency(i)/float64(max(1, rate)))
+	}
+	return d
+}
+
+// Write listens to pcm, at most 50 ms of it, and returns the digit that began
+// in it (once, about 40 ms after its beginning) and true.
+func (d *DTMFDetector) Write(pcm []int16) (digit rune, found bool) {
+	for _, sample := range pcm {
+		x := float64(sample)
+		d.energy += x * x
+		for i := range d.coeff {
+			s := x + d.coeff[i]*d.s1[i] - d.s2[i]
+			d.s2[i], d.s1[i] = d.s1[i], s
+		}
+		if d.count++; d.count == d.size {
+			if c := d.block(); c != 0 {
+				digit, found = rune(c), true
+			}
+		}
+	}
+	return digit, found
+}
+
+// Down returns the digit whose tone is under way and true.
+func (d *DTMFDetector) Down() (rune, bool) { return rune(d.current), d.current != 0 }
+
+// block closes a block and returns the digit that it confirms, or 0.
+func (d *DTMFDetector) block() byte {
+	key := d.classify()
+	d.s1, d.s2, d.energy, d.count = [8]float64{}, [8]float64{}, 0, 0
+	if key == d.last {
+		d.run++
+	} else {
+		d.last, d.run = key, 1
+	}
+	if key == d.current {
+		d.gone = 0
+	} else if d.gone++; d.gone >= dtmfOffBlocks {
+		d.current = 0
+	}
+	if key == 0 || key == d.current || d.run < dtmfOnBlocks {
+		return 0
+	}
+	d.current, d.gone = key, 0
+	return key
+}
+
+// classify returns the digit whose two tones make up the block, or 0.
+func (d *DTMFDetector) classify() byte {
+	n := float64(d.size)
+	if levelStep(float32(d.energy/n)) < dtmfGateStep {
+		return 0
+	}
+	row, low, lowRival := d.strongest(0)
+	column, high, highRival := d.strongest(4)
+	switch {
+	case (low+high)*2/n < dtmfShare*d.energy:
+		return 0
+	case low > dtmfTwist*high || high > dtmfTwist*low:
+		return 0
+	case low < dtmfRival*lowRival || high < dtmfRival*highRival:
+		return 0
+	}
+	return dtmfKeys[row*4+column]
+}
+
+// strongest returns which of four tones is the strongest, its power, and the
+// power of the next.
+func (d *DTMFDetector) strongest(group int) (index int, best, second float64) {
+	for i := range 4 {
+		s1, s2 := d.s1[group+i], d.s2[group+i]
+		power := s1*s1 + s2*s2 - d.coeff[group+i]*s1*s2
+		if power > best {
+			index, best, second = i, power, best
+		} else if power > second {
+			second = power
+		}
+	}
+	return index, best, second
+}
