@@ -2,8 +2,14 @@
 
 package process
 
-import "os/exec"
+import (
+	"os"
+	"os/exec"
+)
 
 // leash does nothing: other systems have no signal for a parent's death, and
 // the child must end when its standard input does.
 func leash(*exec.Cmd) {}
+
+// shrink does nothing: the size of a pipe can only be set on Linux.
+func shrink(*os.File) {}

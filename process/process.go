@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -26,6 +27,18 @@ func Command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd.WaitDelay = KillDelay
 	leash(cmd)
 	return cmd
+}
+
+// SmallPipe returns a pipe that holds as little as the system allows (4 KiB on
+// Linux), so that a finished write means that the child has read nearly all of
+// it. The caller closes both ends.
+func SmallPipe() (read, write *os.File, err error) {
+	read, write, err = os.Pipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("open a pipe: %w", err)
+	}
+	shrink(write)
+	return read, write, nil
 }
 
 // Output runs a child to its end and returns what it wrote to its standard

@@ -3,6 +3,7 @@ package process_test
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -58,5 +59,24 @@ func TestTailKeepsTheEnd(t *testing.T) {
 	_, _ = tail.Write([]byte("the last one\n\n"))
 	if tail.Line() != "the last one" {
 		t.Errorf("line = %q", tail.Line())
+	}
+}
+
+func TestSmallPipeHoldsLittle(t *testing.T) {
+	t.Parallel()
+	read, write, err := process.SmallPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	if err := write.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := write.Write(make([]byte, 1<<20))
+	if !errors.Is(err, os.ErrDeadlineExceeded) || n > 16<<10 {
+		t.Errorf("an unread pipe took %d bytes, %v", n, err)
+	}
+	if err := write.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -41,7 +42,7 @@ type stream struct {
 	ctx     context.Context //nolint:containedctx // the stream's life, see transcriber.Driver
 	cancel  context.CancelCauseFunc
 	cmd     *exec.Cmd
-	stdin   io.WriteCloser
+	stdin   *os.File
 	stdout  io.ReadCloser
 	stderr  process.Tail
 	queue   transcriber.Queue
@@ -50,7 +51,8 @@ type stream struct {
 
 	mu      sync.Mutex
 	pending []byte        // sound not yet given to feed
-	writing int           // bytes that feed has not yet written
+	queued  int64         // bytes of sound ever queued
+	written int64         // bytes of it that the child has read, nearly
 	wake    chan struct{} // tells feed about pending, capacity 1
 	closed  bool
 	heard   int // audible blocks since the last line
@@ -59,8 +61,17 @@ type stream struct {
 	noise   uint32
 }
 
-// flush is a Finalize that waits for its answer.
-type flush struct{ until time.Time }
+// flush is a Finalize that waits for its answer. Its time runs from when the
+// child has read everything up to end, and in any case until latest.
+type flush struct {
+	end    int64
+	until  time.Time // zero before that
+	latest time.Time
+}
+
+// overdue is how much longer than its own time a flush waits for a child that
+// is behind with reading.
+const overdue = 2 * time.Second
 
 // start runs the child and its goroutines; release is called when all ended.
 func start(ctx context.Context, o Options, release func()) (*stream, error) {
@@ -71,14 +82,18 @@ func start(ctx context.Context, o Options, release func()) (*stream, error) {
 	}
 	s.cmd = process.Command(ctx, o.Program, "-infile", "/dev/stdin", "-logfn", "/dev/null")
 	s.cmd.Stderr = &s.stderr
-	var err error
-	if s.stdin, err = s.cmd.StdinPipe(); err == nil {
-		s.stdout, err = s.cmd.StdoutPipe()
+	read, write, err := process.SmallPipe()
+	if err != nil {
+		cancel(nil)
+		return nil, err
 	}
-	if err == nil {
+	s.stdin, s.cmd.Stdin = write, read
+	if s.stdout, err = s.cmd.StdoutPipe(); err == nil {
 		err = s.cmd.Start()
 	}
+	read.Close()
 	if err != nil {
+		write.Close()
 		cancel(nil)
 		return nil, fmt.Errorf("start %s: %w", o.Program, err)
 	}
@@ -98,13 +113,14 @@ func (s *stream) Write(f audio.Frame) error {
 	if s.closed {
 		return transcriber.ErrClosed
 	}
-	if len(s.pending)+s.writing+2*len(f.PCM) > maxBehind {
+	if s.queued-s.written+2*int64(len(f.PCM)) > maxBehind {
 		s.cancel(transcriber.ErrBehind)
 		return transcriber.ErrBehind
 	}
 	for _, sample := range f.PCM {
 		s.pending = binary.LittleEndian.AppendUint16(s.pending, uint16(sample))
 	}
+	s.queued += 2 * int64(len(f.PCM))
 	if !f.Missing {
 		s.listen(f.PCM)
 	}
@@ -143,10 +159,10 @@ func (s *stream) Finalize() {
 		s.noise = s.noise*1664525 + 1013904223
 		s.pending = binary.LittleEndian.AppendUint16(s.pending, uint16(int16(s.noise>>28)-8))
 	}
+	behind := audio.Span((s.queued-s.written)/2, rate)
+	s.queued += 2 * flushSound
+	s.flushes = append(s.flushes, flush{end: s.queued, latest: time.Now().Add(s.options.FlushWait + behind + overdue)})
 	signal(s.wake)
-	// A backlog, as while the model loads, is read at several times real time.
-	backlog := audio.Span(int64((len(s.pending)+s.writing)/2-flushSound), rate)
-	s.flushes = append(s.flushes, flush{time.Now().Add(s.options.FlushWait + backlog)})
 	signal(s.due)
 }
 
@@ -170,7 +186,6 @@ func (s *stream) feed() {
 		}
 		s.mu.Lock()
 		batch, s.pending = s.pending, batch[:0]
-		s.writing = len(batch)
 		s.mu.Unlock()
 		if !s.give(batch) {
 			return // read reports why the child is gone
@@ -178,20 +193,33 @@ func (s *stream) feed() {
 	}
 }
 
-// give writes batch in pieces, so that Write knows how much is left.
+// give writes batch in pieces, so that Write knows how much is left and a flush
+// when its time begins.
 func (s *stream) give(batch []byte) bool {
-	const piece = 8 << 10
+	const piece = 4 << 10
 	for len(batch) > 0 {
 		n, err := s.stdin.Write(batch[:min(piece, len(batch))])
 		if err != nil {
 			return false
 		}
 		batch = batch[n:]
-		s.mu.Lock()
-		s.writing = len(batch)
-		s.mu.Unlock()
+		s.progress(int64(n))
 	}
 	return true
+}
+
+// progress notes that the child has read n more bytes.
+func (s *stream) progress(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written += n
+	for i := range s.flushes {
+		f := &s.flushes[i]
+		if f.until.IsZero() && s.written >= f.end {
+			f.until = time.Now().Add(s.options.FlushWait)
+			signal(s.due)
+		}
+	}
 }
 
 // read turns the child's lines into finals until the child ends.
@@ -245,7 +273,11 @@ func (s *stream) expire(now time.Time) (next time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.flushes) > 0 {
-		if wait := s.flushes[0].until.Sub(now); wait > 0 {
+		until := s.flushes[0].latest
+		if first := s.flushes[0].until; !first.IsZero() && first.Before(until) {
+			until = first
+		}
+		if wait := until.Sub(now); wait > 0 {
 			return wait, true
 		}
 		s.flushes = s.flushes[1:]

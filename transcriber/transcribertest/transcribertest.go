@@ -46,7 +46,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 }
 
 // Patience is how long the suite waits for anything before it fails.
-const Patience = 20 * time.Second
+const Patience = 60 * time.Second
 
 // Reader collects a stream's events in a goroutine of its own.
 type Reader struct {
