@@ -73,14 +73,14 @@ func (s *Store) RenewLeases(ctx context.Context, node string, callIDs []string, 
 }
 
 // LostCalls returns calls that are not over though nobody has held them since
-// before now, oldest first, at most 1000. Calls that still wait to be dialled
-// are not lost.
+// before now, oldest first, at most 1000. Calls that wait to be dialled, or that
+// are being dialled under a claim that lasts until now, are not lost.
 func (s *Store) LostCalls(ctx context.Context, now time.Time) ([]sidetone.Call, error) {
 	var out []sidetone.Call
 	err := s.readAcross(ctx, func(t *Tx) error {
 		var err error
 		out, err = s.tables.calls.all(t, `WHERE terminal = $1 AND lease < $2 AND NOT EXISTS (
-			SELECT 1 FROM dial_intents i WHERE i.call_id = calls.id AND i.state IN ($3, $4))
+			SELECT 1 FROM dial_intents i WHERE i.call_id = calls.id AND (i.state = $3 OR i.state = $4 AND i.lease >= $2))
 			ORDER BY lease, id LIMIT $5`, false, toMillis(now), IntentPlanned, IntentDialling, lostBatch)
 		return err
 	})

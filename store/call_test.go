@@ -124,13 +124,14 @@ func TestEvents(t *testing.T) {
 
 func TestLostCallsAndLeases(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, s *store.Store) {
+	storetest.RunURL(t, func(t *testing.T, url string) {
 		ctx := context.Background()
+		s := storetest.Open(t, url, func() time.Time { return day(6) })
 		env := account(t, s)
-		for _, id := range []string{"held", "lost", "over", "planned", "dialled"} {
+		for _, id := range []string{"held", "lost", "over", "planned", "dialled", "ringing"} {
 			c := liveCall(id, env)
 			c.Node, c.Lease = "node", day(5)
-			if id == "planned" || id == "dialled" {
+			if id == "planned" || id == "dialled" || id == "ringing" {
 				c.Outgoing, c.Lease = true, time.Time{}
 			}
 			if err := s.StartCall(ctx, c); err != nil {
@@ -141,8 +142,14 @@ func TestLostCallsAndLeases(t *testing.T) {
 			if err := tx.InsertIntent(sidetone.DialIntent{ID: "i1", CallID: "planned", Created: day(1)}); err != nil {
 				return err
 			}
+			if err := tx.InsertIntent(sidetone.DialIntent{ID: "i3", CallID: "ringing", Created: day(1)}); err != nil {
+				return err
+			}
 			return tx.InsertIntent(sidetone.DialIntent{ID: "i2", CallID: "dialled", Created: day(1)})
 		})
+		if _, _, err := s.ClaimIntent(ctx, env, "i3"); err != nil {
+			t.Fatal(err)
+		}
 		i, _, err := s.ClaimIntent(ctx, env, "i2")
 		if err != nil {
 			t.Fatal(err)
@@ -159,13 +166,18 @@ func TestLostCallsAndLeases(t *testing.T) {
 		if err := s.RenewLeases(ctx, "another node", []string{"lost"}, day(7)); err != nil {
 			t.Fatal(err)
 		}
-		var ids []string
-		lost, err := s.LostCalls(ctx, day(6))
-		for _, c := range lost {
-			ids = append(ids, c.ID)
-		}
-		if d := cmp.Diff([]string{"dialled", "lost"}, ids); d != "" || err != nil {
-			t.Error(d, err)
+		for at, want := range map[time.Time][]string{
+			day(6): {"dialled", "lost"},
+			day(6).Add(store.ClaimLease + time.Second): {"dialled", "ringing", "lost"},
+		} {
+			var ids []string
+			lost, err := s.LostCalls(ctx, at)
+			for _, c := range lost {
+				ids = append(ids, c.ID)
+			}
+			if d := cmp.Diff(want, ids); d != "" || err != nil {
+				t.Error(at, d, err)
+			}
 		}
 	})
 }
