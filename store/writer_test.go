@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -302,4 +303,18 @@ func BenchmarkStartCall(b *testing.B) {
 		}
 		i++
 	}
+}
+
+func BenchmarkGroupCommit(b *testing.B) {
+	s := storetest.Open(b, storetest.SQLite(b), nil)
+	env := account(b, s)
+	b.SetParallelism(32)
+	var id atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := s.Write(context.Background(), env, insert(fmt.Sprint("p", id.Add(1)))); err != nil {
+				b.Error(err)
+			}
+		}
+	})
 }
