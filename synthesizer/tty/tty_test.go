@@ -1,6 +1,10 @@
 package tty
 
 import (
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -88,4 +92,36 @@ func TestCharacters(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "ß", "@", "b", "7", "é"}, got); diff != "" {
 		t.Errorf("characters (-want +got):\n%s", diff)
 	}
+}
+
+// An independent modem reads it.
+func TestMinimodemReadsIt(t *testing.T) {
+	t.Parallel()
+	const said = "The clinic opens at 9:30 on 24-12, bob@x."
+	pcm, _, err := synthesizertest.Collect(t.Context(), t, New(Options{Yield: "GA"}), synthesizer.Request{Text: said, Rate: 8000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "tty.wav")
+	if err := os.WriteFile(file, wav(append(pcm, make([]int16, 8000)...)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("minimodem", "--rx", "tdd", "-R", "8000", "-q", "-f", file).Output()
+	if err != nil {
+		t.Fatalf("minimodem: %v", err)
+	}
+	if got, want := strings.TrimSpace(string(out)), audio.BaudotText(said)+" GA"; got != want {
+		t.Errorf("minimodem reads %q, want %q", got, want)
+	}
+}
+
+// wav puts pcm at 8 kHz into a RIFF file.
+func wav(pcm []int16) []byte {
+	file := []byte("RIFF\x00\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data")
+	binary.LittleEndian.PutUint32(file[4:], uint32(36+2*len(pcm)))
+	file = binary.LittleEndian.AppendUint32(file, uint32(2*len(pcm)))
+	for _, s := range pcm {
+		file = binary.LittleEndian.AppendUint16(file, uint16(s))
+	}
+	return file
 }

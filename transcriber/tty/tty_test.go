@@ -1,6 +1,10 @@
 package tty
 
 import (
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -144,5 +148,29 @@ func TestSpeechIsNoText(t *testing.T) {
 	events, partials := hear(t, 8000, audio.SpeechLike(8000, 80000, -20, 7), silence(2*time.Second, 8000))
 	if len(events) != 0 || partials != 0 {
 		t.Errorf("speech gave %v and %d partial texts", kinds(events), partials)
+	}
+}
+
+// An independent modem is read.
+func TestMinimodemIsRead(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "tty.wav")
+	cmd := exec.Command("minimodem", "--tx", "tdd", "-R", "8000", "-f", file)
+	cmd.Stdin = strings.NewReader("IS THE CLINIC OPEN AT 9:30 ON 24-12? GA")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("minimodem: %v: %s", err, out)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil || len(data) < 44 {
+		t.Fatalf("%d bytes of sound: %v", len(data), err)
+	}
+	pcm := make([]int16, (len(data)-44)/2)
+	for i := range pcm {
+		pcm[i] = int16(binary.LittleEndian.Uint16(data[44+2*i:])) / 4
+	}
+	events, _ := hear(t, 8000, silence(time.Second, 8000), pcm, silence(2*time.Second, 8000))
+	want := []string{"started", "ended", "final IS THE CLINIC OPEN AT 9:30 ON 24-12?", "yields"}
+	if diff := cmp.Diff(want, kinds(events)); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
