@@ -379,3 +379,29 @@ func TestDocumentedExample(t *testing.T) {
 	}
 	expect(t, book, turns...)
 }
+
+// A whole call by text telephone stays below 240 characters, 42 s of tones.
+func TestClinicByTextTelephoneIsShort(t *testing.T) {
+	t.Parallel()
+	file, err := os.ReadFile("testdata/clinic_tty.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := Parse(string(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := []string{"WHEN ARE U OPEN?", "AN APPOINTMENT PLS", "TUESDAY", "IS THERE PARKING?", "THANKS BYE"}
+	want := []string{"Mon to Fri 8 to 6.", "Which day?", "Tuesday at 9 is yours.", "Free, behind the house.", "Bye. [end_conversation{}]"}
+	replies := book.Rehearse(lines...)
+	if diff := cmp.Diff(want, texts(replies)); diff != "" {
+		t.Errorf("replies (-want +got):\n%s", diff)
+	}
+	total := 0
+	for i, r := range replies {
+		total += len(lines[i]) + len(r.Text) + 2*len(" GA")
+	}
+	if total > 240 {
+		t.Errorf("the call has %d characters", total)
+	}
+}
