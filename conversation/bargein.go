@@ -153,7 +153,12 @@ func (m *Machine) loud() bool {
 
 func (m *Machine) armResume() {
 	t := &m.turn
-	at := t.last + resumeAfter(t.last-t.from, t.flushes > 0, m.cfg)
+	after := resumeAfter(t.last-t.from, t.flushes > 0, m.cfg)
+	if !m.pause.audible && t.flushes == 0 {
+		// Nothing was cut, and there were no words: do not keep the caller waiting.
+		after = quickestNo
+	}
+	at := t.last + after
 	if at <= m.now {
 		m.resume()
 		return

@@ -31,6 +31,7 @@ func TestDecide(t *testing.T) {
 		{name: "conjunction relaxed", text: "I need a taxi and", endpoint: Relaxed, wait: 3 * time.Second, rule: ruleUnfinished},
 		{name: "conjunction sensitive", text: "I need a taxi and", endpoint: Sensitive, wait: 1200 * ms, rule: ruleUnfinished},
 		{name: "filler", text: "I would like um", wait: 2500 * ms, rule: ruleUnfinished},
+		{name: "a word that may end a sentence", text: "tell me about that", wait: 500 * ms, rule: ruleShort},
 		{name: "comma", text: "On Friday,", wait: 2500 * ms, rule: ruleUnfinished},
 		{name: "a full stop outweighs the word", text: "That is what I am here for.", wait: 500 * ms, rule: ruleSentence},
 		{name: "fixed ignores the words", text: "I need a taxi and", fixed: true, wait: 500 * ms, rule: ruleFixed},

@@ -13,7 +13,8 @@ type lexicon struct {
 	hums, backchannels []string
 	// stops always interrupt; farewells never keep the agent on the line.
 	stops, farewells []string
-	// hanging words cannot end a sentence.
+	// hanging words hardly ever end a sentence. A word that may ("that",
+	// "then") is not listed: it would cost every such sentence the long wait.
 	hanging []string
 	// digits are spoken digits and what stands between them.
 	digits []string
@@ -47,8 +48,8 @@ func english() lexicon {
 			"sorry|pardon|hello|listen|be quiet|shut up|never mind|actually"),
 		farewells: list("bye|bye bye|goodbye|good bye|see you|see ya|take care|have a good day|have a nice day|" +
 			"you too|talk to you later|cheers|thanks|thank you|thank you very much|thanks a lot|so much"),
-		hanging: list("and|or|but|so|because|if|that|which|who|when|while|with|to|for|of|in|on|at|by|from|about|the|a|an|" +
-			"my|your|our|their|his|is|are|was|i|we|um|uh|er|like|well|then|as|than|also|maybe|would|could|can|will"),
+		hanging: list("and|or|but|because|if|which|while|with|to|for|of|at|by|from|the|a|an|my|your|our|their|his|" +
+			"i|we|um|uh|er|as|than"),
 		digits: list("zero|oh|o|one|two|three|four|five|six|seven|eight|nine|double|triple|dash|dot|hundred|plus|hyphen|slash"),
 		dictated: list("number|spell|spelling|e-mail|email|address|digits|code|postcode|zip|account|reference|" +
 			"date of birth|birthday|serial|policy|card"),
@@ -63,8 +64,8 @@ func german() lexicon {
 		stops: list("stopp|stop|halt|warten|warte|warten sie|moment|einen moment|nein|nee|entschuldigung|" +
 			"hallo|bitte nicht|hören sie"),
 		farewells: list("tschüss|tschüs|auf wiederhören|auf wiedersehen|ciao|danke|vielen dank|schönen tag|bis dann"),
-		hanging: list("und|oder|aber|weil|dass|wenn|mit|zu|für|von|in|an|auf|bei|der|die|das|ein|eine|einen|mein|" +
-			"meine|ich|wir|ist|äh|ähm|also|dann|als|auch"),
+		hanging: list("und|oder|aber|weil|dass|wenn|für|von|in|bei|der|die|das|eine|einen|mein|" +
+			"meine|ich|wir|äh|ähm|als"),
 		digits:        list("null|eins|ein|zwei|zwo|drei|vier|fünf|sechs|sieben|acht|neun|strich|punkt|doppel"),
 		dictated:      list("nummer|telefonnummer|buchstabieren|e-mail|email|adresse|code|postleitzahl|geburtsdatum|kontonummer"),
 		abbreviations: list("dr|hr|fr|z.b|d.h|usw|ca|nr|str|st|bzw|evtl|inkl|prof|tel"),
@@ -73,12 +74,11 @@ func german() lexicon {
 
 func spanish() lexicon {
 	return lexicon{
-		hums:         list("mm|hm|mhm|eh|ah|aja|ajá|oh"),
-		backchannels: list("sí|si|ok|okay|vale|bueno|claro|ya|entiendo|de acuerdo|perfecto|exacto|gracias"),
-		stops:        list("alto|pare|para|espera|espere|un momento|no|perdón|disculpe|oiga|hola|basta"),
-		farewells:    list("adiós|adios|hasta luego|chao|gracias|muchas gracias|buen día"),
-		hanging: list("y|o|pero|porque|que|si|con|a|para|de|en|por|el|la|los|las|un|una|mi|su|yo|es|eh|pues|entonces|" +
-			"como|también"),
+		hums:          list("mm|hm|mhm|eh|ah|aja|ajá|oh"),
+		backchannels:  list("sí|si|ok|okay|vale|bueno|claro|ya|entiendo|de acuerdo|perfecto|exacto|gracias"),
+		stops:         list("alto|pare|para|espera|espere|un momento|no|perdón|disculpe|oiga|hola|basta"),
+		farewells:     list("adiós|adios|hasta luego|chao|gracias|muchas gracias|buen día"),
+		hanging:       list("y|o|pero|porque|que|si|con|a|para|de|en|por|el|la|los|las|un|una|mi|su|yo|eh"),
 		digits:        list("cero|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|doble|guion|punto"),
 		dictated:      list("número|numero|teléfono|deletrear|correo|dirección|código|fecha de nacimiento|cuenta"),
 		abbreviations: list("sr|sra|srta|dr|dra|ud|uds|etc|núm|tel|avda|p.ej"),
@@ -92,7 +92,7 @@ func french() lexicon {
 		stops:        list("stop|arrêtez|attendez|attends|un instant|un moment|non|pardon|excusez moi|excusez-moi|allô"),
 		farewells:    list("au revoir|salut|à bientôt|merci|merci beaucoup|bonne journée|adieu"),
 		hanging: list("et|ou|mais|parce|que|qui|si|avec|à|pour|de|du|des|en|dans|sur|par|le|la|les|un|une|mon|ma|mes|" +
-			"je|nous|est|euh|donc|alors|comme|aussi"),
+			"je|nous|euh|comme"),
 		digits:        list("zéro|un|deux|trois|quatre|cinq|six|sept|huit|neuf|double|tiret|point"),
 		dictated:      list("numéro|téléphone|épeler|e-mail|email|adresse|code|date de naissance|compte"),
 		abbreviations: list("m|mme|mlle|dr|etc|tél|av|bd|st|ste"),
