@@ -7,9 +7,12 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // fakeServer is a SIP server that answers every call and returns its sound.
@@ -31,6 +34,8 @@ type fakeServer struct {
 	mu     sync.Mutex
 	calls  map[string]*fakeCall
 	counts map[string]int
+	// held is how long every 200 was really held.
+	held []time.Duration
 }
 
 // fakeCall is one call of a fakeServer.
@@ -81,21 +86,28 @@ func (f *fakeServer) seen(method string) int {
 	return f.counts[method]
 }
 
+// holds returns how long every 200 was really held.
+func (f *fakeServer) holds() []time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.held)
+}
+
 func (f *fakeServer) run() {
 	b := make([]byte, 65535)
 	for {
-		n, _, from, err := f.socket.receive(b)
+		n, at, from, err := f.socket.receive(b)
 		if err != nil {
 			return
 		}
 		if m, ok := parseMessage(append([]byte(nil), b[:n]...)); ok {
-			f.take(m, from)
+			f.take(m, at, from)
 		}
 	}
 }
 
-// take answers one message.
-func (f *fakeServer) take(m message, from netip.AddrPort) {
+// take answers one message that came at at.
+func (f *fakeServer) take(m message, at time.Duration, from netip.AddrPort) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts[m.method]++
@@ -107,7 +119,7 @@ func (f *fakeServer) take(m message, from netip.AddrPort) {
 	}
 	switch m.method {
 	case "INVITE":
-		f.invite(c, m, from)
+		f.invite(c, m, at, from)
 	case "BYE", "CANCEL":
 		_ = f.socket.send(f.respond(m, 200, nil), from)
 		if m.method == "CANCEL" {
@@ -125,7 +137,7 @@ func (f *fakeServer) respond(m message, status int, sdp []byte) []byte {
 }
 
 // invite answers a call, with the 200 repeated for every further INVITE.
-func (f *fakeServer) invite(c *fakeCall, m message, from netip.AddrPort) {
+func (f *fakeServer) invite(c *fakeCall, m message, at time.Duration, from netip.AddrPort) {
 	c.invites++
 	c.invite, c.from = m, from
 	switch {
@@ -161,6 +173,9 @@ func (f *fakeServer) invite(c *fakeCall, m message, from netip.AddrPort) {
 	}
 	f.owned.Go(func() {
 		rest(context.Background(), f.before)
+		f.mu.Lock()
+		f.held = append(f.held, f.socket.clock.now()-at)
+		f.mu.Unlock()
 		// Twice, as if the first acknowledgement had been lost.
 		_ = f.socket.send(ok, from)
 		_ = f.socket.send(ok, from)
@@ -214,7 +229,13 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	default:
-		os.Exit(m.Run())
+		stop()
+		code := m.Run()
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		os.Exit(code)
 	}
 }
 
@@ -235,12 +256,12 @@ func serveCold(ctx context.Context, at string) error {
 	stop := context.AfterFunc(ctx, s.close)
 	defer stop()
 	for {
-		n, _, from, err := s.receive(b)
+		n, at, from, err := s.receive(b)
 		if err != nil {
 			break
 		}
 		if m, ok := parseMessage(append([]byte(nil), b[:n]...)); ok {
-			f.take(m, from)
+			f.take(m, at, from)
 			if m.method == "ACK" {
 				f.status = 0
 			}
