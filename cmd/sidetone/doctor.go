@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/sidetone/sidetone/server"
+)
+
+type doctorCommand struct{ configFlags }
+
+// Run prints one line a check and fails when the server could not start.
+func (d doctorCommand) Run(a *app) error {
+	c, err := d.load(a)
+	if err != nil {
+		return err
+	}
+	failed := false
+	for _, f := range server.Doctor(a.ctx, c) {
+		mark := "ok   "
+		switch {
+		case f.Fix != "" && f.Optional:
+			mark = "warn "
+		case f.Fix != "":
+			mark, failed = "FAIL ", true
+		}
+		fmt.Fprintf(a.out, "%s %-24s %s\n", mark, f.Name, f.Detail)
+		if f.Fix != "" {
+			fmt.Fprintf(a.out, "      -> %s\n", f.Fix)
+		}
+	}
+	if failed {
+		return errSilent
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+// Command sidetone puts AI agents on phone lines.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// cli is the whole command line.
+type cli struct {
+	Serve   serveCommand   `cmd:"" help:"Answer and place calls, and serve the API."`
+	Demo    demoCommand    `cmd:"" help:"Show everything in a minute: a server, an agent, simulated callers."`
+	Call    callCommand    `cmd:"" help:"Be a caller: a SIP softphone that says lines, interrupts, listens and measures."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database up to date without starting a server."`
+	Token   tokenCommand   `cmd:"" help:"Create, list and revoke API keys."`
+	Doctor  doctorCommand  `cmd:"" help:"Check ports, programs and the data directory, and say what to do."`
+	Bench   benchCommand   `cmd:"" help:"Measure latency and cost a call on this machine."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// app is what commands work with instead of the process's globals.
+type app struct {
+	ctx     context.Context
+	out     io.Writer
+	err     io.Writer
+	environ []string
+	// now is closed by an interrupt: stop at once; ctx ends by SIGTERM too,
+	// which lets calls finish.
+	now <-chan struct{}
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, out, errs io.Writer) int {
+	ctx, now, stop := signals()
+	defer stop()
+	var c cli
+	parser, err := kong.New(&c, kong.Name("sidetone"), kong.Writers(out, errs),
+		kong.Description("AI agents on phone lines: one binary that answers and places calls.\n\nStart with `sidetone demo`, then `sidetone serve`."),
+		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(errs, "sidetone:", err)
+		return 2
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(errs, "sidetone:", err)
+		fmt.Fprintln(errs, "Run `sidetone --help` for the commands.")
+		return 2
+	}
+	err = parsed.Run(&app{ctx: ctx, out: out, err: errs, environ: os.Environ(), now: now})
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errSilent):
+		return 1
+	}
+	fmt.Fprintln(errs, "sidetone:", err)
+	return 1
+}
+
+// silent is a failure that has been explained already.
+type silent string
+
+func (s silent) Error() string { return string(s) }
+
+const errSilent silent = "failed"
+
+// signals returns a context that ends on TERM, INT or QUIT, and a channel that
+// is closed when the wish is to stop at once: INT, or a second signal.
+func signals() (context.Context, <-chan struct{}, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	now := make(chan struct{})
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for hurry := false; ; {
+			select {
+			case <-done:
+				return
+			case s := <-ch:
+				if (s == syscall.SIGINT || ctx.Err() != nil) && !hurry {
+					hurry = true
+					close(now)
+				}
+				cancel()
+			}
+		}
+	}()
+	return ctx, now, func() {
+		signal.Stop(ch)
+		close(done)
+		<-ended
+		cancel()
+	}
+}
+
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run(a *app) error {
+	_, err := fmt.Fprintln(a.out, version)
+	return err
+}

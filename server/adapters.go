@@ -1,0 +1,91 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/recording/disk"
+	"github.com/sidetone/sidetone/store"
+)
+
+// ledger lets calls keep their record in the store.
+type ledger struct{ *store.Store }
+
+// AppendEvents implements call.Ledger.
+func (l ledger) AppendEvents(ctx context.Context, environmentID string, events []sidetone.Event) error {
+	return l.Write(ctx, environmentID, func(tx *store.Tx) error { return tx.AppendEvents(events) })
+}
+
+// directory lets calls find their agent in the store's memory.
+type directory struct{ *store.Store }
+
+// Route implements call.Directory.
+func (d directory) Route(ctx context.Context, e164 string) (call.Route, error) {
+	if n, ok := sidetone.NormalisePhone(e164); ok {
+		e164 = n
+	}
+	r, err := d.Store.Route(ctx, e164)
+	return call.Route{Number: r.Number, Snapshot: r.Snapshot, HasAgent: r.HasAgent}, err
+}
+
+// dialer lets jobs place calls.
+type dialer struct{ exchange *call.Exchange }
+
+// Dial implements jobs.Dialer.
+func (d dialer) Dial(ctx context.Context, _ sidetone.DialIntent, c sidetone.Call) error {
+	return d.exchange.Dial(ctx, c)
+}
+
+// recordings lets calls record to disk.
+type recordings struct{ *disk.Recordings }
+
+// Create implements call.Recordings.
+func (r recordings) Create(callID string, rate int) (call.Recorder, error) {
+	return r.Recordings.Create(callID, rate)
+}
+
+// systemClock is the time of this machine.
+func systemClock() call.Clock {
+	return call.Clock{
+		Now: time.Now,
+		AfterFunc: func(d time.Duration, f func()) func() bool {
+			return time.AfterFunc(d, f).Stop
+		},
+		Sleep: func(d time.Duration, done <-chan struct{}) {
+			t := time.NewTimer(d)
+			defer t.Stop()
+			select {
+			case <-t.C:
+			case <-done:
+			}
+		},
+	}
+}
+
+// IssueKey makes an API key for the environment and returns its secret, which
+// is not kept.
+func IssueKey(ctx context.Context, s *store.Store, environmentID, label string, now time.Time) (sidetone.Secret, error) {
+	secret := sidetone.NewKey()
+	k := sidetone.APIKey{ID: sidetone.NewIDs(time.Now).New(), EnvironmentID: environmentID, Label: label,
+		Hint: secret.Hint(), Hash: sha256.Sum256([]byte(secret.Reveal())), Created: now}
+	return secret, s.InsertAPIKey(ctx, k)
+}
+
+// WithStore opens the store of a configuration whose data directory nobody
+// else holds, brings it up to date, and closes it after do.
+func WithStore(ctx context.Context, c Config, do func(*store.Store) error) (err error) {
+	lock, err := lockData(c.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = join(err, lock.Close()) }()
+	s, err := openStore(ctx, c, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = join(err, s.Close()) }()
+	return do(s)
+}

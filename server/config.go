@@ -1,0 +1,237 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+
+	"github.com/sidetone/sidetone"
+)
+
+// Config is everything an operator can set. sidetone.sample.yaml documents each
+// key; keep it in step.
+type Config struct {
+	// Data is the directory of the database, recordings and lock.
+	Data string `koanf:"data"`
+	// HTTP is where the API listens.
+	HTTP HTTPConfig `koanf:"http"`
+	// SIP is where calls come in and go out.
+	SIP SIPConfig `koanf:"sip"`
+	// Database chooses the store.
+	Database DatabaseConfig `koanf:"database"`
+	// Calls bounds and shapes calls.
+	Calls CallsConfig `koanf:"calls"`
+	// Speech configures the offline programs.
+	Speech SpeechConfig `koanf:"speech"`
+	// Log says what is written to standard error.
+	Log LogConfig `koanf:"log"`
+}
+
+// HTTPConfig configures the API's listener.
+type HTTPConfig struct {
+	// Addr is host:port; port 0 takes a free one.
+	Addr string `koanf:"addr"`
+}
+
+// SIPConfig configures telephony.
+type SIPConfig struct {
+	// Addr is host:port for UDP and TCP; port 0 takes a free one.
+	Addr string `koanf:"addr"`
+	// Advertise is the address in SDP and Contact behind NAT; empty: Addr's.
+	Advertise string `koanf:"advertise"`
+	// RTPMin and RTPMax bound the media ports; 0 lets the system choose.
+	RTPMin int `koanf:"rtp_min"`
+	RTPMax int `koanf:"rtp_max"`
+	// Sources are the prefixes, besides loopback, that may ring simulated
+	// numbers.
+	Sources []string `koanf:"sources"`
+	// Users may register desk phones and ring simulated numbers from anywhere.
+	Users []SIPUser `koanf:"users"`
+	// Trunks carry calls from and to real numbers.
+	Trunks []Trunk `koanf:"trunks"`
+}
+
+// SIPUser is a desk phone's account.
+type SIPUser struct {
+	Name     string          `koanf:"name"`
+	Password sidetone.Secret `koanf:"password"`
+}
+
+// Trunk is a carrier's SIP trunk.
+type Trunk struct {
+	// Name identifies the trunk in numbers and logs.
+	Name string `koanf:"name"`
+	// Host is host:port outbound calls are sent to; empty: inbound only.
+	Host string `koanf:"host"`
+	// Transport is udp or tcp.
+	Transport string `koanf:"transport"`
+	// Addresses are the prefixes calls come from; empty with Username set asks
+	// callers for digest credentials.
+	Addresses []string `koanf:"addresses"`
+	// Username and Password are the digest credentials both ways.
+	Username string          `koanf:"username"`
+	Password sidetone.Secret `koanf:"password"`
+}
+
+// DatabaseConfig chooses the store.
+type DatabaseConfig struct {
+	// URL is postgres://...; empty means SQLite in the data directory.
+	URL sidetone.Secret `koanf:"url"`
+	// MigrateURL is the owner role's URL; empty means URL.
+	MigrateURL sidetone.Secret `koanf:"migrate_url"`
+}
+
+// CallsConfig bounds and shapes calls.
+type CallsConfig struct {
+	// Max is how many calls may be live at a time.
+	Max int `koanf:"max"`
+	// AnswerAfter is how long inbound calls ring.
+	AnswerAfter time.Duration `koanf:"answer_after"`
+	// Offline is how many calls may use the offline recogniser at a time.
+	Offline int `koanf:"offline"`
+	// ComfortNoise plays soft noise while the agent is silent.
+	ComfortNoise bool `koanf:"comfort_noise"`
+	// Drain is how long live calls may go on after SIGTERM.
+	Drain time.Duration `koanf:"drain"`
+}
+
+// SpeechConfig names the offline programs.
+type SpeechConfig struct {
+	Flite        string `koanf:"flite"`
+	Pocketsphinx string `koanf:"pocketsphinx"`
+	// Voice is the default voice of agents that name none: flite or tty.
+	Voice string `koanf:"voice"`
+}
+
+// LogConfig says what is logged.
+type LogConfig struct {
+	// Level is debug, info, warn or error.
+	Level string `koanf:"level"`
+	// Format is text or json.
+	Format string `koanf:"format"`
+}
+
+// Defaults returns the configuration of a server that was told nothing.
+func Defaults() Config {
+	return Config{
+		Data:   "data",
+		HTTP:   HTTPConfig{Addr: "127.0.0.1:8080"},
+		SIP:    SIPConfig{Addr: "127.0.0.1:5060"},
+		Calls:  CallsConfig{Max: 1000, Offline: 4, ComfortNoise: true, Drain: 10 * time.Minute},
+		Speech: SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite"},
+		Log:    LogConfig{Level: "info", Format: "text"},
+	}
+}
+
+// LoadConfig returns the defaults, overlaid by the file at path (none when
+// empty), overlaid by SIDETONE_* variables of environ. An unknown key in the
+// file or among the variables is an error that names it.
+func LoadConfig(path string, environ []string) (Config, error) {
+	c := Defaults()
+	k := koanf.New(".")
+	if path != "" {
+		if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return c, fmt.Errorf("read configuration: %w", err)
+			}
+			return c, fmt.Errorf("read configuration %s: %w", path, err)
+		}
+	}
+	known := knownKeys()
+	if err := checkKeys(path, k.Keys(), known); err != nil {
+		return c, err
+	}
+	var unknown []string
+	provider := env.Provider(".", env.Opt{Prefix: envPrefix, EnvironFunc: func() []string { return environ },
+		TransformFunc: func(name, value string) (string, any) {
+			key, ok := known[strings.ToLower(strings.TrimPrefix(name, envPrefix))]
+			if !ok {
+				unknown = append(unknown, name)
+			}
+			return key, value
+		}})
+	if err := k.Load(provider, nil); err != nil {
+		return c, fmt.Errorf("read %s* variables: %w", envPrefix, err)
+	}
+	if len(unknown) > 0 {
+		return c, fmt.Errorf("unknown variable %s", strings.Join(unknown, ", "))
+	}
+	if err := k.Unmarshal("", &c); err != nil {
+		return c, fmt.Errorf("read configuration: %w", err)
+	}
+	return c, c.Validate()
+}
+
+const envPrefix = "SIDETONE_"
+
+// knownKeys maps the variable form of every scalar key (http_addr) to the key
+// (http.addr).
+func knownKeys() map[string]string {
+	keys := map[string]string{}
+	for _, k := range []string{"data", "http.addr", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.sources",
+		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "calls.max", "calls.answer_after", "calls.offline",
+		"calls.comfort_noise", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "log.level", "log.format"} {
+		keys[strings.ReplaceAll(k, ".", "_")] = k
+	}
+	return keys
+}
+
+func checkKeys(path string, got []string, known map[string]string) error {
+	valid := map[string]bool{}
+	for _, k := range known {
+		valid[k] = true
+	}
+	for _, k := range got {
+		if !valid[k] {
+			return fmt.Errorf("%s: unknown key %s", path, k)
+		}
+	}
+	return nil
+}
+
+// Validate checks ranges and combinations; the message names the key.
+func (c Config) Validate() error {
+	switch {
+	case c.Data == "":
+		return errors.New("data must name a directory")
+	case c.SIP.RTPMin != 0 && (c.SIP.RTPMin < 1024 || c.SIP.RTPMax < c.SIP.RTPMin+3 || c.SIP.RTPMax > 65535):
+		return errors.New("sip.rtp_min and sip.rtp_max must span at least 4 ports between 1024 and 65535")
+	case c.Calls.Max < 1:
+		return errors.New("calls.max must be at least 1")
+	case c.Calls.Offline < 0:
+		return errors.New("calls.offline must not be negative")
+	case c.Calls.AnswerAfter < 0 || c.Calls.AnswerAfter > time.Minute:
+		return errors.New("calls.answer_after must be between 0 and 1m")
+	case c.Speech.Voice != "flite" && c.Speech.Voice != "tty":
+		return errors.New("speech.voice must be flite or tty")
+	}
+	return c.validateLog()
+}
+
+func (c Config) validateLog() error {
+	switch c.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		return errors.New("log.level must be debug, info, warn or error")
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		return errors.New("log.format must be text or json")
+	}
+	return nil
+}
+
+// StoreURL returns the database's URL.
+func (c Config) StoreURL() string {
+	if c.Database.URL != "" {
+		return c.Database.URL.Reveal()
+	}
+	return "sqlite:" + c.Data + string(os.PathSeparator) + "sidetone.db"
+}

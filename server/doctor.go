@@ -1,0 +1,137 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Finding is the result of one check.
+type Finding struct {
+	// Name says what was checked.
+	Name string
+	// Detail is what was found.
+	Detail string
+	// Fix says what to do; empty when nothing has to be done.
+	Fix string
+	// Optional findings do not keep the server from starting.
+	Optional bool
+}
+
+// Doctor checks what a server with this configuration needs. It changes
+// nothing but a probe file in the data directory.
+func Doctor(ctx context.Context, c Config) []Finding {
+	return []Finding{
+		checkData(c.Data),
+		checkDisk(c.Data),
+		checkTCP(ctx, "http.addr", c.HTTP.Addr),
+		checkTCP(ctx, "sip.addr (TCP)", c.SIP.Addr),
+		checkUDP(ctx, "sip.addr (UDP)", c.SIP.Addr),
+		checkProgram("synthesiser", c.Speech.Flite, "flite"),
+		checkProgram("recogniser", c.Speech.Pocketsphinx, "pocketsphinx"),
+		checkModel(),
+		checkFiles(c.Calls.Max),
+	}
+}
+
+func checkData(dir string) Finding {
+	f := Finding{Name: "data directory", Detail: dir + " can be written"}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Finding{Name: f.Name, Detail: err.Error(), Fix: "choose another directory with --data, or make this one"}
+	}
+	probe := filepath.Join(dir, ".doctor")
+	if err := os.WriteFile(probe, []byte("probe"), 0o600); err != nil {
+		return Finding{Name: f.Name, Detail: err.Error(), Fix: "give this user the right to write there"}
+	}
+	_ = os.Remove(probe) // left behind it does no harm
+	lock, err := lockData(dir)
+	if err != nil {
+		return Finding{Name: f.Name, Detail: err.Error(), Fix: "stop that process, or choose another directory with --data", Optional: true}
+	}
+	_ = lock.Close() // releases the lock
+	return f
+}
+
+func checkDisk(dir string) Finding {
+	f := Finding{Name: "disk space"}
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return Finding{Name: f.Name, Detail: err.Error(), Optional: true, Fix: "look at the file system"}
+	}
+	free := st.Bavail * uint64(st.Bsize) >> 20
+	f.Detail = fmt.Sprintf("%d MiB free", free)
+	if free < 1024 {
+		f.Fix, f.Optional = "free some space: an hour of recording takes 230 MiB", true
+	}
+	return f
+}
+
+func checkTCP(ctx context.Context, name, addr string) Finding {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return portFinding(name, err)
+	}
+	_ = l.Close() // only a probe
+	return Finding{Name: name, Detail: addr + " is free"}
+}
+
+func checkUDP(ctx context.Context, name, addr string) Finding {
+	var lc net.ListenConfig
+	l, err := lc.ListenPacket(ctx, "udp", addr)
+	if err != nil {
+		return portFinding(name, err)
+	}
+	_ = l.Close() // only a probe
+	return Finding{Name: name, Detail: addr + " is free"}
+}
+
+func portFinding(name string, err error) Finding {
+	f := Finding{Name: name, Detail: err.Error(), Fix: "correct the address"}
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		f.Fix = "another program listens there (perhaps a running server): stop it or choose another port"
+	case errors.Is(err, unix.EACCES):
+		f.Fix = "ports below 1024 need root or CAP_NET_BIND_SERVICE"
+	}
+	return f
+}
+
+func checkProgram(name, program, pkg string) Finding {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return Finding{Name: name, Detail: err.Error(), Optional: true,
+			Fix: "install it: apt-get install --no-install-recommends " + pkg + " (or use voice_tty, which needs no program)"}
+	}
+	return Finding{Name: name, Detail: path}
+}
+
+func checkModel() Finding {
+	const dir = "/usr/share/pocketsphinx/model/en-us"
+	if _, err := os.Stat(dir); err != nil {
+		return Finding{Name: "recogniser's language", Detail: err.Error(), Optional: true,
+			Fix: "install it: apt-get install --no-install-recommends pocketsphinx-en-us"}
+	}
+	return Finding{Name: "recogniser's language", Detail: dir}
+}
+
+// filesPerCall is how many descriptors a call uses at most.
+const filesPerCall = 8
+
+func checkFiles(calls int) Finding {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return Finding{Name: "open files", Detail: err.Error(), Optional: true, Fix: "look at ulimit -n"}
+	}
+	f := Finding{Name: "open files", Detail: fmt.Sprintf("%d allowed", limit.Cur), Optional: true}
+	if need := uint64(calls)*filesPerCall + 64; limit.Cur < need {
+		f.Fix = fmt.Sprintf("raise ulimit -n to %d, or lower calls.max", need)
+	}
+	return f
+}

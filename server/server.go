@@ -1,0 +1,327 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api"
+	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/cluster/local"
+	"github.com/sidetone/sidetone/jobs"
+	"github.com/sidetone/sidetone/recording/disk"
+	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/telephony/simulated"
+	"github.com/sidetone/sidetone/telephony/sip"
+)
+
+// Options is how a process wants to be served, besides its Config.
+type Options struct {
+	// ReadyFile is written once calls can be taken; empty: not at all.
+	ReadyFile string
+	// Hints prints the newcomer's next commands.
+	Hints bool
+	// Out and Log take the hints and the log lines; nil means discarded.
+	Out, Log io.Writer
+	// Now, when closed, ends live calls at once instead of draining.
+	Now <-chan struct{}
+	// Version is reported in logs.
+	Version string
+}
+
+// server holds the running parts, in the order they were started.
+type server struct {
+	config   Config
+	options  Options
+	log      *slog.Logger
+	clock    call.Clock
+	store    *store.Store
+	bus      *local.Bus
+	exchange *call.Exchange
+	sip      *sip.Driver
+	jobs     *jobs.Client
+	shop     *simulated.Shop
+	disk     *disk.Recordings
+	key      sidetone.Secret
+	stop     chan struct{} // ends the wheel
+	draining chan struct{} // closed when event streams must end
+	wg       sync.WaitGroup
+}
+
+// Run serves until ctx ends, then drains and stops. It returns after everything
+// it started has ended.
+func Run(ctx context.Context, c Config, o Options) (err error) {
+	s := &server{config: c, options: o, clock: systemClock(), stop: make(chan struct{}), draining: make(chan struct{})}
+	if o.Out == nil {
+		s.options.Out = io.Discard
+	}
+	if o.Log == nil {
+		s.options.Log = io.Discard
+	}
+	s.log = newLogger(c.Log, s.options.Log)
+	lock, err := lockData(c.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = join(err, lock.Close()) }()
+	if s.store, err = openStore(ctx, c, s.log); err != nil {
+		return err
+	}
+	defer func() { err = join(err, s.store.Close()) }()
+	if err := s.firstKey(ctx); err != nil {
+		return err
+	}
+	return s.serve(ctx)
+}
+
+// join keeps both errors; nil when there is none.
+func join(a, b error) error {
+	if a == nil {
+		return b
+	}
+	return errors.Join(a, b)
+}
+
+func newLogger(c LogConfig, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+func openStore(ctx context.Context, c Config, log *slog.Logger) (*store.Store, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s, err := store.Open(ctx, store.Config{URL: c.StoreURL(), MigrateURL: c.Database.MigrateURL.Reveal(), Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := s.Migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("bring the database up to date: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+// firstKey makes an account, an environment and a key in an empty store.
+func (s *server) firstKey(ctx context.Context) error {
+	all, err := s.store.Environments(ctx)
+	if err != nil || len(all) > 0 {
+		return err
+	}
+	e, err := s.store.CreateAccount(ctx, "default", "default")
+	if err != nil {
+		return fmt.Errorf("make the first environment: %w", err)
+	}
+	s.key, err = IssueKey(ctx, s.store, e.ID, "first key", s.clock.Now())
+	return err
+}
+
+// serve starts the parts that take calls and requests, waits for ctx, and stops
+// them in reverse order.
+func (s *server) serve(ctx context.Context) error {
+	var err error
+	if s.disk, err = disk.New(filepath.Join(s.config.Data, "recordings"), s.log); err != nil {
+		return err
+	}
+	defer func() { err = join(err, s.disk.Close()) }()
+	line, err := sipConfig(s.config.SIP, s.log)
+	if err != nil {
+		return err
+	}
+	if s.sip, err = sip.New(line); err != nil {
+		return fmt.Errorf("listen for SIP on %s: %w", s.config.SIP.Addr, err)
+	}
+	defer func() { err = join(err, s.sip.Close()) }()
+	listener, err := net.Listen("tcp", s.config.HTTP.Addr)
+	if err != nil {
+		return fmt.Errorf("listen for HTTP on %s: %w", s.config.HTTP.Addr, err)
+	}
+	if err := s.openShop(ctx); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.startCalls()
+	defer s.stopCalls()
+	if err := s.recover(ctx); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if err := s.startJobs(ctx); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer s.stopJobs()
+	return s.open(ctx, listener)
+}
+
+// startCalls makes the exchange and the wheel that paces its calls.
+func (s *server) startCalls() {
+	wheel := call.NewWheel(s.clock)
+	s.wg.Go(func() { wheel.Run(s.stop) })
+	s.bus = local.New()
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	s.exchange = call.New(call.Config{
+		Node: fmt.Sprintf("%s-%d", host, os.Getpid()), Clock: s.clock, Directory: directory{s.store}, Ledger: ledger{s.store},
+		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config), Wheel: wheel,
+		IDs: sidetone.NewIDs(time.Now), Drivers: map[string]telephony.Driver{"simulated": s.sip, "sip": s.sip},
+		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
+		Phrases: call.NewPhrases(), Log: s.log,
+	})
+}
+
+// openShop makes the simulated carrier, which must not sell a number twice.
+func (s *server) openShop(ctx context.Context) error {
+	all, err := s.store.Environments(ctx)
+	if err != nil {
+		return fmt.Errorf("list environments: %w", err)
+	}
+	var sold []string
+	for _, e := range all {
+		err := s.store.Read(ctx, e.ID, func(tx *store.Tx) error {
+			for q := (sidetone.PageQuery{Page: 1, Size: 100}); ; q.Page++ {
+				page, err := tx.Numbers(q)
+				if err != nil {
+					return err
+				}
+				for _, n := range page.Items {
+					sold = append(sold, n.Number)
+				}
+				if !page.HasMore {
+					return nil
+				}
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("list numbers: %w", err)
+		}
+	}
+	s.shop = simulated.New(sold...)
+	return nil
+}
+
+// stopCalls ends what is left of the calls.
+func (s *server) stopCalls() {
+	s.exchange.Close()
+	close(s.stop)
+	s.wg.Wait()
+}
+
+func (s *server) startJobs(ctx context.Context) error {
+	engine, err := jobs.New(jobs.Config{Store: s.store, Dialer: dialer{s.exchange}, Log: s.log})
+	if err != nil {
+		return fmt.Errorf("make job engine: %w", err)
+	}
+	s.store.SetEnqueuer(engine)
+	if err := engine.Start(ctx); err != nil {
+		return fmt.Errorf("start job engine: %w", err)
+	}
+	s.jobs = engine
+	return nil
+}
+
+func (s *server) stopJobs() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.jobs.Stop(ctx); err != nil {
+		s.log.Warn("stop job engine", slog.Any("error", err))
+	}
+}
+
+// open lets calls and requests in until ctx ends, then drains.
+func (s *server) open(ctx context.Context, listener net.Listener) error {
+	calls, hangUp := context.WithCancel(context.Background())
+	defer hangUp()
+	failed := make(chan error, 2)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		if err := s.sip.Serve(calls, s.exchange.Answer); err != nil && calls.Err() == nil {
+			failed <- fmt.Errorf("serve SIP: %w", err)
+		}
+	})
+	web := s.web()
+	wg.Go(func() {
+		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serve HTTP: %w", err)
+		}
+	})
+	err := s.announce(listener)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
+		}
+	}
+	s.drain(web)
+	hangUp()
+	return err
+}
+
+// web is the HTTP server of the API.
+func (s *server) web() *http.Server {
+	handler := api.New(api.Config{
+		Store: s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, Drain: s.draining,
+		Shops: map[string]telephony.NumberShop{"simulated": s.shop}, Log: s.log,
+	})
+	return &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second,
+		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+}
+
+// announce says that calls can be taken.
+func (s *server) announce(listener net.Listener) error {
+	r := Ready{HTTP: "http://" + listener.Addr().String(), SIP: s.sip.Addr().String(), APIKey: s.key.Reveal()}
+	s.log.Info("ready", slog.String("version", s.options.Version), slog.String("http", r.HTTP), slog.String("sip", r.SIP))
+	if s.options.Hints {
+		if err := printHints(s.options.Out, r, s.config); err != nil {
+			return err
+		}
+	}
+	if s.options.ReadyFile == "" {
+		return nil
+	}
+	return writeReady(s.options.ReadyFile, r)
+}
+
+// drain lets live calls finish, for at most the configured time, less when Now
+// is closed.
+func (s *server) drain(web *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.Calls.Drain)
+	defer cancel()
+	ended := make(chan struct{})
+	defer close(ended)
+	if s.options.Now != nil {
+		go func() {
+			select {
+			case <-s.options.Now:
+				cancel()
+			case <-ended:
+			}
+		}()
+	}
+	if n := s.exchange.Live(); n > 0 {
+		s.log.Info("draining", slog.Int("calls", n), slog.Duration("at_most", s.config.Calls.Drain))
+	}
+	s.exchange.Drain(ctx)
+	close(s.draining)
+	closing, done := context.WithTimeout(context.Background(), 2*time.Second)
+	defer done()
+	if err := web.Shutdown(closing); err != nil {
+		_ = web.Close() // event streams that are still open
+	}
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/telephony/sip"
+)
+
+// sipConfig translates the operator's settings for the driver.
+func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
+	out := sip.Config{Listen: c.Addr, Advertise: c.Advertise, Logger: log,
+		RTPPorts: sip.PortRange{First: uint16(c.RTPMin), Last: uint16(c.RTPMax)}}
+	local, err := prefixes("sip.sources", append([]string{"127.0.0.0/8", "::1/128"}, c.Sources...))
+	if err != nil {
+		return out, err
+	}
+	out.LocalSources = local
+	for _, u := range c.Users {
+		out.Users = append(out.Users, sip.User{Name: u.Name, Password: sip.Secret(u.Password.Reveal())})
+	}
+	for i, t := range c.Trunks {
+		from, err := prefixes(fmt.Sprintf("sip.trunks[%d].addresses", i), t.Addresses)
+		if err != nil {
+			return out, err
+		}
+		out.Trunks = append(out.Trunks, sip.Trunk{Name: t.Name, Addresses: from, Host: t.Host, Transport: t.Transport,
+			Username: t.Username, Password: sip.Secret(t.Password.Reveal())})
+		if len(from) == 0 && t.Username != "" {
+			out.Users = append(out.Users, sip.User{Name: t.Username, Password: sip.Secret(t.Password.Reveal()), Trunk: t.Name})
+		}
+	}
+	return out, nil
+}
+
+// prefixes parses networks; a bare address is a network of one.
+func prefixes(key string, in []string) ([]netip.Prefix, error) {
+	out := make([]netip.Prefix, 0, len(in))
+	for _, s := range in {
+		if p, err := netip.ParsePrefix(s); err == nil {
+			out = append(out, p.Masked())
+			continue
+		}
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q is neither an address nor a network", key, s)
+		}
+		out = append(out, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return out, nil
+}
+
+// voiceName is the driver's name of a voice: the voice_id of its configuration.
+func voiceName(v sidetone.Voice) string {
+	var c struct {
+		VoiceID string `json:"voice_id"`
+	}
+	_ = json.Unmarshal(v.Config, &c) // a configuration without it means the default
+	return c.VoiceID
+}
