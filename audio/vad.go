@@ -61,6 +61,7 @@ type VAD struct {
 	re, im   [spectrumSize]float32
 	power    [spectrumHalf + 1]float32
 	floors   [vadBands]bandFloor
+	before   [vadBands]float32 // energies of the last hop
 	edges    edgeFinder
 	recent   uint // one bit per hop, newest lowest: voiced or not
 	state    VADEvent

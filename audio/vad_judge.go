@@ -30,7 +30,10 @@ func (v *VAD) judge() bool {
 		total += energy
 		step := levelStep(energy)
 		floor := v.floors[b].level
-		v.floors[b].update(step)
+		// The floor hears two hops together: a hum's pulses may fall into every
+		// other one.
+		v.floors[b].update(levelStep((energy + v.before[b]) / 2))
+		v.before[b] = energy
 		surplus += max(0, int(step)-int(floor)-vadBandMargin)
 	}
 	if levelStep(total) < vadGateStep || surplus < vadTotalMargin {
