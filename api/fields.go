@@ -59,14 +59,13 @@ func (d *decoder) whole(name string) sidetone.Optional[int] {
 	return sidetone.Optional[int]{Value: int(n.Value), Set: n.Set, Null: n.Null}
 }
 
-// span reads a number of units, rounded to the millisecond it is stored in.
+// span reads a number of units, rounded to the millisecond it is stored in. A
+// number beyond every range becomes one just beyond: the noun's Validate then
+// refuses it and says what is possible.
 func (d *decoder) span(name string, unit time.Duration) sidetone.Optional[time.Duration] {
 	n := d.number(name)
-	if n.Set && (n.Value < 0 || n.Value > float64(48*time.Hour/unit)) {
-		d.faults = append(d.faults, name+" is out of range")
-		return sidetone.Optional[time.Duration]{}
-	}
-	span := time.Duration(n.Value * float64(unit)).Round(time.Millisecond)
+	units := min(max(n.Value, -1), float64(48*time.Hour/unit))
+	span := time.Duration(units * float64(unit)).Round(time.Millisecond)
 	return sidetone.Optional[time.Duration]{Value: span, Set: n.Set, Null: n.Null}
 }
 

@@ -62,7 +62,7 @@ func TestBodies(t *testing.T) {
 			`[]`:                                "body must be a JSON object",
 			`{"prompt":`:                        "body must be complete JSON",
 			`{"prompt":{"content":"a\u0000b"}}`: "body must not contain the character U+0000",
-			`{"prompt":{"content":"p"},"initial_message_delay":20000}`: "initial_message_delay must be between 0 and 10000",
+			`{"prompt":{"content":"p"},"initial_message_delay":20000}`: "initial_message_delay must be between 0 and 10000 milliseconds (10 seconds)",
 			`null`: "prompt is required",
 			``:     "prompt is required",
 		} {
