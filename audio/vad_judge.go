@@ -7,7 +7,7 @@ import "math"
 const (
 	vadGateStep    = 100 // -50 dBFS
 	vadBandMargin  = 6   // what a band must exceed its floor by to count
-	vadTotalMargin = 10  // what the bands' surplus must come to together
+	vadTotalMargin = 8   // what the bands' surplus must come to together
 	toneLobe       = 3   // bins on each side of a tone that its window smears into
 	toneLowestBin  = 10  // 312 Hz: below it a lone peak may be a pitch
 )
