@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/sidetone/sidetone/audio"
 )
 
 // short returns a configuration of a short run against f.
@@ -62,6 +64,30 @@ func TestRunEcho(t *testing.T) {
 				t.Errorf("server saw %d ACK and %d BYE, want 4 each", f.seen("ACK"), f.seen("BYE"))
 			}
 		})
+	}
+}
+
+// TestRunTurns takes a late echo for an agent: it answers a burst of a known
+// length after a known time.
+func TestRunTurns(t *testing.T) {
+	t.Parallel()
+	const hold, burst, wait = 400 * time.Millisecond, 160 * time.Millisecond, 40 * time.Millisecond
+	const want = float64((hold - burst - wait) / time.Millisecond)
+	f := newFakeServer(t, func(f *fakeServer) { f.delay = hold })
+	r := mustRun(t, short(f, func(c *Config) {
+		c.Scenario, c.Calls, c.Turns, c.Duration = ScenarioTurn, 2, 5, 20*time.Second
+		c.Greeting, c.Quiet, c.Wait = 50*time.Millisecond, 100*time.Millisecond, wait
+		c.Stimuli = [][]int16{audio.SpeechLike(8000, int(audio.Samples(burst, 8000)), -15, 1)}
+	}))
+	if r.Added.Count != 5 || r.Discarded != 0 || r.Unanswered != 0 || r.Failed() != 0 {
+		t.Fatalf("%d turns measured, %d discarded, %d unanswered, failures %v", r.Added.Count, r.Discarded, r.Unanswered, r.Failures)
+	}
+	if r.WindowSeconds > 15 {
+		t.Errorf("the window stayed open for %.1f s after the last turn", r.WindowSeconds)
+	}
+	// The burst is cut to its audible samples, at most 2 ms less.
+	if r.Added.P50 < want-5 || r.Counts() && r.Added.P50 > want+15 {
+		t.Errorf("added latency of %.0f ms measured as %v", want, r.Added)
 	}
 }
 
