@@ -344,7 +344,7 @@ func (a *attempt) confirm(res *sip.Response) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lastAck, l.ackPeer = l.compose(to, "ACK", a.d.newBranch(), a.seq, nil, nil), to
+	l.lastAck, l.ackPeer, l.ackSeq = l.compose(to, "ACK", a.d.newBranch(), a.seq, nil, nil), to, a.seq
 	a.d.transport.send(to, l.lastAck)
 }
 
@@ -357,18 +357,21 @@ func (a *attempt) agree(res *sip.Response) (*stream, error) {
 	return negotiate(answer)
 }
 
-// acknowledgeAgain repeats the ACK for a repeated 2xx.
-func (d *Driver) acknowledgeAgain(res *sip.Response) {
+// acknowledgeAgain repeats the ACK for a repeated 2xx; false when it is a new
+// one.
+func (d *Driver) acknowledgeAgain(res *sip.Response) bool {
 	l := d.dialog(res.CallID().Value(), tagOf(res.From().Params))
 	if l == nil {
-		return
+		return false
 	}
 	l.mu.Lock()
-	raw, to := l.lastAck, l.ackPeer
+	raw, to, known := l.lastAck, l.ackPeer, l.ackSeq == res.CSeq().SeqNo
 	l.mu.Unlock()
-	if raw != nil {
-		d.transport.send(to, raw)
+	if raw == nil || !known {
+		return false
 	}
+	d.transport.send(to, raw)
+	return true
 }
 
 // cancel gives the attempt up at the far end, and takes the call down when its

@@ -79,7 +79,9 @@ func newHarness(t *testing.T, transport string) telephonytest.Harness {
 	near := newDriver(t, func(c *Config) {
 		c.Trunks = []Trunk{{Name: "far", Host: far.Addr().String(), Transport: transport}}
 	})
-	far.cfg.Trunks = []Trunk{{Name: "near", Host: near.Addr().String(), Transport: transport}}
+	caller := newDriver(t, func(c *Config) {
+		c.Trunks = []Trunk{{Name: "near", Host: near.Addr().String(), Transport: transport}}
+	})
 	incoming := make(chan telephony.Leg, 8)
 	over := make(chan struct{})
 	serve(t, far, func(_ context.Context, leg telephony.Leg) {
@@ -91,7 +93,7 @@ func newHarness(t *testing.T, transport string) telephonytest.Harness {
 		Driver:  near,
 		Request: telephony.DialRequest{From: "+12125550100", To: "+12125550199", Trunk: "far"},
 		Call: func(ctx context.Context, number string) (telephonytest.FarEnd, error) {
-			leg, err := far.Dial(ctx, telephony.DialRequest{From: "+12125550199", To: number, Trunk: "near"}, nil)
+			leg, err := caller.Dial(ctx, telephony.DialRequest{From: "+12125550199", To: number, Trunk: "near"}, nil)
 			if err != nil {
 				return nil, err
 			}

@@ -59,6 +59,7 @@ type leg struct {
 	late     bool   // our offer awaits its answer in the ACK
 	lastAck  []byte // repeated when a 2xx is
 	ackPeer  peer
+	ackSeq   uint32
 	session  sessionTimer
 }
 

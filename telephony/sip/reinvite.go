@@ -202,7 +202,7 @@ func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) error {
 		l.d.transport.send(to, l.compose(to, "ACK", branch, seq, nil, nil))
 		return fmt.Errorf("change the call: status %d", res.StatusCode)
 	}
-	l.lastAck, l.ackPeer = l.compose(to, "ACK", l.d.newBranch(), seq, nil, nil), to
+	l.lastAck, l.ackPeer, l.ackSeq = l.compose(to, "ACK", l.d.newBranch(), seq, nil, nil), to, seq
 	l.d.transport.send(to, l.lastAck)
 	answer, err := parseSDP(res.Body())
 	if err != nil {

@@ -144,14 +144,14 @@ func (d *Driver) onResponse(res *sip.Response) {
 	if via == nil || cseq == nil || res.From() == nil || res.To() == nil || res.CallID() == nil {
 		return
 	}
+	if cseq.MethodName == sip.INVITE && res.IsSuccess() && d.acknowledgeAgain(res) {
+		return
+	}
 	branch, _ := via.Params.Get("branch")
 	d.mu.Lock()
 	tx := d.clients[branch+" "+string(cseq.MethodName)]
 	d.mu.Unlock()
 	if tx == nil {
-		if cseq.MethodName == sip.INVITE && res.IsSuccess() {
-			d.acknowledgeAgain(res)
-		}
 		return
 	}
 	select {

@@ -53,7 +53,11 @@ type scene struct {
 	ctx  context.Context
 	legs chan telephony.Leg
 	quit chan struct{}
+	once sync.Once
 }
+
+// leave lets the application return from the calls that it was handed.
+func (s *scene) leave() { s.once.Do(func() { close(s.quit) }) }
 
 func newScene(t *testing.T, h Harness) *scene {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -66,9 +70,8 @@ func newScene(t *testing.T, h Harness) *scene {
 			<-s.quit
 		})
 	}()
-	var once sync.Once
 	t.Cleanup(func() {
-		once.Do(func() { close(s.quit) })
+		s.leave()
 		stop()
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
@@ -268,8 +271,7 @@ func callerCancels(t *testing.T, s *scene) {
 
 func nobodyAnswers(t *testing.T, s *scene) {
 	_, out := s.call(s.ctx)
-	close(s.quit)
-	s.quit = make(chan struct{})
+	s.leave()
 	var got *telephony.DialError
 	if c := <-out; !errors.As(c.err, &got) || got.Cause != telephony.CauseFailure {
 		t.Errorf("the caller got %v", c.err)
