@@ -72,7 +72,8 @@ func TestRunEcho(t *testing.T) {
 func TestRunTurns(t *testing.T) {
 	t.Parallel()
 	const hold, burst, wait = 400 * time.Millisecond, 160 * time.Millisecond, 40 * time.Millisecond
-	const want = float64((hold - burst - wait) / time.Millisecond)
+	// The definition counts the packet in which the answer begins.
+	const want = float64((hold - burst - wait + framePeriod) / time.Millisecond)
 	f := newFakeServer(t, func(f *fakeServer) { f.delay = hold })
 	r := mustRun(t, short(f, func(c *Config) {
 		c.Scenario, c.Calls, c.Turns, c.Duration = ScenarioTurn, 2, 5, 20*time.Second
