@@ -269,6 +269,37 @@ func TestAcceptsGzip(t *testing.T) {
 	}
 }
 
+// TestHugeMistakesAreCheap bounds what one request can make the validator do:
+// half a million wrong items are one sentence, not half a million.
+func TestHugeMistakesAreCheap(t *testing.T) {
+	t.Parallel()
+	op := operationFor(t, "POST", "/v1/numbers/update")
+	many := strings.Repeat("1,", 500_000) + "1"
+	for body, want := range map[string]string{
+		`{"prompt":{"tags":[` + many + `]}}`:           "inbound_agent.prompt.tags must have at most 100 items",
+		`{"actions":[` + many + `]}`:                   "inbound_agent.actions must have at most 100 items",
+		`{"prompt":{"collect_fields":[` + many + `]}}`: "inbound_agent.prompt.collect_fields must have at most 100 items",
+		`{"deepgram_keywords":[` + many + `]}`:         "inbound_agent.deepgram_keywords[0] must be a string",
+	} {
+		in, err := normalise(fluents(), op, url.Values{"id": {"x"}}, []byte(`{"example_context":{},"inbound_agent":`+body+`}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if faults := newChecker(in).check(nil, op.body, mustTree(t, in.body)); len(faults) != 1 || faults[0] != want {
+			t.Errorf("got %d sentences, first %q, want %q", len(faults), faults[0], want)
+		}
+	}
+}
+
+func mustTree(t *testing.T, f fields) map[string]any {
+	t.Helper()
+	out, err := tree(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // FuzzBody feeds the way of a body from the wire to a decoded noun: it must
 // neither panic nor let a wrong type reach a decoder.
 func FuzzBody(f *testing.F) {

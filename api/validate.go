@@ -11,21 +11,53 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// maxProblems bounds how many problems one message names.
-const maxProblems = 10
+const (
+	// maxProblems bounds how many problems one message names.
+	maxProblems = 10
+	// thoroughUpTo is the size of a body in which every problem is looked for;
+	// in a larger one the first is enough, because a megabyte of small mistakes
+	// would take many seconds to describe.
+	thoroughUpTo = 16 << 10
+)
+
+// checker holds values against schemas.
+type checker struct {
+	options []openapi3.SchemaValidationOption
+}
+
+func newChecker(in input) checker {
+	size := 0
+	for _, raw := range in.body {
+		size += len(raw)
+	}
+	// The library's own texts quote the whole value at each level; ours do not
+	// need them.
+	quiet := openapi3.SetSchemaErrorMessageCustomizer(func(e *openapi3.SchemaError) string { return e.SchemaField })
+	if size > thoroughUpTo {
+		return checker{options: []openapi3.SchemaValidationOption{quiet}}
+	}
+	return checker{options: []openapi3.SchemaValidationOption{quiet, openapi3.MultiErrors()}}
+}
+
+// check returns the sentences about value, none when it fits.
+func (c checker) check(path []string, s *openapi3.Schema, value any) []string {
+	if err := s.VisitJSON(value, c.options...); err != nil {
+		return c.sentences(path, err)
+	}
+	return nil
+}
 
 // validate holds a normalised request against the document. The error names
 // every problem in a short sentence that starts with the property's path.
 func validate(op operation, in input) error {
-	faults := validateQuery(op, in.query)
+	c := newChecker(in)
+	faults := c.query(op, in.query)
 	if op.body != nil {
 		tree, err := tree(in.body)
 		if err != nil {
 			return err
 		}
-		if err := op.body.VisitJSON(tree, openapi3.MultiErrors()); err != nil {
-			faults = append(faults, sentences(nil, err)...)
-		}
+		faults = append(faults, c.check(nil, op.body, tree)...)
 	}
 	if len(faults) > maxProblems {
 		faults = faults[:maxProblems]
@@ -46,7 +78,7 @@ func tree(f fields) (map[string]any, error) {
 	return out, nil
 }
 
-func validateQuery(op operation, query url.Values) []string {
+func (c checker) query(op operation, query url.Values) []string {
 	var faults []string
 	for _, p := range op.parameters {
 		values := query[p.name]
@@ -56,13 +88,13 @@ func validateQuery(op operation, query url.Values) []string {
 		case len(values) > 1:
 			faults = append(faults, p.name+" must be given once")
 		case len(values) == 1:
-			faults = append(faults, validateParameter(p, values[0])...)
+			faults = append(faults, c.parameter(p, values[0])...)
 		}
 	}
 	return faults
 }
 
-func validateParameter(p parameter, text string) []string {
+func (c checker) parameter(p parameter, text string) []string {
 	if strings.ContainsRune(text, 0) || !json.Valid(quoted(text)) {
 		return []string{p.name + " must be text"}
 	}
@@ -70,10 +102,7 @@ func validateParameter(p parameter, text string) []string {
 	if !ok {
 		return []string{p.name + " must be " + article(p.kind)}
 	}
-	if err := p.schema.VisitJSON(value, openapi3.MultiErrors()); err != nil {
-		return sentences([]string{p.name}, err)
-	}
-	return nil
+	return c.check([]string{p.name}, p.schema, value)
 }
 
 func quoted(text string) []byte {
@@ -101,12 +130,12 @@ func parseParameter(kind, text string) (any, bool) {
 
 // sentences turns the validator's errors into our own words, one for each
 // deepest failing property below path.
-func sentences(path []string, err error) []string {
+func (c checker) sentences(path []string, err error) []string {
 	var many openapi3.MultiError
 	if errors.As(err, &many) {
 		var out []string
 		for _, e := range many {
-			out = append(out, sentences(path, e)...)
+			out = append(out, c.sentences(path, e)...)
 		}
 		return out
 	}
@@ -117,22 +146,20 @@ func sentences(path []string, err error) []string {
 	path = append(append([]string(nil), path...), one.JSONPointer()...)
 	switch one.SchemaField {
 	case "anyOf", "oneOf", "allOf":
-		return unionSentences(path, one)
+		return c.union(path, one)
 	case "required":
 		return []string{pathText(path) + " is required"}
 	}
 	return []string{pathText(path) + " " + rule(one)}
 }
 
-// unionSentences looks into the branches: of a union the one that the value's
+// union looks into the branches: of a union the one that the value's
 // JSON type selects, of a conjunction all.
-func unionSentences(path []string, e *openapi3.SchemaError) []string {
+func (c checker) union(path []string, e *openapi3.SchemaError) []string {
 	if e.SchemaField == "allOf" {
 		var out []string
 		for _, branch := range e.Schema.AllOf {
-			if err := branch.Value.VisitJSON(e.Value, openapi3.MultiErrors()); err != nil {
-				out = append(out, sentences(path, err)...)
-			}
+			out = append(out, c.check(path, branch.Value, e.Value)...)
 		}
 		return out
 	}
@@ -140,8 +167,8 @@ func unionSentences(path []string, e *openapi3.SchemaError) []string {
 	for _, branch := range append(append(openapi3.SchemaRefs(nil), e.Schema.AnyOf...), e.Schema.OneOf...) {
 		kind := branchKind(branch.Value)
 		if permits(kind, e.Value) {
-			if err := branch.Value.VisitJSON(e.Value, openapi3.MultiErrors()); err != nil {
-				return sentences(path, err)
+			if faults := c.check(path, branch.Value, e.Value); faults != nil {
+				return faults
 			}
 		}
 		kinds = append(kinds, article(kind))
