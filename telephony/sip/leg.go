@@ -314,36 +314,6 @@ func (l *leg) compose(to peer, method, branch string, seq uint32, extra []header
 	return b.Bytes()
 }
 
-// nextHop is where requests of the dialog go: the first route, else the
-// contact; behind a NAT, or on a connection that lives, where the far end
-// really is.
-func (l *leg) nextHop(ctx context.Context) (peer, error) {
-	l.mu.Lock()
-	from, target := l.peer, l.target
-	var route string
-	if len(l.routes) > 0 {
-		route = l.routes[0]
-	}
-	l.mu.Unlock()
-	if route != "" {
-		var uri sip.Uri
-		var params sip.HeaderParams
-		if _, err := sip.ParseAddressValue(route, &uri, &params); err == nil {
-			target = uri
-		}
-	}
-	if from.tcp != nil {
-		if c, err := l.d.transport.connect(ctx, from.addr); err == nil {
-			return peer{addr: from.addr, tcp: c}, nil
-		}
-		return l.d.resolve(ctx, &target, "tcp")
-	}
-	if route == "" && target.Host != from.addr.Addr().String() {
-		return from, nil
-	}
-	return l.d.resolve(ctx, &target, "udp")
-}
-
 // onRequest takes a request of the dialog.
 func (l *leg) onRequest(tx *serverTx) {
 	req := tx.req

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,4 +100,18 @@ func TestTwoHundredCallsOut(t *testing.T) {
 	all.Wait()
 	eventually(t, "the calls to end", func() bool { return near.Calls() == 0 && far.Calls() == 0 })
 	eventually(t, "the descriptors to close", func() bool { return descriptors(t) <= files })
+}
+
+// serveFrames counts received frames without looking at them.
+func serveFrames(t *testing.T, d *Driver, frames *atomic.Int64) {
+	serve(t, d, func(ctx context.Context, leg telephony.Leg) {
+		if leg.Accept(ctx) != nil {
+			return
+		}
+		for ev := range leg.Events(ctx) {
+			if ev.Kind == telephony.KindAudio && !ev.Audio.Missing {
+				frames.Add(1)
+			}
+		}
+	})
 }

@@ -67,7 +67,7 @@ type transport struct {
 	udp     *net.UDPConn
 	tcp     *net.TCPListener
 	log     *slog.Logger
-	receive func(peer, sip.Message, []byte)
+	receive func(peer, sip.Message)
 	broken  func(peer, []byte, error)
 	welcome func(netip.Addr, string) bool
 
@@ -151,7 +151,10 @@ func (t *transport) readUDP() {
 	}
 }
 
+// parse takes one datagram. What makes the parser panic is a broken message
+// like any other.
 func (t *transport) parse(parser *sip.Parser, p peer, raw []byte) {
+	defer t.survive(p)
 	msg, err := parser.ParseSIP(raw)
 	if err != nil {
 		t.broken(p, raw, err)
@@ -161,7 +164,7 @@ func (t *transport) parse(parser *sip.Parser, p peer, raw []byte) {
 		t.broken(p, raw, errors.New("body shorter than Content-Length"))
 		return
 	}
-	t.receive(p, msg, raw)
+	t.receive(p, msg)
 }
 
 func (t *transport) acceptTCP() {
@@ -201,12 +204,26 @@ func (t *transport) adopt(conn net.Conn) (*tcpConn, bool) {
 	return c, true
 }
 
+// survive keeps outside data that breaks the parser from ending the process.
+func (t *transport) survive(p peer) {
+	if cause := recover(); cause != nil {
+		t.log.Error("sip message ignored", "source", p.addr.String(), "panic", fmt.Sprint(cause))
+		if p.tcp != nil {
+			p.tcp.conn.Close()
+		}
+	}
+}
+
+// existing returns the open connection to addr, or nil.
+func (t *transport) existing(addr netip.AddrPort) *tcpConn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.conns[addr]
+}
+
 // connect returns the open connection to addr or makes one.
 func (t *transport) connect(ctx context.Context, addr netip.AddrPort) (*tcpConn, error) {
-	t.mu.Lock()
-	c := t.conns[addr]
-	t.mu.Unlock()
-	if c != nil {
+	if c := t.existing(addr); c != nil {
 		return c, nil
 	}
 	dialer := net.Dialer{Timeout: 10 * time.Second}
@@ -214,7 +231,7 @@ func (t *transport) connect(ctx context.Context, addr netip.AddrPort) (*tcpConn,
 	if err != nil {
 		return nil, err
 	}
-	c = &tcpConn{conn: conn, addr: addr}
+	c := &tcpConn{conn: conn, addr: addr}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -249,7 +266,7 @@ func (t *transport) readTCP(c *tcpConn) {
 			}
 			continue
 		}
-		err = frames.ParseSIPStream(buf[:n], func(m sip.Message) { t.receive(p, m, nil) })
+		err = t.cut(frames, p, buf[:n])
 		switch {
 		case err == nil:
 			idle = tcpIdle
@@ -260,6 +277,12 @@ func (t *transport) readTCP(c *tcpConn) {
 			return
 		}
 	}
+}
+
+// cut hands on the messages that data completes.
+func (t *transport) cut(frames *sip.ParserStream, p peer, data []byte) error {
+	defer t.survive(p)
+	return frames.ParseSIPStream(data, func(m sip.Message) { t.receive(p, m) })
 }
 
 func trimCRLF(b []byte) []byte {

@@ -1,0 +1,140 @@
+package sip
+
+import (
+	"net"
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// adjacent returns sockets on an even port and the next one.
+func adjacent(t *testing.T) (rtp, rtcp *net.UDPConn) {
+	t.Helper()
+	p := ports{addr: netip.MustParseAddr("127.0.0.1"), now: time.Now}
+	rtp, rtcp, err := p.open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		rtp.Close()
+		rtcp.Close()
+	})
+	return rtp, rtcp
+}
+
+func TestRTCPIsLifeAndSaysGoodbye(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, func(c *Config) {
+		c.MediaTimeouts = Timeouts{First: 400 * time.Millisecond, Later: 400 * time.Millisecond, Quiet: 400 * time.Millisecond}
+	})
+	legs, _, events := listen(t, d)
+	u := newRawUA(t, d, "udp")
+	rtp, rtcp := adjacent(t)
+	p := &rtpPeer{t: t, conn: rtcp}
+	p.talkTo(u.establish(basicSDP(portOf(rtp))))
+	to := netip.AddrPortFrom(p.to.Addr(), p.to.Port()+1)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for range 20 { // a second of nothing but reports
+		if _, err := rtcp.WriteToUDPAddrPort(appendRTCP(nil, sendReport{ssrc: 9}), to); err != nil {
+			t.Fatal(err)
+		}
+		<-tick.C
+	}
+	select {
+	case ev := <-events:
+		t.Fatalf("ended in spite of reports: %+v", ev)
+	default:
+	}
+	l := (<-legs).(*leg)
+	l.media.mu.Lock()
+	l.media.report(time.Now(), &receptionBlock{ssrc: 9, lost: 5}, false)
+	l.media.mu.Unlock()
+	buf := make([]byte, 1500)
+	rtcp.SetReadDeadline(time.Now().Add(5 * time.Second))
+	for _, bye := range []bool{false, true} { // the second comes with the timeout
+		n, err := rtcp.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, ok := parseRTCP(buf[:n]); !ok || r.bye != bye {
+			t.Errorf("report %x, want bye %v", buf[:n], bye)
+		}
+	}
+	if ev := next(t, events); ev.Cause != telephony.CauseMediaTimeout {
+		t.Errorf("event %+v", ev)
+	}
+}
+
+// The receive path must allocate nothing for a frame, in either codec.
+func TestReceiveDoesNotAllocate(t *testing.T) {
+	d := newDriver(t, nil)
+	var frames atomic.Int64
+	serveFrames(t, d, &frames)
+	u := newRawUA(t, d, "udp")
+	p := newRTPPeer(t)
+	p.talkTo(u.establish(basicSDP(portOf(p.conn))))
+	payload := sound(8000, 160)
+	raw := make([]byte, 0, 200)
+	send := func(n int64) {
+		goal := frames.Load() + n
+		for frames.Load() < goal {
+			raw = append(appendRTP(raw[:0], p.h), payload...)
+			if _, err := p.conn.WriteToUDPAddrPort(raw, p.to); err != nil {
+				t.Fatal(err)
+			}
+			p.h.seq++
+			p.h.timestamp += 160
+			runtime.Gosched()
+		}
+	}
+	send(100)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	send(1000)
+	runtime.ReadMemStats(&after)
+	if each := float64(after.Mallocs-before.Mallocs) / 1000; each > 0.5 {
+		t.Errorf("%.2f allocations a frame received", each)
+	}
+}
+
+func TestSequenceOfReports(t *testing.T) {
+	t.Parallel()
+	raw := appendRTCP(nil, sendReport{ssrc: 1, ntp: 0x0102030405060708, packets: 2, octets: 320, block: &receptionBlock{ssrc: 3}})
+	r, ok := parseRTCP(raw)
+	if !ok || r.ssrc != 1 || r.ntp != 0x03040506 || r.bye || len(raw)%4 != 0 {
+		t.Errorf("%+v of %x", r, raw)
+	}
+	for n := 1; n < len(raw); n++ {
+		if _, ok := parseRTCP(raw[:n]); ok && n != 52 { // SR with one block stands alone
+			t.Errorf("%d bytes of a report pass", n)
+		}
+	}
+}
+
+func TestContactsBehindNAT(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		contact, source string
+		want            bool
+	}{
+		{"192.168.1.5", "203.0.113.4", true},
+		{"100.64.3.2", "203.0.113.4", true},
+		{"127.0.0.1", "203.0.113.4", true},
+		{"192.168.1.5", "192.168.1.5", false},
+		{"198.51.100.7", "203.0.113.4", false},
+		{"gateway.example.com", "203.0.113.4", false},
+		{"[fe80::1]", "2001:db8::1", true},
+	} {
+		uri := sip.Uri{Host: test.contact}
+		if got := behindNAT(&uri, netip.MustParseAddr(test.source)); got != test.want {
+			t.Errorf("contact %s from %s: %v", test.contact, test.source, got)
+		}
+	}
+}
