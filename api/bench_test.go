@@ -213,6 +213,7 @@ type fakeShop struct {
 	free     []telephony.AvailableNumber
 	released []string
 	fail     error
+	buying   func(context.Context) error
 }
 
 func newShop() *fakeShop {
@@ -235,7 +236,13 @@ func (f *fakeShop) Search(_ context.Context, q telephony.NumberQuery) ([]telepho
 	return out, f.fail
 }
 
-func (f *fakeShop) Buy(_ context.Context, number string) error {
+func (f *fakeShop) Buy(ctx context.Context, number string) error {
+	f.mu.Lock()
+	buying := f.buying
+	f.mu.Unlock()
+	if buying != nil {
+		return buying(ctx)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fail != nil {
@@ -259,6 +266,13 @@ func (f *fakeShop) Release(_ context.Context, number string) error {
 	f.released = append(f.released, number)
 	f.free = append(f.free, telephony.AvailableNumber{Number: number})
 	return nil
+}
+
+// onBuy replaces what buying does; nil restores it.
+func (f *fakeShop) onBuy(buying func(context.Context) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.buying = buying
 }
 
 // breakDown makes every further request to the shop fail; nil repairs it.

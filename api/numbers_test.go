@@ -1,8 +1,12 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -263,6 +267,36 @@ func TestBrokenShopLeavesNothingBehind(t *testing.T) {
 		b.shop.breakDown(errors.New("carrier on fire"))
 		b.do("POST /v1/numbers/cancel?id="+number.text("id"), "").fails(503, "the carrier does not take the number back now")
 		b.do("GET /v1/numbers?id="+number.text("id"), "").want(200)
+	})
+}
+
+// TestClientThatLeavesDuringAPurchase gives up while the carrier thinks: the
+// reservation must not outlive the failed purchase.
+func TestClientThatLeavesDuringAPurchase(t *testing.T) {
+	both(t, func(b *bench) {
+		ctx, leave := context.WithCancel(b.t.Context())
+		b.shop.onBuy(func(buying context.Context) error {
+			leave()
+			<-buying.Done()
+			return buying.Err()
+		})
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url+"/v1/numbers/buy", strings.NewReader(`{"phone_number":"+12025550101"}`))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+b.key)
+		if res, err := http.DefaultTransport.RoundTrip(req); err == nil {
+			_ = res.Body.Close()
+			b.t.Fatal("the request was answered")
+		}
+		b.shop.onBuy(nil)
+		for b.do("GET /v1/numbers?phone_number=12025550101", "").status != 404 {
+			if b.t.Context().Err() != nil {
+				b.t.Fatal("the number stays reserved")
+			}
+			runtime.Gosched()
+		}
+		b.do("POST /v1/numbers/buy", `{"phone_number":"+12025550101"}`).want(201)
 	})
 }
 

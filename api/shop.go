@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -195,8 +196,13 @@ func (s *server) buy(r *request, shop telephony.NumberShop, provider, e164 strin
 	return number, nil
 }
 
+// giveUp also works when the client is gone or the request's time is up.
 func (s *server) giveUp(r *request, number sidetone.Number) {
-	err := s.write(r, func(w work) error {
+	late := *r
+	ctx, stop := context.WithTimeout(context.WithoutCancel(r.ctx), writeWithin)
+	defer stop()
+	late.ctx = ctx
+	err := s.write(&late, func(w work) error {
 		_, err := w.deactivate(number.ID)
 		return err
 	})
