@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -208,6 +209,32 @@ func TestAnswersFitThePublishedFragment(t *testing.T) {
 			if got.at(name) == nil {
 				b.t.Errorf("%s is missing", name)
 			}
+		}
+	})
+}
+
+// TestMoreThanTheFragment is the table of what known clients send although the
+// published fragment refuses it; each row says who does.
+func TestMoreThanTheFragment(t *testing.T) {
+	both(t, func(b *bench) {
+		published := fragment(b.t)
+		body := published.Components.Schemas["UpdateNumberDto"].Value
+		agent := b.agent(`{"prompt":{"content":"p"}}`)
+		number := b.do("POST /v1/numbers/buy", `{}`).want(201)
+		for _, row := range []struct{ sender, query, body string }{
+			{"the documentation's example and scripts: the agent by id", "phone_number=" + number.text("number")[1:], `{"example_context":{},"inbound_agent":"` + agent + `"}`},
+			{"clients that clear: null removes the agent", "phone_number=" + number.text("number")[1:], `{"example_context":{},"inbound_agent":null}`},
+			{"clients that clear: null empties a label", "phone_number=" + number.text("number")[1:], `{"example_context":{},"label":null}`},
+			{"integrations by id: id instead of phone_number", "id=" + number.text("id"), `{"example_context":{}}`},
+		} {
+			var value any
+			if err := json.Unmarshal([]byte(row.body), &value); err != nil {
+				b.t.Fatal(err)
+			}
+			if body.VisitJSON(value) == nil && strings.HasPrefix(row.query, "phone_number=") {
+				b.t.Errorf("%s: the fragment accepts it, the row can go", row.sender)
+			}
+			b.do("POST /v1/numbers/update?"+row.query, row.body).want(201)
 		}
 	})
 }
