@@ -20,6 +20,9 @@ import (
 )
 
 const (
+	// idleNoise is the largest sample of a codec that transmits silence.
+	idleNoise = 16
+
 	// maxBehind is how much sound may wait for the recogniser, in bytes: 10 s.
 	maxBehind = 10 * rate * 2
 	// flushSound is the low noise that ends a running utterance: 0.8 s.
@@ -117,15 +120,34 @@ func (s *stream) Write(f audio.Frame) error {
 		s.cancel(transcriber.ErrBehind)
 		return transcriber.ErrBehind
 	}
-	for _, sample := range f.PCM {
-		s.pending = binary.LittleEndian.AppendUint16(s.pending, uint16(sample))
-	}
+	s.append(f.PCM)
 	s.queued += 2 * int64(len(f.PCM))
 	if !f.Missing {
 		s.listen(f.PCM)
 	}
 	signal(s.wake)
 	return nil
+}
+
+// append queues samples, blocks of nothing but a codec's idle noise as digital
+// silence: the recogniser takes faint noise after a pause for the beginning of
+// an utterance and then mishears the words that follow. s.mu is held.
+func (s *stream) append(pcm []int16) {
+	const block = rate / 100
+	for len(pcm) > 0 {
+		n := min(block, len(pcm))
+		mask := uint16(0)
+		for _, sample := range pcm[:n] {
+			if sample > idleNoise || sample < -idleNoise {
+				mask = 0xffff
+				break
+			}
+		}
+		for _, sample := range pcm[:n] {
+			s.pending = binary.LittleEndian.AppendUint16(s.pending, uint16(sample)&mask)
+		}
+		pcm = pcm[n:]
+	}
 }
 
 // listen counts the audible blocks; s.mu is held.
