@@ -80,15 +80,18 @@ func (r *registration) send(ctx context.Context, lasts time.Duration) error {
 	return nil
 }
 
-func (r *registration) uri() string {
-	return "sip:" + net.JoinHostPort(r.to.target.Host, fmt.Sprint(r.to.target.Port))
+func (r *registration) uri() string { return "sip:" + r.server() }
+
+// server is the host and port of URIs; the host has its brackets already.
+func (r *registration) server() string {
+	return fmt.Sprintf("%s:%d", r.to.target.Host, r.to.target.Port)
 }
 
 func (r *registration) attempt(ctx context.Context, lasts time.Duration, extra []header) (*sip.Response, error) {
 	r.seq++
 	branch, p := r.d.newBranch(), r.to.peer
 	here := r.d.hostPort(p.addr.Addr())
-	aor := "<sip:" + r.to.target.User + "@" + net.JoinHostPort(r.to.target.Host, fmt.Sprint(r.to.target.Port)) + ">"
+	aor := "<sip:" + r.to.target.User + "@" + r.server() + ">"
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "REGISTER %s SIP/2.0\r\n", r.uri())
 	fmt.Fprintf(&b, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", p.network(), here, branch)
