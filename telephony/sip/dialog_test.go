@@ -2,10 +2,12 @@ package sip
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -281,5 +283,30 @@ func TestRegisterAndDialLocally(t *testing.T) {
 	u.status("REGISTER", 200)
 	if _, err := d.Dial(t.Context(), req, nil); err == nil || !strings.Contains(err.Error(), "unknown_number") {
 		t.Errorf("Dial after the end of the registration: %v", err)
+	}
+}
+
+func TestListenEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, listen := range []string{"0.0.0.0:0", "[::]:0"} {
+		d := newDriver(t, func(c *Config) { c.Listen = listen })
+		legs, frames, _ := listenTo(t, d)
+		u := newRawUAAt(t, "udp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), d.Addr().Port()))
+		p := newRTPPeer(t)
+		ok := u.establish(basicSDP(portOf(p.conn)))
+		if !strings.Contains(ok, "c=IN IP4 127.0.0.1\r\n") || !strings.Contains(headerOf(ok, "Contact"), "@127.0.0.1:") {
+			t.Errorf("%s: answer\n%s", listen, ok)
+		}
+		p.talkTo(ok)
+		p.send(0, sound(8000, 160), 160)
+		wantLevel(t, frames, 8000)
+		if err := (<-legs).Send(audio.Frame{PCM: make([]int16, 160), Rate: 8000}); err != nil {
+			t.Error(err)
+		}
+		if _, _, ok := p.receive(5 * time.Second); !ok {
+			t.Errorf("%s: nothing was sent", listen)
+		}
+		u.send(u.request("BYE", 2, ""))
+		u.status("BYE", 200)
 	}
 }

@@ -256,6 +256,9 @@ func (l *leg) finish(ev telephony.Event) (legState, bool) {
 	l.media.stop()
 	l.d.ports.release(port)
 	l.d.dropCall(l)
+	if l.tx != nil {
+		l.tx.disown() // it is kept for repetitions, the call need not be
+	}
 	return was, true
 }
 

@@ -79,8 +79,8 @@ type heardFrame struct {
 	samples int
 }
 
-// listen serves calls and passes on all events, audio as copies.
-func listen(t *testing.T, d *Driver) (legs chan telephony.Leg, frames chan heardFrame, events chan telephony.Event) {
+// listenTo serves calls and passes on all events, audio as copies.
+func listenTo(t *testing.T, d *Driver) (legs chan telephony.Leg, frames chan heardFrame, events chan telephony.Event) {
 	legs, frames, events = make(chan telephony.Leg, 4), make(chan heardFrame, 4096), make(chan telephony.Event, 64)
 	serve(t, d, func(ctx context.Context, leg telephony.Leg) {
 		if leg.Accept(ctx) != nil {
@@ -131,7 +131,7 @@ func wantLevel(t *testing.T, frames chan heardFrame, level int16) {
 func TestLatch(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, nil)
-	legs, frames, _ := listen(t, d)
+	legs, frames, _ := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
 	// The description names a port from which nothing comes.
 	nowhere := newRTPPeer(t)
@@ -195,7 +195,7 @@ func TestLatch(t *testing.T) {
 func TestNoLatchOnceTheNegotiatedSourceSpoke(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, nil)
-	_, frames, _ := listen(t, d)
+	_, frames, _ := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
 	real, thief := newRTPPeer(t), newRTPPeer(t)
 	ok := u.establish(basicSDP(portOf(real.conn)))
@@ -219,7 +219,7 @@ func TestPacketTimes(t *testing.T) {
 		t.Run(fmt.Sprint(ms), func(t *testing.T) {
 			t.Parallel()
 			d := newDriver(t, nil)
-			_, frames, _ := listen(t, d)
+			_, frames, _ := listenTo(t, d)
 			u := newRawUA(t, d, "udp")
 			p := newRTPPeer(t)
 			p.talkTo(u.establish(basicSDP(portOf(p.conn), fmt.Sprintf("a=ptime:%d\r\n", ms))))
@@ -249,7 +249,7 @@ func TestPacketTimes(t *testing.T) {
 func TestLossIsConcealed(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, nil)
-	_, frames, _ := listen(t, d)
+	_, frames, _ := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
 	p := newRTPPeer(t)
 	p.talkTo(u.establish(basicSDP(portOf(p.conn))))
@@ -277,7 +277,7 @@ func TestLossIsConcealed(t *testing.T) {
 func TestDigitsAndComfortNoise(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, nil)
-	_, _, events := listen(t, d)
+	_, _, events := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
 	p := newRTPPeer(t)
 	p.talkTo(u.establish(strings.Replace(basicSDP(portOf(p.conn)), "AVP 0 101", "AVP 0 101 13", 1)))
@@ -303,7 +303,7 @@ func TestDigitsAndComfortNoise(t *testing.T) {
 func TestSentPacketsFollowTheClock(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, nil)
-	legs, _, _ := listen(t, d)
+	legs, _, _ := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
 	p := newRTPPeer(t)
 	u.establish(strings.Replace(basicSDP(portOf(p.conn)), "a=rtpmap:101", "a=maxptime:20\r\na=rtpmap:101", 1))
@@ -336,7 +336,7 @@ func TestSentPacketsFollowTheClock(t *testing.T) {
 func TestShortPacketsWhenTheFarEndWantsThem(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, nil)
-	legs, _, _ := listen(t, d)
+	legs, _, _ := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
 	p := newRTPPeer(t)
 	u.establish(basicSDP(portOf(p.conn), "a=maxptime:10\r\n"))
@@ -355,7 +355,7 @@ func TestMediaTimeout(t *testing.T) {
 	d := newDriver(t, func(c *Config) {
 		c.MediaTimeouts = Timeouts{First: 300 * time.Millisecond, Later: 200 * time.Millisecond}
 	})
-	_, _, events := listen(t, d)
+	_, _, events := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
 	u.establish(basicSDP(4000))
 	if ev := next(t, events); ev.Kind != telephony.KindEnded || ev.Cause != telephony.CauseMediaTimeout || ev.Remote {
@@ -411,7 +411,7 @@ func TestPortsRest(t *testing.T) {
 
 func TestSendDoesNotAllocate(t *testing.T) {
 	d := newDriver(t, nil)
-	legs, _, _ := listen(t, d)
+	legs, _, _ := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
 	p := newRTPPeer(t)
 	u.establish(basicSDP(portOf(p.conn)))

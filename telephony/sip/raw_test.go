@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,7 +34,12 @@ type rawUA struct {
 
 func newRawUA(t testing.TB, d *Driver, network string) *rawUA {
 	t.Helper()
-	conn, err := net.Dial(network, d.Addr().String())
+	return newRawUAAt(t, network, d.Addr())
+}
+
+func newRawUAAt(t testing.TB, network string, server netip.AddrPort) *rawUA {
+	t.Helper()
+	conn, err := net.Dial(network, server.String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -280,6 +280,9 @@ func (r *receiver) release(rel audio.Release) bool {
 	}
 	pos += r.base
 	if rel.Missing {
+		if rel.Silence {
+			r.quiet()
+		}
 		return r.gap(min(pos+length-r.out, length), rel.Silence)
 	}
 	if ahead := pos - r.out; ahead > 0 && !r.gap(ahead, true) {

@@ -33,7 +33,7 @@ func TestRTCPIsLifeAndSaysGoodbye(t *testing.T) {
 	d := newDriver(t, func(c *Config) {
 		c.MediaTimeouts = Timeouts{First: 400 * time.Millisecond, Later: 400 * time.Millisecond, Quiet: 400 * time.Millisecond}
 	})
-	legs, _, events := listen(t, d)
+	legs, _, events := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
 	rtp, rtcp := adjacent(t)
 	p := &rtpPeer{t: t, conn: rtcp}

@@ -39,6 +39,12 @@ func (tx *serverTx) owner() *leg {
 	return tx.leg
 }
 
+func (tx *serverTx) disown() {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.leg = nil
+}
+
 // txKey identifies the transaction of a request
 // (https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3).
 func txKey(req *sip.Request, method sip.RequestMethod) string {
