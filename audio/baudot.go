@@ -170,11 +170,16 @@ func NewBaudotModulator(rate int) *BaudotModulator {
 // into the code by BaudotText first: 150 ms of mark, the characters, 150 ms of
 // mark. Each transmission begins with its own shift. The characters' positions
 // count from the first sample returned; both slices are the caller's. Text
-// without a character to send gives neither.
+// without a character to send gives neither; a space at its end is sent, so
+// that the words of the next transmission do not run into its own.
 func (m *BaudotModulator) Modulate(text string) ([]int16, []BaudotCharacter) {
+	spaced := strings.HasSuffix(text, " ")
 	text = BaudotText(text)
 	if text == "" || m.rate <= 0 {
 		return nil, nil
+	}
+	if spaced {
+		text += " "
 	}
 	m.pcm, m.micros, m.shifted, m.since = nil, 0, false, 0
 	characters := make([]BaudotCharacter, 0, len(text))

@@ -87,3 +87,12 @@ type Delta struct {
 
 // Usage counts tokens.
 type Usage struct{ In, Cached, Out int }
+
+// Error is a constant error of this package; compare with errors.Is.
+type Error string
+
+// Error returns the text.
+func (e Error) Error() string { return string(e) }
+
+// ErrNoModel says that an agent has nothing to think with.
+const ErrNoModel Error = "no language model is configured"

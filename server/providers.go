@@ -17,28 +17,29 @@ import (
 )
 
 // pocketsphinxFinal is the recogniser's P99 from silence to its final.
-const pocketsphinxFinal = 600 * time.Millisecond
+const pocketsphinxFinal = 900 * time.Millisecond
 
 // providers is the only list of speech and model drivers. It implements
 // call.Planner.
 type providers struct {
-	sphinx  transcriber.Driver
+	sphinx  *pocketsphinx.Driver
+	offline int // streams the recogniser may have
 	tty     transcriber.Driver
 	flite   synthesizer.Driver
 	baudot  synthesizer.Driver
 	script  llm.Driver
 	voice   string // default voice type: flite or tty
-	testing bool
 }
 
 func newProviders(c Config) *providers {
 	return &providers{
-		sphinx: pocketsphinx.New(pocketsphinx.Options{Program: c.Speech.Pocketsphinx, MaxStreams: c.Calls.Offline}),
-		tty:    ttyears.New(ttyears.Options{}),
-		flite:  flite.New(flite.Options{Program: c.Speech.Flite}),
-		baudot: ttyvoice.New(ttyvoice.Options{Characters: true}),
-		script: scripted.New(),
-		voice:  c.Speech.Voice,
+		sphinx:  pocketsphinx.New(pocketsphinx.Options{Program: c.Speech.Pocketsphinx, MaxStreams: c.Calls.Offline}),
+		offline: c.Calls.Offline,
+		tty:     ttyears.New(ttyears.Options{}),
+		flite:   flite.New(flite.Options{Program: c.Speech.Flite}),
+		baudot:  ttyvoice.New(ttyvoice.Options{Characters: true}),
+		script:  scripted.New(),
+		voice:   c.Speech.Voice,
 	}
 }
 
@@ -60,6 +61,9 @@ func (p *providers) Plan(s sidetone.Snapshot, rate int) (call.Plan, error) {
 	case "voice_flite":
 		plan.Voice, plan.VoiceName = p.flite, voiceName(s.Voice)
 		if rate == 16000 {
+			if p.sphinx.Streams() >= p.offline {
+				return call.Plan{}, transcriber.ErrBusy // told while it rings, as busy
+			}
 			plan.Transcriber, plan.FinalWait = p.sphinx, pocketsphinxFinal
 		} else {
 			plan.Transcriber = p.tty

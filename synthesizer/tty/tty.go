@@ -91,6 +91,8 @@ func (d *Driver) spell(text string) (sent string, marks []mark) {
 	}
 	if yield := audio.BaudotText(d.options.Yield); yield != "" && len(marks) > 0 {
 		b.WriteString(" " + yield)
+	} else if b.Len() > 0 {
+		b.WriteByte(' ') // the next text of the turn begins a word of its own
 	}
 	return b.String(), marks
 }
