@@ -44,9 +44,9 @@ func TestSpokenIsReceived(t *testing.T) {
 			options Options
 			want    string
 		}{
-			{Options{}, "HI, MAIL BOB AT X.ORG - 5 AND 6!"},
+			{Options{}, "HI, MAIL BOB AT X.ORG - 5 AND 6! "},
 			{Options{Yield: "ga"}, "HI, MAIL BOB AT X.ORG - 5 AND 6! GA"},
-			{Options{Characters: true}, "HI, MAIL BOB AT X.ORG - 5 AND 6!"},
+			{Options{Characters: true}, "HI, MAIL BOB AT X.ORG - 5 AND 6! "},
 		} {
 			pcm, _, err := synthesizertest.Collect(t.Context(), t, New(c.options), synthesizer.Request{Text: text, Rate: rate})
 			if err != nil {
