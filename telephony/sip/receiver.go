@@ -249,7 +249,10 @@ func (r *receiver) digit(d audio.ReceivedDigit, ok bool) bool {
 func (r *receiver) drain(now time.Time) bool {
 	rel, ok := r.order.Next(now.Sub(r.origin))
 	for ; ok; rel, ok = r.order.Next(now.Sub(r.origin)) {
-		r.fillAt = now.Add(slot + max(fillLag, r.order.Wait()+slot))
+		if !rel.Missing {
+			length := time.Duration(rel.Ticks) * time.Second / 8000
+			r.fillAt = now.Add(max(length, slot) + max(fillLag, r.order.Wait()+slot))
+		}
 		if !r.release(rel) {
 			return false
 		}
