@@ -191,4 +191,3 @@ func (s *show) fail(err error) {
 	defer s.mu.Unlock()
 	s.failed = append(s.failed, err)
 }
-

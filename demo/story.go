@@ -40,10 +40,10 @@ func spoken() story {
 			"My name is Robert Johnson.",
 			"That is right.",
 			"What are your opening hours?",
-			"@2.5s Excuse me, is there any parking at the clinic?",
+			"@2s Excuse me, is there any parking at the clinic?",
 			"No, that is all. Good bye.",
 		},
-		reminder: "Hello, this is Sunny Hill clinic. Your appointment is on Tuesday. Is that right?",
+		reminder: "Hello, Sunny Hill clinic. You come on Tuesday, is that right?",
 		answer:   []string{"That is right."},
 	}
 }
