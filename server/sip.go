@@ -13,8 +13,13 @@ import (
 // sipConfig translates the operator's settings for the driver.
 func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 	out := sip.Config{Listen: c.Addr, Advertise: c.Advertise, Logger: log,
-		RTPPorts: sip.PortRange{First: uint16(c.RTPMin), Last: uint16(c.RTPMax)}}
-	local, err := prefixes("sip.sources", append([]string{"127.0.0.0/8", "::1/128"}, c.Sources...))
+		RTPPorts:      sip.PortRange{First: uint16(c.RTPMin), Last: uint16(c.RTPMax)},
+		MediaTimeouts: sip.Timeouts{First: c.MediaTimeoutFirst, Later: c.MediaTimeout, Quiet: c.MediaTimeoutQuiet}}
+	sources := c.Sources
+	if c.Loopback {
+		sources = append([]string{"127.0.0.0/8", "::1/128"}, sources...)
+	}
+	local, err := prefixes("sip.sources", sources)
 	if err != nil {
 		return out, err
 	}
@@ -53,11 +58,16 @@ func prefixes(key string, in []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// voiceName is the driver's name of a voice: the voice_id of its configuration.
+// voiceName is the driver's name of a voice, from its configuration: voice, or
+// voice_id as vendors call it.
 func voiceName(v sidetone.Voice) string {
 	var c struct {
+		Voice   string `json:"voice"`
 		VoiceID string `json:"voice_id"`
 	}
 	_ = json.Unmarshal(v.Config, &c) // a configuration without it means the default
-	return c.VoiceID
+	if c.Voice == "" {
+		return c.VoiceID
+	}
+	return c.Voice
 }
