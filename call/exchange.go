@@ -87,6 +87,14 @@ func (x *Exchange) Live() int {
 	return len(x.live)
 }
 
+// Runs reports whether this node runs the call.
+func (x *Exchange) Runs(callID string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_, ok := x.live[callID]
+	return ok
+}
+
 // End asks the call to end politely; an error with code NotFound when this node
 // does not run it.
 func (x *Exchange) End(_ context.Context, environmentID, callID string) error {

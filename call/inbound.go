@@ -112,6 +112,7 @@ func (x *Exchange) ring(ctx context.Context, s *Session) error {
 	defer s.wg.Wait()
 	defer cancel()
 	if err := x.started(s); err != nil {
+		s.discardRecording()
 		return err
 	}
 	x.remember(s)

@@ -57,6 +57,8 @@ type Recorder interface {
 	Agent(pcm []int16, at time.Duration)
 	// Close completes the file, at most at end.
 	Close(end time.Duration) error
+	// Discard closes and removes the file; nothing may be given to it after.
+	Discard() error
 	// Path names the file in the record.
 	Path() string
 }

@@ -53,6 +53,9 @@ type Session struct {
 // speaks all the same.
 const mediaWait = time.Second
 
+// rehearseAfter is when the agent's last words are prepared.
+const rehearseAfter = time.Second
+
 // armed is a timer of the machine.
 type armed struct {
 	epoch uint64
@@ -74,6 +77,11 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	}
 	if s.plan.Voice != nil {
 		s.wg.Go(func() { s.mouth.run(ctx) })
+		lines := s.machine.LastWords()
+		s.wg.Go(func() {
+			s.clock.Sleep(rehearseAfter, ctx.Done()) // the greeting comes first
+			s.mouth.rehearse(ctx, lines)
+		})
 	}
 	remove := wheel.add(s.player)
 	late := s.clock.AfterFunc(mediaWait, func() { s.inbox.post(conversation.MediaStarted{}) })

@@ -71,6 +71,21 @@ func (m *mouth) run(ctx context.Context) {
 	}
 }
 
+// rehearse fills the phrase cache with lines, so that they can be said even if
+// the voice fails later.
+func (m *mouth) rehearse(ctx context.Context, lines []string) {
+	if m.phrases == nil {
+		return
+	}
+	for _, text := range lines {
+		for _, err := range m.chunks(ctx, conversation.Say{Text: text, Cached: true}) {
+			if err != nil {
+				return // the conversation will find out by itself
+			}
+		}
+	}
+}
+
 func (m *mouth) take(ctx context.Context) (s conversation.Say, speaking context.Context, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -59,6 +59,16 @@ func (x *Exchange) openRecording(s *Session) {
 	s.rec = rec
 }
 
+// discardRecording closes the recording of a call that never came to be.
+func (s *Session) discardRecording() {
+	if s.rec == nil {
+		return
+	}
+	if err := s.rec.Discard(); err != nil {
+		s.log.Warn("discard the recording", slog.Any("error", err))
+	}
+}
+
 func (s *Session) recordAgent() func([]int16) {
 	if s.rec == nil {
 		return nil

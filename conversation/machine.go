@@ -95,6 +95,10 @@ func (m *Machine) Step(now time.Duration, in Input) []Output {
 	return m.out
 }
 
+// LastWords returns what the agent says when it cannot go on. Prepared ahead, it
+// can be said even if the voice has failed by then.
+func (m *Machine) LastWords() []string { return []string{m.cfg.Phrases.Apology, m.cfg.Phrases.Goodbye} }
+
 // History returns the conversation as the model sees it. The slice is a copy.
 func (m *Machine) History() []Message { return slices.Clone(m.history) }
 

@@ -50,6 +50,9 @@ type SIPConfig struct {
 	// RTPMin and RTPMax bound the media ports; 0 lets the system choose.
 	RTPMin int `koanf:"rtp_min"`
 	RTPMax int `koanf:"rtp_max"`
+	// Loopback lets this machine's programs ring simulated numbers without
+	// credentials.
+	Loopback bool `koanf:"loopback"`
 	// Sources are the prefixes, besides loopback, that may ring simulated
 	// numbers.
 	Sources []string `koanf:"sources"`
@@ -57,6 +60,12 @@ type SIPConfig struct {
 	Users []SIPUser `koanf:"users"`
 	// Trunks carry calls from and to real numbers.
 	Trunks []Trunk `koanf:"trunks"`
+	// MediaTimeout ends a call from which nothing has come for so long,
+	// MediaTimeoutFirst one from which nothing has come yet, and
+	// MediaTimeoutQuiet one whose far end suppresses silence.
+	MediaTimeout      time.Duration `koanf:"media_timeout"`
+	MediaTimeoutFirst time.Duration `koanf:"media_timeout_first"`
+	MediaTimeoutQuiet time.Duration `koanf:"media_timeout_quiet"`
 }
 
 // SIPUser is a desk phone's account.
@@ -122,9 +131,10 @@ type LogConfig struct {
 // Defaults returns the configuration of a server that was told nothing.
 func Defaults() Config {
 	return Config{
-		Data:   "data",
-		HTTP:   HTTPConfig{Addr: "127.0.0.1:8080"},
-		SIP:    SIPConfig{Addr: "127.0.0.1:5060"},
+		Data: "data",
+		HTTP: HTTPConfig{Addr: "127.0.0.1:8080"},
+		SIP: SIPConfig{Addr: "127.0.0.1:5060", Loopback: true, MediaTimeout: 15 * time.Second,
+			MediaTimeoutFirst: 30 * time.Second, MediaTimeoutQuiet: time.Minute},
 		Calls:  CallsConfig{Max: 1000, Offline: 4, ComfortNoise: true, Drain: 10 * time.Minute},
 		Speech: SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite"},
 		Log:    LogConfig{Level: "info", Format: "text"},
@@ -176,7 +186,8 @@ const envPrefix = "SIDETONE_"
 // (http.addr).
 func knownKeys() map[string]string {
 	keys := map[string]string{}
-	for _, k := range []string{"data", "http.addr", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.sources",
+	for _, k := range []string{"data", "http.addr", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources",
+		"sip.media_timeout", "sip.media_timeout_first", "sip.media_timeout_quiet",
 		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "calls.max", "calls.answer_after", "calls.offline",
 		"calls.comfort_noise", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "log.level", "log.format"} {
 		keys[strings.ReplaceAll(k, ".", "_")] = k
@@ -204,6 +215,8 @@ func (c Config) Validate() error {
 		return errors.New("data must name a directory")
 	case c.SIP.RTPMin != 0 && (c.SIP.RTPMin < 1024 || c.SIP.RTPMax < c.SIP.RTPMin+3 || c.SIP.RTPMax > 65535):
 		return errors.New("sip.rtp_min and sip.rtp_max must span at least 4 ports between 1024 and 65535")
+	case c.SIP.MediaTimeout < time.Second || c.SIP.MediaTimeoutFirst < time.Second || c.SIP.MediaTimeoutQuiet < time.Second:
+		return errors.New("sip.media_timeout, sip.media_timeout_first and sip.media_timeout_quiet must be at least 1s")
 	case c.Calls.Max < 1:
 		return errors.New("calls.max must be at least 1")
 	case c.Calls.Offline < 0:

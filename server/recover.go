@@ -13,17 +13,72 @@ import (
 // recover closes the calls that a previous process did not live to end, with
 // the true reason, and makes their recordings readable.
 func (s *server) recover(ctx context.Context) error {
-	// this process holds the data directory: nobody else can run calls of it
-	lost, err := s.store.LostCalls(ctx, s.clock.Now().Add(24*time.Hour))
-	if err != nil {
-		return fmt.Errorf("find lost calls: %w", err)
+	at := s.clock.Now()
+	if s.config.Database.URL == "" {
+		// this process holds the data directory: nobody else can run calls of it
+		at = at.Add(24 * time.Hour)
 	}
-	for _, c := range lost {
-		if err := s.closeLost(ctx, c); err != nil {
-			return fmt.Errorf("close lost call %s: %w", c.ID, err)
+	for {
+		lost, err := s.store.LostCalls(ctx, at)
+		if err != nil {
+			return fmt.Errorf("find lost calls: %w", err)
+		}
+		if len(lost) == 0 {
+			return nil
+		}
+		for _, c := range lost {
+			if err := s.closeLost(ctx, c); err != nil {
+				return fmt.Errorf("close lost call %s: %w", c.ID, err)
+			}
 		}
 	}
-	return nil
+}
+
+// reapEvery is the interval of looking for calls whose node is gone.
+const reapEvery = 30 * time.Second
+
+// reapTimeout bounds one look.
+const reapTimeout = 10 * time.Second
+
+// reap closes the calls of nodes that died, until stop is closed.
+func (s *server) reap(stop <-chan struct{}) {
+	suspects := map[string]bool{}
+	for {
+		s.clock.Sleep(reapEvery, stop)
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		suspects = s.reapOnce(context.Background(), suspects)
+	}
+}
+
+// reapOnce closes the lost calls that were lost the last time already: when
+// the store comes back after a failure, their nodes need a moment to renew the
+// leases. It returns the ones to look at again.
+func (s *server) reapOnce(ctx context.Context, suspects map[string]bool) map[string]bool {
+	ctx, cancel := context.WithTimeout(ctx, reapTimeout)
+	defer cancel()
+	lost, err := s.store.LostCalls(ctx, s.clock.Now())
+	if err != nil {
+		s.log.Warn("find lost calls", slog.Any("error", err))
+		return nil
+	}
+	next := map[string]bool{}
+	for _, c := range lost {
+		switch {
+		case s.exchange.Runs(c.ID):
+		case !suspects[c.ID]:
+			next[c.ID] = true
+		default:
+			if err := s.closeLost(ctx, c); err != nil {
+				s.log.Warn("close lost call", slog.String("call", c.ID), slog.Any("error", err))
+				next[c.ID] = true
+			}
+		}
+	}
+	return next
 }
 
 func (s *server) closeLost(ctx context.Context, c sidetone.Call) error {

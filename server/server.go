@@ -160,6 +160,7 @@ func (s *server) serve(ctx context.Context) error {
 	if err := s.recover(ctx); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	s.wg.Go(func() { s.reap(s.stop) })
 	if err := s.startJobs(ctx); err != nil {
 		return errors.Join(err, listener.Close())
 	}

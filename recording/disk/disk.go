@@ -90,11 +90,11 @@ func (r *Recordings) Create(callID string, rate int) (*Recorder, error) {
 	}
 	wav, err := audio.NewWAVWriter(f, audio.WAVFormat{Rate: rate, Channels: 2})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("create recording: %w", err), f.Close())
+		return nil, errors.Join(fmt.Errorf("create recording: %w", err), f.Close(), os.Remove(f.Name()))
 	}
 	rec := &Recorder{owner: r, file: f, wav: wav, path: name(callID)}
 	if rec.stereo, err = audio.NewStereo(rate, (*blocks)(rec)); err != nil {
-		return nil, errors.Join(fmt.Errorf("create recording: %w", err), f.Close())
+		return nil, errors.Join(fmt.Errorf("create recording: %w", err), f.Close(), os.Remove(f.Name()))
 	}
 	r.mu.Lock()
 	r.open[rec] = struct{}{}
@@ -215,6 +215,18 @@ func (r *Recorder) flush() {
 		r.err = err
 		r.owner.log.Error("recording stopped, the call goes on", slog.String("file", r.path), slog.Any("error", err))
 	}
+}
+
+// Discard closes and removes the file.
+func (r *Recorder) Discard() error {
+	r.owner.mu.Lock()
+	delete(r.owner.open, r)
+	r.owner.mu.Unlock()
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.wav = nil
+	err := r.file.Close()
+	return errors.Join(err, os.Remove(r.file.Name()))
 }
 
 // Close completes the file up to end and returns the first error of the

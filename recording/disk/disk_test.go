@@ -130,3 +130,21 @@ func TestSecondRecordingOfACallIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestDiscardLeavesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRecordings(t)
+	rec, err := r.Create("call-1", 8000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rec.Discard(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Open(rec.Path()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the recording is still there: %v", err)
+	}
+	if _, err := r.Create("call-1", 8000); err != nil {
+		t.Errorf("the name cannot be used again: %v", err)
+	}
+}
