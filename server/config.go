@@ -88,6 +88,9 @@ type Trunk struct {
 	// Username and Password are the digest credentials both ways.
 	Username string          `koanf:"username"`
 	Password sidetone.Secret `koanf:"password"`
+	// Numbers are the numbers that ring here and may be bought from provider
+	// sip; calls from them go out through this trunk.
+	Numbers []string `koanf:"numbers"`
 }
 
 // DatabaseConfig chooses the store.

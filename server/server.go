@@ -180,7 +180,7 @@ func (s *server) startCalls() {
 	s.exchange = call.New(call.Config{
 		Node: fmt.Sprintf("%s-%d", host, os.Getpid()), Clock: s.clock, Directory: directory{s.store}, Ledger: ledger{s.store},
 		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config), Wheel: wheel,
-		IDs: sidetone.NewIDs(time.Now), Drivers: map[string]telephony.Driver{"simulated": s.sip, "sip": s.sip},
+		IDs: sidetone.NewIDs(time.Now), Drivers: map[string]telephony.Driver{"simulated": s.sip, "sip": s.trunks()},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Log: s.log,
 	})
@@ -274,11 +274,14 @@ func (s *server) open(ctx context.Context, listener net.Listener) error {
 	return err
 }
 
+// trunks are the operator's own carriers.
+func (s *server) trunks() trunks { return trunks{Driver: s.sip, list: s.config.SIP.Trunks} }
+
 // web is the HTTP server of the API.
 func (s *server) web() *http.Server {
 	handler := api.New(api.Config{
 		Store: s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, Drain: s.draining,
-		Shops: map[string]telephony.NumberShop{"simulated": s.shop}, Log: s.log,
+		Shops: map[string]telephony.NumberShop{"simulated": s.shop, "sip": s.trunks()}, Log: s.log,
 	})
 	return &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second,
 		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// dialled keeps what it was asked to dial.
+type dialled struct {
+	telephony.Driver
+	req telephony.DialRequest
+}
+
+func (d *dialled) Dial(_ context.Context, req telephony.DialRequest, _ func()) (telephony.Leg, error) {
+	d.req = req
+	return nil, &telephony.DialError{Cause: telephony.CauseBusy}
+}
+
+func testTrunks(d telephony.Driver) trunks {
+	return trunks{Driver: d, list: []Trunk{
+		{Name: "one", Numbers: []string{"+1 415 555 0100", "+14155550101"}},
+		{Name: "two", Numbers: []string{"+442079460000", "+14155550100", "broken number"}},
+	}}
+}
+
+func TestTrunkNumbersAreForSaleOnce(t *testing.T) {
+	t.Parallel()
+	shop := testTrunks(nil)
+	cases := []struct {
+		query telephony.NumberQuery
+		want  []string
+	}{
+		{telephony.NumberQuery{}, []string{"+14155550100", "+14155550101", "+442079460000"}},
+		{telephony.NumberQuery{Limit: 1}, []string{"+14155550100"}},
+		{telephony.NumberQuery{AreaCode: "415"}, []string{"+14155550100", "+14155550101"}},
+		{telephony.NumberQuery{Contains: "0101"}, []string{"+14155550101"}},
+		{telephony.NumberQuery{Number: "+442079460000"}, []string{"+442079460000"}},
+		{telephony.NumberQuery{Locality: "Berlin"}, nil},
+	}
+	for _, c := range cases {
+		found, err := shop.Search(t.Context(), c.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, n := range found {
+			got = append(got, n.Number)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%+v: (-want +got)\n%s", c.query, diff)
+		}
+	}
+	if err := shop.Buy(t.Context(), "+14155550101"); err != nil {
+		t.Errorf("buy a listed number: %v", err)
+	}
+	if err := shop.Buy(t.Context(), "+14155559999"); !errors.Is(err, telephony.ErrTaken) {
+		t.Errorf("buy an unlisted number: got %v, want ErrTaken", err)
+	}
+}
+
+func TestCallsLeaveThroughTheTrunkOfTheirNumber(t *testing.T) {
+	t.Parallel()
+	for from, want := range map[string]string{"+14155550100": "one", "+442079460000": "two"} {
+		d := &dialled{}
+		_, err := testTrunks(d).Dial(t.Context(), telephony.DialRequest{From: from, To: "+12"}, nil)
+		var refused *telephony.DialError
+		if !errors.As(err, &refused) || d.req.Trunk != want {
+			t.Errorf("from %s: trunk %q, %v; want %q", from, d.req.Trunk, err, want)
+		}
+	}
+	d := &dialled{}
+	if _, err := testTrunks(d).Dial(t.Context(), telephony.DialRequest{From: "+19"}, nil); err == nil || d.req.To != "" {
+		t.Errorf("a number of no trunk was dialled: %v", err)
+	}
+}
