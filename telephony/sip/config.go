@@ -91,8 +91,8 @@ type Config struct {
 	Trunks []Trunk
 	// Users may call from any source, and may register, with digest.
 	Users []User
-	// Codecs are the ones offered in calls we place: G722, PCMU, PCMA; empty
-	// means all, in that order.
+	// Codecs are the ones used: G722, PCMU, PCMA; empty means all, preferred in
+	// that order.
 	Codecs []string
 	// Realm is the digest realm; empty means "sidetone".
 	Realm string

@@ -246,7 +246,7 @@ func (a *attempt) agree(res *sip.Response) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return negotiate(answer)
+	return negotiate(answer, a.d.cfg.Codecs)
 }
 
 // acknowledgeAgain repeats the ACK for a repeated 2xx; false when it is a new

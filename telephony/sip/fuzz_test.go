@@ -18,7 +18,7 @@ func FuzzSDP(f *testing.F) {
 		if err != nil {
 			return
 		}
-		st, err := negotiate(d)
+		st, err := negotiate(d, nil)
 		if err != nil {
 			return
 		}
@@ -30,7 +30,7 @@ func FuzzSDP(f *testing.F) {
 		if len(again.medias) != len(d.medias) {
 			t.Fatalf("%d sections offered, %d answered", len(d.medias), len(again.medias))
 		}
-		back, err := negotiate(again)
+		back, err := negotiate(again, nil)
 		if err != nil || back.codec != st.codec || back.pt != st.pt || back.eventPT != st.eventPT || back.index != st.index {
 			t.Fatalf("answered %+v, which reads %+v, %v", st, back, err)
 		}

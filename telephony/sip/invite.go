@@ -74,7 +74,7 @@ func (l *leg) leave() {
 // newInbound makes the leg of an INVITE.
 func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	req := tx.req
-	offer, st, f := readOffer(req)
+	offer, st, f := readOffer(req, d.cfg.Codecs)
 	if f != nil {
 		return nil, f
 	}
@@ -122,7 +122,7 @@ func withoutTag(value string) string {
 }
 
 // readOffer reads the offer of a request; all nil without one.
-func readOffer(req *sip.Request) (*sdp, *stream, *fault) {
+func readOffer(req *sip.Request, allowed []string) (*sdp, *stream, *fault) {
 	if len(req.Body()) == 0 {
 		return nil, nil, nil
 	}
@@ -134,7 +134,7 @@ func readOffer(req *sip.Request) (*sdp, *stream, *fault) {
 	if err != nil {
 		return nil, nil, &fault{status: 400, reason: "Bad Request: session description"}
 	}
-	st, err := negotiate(offer)
+	st, err := negotiate(offer, allowed)
 	var bad *sdpError
 	if errors.As(err, &bad) {
 		return nil, nil, &fault{bad.status, "Not Acceptable Here", []header{warning(bad)}}
@@ -232,7 +232,7 @@ func (l *leg) onAck(req *sip.Request) {
 	answer, err := parseSDP(req.Body())
 	if err == nil {
 		var st *stream
-		if st, err = negotiate(answer); err == nil {
+		if st, err = negotiate(answer, l.d.cfg.Codecs); err == nil {
 			changed := l.stream == nil && st.codec != codecG722
 			l.stream = st
 			l.media.apply(st)

@@ -60,8 +60,8 @@ type sdpError struct {
 func (e *sdpError) Error() string { return e.text }
 
 // negotiate picks the first usable audio section and, in our order of
-// preference, its codec.
-func negotiate(d *sdp) (*stream, error) {
+// preference, its codec; allowed narrows them, nil means all.
+func negotiate(d *sdp, allowed []string) (*stream, error) {
 	var last error = &sdpError{488, 304, "no audio line"}
 	for i := range d.medias {
 		m := &d.medias[i]
@@ -72,7 +72,7 @@ func negotiate(d *sdp) (*stream, error) {
 			last = &sdpError{488, 302, "transport " + clip(m.proto) + " is not supported"}
 			continue
 		}
-		s, err := negotiateMedia(m)
+		s, err := negotiateMedia(m, allowed)
 		if err == nil {
 			s.index = i
 			return s, nil
@@ -82,10 +82,13 @@ func negotiate(d *sdp) (*stream, error) {
 	return nil, last
 }
 
-func negotiateMedia(m *sdpMedia) (*stream, error) {
+func negotiateMedia(m *sdpMedia, allowed []string) (*stream, error) {
 	s := &stream{eventPT: noPT, noisePT: noPT, mux: m.mux, remoteDir: m.dir, maxptime: m.maxptime}
 	found := false
 	for _, c := range []codec{codecG722, codecPCMU, codecPCMA} {
+		if len(allowed) > 0 && !slices.Contains(allowed, c.String()) {
+			continue
+		}
 		if pt, ok := m.find(c.String()); ok {
 			s.codec, s.pt, found = c, pt, true
 			break

@@ -54,7 +54,7 @@ func (l *leg) renegotiate(req *sip.Request) ([]byte, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	offer, st, f := readOffer(req)
+	offer, st, f := readOffer(req, l.d.cfg.Codecs)
 	if f != nil {
 		return nil, f
 	}
@@ -208,7 +208,7 @@ func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) error {
 	if err != nil {
 		return fmt.Errorf("change the call: %w", err)
 	}
-	st, err := negotiate(answer)
+	st, err := negotiate(answer, l.d.cfg.Codecs)
 	if err != nil {
 		return fmt.Errorf("change the call: %w", err)
 	}
