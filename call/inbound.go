@@ -11,11 +11,6 @@ import (
 	"github.com/sidetone/sidetone/transcriber"
 )
 
-// refuser is implemented by legs that can tell the caller why in words.
-type refuser interface {
-	Refuse(ctx context.Context, r telephony.Refusal) error
-}
-
 // Answer takes one inbound call from ring to end. Drivers hand it every leg
 // they receive; it returns when the call is over.
 func (x *Exchange) Answer(ctx context.Context, leg telephony.Leg) {
@@ -32,7 +27,7 @@ func (x *Exchange) refuse(leg telephony.Leg, err error) {
 		slog.String("source", info.Source), slog.String("cause", r.Cause.String()), slog.Any("error", err))
 	ctx, cancel := withTimeout(x.c.Clock, hangupTimeout)
 	defer cancel()
-	if l, ok := leg.(refuser); ok {
+	if l, ok := leg.(telephony.Refuser); ok {
 		err = l.Refuse(ctx, r)
 	} else {
 		err = leg.Hangup(ctx, r.Cause)
@@ -117,6 +112,9 @@ func (x *Exchange) ring(ctx context.Context, s *Session) error {
 	}
 	x.remember(s)
 	defer x.forget(s)
+	if r, ok := s.leg.(telephony.Ringer); ok && x.c.AnswerAfter > 0 {
+		_ = r.Ring(ctx) // a caller who gave up is noticed next
+	}
 	if !s.waitRinging(x.c.AnswerAfter) {
 		x.finish(s)
 		return nil
