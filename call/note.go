@@ -23,6 +23,9 @@ func (s *Session) note(n conversation.Note) {
 	if n.Interrupted {
 		data["interrupted"] = true
 	}
+	if n.Continues {
+		data["continues"] = true
+	}
 	s.event(kind, n.Text, data)
 }
 

@@ -76,6 +76,9 @@ type Plan struct {
 	Carrier bool
 	// FinalWait is the recogniser's P99 from silence to its final.
 	FinalWait time.Duration
+	// FirstTextWait is the recogniser's P95 from the first sound of a word to
+	// its first text; 0 means that it is not known.
+	FirstTextWait time.Duration
 	// Model may be nil: then the agent only greets.
 	Model llm.Driver
 	// ModelName is the vendor's name of the model.

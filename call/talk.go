@@ -85,7 +85,7 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 		Interrupt: conversation.Sensitivity(a.InterruptSensitivity), Endpoint: conversation.Endpointing(a.EndpointingSensitivity),
 		DynamicTurns: a.EnableDynamicTurns, Speed: a.ConversationSpeed, Language: a.Language,
 		AskOnIdle: a.AskIfHumanPresentOnIdle, MaxIdleChecks: a.MaxIdleChecks, IdleTime: a.IdleTime,
-		MaxDuration: a.CallDuration, FinalWait: p.FinalWait, Carrier: p.Carrier,
+		MaxDuration: a.CallDuration, FinalWait: p.FinalWait, FirstTextWait: p.FirstTextWait, Carrier: p.Carrier,
 	}
 	if m.IdleTime == 0 && a.IVRNavigationMode == "default" {
 		m.IdleTime = ivrIdle

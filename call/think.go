@@ -79,7 +79,11 @@ func (m *mind) request(a conversation.AskModel) llm.Request {
 		}
 		messages = append(messages, msg)
 	}
-	return llm.Request{Model: m.plan.ModelName, Messages: messages, Tools: m.tools, Temperature: m.temperature, Seed: m.seed}
+	tools := m.tools
+	if a.NoTools {
+		tools = nil
+	}
+	return llm.Request{Model: m.plan.ModelName, Messages: messages, Tools: tools, Temperature: m.temperature, Seed: m.seed}
 }
 
 // builtinTools are the actions every agent has.
