@@ -1,0 +1,308 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/server"
+)
+
+// binaryVariable tells the tests where TestMain has built the program. It has
+// not the prefix of the product's own variables.
+const binaryVariable = "FAULTS_BINARY"
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "sidetone")
+	if out, err := exec.Command("go", "build", "-o", binary, "github.com/sidetone/sidetone/cmd/sidetone").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+		return 1
+	}
+	os.Setenv(binaryVariable, binary)
+	return m.Run()
+}
+
+// until polls until ok holds and fails the test after limit.
+func until(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited %s in vain for %s", limit, what)
+		}
+	}
+}
+
+// wait lets d pass on a ticker: real time that a protocol needs.
+func wait(d time.Duration) { <-time.After(d) }
+
+// lines keeps what a process wrote.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// program is a process of ours.
+type program struct {
+	cmd  *exec.Cmd
+	out  lines // standard output and error
+	done chan struct{}
+	err  error // once done
+}
+
+// launch starts the product with arguments and ends it with the test.
+func launch(t *testing.T, wrap []string, args ...string) *program {
+	t.Helper()
+	p := &program{done: make(chan struct{})}
+	argv := append(append([]string{}, wrap...), os.Getenv(binaryVariable))
+	argv = append(argv, args...)
+	p.cmd = exec.Command(argv[0], argv[1:]...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.signal(syscall.SIGINT)
+		if !p.ended(20 * time.Second) {
+			t.Errorf("process %d ignored SIGINT", p.cmd.Process.Pid)
+			p.signal(syscall.SIGKILL)
+			<-p.done
+		}
+		if t.Failed() {
+			t.Logf("%v wrote:\n%s", args[0], p.out.String())
+		}
+	})
+	return p
+}
+
+func (p *program) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) } // it may have ended
+
+// ended reports whether the process ends within limit.
+func (p *program) ended(limit time.Duration) bool {
+	select {
+	case <-p.done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+// node is a running server.
+type node struct {
+	*program
+	t      *testing.T
+	dir    string
+	config string
+	wrap   []string
+	ready  server.Ready
+	key    string
+	api    *client.Client
+}
+
+// serve starts a server on an empty directory; settings are lines of its
+// configuration file.
+func serve(t *testing.T, settings string) *node {
+	t.Helper()
+	n := &node{t: t, dir: t.TempDir()}
+	n.config = filepath.Join(n.dir, "config.yaml")
+	if err := os.WriteFile(n.config, []byte(settings+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.start()
+	return n
+}
+
+func (n *node) data() string { return filepath.Join(n.dir, "data") }
+
+// start runs the server, again when it has run before.
+func (n *node) start() {
+	n.t.Helper()
+	ready := filepath.Join(n.dir, "ready")
+	_ = os.Remove(ready) // of the run before
+	n.program = launch(n.t, n.wrap, "serve", "--config", n.config, "--data", n.data(), "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--ready-file", ready)
+	until(n.t, 30*time.Second, "the server to be ready", func() bool {
+		raw, err := os.ReadFile(ready)
+		if err != nil && n.ended(0) {
+			n.t.Fatalf("the server ended: %v\n%s", n.err, n.out.String())
+		}
+		n.ready = server.Ready{}
+		return err == nil && json.Unmarshal(raw, &n.ready) == nil
+	})
+	if n.ready.APIKey != "" {
+		n.key = n.ready.APIKey
+	}
+	n.api = client.New(n.ready.HTTP, sidetone.Secret(n.key))
+}
+
+// post sends a request and returns status and body.
+func (n *node) post(path, body string) (int, string) {
+	n.t.Helper()
+	req, err := http.NewRequestWithContext(n.t.Context(), http.MethodPost, n.ready.HTTP+path, strings.NewReader(body))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+n.key)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := n.api.HTTP.Do(req)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return res.StatusCode, string(raw)
+}
+
+// agent makes an agent of members (JSON, without braces) and returns its id.
+func (n *node) agent(members string) string {
+	n.t.Helper()
+	status, body := n.post("/v1/agents/create", `{"prompt":{"content":"Be brief."},`+members+`}`)
+	var a client.Agent
+	if err := json.Unmarshal([]byte(body), &a); err != nil || status != http.StatusCreated && status != http.StatusOK {
+		n.t.Fatalf("create agent: %d %s", status, body)
+	}
+	return a.ID
+}
+
+// number buys a number and puts an agent on it; none when members is empty.
+func (n *node) number(members string) string {
+	n.t.Helper()
+	bought, err := n.api.BuyNumber(n.t.Context(), "")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if members != "" {
+		if _, err := n.api.UpdateNumber(n.t.Context(), bought.Number, map[string]any{"inbound_agent": n.agent(members)}); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	return bought.Number
+}
+
+// calls lists the newest calls.
+func (n *node) calls() []client.ListedCall {
+	n.t.Helper()
+	page, err := n.api.Calls(n.t.Context(), client.Query{Size: 100})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return page.Items
+}
+
+// open counts the calls that are not over in the record.
+func (n *node) open() int {
+	open := 0
+	for _, c := range n.calls() {
+		if !c.Over() {
+			open++
+		}
+	}
+	return open
+}
+
+// last waits until no call is open and returns the newest one.
+func (n *node) last(limit time.Duration) client.Call {
+	n.t.Helper()
+	until(n.t, limit, "the calls to end", func() bool { return n.open() == 0 && len(n.calls()) > 0 })
+	c, err := n.api.Call(n.t.Context(), n.calls()[0].ID)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return c
+}
+
+// live waits for a call that is under way and returns its id.
+func (n *node) live() string {
+	n.t.Helper()
+	id := ""
+	until(n.t, 10*time.Second, "a call to be under way", func() bool {
+		for _, c := range n.calls() {
+			if c.Status == "in_progress" {
+				id = c.ID
+			}
+		}
+		return id != ""
+	})
+	return id
+}
+
+// events returns the stored events of a call that is over.
+func (n *node) events(id string) []client.Event {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), 10*time.Second)
+	defer cancel()
+	var all []client.Event
+	for e, err := range n.api.Events(ctx, id, 0) {
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		all = append(all, e)
+		if e.Type == "ended" {
+			return all
+		}
+	}
+	n.t.Fatalf("the events of call %s do not end: %v", id, all)
+	return nil
+}
+
+// healthy shows that an ordinary call to an echo agent works and leaves nothing
+// behind.
+func (n *node) healthy(number string) {
+	n.t.Helper()
+	c := dial(n.t, n, "udp")
+	c.invite(number)
+	c.answered()
+	until(n.t, 10*time.Second, "sound to come back", func() bool { return c.heard() > 10 })
+	c.bye()
+	c.close()
+	got := n.last(10 * time.Second)
+	if got.Status != "ended" || got.EndReason != "hangup" {
+		n.t.Errorf("the ordinary call: status %s, reason %s", got.Status, got.EndReason)
+	}
+}
+
+// echo is an agent that returns what it hears.
+const echo = `"provider":"echo"`
