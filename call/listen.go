@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -43,12 +42,12 @@ func (s *Session) sound(ev telephony.Event) {
 		s.rec.Caller(f, s.arrival(ev))
 	}
 	if s.plan.Echo {
-		s.detect(f)
+		s.detector.hear(f)
 		s.player.echoBack(f.PCM)
 		return
 	}
 	if !s.plan.Carrier {
-		s.detect(f)
+		s.detector.hear(f)
 	}
 	if s.plan.Transcriber != nil {
 		s.ear.write(f)
@@ -61,30 +60,4 @@ func (s *Session) arrival(ev telephony.Event) time.Duration {
 		return s.now()
 	}
 	return ev.Arrived.Sub(s.start)
-}
-
-// detect runs the voice detector and posts its edges.
-func (s *Session) detect(f audio.Frame) {
-	select {
-	case <-s.resets:
-		if fresh, err := audio.NewVAD(f.Rate); err == nil {
-			s.vad = fresh
-		}
-	default:
-	}
-	var e audio.VADEvent
-	if f.Missing {
-		e = s.vad.Skip(len(f.PCM))
-	} else {
-		e = s.vad.Write(f.PCM)
-	}
-	if e.Started {
-		s.inbox.post(conversation.SpeechStarted{Ago: audio.Span(int64(e.SinceStart), f.Rate)})
-	}
-	if e.Ended {
-		s.inbox.post(conversation.SpeechEnded{
-			Ago:    audio.Span(int64(e.SinceVoiced), f.Rate),
-			Length: audio.Span(int64(e.Burst), f.Rate),
-		})
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
-	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -21,16 +20,15 @@ type Session struct {
 	clock Clock
 	log   *slog.Logger
 
-	inbox  *inbox
-	start  time.Time // zero of the machine's time, when the session was made
-	player *Player
-	ear    *ear
-	mouth  *mouth
-	mind   *mind
-	vad    *audio.VAD
-	resets chan struct{} // asks the leg's reader for a fresh detector
-	rec    Recorder
-	record func(sidetone.Event)
+	inbox    *inbox
+	start    time.Time // zero of the machine's time, when the session was made
+	player   *Player
+	ear      *ear
+	mouth    *mouth
+	mind     *mind
+	detector *detector
+	rec      Recorder
+	record   func(sidetone.Event)
 
 	machine  *conversation.Machine
 	timers   map[conversation.Timer]armed
@@ -172,7 +170,7 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 	case conversation.FinalizeSpeech:
 		s.ear.finalize()
 	case conversation.ResetDetector:
-		s.resetDetector()
+		s.detector.reset()
 	case conversation.Arm:
 		s.timers[out.Name] = armed{out.Epoch, out.At}
 	case conversation.Disarm:
@@ -233,13 +231,5 @@ func (s *Session) rearm() {
 	}
 	if _, first, ok := s.earliest(); ok {
 		s.stop = s.clock.AfterFunc(max(0, first.at-s.now()), func() { s.inbox.post(due{}) })
-	}
-}
-
-// resetDetector asks the leg's reader, which owns the detector, for a fresh one.
-func (s *Session) resetDetector() {
-	select {
-	case s.resets <- struct{}{}:
-	default:
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 
 	"github.com/sidetone/sidetone"
-	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/telephony"
 	"github.com/sidetone/sidetone/transcriber"
@@ -25,10 +24,10 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg) (*Session, err
 	}
 	s := &Session{
 		call: c, leg: leg, plan: plan, clock: x.c.Clock, inbox: newInbox(), start: x.c.Clock.Now(),
-		log:    x.c.Log.With(slog.String("call", c.ID)),
-		resets: make(chan struct{}, 1), ended: make(chan struct{}), timers: map[conversation.Timer]armed{},
+		log:   x.c.Log.With(slog.String("call", c.ID)),
+		ended: make(chan struct{}), timers: map[conversation.Timer]armed{},
 	}
-	if s.vad, err = audio.NewVAD(rate); err != nil {
+	if s.detector, err = newDetector(rate, c.Snapshot.Agent.NoiseSuppression, s.inbox.post); err != nil {
 		return nil, err
 	}
 	x.openRecording(s)

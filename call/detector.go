@@ -1,0 +1,75 @@
+package call
+
+import (
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/conversation"
+)
+
+// detector turns a caller's sound into the edges of speech. It belongs to the
+// leg's reader; reset may be called by anyone.
+type detector struct {
+	rate    int
+	vad     *audio.VAD
+	denoise *audio.Denoiser // nil: the detector hears the line as it is
+	clean   []int16
+	resets  chan struct{}
+	post    func(any)
+}
+
+func newDetector(rate int, suppressNoise bool, post func(any)) (*detector, error) {
+	vad, err := audio.NewVAD(rate)
+	if err != nil {
+		return nil, err
+	}
+	d := &detector{rate: rate, vad: vad, resets: make(chan struct{}, 1), post: post}
+	if suppressNoise {
+		d.denoise = audio.NewDenoiser(rate)
+	}
+	return d, nil
+}
+
+// reset asks for a detector that has heard nothing yet.
+func (d *detector) reset() {
+	select {
+	case d.resets <- struct{}{}:
+	default:
+	}
+}
+
+// hear takes one frame and posts the edges it holds.
+func (d *detector) hear(f audio.Frame) {
+	select {
+	case <-d.resets:
+		if fresh, err := audio.NewVAD(d.rate); err == nil {
+			d.vad = fresh
+		}
+	default:
+	}
+	e, lag := d.listen(f)
+	if e.Started {
+		d.post(conversation.SpeechStarted{Ago: d.span(e.SinceStart + lag)})
+	}
+	if e.Ended {
+		d.post(conversation.SpeechEnded{Ago: d.span(e.SinceVoiced + lag), Length: d.span(e.Burst)})
+	}
+}
+
+// listen runs the detector and tells by how many samples what it heard lies
+// further back than it believes: the denoiser's delay.
+func (d *detector) listen(f audio.Frame) (e audio.VADEvent, lag int) {
+	switch {
+	case f.Missing:
+		return d.vad.Skip(len(f.PCM)), 0
+	case d.denoise == nil:
+		return d.vad.Write(f.PCM), 0
+	}
+	d.clean = append(d.clean[:0], f.PCM...)
+	d.denoise.Process(d.clean)
+	return d.vad.Write(d.clean), d.denoise.Delay()
+}
+
+func (d *detector) span(samples int) time.Duration {
+	return audio.Span(int64(max(0, samples)), d.rate)
+}
