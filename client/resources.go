@@ -58,6 +58,13 @@ type Agent struct {
 	IdleTimeSeconds float64 `json:"idle_time_seconds,omitempty"`
 	// CallDurationSec caps a call; 0 for the default.
 	CallDurationSec float64 `json:"call_duration_sec,omitempty"`
+	// EnableDynamicTurns lets the agent wait longer or shorter for the end of a
+	// turn by what was said.
+	EnableDynamicTurns *bool `json:"enable_dynamic_turns,omitempty"`
+	// Provider is whose model thinks; empty is the server's default.
+	Provider string `json:"provider,omitempty"`
+	// Model is the provider's name of the model; empty is its default.
+	Model string `json:"model,omitempty"`
 }
 
 // CreateAgent stores a new agent.

@@ -22,7 +22,10 @@ type Click struct {
 	// 200, in seconds of real time: the send time of its packet plus its place
 	// within.
 	SinceAnswer float64 `json:"since_answer_s"`
-	// UnixNano is the same moment on the wall clock.
+	// Echoed is the time until the click came back, in seconds; zero: it did
+	// not before the next one.
+	Echoed float64 `json:"echoed_s,omitempty"`
+	// UnixNano is the moment of SinceAnswer on the wall clock.
 	UnixNano int64 `json:"unix_nano"`
 }
 
@@ -99,7 +102,9 @@ func (t *talker) heard(pcm []int16, at time.Duration) {
 	for i, s := range pcm {
 		if s >= clickFound {
 			t.awaiting = false
-			t.rtt = append(t.rtt, at+audio.Span(int64(i), t.rate)-t.clicked)
+			after := at + audio.Span(int64(i), t.rate) - t.clicked
+			t.rtt = append(t.rtt, after)
+			t.clicks[len(t.clicks)-1].Echoed = after.Seconds()
 			return
 		}
 	}

@@ -20,6 +20,9 @@ type Quantiles struct {
 	Max float64 `json:"max_ms"`
 }
 
+// Summary summarises values, which it sorts.
+func Summary(values []time.Duration) Quantiles { return quantiles(values) }
+
 // quantiles summarises values, which it sorts. A quantile is the smallest value
 // that at least that share of the values do not exceed.
 func quantiles(values []time.Duration) Quantiles {

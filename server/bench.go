@@ -17,9 +17,10 @@ import (
 
 // benchPlan is what agents of provider "bench" run with, so that the platform is
 // measured and no vendor: a recogniser that answers Finalize at once, a model
-// that gives one delta, a voice that sounds from its first sample.
-func benchPlan() call.Plan {
-	return call.Plan{Transcriber: benchEars{}, Model: benchModel{}, Voice: benchVoice{}}
+// that gives one delta, a voice that sounds from its first sample. words is how
+// many words an answer has.
+func benchPlan(words string) call.Plan {
+	return call.Plan{Transcriber: benchEars{}, Model: benchModel{}, ModelName: words, Voice: benchVoice{}}
 }
 
 type benchEars struct{}

@@ -49,7 +49,7 @@ func (p *providers) Plan(s sidetone.Snapshot, rate int) (call.Plan, error) {
 	case "echo":
 		return call.Plan{Echo: true}, nil
 	case "bench":
-		return benchPlan(), nil
+		return benchPlan(s.Agent.Model), nil
 	case "", "scripted":
 	default:
 		return call.Plan{}, sidetone.Errorf(sidetone.Invalid, "provider %q is not configured", s.Agent.Provider)

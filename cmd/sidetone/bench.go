@@ -1,10 +1,40 @@
 package main
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/sidetone/sidetone/bench"
+	"github.com/sidetone/sidetone/loadgen"
+)
 
 type benchCommand struct {
-	Baseline string `help:"Compare with this file." placeholder:"FILE"`
+	Baseline        string   `help:"Limits and earlier figures to judge by; without it, the promised limits." type:"existingfile" placeholder:"FILE"`
+	WriteBaseline   string   `help:"Write the figures here as the next baseline." placeholder:"FILE"`
+	Quick           bool     `help:"Measure less of everything, in under a minute."`
+	Only            []string `help:"Parts to measure: echo, g722, turn, bargein, cough, setup, cold, recording." placeholder:"PART"`
+	Turns           int      `help:"Turns of the single call; 500 take 15 minutes." placeholder:"N"`
+	Keep            bool     `help:"Keep the data directory and the server's log."`
+	CalibrationPeer int      `help:"Be the far end of the bare-socket calibration with this many sockets." hidden:"" placeholder:"N"`
 }
 
-// Run measures.
-func (benchCommand) Run(*app) error { return errors.New("not wired yet") }
+// Run measures and judges.
+func (c benchCommand) Run(a *app) error {
+	if c.CalibrationPeer > 0 {
+		return loadgen.ServeCalibration(a.ctx, c.CalibrationPeer, os.Stdin, a.out)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	err = bench.Run(a.ctx, bench.Options{
+		Program: self, Out: a.out, Baseline: c.Baseline, WriteBaseline: c.WriteBaseline,
+		Quick: c.Quick, Only: c.Only, Turns: c.Turns, Keep: c.Keep,
+	})
+	if errors.Is(err, bench.ErrMissed) {
+		fmt.Fprintln(a.err, "sidetone:", err)
+		return errSilent
+	}
+	return err
+}

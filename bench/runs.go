@@ -1,0 +1,164 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/sidetone/sidetone/loadgen"
+)
+
+// size is how much of everything is measured.
+type size struct {
+	echoCalls, g722Calls, turnCalls, talkCalls int
+	window                                     time.Duration // of runs with steady load
+	turnsOne, turnsMany, interruptions, coughs int
+	setup                                      time.Duration
+	starts, attempts                           int
+	clock                                      time.Duration
+}
+
+// sizes returns the whole benchmark's, or the quick one's.
+func sizes(o Options) size {
+	s := size{
+		echoCalls: 210, g722Calls: 100, turnCalls: 100, talkCalls: 25, window: 10 * time.Second,
+		turnsOne: 24, turnsMany: 500, interruptions: 100, coughs: 75,
+		setup: 10 * time.Second, starts: 7, attempts: 3, clock: 3 * time.Minute,
+	}
+	if o.Quick {
+		s = size{
+			echoCalls: 60, g722Calls: 20, turnCalls: 30, talkCalls: 20, window: 4 * time.Second,
+			turnsOne: 4, turnsMany: 60, interruptions: 20, coughs: 20,
+			setup: 3 * time.Second, starts: 3, attempts: 1, clock: 30 * time.Second,
+		}
+	}
+	if o.Turns > 0 {
+		s.turnsOne = o.Turns
+	}
+	return s
+}
+
+// counted makes a run until the generator was punctual enough, as often as the
+// size allows.
+func (b *bench) counted(ctx context.Context, c loadgen.Config) (*loadgen.Report, error) {
+	c.Target = b.target.sip
+	c.ServerPID = b.target.cmd.Process.Pid
+	for attempt := 1; ; attempt++ {
+		report, err := loadgen.Run(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		report.Attempts = attempt
+		if report.Counts() || attempt == b.size.attempts {
+			return &report, nil
+		}
+		b.printf("          repeated: the callers themselves were %.1f ms late\n", report.Lateness.P99)
+	}
+}
+
+// echo measures bare sockets and, right after, the echo agent.
+func (b *bench) echo(ctx context.Context) error {
+	calibration, err := loadgen.Calibrate(ctx, loadgen.Calibration{
+		Command: []string{b.o.Program, "bench", "--calibration-peer", strconv.Itoa(b.size.echoCalls)},
+		Sockets: b.size.echoCalls, Duration: b.size.window,
+	})
+	if err != nil {
+		return err
+	}
+	b.results.Calibration = &calibration
+	b.results.Echo, err = b.counted(ctx, loadgen.Config{
+		Scenario: loadgen.ScenarioEcho, Number: b.target.echo, Calls: b.size.echoCalls, Duration: b.size.window,
+	})
+	return err
+}
+
+func (b *bench) wideband(ctx context.Context) (err error) {
+	b.results.EchoG722, err = b.counted(ctx, loadgen.Config{
+		Scenario: loadgen.ScenarioEcho, Number: b.target.echo, Calls: b.size.g722Calls, BaseCalls: 1,
+		Duration: b.size.window / 2, Codec: loadgen.G722,
+	})
+	return err
+}
+
+func (b *bench) turn(ctx context.Context) (err error) {
+	c := loadgen.Config{Scenario: loadgen.ScenarioTurn, Number: b.target.short, Calls: 1, Turns: b.size.turnsOne}
+	if b.results.TurnOne, err = b.counted(ctx, c); err != nil {
+		return err
+	}
+	c.Calls, c.Turns = b.size.turnCalls, b.size.turnsMany
+	b.results.TurnMany, err = b.counted(ctx, c)
+	return err
+}
+
+func (b *bench) bargeIn(ctx context.Context) (err error) {
+	b.results.BargeIn, err = b.counted(ctx, loadgen.Config{
+		Scenario: loadgen.ScenarioBargeIn, Number: b.target.long, Calls: b.size.talkCalls, Turns: b.size.interruptions,
+	})
+	return err
+}
+
+func (b *bench) cough(ctx context.Context) (err error) {
+	b.results.Cough, err = b.counted(ctx, loadgen.Config{
+		Scenario: loadgen.ScenarioCough, Number: b.target.medium, Calls: b.size.talkCalls, Turns: b.size.coughs,
+	})
+	return err
+}
+
+func (b *bench) setup(ctx context.Context) (err error) {
+	b.results.Setup, err = b.counted(ctx, loadgen.Config{
+		Scenario: loadgen.ScenarioSetup, Number: b.target.echo, Rate: 50, Duration: b.size.setup,
+	})
+	return err
+}
+
+// cold, which comes last, stops the server and starts others on its directory. The directory then
+// holds a database that is up to date, an agent and its number.
+func (b *bench) cold(ctx context.Context) error {
+	if err := b.target.stop(); err != nil {
+		return err
+	}
+	var took []time.Duration
+	for range b.size.starts {
+		address, err := freeAddress()
+		if err != nil {
+			return err
+		}
+		d, err := loadgen.ColdStart(ctx, loadgen.ColdStartConfig{
+			Command: []string{b.o.Program, "serve", "--data", b.dir, "--http", "127.0.0.1:0", "--sip", address},
+			Target:  address, Number: b.target.echo,
+		})
+		if err != nil {
+			return err
+		}
+		took = append(took, d)
+	}
+	b.results.ColdStart = loadgen.Summary(took)
+	return nil
+}
+
+// freeAddress returns an address whose port nobody holds at the moment.
+func freeAddress() (string, error) {
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return conn.LocalAddr().String(), conn.Close()
+}
+
+// alignmentLimit is how far sound may lie from where it belongs in a recording.
+const alignmentLimit = 20 * time.Millisecond
+
+func (b *bench) recording(ctx context.Context) error {
+	a, err := RecordingAlignment(ctx, b.target.api, b.target.sip, b.target.echo, b.size.clock)
+	if err != nil {
+		return err
+	}
+	b.printf("          the caller's sound lies %.1f ms off at the start, %.1f ms in the middle, %.1f ms at the end (%d clicks)\n",
+		a.Start, a.Middle, a.End, a.Clicks)
+	if a.Worst() > alignmentLimit {
+		b.extra = fmt.Errorf("%w: the recording is up to %v off, limit %v", ErrMissed, a.Worst(), alignmentLimit)
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package loadgen
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+)
+
+// ErrAlign is wrapped by errors about a recording that cannot be compared with
+// a log of clicks.
+const ErrAlign = Error("recording and clicks do not match")
+
+// Alignment says how far the caller's clicks lie, in a stereo recording, from
+// where they belong: the largest distance in a third of the call each, in
+// milliseconds.
+type Alignment struct {
+	// Start, Middle and End are the distances in the thirds of the call.
+	Start float64 `json:"start_ms"`
+	// Middle is the distance in the second third.
+	Middle float64 `json:"middle_ms"`
+	// End is the distance in the last third.
+	End float64 `json:"end_ms"`
+	// Clicks is the number of clicks compared.
+	Clicks int `json:"clicks"`
+}
+
+// Worst returns the largest of the distances.
+func (a Alignment) Worst() time.Duration {
+	return time.Duration(max(a.Start, a.Middle, a.End) * float64(time.Millisecond))
+}
+
+// Align compares the stereo recording of an echo call (caller left, agent
+// right) with the clicks of one call of a clock run. The agent's channel counts
+// the server's own clock and holds every click where it was sent back; the
+// generator knows when it came. Their median difference ties the two clocks
+// together, and then the clicks of the caller's channel are compared with the
+// time at which they were spoken: the send time of their packet, less the
+// packet's length, plus their place within it.
+func Align(wav io.Reader, clicks []Click) (Alignment, error) {
+	pcm, format, err := audio.ReadWAV(wav)
+	if err != nil {
+		return Alignment{}, fmt.Errorf("read recording: %w", err)
+	}
+	if format.Channels != 2 {
+		return Alignment{}, fmt.Errorf("%w: %d channels, want 2", ErrAlign, format.Channels)
+	}
+	caller, agent := clickTimes(pcm, format.Rate, 0), clickTimes(pcm, format.Rate, 1)
+	var ties []float64
+	for _, c := range clicks {
+		if c.Echoed > 0 {
+			ties = append(ties, c.SinceAnswer+c.Echoed)
+		}
+	}
+	origin, ok := tie(agent, ties)
+	if !ok {
+		return Alignment{}, fmt.Errorf("%w: %d clicks sent, %d of the agent recorded", ErrAlign, len(ties), len(agent))
+	}
+	spoken := make([]float64, len(clicks))
+	for i, c := range clicks {
+		spoken[i] = c.SinceAnswer - framePeriod.Seconds() + origin
+	}
+	return compare(caller, spoken)
+}
+
+// clickTimes returns the times of one channel's clicks, in seconds.
+func clickTimes(pcm []int16, rate, channel int) []float64 {
+	var times []float64
+	quiet := rate / 100
+	for i, since := channel, quiet; i < len(pcm); i, since = i+2, since+1 {
+		if pcm[i] < clickFound {
+			continue
+		}
+		if since >= quiet {
+			times = append(times, float64(i/2)/float64(rate))
+		}
+		since = 0
+	}
+	return times
+}
+
+// tie returns what to add to the times of a log to get those of a recording:
+// the median distance of every recorded time to the logged one of the same
+// place. Clicks lie a second apart; each recording is tried against the log
+// shifted by whole clicks, and the shift with the smallest spread is taken.
+func tie(recorded, logged []float64) (float64, bool) {
+	best, spread := 0.0, math.Inf(1)
+	const need = 3
+	for shift := -2; shift <= 2; shift++ {
+		var apart []float64
+		for i, at := range logged {
+			if j := i + shift; j >= 0 && j < len(recorded) {
+				apart = append(apart, recorded[j]-at)
+			}
+		}
+		if len(apart) < max(need, len(logged)-need) {
+			continue
+		}
+		slices.Sort(apart)
+		if s := apart[len(apart)*9/10] - apart[len(apart)/10]; s < spread-1e-6 {
+			best, spread = apart[len(apart)/2], s
+		}
+	}
+	return best, spread < 0.1
+}
+
+// compare finds for every spoken click the nearest recorded one.
+func compare(recorded, spoken []float64) (Alignment, error) {
+	var a Alignment
+	thirds := []*float64{&a.Start, &a.Middle, &a.End}
+	for i, at := range spoken {
+		nearest := math.Inf(1)
+		for _, found := range recorded {
+			nearest = min(nearest, math.Abs(found-at)*1000)
+		}
+		if nearest > 400 {
+			if i == 0 || i == len(spoken)-1 {
+				continue // cut off by the beginning or the end of the call
+			}
+			return a, fmt.Errorf("%w: click %d of %d is not recorded", ErrAlign, i+1, len(spoken))
+		}
+		third := thirds[min(3*i/len(spoken), 2)]
+		*third = max(*third, nearest)
+		a.Clicks++
+	}
+	if a.Clicks == 0 {
+		return a, fmt.Errorf("%w: no click was recorded", ErrAlign)
+	}
+	return a, nil
+}
