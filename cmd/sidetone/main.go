@@ -54,6 +54,9 @@ func run(args []string, out, errs io.Writer) int {
 		fmt.Fprintln(errs, "sidetone:", err)
 		return 2
 	}
+	if len(args) > 0 && args[0] == "help" {
+		args = append(args[1:len(args):len(args)], "--help")
+	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintln(errs, "sidetone:", err)
