@@ -1,9 +1,11 @@
 package sip
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -243,53 +245,73 @@ func (t *transport) connect(ctx context.Context, addr netip.AddrPort) (*tcpConn,
 	return c, nil
 }
 
-// readTCP cuts the stream into messages. A message that cannot be framed ends
-// the connection.
+// readTCP cuts the stream into messages. A message that cannot be framed, or
+// does not arrive in time, ends the connection.
 func (t *transport) readTCP(c *tcpConn) {
 	defer t.forget(c)
 	frames := sip.NewParser(func(p *sip.Parser) { p.MaxMessageLength = maxMessage }).NewSIPStream()
 	defer frames.Close()
 	p := peer{addr: c.addr, tcp: c}
 	buf := make([]byte, 4096)
-	idle := tcpIdle
+	var begun time.Time // when the first byte of the message under way came
 	for {
-		if c.conn.SetReadDeadline(time.Now().Add(idle)) != nil {
+		deadline := time.Now().Add(tcpIdle)
+		if !begun.IsZero() {
+			deadline = begun.Add(tcpPartial)
+		}
+		if c.conn.SetReadDeadline(deadline) != nil {
 			return
 		}
 		n, err := c.conn.Read(buf)
 		if err != nil {
 			return
 		}
-		if frames.Buffer().Len() == 0 && n <= 4 && len(trimCRLF(buf[:n])) == 0 {
-			if n == 4 && c.write([]byte("\r\n")) != nil { // ping of RFC 5626
+		if begun.IsZero() && string(buf[:n]) == "\r\n\r\n" { // ping of RFC 5626
+			if c.write([]byte("\r\n")) != nil {
 				return
 			}
 			continue
 		}
-		err = t.cut(frames, p, buf[:n])
-		switch {
-		case err == nil:
-			idle = tcpIdle
-		case errors.Is(err, sip.ErrParseSipPartial) && frames.Buffer().Len() <= maxMessage:
-			idle = tcpPartial
-		default:
+		if begun, err = t.cut(frames, p, buf[:n], begun); err != nil {
 			t.broken(p, frames.Buffer().Bytes(), err)
 			return
 		}
 	}
 }
 
-// cut hands on the messages that data completes.
-func (t *transport) cut(frames *sip.ParserStream, p peer, data []byte) error {
+// cut hands on the messages that data completes. It takes and returns when the
+// message under way began, zero between messages.
+func (t *transport) cut(frames *sip.ParserStream, p peer, data []byte, begun time.Time) (time.Time, error) {
 	defer t.survive(p)
-	return frames.ParseSIPStream(data, func(m sip.Message) { t.receive(p, m) })
+	if _, err := frames.Write(data); err != nil {
+		return begun, err
+	}
+	for {
+		if begun.IsZero() && skipLineEnds(frames.Buffer()) == 0 {
+			return begun, nil
+		}
+		msg, _, err := frames.ParseNext()
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			if begun.IsZero() {
+				begun = time.Now()
+			}
+			return begun, nil
+		case err != nil:
+			return begun, err
+		}
+		begun = time.Time{}
+		t.receive(p, msg)
+	}
 }
 
-func trimCRLF(b []byte) []byte {
-	for len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
-		b = b[1:]
+// skipLineEnds drops what may stand between messages and returns what is left
+// (https://www.rfc-editor.org/rfc/rfc3261#section-7.5).
+func skipLineEnds(b *bytes.Buffer) int {
+	for b.Len() > 0 && (b.Bytes()[0] == '\r' || b.Bytes()[0] == '\n') {
+		b.Next(1)
 	}
-	return b
+	return b.Len()
 }
 
 func (t *transport) forget(c *tcpConn) {
