@@ -202,6 +202,16 @@ func (l *fakeLedger) setFail(err error) {
 	l.fail = err
 }
 
+// oneCall returns the id of a call that was stored.
+func (l *fakeLedger) oneCall() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id := range l.calls {
+		return id
+	}
+	return ""
+}
+
 // result waits for the end of a call.
 func (w *world) result() (sidetone.CallResult, []sidetone.Event) {
 	w.t.Helper()
@@ -366,10 +376,7 @@ func TestAPIEndsACallPolitely(t *testing.T) {
 		far := w.ring()
 		<-far.Answered()
 		time.Sleep(time.Second)
-		var id string
-		for k := range w.ledger.calls {
-			id = k
-		}
+		id := w.ledger.oneCall()
 		if err := w.exchange.End(t.Context(), "other", id); sidetone.CodeOf(err) != sidetone.NotFound {
 			t.Errorf("another environment's end: got %v", err)
 		}

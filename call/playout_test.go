@@ -337,7 +337,7 @@ func TestWheelForgetsRemovedCalls(t *testing.T) {
 		remove := w.add(b)
 		time.Sleep(100 * time.Millisecond)
 		remove()
-		remove() // a second time changes nothing
+		remove()                        // a second time changes nothing
 		time.Sleep(audio.FrameDuration) // a turn under way is finished
 		n := len(b.times())
 		time.Sleep(time.Second)
