@@ -41,6 +41,7 @@ type conversation struct {
 
 	pending []int16
 	stream  transcriber.Stream
+	flushed chan struct{} // the recogniser has said what it heard to the end
 }
 
 // converse runs an answered call.
@@ -71,10 +72,10 @@ func (p Phone) converse(ctx context.Context, leg telephony.Leg) (Result, error) 
 	done := make(chan struct{})
 	wg.Go(func() { c.send(ctx, done) })
 	err = c.receive()
+	c.result.Length = time.Since(c.start)
 	close(done)
 	c.closeEars()
 	wg.Wait()
-	c.result.Length = time.Since(c.start)
 	p.notify(Event{Kind: "ended", Text: c.result.Cause.String(), At: c.result.Length})
 	return c.result, err
 }
@@ -128,27 +129,49 @@ func (c *conversation) openEars(ctx context.Context, wg *sync.WaitGroup) error {
 	if err != nil {
 		return fmt.Errorf("open recogniser: %w", err)
 	}
-	c.stream = s
+	c.stream, c.flushed = s, make(chan struct{}, 1)
 	wg.Go(func() {
 		for ev, err := range s.Events() {
 			if err != nil {
 				return
 			}
-			if ev.Kind == transcriber.Final && strings.TrimSpace(ev.Text) != "" {
-				c.mu.Lock()
-				c.result.Heard = append(c.result.Heard, ev.Text)
-				c.mu.Unlock()
-				c.tell(Event{Kind: "heard", Text: ev.Text})
-			}
+			c.recognised(ev)
 		}
 	})
 	return nil
 }
 
-func (c *conversation) closeEars() {
-	if c.stream != nil {
-		_ = c.stream.Close() // what it heard was reported already
+func (c *conversation) recognised(ev transcriber.Event) {
+	if ev.Kind == transcriber.Final && strings.TrimSpace(ev.Text) != "" {
+		c.mu.Lock()
+		c.result.Heard = append(c.result.Heard, ev.Text)
+		c.mu.Unlock()
+		c.tell(Event{Kind: "heard", Text: ev.Text})
 	}
+	if ev.Flushed {
+		select {
+		case c.flushed <- struct{}{}:
+		default: // nobody waits twice
+		}
+	}
+}
+
+// lastWords bounds the wait for what the other side said right before it hung
+// up.
+const lastWords = 2 * time.Second
+
+func (c *conversation) closeEars() {
+	if c.stream == nil {
+		return
+	}
+	c.stream.Finalize()
+	limit := time.NewTimer(lastWords)
+	defer limit.Stop()
+	select {
+	case <-c.flushed:
+	case <-limit.C:
+	}
+	_ = c.stream.Close() // what it heard was reported already
 }
 
 func (c *conversation) tell(e Event) {
