@@ -199,7 +199,13 @@ func (n *node) post(path, body string) (int, string) {
 // agent makes an agent of members (JSON, without braces) and returns its id.
 func (n *node) agent(members string) string {
 	n.t.Helper()
-	status, body := n.post("/v1/agents/create", `{"prompt":{"content":"Be brief."},`+members+`}`)
+	return n.create(`{"prompt":{"content":"Be brief."},` + members + `}`)
+}
+
+// create makes an agent of a whole body and returns its id.
+func (n *node) create(body string) string {
+	n.t.Helper()
+	status, body := n.post("/v1/agents/create", body)
 	var a client.Agent
 	if err := json.Unmarshal([]byte(body), &a); err != nil || status != http.StatusCreated && status != http.StatusOK {
 		n.t.Fatalf("create agent: %d %s", status, body)
