@@ -1,0 +1,267 @@
+package server
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sidetone/sidetone/telephony/sip"
+)
+
+// write puts text into a file of the test's own.
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sidetone.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestNothingConfiguredMeansTheDefaults(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{"no file": "", "empty file": write(t, ""), "sample": "../sidetone.sample.yaml"} {
+		c, err := LoadConfig(path, []string{"HOME=/root", "SIDETONEX=1"})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(normal(Defaults()), normal(c)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// normal makes empty lists nil.
+func normal(c Config) Config {
+	if len(c.SIP.Sources) == 0 {
+		c.SIP.Sources = nil
+	}
+	if len(c.SIP.Users) == 0 {
+		c.SIP.Users = nil
+	}
+	if len(c.SIP.Trunks) == 0 {
+		c.SIP.Trunks = nil
+	}
+	return c
+}
+
+func TestSampleMentionsEveryKey(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../sidetone.sample.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range knownKeys() {
+		section, name, nested := strings.Cut(key, ".")
+		if !nested {
+			name = section
+		}
+		if !strings.Contains(string(text), name+":") {
+			t.Errorf("sidetone.sample.yaml does not mention %s", key)
+		}
+	}
+	for _, member := range []string{"name:", "password:", "host:", "transport:", "addresses:", "username:"} {
+		if !strings.Contains(string(text), member) {
+			t.Errorf("sidetone.sample.yaml does not show a user's or trunk's %s", member)
+		}
+	}
+}
+
+const fullFile = `
+data: /srv/calls
+http: {addr: "0.0.0.0:80"}
+sip:
+  addr: 192.0.2.1:5060
+  advertise: 198.51.100.1
+  rtp_min: 10000
+  rtp_max: 20000
+  loopback: false
+  sources: [10.0.0.0/8]
+  media_timeout: 20s
+  media_timeout_first: 40s
+  media_timeout_quiet: 90s
+  users:
+    - {name: desk, password: secret}
+  trunks:
+    - name: carrier
+      host: sip.example.com:5060
+      transport: tcp
+      addresses: [198.51.100.0/24]
+      username: account
+      password: hush
+database: {url: "postgres://db/calls", migrate_url: "postgres://owner@db/calls"}
+calls: {max: 7, answer_after: 2s, offline: 1, comfort_noise: false, drain: 30s}
+speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty}
+log: {level: debug, format: json}
+`
+
+func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
+	t.Parallel()
+	want := Config{
+		Data: "/srv/calls",
+		HTTP: HTTPConfig{Addr: "0.0.0.0:80"},
+		SIP: SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", RTPMin: 10000, RTPMax: 20000, Sources: []string{"10.0.0.0/8"},
+			MediaTimeout: 20 * time.Second, MediaTimeoutFirst: 40 * time.Second, MediaTimeoutQuiet: 90 * time.Second,
+			Users: []SIPUser{{Name: "desk", Password: "secret"}},
+			Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Transport: "tcp", Addresses: []string{"198.51.100.0/24"},
+				Username: "account", Password: "hush"}}},
+		Database: DatabaseConfig{URL: "postgres://db/calls", MigrateURL: "postgres://owner@db/calls"},
+		Calls:    CallsConfig{Max: 7, AnswerAfter: 2 * time.Second, Offline: 1, Drain: 30 * time.Second},
+		Speech:   SpeechConfig{Flite: "/opt/flite", Pocketsphinx: "/opt/sphinx", Voice: "tty"},
+		Log:      LogConfig{Level: "debug", Format: "json"},
+	}
+	got, err := LoadConfig(write(t, fullFile), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("file (-want +got):\n%s", diff)
+	}
+	want.HTTP.Addr, want.SIP.RTPMin, want.Calls.ComfortNoise, want.Calls.Drain = "127.0.0.1:1", 12000, true, time.Minute
+	want.Database.URL = "postgres://elsewhere"
+	got, err = LoadConfig(write(t, fullFile), []string{"SIDETONE_HTTP_ADDR=127.0.0.1:1", "SIDETONE_SIP_RTP_MIN=12000",
+		"SIDETONE_CALLS_COMFORT_NOISE=true", "SIDETONE_CALLS_DRAIN=1m", "SIDETONE_DATABASE_URL=postgres://elsewhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("variables (-want +got):\n%s", diff)
+	}
+}
+
+func TestBadSettingsAreNamed(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name, file string
+		environ    []string
+		want       string // in the error
+	}{
+		{name: "unknown key", file: "calls: {maximum: 3}", want: "calls.maximum"},
+		{name: "unknown section", file: "webserver: {addr: x}", want: "webserver"},
+		{name: "unknown variable", environ: []string{"SIDETONE_CALLS_MAXIMUM=3"}, want: "SIDETONE_CALLS_MAXIMUM"},
+		{name: "not YAML", file: "calls: [", want: "sidetone.yaml"},
+		{name: "no number", file: "calls: {max: many}", want: "calls.max"},
+		{name: "no duration", environ: []string{"SIDETONE_CALLS_DRAIN=soon"}, want: "drain"},
+		{name: "no data", file: `data: ""`, want: "data"},
+		{name: "no calls", file: "calls: {max: 0}", want: "calls.max"},
+		{name: "negative recognisers", file: "calls: {offline: -1}", want: "calls.offline"},
+		{name: "rings too long", file: "calls: {answer_after: 2m}", want: "calls.answer_after"},
+		{name: "rings backwards", file: "calls: {answer_after: -1s}", want: "calls.answer_after"},
+		{name: "privileged media port", file: "sip: {rtp_min: 80, rtp_max: 2000}", want: "sip.rtp_min"},
+		{name: "narrow media ports", file: "sip: {rtp_min: 10000, rtp_max: 10002}", want: "sip.rtp_max"},
+		{name: "media ports too high", file: "sip: {rtp_min: 10000, rtp_max: 70000}", want: "sip.rtp_max"},
+		{name: "media timeout", file: "sip: {media_timeout: 10ms}", want: "sip.media_timeout"},
+		{name: "voice", file: "speech: {voice: opera}", want: "speech.voice"},
+		{name: "level", file: "log: {level: loud}", want: "log.level"},
+		{name: "format", file: "log: {format: xml}", want: "log.format"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := LoadConfig(write(t, c.file), c.environ)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v does not name %s", err, c.want)
+			}
+		})
+	}
+	if _, err := LoadConfig("/nonexistent/sidetone.yaml", nil); err == nil || !strings.Contains(err.Error(), "/nonexistent/sidetone.yaml") {
+		t.Errorf("missing file: got %v", err)
+	}
+}
+
+func TestStoreURL(t *testing.T) {
+	t.Parallel()
+	c := Defaults()
+	c.Data = "/srv/calls"
+	if got := c.StoreURL(); got != "sqlite:/srv/calls/sidetone.db" {
+		t.Errorf("without a URL: got %s", got)
+	}
+	c.Database.URL = "postgres://db/calls"
+	if got := c.StoreURL(); got != "postgres://db/calls" {
+		t.Errorf("with a URL: got %s", got)
+	}
+}
+
+func TestSecretsDoNotShowInLogs(t *testing.T) {
+	t.Parallel()
+	c, err := LoadConfig(write(t, fullFile), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	newLogger(LogConfig{Level: "info", Format: "json"}, &out).Info("configuration", slog.Any("config", c))
+	for _, secret := range []string{"hush", "secret", "postgres://"} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("the log shows %q", secret)
+		}
+	}
+}
+
+func TestLoggerObeysItsConfig(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		config LogConfig
+		want   string
+		level  slog.Level
+		shown  bool
+	}{
+		{LogConfig{Level: "info", Format: "text"}, "msg=hello", slog.LevelInfo, true},
+		{LogConfig{Level: "info", Format: "json"}, `"msg":"hello"`, slog.LevelInfo, true},
+		{LogConfig{Level: "warn", Format: "text"}, "msg=hello", slog.LevelInfo, false},
+		{LogConfig{Level: "debug", Format: "text"}, "msg=hello", slog.LevelDebug, true},
+	}
+	for _, c := range cases {
+		var out bytes.Buffer
+		newLogger(c.config, &out).Log(t.Context(), c.level, "hello")
+		if got := strings.Contains(out.String(), c.want); got != c.shown {
+			t.Errorf("%+v at %s: got %q", c.config, c.level, out.String())
+		}
+	}
+}
+
+func TestSIPConfigTranslatesTheOperatorsSettings(t *testing.T) {
+	t.Parallel()
+	log := slog.New(slog.DiscardHandler)
+	in := SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", RTPMin: 10000, RTPMax: 10100, Loopback: true,
+		Sources: []string{"10.1.2.3/8", "2001:db8::1"}, MediaTimeout: time.Second, MediaTimeoutFirst: 2 * time.Second, MediaTimeoutQuiet: 3 * time.Second,
+		Users: []SIPUser{{Name: "desk", Password: "pw"}},
+		Trunks: []Trunk{
+			{Name: "known", Host: "sip.example.com:5060", Transport: "tcp", Addresses: []string{"198.51.100.7"}, Username: "a", Password: "b"},
+			{Name: "roaming", Username: "c", Password: "d"},
+		}}
+	got, err := sipConfig(in, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefix := netip.MustParsePrefix
+	want := sip.Config{Listen: "192.0.2.1:5060", Advertise: "198.51.100.1", Logger: log,
+		RTPPorts:      sip.PortRange{First: 10000, Last: 10100},
+		MediaTimeouts: sip.Timeouts{First: 2 * time.Second, Later: time.Second, Quiet: 3 * time.Second},
+		LocalSources:  []netip.Prefix{prefix("127.0.0.0/8"), prefix("::1/128"), prefix("10.0.0.0/8"), prefix("2001:db8::1/128")},
+		Users:         []sip.User{{Name: "desk", Password: "pw"}, {Name: "c", Password: "d", Trunk: "roaming"}},
+		Trunks: []sip.Trunk{
+			{Name: "known", Addresses: []netip.Prefix{prefix("198.51.100.7/32")}, Host: "sip.example.com:5060", Transport: "tcp", Username: "a", Password: "b"},
+			{Name: "roaming", Addresses: []netip.Prefix{}, Username: "c", Password: "d"},
+		}}
+	same := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+	logger := cmp.Comparer(func(a, b *slog.Logger) bool { return a == b })
+	if diff := cmp.Diff(want, got, same, logger); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, bad := range []SIPConfig{{Sources: []string{"everywhere"}}, {Trunks: []Trunk{{Name: "x", Addresses: []string{"300.0.0.1"}}}}} {
+		if _, err := sipConfig(bad, log); err == nil || !strings.Contains(err.Error(), "sip.") {
+			t.Errorf("%+v: error %v names no key", bad, err)
+		}
+	}
+	closed, err := sipConfig(SIPConfig{Addr: "192.0.2.1:5060"}, log)
+	if err != nil || len(closed.LocalSources) != 0 {
+		t.Errorf("without loopback: sources %v, %v", closed.LocalSources, err)
+	}
+}
