@@ -270,6 +270,7 @@ func (s *server) open(ctx context.Context, listener net.Listener) error {
 		}
 	}
 	s.drain(web)
+	s.exchange.Close() // ends what is left with its true reason
 	hangUp()
 	return err
 }
