@@ -31,7 +31,8 @@ run: setup build ## Leave a server running and print how to call it
 .PHONY: test
 test: setup ## Run every test, with the race detector
 	$(GO) vet ./...
-	$(GO) test -race -timeout 15m ./...
+	$(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v /e2e)
+	$(GO) test -p 1 -timeout 12m ./e2e/...   # real time and real speech: nothing else may load the machine
 
 .PHONY: lint
 lint: ## Run the linters

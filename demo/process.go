@@ -103,7 +103,7 @@ type phoneEvent struct {
 // phone runs `sidetone call` and hands its events to each; it returns when the
 // process ended.
 func (s *show) phone(ctx context.Context, each func(phoneEvent), args ...string) error {
-	args = append([]string{"call", "--json", "--server", s.sip, "--patience", "500ms", "--shift", s.o.Shift.String()}, args...)
+	args = append([]string{"call", "--json", "--server", s.sip, "--patience", "700ms", "--shift", s.o.Shift.String()}, args...)
 	cmd := exec.CommandContext(ctx, s.o.Program, append(args, s.story.flags...)...)
 	cmd.Env = cleanEnvironment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
