@@ -2,6 +2,7 @@ package call_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -483,8 +484,9 @@ func TestUnansweredCallIsStoredWithItsReason(t *testing.T) {
 						r.Refuse(cause, 486)
 					}
 				}()
-				if err := w.exchange.Dial(context.Background(), c); err != nil {
-					t.Fatal(err)
+				var refused *telephony.DialError
+				if err := w.exchange.Dial(context.Background(), c); !errors.As(err, &refused) || refused.Cause != cause {
+					t.Errorf("dial: got %v, want %v", err, cause)
 				}
 				if r, _ := w.result(); r.Outcome != want || r.EndReason != cause.String() || r.ErrorMessage == "" {
 					t.Errorf("result: got %+v", r)

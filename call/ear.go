@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type ear struct {
 	config transcriber.Config
 	clock  Clock
 	post   func(any)
+	log    *slog.Logger // nil: nothing is logged
 
 	mu       sync.Mutex
 	stream   transcriber.Stream
@@ -88,7 +90,8 @@ func (e *ear) run(ctx context.Context) {
 }
 
 // listen serves one stream until it fails.
-func (e *ear) listen(ctx context.Context) error {
+func (e *ear) listen(ctx context.Context) (err error) {
+	defer caught(e.log, "recogniser", &err)
 	stream, err := e.driver.Open(ctx, e.config)
 	if err != nil {
 		return err

@@ -61,7 +61,8 @@ type Exchange struct {
 
 	mu       sync.Mutex
 	live     map[string]*Session
-	admitted int // calls that were let in and are not over
+	dialling map[string]attempt // calls that are being placed
+	admitted int                // calls that were let in and are not over
 	draining bool
 	wg       sync.WaitGroup
 }
@@ -73,7 +74,7 @@ func New(c Config) *Exchange {
 	if c.MaxCalls == 0 {
 		c.MaxCalls = 1000
 	}
-	x := &Exchange{c: c, ctx: ctx, cancel: cancel, live: map[string]*Session{},
+	x := &Exchange{c: c, ctx: ctx, cancel: cancel, live: map[string]*Session{}, dialling: map[string]attempt{},
 		scribe: newScribe(c.Ledger, c.Publisher, c.Clock, c.Log)}
 	x.wg.Go(func() { x.scribe.run(ctx) })
 	x.wg.Go(func() { x.keepLeases(ctx) })
@@ -87,24 +88,30 @@ func (x *Exchange) Live() int {
 	return len(x.live)
 }
 
-// Runs reports whether this node runs the call.
+// Runs reports whether this node runs or places the call.
 func (x *Exchange) Runs(callID string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	_, ok := x.live[callID]
-	return ok
+	_, live := x.live[callID]
+	_, dialling := x.dialling[callID]
+	return live || dialling
 }
 
-// End asks the call to end politely; an error with code NotFound when this node
-// does not run it.
+// End asks the call to end politely, or gives up placing it; an error with code
+// NotFound when this node does neither.
 func (x *Exchange) End(_ context.Context, environmentID, callID string) error {
 	x.mu.Lock()
-	s, ok := x.live[callID]
+	s, live := x.live[callID]
+	a, dialling := x.dialling[callID]
 	x.mu.Unlock()
-	if !ok || s.call.EnvironmentID != environmentID {
+	switch {
+	case live && s.call.EnvironmentID == environmentID:
+		s.inbox.postUrgent(endCommand())
+	case dialling && a.environmentID == environmentID:
+		a.cancel(errEnded)
+	default:
 		return sidetone.Errorf(sidetone.NotFound, "call is not live")
 	}
-	s.inbox.postUrgent(endCommand())
 	return nil
 }
 

@@ -14,9 +14,15 @@ import (
 // Answer takes one inbound call from ring to end. Drivers hand it every leg
 // they receive; it returns when the call is over.
 func (x *Exchange) Answer(ctx context.Context, leg telephony.Leg) {
-	if err := x.answer(ctx, leg); err != nil {
+	if err := x.survive(func() error { return x.answer(ctx, leg) }); err != nil {
 		x.refuse(leg, err)
 	}
+}
+
+// survive runs f; a panic in it is an error, so that it costs one call.
+func (x *Exchange) survive(f func() error) (err error) {
+	defer caught(x.c.Log, "call", &err)
+	return f()
 }
 
 // refuse ends a call that was not answered.
@@ -103,7 +109,7 @@ func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
 func (x *Exchange) ring(ctx context.Context, s *Session) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.wg.Go(func() { s.read(ctx) })
+	s.spawn("leg", func() { s.read(ctx) })
 	defer s.wg.Wait()
 	defer cancel()
 	if err := x.started(s); err != nil {
@@ -120,11 +126,13 @@ func (x *Exchange) ring(ctx context.Context, s *Session) error {
 		return nil
 	}
 	if err := s.leg.Accept(ctx); err != nil {
-		s.err, s.cause = err, telephony.CauseCancelled
-		x.finish(s)
+		s.cause = telephony.CauseCancelled
 		if errors.Is(err, telephony.ErrGone) {
+			x.finish(s)
 			return nil
 		}
+		s.call.Errors, s.reason = append(s.call.Errors, "answer: "+err.Error()), "error"
+		x.finish(s)
 		return err
 	}
 	x.talk(s)

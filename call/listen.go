@@ -9,11 +9,20 @@ import (
 )
 
 // read runs the leg's receive loop on this goroutine: sound goes to the
-// detector, the recorder and the recogniser, everything else to the inbox.
+// detector, the recorder and the recogniser, everything else to the inbox. A
+// panic on the way ends the call.
 func (s *Session) read(ctx context.Context) {
 	defer close(s.ended)
-	flowing := false
 	last := telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseFailure}
+	if err := s.safely("leg", func() { s.receive(ctx, &last) }); err != nil {
+		s.inbox.postUrgent(broken{err: err})
+	}
+	s.inbox.postUrgent(legEnded{last})
+}
+
+// receive takes the leg's events until the last one.
+func (s *Session) receive(ctx context.Context, last *telephony.Event) {
+	flowing := false
 	for ev := range s.leg.Events(ctx) {
 		switch ev.Kind {
 		case telephony.KindAudio:
@@ -29,10 +38,9 @@ func (s *Session) read(ctx context.Context) {
 		case telephony.KindResumed:
 			s.inbox.postUrgent(conversation.Unheld{})
 		case telephony.KindEnded:
-			last = ev
+			*last = ev
 		}
 	}
-	s.inbox.postUrgent(legEnded{last})
 }
 
 // sound handles one received frame; it allocates only when an edge is posted.

@@ -9,10 +9,29 @@ import (
 	"github.com/sidetone/sidetone/telephony"
 )
 
+// attempt is a call that is being placed.
+type attempt struct {
+	environmentID string
+	cancel        context.CancelCauseFunc
+}
+
+// errEnded is why an attempt is given up that somebody ended.
+const errEnded = telephony.Error("the call was ended before it was answered")
+
 // Dial places the call once and returns when it was answered or failed; either
-// outcome is stored by then. An answered call runs on. The error is nil unless
-// the outcome could not be stored.
+// outcome is stored by then. An answered call runs on and the error is nil; a
+// *telephony.DialError tells why there was no answer.
 func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	x.mu.Lock()
+	x.dialling[c.ID] = attempt{c.EnvironmentID, cancel}
+	x.mu.Unlock()
+	defer func() {
+		x.mu.Lock()
+		delete(x.dialling, c.ID)
+		x.mu.Unlock()
+	}()
 	if !x.admit() {
 		return x.unanswered(c, &telephony.DialError{Cause: telephony.CauseOverload})
 	}
@@ -26,8 +45,11 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	if !ok {
 		return x.unanswered(c, sidetone.Errorf(sidetone.Invalid, "no carrier named %q is configured", c.Provider))
 	}
-	leg, err := driver.Dial(ctx, telephony.DialRequest{CallID: c.ID, From: c.FromNumber, To: c.ToNumber, Trunk: c.ConnectionID}, nil)
-	if err != nil {
+	leg, err := x.place(ctx, driver, c)
+	switch {
+	case err != nil && context.Cause(ctx) == errEnded:
+		return x.unanswered(c, errEnded)
+	case err != nil:
 		return x.unanswered(c, err)
 	}
 	c.CarrierID = leg.Info().ID
@@ -38,17 +60,42 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	}
 	answered = true
 	x.remember(s)
+	if context.Cause(ctx) == errEnded {
+		s.inbox.postUrgent(endCommand()) // the answer came first
+	}
 	x.wg.Go(func() {
 		defer x.leave()
 		defer x.forget(s)
-		defer s.wg.Wait()
-		s.wg.Go(func() { s.read(x.ctx) })
-		x.talk(s)
+		if err := x.survive(func() error { x.carry(s); return nil }); err != nil {
+			x.refuse(leg, err)
+		}
 	})
 	return nil
 }
 
-// unanswered stores that a call did not connect.
+// place hands the call to the carrier. After a panic nobody knows how far it
+// came.
+func (x *Exchange) place(ctx context.Context, d telephony.Driver, c sidetone.Call) (leg telephony.Leg, err error) {
+	panicked := x.survive(func() error {
+		leg, err = d.Dial(ctx, telephony.DialRequest{CallID: c.ID, From: c.FromNumber, To: c.ToNumber, Trunk: c.ConnectionID}, nil)
+		return nil
+	})
+	if panicked != nil {
+		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Sent: true, Err: panicked}
+	}
+	return leg, err
+}
+
+// carry runs an answered call that we placed.
+func (x *Exchange) carry(s *Session) {
+	ctx, cancel := context.WithCancel(x.ctx)
+	defer s.wg.Wait()
+	defer cancel()
+	s.spawn("leg", func() { s.read(ctx) })
+	x.talk(s)
+}
+
+// unanswered stores that a call did not connect, and returns why.
 func (x *Exchange) unanswered(c sidetone.Call, why error) error {
 	x.c.Log.Info("call not connected", slog.String("call", c.ID), slog.Any("error", why))
 	s := &Session{call: c, clock: x.c.Clock, start: x.c.Clock.Now()}
@@ -61,5 +108,12 @@ func (x *Exchange) unanswered(c sidetone.Call, why error) error {
 			r.Outcome = sidetone.OutcomeHumanUnanswered
 		}
 	}
-	return x.scribe.finish(x.ctx, c, r, s.newEvent(sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
+	if errors.Is(why, errEnded) {
+		r.EndReason, r.ErrorMessage, r.Errors = "api", "", []string{}
+	}
+	err := x.scribe.finish(x.ctx, c, r, s.newEvent(sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
+	if err != nil {
+		x.c.Log.Error("store that a call did not connect", slog.String("call", c.ID), slog.Any("error", err))
+	}
+	return why
 }

@@ -1,6 +1,8 @@
 package call
 
 import (
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -52,6 +54,7 @@ func newPlayer(leg telephony.Leg, comfort bool, record func([]int16), post func(
 func (p *Player) tick() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer p.survive()
 	if p.gone {
 		return
 	}
@@ -63,6 +66,15 @@ func (p *Player) tick() {
 		p.noise.Fill(p.frame)
 	}
 	_ = p.leg.Send(audio.Frame{PCM: p.frame, Rate: p.rate}) // a dropped frame is the leg's to count
+}
+
+// survive keeps a panic in a turn, the leg's or the recorder's, from the other
+// calls on the Wheel: this one ends. The caller holds mu.
+func (p *Player) survive() {
+	if v := recover(); v != nil {
+		p.gone = true
+		p.post(broken{fmt.Errorf("panic while sending: %v", v), debug.Stack()})
+	}
 }
 
 // fill puts the next 20 ms into the frame and returns how many samples of it

@@ -71,12 +71,12 @@ func (s *Session) now() time.Duration { return s.clock.Now().Sub(s.start) }
 func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	ctx, cancel := context.WithCancel(ctx)
 	if s.plan.Transcriber != nil {
-		s.wg.Go(func() { s.ear.run(ctx) })
+		s.spawn("recogniser", func() { s.ear.run(ctx) })
 	}
 	if s.plan.Voice != nil {
-		s.wg.Go(func() { s.mouth.run(ctx) })
+		s.spawn("voice", func() { s.mouth.run(ctx) })
 		lines := s.machine.LastWords()
-		s.wg.Go(func() {
+		s.spawn("rehearsal", func() {
 			s.clock.Sleep(rehearseAfter, ctx.Done()) // the greeting comes first
 			s.mouth.rehearse(ctx, lines)
 		})
@@ -84,7 +84,10 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	remove := wheel.add(s.player)
 	late := s.clock.AfterFunc(mediaWait, func() { s.inbox.post(conversation.MediaStarted{}) })
 	defer late()
-	s.loop(ctx)
+	if err := s.safely("conversation", func() { s.loop(ctx) }); err != nil {
+		s.fail(err)
+		<-s.ended
+	}
 	remove()
 	s.player.close()
 	cancel()
@@ -107,8 +110,7 @@ func (s *Session) loop(ctx context.Context) {
 		select {
 		case <-s.inbox.ready:
 		case <-done:
-			s.reason = "shutdown"
-			s.hangup(telephony.CauseNormal)
+			s.giveUp("shutdown")
 			done = nil // the leg's end is still to come
 		}
 	}
@@ -119,13 +121,20 @@ func (s *Session) take(ctx context.Context, v any) bool {
 	switch v := v.(type) {
 	case legEnded:
 		s.remote, s.cause, s.err = v.ev.Remote, v.ev.Cause, v.ev.Err
+		if !v.ev.Remote {
+			s.hangup(telephony.CauseNormal) // a reader that was stopped leaves the leg standing
+		}
 		s.step(ctx, conversation.HungUp{Remote: v.ev.Remote, Reason: v.ev.Cause.String()})
 		return true
 	case due:
 		s.fire(ctx)
 	case shutdown:
-		s.reason = "shutdown"
-		s.hangup(telephony.CauseNormal)
+		s.giveUp("shutdown")
+	case broken:
+		if v.stack != nil {
+			s.log.Error("panic", slog.Any("error", v.err), slog.String("stack", string(v.stack)))
+		}
+		s.fail(v.err)
 	case conversation.MediaStarted:
 		if !s.flowing {
 			s.flowing = true
@@ -186,10 +195,25 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 	return nil
 }
 
+// giveUp ends the call for a reason that is not the conversation's own; an
+// earlier reason stands.
+func (s *Session) giveUp(reason string) {
+	if s.reason == "" {
+		s.reason = reason
+	}
+	s.hangup(telephony.CauseNormal)
+}
+
+// fail ends the call because a part of it broke.
+func (s *Session) fail(err error) {
+	s.call.Errors = append(s.call.Errors, err.Error())
+	s.giveUp("error")
+}
+
 // hangup ends the leg without holding the session up; the reader reports the
 // end.
 func (s *Session) hangup(cause telephony.Cause) {
-	s.wg.Go(func() {
+	s.spawn("hang-up", func() {
 		ctx, cancel := withTimeout(s.clock, hangupTimeout)
 		defer cancel()
 		if err := s.leg.Hangup(ctx, cause); err != nil {

@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"iter"
+	"log/slog"
 	"sync"
 
 	"github.com/sidetone/sidetone/audio"
@@ -18,6 +19,7 @@ type mouth struct {
 	player   *Player
 	phrases  *Phrases
 	post     func(any)
+	log      *slog.Logger // nil: nothing is logged
 
 	mu      sync.Mutex
 	pending []conversation.Say
@@ -105,7 +107,8 @@ func (m *mouth) finish() {
 }
 
 // speak synthesises one utterance into the player.
-func (m *mouth) speak(ctx context.Context, s conversation.Say) error {
+func (m *mouth) speak(ctx context.Context, s conversation.Say) (err error) {
+	defer caught(m.log, "voice", &err)
 	var total int64
 	for c, err := range m.chunks(ctx, s) {
 		if err != nil {

@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
@@ -34,10 +35,11 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg) (*Session, err
 	s.record = func(e sidetone.Event) { x.scribe.add(e) }
 	s.player = newPlayer(leg, x.c.Comfort, s.recordAgent(), s.inbox.post)
 	s.mouth = newMouth(plan, c.Snapshot.Agent.Language, s.player, x.c.Phrases, s.inbox.post)
-	s.ear = &ear{driver: plan.Transcriber, clock: x.c.Clock, post: s.inbox.post, rate: rate,
+	s.mouth.log = s.log
+	s.ear = &ear{driver: plan.Transcriber, clock: x.c.Clock, post: s.inbox.post, log: s.log, rate: rate,
 		config: transcriber.Config{Rate: rate, Language: c.Snapshot.Agent.Language}}
 	s.mind = &mind{plan: plan, system: fillPlaceholders(c.Snapshot.Prompt.Content, c.Context), seed: c.ID,
-		temperature: c.Snapshot.Agent.Temperature, tools: builtinTools(), post: s.inbox.post,
+		temperature: c.Snapshot.Agent.Temperature, tools: builtinTools(), post: s.inbox.post, log: s.log,
 		running: map[uint64]context.CancelFunc{}}
 	s.machine = conversation.New(machineConfig(c, plan))
 	return s, nil
@@ -106,20 +108,39 @@ func (x *Exchange) talk(s *Session) {
 	x.finish(s)
 }
 
-// markAnswered marks the row; the call does not wait for it.
+// markAnswered marks the row, however often it takes; the call does not wait for
+// it.
 func (x *Exchange) markAnswered(s *Session) {
 	started := x.c.Clock.Now()
-	s.wg.Go(func() {
-		ctx, cancel := withTimeout(x.c.Clock, storeTimeout)
-		defer cancel()
-		_, err := x.c.Ledger.MarkCall(ctx, s.call.EnvironmentID, s.call.ID, func(c *sidetone.Call) {
-			c.Status, c.Stage, c.Started = sidetone.CallInProgress, sidetone.StagePickedUp, started
-			c.CarrierID, c.Node, c.Lease = s.call.CarrierID, x.c.Node, started.Add(leaseLength)
-		})
-		if err != nil {
+	s.spawn("record", func() {
+		for {
+			err := x.mark(s, started)
+			switch {
+			case err == nil:
+				return
+			case sidetone.CodeOf(err) == sidetone.Conflict: // it was ended while it was being placed
+				s.inbox.postUrgent(endCommand())
+				return
+			}
 			s.log.Warn("mark the call as answered", slog.Any("error", err))
+			s.clock.Sleep(scribeRetry, s.ended)
+			select {
+			case <-s.ended:
+				return
+			default:
+			}
 		}
 	})
+}
+
+func (x *Exchange) mark(s *Session, started time.Time) error {
+	ctx, cancel := withTimeout(x.c.Clock, storeTimeout)
+	defer cancel()
+	_, err := x.c.Ledger.MarkCall(ctx, s.call.EnvironmentID, s.call.ID, func(c *sidetone.Call) {
+		c.Status, c.Stage, c.Started = sidetone.CallInProgress, sidetone.StagePickedUp, started
+		c.CarrierID, c.Node, c.Lease = s.call.CarrierID, x.c.Node, x.c.Clock.Now().Add(leaseLength)
+	})
+	return err
 }
 
 // finish closes the recording and stores the end of the call with its last

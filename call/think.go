@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"sync"
 
 	"github.com/sidetone/sidetone/conversation"
@@ -18,6 +19,7 @@ type mind struct {
 	temperature float64
 	tools       []llm.Tool
 	post        func(any)
+	log         *slog.Logger // nil: nothing is logged
 
 	wg      sync.WaitGroup
 	running map[uint64]context.CancelFunc
@@ -50,7 +52,8 @@ func (m *mind) cancel(gen uint64) {
 // wait returns when no generation runs any more.
 func (m *mind) wait() { m.wg.Wait() }
 
-func (m *mind) generate(ctx context.Context, gen uint64, r llm.Request) error {
+func (m *mind) generate(ctx context.Context, gen uint64, r llm.Request) (err error) {
+	defer caught(m.log, "model", &err)
 	if m.plan.Model == nil {
 		return llm.ErrNoModel
 	}

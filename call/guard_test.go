@@ -1,0 +1,177 @@
+package call_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/synthesizer"
+	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/transcriber"
+)
+
+// bomb panics wherever it is asked for something.
+type bomb struct{}
+
+func (bomb) Open(context.Context, transcriber.Config) (transcriber.Stream, error) { panic("ears") }
+
+func (bomb) Speak(context.Context, synthesizer.Request) iter.Seq2[synthesizer.Chunk, error] {
+	return func(func(synthesizer.Chunk, error) bool) { panic("voice") }
+}
+
+func (bomb) Generate(context.Context, llm.Request) iter.Seq2[llm.Delta, error] {
+	return func(func(llm.Delta, error) bool) { panic("model") }
+}
+
+func (bomb) Dial(context.Context, telephony.DialRequest, func()) (telephony.Leg, error) {
+	panic("carrier")
+}
+
+func (bomb) Serve(context.Context, func(context.Context, telephony.Leg)) error { return nil }
+
+func (bomb) Create(string, int) (call.Recorder, error) { return bomb{}, nil }
+func (bomb) Caller(audio.Frame, time.Duration)         { panic("disk of the caller") }
+func (bomb) Agent([]int16, time.Duration)              { panic("disk of the agent") }
+func (bomb) Close(time.Duration) error                 { return nil }
+func (bomb) Discard() error                            { return nil }
+func (bomb) Path() string                              { return "bomb.wav" }
+
+// bombs plans panicking drivers for agents in Spanish.
+type bombs struct{ *world }
+
+func (b bombs) Plan(s sidetone.Snapshot, rate int) (call.Plan, error) {
+	if s.Agent.Language == "none" {
+		panic("plan")
+	}
+	return call.Plan{Transcriber: bomb{}, Voice: bomb{}, Model: bomb{}}, nil
+}
+
+func TestPanicOfADriverCostsOneCall(t *testing.T) {
+	t.Parallel()
+	t.Run("speech and model", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(w *world, c *call.Config) {
+				w.snapshot.Agent.InitialMessage = "hello"
+				c.Planner, c.Phrases = bombs{w}, call.NewPhrases()
+			})
+			defer w.stop()
+			far := w.ring()
+			<-far.Answered()
+			time.Sleep(10 * time.Minute)
+			if r, _ := w.result(); r.Status != sidetone.CallError {
+				t.Errorf("result: got %+v", r)
+			}
+		})
+	})
+	t.Run("recorder", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(w *world, c *call.Config) {
+				w.snapshot.Agent.EnableRecording = true
+				c.Recordings = bomb{}
+			})
+			defer w.stop()
+			far := w.ring()
+			<-far.Gone()
+			r, _ := w.result()
+			if r.Status != sidetone.CallError || !strings.Contains(strings.Join(r.Errors, " "), "disk of the") {
+				t.Errorf("result: got %+v", r)
+			}
+		})
+	})
+	t.Run("plan", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(w *world, c *call.Config) {
+				w.snapshot.Agent.Language = "none"
+				c.Planner = bombs{w}
+			})
+			defer w.stop()
+			far := w.ring()
+			<-far.Gone()
+			if got := far.Refusal().Cause; got != telephony.CauseFailure {
+				t.Errorf("refused with %v", got)
+			}
+		})
+	})
+	t.Run("carrier", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(_ *world, c *call.Config) {
+				c.Drivers = map[string]telephony.Driver{"bomb": bomb{}}
+				c.Log = slog.New(slog.DiscardHandler)
+			})
+			defer w.stop()
+			err := w.exchange.Dial(t.Context(), sidetone.Call{ID: "out", EnvironmentID: "env", Provider: "bomb"})
+			var failed *telephony.DialError
+			if !errors.As(err, &failed) || !failed.Sent {
+				t.Errorf("dial: got %v", err)
+			}
+			if r, _ := w.result(); r.Outcome != sidetone.OutcomeDidNotConnect {
+				t.Errorf("result: got %+v", r)
+			}
+		})
+	})
+}
+
+func TestEndGivesUpACallThatRings(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		defer w.stop()
+		c := sidetone.Call{ID: "out", EnvironmentID: "env", Provider: "simulated", ToNumber: "+1", Snapshot: w.snapshot}
+		dialled := make(chan error, 1)
+		go func() { dialled <- w.exchange.Dial(context.Background(), c) }()
+		ringing, err := w.driver.Dialled(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.exchange.End(t.Context(), "other", "out"); sidetone.CodeOf(err) != sidetone.NotFound {
+			t.Errorf("end from another environment: got %v", err)
+		}
+		if err := w.exchange.End(t.Context(), "env", "out"); err != nil {
+			t.Fatal(err)
+		}
+		<-ringing.Cancelled()
+		if err := <-dialled; err == nil {
+			t.Error("dial: got no error")
+		}
+		if r, _ := w.result(); r.EndReason != "api" || r.Status != sidetone.CallEnded || r.Outcome != sidetone.OutcomeDidNotConnect {
+			t.Errorf("result: got %+v", r)
+		}
+		if w.exchange.Runs("out") {
+			t.Error("the call is still run")
+		}
+	})
+}
+
+func TestCallEndedInTheRecordIsHungUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, c *call.Config) { c.Ledger = closed{w.ledger} })
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		<-far.Gone()
+		if far.Ended().Remote {
+			t.Error("the caller hung up, want us to")
+		}
+	})
+}
+
+// closed is a ledger in which every call is over.
+type closed struct{ *fakeLedger }
+
+func (closed) MarkCall(context.Context, string, string, func(*sidetone.Call)) (sidetone.Call, error) {
+	return sidetone.Call{}, sidetone.Errorf(sidetone.Conflict, "call is over")
+}
