@@ -47,7 +47,7 @@ func arrows() map[string][]string {
 		"server":    {"*"},
 		"cmd/sidetone": {"server", "client", "demo", "bench", "softphone", "loadgen", "", "audio", "telephony", "telephony/sip",
 			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store"},
-		"e2e": {"*"},
+		"e2e": {"*"}, "e2e/...": {"*"},
 	}
 }
 

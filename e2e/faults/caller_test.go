@@ -30,7 +30,7 @@ type caller struct {
 	branch int
 	seq    int
 
-	remote   *net.UDPAddr // where the server wants sound
+	remote   atomic.Pointer[net.UDPAddr] // where the server wants sound
 	received atomic.Int64
 	mu       sync.Mutex
 	sound    []byte
@@ -239,10 +239,10 @@ func (c *caller) take(ok string) {
 	for line := range strings.SplitSeq(ok, "\r\n") {
 		if rest, found := strings.CutPrefix(line, "m=audio "); found {
 			port, _ := strconv.Atoi(strings.Fields(rest)[0])
-			c.remote = &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}
+			c.remote.Store(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		}
 	}
-	if c.remote == nil {
+	if c.remote.Load() == nil {
 		c.t.Fatalf("no audio in\n%s", ok)
 	}
 	seq, _ := strconv.Atoi(strings.Fields(header(ok, "CSeq"))[0])
@@ -302,7 +302,7 @@ func (c *caller) talk(conn *net.UDPConn, freq float64, d time.Duration, ssrc uin
 			return
 		case <-tick.C:
 		}
-		conn.WriteToUDP(toneFrame(freq, i, ssrc), c.remote)
+		conn.WriteToUDP(toneFrame(freq, i, ssrc), c.remote.Load())
 	}
 }
 

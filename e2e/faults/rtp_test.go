@@ -169,13 +169,13 @@ func TestJunkSound(t *testing.T) {
 	junk := [][]byte{{}, {0x80}, good[:11], good[:12], with(0, 0x00), with(0, 0xc0), with(0, 0x8f), with(0, 0x90), with(0, 0xa0),
 		with(1, 18), with(1, 96), with(1, 127), with(1, 101), with(1, 200), with(1, 201), with(1, 203), bytes.Repeat([]byte{0xff}, 1400),
 		bytes.Repeat([]byte{0}, 1400), append(bytes.Clone(good), make([]byte, 60_000)...)}
-	rtcp := *c.remote
+	rtcp := *c.remote.Load()
 	rtcp.Port++
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for i := range 300 {
 		<-tick.C
-		c.rtp.WriteToUDP(junk[i%len(junk)], c.remote)
+		c.rtp.WriteToUDP(junk[i%len(junk)], c.remote.Load())
 		c.rtp.WriteToUDP(junk[i%len(junk)], &rtcp)
 	}
 	was := c.heard()
