@@ -58,7 +58,7 @@ type VAD struct {
 	window   [vadWindow]float32
 	history  [vadWindow]float32
 	filled   int // samples of the current hop already in history
-	re, im   [spectrumSize]float32
+	re, im   [spectrumHalf]float32
 	power    [spectrumHalf + 1]float32
 	floors   [vadBands]bandFloor
 	before   [vadBands]float32 // energies of the last hop

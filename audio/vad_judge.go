@@ -45,15 +45,14 @@ func (v *VAD) judge() bool {
 // transform fills power with the windowed spectrum, scaled so that its sum is
 // the mean square of the samples.
 func (v *VAD) transform() {
+	var windowed [vadWindow]float32
 	for i, w := range v.window {
-		v.re[i] = v.history[i] * w
+		windowed[i] = v.history[i] * w
 	}
-	clear(v.re[vadWindow:])
-	clear(v.im[:])
-	v.fft.forward(&v.re, &v.im)
+	v.fft.powers(windowed[:], &v.re, &v.im, &v.power)
 	const scale = 2.0 / (spectrumSize * 0.375 * vadWindow)
 	for i := range v.power {
-		v.power[i] = scale * (v.re[i]*v.re[i] + v.im[i]*v.im[i])
+		v.power[i] *= scale
 	}
 }
 
