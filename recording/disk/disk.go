@@ -19,7 +19,7 @@ import (
 
 // flushEvery is how often what was recorded is given to the file: what a crash
 // can lose at most.
-const flushEvery = time.Second
+const flushEvery = 500 * time.Millisecond
 
 // Recordings keeps files below one directory and writes them on one goroutine,
 // so that no call waits for the disk. Use New.
@@ -31,6 +31,9 @@ type Recordings struct {
 	open map[*Recorder]struct{}
 	stop chan struct{}
 	wg   sync.WaitGroup
+
+	lending sync.Mutex // guards spare
+	spare   []int16    // takes the place of what a recorder hands over
 }
 
 var _ recording.Store = (*Recordings)(nil)
@@ -69,6 +72,26 @@ func (r *Recordings) recorders() []*Recorder {
 		all = append(all, rec)
 	}
 	return all
+}
+
+// lend returns an empty buffer: the one that was written last, or none. All
+// recorders share it, as one is written at a time.
+func (r *Recordings) lend() []int16 {
+	r.lending.Lock()
+	defer r.lending.Unlock()
+	buffer := r.spare
+	r.spare = nil
+	return buffer[:0]
+}
+
+// giveBack takes a buffer whose content was written.
+func (r *Recordings) giveBack(buffer []int16) {
+	const most = 1 << 16 // one that grew while the disk hung is not kept
+	r.lending.Lock()
+	defer r.lending.Unlock()
+	if cap(buffer) <= most {
+		r.spare = buffer
+	}
 }
 
 // Close ends the writer; recorders that are still open stay as they are on
@@ -159,9 +182,8 @@ type Recorder struct {
 	pending []int16
 	dropped int64
 
-	writing sync.Mutex // guards wav, spare and err
+	writing sync.Mutex // guards wav and err
 	wav     *audio.WAVWriter
-	spare   []int16
 	err     error
 }
 
@@ -201,13 +223,16 @@ func (r *Recorder) Path() string { return r.path }
 func (r *Recorder) flush() {
 	r.writing.Lock()
 	defer r.writing.Unlock()
+	fresh := r.owner.lend()
 	r.mu.Lock()
-	r.pending, r.spare = r.spare[:0], r.pending
+	full := r.pending
+	r.pending = fresh
 	r.mu.Unlock()
-	if r.wav == nil || r.err != nil || len(r.spare) == 0 {
+	defer r.owner.giveBack(full)
+	if r.wav == nil || r.err != nil || len(full) == 0 {
 		return
 	}
-	err := r.wav.Write(r.spare)
+	err := r.wav.Write(full)
 	if err == nil {
 		err = r.wav.Flush()
 	}
