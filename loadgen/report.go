@@ -44,8 +44,8 @@ type Report struct {
 	// Added is the turn latency the platform added: gap less wait less stub
 	// delays.
 	Added Quantiles `json:"added"`
-	// BargeIn is the time from the first voiced sample sent to the last packet
-	// with agent sound.
+	// BargeIn is the time from the first voiced sample, spoken before its packet
+	// was sent, to the last packet with agent sound.
 	BargeIn Quantiles `json:"barge_in"`
 	// Silence is the agent's longest silence after a cough.
 	Silence Quantiles `json:"silence"`

@@ -138,15 +138,16 @@ func (v *conversation) next(now time.Duration) {
 }
 
 func (v *conversation) sent(at time.Duration) {
+	// A packet leaves when its last sample was taken: the first voiced one was
+	// taken earlier by itself and the samples after it, the last voiced one by
+	// the samples after it.
+	frame := v.config.Codec.frame()
 	if v.voicedFrom >= 0 {
-		v.spokeAt = at + audio.Span(int64(v.voicedFrom), v.rate)
+		v.spokeAt = at - audio.Span(int64(frame-v.voicedFrom), v.rate)
 	}
 	if v.voicedTo < 0 || v.cursor < len(v.burst) || v.endedAt != 0 {
 		return
 	}
-	// A packet leaves when its last sample was taken: the last voiced one was
-	// taken earlier by the samples after it.
-	frame := v.config.Codec.frame()
 	v.endedAt = at - audio.Span(int64(frame-1-v.voicedTo), v.rate)
 	if v.stage == speaking {
 		v.stage = listening

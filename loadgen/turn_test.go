@@ -140,9 +140,10 @@ func TestBargeIn(t *testing.T) {
 			t.Fatalf("react %v: %d measured, %d discarded, %d resumed", react, len(v.bargeIn), v.discarded, v.resumed)
 		}
 		for _, got := range v.bargeIn {
-			// The last packet with sound left up to a frame before silence began.
-			if got > react || got < react-framePeriod-time.Millisecond {
-				t.Errorf("barge-in = %v, want at most a frame below %v", got, react)
+			// The agent hears a voice when its packet leaves, up to a frame after
+			// it was spoken; its last packet left up to a frame before silence.
+			if got > react+framePeriod || got < react-framePeriod {
+				t.Errorf("barge-in = %v, want at most a frame from %v", got, react)
 			}
 		}
 	}
