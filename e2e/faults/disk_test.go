@@ -63,6 +63,7 @@ func TestFullDisk(t *testing.T) {
 	c.invite(number)
 	c.answered()
 	id := n.live()
+	wait(1500 * time.Millisecond) // something is recorded
 	filler := filepath.Join(within, "filler")
 	fill(t, filler)
 	until(t, 30*time.Second, "the recording to stop", func() bool {
@@ -102,6 +103,9 @@ func TestFullDisk(t *testing.T) {
 	events := n.events(id)
 	if last := events[len(events)-1]; last.Type != "ended" {
 		t.Errorf("the last event is %+v", last)
+	}
+	if pcm, _ := recorded(t, n, id); len(pcm) == 0 {
+		t.Error("what was recorded before the disk was full is lost")
 	}
 	if status, body := n.post("/v1/agents/create", `{"prompt":{"content":"x"}}`); status/100 != 2 {
 		t.Errorf("a change when there is space again: %d %s", status, body)

@@ -1,0 +1,55 @@
+package call_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/llm/llmtest"
+)
+
+// A voice that dies during the call leaves the agent its last words, which were
+// prepared when the call began.
+func TestAgentApologisesWithADeadVoice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, c *call.Config) {
+			w.snapshot.Agent.InitialMessage = "hello there"
+			w.ears.Queue("I want an appointment")
+			w.model.Queue(llmtest.Say("sure which day"))
+			c.Phrases = call.NewPhrases()
+		})
+		defer w.stop()
+		far := w.ring()
+		time.Sleep(4 * time.Second)
+		w.voice.Fail(errors.New("out of order"), 0)
+		far.Speak(speech(800 * time.Millisecond))
+		r, _ := w.result()
+		if got := heard(far); !strings.Contains(got, "went wrong") || strings.Contains(got, "which day") {
+			t.Errorf("heard %q, want an apology", got)
+		}
+		if r.Status != sidetone.CallError || r.EndReason != "error" {
+			t.Errorf("result: %+v", r)
+		}
+	})
+}
+
+// Without a cache nothing is said that nobody asked for.
+func TestNothingIsRehearsedWithoutACache(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, _ *call.Config) { w.snapshot.Agent.InitialMessage = "hello there" })
+		defer w.stop()
+		far := w.ring()
+		time.Sleep(4 * time.Second)
+		far.Hangup()
+		w.result()
+		if got := len(w.voice.Requests()); got != 1 {
+			t.Errorf("the voice was asked %d times, want once", got)
+		}
+	})
+}
