@@ -31,6 +31,8 @@ func TestAnswers(t *testing.T) {
 	if _, err := n.api.CancelNumber(t.Context(), inactive); err != nil {
 		t.Fatal(err)
 	}
+	n.healthy(good)
+	steady := n.steady()
 	tests := []struct {
 		name, number, method string
 		make                 func(c *caller) string
@@ -82,6 +84,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("%d calls are left open", open)
 	}
 	n.healthy(good)
+	steady()
 }
 
 // A number whose recogniser is taken is busy.

@@ -310,5 +310,25 @@ func (n *node) healthy(number string) {
 	}
 }
 
+// steady notes how many descriptors the server holds and returns a function
+// that waits until it holds no more than that, but for idle database
+// connections.
+func (n *node) steady() func() {
+	n.t.Helper()
+	count := func() int {
+		all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", n.cmd.Process.Pid))
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		return len(all)
+	}
+	before := count()
+	return func() {
+		n.t.Helper()
+		const idle = 6
+		until(n.t, 10*time.Second, fmt.Sprintf("the descriptors to be %d again", before), func() bool { return count() <= before+idle })
+	}
+}
+
 // echo is an agent that returns what it hears.
 const echo = `"provider":"echo"`

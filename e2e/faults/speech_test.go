@@ -123,12 +123,12 @@ func TestRecogniserMissing(t *testing.T) {
 }
 
 // voice is a program in the place of the synthesiser that works while a file
-// exists.
-func voice(t *testing.T) (program, works string) {
+// exists and does something else without.
+func voice(t *testing.T, otherwise string) (program, works string) {
 	t.Helper()
 	dir := t.TempDir()
 	program, works = filepath.Join(dir, "flite"), filepath.Join(dir, "works")
-	script := fmt.Sprintf("#!/bin/sh\n[ -e %s ] || { echo out of order >&2; exit 1; }\nexec flite \"$@\"\n", works)
+	script := fmt.Sprintf("#!/bin/sh\n[ -e %s ] || { %s; }\nexec flite \"$@\"\n", works, otherwise)
 	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,16 @@ func voice(t *testing.T) (program, works string) {
 // prepared when the call began, and ends the call.
 func TestSynthesiserFails(t *testing.T) {
 	t.Parallel()
-	program, works := voice(t)
+	for name, otherwise := range map[string]string{"error": "echo out of order >&2; exit 1", "hang": "exec sleep 300", "junk": "echo RIFF; exit 0", "crash": "kill -9 $$"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synthesiserFails(t, otherwise)
+		})
+	}
+}
+
+func synthesiserFails(t *testing.T, otherwise string) {
+	program, works := voice(t, otherwise)
 	n := serve(t, "speech: {flite: "+program+"}")
 	number := n.clinicNumber()
 	p := n.phone(number, "--say", "Is there any parking at the clinic?", "--stay", "--length", "40s")
@@ -151,7 +160,7 @@ func TestSynthesiserFails(t *testing.T) {
 	if err := os.Remove(works); err != nil {
 		t.Fatal(err)
 	}
-	n.said(id, "error", 30*time.Second, "out of order", "voice")
+	n.said(id, "error", 30*time.Second, "voice")
 	n.said(id, "agent", 20*time.Second, "something went wrong")
 	got := n.last(20 * time.Second)
 	if got.Status != "error" || got.EndReason != "error" || got.ErrorMessage == "" {
@@ -166,6 +175,7 @@ func TestSynthesiserFails(t *testing.T) {
 	n.phone(number, "--length", "6s", "--stay")
 	n.said(n.live(), "agent", 20*time.Second, "how can i help")
 	n.last(20 * time.Second)
+	until(t, 5*time.Second, "the programs to end", func() bool { return len(n.children("")) == 0 })
 }
 
 // A voice that never worked: the call ends with a clean reason.
