@@ -26,13 +26,19 @@ func serveOnSmallDisk(t *testing.T, megabytes int, settings string) (n *node, wi
 	if err := os.Mkdir(n.data(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	n.wrap = []string{"unshare", "--mount"}
-	if os.Getuid() != 0 {
-		n.wrap = append(n.wrap, "--map-root-user")
-	}
-	n.wrap = append(n.wrap, "sh", "-c", fmt.Sprintf(`mount -t tmpfs -o size=%dm tmpfs "$0" && exec "$@"`, megabytes), n.data())
+	n.wrap = smallDisk(n.data(), fmt.Sprintf("%dm", megabytes))
 	n.start()
 	return n, fmt.Sprintf("/proc/%d/root%s", n.cmd.Process.Pid, n.data())
+}
+
+// smallDisk is what to put before a command so that dir is a file system of its
+// own for it.
+func smallDisk(dir, size string) []string {
+	wrap := []string{"unshare", "--mount"}
+	if os.Getuid() != 0 {
+		wrap = append(wrap, "--map-root-user")
+	}
+	return append(wrap, "sh", "-c", `mount -t tmpfs -o size=`+size+` tmpfs "$0" && exec "$@"`, dir)
 }
 
 // fill takes all the space there is.
@@ -114,4 +120,17 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("the server ended: %v", n.err)
 	}
 	n.healthy(number)
+}
+
+// A server that cannot start for want of space says so.
+func TestStartOnFullDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := launch(t, smallDisk(dir, "64k"), "serve", "--data", dir, "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0")
+	if !p.ended(20*time.Second) || p.cmd.ProcessState.ExitCode() != 1 {
+		t.Fatalf("ended with %v, want exit code 1", p.err)
+	}
+	if got := p.out.String(); !strings.Contains(got, "full") && !strings.Contains(got, "no space") {
+		t.Errorf("%q does not name the full disk", got)
+	}
 }

@@ -107,6 +107,28 @@ func TestRecogniserKilled(t *testing.T) {
 	until(t, 5*time.Second, "the recogniser to end", func() bool { return len(n.children("pocketsphinx")) == 0 })
 }
 
+// A recogniser that hangs costs at most an answer: the call stays, can be ended
+// in the ordinary way, and the program does not outlive it.
+func TestRecogniserHangs(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	number := n.clinicNumber()
+	p := n.phone(number, "--say", "Is there any parking at the clinic?", "--stay", "--length", "40s")
+	id := n.live()
+	n.said(id, "agent", 20*time.Second, "how can i help")
+	pids := n.children("pocketsphinx")
+	if len(pids) != 1 {
+		t.Fatalf("%d recognisers run, want 1", len(pids))
+	}
+	if err := syscall.Kill(pids[0], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	n.said(id, "agent", 30*time.Second, "catch", "still there", "did not understand", "parking")
+	p.signal(syscall.SIGINT)
+	n.last(10 * time.Second)
+	until(t, 10*time.Second, "the recogniser to end", func() bool { return len(n.children("pocketsphinx")) == 0 })
+}
+
 // Without a recogniser the agent greets, apologises and hangs up.
 func TestRecogniserMissing(t *testing.T) {
 	t.Parallel()
