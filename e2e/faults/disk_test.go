@@ -3,6 +3,7 @@ package faults
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,6 +110,9 @@ func TestFullDisk(t *testing.T) {
 	events := n.events(id)
 	if last := events[len(events)-1]; last.Type != "ended" {
 		t.Errorf("the last event is %+v", last)
+	}
+	if _, body := n.request(http.MethodGet, "/v1/calls?id="+id, ""); !strings.Contains(body, "no space left on device") {
+		t.Errorf("the record does not say that the recording is incomplete: %s", body)
 	}
 	if pcm, _ := recorded(t, n, id); len(pcm) == 0 {
 		t.Error("what was recorded before the disk was full is lost")

@@ -178,7 +178,12 @@ func (n *node) start() {
 // post sends a request and returns status and body.
 func (n *node) post(path, body string) (int, string) {
 	n.t.Helper()
-	req, err := http.NewRequestWithContext(n.t.Context(), http.MethodPost, n.ready.HTTP+path, strings.NewReader(body))
+	return n.request(http.MethodPost, path, body)
+}
+
+func (n *node) request(method, path, body string) (int, string) {
+	n.t.Helper()
+	req, err := http.NewRequestWithContext(n.t.Context(), method, n.ready.HTTP+path, strings.NewReader(body))
 	if err != nil {
 		n.t.Fatal(err)
 	}
