@@ -13,8 +13,13 @@ import (
 
 const (
 	// tailLength is how much sound is kept for a recogniser that is not ready
-	// or was lost.
+	// or was lost; quietTail while one is at work and has no words pending:
+	// what it may not have made text of yet.
 	tailLength = 10 * time.Second
+	quietTail  = 2 * time.Second
+	// tailSlack is by how much a tail outgrows its length before it is cut, so
+	// that not every frame moves it.
+	tailSlack = 500 * time.Millisecond
 	// reopenAfter is waited before a lost recogniser is opened again.
 	reopenAfter = 300 * time.Millisecond
 	// lossesAllowed within lossWindow; one more and the call goes deaf.
@@ -35,6 +40,7 @@ type ear struct {
 	mu       sync.Mutex
 	stream   transcriber.Stream
 	tail     []int16 // sound since the last final, at most tailLength
+	pending  bool    // words were heard since the last final
 	finalise bool    // a Finalize waits for a stream
 	rate     int
 }
@@ -50,11 +56,21 @@ func (e *ear) write(f audio.Frame) {
 }
 
 func (e *ear) keep(pcm []int16) {
-	limit := int(audio.Samples(tailLength, e.rate))
-	e.tail = append(e.tail, pcm...)
-	if over := len(e.tail) - limit; over > 0 {
-		e.tail = e.tail[:copy(e.tail, e.tail[over:])]
+	length := tailLength
+	if e.stream != nil && !e.pending {
+		length = quietTail
 	}
+	e.tail = append(e.tail, pcm...)
+	limit := int(audio.Samples(length, e.rate))
+	if len(e.tail) <= limit+int(audio.Samples(tailSlack, e.rate)) {
+		return
+	}
+	rest := e.tail[len(e.tail)-limit:]
+	if cap(e.tail) > 2*limit {
+		e.tail = append(make([]int16, 0, limit+int(audio.Samples(tailSlack, e.rate))+len(pcm)), rest...)
+		return
+	}
+	e.tail = e.tail[:copy(e.tail, rest)]
 }
 
 // finalize asks for the final of what was heard.
@@ -118,6 +134,12 @@ func (e *ear) listen(ctx context.Context) (err error) {
 func (e *ear) attach(stream transcriber.Stream) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if over := len(e.tail) - int(audio.Samples(tailLength, e.rate)); over > 0 {
+		e.tail = e.tail[:copy(e.tail, e.tail[over:])]
+	}
+	if len(e.tail) > int(audio.Samples(quietTail, e.rate)) {
+		e.pending = true // words may be in what is played again
+	}
 	if len(e.tail) > 0 {
 		_ = stream.Write(audio.Frame{PCM: e.tail, Rate: e.rate})
 	}
@@ -131,10 +153,13 @@ func (e *ear) attach(stream transcriber.Stream) {
 func (e *ear) heard(ev transcriber.Event) {
 	switch ev.Kind {
 	case transcriber.Partial:
+		e.mu.Lock()
+		e.pending = e.pending || ev.Text != ""
+		e.mu.Unlock()
 		e.post(conversation.Heard{Text: ev.Text})
 	case transcriber.Final:
 		e.mu.Lock()
-		e.tail = e.tail[:0]
+		e.tail, e.pending = e.tail[:0], false
 		e.mu.Unlock()
 		e.post(conversation.Heard{Text: ev.Text, Final: true, Flushed: ev.Flushed})
 	case transcriber.SpeechStarted:

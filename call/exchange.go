@@ -63,7 +63,8 @@ type Exchange struct {
 	live     map[string]*Session
 	dialling map[string]attempt // calls that are being placed
 	admitted int                // calls that were let in and are not over
-	draining bool
+	draining bool               // no calls are let in
+	closing  bool               // none are placed either, and the live ones end
 	wg       sync.WaitGroup
 }
 
@@ -115,8 +116,9 @@ func (x *Exchange) End(_ context.Context, environmentID, callID string) error {
 	return nil
 }
 
-// Drain stops admitting calls, waits for the live ones until ctx ends, then
-// ends those left.
+// Drain lets no more calls in and waits until those under way are over, or ctx
+// ends; Close ends what is left. Calls that Dial is asked for are still placed:
+// whoever asked has promised it already.
 func (x *Exchange) Drain(ctx context.Context) {
 	x.mu.Lock()
 	x.draining = true
@@ -136,7 +138,7 @@ func (x *Exchange) busy() bool {
 // more.
 func (x *Exchange) Close() {
 	x.mu.Lock()
-	x.draining = true
+	x.draining, x.closing = true, true
 	for _, s := range x.live {
 		s.inbox.postUrgent(shutdown{})
 	}
@@ -148,11 +150,11 @@ func (x *Exchange) Close() {
 	x.wg.Wait()
 }
 
-// admit makes room for a call; false when the node is full or draining.
-func (x *Exchange) admit() bool {
+// admit makes room for a call; false when the node is full or lets none in.
+func (x *Exchange) admit(outgoing bool) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.draining || x.admitted >= x.c.MaxCalls {
+	if x.closing || x.draining && !outgoing || x.admitted >= x.c.MaxCalls {
 		return false
 	}
 	x.admitted++
@@ -169,7 +171,7 @@ func (x *Exchange) remember(s *Session) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.live[s.call.ID] = s
-	if x.draining {
+	if x.closing {
 		s.inbox.postUrgent(shutdown{})
 	}
 }

@@ -175,3 +175,41 @@ type closed struct{ *fakeLedger }
 func (closed) MarkCall(context.Context, string, string, func(*sidetone.Call)) (sidetone.Call, error) {
 	return sidetone.Call{}, sidetone.Errorf(sidetone.Conflict, "call is over")
 }
+
+func TestDrainRefusesCallersButPlacesWhatWasPromised(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		w.exchange.Drain(over)
+		late := w.ring()
+		<-late.Gone()
+		if got := late.Refusal().Cause; got != telephony.CauseOverload {
+			t.Errorf("a caller during the drain: got %v", got)
+		}
+		c := sidetone.Call{ID: "out", EnvironmentID: "env", Provider: "simulated", ToNumber: "+1", Snapshot: w.snapshot}
+		dialled := make(chan error, 1)
+		go func() { dialled <- w.exchange.Dial(context.Background(), c) }()
+		ringing, err := w.driver.Dialled(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ringing.Answer()
+		if err := <-dialled; err != nil {
+			t.Errorf("a call that was promised: %v", err)
+		}
+		w.exchange.Close()
+		for range 2 {
+			if r, _ := w.result(); r.EndReason != "shutdown" || r.Status != sidetone.CallError {
+				t.Errorf("result: got %+v", r)
+			}
+		}
+		if err := w.exchange.Dial(t.Context(), c); err == nil {
+			t.Error("a closed exchange dials")
+		}
+	})
+}

@@ -60,7 +60,7 @@ func refusal(err error) telephony.Refusal {
 }
 
 func (x *Exchange) answer(ctx context.Context, leg telephony.Leg) error {
-	if !x.admit() {
+	if !x.admit(false) {
 		return &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "no room for another call"}
 	}
 	defer x.leave()

@@ -32,7 +32,7 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 		delete(x.dialling, c.ID)
 		x.mu.Unlock()
 	}()
-	if !x.admit() {
+	if !x.admit(true) {
 		return x.unanswered(c, &telephony.DialError{Cause: telephony.CauseOverload})
 	}
 	answered := false

@@ -99,6 +99,23 @@ func TestEarBoundsWhatItKeeps(t *testing.T) {
 	})
 }
 
+func TestEarKeepsLittleWhileNothingIsSaid(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e, stop := hearing(transcribertest.NewStub(), func(any) {})
+		defer stop()
+		synctest.Wait()
+		most := 0
+		for range 30 * 50 {
+			e.write(frame(160))
+			most = max(most, cap(e.tail))
+		}
+		if limit := 3 * 8000; most > limit || len(e.tail) < 2*8000 {
+			t.Errorf("kept %d samples in at most %d, want 2 s in at most %d", len(e.tail), most, limit)
+		}
+	})
+}
+
 func TestEarReplaysOnlyWhatHadNoFinal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
