@@ -134,8 +134,7 @@ func (s *server) firstKey(ctx context.Context) error {
 
 // serve starts the parts that take calls and requests, waits for ctx, and stops
 // them in reverse order.
-func (s *server) serve(ctx context.Context) error {
-	var err error
+func (s *server) serve(ctx context.Context) (err error) {
 	if s.disk, err = disk.New(filepath.Join(s.config.Data, "recordings"), s.log); err != nil {
 		return err
 	}
@@ -164,7 +163,6 @@ func (s *server) serve(ctx context.Context) error {
 	if err := s.startJobs(ctx); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	defer s.stopJobs()
 	return s.open(ctx, listener)
 }
 
@@ -236,9 +234,9 @@ func (s *server) startJobs(ctx context.Context) error {
 	return nil
 }
 
-func (s *server) stopJobs() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
+// stopJobs places no further call and waits for those that ring until ctx ends,
+// when they are given up. What was not begun waits for the next process.
+func (s *server) stopJobs(ctx context.Context) {
 	if err := s.jobs.Stop(ctx); err != nil {
 		s.log.Warn("stop job engine", slog.Any("error", err))
 	}
@@ -322,7 +320,11 @@ func (s *server) drain(web *http.Server) {
 	if n := s.exchange.Live(); n > 0 {
 		s.log.Info("draining", slog.Int("calls", n), slog.Duration("at_most", s.config.Calls.Drain))
 	}
+	var jobs sync.WaitGroup
+	jobs.Go(func() { s.stopJobs(ctx) })
 	s.exchange.Drain(ctx)
+	jobs.Wait()
+	s.exchange.Close() // ends what is left, while the lines still stand
 	close(s.draining)
 	closing, done := context.WithTimeout(context.Background(), 2*time.Second)
 	defer done()
