@@ -29,6 +29,7 @@ type conversation struct {
 	start time.Time
 	lines []Line
 
+	telling   sync.Mutex // one event at a time
 	mu        sync.Mutex
 	result    Result
 	talkSince time.Time // the other side began its current speech; zero when silent
@@ -175,6 +176,8 @@ func (c *conversation) closeEars() {
 }
 
 func (c *conversation) tell(e Event) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
 	e.At = time.Since(c.start)
 	c.phone.notify(e)
 }
