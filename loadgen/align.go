@@ -84,27 +84,28 @@ func clickTimes(pcm []int16, rate, channel int) []float64 {
 
 // tie returns what to add to the times of a log to get those of a recording:
 // the median distance of every recorded time to the logged one of the same
-// place. Clicks lie a second apart; each recording is tried against the log
-// shifted by whole clicks, and the shift with the smallest spread is taken.
+// place. Echoes may be missing at either end, so the lists are tried shifted;
+// as a recording begins with the answer, the smallest distance is the true one.
 func tie(recorded, logged []float64) (float64, bool) {
-	best, spread := 0.0, math.Inf(1)
-	const need = 3
-	for shift := -2; shift <= 2; shift++ {
+	best, found := math.Inf(1), false
+	const most = 3
+	for shift := -most; shift <= most; shift++ {
 		var apart []float64
 		for i, at := range logged {
 			if j := i + shift; j >= 0 && j < len(recorded) {
 				apart = append(apart, recorded[j]-at)
 			}
 		}
-		if len(apart) < max(need, len(logged)-need) {
+		if len(apart) < max(most, len(logged)-most) {
 			continue
 		}
 		slices.Sort(apart)
-		if s := apart[len(apart)*9/10] - apart[len(apart)/10]; s < spread-1e-6 {
-			best, spread = apart[len(apart)/2], s
+		if median := apart[len(apart)/2]; math.Abs(median) < math.Abs(best) {
+			best = median
+			found = apart[len(apart)*9/10]-apart[len(apart)/10] < 0.1
 		}
 	}
-	return best, spread < 0.1
+	return best, found
 }
 
 // compare finds for every spoken click the nearest recorded one.
