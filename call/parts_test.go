@@ -67,7 +67,7 @@ func TestEarKeepsWhatIsSaidBeforeItIsReady(t *testing.T) {
 				}
 				e.finalize()
 				time.Sleep(5 * time.Second)
-				if got := int64(stub.Streams()[0].Samples()); got != c.want {
+				if got := stub.Streams()[0].Samples(); got != c.want {
 					t.Errorf("samples: got %d, want %d", got, c.want)
 				}
 				want := []any{conversation.Heard{Text: "early words", Final: true, Flushed: true}}
