@@ -95,10 +95,6 @@ func TestBaresipCalls(t *testing.T) {
 				t.Errorf("codec %q, want %q", got, test.want)
 			}
 			checkSound(t, ctx, s, c, heard)
-			_, agent := s.recording(t, ctx, c.ID)
-			if got := alike(heard, agent); got < 0.8 {
-				t.Errorf("what baresip heard resembles the recording by %.2f", got)
-			}
 			if test.want == "G722" && test.bind {
 				checkWords(t, ctx, heard, "ferry", "morning", "island", "leaves", "hour", "office")
 			}

@@ -256,6 +256,22 @@ func decode(t *testing.T, packets []packet, kind byte) sound {
 	return s
 }
 
+// spread puts silence where the packets of 20 ms that were decoded to s paused
+// for longer than jitter does.
+func spread(s sound, packets []packet) sound {
+	out := sound{rate: s.rate}
+	n := s.rate / 50
+	for i := 0; (i+1)*n <= len(s.pcm); i++ {
+		if i > 0 && i < len(packets) {
+			if pause := packets[i].at.Sub(packets[i-1].at); pause > 400*time.Millisecond {
+				out.pcm = append(out.pcm, make([]int16, int(pause.Milliseconds())*s.rate/1000-n)...)
+			}
+		}
+		out.pcm = append(out.pcm, s.pcm[i*n:(i+1)*n]...)
+	}
+	return out
+}
+
 // stimulus is a tone as a peer sends it.
 func stimulus(kind byte, freq float64) []byte {
 	if kind == 9 {

@@ -79,8 +79,9 @@ func TestSIPpCalls(t *testing.T) {
 			if got := codecOf(events); got != test.codec {
 				t.Errorf("codec %q, want %q", got, test.codec)
 			}
-			checkSound(t, ctx, s, c, decode(t, r.packets(), test.kind))
-			checkHold(t, r.packets(), test.kind)
+			heard := r.packets()
+			checkSound(t, ctx, s, c, spread(decode(t, heard, test.kind), heard))
+			checkHold(t, heard, test.kind)
 		})
 	}
 }
@@ -110,6 +111,11 @@ func checkSound(t *testing.T, ctx context.Context, s *server, c client.Call, hea
 	if a, b := heard.loud(), agent.loud(); a < b*0.8-0.2 || a > b*1.25+0.2 {
 		t.Errorf("the peer heard %.2f s of speech, the recording has %.2f s", a, b)
 	}
+	if got := alike(heard, agent); got > 0.85 {
+		t.Logf("what the peer heard resembles the recording by %.2f", got)
+	} else {
+		t.Errorf("what the peer heard (%d samples) resembles the recording (%d) by %.2f", len(heard.pcm), len(agent.pcm), got)
+	}
 	if got := heard.tone(440); got > 0.1 {
 		t.Errorf("the peer heard %.2f s of its own tone", got)
 	}
@@ -121,6 +127,9 @@ func checkHold(t *testing.T, packets []packet, kind byte) {
 	t.Helper()
 	gap, at := time.Duration(0), 0
 	for i := 1; i < len(packets); i++ {
+		if packets[i].sequence != packets[i-1].sequence+1 {
+			t.Errorf("packet %d has number %d after %d", i, packets[i].sequence, packets[i-1].sequence)
+		}
 		if d := packets[i].at.Sub(packets[i-1].at); d > gap {
 			gap, at = d, i
 		}
