@@ -13,6 +13,10 @@ func (s *Session) note(n conversation.Note) {
 	if !ok {
 		return
 	}
+	if s.call.HIPAA && kind != sidetone.EventError {
+		s.event(kind, "", nil) // what happened and when, but nothing of what was said
+		return
+	}
 	data := map[string]any{}
 	for k, v := range n.Values {
 		data[k] = v

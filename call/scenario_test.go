@@ -631,8 +631,14 @@ func TestHIPAACallLeavesNoTranscript(t *testing.T) {
 		if err := w.exchange.Dial(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		if r, _ := w.result(); r.Transcript != "" || len(r.Errors) != 0 || r.RecordingPath != "" {
+		r, events := w.result()
+		if r.Transcript != "" || len(r.Errors) != 0 || r.RecordingPath != "" {
 			t.Errorf("result: got %+v", r)
+		}
+		for _, e := range events {
+			if strings.Contains(e.Text+string(e.Data), "hello") {
+				t.Errorf("an event tells what was said: %+v", e)
+			}
 		}
 	})
 }

@@ -57,11 +57,21 @@ func (s *scribe) finish(ctx context.Context, c sidetone.Call, r sidetone.CallRes
 			return nil
 		}
 		s.log.Error("store the end of a call", slog.String("call", c.ID), slog.Any("error", err))
+		if sidetone.CodeOf(err) == sidetone.NotFound {
+			s.drop(c.ID) // the record itself is gone: no other try will do better
+			return err
+		}
 		s.clock.Sleep(scribeRetry, ctx.Done())
 		if ctx.Err() != nil {
 			return err
 		}
 	}
+}
+
+func (s *scribe) drop(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting, id)
 }
 
 func (s *scribe) tryFinish(ctx context.Context, c sidetone.Call, r sidetone.CallResult, last sidetone.Event) error {
