@@ -31,6 +31,8 @@ func (s *Session) receive(ctx context.Context, last *telephony.Event) {
 				s.inbox.post(conversation.MediaStarted{})
 			}
 			s.sound(ev)
+		case telephony.KindFormatChanged:
+			s.player.follow(s.leg.Info().Rate)
 		case telephony.KindDigit:
 			s.inbox.postUrgent(conversation.Digit{Key: ev.Digit})
 		case telephony.KindHeld:
@@ -45,7 +47,7 @@ func (s *Session) receive(ctx context.Context, last *telephony.Event) {
 
 // sound handles one received frame; it allocates only when an edge is posted.
 func (s *Session) sound(ev telephony.Event) {
-	f := ev.Audio
+	f := s.adapt.apply(ev.Audio, s.player.rate)
 	if s.rec != nil {
 		s.rec.Caller(f, s.arrival(ev))
 	}

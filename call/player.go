@@ -37,13 +37,15 @@ type Player struct {
 	frame  []int16
 	noise  *audio.ComfortNoise
 	gone   bool
+	leaves int // the leg's sample rate, when it is no longer rate
+	adapt  adapter
 }
 
 // newPlayer returns a Player for leg. record, which may be nil, is given the
 // agent's pure sound of every frame sent; post takes inputs for the machine.
 func newPlayer(leg telephony.Leg, comfort bool, record func([]int16), post func(any)) *Player {
 	rate := leg.Info().Rate
-	p := &Player{leg: leg, rate: rate, record: record, post: post, frame: make([]int16, rate/50)}
+	p := &Player{leg: leg, rate: rate, leaves: rate, record: record, post: post, frame: make([]int16, rate/50)}
 	if comfort {
 		p.noise = audio.NewComfortNoise(1)
 	}
@@ -65,7 +67,14 @@ func (p *Player) tick() {
 	if n == 0 && p.noise != nil {
 		p.noise.Fill(p.frame)
 	}
-	_ = p.leg.Send(audio.Frame{PCM: p.frame, Rate: p.rate}) // a dropped frame is the leg's to count
+	_ = p.leg.Send(p.adapt.apply(audio.Frame{PCM: p.frame, Rate: p.rate}, p.leaves)) // a dropped frame is the leg's to count
+}
+
+// follow sends at the rate that the leg changed to.
+func (p *Player) follow(rate int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leaves = rate
 }
 
 // survive keeps a panic in a turn, the leg's or the recorder's, from the other

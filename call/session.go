@@ -27,6 +27,7 @@ type Session struct {
 	mouth    *mouth
 	mind     *mind
 	detector *detector
+	adapt    adapter // of received frames; the reader's
 	rec      Recorder
 	record   func(sidetone.Event)
 
