@@ -98,12 +98,19 @@ func (s *server) closeLost(ctx context.Context, c sidetone.Call) error {
 	if len(events) > 0 {
 		last = events[len(events)-1].Sequence
 	}
+	transcript, outcome := sidetone.Transcript(events), sidetone.OutcomeBotDisconnected
+	if c.HIPAA {
+		transcript = ""
+	}
+	if c.Started.IsZero() {
+		outcome = sidetone.OutcomeDidNotConnect
+	}
 	end := sidetone.Event{CallID: c.ID, EnvironmentID: c.EnvironmentID, Sequence: last + 1, Kind: sidetone.EventEnded,
 		At: s.clock.Now(), Offset: length, Text: "server_restart", Data: []byte(`{"status":"error"}`)}
 	s.log.Info("lost call closed", slog.String("call", c.ID))
 	return s.store.FinishCall(ctx, c.EnvironmentID, c.ID, sidetone.CallResult{
-		Status: sidetone.CallError, Outcome: sidetone.OutcomeBotDisconnected, EndReason: "server_restart",
+		Status: sidetone.CallError, Outcome: outcome, EndReason: "server_restart",
 		ErrorMessage: "the server stopped during the call", Errors: []string{"the server stopped during the call"},
-		Transcript: sidetone.Transcript(events), RecordingPath: path, Ended: s.clock.Now(),
+		Transcript: transcript, RecordingPath: path, Ended: s.clock.Now(),
 	}, []sidetone.Event{end})
 }
