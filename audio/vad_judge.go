@@ -102,7 +102,8 @@ const halverTaps = 23
 // halver turns 16 kHz into 8 kHz, sample by sample.
 type halver struct {
 	taps [halverTaps]float32
-	past [halverTaps]float32
+	past [2 * halverTaps]float32 // every sample twice, so that the newest lie in one piece
+	at   int                     // place of the newest
 	odd  bool
 }
 
@@ -129,14 +130,19 @@ func newHalver() halver {
 
 // push takes a sample at 16 kHz; every second one yields a sample at 8 kHz.
 func (h *halver) push(sample float32) (float32, bool) {
-	copy(h.past[1:], h.past[:halverTaps-1])
-	h.past[0] = sample
+	if h.at--; h.at < 0 {
+		h.at = halverTaps - 1
+	}
+	h.past[h.at], h.past[h.at+halverTaps] = sample, sample
 	if h.odd = !h.odd; h.odd {
 		return 0, false
 	}
-	var sum float32
-	for i, tap := range h.taps {
-		sum += tap * h.past[i]
+	// The taps are the same from both ends.
+	past := (*[halverTaps]float32)(h.past[h.at:])
+	const middle = halverTaps / 2
+	sum := h.taps[middle] * past[middle]
+	for i := range middle {
+		sum += h.taps[i] * (past[i] + past[halverTaps-1-i])
 	}
 	return sum, true
 }
