@@ -146,6 +146,7 @@ func (t *target) place(ctx context.Context, number, provider, model string) erro
 	agent, err := t.api.CreateAgent(ctx, client.Agent{
 		Name: provider + " " + model, Prompt: &client.Prompt{Content: "Measure."}, Provider: provider, Model: model,
 		ConversationSpeed: 1, EndpointingSensitivity: "auto", EnableDynamicTurns: no, AskIfHumanPresentOnIdle: no,
+		IdleTimeSeconds: 3600, // a caller that only clicks says nothing
 	})
 	if err != nil {
 		return fmt.Errorf("create %s agent: %w", provider, err)
