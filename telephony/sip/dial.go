@@ -111,7 +111,7 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 			if total += wait; total >= t64 {
 				return a.fail(telephony.CauseNoAnswer, 0, errors.New("the far end does not answer"))
 			}
-			a.d.transport.send(a.to.peer, a.raw)
+			_ = a.d.transport.send(a.to.peer, a.raw) // a lost message is like one lost on the way
 			wait *= 2
 			again.Reset(wait)
 		case <-limit:
@@ -186,7 +186,7 @@ func (a *attempt) acknowledge(res *sip.Response) {
 	a.l.remote = headerValue(res, "To")
 	raw := a.l.compose(a.to.peer, "ACK", a.branch, a.seq, nil, nil)
 	a.l.remote = was
-	a.d.transport.send(a.to.peer, raw)
+	_ = a.d.transport.send(a.to.peer, raw) // a lost message is like one lost on the way
 }
 
 // established makes the dialog of a 2xx and acknowledges it.
@@ -197,7 +197,7 @@ func (a *attempt) established(res *sip.Response) (bool, error) {
 	if err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), cancelFor)
 		defer cancel()
-		l.bye(ctx)
+		_ = l.bye(ctx) // the far end may be gone
 		return false, a.fail(telephony.CauseNotAcceptable, res.StatusCode, err)
 	}
 	l.mu.Lock()
@@ -237,7 +237,7 @@ func (a *attempt) confirm(res *sip.Response) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastAck, l.ackPeer, l.ackSeq = l.compose(to, "ACK", a.d.newBranch(), a.seq, nil, nil), to, a.seq
-	a.d.transport.send(to, l.lastAck)
+	_ = a.d.transport.send(to, l.lastAck) // a lost message is like one lost on the way
 }
 
 // agree reads the answer to our offer.
@@ -262,7 +262,7 @@ func (d *Driver) acknowledgeAgain(res *sip.Response) bool {
 	if raw == nil || !known {
 		return false
 	}
-	d.transport.send(to, raw)
+	_ = d.transport.send(to, raw) // a lost message is like one lost on the way
 	return true
 }
 
@@ -286,7 +286,7 @@ func (a *attempt) cancel(cause telephony.Cause, why error) error {
 				a.confirm(res)
 				ctx, stop := context.WithTimeout(context.Background(), cancelFor)
 				defer stop()
-				a.l.bye(ctx)
+				_ = a.l.bye(ctx) // the far end may be gone
 				return a.fail(cause, 0, why)
 			default:
 				a.acknowledge(res)
@@ -311,6 +311,6 @@ func (a *attempt) sendCancel() {
 	a.d.background(func(ctx context.Context) {
 		ctx, stop := context.WithTimeout(ctx, cancelFor)
 		defer stop()
-		a.d.roundTrip(ctx, a.to.peer, "CANCEL", a.branch, raw)
+		_, _ = a.d.roundTrip(ctx, a.to.peer, "CANCEL", a.branch, raw) // nothing is left to do without an answer
 	})
 }

@@ -142,7 +142,7 @@ func (d *Driver) farewell(live []*leg) {
 	defer cancel()
 	var byes sync.WaitGroup
 	for _, l := range live {
-		byes.Go(func() { l.Hangup(ctx, telephony.CauseOverload) })
+		byes.Go(func() { _ = l.Hangup(ctx, telephony.CauseOverload) }) // the call is over either way
 	}
 	byes.Wait()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -241,7 +241,7 @@ func (d *Driver) localAddr(p netip.Addr) netip.Addr {
 	if err != nil {
 		return netip.MustParseAddr("127.0.0.1")
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	return unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()).Addr().WithZone("")
 }
 
@@ -273,6 +273,6 @@ func (d *Driver) receive(p peer, msg sip.Message) {
 func (d *Driver) broken(p peer, raw []byte, err error) {
 	d.cfg.Logger.Debug("broken sip message", "source", p.addr.String(), "err", err)
 	if answer := rescue(raw, p); answer != nil {
-		d.transport.send(p, answer)
+		_ = d.transport.send(p, answer) // a lost message is like one lost on the way
 	}
 }

@@ -23,8 +23,8 @@ func (d *Driver) onInvite(tx *serverTx, who admission) {
 		return
 	}
 	if cancel := d.takeEarly(tx.key); cancel != nil {
-		cancel.respond(200, "OK", d.newTag(), nil, nil)
-		tx.respond(487, "Request Terminated", d.newTag(), nil, nil)
+		_ = cancel.respond(200, "OK", d.newTag(), nil, nil)             // the far end repeats what it got no answer to
+		_ = tx.respond(487, "Request Terminated", d.newTag(), nil, nil) // the far end repeats what it got no answer to
 		return
 	}
 	l, f := d.newInbound(tx, who)
@@ -52,7 +52,7 @@ func (d *Driver) hand(l *leg) *fault {
 	}
 	go func() {
 		defer s.calls.Done()
-		ring := time.AfterFunc(ringSoon, func() { l.Ring(s.ctx) })
+		ring := time.AfterFunc(ringSoon, func() { _ = l.Ring(s.ctx) })
 		s.answer(s.ctx, l)
 		ring.Stop()
 		l.leave()
@@ -67,7 +67,7 @@ func (l *leg) leave() {
 	case <-l.answered:
 		l.giveUp(telephony.CauseNormal, "the application left the call")
 	default:
-		l.Hangup(context.Background(), telephony.CauseFailure)
+		_ = l.Hangup(context.Background(), telephony.CauseFailure) // the call is over either way
 	}
 }
 

@@ -174,7 +174,7 @@ func (l *leg) Refuse(ctx context.Context, r telephony.Refusal) error {
 		return nil
 	case was == legRinging:
 		f := refusalOf(r)
-		l.tx.respond(f.status, f.reason, l.localTag, f.extra, nil)
+		_ = l.tx.respond(f.status, f.reason, l.localTag, f.extra, nil) // the far end repeats what it got no answer to
 		return nil
 	}
 	return l.bye(ctx)
@@ -266,7 +266,7 @@ func (l *leg) finish(ev telephony.Event) (legState, bool) {
 func (l *leg) giveUp(cause telephony.Cause, why string) {
 	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: cause, Err: errors.New(why)})
 	if ok && was == legAnswered {
-		l.d.background(func(ctx context.Context) { l.bye(ctx) })
+		l.d.background(func(ctx context.Context) { _ = l.bye(ctx) }) // the far end may be gone
 	}
 }
 
@@ -346,17 +346,17 @@ func (l *leg) onRequest(tx *serverTx) {
 	case sip.INFO:
 		l.onInfo(tx)
 	case sip.OPTIONS:
-		tx.respond(200, "OK", l.localTag, []header{{"Allow", allowed}, {"Accept", "application/sdp"}}, nil)
+		_ = tx.respond(200, "OK", l.localTag, []header{{"Allow", allowed}, {"Accept", "application/sdp"}}, nil) // the far end repeats what it got no answer to
 	default:
 		tx.fail(&fault{405, "Method Not Allowed", []header{{"Allow", allowed}}})
 	}
 }
 
 func (l *leg) onBye(tx *serverTx) {
-	tx.respond(200, "OK", l.localTag, nil, nil)
+	_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no answer to
 	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseNormal, Remote: true})
 	if ok && was == legRinging && l.tx != nil {
-		l.tx.respond(487, "Request Terminated", l.localTag, nil, nil)
+		_ = l.tx.respond(487, "Request Terminated", l.localTag, nil, nil) // the far end repeats what it got no answer to
 	}
 }
 
@@ -371,8 +371,8 @@ func (l *leg) cancelled() {
 	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseCancelled, Remote: true})
 	switch {
 	case ok && was == legRinging:
-		l.tx.respond(487, "Request Terminated", l.localTag, nil, nil)
+		_ = l.tx.respond(487, "Request Terminated", l.localTag, nil, nil) // the far end repeats what it got no answer to
 	case ok: // answered in the meantime: the call stood for an instant
-		l.d.background(func(ctx context.Context) { l.bye(ctx) })
+		l.d.background(func(ctx context.Context) { _ = l.bye(ctx) }) // the far end may be gone
 	}
 }

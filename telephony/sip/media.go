@@ -108,7 +108,7 @@ func (m *media) post(ev telephony.Event) {
 }
 
 // wake interrupts the receive loop; m.mu is held or the loop checks by itself.
-func (m *media) wake() { m.rtp.SetReadDeadline(time.Unix(1, 0)) }
+func (m *media) wake() { _ = m.rtp.SetReadDeadline(time.Unix(1, 0)) } // a closed socket ends the read too
 
 // alive notes a sign of life that is no packet.
 func (m *media) alive() {
@@ -192,9 +192,9 @@ func (m *media) stop() {
 	if m.active {
 		m.report(m.now(), nil, true)
 	}
-	m.rtp.Close()
+	_ = m.rtp.Close()
 	if m.rtcp != nil {
-		m.rtcp.Close()
+		_ = m.rtcp.Close()
 	}
 }
 
@@ -212,7 +212,7 @@ func (m *media) report(now time.Time, block *receptionBlock, bye bool) {
 	if conn == nil || m.st.mux {
 		conn = m.rtp
 	}
-	conn.WriteToUDPAddrPort(appendRTCP(buf[:0], r), m.remoteRTCP)
+	_, _ = conn.WriteToUDPAddrPort(appendRTCP(buf[:0], r), m.remoteRTCP)
 }
 
 // ntp is the time in the format of RFC 5905: seconds since 1900 and a fraction.

@@ -427,3 +427,43 @@ func TestSendDoesNotAllocate(t *testing.T) {
 		t.Errorf("%.1f allocations a frame sent", n)
 	}
 }
+
+func TestKeysInBandCountWithoutTelephoneEvents(t *testing.T) {
+	t.Parallel()
+	tones, err := audio.DTMF("5#", 8000, 120*time.Millisecond, 120*time.Millisecond, -10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, events := range []bool{false, true} {
+		d := newDriver(t, nil)
+		_, _, got := listenTo(t, d)
+		u := newRawUA(t, d, "udp")
+		p := newRTPPeer(t)
+		body := basicSDP(portOf(p.conn))
+		if !events {
+			body = strings.ReplaceAll(strings.Replace(body, "AVP 0 101", "AVP 0", 1), "a=rtpmap:101 telephone-event/8000\r\n", "")
+		}
+		p.talkTo(u.establish(body))
+		for at := 0; at+160 <= len(tones); at += 160 {
+			p.send(0, audio.EncodeULaw(nil, tones[at:at+160]), 160)
+		}
+		if events {
+			s, err := audio.NewTelephoneEventSender('9', 100*time.Millisecond, 8000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for e, ok := s.Next(); ok; e, ok = s.Next() {
+				p.send(101, e.Event.AppendTo(nil), 0)
+			}
+			if ev := next(t, got); ev.Digit != '9' {
+				t.Errorf("with telephone events: got %+v, want the 9 alone", ev)
+			}
+			continue
+		}
+		for _, want := range "5#" {
+			if ev := next(t, got); ev.Kind != telephony.KindDigit || ev.Digit != want {
+				t.Errorf("in band: got %+v, want %c", ev, want)
+			}
+		}
+	}
+}

@@ -69,11 +69,11 @@ func (p *ports) bind(port int, withRTCP bool) (rtp, rtcp *net.UDPConn, err error
 	}
 	port = portOf(rtp)
 	if port%2 == 1 {
-		rtp.Close()
+		_ = rtp.Close()
 		return nil, nil, errors.New("odd port")
 	}
 	if rtcp, err = net.ListenUDP("udp", &net.UDPAddr{IP: ip, Port: port + 1, Zone: p.addr.Zone()}); err != nil {
-		rtp.Close()
+		_ = rtp.Close()
 		return nil, nil, err
 	}
 	return rtp, rtcp, nil

@@ -41,6 +41,7 @@ type receiver struct {
 	ssrc       uint32
 	synced     bool
 	digits     audio.TelephoneEventReceiver
+	tones      *audio.DTMFDetector // nil: the far end sends telephone events
 	digitAt    time.Time
 
 	pcm     []int16 // decoded, before it is cut into frames
@@ -136,6 +137,12 @@ func (r *receiver) take() (telephony.Event, bool) {
 		r.reformat(r.m.st.codec)
 		r.generation = r.m.generation
 	}
+	switch {
+	case r.st.eventPT != noPT:
+		r.tones = nil
+	case r.tones == nil:
+		r.tones = audio.NewDTMFDetector(r.st.codec.rate())
+	}
 	if len(r.m.pending) == 0 {
 		return telephony.Event{}, false
 	}
@@ -151,7 +158,7 @@ func (r *receiver) reformat(c codec) {
 		was = 16000
 	}
 	r.out = (r.out - int64(r.filled)) * int64(c.rate()) / int64(was)
-	r.g722, r.filled, r.repeats, r.based = nil, 0, 3, false
+	r.g722, r.filled, r.repeats, r.based, r.tones = nil, 0, 3, false, nil
 	if c == codecG722 {
 		r.g722 = audio.NewG722Decoder()
 	}
@@ -174,7 +181,7 @@ func (r *receiver) arm(ctx context.Context, now time.Time) bool {
 		return r.m.over
 	}
 	// The socket's clock is the system's, the deadline is relative to ours.
-	r.m.rtp.SetReadDeadline(time.Now().Add(max(wake.Sub(now), time.Microsecond)))
+	_ = r.m.rtp.SetReadDeadline(time.Now().Add(max(wake.Sub(now), time.Microsecond))) // a closed socket ends the read too
 	return true
 }
 
@@ -294,7 +301,20 @@ func (r *receiver) release(rel audio.Release) bool {
 	r.repeats = 0
 	r.arrived = r.origin.Add(rel.Arrived)
 	r.pcm = r.decode(r.pcm[:0], rel.Payload)
-	return r.put(r.pcm, true)
+	return r.keys(r.pcm) && r.put(r.pcm, true)
+}
+
+// keys listens for keys pressed in band, when the far end has no telephone
+// events; false ends the loop.
+func (r *receiver) keys(pcm []int16) bool {
+	for r.tones != nil && len(pcm) > 0 {
+		n := min(len(pcm), r.st.codec.rate()/50)
+		if d, ok := r.tones.Write(pcm[:n]); ok && !r.yield(telephony.Event{Kind: telephony.KindDigit, Digit: d}) {
+			return false
+		}
+		pcm = pcm[n:]
+	}
+	return true
 }
 
 func (r *receiver) decode(dst []int16, payload []byte) []int16 {

@@ -139,7 +139,8 @@ func digestAnswer(res *sip.Response, method, uri, user, pass string) (header, er
 // LocalAddressTowards returns the address of this machine from which packets to
 // hostPort leave, 127.0.0.1 when there is no way. Nothing is sent.
 func LocalAddressTowards(hostPort string) string {
-	conn, err := net.Dial("udp", hostPort)
+	var d net.Dialer
+	conn, err := d.DialContext(context.Background(), "udp", hostPort) // a route is looked up, nobody is waited for
 	if err != nil {
 		return "127.0.0.1"
 	}

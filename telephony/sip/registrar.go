@@ -79,7 +79,7 @@ func (d *Driver) onRegister(tx *serverTx, who admission) {
 	}
 	contact := req.Contact()
 	if contact == nil {
-		tx.respond(200, "OK", d.newTag(), nil, nil)
+		_ = tx.respond(200, "OK", d.newTag(), nil, nil) // the far end repeats what it got no answer to
 		return
 	}
 	lasts := bindingTime(req, contact)
@@ -98,7 +98,7 @@ func (d *Driver) onRegister(tx *serverTx, who admission) {
 	if lasts > 0 {
 		extra = []header{{"Contact", "<" + contact.Address.String() + ">;expires=" + strconv.Itoa(int(lasts/time.Second))}}
 	}
-	tx.respond(200, "OK", d.newTag(), extra, nil)
+	_ = tx.respond(200, "OK", d.newTag(), extra, nil) // the far end repeats what it got no answer to
 }
 
 // bindingTime is how long a contact asks to be kept, at most an hour.

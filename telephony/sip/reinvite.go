@@ -91,7 +91,7 @@ func (l *leg) onUpdate(tx *serverTx) {
 	if body != nil {
 		extra = append(extra, sdpType())
 	}
-	tx.respond(200, "OK", l.localTag, extra, body)
+	_ = tx.respond(200, "OK", l.localTag, extra, body) // the far end repeats what it got no answer to
 	l.armSession()
 }
 
@@ -99,14 +99,15 @@ func (l *leg) onUpdate(tx *serverTx) {
 // ("Signal=5, Duration=160") or application/dtmf ("5").
 func (l *leg) onInfo(tx *serverTx) {
 	kind, _, _ := strings.Cut(strings.ToLower(headerValue(tx.req, "Content-Type")), ";")
-	digit, held := rune(0), 100*time.Millisecond
+	var digit rune
+	held := 100 * time.Millisecond
 	switch strings.TrimSpace(kind) {
 	case "application/dtmf-relay":
 		digit, held = parseRelay(string(tx.req.Body()))
 	case "application/dtmf":
 		digit = digitOf(string(tx.req.Body()))
 	case "":
-		tx.respond(200, "OK", l.localTag, nil, nil)
+		_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no answer to
 		return
 	default:
 		tx.fail(&fault{415, "Unsupported Media Type", []header{{"Accept", "application/dtmf-relay, application/dtmf"}}})
@@ -116,7 +117,7 @@ func (l *leg) onInfo(tx *serverTx) {
 		tx.fail(&fault{status: 400, reason: "Bad Request: no digit"})
 		return
 	}
-	tx.respond(200, "OK", l.localTag, nil, nil)
+	_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no answer to
 	l.media.mu.Lock()
 	defer l.media.mu.Unlock()
 	l.media.post(telephony.Event{Kind: telephony.KindDigit, Digit: digit, Duration: held})
@@ -199,11 +200,11 @@ func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !res.IsSuccess() {
-		l.d.transport.send(to, l.compose(to, "ACK", branch, seq, nil, nil))
+		_ = l.d.transport.send(to, l.compose(to, "ACK", branch, seq, nil, nil)) // a lost message is like one lost on the way
 		return fmt.Errorf("change the call: status %d", res.StatusCode)
 	}
 	l.lastAck, l.ackPeer, l.ackSeq = l.compose(to, "ACK", l.d.newBranch(), seq, nil, nil), to, seq
-	l.d.transport.send(to, l.lastAck)
+	_ = l.d.transport.send(to, l.lastAck) // a lost message is like one lost on the way
 	answer, err := parseSDP(res.Body())
 	if err != nil {
 		return fmt.Errorf("change the call: %w", err)

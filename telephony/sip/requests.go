@@ -16,7 +16,7 @@ func retryAfter() []header { return []header{{"Retry-After", "5"}} }
 func (d *Driver) onRequest(p peer, req *sip.Request) {
 	if f := validate(req); f != nil {
 		if req.Method != sip.ACK && req.Via() != nil {
-			d.transport.send(p, response(req, p, f.status, f.reason, d.newTag(), f.extra, nil))
+			_ = d.transport.send(p, response(req, p, f.status, f.reason, d.newTag(), f.extra, nil)) // a lost message is like one lost on the way
 		}
 		return
 	}
@@ -27,7 +27,7 @@ func (d *Driver) onRequest(p peer, req *sip.Request) {
 		d.onCancel(p, req)
 	default:
 		if tx, isNew := d.openTx(p, req); tx == nil {
-			d.transport.send(p, response(req, p, 503, "Service Unavailable", d.newTag(), retryAfter(), nil))
+			_ = d.transport.send(p, response(req, p, 503, "Service Unavailable", d.newTag(), retryAfter(), nil)) // a lost message is like one lost on the way
 		} else if isNew {
 			d.handle(tx)
 		} else {
@@ -78,14 +78,14 @@ func (d *Driver) handle(tx *serverTx) {
 	case !ok:
 		d.forgetTx(tx) // a stranger gets no answer
 		if tx.peer.tcp != nil {
-			tx.peer.tcp.conn.Close()
+			_ = tx.peer.tcp.conn.Close()
 		}
 	case req.Method == sip.INVITE:
 		d.onInvite(tx, who)
 	case req.Method == sip.REGISTER:
 		d.onRegister(tx, who)
 	default:
-		tx.respond(200, "OK", d.newTag(), []header{{"Allow", allowed}, {"Accept", "application/sdp"},
+		_ = tx.respond(200, "OK", d.newTag(), []header{{"Allow", allowed}, {"Accept", "application/sdp"},
 			{"Supported", "timer"}}, nil)
 	}
 }
@@ -137,7 +137,7 @@ func (d *Driver) onCancel(p peer, req *sip.Request) {
 	}
 	d.mu.Unlock()
 	if invite != nil {
-		tx.respond(200, "OK", d.newTag(), nil, nil)
+		_ = tx.respond(200, "OK", d.newTag(), nil, nil) // the far end repeats what it got no answer to
 		if l := invite.owner(); l != nil {
 			l.cancelled()
 		}

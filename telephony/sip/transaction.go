@@ -74,7 +74,7 @@ func (tx *serverTx) respond(status int, reason, tag string, extra []header, body
 }
 
 // fail answers with a fault.
-func (tx *serverTx) fail(f *fault) { tx.respond(f.status, f.reason, tx.d.newTag(), f.extra, nil) }
+func (tx *serverTx) fail(f *fault) { _ = tx.respond(f.status, f.reason, tx.d.newTag(), f.extra, nil) } // the far end repeats what it got no answer to
 
 // settle arranges what happens after the final answer: refused INVITEs repeat
 // it until the ACK; everything is forgotten when no repetition can come.
@@ -95,7 +95,7 @@ func (tx *serverTx) settle(status int) {
 			tx.d.forgetTx(tx)
 			return
 		}
-		tx.d.transport.send(tx.peer, tx.last)
+		_ = tx.d.transport.send(tx.peer, tx.last) // a lost message is like one lost on the way
 		wait = min(2*wait, t2)
 		tx.timer.Reset(wait)
 	})
@@ -106,7 +106,7 @@ func (tx *serverTx) repeat() {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	if tx.last != nil && !tx.acked {
-		tx.d.transport.send(tx.peer, tx.last)
+		_ = tx.d.transport.send(tx.peer, tx.last) // a lost message is like one lost on the way
 	}
 }
 

@@ -59,7 +59,7 @@ func (c *tcpConn) write(raw []byte) error {
 	}
 	_, err := c.conn.Write(raw)
 	if err != nil {
-		c.conn.Close() // half a message cannot be taken back
+		_ = c.conn.Close() // half a message cannot be taken back
 	}
 	return err
 }
@@ -90,13 +90,13 @@ func (t *transport) listen(address string) error {
 		if t.udp, err = net.ListenUDP("udp", ua); err != nil {
 			return fmt.Errorf("listen for sip: %w", err)
 		}
-		t.udp.SetReadBuffer(4 << 20) // bursts; the system may grant less
+		_ = t.udp.SetReadBuffer(4 << 20) // bursts; the system may grant less
 		local := t.udp.LocalAddr().(*net.UDPAddr)
 		t.tcp, err = net.ListenTCP("tcp", &net.TCPAddr{IP: local.IP, Port: local.Port, Zone: local.Zone})
 		if err == nil {
 			return nil
 		}
-		t.udp.Close()
+		_ = t.udp.Close()
 		if ua.Port != 0 {
 			break
 		}
@@ -115,11 +115,11 @@ func (t *transport) close() {
 	t.mu.Lock()
 	t.closed = true
 	for _, c := range t.conns {
-		c.conn.Close()
+		_ = c.conn.Close()
 	}
 	t.mu.Unlock()
-	t.udp.Close()
-	t.tcp.Close()
+	_ = t.udp.Close()
+	_ = t.tcp.Close()
 	t.wg.Wait()
 }
 
@@ -192,14 +192,14 @@ func (t *transport) adopt(conn net.Conn) (*tcpConn, bool) {
 	full := t.closed || len(t.conns) >= maxConnections
 	t.mu.Unlock()
 	if full || !t.welcome(from.Addr(), "TCP") {
-		conn.Close()
+		_ = conn.Close()
 		return nil, false
 	}
 	c := &tcpConn{conn: conn, addr: from}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		conn.Close()
+		_ = conn.Close()
 		return nil, false
 	}
 	t.conns[from] = c
@@ -211,7 +211,7 @@ func (t *transport) survive(p peer) {
 	if cause := recover(); cause != nil {
 		t.log.Error("sip message ignored", "source", p.addr.String(), "panic", fmt.Sprint(cause))
 		if p.tcp != nil {
-			p.tcp.conn.Close()
+			_ = p.tcp.conn.Close()
 		}
 	}
 }
@@ -237,7 +237,7 @@ func (t *transport) connect(ctx context.Context, addr netip.AddrPort) (*tcpConn,
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		conn.Close()
+		_ = conn.Close()
 		return nil, net.ErrClosed
 	}
 	t.conns[addr] = c
@@ -315,7 +315,7 @@ func skipLineEnds(b *bytes.Buffer) int {
 }
 
 func (t *transport) forget(c *tcpConn) {
-	c.conn.Close()
+	_ = c.conn.Close()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conns[c.addr] == c {

@@ -194,8 +194,8 @@ func soundBothWays(t *testing.T, s *scene) {
 		t.Errorf("Info is %+v", info)
 	}
 	sound := tone(info.Rate, 400*time.Millisecond)
-	go far.Speak(s.ctx, sound)
-	go speak(s.ctx, leg, sound)
+	go func() { _ = far.Speak(s.ctx, sound) }()
+	go func() { _ = speak(s.ctx, leg, sound) }()
 	heard := 0
 	s.watch(leg, func(ev telephony.Event) bool {
 		heard += loud(ev.Audio.PCM)
@@ -209,7 +209,7 @@ func soundBothWays(t *testing.T, s *scene) {
 
 func farEndHangsUp(t *testing.T, s *scene) {
 	leg, far := s.talk()
-	go far.Hangup(s.ctx)
+	go func() { _ = far.Hangup(s.ctx) }() // the call is over either way
 	ev := s.ended(s.watch(leg, nil))
 	if ev.Cause != telephony.CauseNormal || !ev.Remote {
 		t.Errorf("ended with %s, remote %v", ev.Cause, ev.Remote)
@@ -284,7 +284,7 @@ func digitsBothWays(t *testing.T, s *scene) {
 	if !ok {
 		t.Fatal("the leg sends no digits")
 	}
-	go far.Digits(s.ctx, "15*#")
+	go func() { _ = far.Digits(s.ctx, "15*#") }()
 	var got []rune
 	s.watch(leg, func(ev telephony.Event) bool {
 		if ev.Kind == telephony.KindDigit {
