@@ -82,30 +82,40 @@ func clickTimes(pcm []int16, rate, channel int) []float64 {
 	return times
 }
 
-// tie returns what to add to the times of a log to get those of a recording:
-// the median distance of every recorded time to the logged one of the same
-// place. Echoes may be missing at either end, so the lists are tried shifted;
-// as a recording begins with the answer, the smallest distance is the true one.
+// tie returns what to add to the times of a log to get those of a recording. A
+// recording begins with the answer, as the log does, so that it is less than
+// half the distance of clicks. Echoes may be missing anywhere: of the distances
+// between the first ones, the one that most others agree with is taken.
 func tie(recorded, logged []float64) (float64, bool) {
-	best, found := math.Inf(1), false
-	const most = 3
-	for shift := -most; shift <= most; shift++ {
-		var apart []float64
-		for i, at := range logged {
-			if j := i + shift; j >= 0 && j < len(recorded) {
-				apart = append(apart, recorded[j]-at)
+	const most, near, tries = 0.49, 0.03, 20
+	var agreed []float64
+	for _, at := range logged[:min(tries, len(logged))] {
+		for _, found := range recorded[:min(tries, len(recorded))] {
+			if math.Abs(found-at) > most {
+				continue
+			}
+			if all := distances(recorded, logged, found-at, near); len(all) > len(agreed) {
+				agreed = all
 			}
 		}
-		if len(apart) < max(most, len(logged)-most) {
-			continue
-		}
-		slices.Sort(apart)
-		if median := apart[len(apart)/2]; math.Abs(median) < math.Abs(best) {
-			best = median
-			found = apart[len(apart)*9/10]-apart[len(apart)/10] < 0.1
+	}
+	if 2*len(agreed) <= len(logged) || len(agreed) == 0 {
+		return 0, false
+	}
+	slices.Sort(agreed)
+	return agreed[len(agreed)/2], true
+}
+
+// distances returns recorded less logged time wherever it is near offset.
+func distances(recorded, logged []float64, offset, near float64) []float64 {
+	var all []float64
+	for _, at := range logged {
+		i, _ := slices.BinarySearch(recorded, at+offset-near)
+		if i < len(recorded) && recorded[i]-at-offset <= near {
+			all = append(all, recorded[i]-at)
 		}
 	}
-	return best, found
+	return all
 }
 
 // compare finds for every spoken click the nearest recorded one.
