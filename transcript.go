@@ -25,7 +25,7 @@ func (l Line) String() string {
 func Transcript(events []Event) string {
 	var b strings.Builder
 	for _, e := range events {
-		speaker := ""
+		var speaker string
 		switch e.Kind {
 		case EventCaller, EventDigits:
 			speaker = "HUMAN"

@@ -22,9 +22,6 @@ type fields map[string]json.RawMessage
 // has reports whether name is present, be it null.
 func (f fields) has(name string) bool { _, ok := f[name]; return ok }
 
-// isNull reports whether name is present and null.
-func (f fields) isNull(name string) bool { return string(f[name]) == "null" }
-
 // parseObject decodes one JSON object. Text that is not UTF-8, duplicate names
 // at any depth, a second value, nesting beyond 64 and the character U+0000,
 // which no database text can hold, are errors.

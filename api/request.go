@@ -86,7 +86,7 @@ func (s *server) outermost(next *http.ServeMux) http.Handler {
 }
 
 func (s *server) panicked(t *tracked, r *http.Request, p any) {
-	if p == http.ErrAbortHandler {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
 	}
 	s.Log.Error("handler panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))

@@ -92,9 +92,7 @@ func (d *Denoiser) estimate() {
 	if d.hops++; d.hops == d.subHops {
 		d.hops = 0
 		d.slot = (d.slot + 1) % denoiseWindows
-		for i := range d.smooth {
-			d.smallest[d.slot][i] = d.smooth[i]
-		}
+		d.smallest[d.slot] = d.smooth
 	}
 	keep := float32(denoiseSmooth)
 	if d.learned < denoiseLearn {

@@ -47,7 +47,7 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	}
 	leg, err := x.place(ctx, driver, c)
 	switch {
-	case err != nil && context.Cause(ctx) == errEnded:
+	case err != nil && errors.Is(context.Cause(ctx), errEnded):
 		return x.unanswered(c, errEnded)
 	case err != nil:
 		return x.unanswered(c, err)
@@ -60,7 +60,7 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	}
 	answered = true
 	x.remember(s)
-	if context.Cause(ctx) == errEnded {
+	if errors.Is(context.Cause(ctx), errEnded) {
 		s.inbox.postUrgent(endCommand()) // the answer came first
 	}
 	x.wg.Go(func() {

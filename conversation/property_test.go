@@ -49,10 +49,10 @@ type world struct {
 	all    []*sound
 	paused bool
 
-	hungUp, over bool
-	owed         bool
-	agentWords   int
-	journal      []step
+	hungUp     bool
+	owed       bool
+	agentWords int
+	journal    []step
 }
 
 // sound is an utterance in the world's playout.

@@ -56,7 +56,7 @@ func (m *Machine) runTools(s *speech) {
 	for _, c := range p.calls {
 		m.tools = append(m.tools, tool{id: c.ID, name: c.Name, message: len(m.history), gen: p.gen})
 		m.history = append(m.history, Message{Role: ToolRole, CallID: c.ID, Text: inProgress})
-		m.emit(RunTool{ID: c.ID, Name: c.Name, Args: c.Args})
+		m.emit(RunTool(c))
 	}
 	m.arm(timerTool, m.now+toolOverdue)
 }

@@ -26,7 +26,7 @@ func (s *show) startServer(ctx context.Context) (stop func() error, err error) {
 		return nil, fmt.Errorf("make server log: %w", err)
 	}
 	defer func() { _ = log.Close() }() // the server has its own handle
-	cmd := exec.Command(s.o.Program, "serve", "--data", s.dir, "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--ready-file", ready)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.o.Program, "serve", "--data", s.dir, "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--ready-file", ready)
 	cmd.Env = cleanEnvironment()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

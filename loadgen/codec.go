@@ -9,9 +9,6 @@ import (
 // framePeriod is the time between packets, and the sound in each.
 const framePeriod = audio.FrameDuration
 
-// tickRate is the RTP clock of all three codecs, in ticks a second.
-const tickRate = 8000
-
 // frameTicks is how far the RTP timestamp advances with a frame.
 const frameTicks = 160
 

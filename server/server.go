@@ -147,7 +147,8 @@ func (s *server) serve(ctx context.Context) (err error) {
 		return fmt.Errorf("listen for SIP on %s: %w", s.config.SIP.Addr, err)
 	}
 	defer func() { err = join(err, s.sip.Close()) }()
-	listener, err := net.Listen("tcp", s.config.HTTP.Addr)
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", s.config.HTTP.Addr)
 	if err != nil {
 		return fmt.Errorf("listen for HTTP on %s: %w", s.config.HTTP.Addr, err)
 	}

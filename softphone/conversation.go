@@ -2,6 +2,7 @@ package softphone
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -223,7 +224,7 @@ func (c *conversation) keep(wav *audio.WAVWriter, pcm []int16) error {
 		}
 	}
 	if c.phone.Speaker != nil {
-		if err := writePCM(c.phone.Speaker, pcm); err != nil && err != io.ErrClosedPipe {
+		if err := writePCM(c.phone.Speaker, pcm); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 			return fmt.Errorf("speaker: %w", err)
 		}
 	}

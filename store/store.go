@@ -88,11 +88,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	scheme, path, _ := strings.Cut(c.URL, ":")
 	switch scheme {
 	case "sqlite":
-		s.engine, err = openSQLite(s, path)
+		s.engine, err = openSQLite(ctx, s, path)
 	case "postgres", "postgresql":
 		s.engine, err = openPostgres(ctx, s, c)
 	default:
-		err = fmt.Errorf("database address %q starts with neither sqlite: nor postgres:", scheme+":")
+		err = fmt.Errorf("database address %q has neither sqlite: nor postgres: in front", scheme+":")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)

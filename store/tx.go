@@ -77,7 +77,7 @@ func (t *Tx) each(scan func(*sql.Rows) error, text string, args ...any) error {
 	if err != nil {
 		return t.fail(err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
 			return err

@@ -97,7 +97,7 @@ func (e *postgresEngine) transaction(ctx context.Context, environmentID string, 
 	if err != nil {
 		return change{}, fmt.Errorf("connect: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var tx pgx.Tx
 	err = conn.Raw(func(driver any) error {
 		var err error
@@ -170,7 +170,7 @@ func (e *postgresEngine) migrate(ctx context.Context) error {
 	}
 	defer lock.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(migrateLock)) //nolint:errcheck // the session's end unlocks too
 	db := stdlib.OpenDBFromPool(pool)
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	if err := migrateOurs(ctx, goose.DialectPostgres, db, "postgres"); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type sqliteEngine struct {
 	writer *writer
 }
 
-func openSQLite(s *Store, path string) (engine, error) {
+func openSQLite(ctx context.Context, s *Store, path string) (engine, error) {
 	if path == "" {
 		return nil, errors.New("sqlite address without a path")
 	}
@@ -51,7 +51,7 @@ func openSQLite(s *Store, path string) (engine, error) {
 		return nil, err
 	}
 	e.db.SetMaxOpenConns(1)
-	if err := e.db.Ping(); err != nil {
+	if err := e.db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), e.db.Close())
 	}
 	if e.reader, err = sql.Open("sqlite", file+"&_pragma=query_only(1)"); err != nil {

@@ -88,7 +88,7 @@ func (s server) admin(t testing.TB, text string) {
 	if err != nil {
 		t.Fatalf("connect to postgres: %v", err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	if _, err := conn.Exec(ctx, text); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -155,7 +155,7 @@ func (s server) start() error {
 			return err
 		}
 	}
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-N", "--locale=C.UTF-8", "-E", "UTF8", "-A", "trust", "-U", "sidetone", "-D", data)
+	initdb := exec.CommandContext(context.Background(), filepath.Join(bin, "initdb"), "-N", "--locale=C.UTF-8", "-E", "UTF8", "-A", "trust", "-U", "sidetone", "-D", data)
 	initdb.SysProcAttr, initdb.Dir = attr, s.dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
@@ -164,8 +164,8 @@ func (s server) start() error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", s.socket(), "-c", "listen_addresses=", "-c", "fsync=off",
+	defer func() { _ = log.Close() }()
+	cmd := exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), "-D", data, "-k", s.socket(), "-c", "listen_addresses=", "-c", "fsync=off",
 		"-c", "max_connections=200", "-c", "shared_buffers=32MB")
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: attr.Credential, Pdeathsig: syscall.SIGQUIT}

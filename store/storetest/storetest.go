@@ -25,7 +25,7 @@ func Main(m *testing.M) int {
 	if err != nil {
 		panic(err) // a test binary without a temporary directory cannot go on
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if err := os.Setenv(directoryVariable, dir); err != nil {
 		panic(err)
 	}

@@ -44,13 +44,13 @@ func (d *Driver) sound(ctx context.Context, voice, text string) (wav []byte, spo
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a pipe: %w", err)
 	}
-	defer read.Close()
+	defer func() { _ = read.Close() }()
 	cmd := process.Command(ctx, d.program, "-voice", voice, "-psdur", "-t", text, "-o", "/dev/fd/3")
 	var phones strings.Builder
 	var stderr process.Tail
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &phones, &stderr, []*os.File{write}
 	err = cmd.Start()
-	write.Close()
+	_ = write.Close()
 	if err != nil {
 		return nil, nil, process.Explain(ctx, d.program, err, &stderr)
 	}

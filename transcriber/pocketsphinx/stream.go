@@ -94,9 +94,9 @@ func start(ctx context.Context, o Options, release func()) (*stream, error) {
 	if s.stdout, err = s.cmd.StdoutPipe(); err == nil {
 		err = s.cmd.Start()
 	}
-	read.Close()
+	_ = read.Close()
 	if err != nil {
-		write.Close()
+		_ = write.Close()
 		cancel(nil)
 		return nil, fmt.Errorf("start %s: %w", o.Program, err)
 	}
@@ -198,7 +198,7 @@ func signal(c chan<- struct{}) {
 
 // feed writes queued sound to the child. Only it waits for the child to read.
 func (s *stream) feed() {
-	defer s.stdin.Close()
+	defer func() { _ = s.stdin.Close() }()
 	var batch []byte
 	for {
 		select {
