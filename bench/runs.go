@@ -145,7 +145,8 @@ func (b *bench) cold(ctx context.Context) error {
 
 // freeAddress returns an address whose port nobody holds at the moment.
 func freeAddress() (string, error) {
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	var lc net.ListenConfig
+	conn, err := lc.ListenPacket(context.Background(), "udp4", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ func startChild(argv, env []string, dir string, stdout, stderr io.Writer) (*chil
 	if len(argv) == 0 {
 		return nil, fmt.Errorf("%w: no command", ErrConfig)
 	}
-	command := exec.Command(argv[0], argv[1:]...)
+	command := exec.CommandContext(context.Background(), argv[0], argv[1:]...)
 	command.Env = append(os.Environ(), env...)
 	command.Dir, command.Stdout, command.Stderr = dir, stdout, stderr
 	command.WaitDelay = time.Second

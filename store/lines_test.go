@@ -94,7 +94,7 @@ func TestRouteFollowsEveryChange(t *testing.T) {
 			if err == nil {
 				err = tx.UpdateNumber(n)
 			}
-			return fmt.Errorf("rolled back: %v", err)
+			return fmt.Errorf("rolled back: %w", err)
 		})
 		if err == nil || route(t, s).Number.Version != 1 {
 			t.Error("a rolled back change shows")

@@ -61,7 +61,7 @@ func (q *Queue) Events() iter.Seq2[Event, error] {
 // next waits for an event, or for the end; more is false after the last pair.
 func (q *Queue) next() (e Event, err error, more bool) { //nolint:revive // the pair has the order of the iterator
 	for {
-		wake, e, err, state := q.take()
+		wake, e, state, err := q.take()
 		switch state {
 		case taken:
 			return e, err, true
@@ -79,22 +79,22 @@ const (
 	drained
 )
 
-func (q *Queue) take() (<-chan struct{}, Event, error, int) { //nolint:revive // see next
+func (q *Queue) take() (<-chan struct{}, Event, int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.events) > 0 {
 		e := q.events[0]
 		q.events = q.events[1:]
-		return nil, e, nil, taken
+		return nil, e, taken, nil
 	}
 	if q.ended {
 		if q.err == nil || q.told {
-			return nil, Event{}, nil, drained
+			return nil, Event{}, drained, nil
 		}
 		q.told = true
-		return nil, Event{}, q.err, taken
+		return nil, Event{}, taken, q.err
 	}
-	return q.channel(), Event{}, nil, waiting
+	return q.channel(), Event{}, waiting, nil
 }
 
 // channel returns the channel that the next change closes; q.mu is held.

@@ -61,7 +61,7 @@ func (s *Stub) Running() int {
 // Speak spells the words of the text as tones.
 func (s *Stub) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[synthesizer.Chunk, error] {
 	return func(yield func(synthesizer.Chunk, error) bool) {
-		failing, after := s.begin(r)
+		after, failing := s.begin(r)
 		defer s.end()
 		if err := s.stream(ctx, r, failing, after, yield); err != nil {
 			yield(synthesizer.Chunk{}, err)
@@ -69,12 +69,12 @@ func (s *Stub) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[synth
 	}
 }
 
-func (s *Stub) begin(r synthesizer.Request) (failing error, after int) {
+func (s *Stub) begin(r synthesizer.Request) (after int, failing error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running++
 	s.requests = append(s.requests, r)
-	return s.failing, s.after
+	return s.after, s.failing
 }
 
 func (s *Stub) end() {
