@@ -37,6 +37,7 @@ type world struct {
 	echo     bool
 	carrier  bool
 	routeErr error
+	trunks   []string
 	stop     func()
 }
 
@@ -96,7 +97,7 @@ func (w *world) Route(_ context.Context, number string) (call.Route, error) {
 	}
 	n := sidetone.NewNumber("number", "env", number, "simulated", time.Now())
 	n.OutboundOnly = w.outbound
-	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent}, nil
+	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent, Trunks: w.trunks}, nil
 }
 
 // Plan implements call.Planner.
@@ -310,6 +311,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"unknown number", nil, "+14155550999", telephony.CauseUnknownNumber},
 		{"outbound only", func(w *world, _ *call.Config) { w.outbound = true }, "+14155550100", telephony.CauseUnavailable},
+		{"foreign trunk", func(w *world, _ *call.Config) { w.trunks = []string{"carrier"} }, "+14155550100", telephony.CauseUnknownNumber},
 		{"no agent", func(w *world, _ *call.Config) { w.noAgent = true }, "+14155550100", telephony.CauseUnavailable},
 		{"store down", func(w *world, _ *call.Config) { w.ledger.fail = context.DeadlineExceeded }, "+14155550100", telephony.CauseOverload},
 		{"directory down", func(w *world, _ *call.Config) { w.routeErr = context.DeadlineExceeded }, "+14155550100", telephony.CauseOverload},

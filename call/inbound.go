@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -64,11 +65,17 @@ func (x *Exchange) answer(ctx context.Context, leg telephony.Leg) error {
 		return &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "no room for another call"}
 	}
 	defer x.leave()
-	route, err := x.route(leg.Info().To)
+	info := leg.Info()
+	route, err := x.route(info.To, info.Trunk)
 	if err != nil {
 		return err
 	}
-	s, err := x.newSession(x.inboundCall(leg.Info(), route), leg)
+	plan, err := x.c.Planner.Plan(route.Snapshot, info.Rate)
+	if err != nil {
+		return err
+	}
+	defer plan.release()
+	s, err := x.newSession(x.inboundCall(info, route), leg, plan)
 	if err != nil {
 		return err
 	}
@@ -76,13 +83,15 @@ func (x *Exchange) answer(ctx context.Context, leg telephony.Leg) error {
 }
 
 // route finds who answers, within the time a caller notices nothing of.
-func (x *Exchange) route(number string) (Route, error) {
+func (x *Exchange) route(number, trunk string) (Route, error) {
 	ctx, cancel := withTimeout(x.c.Clock, routeTimeout)
 	defer cancel()
 	r, err := x.c.Directory.Route(ctx, number)
 	switch {
 	case err != nil:
 		return r, err
+	case r.Trunks != nil && !slices.Contains(r.Trunks, trunk):
+		return r, &telephony.Refusal{Cause: telephony.CauseUnknownNumber, Reason: "nobody has this number"}
 	case r.Number.OutboundOnly:
 		return r, &telephony.Refusal{Cause: telephony.CauseUnavailable, Reason: "the number takes no calls (outbound only)"}
 	case !r.Number.Active:
@@ -125,6 +134,7 @@ func (x *Exchange) ring(ctx context.Context, s *Session) error {
 		x.finish(s)
 		return nil
 	}
+	x.openRecording(s)
 	if err := s.leg.Accept(ctx); err != nil {
 		s.cause = telephony.CauseCancelled
 		if errors.Is(err, telephony.ErrGone) {

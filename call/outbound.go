@@ -45,6 +45,15 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	if !ok {
 		return x.unanswered(c, sidetone.Errorf(sidetone.Invalid, "no carrier named %q is configured", c.Provider))
 	}
+	plan, err := x.c.Planner.Plan(c.Snapshot, wideband) // before anybody is rung
+	if err != nil {
+		return x.unanswered(c, err)
+	}
+	defer func() {
+		if !answered {
+			plan.release()
+		}
+	}()
 	leg, err := x.place(ctx, driver, c)
 	switch {
 	case err != nil && errors.Is(context.Cause(ctx), errEnded):
@@ -53,11 +62,12 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 		return x.unanswered(c, err)
 	}
 	c.CarrierID = leg.Info().ID
-	s, err := x.newSession(c, leg)
+	s, err := x.adopt(c, leg, &plan)
 	if err != nil {
 		x.refuse(leg, err)
 		return x.unanswered(c, err)
 	}
+	x.openRecording(s)
 	answered = true
 	x.remember(s)
 	if errors.Is(context.Cause(ctx), errEnded) {
@@ -65,12 +75,30 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	}
 	x.wg.Go(func() {
 		defer x.leave()
+		defer plan.release()
 		defer x.forget(s)
 		if err := x.survive(func() error { x.carry(s); return nil }); err != nil {
 			x.refuse(leg, err)
 		}
 	})
 	return nil
+}
+
+// wideband is the best a leg can be, and what is planned for until it is known.
+const wideband = 16000
+
+// adopt makes the session of an answered leg, with another plan when the line
+// is not what was planned for.
+func (x *Exchange) adopt(c sidetone.Call, leg telephony.Leg, plan *Plan) (*Session, error) {
+	if rate := leg.Info().Rate; rate != wideband {
+		plan.release()
+		other, err := x.c.Planner.Plan(c.Snapshot, rate)
+		if err != nil {
+			return nil, err
+		}
+		*plan = other
+	}
+	return x.newSession(c, leg, *plan)
 }
 
 // place hands the call to the carrier. After a panic nobody knows how far it

@@ -26,7 +26,7 @@ type utterance struct {
 type Player struct {
 	leg    telephony.Leg
 	rate   int
-	record func(pcm []int16)
+	record func(pcm []int16) // takes the agent's pure sound of every frame sent; may be nil
 	post   func(any)
 
 	mu     sync.Mutex

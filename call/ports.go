@@ -17,6 +17,9 @@ type Route struct {
 	Snapshot sidetone.Snapshot
 	// HasAgent is false when the number has nobody to answer.
 	HasAgent bool
+	// Trunks are the names of the trunks the number rings through, "" being
+	// the local one; nil means any.
+	Trunks []string
 }
 
 // Directory finds the agent of a called number, from memory.
@@ -87,11 +90,24 @@ type Plan struct {
 	Voice synthesizer.Driver
 	// VoiceName is the driver's name of the voice.
 	VoiceName string
+	// Notice, when not empty, tells operators what the call has to do without.
+	Notice string
+	// Release gives back what Plan reserved for the call; it may be called more
+	// than once. Nil: nothing was reserved.
+	Release func()
 	// Echo returns the caller's sound instead of a conversation.
 	Echo bool
 }
 
-// Planner chooses the drivers for an agent. An error refuses the call.
+// release gives back what was reserved.
+func (p Plan) release() {
+	if p.Release != nil {
+		p.Release()
+	}
+}
+
+// Planner chooses the drivers for an agent and reserves what is scarce. An
+// error refuses the call.
 type Planner interface {
 	Plan(s sidetone.Snapshot, rate int) (Plan, error)
 }

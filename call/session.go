@@ -37,6 +37,7 @@ type Session struct {
 	sequence int64
 	spoken   []sidetone.Event // what the transcript is made of
 	answered time.Duration    // when the call was answered
+	talked   bool             // it was answered at all
 	flowing  bool             // the machine knows that media flows
 
 	remote bool // the far end ended the call

@@ -17,23 +17,19 @@ type shutdown struct{}
 func endCommand() conversation.Input { return conversation.Command{Verb: "end"} }
 
 // newSession prepares a call's parts; nothing runs yet.
-func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg) (*Session, error) {
+func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*Session, error) {
 	rate := leg.Info().Rate
-	plan, err := x.c.Planner.Plan(c.Snapshot, rate)
-	if err != nil {
-		return nil, err
-	}
 	s := &Session{
 		call: c, leg: leg, plan: plan, clock: x.c.Clock, inbox: newInbox(), start: x.c.Clock.Now(),
 		log:   x.c.Log.With(slog.String("call", c.ID)),
 		ended: make(chan struct{}), timers: map[conversation.Timer]armed{},
 	}
+	var err error
 	if s.detector, err = newDetector(rate, c.Snapshot.Agent.NoiseSuppression, s.inbox.post); err != nil {
 		return nil, err
 	}
-	x.openRecording(s)
 	s.record = func(e sidetone.Event) { x.scribe.add(e) }
-	s.player = newPlayer(leg, x.c.Comfort, s.recordAgent(), s.inbox.post)
+	s.player = newPlayer(leg, x.c.Comfort, nil, s.inbox.post)
 	s.mouth = newMouth(plan, c.Snapshot.Agent.Language, s.player, x.c.Phrases, s.inbox.post)
 	s.mouth.log = s.log
 	s.ear = &ear{driver: plan.Transcriber, clock: x.c.Clock, post: s.inbox.post, log: s.log, rate: rate,
@@ -58,6 +54,7 @@ func (x *Exchange) openRecording(s *Session) {
 		return
 	}
 	s.rec = rec
+	s.player.record = s.recordAgent()
 }
 
 // discardRecording closes the recording of a call that never came to be.
@@ -96,11 +93,15 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 
 // talk runs an answered call to its end and stores how it ended.
 func (x *Exchange) talk(s *Session) {
-	s.answered = s.now()
+	s.answered, s.talked = s.now(), true
 	x.markAnswered(s)
 	s.log.Info("call answered", slog.String("from", s.call.FromNumber), slog.String("to", s.call.ToNumber),
 		slog.String("codec", s.leg.Info().Codec))
 	s.event(sidetone.EventConnected, "", map[string]any{"codec": s.leg.Info().Codec, "from": s.call.FromNumber, "to": s.call.ToNumber})
+	if s.plan.Notice != "" {
+		s.log.Warn("call is limited", slog.String("notice", s.plan.Notice))
+		s.event(sidetone.EventError, s.plan.Notice, nil)
+	}
 	if s.plan.Echo {
 		s.plan.Transcriber, s.plan.Voice = nil, nil
 	}
@@ -147,7 +148,9 @@ func (x *Exchange) mark(s *Session, started time.Time) error {
 // events.
 func (x *Exchange) finish(s *Session) {
 	r := s.result()
-	if s.rec != nil {
+	if !s.talked {
+		s.discardRecording()
+	} else if s.rec != nil {
 		if err := s.rec.Close(s.now()); err != nil {
 			s.log.Error("close the recording", slog.Any("error", err))
 			r.Errors = append(r.Errors, "recording: "+err.Error())

@@ -20,7 +20,10 @@ func (l ledger) AppendEvents(ctx context.Context, environmentID string, events [
 }
 
 // directory lets calls find their agent in the store's memory.
-type directory struct{ *store.Store }
+type directory struct {
+	*store.Store
+	trunks trunks
+}
 
 // Route implements call.Directory.
 func (d directory) Route(ctx context.Context, e164 string) (call.Route, error) {
@@ -28,7 +31,11 @@ func (d directory) Route(ctx context.Context, e164 string) (call.Route, error) {
 		e164 = n
 	}
 	r, err := d.Store.Route(ctx, e164)
-	return call.Route{Number: r.Number, Snapshot: r.Snapshot, HasAgent: r.HasAgent}, err
+	out := call.Route{Number: r.Number, Snapshot: r.Snapshot, HasAgent: r.HasAgent, Trunks: []string{""}}
+	if r.Number.Provider != "simulated" {
+		out.Trunks = append(out.Trunks, d.trunks.owners(r.Number.Number)...)
+	}
+	return out, err
 }
 
 // dialer lets jobs place calls.

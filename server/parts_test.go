@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -123,8 +124,8 @@ func TestPlanChoosesDrivers(t *testing.T) {
 		{"bench", Defaults(), "bench", "", 16000, plan{ears: "bench", voice: "bench", model: "bench"}},
 	}
 	for _, c := range cases {
-		p := newProviders(c.config)
-		got, err := p.Plan(sidetone.Snapshot{Agent: sidetone.Agent{Provider: c.provider, Model: "m"}, Voice: sidetone.Voice{Type: c.voice}}, c.rate)
+		p := newProviders(c.config, slog.New(slog.DiscardHandler))
+		got, err := p.Plan(sidetone.Snapshot{Agent: sidetone.Agent{Provider: c.provider, Model: "m", VoiceID: c.voice}, Voice: sidetone.Voice{Type: c.voice}}, c.rate)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -155,27 +156,27 @@ func TestPlanChoosesDrivers(t *testing.T) {
 
 func TestPlanRefusesWhatIsNotConfigured(t *testing.T) {
 	t.Parallel()
-	p := newProviders(Defaults())
+	p := newProviders(Defaults(), slog.New(slog.DiscardHandler))
 	_, err := p.Plan(sidetone.Snapshot{Agent: sidetone.Agent{Provider: "oracle"}}, 8000)
 	if sidetone.CodeOf(err) != sidetone.Invalid || !strings.Contains(err.Error(), "oracle") {
 		t.Errorf("unknown provider: got %v", err)
 	}
-	if _, err := p.Plan(sidetone.Snapshot{Voice: sidetone.Voice{Type: "voice_opera"}}, 8000); err == nil || !strings.Contains(err.Error(), "voice_opera") {
+	if _, err := p.Plan(sidetone.Snapshot{Agent: sidetone.Agent{VoiceID: "v"}, Voice: sidetone.Voice{Type: "voice_opera"}}, 8000); err == nil || !strings.Contains(err.Error(), "voice_opera") {
 		t.Errorf("unknown voice: got %v", err)
 	}
 	none := Defaults()
 	none.Calls.Offline = 0
-	if _, err := newProviders(none).Plan(sidetone.Snapshot{}, 16000); !errors.Is(err, transcriber.ErrBusy) {
+	if _, err := newProviders(none, slog.New(slog.DiscardHandler)).Plan(sidetone.Snapshot{}, 16000); !errors.Is(err, transcriber.ErrBusy) {
 		t.Errorf("no free recogniser: got %v, want ErrBusy", err)
 	}
-	if _, err := newProviders(none).Plan(sidetone.Snapshot{}, 8000); err != nil {
+	if _, err := newProviders(none, slog.New(slog.DiscardHandler)).Plan(sidetone.Snapshot{}, 8000); err != nil {
 		t.Errorf("narrowband needs no recogniser: %v", err)
 	}
 }
 
 func TestPlanPassesTheVoicesName(t *testing.T) {
 	t.Parallel()
-	p := newProviders(Defaults())
+	p := newProviders(Defaults(), slog.New(slog.DiscardHandler))
 	for config, want := range map[string]string{`{"voice_id":"slt"}`: "slt", `{}`: "", `broken`: ""} {
 		got, err := p.Plan(sidetone.Snapshot{Voice: sidetone.Voice{Type: "voice_flite", Config: []byte(config)}}, 16000)
 		if err != nil || got.VoiceName != want {
@@ -353,5 +354,33 @@ func TestHintsCanBeFollowed(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "beyond this machine") || !strings.Contains(out.String(), "sidetone token create") {
 		t.Errorf("hints of a later start on an open address:\n%s", out.String())
+	}
+}
+
+func TestPlacesAtTheRecogniserAreReservedAndGivenBack(t *testing.T) {
+	t.Parallel()
+	c := Defaults()
+	c.Calls.Offline = 2
+	p := newProviders(c, slog.New(slog.DiscardHandler))
+	first, err := p.Plan(sidetone.Snapshot{}, 16000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Plan(sidetone.Snapshot{}, 16000); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Plan(sidetone.Snapshot{}, 16000); !errors.Is(err, transcriber.ErrBusy) {
+		t.Errorf("third of two places: got %v, want ErrBusy", err)
+	}
+	first.Release()
+	first.Release()
+	if _, err := p.Plan(sidetone.Snapshot{}, 16000); err != nil {
+		t.Errorf("after one was given back: %v", err)
+	}
+	if _, err := p.Plan(sidetone.Snapshot{}, 16000); !errors.Is(err, transcriber.ErrBusy) {
+		t.Errorf("giving back twice made room for two: %v", err)
+	}
+	if narrow, err := p.Plan(sidetone.Snapshot{}, 8000); err != nil || !strings.Contains(narrow.Notice, "G.722") {
+		t.Errorf("narrowband: got notice %q, %v", narrow.Notice, err)
 	}
 }

@@ -2,6 +2,8 @@ package server
 
 import (
 	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -22,24 +24,25 @@ const pocketsphinxFinal = 900 * time.Millisecond
 // providers is the only list of speech and model drivers. It implements
 // call.Planner.
 type providers struct {
-	sphinx  *pocketsphinx.Driver
-	offline int // streams the recogniser may have
-	tty     transcriber.Driver
-	flite   synthesizer.Driver
-	baudot  synthesizer.Driver
-	script  llm.Driver
-	voice   string // default voice type: flite or tty
+	sphinx *pocketsphinx.Driver
+	slots  chan struct{} // one for each call that may use the recogniser
+	tty    transcriber.Driver
+	flite  synthesizer.Driver
+	baudot synthesizer.Driver
+	script llm.Driver
+	voice  string // default voice type: flite or tty
 }
 
-func newProviders(c Config) *providers {
+func newProviders(c Config, log *slog.Logger) *providers {
 	return &providers{
-		sphinx:  pocketsphinx.New(pocketsphinx.Options{Program: c.Speech.Pocketsphinx, MaxStreams: c.Calls.Offline}),
-		offline: c.Calls.Offline,
-		tty:     ttyears.New(ttyears.Options{}),
-		flite:   flite.New(flite.Options{Program: c.Speech.Flite}),
-		baudot:  ttyvoice.New(ttyvoice.Options{Characters: true}),
-		script:  scripted.New(),
-		voice:   c.Speech.Voice,
+		// a recogniser that is opened again may overlap with the one it replaces
+		sphinx: pocketsphinx.New(pocketsphinx.Options{Program: c.Speech.Pocketsphinx, MaxStreams: 2*c.Calls.Offline + 1, Logger: log}),
+		slots:  make(chan struct{}, c.Calls.Offline),
+		tty:    ttyears.New(ttyears.Options{}),
+		flite:  flite.New(flite.Options{Program: c.Speech.Flite}),
+		baudot: ttyvoice.New(ttyvoice.Options{Characters: true}),
+		script: scripted.New(),
+		voice:  c.Speech.Voice,
 	}
 }
 
@@ -55,28 +58,41 @@ func (p *providers) Plan(s sidetone.Snapshot, rate int) (call.Plan, error) {
 		return call.Plan{}, sidetone.Errorf(sidetone.Invalid, "provider %q is not configured", s.Agent.Provider)
 	}
 	plan := call.Plan{Model: p.script, ModelName: s.Agent.Model}
-	switch p.voiceType(s.Voice) {
+	switch p.voiceType(s) {
 	case "voice_tty":
 		plan.Voice, plan.Transcriber, plan.Carrier = p.baudot, p.tty, true
 	case "voice_flite":
 		plan.Voice, plan.VoiceName = p.flite, voiceName(s.Voice)
-		if rate == 16000 {
-			if p.sphinx.Streams() >= p.offline {
-				return call.Plan{}, transcriber.ErrBusy // told while it rings, as busy
-			}
-			plan.Transcriber, plan.FinalWait = p.sphinx, pocketsphinxFinal
-		} else {
-			plan.Transcriber = p.tty
-		}
+		return p.offline(plan, rate)
 	default:
 		return call.Plan{}, fmt.Errorf("voice type %q is not configured", s.Voice.Type)
 	}
 	return plan, nil
 }
 
-func (p *providers) voiceType(v sidetone.Voice) string {
-	if v.Type == "" {
+// offline completes a plan with the offline recogniser and takes one of its
+// places, so that a caller too many is told while it rings.
+func (p *providers) offline(plan call.Plan, rate int) (call.Plan, error) {
+	if rate != 16000 {
+		plan.Transcriber = p.tty
+		plan.Notice = "the offline recogniser understands speech at 16 kHz only and this line has 8 kHz: let the caller's side offer G.722"
+		return plan, nil
+	}
+	select {
+	case p.slots <- struct{}{}:
+	default:
+		return call.Plan{}, transcriber.ErrBusy
+	}
+	plan.Release = sync.OnceFunc(func() { <-p.slots })
+	plan.Transcriber, plan.FinalWait = p.sphinx, pocketsphinxFinal
+	return plan, nil
+}
+
+// voiceType is the type of the agent's voice, the server's default when the
+// agent names none.
+func (p *providers) voiceType(s sidetone.Snapshot) string {
+	if s.Agent.VoiceID == "" || s.Voice.Type == "" {
 		return "voice_" + p.voice
 	}
-	return v.Type
+	return s.Voice.Type
 }

@@ -177,8 +177,8 @@ func (s *server) startCalls() {
 		host = "node"
 	}
 	s.exchange = call.New(call.Config{
-		Node: fmt.Sprintf("%s-%d", host, os.Getpid()), Clock: s.clock, Directory: directory{s.store}, Ledger: ledger{s.store},
-		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config), Wheel: wheel,
+		Node: fmt.Sprintf("%s-%d", host, os.Getpid()), Clock: s.clock, Directory: directory{s.store, s.trunks()}, Ledger: ledger{s.store},
+		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config, s.log), Wheel: wheel,
 		IDs: sidetone.NewIDs(time.Now), Drivers: map[string]telephony.Driver{"simulated": s.sip, "sip": s.trunks()},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Log: s.log,

@@ -31,14 +31,24 @@ func (t trunks) Dial(ctx context.Context, req telephony.DialRequest, ringing fun
 }
 
 func (t trunks) owner(number string) (string, bool) {
+	all := t.owners(number)
+	if len(all) == 0 {
+		return "", false
+	}
+	return all[0], true
+}
+
+// owners returns the names of the trunks that list number.
+func (t trunks) owners(number string) []string {
+	var out []string
 	for _, trunk := range t.list {
 		for _, n := range trunk.Numbers {
 			if e164, ok := sidetone.NormalisePhone(n); ok && e164 == number {
-				return trunk.Name, true
+				out = append(out, trunk.Name)
 			}
 		}
 	}
-	return "", false
+	return out
 }
 
 // Search implements telephony.NumberShop.
