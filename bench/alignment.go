@@ -14,12 +14,15 @@ import (
 // finishPatience bounds the wait until a call that ended is stored.
 const finishPatience = 10 * time.Second
 
+// fastClock is by how many millionths the caller's sample clock runs fast.
+const fastClock = 200
+
 // RecordingAlignment calls number, which an echo agent answers, from a peer
 // whose clock runs 200 ppm fast, clicks once a second for as long as length,
 // and compares the call's stored recording with the log of the clicks. sip is
 // the server's host:port.
 func RecordingAlignment(ctx context.Context, api *client.Client, sip, number string, length time.Duration) (loadgen.Alignment, error) {
-	report, err := loadgen.Run(ctx, loadgen.Config{Target: sip, Number: number, Scenario: loadgen.ScenarioClock, Duration: length})
+	report, err := loadgen.Run(ctx, loadgen.Config{Target: sip, Number: number, Scenario: loadgen.ScenarioClock, ClockPPM: fastClock, Duration: length})
 	if err != nil {
 		return loadgen.Alignment{}, err
 	}
@@ -34,7 +37,7 @@ func RecordingAlignment(ctx context.Context, api *client.Client, sip, number str
 	if err := api.Recording(ctx, id, &wav); err != nil {
 		return loadgen.Alignment{}, fmt.Errorf("fetch recording of call %s: %w", id, err)
 	}
-	return loadgen.Align(&wav, report.Clicks)
+	return loadgen.Align(&wav, report.Clicks, fastClock)
 }
 
 // lastCall waits until the newest call is over and returns its id.

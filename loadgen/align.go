@@ -38,9 +38,10 @@ func (a Alignment) Worst() time.Duration {
 // the server's own clock and holds every click where it was sent back; the
 // generator knows when it came. Their median difference ties the two clocks
 // together, and then the clicks of the caller's channel are compared with the
-// time at which they were spoken: the send time of their packet, less the
-// packet's length, plus their place within it.
-func Align(wav io.Reader, clicks []Click) (Alignment, error) {
+// time at which they were spoken: by the caller's sample clock, which runs ppm
+// millionths fast, and tied to the send times (less the packet's length) by the
+// one packet that left with the least delay.
+func Align(wav io.Reader, clicks []Click, ppm float64) (Alignment, error) {
 	pcm, format, err := audio.ReadWAV(wav)
 	if err != nil {
 		return Alignment{}, fmt.Errorf("read recording: %w", err)
@@ -59,9 +60,13 @@ func Align(wav io.Reader, clicks []Click) (Alignment, error) {
 	if !ok {
 		return Alignment{}, fmt.Errorf("%w: %d clicks sent, %d of the agent recorded", ErrAlign, len(ties), len(agent))
 	}
-	spoken := make([]float64, len(clicks))
+	spoken, first := make([]float64, len(clicks)), math.Inf(1)
 	for i, c := range clicks {
-		spoken[i] = c.SinceAnswer - framePeriod.Seconds() + origin
+		spoken[i] = float64(c.Sample) / (float64(c.SampleRate) * (1 + ppm/1e6))
+		first = min(first, c.SinceAnswer-framePeriod.Seconds()-spoken[i])
+	}
+	for i := range spoken {
+		spoken[i] += first + origin
 	}
 	return compare(caller, spoken)
 }

@@ -25,7 +25,10 @@ func recordedCall(t *testing.T, place func(i int, at float64) float64) ([]Click,
 	for i := range clicks {
 		at := 0.5 + float64(i)*0.9998
 		echoed := 0.03 + 0.001*float64(i%20)
-		clicks[i] = Click{SinceAnswer: at, Echoed: echoed, SampleRate: rate}
+		clicks[i] = Click{
+			SinceAnswer: at + 0.004*float64(i%2), Echoed: echoed - 0.004*float64(i%2),
+			Sample: int64(math.Round(at * rate * 1.0002)), SampleRate: rate,
+		}
 		put(0, place(i, at-framePeriod.Seconds()+origin))
 		put(1, at+echoed+origin)
 	}
@@ -53,7 +56,7 @@ func TestAlign(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			clicks, wav := recordedCall(t, c.place)
-			got, err := Align(wav, clicks)
+			got, err := Align(wav, clicks, 200)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +83,7 @@ func TestAlignRefuses(t *testing.T) {
 		}
 		return at
 	})
-	if _, err := Align(wav, clicks); !errors.Is(err, ErrAlign) {
+	if _, err := Align(wav, clicks, 200); !errors.Is(err, ErrAlign) {
 		t.Errorf("click that is missing: %v", err)
 	}
 	var mono, silent bytes.Buffer
@@ -88,11 +91,11 @@ func TestAlignRefuses(t *testing.T) {
 		if err := audio.WriteWAV(out, audio.WAVFormat{Rate: 8000, Channels: channels}, make([]int16, 16000)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Align(out, clicks); !errors.Is(err, ErrAlign) {
+		if _, err := Align(out, clicks, 200); !errors.Is(err, ErrAlign) {
 			t.Errorf("%d channels of silence: %v", channels, err)
 		}
 	}
-	if _, err := Align(bytes.NewReader([]byte("no sound")), clicks); err == nil {
+	if _, err := Align(bytes.NewReader([]byte("no sound")), clicks, 200); err == nil {
 		t.Error("a text was taken for a recording")
 	}
 }
@@ -104,7 +107,7 @@ func TestAlignWithoutSomeEchoes(t *testing.T) {
 	for _, lost := range []int{0, 1, 17, 30, 31, 44} {
 		clicks[lost].Echoed = 0
 	}
-	got, err := Align(wav, clicks)
+	got, err := Align(wav, clicks, 200)
 	if err != nil || got.Worst().Seconds() > 0.001 {
 		t.Errorf("%+v, %v", got, err)
 	}
