@@ -83,9 +83,7 @@ func TestBaresipCalls(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if test.want == "G722" {
-				listen(t)
-			}
+			listen(t)
 			ctx := within(t, 90*time.Second)
 			s := start(t)
 			number := s.place(t, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})

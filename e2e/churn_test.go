@@ -162,10 +162,12 @@ func TestCallsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	t.Run("program", func(t *testing.T) {
 		t.Parallel()
+		listen(t)
 		churn(t, start(t), "")
 	})
 	t.Run("goroutines", func(t *testing.T) {
 		t.Parallel()
+		listen(t)
 		self, err := os.Executable()
 		if err != nil {
 			t.Fatal(err)

@@ -38,9 +38,7 @@ func TestDemo(t *testing.T) {
 	} {
 		t.Run(test.mode, func(t *testing.T) {
 			t.Parallel()
-			if test.mode == "speech" {
-				listen(t)
-			}
+			listen(t)
 			ctx := within(t, 150*time.Second)
 			out := run(t, ctx, t.TempDir(), "env", "DEMO_SPEECH="+test.mode, program, "demo", "--data", t.TempDir())
 			for _, want := range test.facts {

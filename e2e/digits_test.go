@@ -18,6 +18,7 @@ import (
 // The softphone's keys are RFC 4733 events, for the server offers them.
 func TestKeysByTelephoneEvent(t *testing.T) {
 	t.Parallel()
+	listen(t)
 	ctx := within(t, 60*time.Second)
 	s := start(t)
 	number := s.place(t, client.Agent{InitialMessage: "Press some keys.", Voice: s.voice(t, "voice_flite")})

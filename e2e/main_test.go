@@ -23,9 +23,9 @@ import (
 // program is what is tested; TestMain builds it.
 var program string
 
-// speech bounds how many tests use the offline recogniser at a time: two cores
-// do not follow more conversations in real time.
-var speech = make(chan struct{}, 2)
+// lines bounds how many tests are on the telephone at a time: sound does not
+// wait, and two cores do not follow more conversations in real time.
+var lines = make(chan struct{}, 3)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(inProcess) != "" {
@@ -50,11 +50,11 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// listen takes a turn at the offline recogniser until the test ends.
+// listen takes a telephone line until the test ends.
 func listen(t *testing.T) {
 	t.Helper()
-	speech <- struct{}{}
-	t.Cleanup(func() { <-speech })
+	lines <- struct{}{}
+	t.Cleanup(func() { <-lines })
 }
 
 // within returns a context that ends with the test, and at the latest after d.

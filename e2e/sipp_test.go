@@ -61,9 +61,7 @@ func TestSIPpCalls(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if test.codec == "G722" {
-				listen(t)
-			}
+			listen(t)
 			ctx := within(t, 90*time.Second)
 			s := start(t)
 			number := s.place(t, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
@@ -167,6 +165,7 @@ func TestSIPpGivesUpWhileItRings(t *testing.T) {
 
 func TestKeysByINFO(t *testing.T) {
 	t.Parallel()
+	listen(t)
 	ctx := within(t, 60*time.Second)
 	s := start(t)
 	number := s.place(t, client.Agent{InitialMessage: "Press some keys.", Voice: s.voice(t, "voice_flite")})

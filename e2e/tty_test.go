@@ -38,6 +38,7 @@ func read(t *testing.T, ctx context.Context, path string) string {
 // what the agent types.
 func TestMinimodemReadsAndIsRead(t *testing.T) {
 	t.Parallel()
+	listen(t)
 	ctx := within(t, 120*time.Second)
 	s := start(t)
 	number := s.place(t, client.Agent{InitialMessage: "ferry.", Voice: s.voice(t, "voice_tty")})
@@ -72,6 +73,7 @@ func TestMinimodemReadsAndIsRead(t *testing.T) {
 // Our own text telephone talks with the agent.
 func TestTextTelephone(t *testing.T) {
 	t.Parallel()
+	listen(t)
 	ctx := within(t, 120*time.Second)
 	s := start(t)
 	number := s.place(t, client.Agent{InitialMessage: "ferry.", Voice: s.voice(t, "voice_tty")})
