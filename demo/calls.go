@@ -72,7 +72,7 @@ func (s *show) newCall(ctx context.Context, outgoing bool) (string, error) {
 // watched is what the event stream told.
 type watched struct {
 	callerTurns int
-	misheard    int
+	answers     []string // the agent's words after each caller turn
 	interrupted bool
 	gaps        []float64
 }
@@ -99,10 +99,11 @@ func (s *show) print(e client.Event, w *watched) {
 		s.printf("%s  connected, %v\n", at, e.Data["codec"])
 	case "caller":
 		w.callerTurns++
+		w.answers = append(w.answers, "")
 		s.printf("%s  CALLER  %s\n", at, e.Text)
 	case "agent":
-		if strings.Contains(e.Text, "did not understand") || strings.Contains(e.Text, "pls repeat") {
-			w.misheard++
+		if n := len(w.answers); n > 0 {
+			w.answers[n-1] += " " + strings.ToLower(e.Text)
 		}
 		s.printf("%s  AGENT   %s\n", at, e.Text)
 		if said, ok := e.Data["said"].(string); ok && e.Data["interrupted"] == true {
@@ -141,8 +142,10 @@ func (s *show) judge(w watched, r phoneEvent) {
 	if want := len(s.story.lines); w.callerTurns < want {
 		s.fail(fmt.Errorf("%d of the caller's %d turns were recognised", w.callerTurns, want))
 	}
-	if w.misheard > 0 {
-		s.fail(fmt.Errorf("%d turns were not understood", w.misheard))
+	for i, word := range s.story.expect {
+		if i >= len(w.answers) || !strings.Contains(w.answers[i], word) {
+			s.fail(fmt.Errorf("the answer to %q was not about %q", s.story.lines[i], word))
+		}
 	}
 	interrupts := false
 	for _, l := range s.story.lines {

@@ -24,6 +24,7 @@ type story struct {
 	prompt   string
 	greeting string
 	lines    []string // the caller's, as `sidetone call --say` takes them
+	expect   []string // a word of the agent's answer to each of them
 	flags    []string // further flags of the callers
 	reminder string   // what the agent says when it calls
 	answer   []string // the called one's lines
@@ -43,6 +44,7 @@ func spoken() story {
 			"@2s Excuse me, is there any parking at the clinic?",
 			"No, that is all. Good bye.",
 		},
+		expect:   []string{"day", "name", "robert", "booked", "open", "parking", "goodbye"},
 		reminder: "Hello, Sunny Hill clinic. You come on Tuesday, is that right?",
 		answer:   []string{"That is right."},
 	}
@@ -55,6 +57,7 @@ func typed() story {
 		title: "text telephones: Baudot tones over G.711, no speech program", voice: "voice_tty", prompt: ttyPrompt,
 		greeting: "clinic.",
 		lines:    []string{"hours?", "book.", "bob.", "bye."},
+		expect:   []string{"open", "name", "bob", "bye"},
 		flags:    []string{"--tty"},
 		reminder: "bob: 10 15 ok?",
 		answer:   []string{"bye."},
