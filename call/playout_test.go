@@ -335,7 +335,7 @@ func TestWheelForgetsRemovedCalls(t *testing.T) {
 		defer turning(w)()
 		b := &beat{clock: testClock()}
 		remove := w.add(b)
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(110 * time.Millisecond) // between two turns
 		remove()
 		remove()                        // a second time changes nothing
 		time.Sleep(audio.FrameDuration) // a turn under way is finished

@@ -7,6 +7,11 @@ import (
 	"github.com/sidetone/sidetone/audio"
 )
 
+// catchUp is how many slots the wheel may be behind and still give every call
+// all of its turns: a listener's buffer takes frames that come late, but a
+// frame that is never sent is a hole in a word.
+const catchUp = 4 * slots
+
 // slots is how many starting times a 20 ms frame is divided into.
 const slots = 20
 
@@ -61,7 +66,7 @@ func (w *Wheel) remove(slot int, t ticker) {
 }
 
 // Run turns the wheel until done is closed. Turns that fall due while the
-// process was held up are caught up on, at most one frame's worth.
+// process was held up are caught up on, at most catchUp of them.
 func (w *Wheel) Run(done <-chan struct{}) {
 	start := w.clock.Now()
 	for slot := int64(0); ; slot++ {
@@ -74,7 +79,7 @@ func (w *Wheel) Run(done <-chan struct{}) {
 		}
 		due := time.Duration(slot) * audio.FrameDuration / slots
 		elapsed := w.clock.Now().Sub(start)
-		if behind := (elapsed - due) / (audio.FrameDuration / slots); behind > slots {
+		if behind := (elapsed - due) / (audio.FrameDuration / slots); behind > catchUp {
 			slot += int64(behind)
 			due = time.Duration(slot) * audio.FrameDuration / slots
 		}

@@ -11,7 +11,7 @@ import (
 func printHints(w io.Writer, r Ready, c Config) error {
 	key := r.APIKey
 	if key == "" {
-		key = "<the key printed at the first start; `sidetone token create` makes another>"
+		key = "<the one printed at the first start; stop the server and run `sidetone token create` for another>"
 	}
 	lines := []string{
 		"Sidetone is ready.",

@@ -11,19 +11,26 @@ import (
 	"github.com/sidetone/sidetone/telephony"
 )
 
+// catchUp is how far the sender may be behind and still send every frame.
+const catchUp = 80 * time.Millisecond
+
 // send paces what we say until the call is over or ctx ends, then hangs up.
 func (c *conversation) send(ctx context.Context, done <-chan struct{}) {
 	defer c.hangup()
-	tick := time.NewTicker(audio.FrameDuration)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	frame := make([]int16, c.rate/50)
-	for {
+	for next := time.Now(); ; next = next.Add(audio.FrameDuration) {
+		if behind := time.Since(next); behind > catchUp {
+			next = next.Add(behind) // too late for a listener's buffer
+		}
+		timer.Reset(time.Until(next))
 		select {
 		case <-done:
 			return
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
 		if c.phone.Microphone != nil {
 			if c.microphone(frame) != nil {

@@ -18,11 +18,16 @@ type sender struct {
 	due       time.Time
 	marker    bool
 	digits    bool // a digit is being sent
+	resync    bool // something else than sound was sent last
 	packets   uint32
 	octets    uint32
 	g722      *audio.G722Encoder
 	buf       [rtpHeaderSize + 480 + 16]byte
 }
+
+// lateSlots is how many slots the next packet may be late without being taken
+// for the end of a pause: a sender that was held up catches up.
+const lateSlots = 5
 
 // format prepares for a codec.
 func (s *sender) format(c codec) {
@@ -38,7 +43,12 @@ func (s *sender) advance(now time.Time) {
 		s.due, s.marker = now, true
 		return
 	}
-	if late := now.Sub(s.due); late > 3*slot {
+	limit := lateSlots * slot
+	if s.resync {
+		limit = slot
+	}
+	s.resync = false
+	if late := now.Sub(s.due); late > limit {
 		skipped := late / slot
 		s.timestamp += uint32(skipped) * 160
 		s.due = s.due.Add(skipped * slot)
@@ -81,7 +91,7 @@ func (m *media) sendDigits(ctx context.Context, digits string) error {
 	m.mu.Unlock()
 	defer func() {
 		m.mu.Lock()
-		m.out.digits = false
+		m.out.digits, m.out.resync = false, true
 		m.mu.Unlock()
 	}()
 	tick := time.NewTicker(slot)
