@@ -91,7 +91,9 @@ func (e *postgresEngine) read(ctx context.Context, environmentID string, fn func
 }
 
 // transaction begins the pgx transaction on the connection that database/sql
-// uses, so that our SQL and the job queue's insert are one.
+// uses, so that our SQL and the job queue's insert are one. It is ended inside
+// of Raw too: a connection that database/sql has given up is being closed by
+// its pool at the same time.
 func (e *postgresEngine) transaction(ctx context.Context, environmentID string, o pgx.TxOptions, fn func(*Tx) error) (change, error) {
 	conn, err := e.db.Conn(ctx)
 	if err != nil {
@@ -111,13 +113,13 @@ func (e *postgresEngine) transaction(ctx context.Context, environmentID string, 
 	if err := t.run(fn); err != nil {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		_ = tx.Rollback(end) // the error of fn says more
+		_ = conn.Raw(func(any) error { return tx.Rollback(end) }) // the error of fn says more
 		return change{}, err
 	}
 	// A commit that was sent must not be abandoned half way by the caller.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	if err := tx.Commit(end); err != nil {
+	if err := conn.Raw(func(any) error { return tx.Commit(end) }); err != nil {
 		return change{}, fmt.Errorf("commit: %w", err)
 	}
 	return t.change, nil
