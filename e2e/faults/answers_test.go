@@ -158,10 +158,11 @@ func TestAnswerPending(t *testing.T) {
 	n.healthy(number)
 }
 
-// A trunk without addresses proves itself by digest.
+// Trunks without addresses and desk phones prove themselves by digest; a
+// simulated number rings for the desk phone only.
 func TestAnswerDigest(t *testing.T) {
 	t.Parallel()
-	n := serve(t, "sip: {loopback: false, trunks: [{name: carrier, username: line, password: secret}]}")
+	n := serve(t, "sip: {loopback: false, users: [{name: desk, password: secret}], trunks: [{name: carrier, username: line, password: secret}]}")
 	number := n.number(echo)
 	c := dial(t, n, "udp")
 	c.invite(number)
@@ -171,12 +172,16 @@ func TestAnswerDigest(t *testing.T) {
 	}
 	c.invite(number, `Authorization: Digest username="line", realm="sidetone", nonce="old", uri="sip:x", response="00000000000000000000000000000000"`)
 	c.refused(401)
-	call := launch(t, nil, "call", "--server", n.ready.SIP, "--user", "line", "--pass", "secret", "--codec", "PCMU",
+	foreign := launch(t, nil, "call", "--server", n.ready.SIP, "--user", "line", "--pass", "secret", "--codec", "PCMU", number)
+	if !foreign.ended(20*time.Second) || !strings.Contains(foreign.out.String(), "404") {
+		t.Errorf("a simulated number rang for a trunk: %v\n%s", foreign.err, foreign.out.String())
+	}
+	call := launch(t, nil, "call", "--server", n.ready.SIP, "--user", "desk", "--pass", "secret", "--codec", "PCMU",
 		"--length", "2s", "--stay", number)
 	if !call.ended(20*time.Second) || call.err != nil {
 		t.Errorf("with the right password: %v\n%s", call.err, call.out.String())
 	}
-	wrong := launch(t, nil, "call", "--server", n.ready.SIP, "--user", "line", "--pass", "guess", "--codec", "PCMU", number)
+	wrong := launch(t, nil, "call", "--server", n.ready.SIP, "--user", "desk", "--pass", "guess", "--codec", "PCMU", number)
 	if !wrong.ended(20*time.Second) || wrong.err == nil || !strings.Contains(wrong.out.String(), "unauthorised") {
 		t.Errorf("with a wrong password: %v\n%s", wrong.err, wrong.out.String())
 	}
