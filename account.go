@@ -33,7 +33,18 @@ type APIKey struct {
 	// Profile fixes the rendering for clients that do not identify themselves;
 	// "" means by request.
 	Profile string
-	Created time.Time
+	// Scopes are what the key may do, at most.
+	Scopes Scopes
+	// AccountWide keys may act in every environment of their account.
+	AccountWide bool
+	// Imported keys were chosen elsewhere and need not look like ours.
+	Imported bool
+	// MemberID is whose key it is: it can do no more than the member and goes
+	// with them. "" means nobody's.
+	MemberID string
+	Version  int64
+	Created  time.Time
+	Updated  time.Time
 	// Revoked is zero while the key is valid.
 	Revoked time.Time
 }
@@ -42,7 +53,36 @@ type APIKey struct {
 type Principal struct {
 	EnvironmentID string
 	AccountID     string
-	KeyID         string
+	// KeyID names the API key; "" when there was none.
+	KeyID string
 	// Profile is the key's fixed profile, may be empty.
 	Profile string
+	// Scopes are what the request may do.
+	Scopes Scopes
+	// AccountWide says that other environments of the account may be named.
+	AccountWide bool
+	// MemberID is the member who asks, if it is one.
+	MemberID string
+	// Subject is whom a JSON Web Token speaks of; "" for keys.
+	Subject string
+	// Operator says that the request comes from this machine's command line.
+	Operator bool
+	// Label is a name for people: the key's label or the member's name.
+	Label string
+}
+
+// Has reports whether the request may do what one stands for.
+func (p Principal) Has(one Scope) bool { return p.Scopes.Has(one) }
+
+// Actor names the principal in the audit log.
+func (p Principal) Actor() Actor {
+	switch {
+	case p.Operator:
+		return Actor{Kind: ActorOperator, ID: "", Label: p.Label}
+	case p.KeyID != "":
+		return Actor{Kind: ActorKey, ID: p.KeyID, Label: p.Label}
+	case p.Subject != "":
+		return Actor{Kind: ActorToken, ID: p.Subject, Label: p.Label}
+	}
+	return Actor{Kind: ActorSystem}
 }

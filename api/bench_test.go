@@ -76,7 +76,8 @@ func (b *bench) newEnvironment(name string) (sidetone.Environment, string) {
 	}
 	secret := sidetone.NewKey()
 	err = b.store.InsertAPIKey(b.t.Context(), sidetone.APIKey{
-		ID: sidetone.NewIDs(time.Now).New(), EnvironmentID: env.ID, Label: "test", Hint: secret.Hint(), Hash: secret.Hash(), Created: time.Now(),
+		ID: sidetone.NewIDs(time.Now).New(), EnvironmentID: env.ID, Label: "test", Hint: secret.Hint(), Hash: secret.Hash(),
+		Scopes: sidetone.OperatorScopes(), AccountWide: true, Created: time.Now(),
 	})
 	if err != nil {
 		b.t.Fatal(err)

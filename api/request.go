@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
 )
 
 // Limits of time for a request.
@@ -182,12 +183,16 @@ func (s *server) check(w http.ResponseWriter, r *http.Request, route route) (*re
 			return out, err
 		}
 		out.who = who
+		out.ctx = store.WithActor(out.ctx, out.actor())
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return out, invalid("query must be well escaped")
 	}
 	out.view = newView(profileOf(r, out.who), out.who, query.Get("expand"))
+	if err := route.permit(out.who); err != nil {
+		return out, err
+	}
 	body, err := readBody(w, r, route.operation)
 	if err != nil {
 		return out, err
@@ -196,6 +201,13 @@ func (s *server) check(w http.ResponseWriter, r *http.Request, route route) (*re
 		return out, err
 	}
 	return out, validate(route.operation, out.input)
+}
+
+// actor is who the request's changes are written down to.
+func (r *request) actor() sidetone.Actor {
+	a := r.who.Actor()
+	a.RequestID = r.header.Get("X-Request-Id")
+	return a
 }
 
 // authenticate finds the owner of the bearer. The same work is done whatever

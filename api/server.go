@@ -3,6 +3,7 @@ package api
 import (
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -128,6 +129,9 @@ func New(c Config) http.Handler {
 		if route.operation, err = operationOf(doc, method, path); err != nil {
 			panic(err)
 		}
+		if err := route.guarded(); err != nil {
+			panic(err)
+		}
 		if paths[path] == nil {
 			paths[path] = methods{}
 		}
@@ -151,35 +155,57 @@ type route struct {
 	handle  handler
 	// open routes need no key.
 	open bool
+	// scope is what a key must have for the route; every route that is not open
+	// names one.
+	scope sidetone.Scope
 	// stream routes may last as long as the client listens.
 	stream    bool
 	operation operation
 }
 
+// anyScope is the scope of routes that every valid key or token may use.
+const anyScope sidetone.Scope = "any"
+
+// guarded checks that the route says who may use it.
+func (r route) guarded() error {
+	if known := sidetone.NewScopes(r.scope) != 0 || r.scope == anyScope; known == r.open {
+		return fmt.Errorf("%s must be open or name one scope", r.pattern)
+	}
+	return nil
+}
+
+// permit refuses who lacks the route's scope.
+func (r route) permit(who sidetone.Principal) error {
+	if r.open || r.scope == anyScope || who.Has(r.scope) {
+		return nil
+	}
+	return sidetone.Errorf(sidetone.Forbidden, "Forbidden: this needs the scope %s", r.scope)
+}
+
 // routes is the whole interface.
 func (s *server) routes() []route {
 	return []route{
-		{pattern: "GET /v1/numbers", handle: s.answer(200, s.getNumber)},
-		{pattern: "GET /v1/numbers/list", handle: s.answer(200, s.listNumbers)},
-		{pattern: "GET /v1/numbers/available", handle: s.answer(200, s.listAvailable)},
-		{pattern: "POST /v1/numbers/buy", handle: s.answer(201, s.buyNumber)},
-		{pattern: "POST /v1/numbers/update", handle: s.answer(201, s.updateNumber)},
-		{pattern: "POST /v1/numbers/cancel", handle: s.answer(201, s.cancelNumber)},
+		{pattern: "GET /v1/numbers", scope: sidetone.ScopeRead, handle: s.answer(200, s.getNumber)},
+		{pattern: "GET /v1/numbers/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listNumbers)},
+		{pattern: "GET /v1/numbers/available", scope: sidetone.ScopeRead, handle: s.answer(200, s.listAvailable)},
+		{pattern: "POST /v1/numbers/buy", scope: sidetone.ScopeWrite, handle: s.answer(201, s.buyNumber)},
+		{pattern: "POST /v1/numbers/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateNumber)},
+		{pattern: "POST /v1/numbers/cancel", scope: sidetone.ScopeWrite, handle: s.answer(201, s.cancelNumber)},
 
-		{pattern: "GET /v1/agents", handle: s.answer(200, s.getAgent)},
-		{pattern: "GET /v1/agents/list", handle: s.answer(200, s.listAgents)},
-		{pattern: "POST /v1/agents/create", handle: s.answer(201, s.createAgent)},
-		{pattern: "POST /v1/agents/update", handle: s.answer(201, s.updateAgent)},
+		{pattern: "GET /v1/agents", scope: sidetone.ScopeRead, handle: s.answer(200, s.getAgent)},
+		{pattern: "GET /v1/agents/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listAgents)},
+		{pattern: "POST /v1/agents/create", scope: sidetone.ScopeWrite, handle: s.answer(201, s.createAgent)},
+		{pattern: "POST /v1/agents/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateAgent)},
 
-		{pattern: "GET /v1/voices", handle: s.answer(200, s.getVoice)},
-		{pattern: "GET /v1/voices/list", handle: s.answer(200, s.listVoices)},
+		{pattern: "GET /v1/voices", scope: sidetone.ScopeRead, handle: s.answer(200, s.getVoice)},
+		{pattern: "GET /v1/voices/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listVoices)},
 
-		{pattern: "GET /v1/calls", handle: s.answer(200, s.getCall)},
-		{pattern: "GET /v1/calls/list", handle: s.answer(200, s.listCalls)},
-		{pattern: "POST /v1/calls/create", handle: s.answer(201, s.createCall)},
-		{pattern: "POST /v1/calls/end", handle: s.answer(200, s.endCall)},
-		{pattern: "GET /v1/calls/recording", handle: s.getRecording, stream: true},
-		{pattern: "GET /v1/calls/{id}/events", handle: s.streamEvents, stream: true},
+		{pattern: "GET /v1/calls", scope: sidetone.ScopeRead, handle: s.answer(200, s.getCall)},
+		{pattern: "GET /v1/calls/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listCalls)},
+		{pattern: "POST /v1/calls/create", scope: sidetone.ScopeCalls, handle: s.answer(201, s.createCall)},
+		{pattern: "POST /v1/calls/end", scope: sidetone.ScopeCalls, handle: s.answer(200, s.endCall)},
+		{pattern: "GET /v1/calls/recording", scope: sidetone.ScopeRead, handle: s.getRecording, stream: true},
+		{pattern: "GET /v1/calls/{id}/events", scope: sidetone.ScopeRead, handle: s.streamEvents, stream: true},
 
 		{pattern: "GET /openapi.yaml", handle: s.getDocument, open: true},
 		{pattern: "GET /healthz", handle: s.getHealth, open: true},

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -72,12 +71,13 @@ func systemClock() call.Clock {
 	}
 }
 
-// IssueKey makes an API key for the environment and returns its secret, which
-// is not kept.
+// IssueKey makes an operator's API key for the environment, which may act in
+// all of the account, and returns its secret, which is not kept.
 func IssueKey(ctx context.Context, s *store.Store, environmentID, label string, now time.Time) (sidetone.Secret, error) {
 	secret := sidetone.NewKey()
 	k := sidetone.APIKey{ID: sidetone.NewIDs(time.Now).New(), EnvironmentID: environmentID, Label: label,
-		Hint: secret.Hint(), Hash: sha256.Sum256([]byte(secret.Reveal())), Created: now}
+		Hint: secret.Hint(), Hash: secret.Hash(), Scopes: sidetone.OperatorScopes(),
+		AccountWide: true, Created: now, Updated: now}
 	return secret, s.InsertAPIKey(ctx, k)
 }
 

@@ -1,6 +1,10 @@
 package store
 
-import "github.com/sidetone/sidetone"
+import (
+	"fmt"
+
+	"github.com/sidetone/sidetone"
+)
 
 func environmentTable() *table[sidetone.Environment] {
 	return newTable("environments", "environment", func(e *sidetone.Environment) []column {
@@ -16,11 +20,17 @@ func keyTable() *table[sidetone.APIKey] {
 	return newTable("api_keys", "API key", func(k *sidetone.APIKey) []column {
 		return []column{
 			{name: "id", ref: &k.ID, fixed: true}, {name: "environment_id", ref: &k.EnvironmentID, fixed: true},
-			{name: "label", ref: &k.Label}, {name: "hint", ref: &k.Hint, fixed: true}, {name: "hash", ref: digest{&k.Hash}, fixed: true},
-			{name: "profile", ref: &k.Profile}, {name: "created", ref: millis{&k.Created}, fixed: true},
+			{name: "label", ref: &k.Label}, {name: "hint", ref: &k.Hint, fixed: true}, {name: "hash", ref: digest{&k.Hash}, fixed: true, secret: true},
+			{name: "profile", ref: &k.Profile}, {name: "scopes", ref: scopes{&k.Scopes}},
+			{name: "account_wide", ref: &k.AccountWide, fixed: true}, {name: "imported", ref: &k.Imported, fixed: true},
+			{name: "member_id", ref: &k.MemberID, fixed: true}, {name: "version", ref: &k.Version},
+			{name: "created", ref: millis{&k.Created}, fixed: true}, {name: "updated", ref: millis{&k.Updated}},
 			{name: "revoked", ref: millis{&k.Revoked}},
 		}
-	}, nil)
+	}, map[string]listed{
+		"id": text("id"), "label": text("label"), "created": instant("created"),
+		"revoked": filterOnly(instant("revoked")), "member": filterOnly(text("member_id")),
+	})
 }
 
 // Environment returns the transaction's environment.
@@ -42,10 +52,26 @@ func (t *Tx) SetDefaultAgent(agentID string) error {
 			return err
 		}
 	}
-	n, err := t.exec(`UPDATE environments SET default_agent_id = $1 WHERE id = $2`, agentID, t.environment)
-	if err == nil && n == 0 {
-		return notFound("environment")
+	e, err := t.Environment()
+	if err != nil {
+		return err
+	}
+	e.DefaultAgentID = agentID
+	return t.UpdateEnvironment(e)
+}
+
+// UpdateEnvironment stores the name and the default agent of the transaction's
+// environment.
+func (t *Tx) UpdateEnvironment(e sidetone.Environment) error {
+	tb := t.store.tables.environments
+	old, err := t.Environment()
+	if err != nil {
+		return err
+	}
+	e.ID = t.environment
+	if _, err := t.exec(`UPDATE environments SET name = $1, default_agent_id = $2 WHERE id = $3`, e.Name, e.DefaultAgentID, t.environment); err != nil {
+		return fmt.Errorf("update environment: %w", err)
 	}
 	t.change.environment = true
-	return err
+	return tb.record(t, tb.columns(&old), tb.columns(&e))
 }

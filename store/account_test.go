@@ -83,7 +83,7 @@ func TestAPIKeys(t *testing.T) {
 		env, other := account(t, s), account(t, s)
 		secret := sidetone.NewKey()
 		key := sidetone.APIKey{ID: "k1", EnvironmentID: env, Label: "laptop", Hint: secret.Hint(), Hash: secret.Hash(),
-			Profile: "vocode", Created: day(1)}
+			Profile: "vocode", Scopes: sidetone.DefaultScopes(), Created: day(1), Updated: day(1)}
 		if err := s.InsertAPIKey(ctx, key); err != nil {
 			t.Fatal(err)
 		}
@@ -92,11 +92,13 @@ func TestAPIKeys(t *testing.T) {
 		wantCode(t, s.InsertAPIKey(ctx, twin), sidetone.Conflict, "API key already exists")
 		for range 2 { // the second answer comes from memory
 			p, err := s.Authenticate(ctx, secret.Hash())
-			if err != nil || p.EnvironmentID != env || p.KeyID != "k1" || p.Profile != "vocode" || p.AccountID == "" {
+			if err != nil || p.EnvironmentID != env || p.KeyID != "k1" || p.Profile != "vocode" || p.AccountID == "" ||
+				!p.Has(sidetone.ScopeWrite) || p.Has(sidetone.ScopeAdmin) {
 				t.Fatalf("principal %+v, %v", p, err)
 			}
 		}
 		keys, err := s.APIKeys(ctx, env)
+		key.Version = 1
 		if d := cmp.Diff([]sidetone.APIKey{key}, keys); d != "" || err != nil {
 			t.Error(d, err)
 		}

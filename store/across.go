@@ -15,15 +15,34 @@ const lostBatch = 1000
 // CreateAccount stores an account with one environment and the environment's
 // built-in voices, and returns the environment.
 func (s *Store) CreateAccount(ctx context.Context, accountName, environmentName string) (sidetone.Environment, error) {
-	now := s.now()
-	e := sidetone.Environment{ID: s.ids.New(), AccountID: s.ids.New(), Name: environmentName, Created: fromMillis(toMillis(now))}
+	accountID := s.ids.New()
+	return s.createEnvironment(ctx, accountID, environmentName, func(t *Tx) error {
+		_, err := t.exec(`INSERT INTO accounts (id, name, created) VALUES ($1, $2, $3)`, accountID, accountName, toMillis(t.now))
+		return err
+	})
+}
+
+// CreateEnvironment stores another environment of the account, with the
+// built-in voices, and returns it. An account that does not exist is NotFound.
+func (s *Store) CreateEnvironment(ctx context.Context, accountID, name string) (sidetone.Environment, error) {
+	return s.createEnvironment(ctx, accountID, name, func(t *Tx) error {
+		var id string
+		return absent(t.one([]any{&id}, `SELECT id FROM accounts WHERE id = $1`, accountID), "account")
+	})
+}
+
+func (s *Store) createEnvironment(ctx context.Context, accountID, name string, before func(*Tx) error) (sidetone.Environment, error) {
+	e := sidetone.Environment{ID: s.ids.New(), AccountID: accountID, Name: name, Created: fromMillis(toMillis(s.now()))}
 	voices := s.builtInVoices()
 	err := s.Write(ctx, e.ID, func(t *Tx) error {
-		if _, err := t.exec(`INSERT INTO accounts (id, name, created) VALUES ($1, $2, $3)`, e.AccountID, accountName, toMillis(now)); err != nil {
+		if err := before(t); err != nil {
 			return err
 		}
 		tb := s.tables.environments
 		if _, err := t.exec(tb.insertText, refs(tb.columns(&e))...); err != nil {
+			return err
+		}
+		if err := tb.record(t, nil, tb.columns(&e)); err != nil {
 			return err
 		}
 		for _, v := range voices {
@@ -32,6 +51,31 @@ func (s *Store) CreateAccount(ctx context.Context, accountName, environmentName 
 			}
 		}
 		return nil
+	})
+	return e, err
+}
+
+// EnvironmentsOf returns the environments of an account, newest first.
+func (s *Store) EnvironmentsOf(ctx context.Context, accountID string) ([]sidetone.Environment, error) {
+	var out []sidetone.Environment
+	err := s.readAcross(ctx, func(t *Tx) error {
+		var err error
+		out, err = s.tables.environments.all(t, "WHERE account_id = $1 ORDER BY created DESC, id DESC", accountID)
+		return err
+	})
+	return out, err
+}
+
+// EnvironmentByID returns an environment of whichever account.
+func (s *Store) EnvironmentByID(ctx context.Context, id string) (sidetone.Environment, error) {
+	if id == "" {
+		return sidetone.Environment{}, notFound("environment")
+	}
+	var e sidetone.Environment
+	err := s.Read(ctx, id, func(t *Tx) error {
+		var err error
+		e, err = t.Environment()
+		return err
 	})
 	return e, err
 }

@@ -13,7 +13,7 @@ func callTable() *table[sidetone.Call] {
 		"from_number": digits("from_number"), "to_number": digits("to_number"),
 		"agent_phone_number": filterOnly(digits("agent_number")), "agent": filterOnly(text("agent_id")),
 		"is_outgoing": filterOnly(boolean("outgoing")), "telephony_id": filterOnly(text("carrier_id")),
-	})
+	}).quiet()
 }
 
 func callColumns(c *sidetone.Call) []column {
@@ -54,8 +54,16 @@ func (t *Tx) Calls(q sidetone.PageQuery) (sidetone.Page[sidetone.Call], error) {
 	return page(t, t.store.tables.calls, q)
 }
 
-// InsertCall stores a new call.
-func (t *Tx) InsertCall(c sidetone.Call) error { return t.store.tables.calls.insert(t, &c) }
+// InsertCall stores a new call. The audit log holds who placed one, and nothing
+// of what becomes of it.
+func (t *Tx) InsertCall(c sidetone.Call) error {
+	if err := t.store.tables.calls.insert(t, &c); err != nil || !c.Outgoing {
+		return err
+	}
+	return t.audit(sidetone.AuditEntry{Action: sidetone.AuditCreate, Noun: "call", ResourceID: c.ID}, map[string]any{}, map[string]any{
+		"from_number": c.FromNumber, "to_number": c.ToNumber, "agent_id": c.AgentID, "agent_version": c.Snapshot.Agent.Version,
+	})
+}
 
 // UpdateCall stores how far the call has come if c.Version is the stored one,
 // else it is a Conflict. Parties, agent, snapshot and context never change.

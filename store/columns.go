@@ -17,6 +17,8 @@ type column struct {
 	ref  any
 	// fixed columns are written by the insert only.
 	fixed bool
+	// secret columns show stars in the audit log.
+	secret bool
 }
 
 // millis stores a time as milliseconds since 1970; the zero time is 0.
@@ -117,6 +119,20 @@ func (d document) Scan(v any) error {
 		return err
 	}
 	return json.Unmarshal([]byte(text), d.s)
+}
+
+// scopes stores a set of scopes by their names.
+type scopes struct{ s *sidetone.Scopes }
+
+func (s scopes) Value() (driver.Value, error) { return s.s.String(), nil }
+
+func (s scopes) Scan(v any) error {
+	text, err := textOf(v)
+	if err != nil {
+		return err
+	}
+	*s.s, err = sidetone.ParseScopes(text)
+	return err
 }
 
 // derived is written for sorting and filtering and never read back.

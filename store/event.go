@@ -17,7 +17,7 @@ func eventTable() *table[sidetone.Event] {
 			{name: "kind", ref: (*string)(&e.Kind)}, {name: "happened", ref: millis{&e.At}}, {name: "call_offset", ref: span{&e.Offset}},
 			{name: "text", ref: &e.Text}, {name: "data", ref: raw{&e.Data, "{}"}},
 		}
-	}, nil)
+	}, nil).quiet()
 }
 
 // AppendEvents stores events of calls of the environment. One that is stored

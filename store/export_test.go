@@ -29,6 +29,9 @@ func ListQueries(s *Store) []ListQuery {
 	out = append(out, listQueries("agents", s.tables.agents.listed)...)
 	out = append(out, listQueries("prompts", s.tables.prompts.listed)...)
 	out = append(out, listQueries("voices", s.tables.voices.listed)...)
+	out = append(out, listQueries("api_keys", s.tables.keys.listed)...)
+	out = append(out, listQueries("members", s.tables.members.listed)...)
+	out = append(out, listQueries("audit_log", s.tables.audit.listed)...)
 	return append(out, listQueries("calls", s.tables.calls.listed)...)
 }
 

@@ -34,7 +34,7 @@ func intentTable() *table[sidetone.DialIntent] {
 			{name: "call_id", ref: &i.CallID, fixed: true}, {name: "state", ref: &i.State}, {name: "fence", ref: &i.Fence},
 			{name: "not_after", ref: millis{&i.NotAfter}, fixed: true}, {name: "created", ref: millis{&i.Created}, fixed: true},
 		}
-	}, nil)
+	}, nil).quiet()
 }
 
 // InsertIntent stores a planned intent for a call of the environment and its

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -13,54 +12,123 @@ import (
 	"github.com/sidetone/sidetone"
 )
 
-// keyTrust is how long a key is believed valid without asking the database:
+// keyTrust is how long the keys in memory are believed on a shared database:
 // the longest a revocation on another node goes unnoticed.
 const keyTrust = time.Second
 
-// maxKeys bounds the keys remembered in memory.
-const maxKeys = 4096
-
-// keys remembers who recently presented a valid key.
+// keys holds every valid key in memory, some 300 bytes each, so that neither a
+// good nor a bad one costs a query.
 type keys struct {
-	mu      sync.Mutex
-	entries map[[32]byte]keyEntry
-	// revocations counts; an answer read before one is not remembered after it.
-	revocations int
+	// refreshing lets one caller read the database.
+	refreshing sync.Mutex
+
+	mu      sync.RWMutex
+	loaded  bool
+	checked time.Time
+	byHash  map[[32]byte]sidetone.Principal
+	// configuration tells whether anybody changed anything since the last look.
+	configuration int64
+	// changes counts our own; what was read before one is not kept after it.
+	changes int
 }
 
-type keyEntry struct {
-	principal sidetone.Principal
-	until     time.Time
+func newKeys() *keys { return &keys{} }
+
+// get returns whose key has the hash.
+func (k *keys) get(hash [32]byte) (sidetone.Principal, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	p, ok := k.byHash[hash]
+	return p, ok
 }
 
-func newKeys() *keys { return &keys{entries: map[[32]byte]keyEntry{}} }
-
-// get returns who has the key, if that is remembered, and the count of
-// revocations that put wants back.
-func (k *keys) get(hash [32]byte, now time.Time) (p sidetone.Principal, ok bool, revocations int) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	e, ok := k.entries[hash]
-	return e.principal, ok && now.Before(e.until), k.revocations
+func (k *keys) state(now time.Time, shared bool) (loaded, fresh bool, changes int) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.loaded, !shared || now.Sub(k.checked) < keyTrust, k.changes
 }
 
-func (k *keys) put(hash [32]byte, p sidetone.Principal, now time.Time, revocations int) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if revocations != k.revocations {
-		return
-	}
-	if len(k.entries) >= maxKeys {
-		clear(k.entries)
-	}
-	k.entries[hash] = keyEntry{p, now.Add(keyTrust)}
-}
-
+// forget makes the next request read the keys anew.
 func (k *keys) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	clear(k.entries)
-	k.revocations++
+	k.loaded = false
+	k.changes++
+}
+
+// refresh brings the memory up to date. While one caller looks for the changes
+// of other nodes, the others use what is there.
+func (k *keys) refresh(ctx context.Context, s *Store) error {
+	now := s.now()
+	loaded, fresh, _ := k.state(now, s.lines.shared)
+	switch {
+	case loaded && fresh:
+		return nil
+	case !loaded:
+		k.refreshing.Lock()
+	case !k.refreshing.TryLock():
+		return nil
+	}
+	defer k.refreshing.Unlock()
+	for {
+		loaded, fresh, changes := k.state(now, s.lines.shared)
+		if loaded && fresh {
+			return nil
+		}
+		if err := s.readAcross(ctx, func(t *Tx) error { return k.load(t, now, loaded, changes) }); err != nil {
+			return err
+		}
+	}
+}
+
+// load reads all keys, or finds that nothing has changed.
+func (k *keys) load(t *Tx, now time.Time, loaded bool, changes int) error {
+	var configuration int64
+	err := t.one([]any{&configuration}, `SELECT CAST(count(*) + coalesce(sum(config_version), 0) AS BIGINT) FROM environments`)
+	if err != nil {
+		return err
+	}
+	k.mu.RLock()
+	same := loaded && configuration == k.configuration
+	k.mu.RUnlock()
+	var byHash map[[32]byte]sidetone.Principal
+	if !same {
+		if byHash, err = principals(t); err != nil {
+			return err
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.changes != changes {
+		return nil // a change was committed meanwhile: the caller looks again
+	}
+	if !same {
+		k.byHash = byHash
+	}
+	k.loaded, k.checked, k.configuration = true, now, configuration
+	return nil
+}
+
+// principals reads who has which valid key.
+func principals(t *Tx) (map[[32]byte]sidetone.Principal, error) {
+	out := map[[32]byte]sidetone.Principal{}
+	err := t.each(func(r *sql.Rows) error {
+		var hash [32]byte
+		var p sidetone.Principal
+		var role string
+		err := r.Scan(digest{&hash}, &p.EnvironmentID, &p.AccountID, &p.KeyID, &p.Profile, &p.Label, scopes{&p.Scopes},
+			&p.AccountWide, &p.MemberID, &role)
+		if p.MemberID != "" {
+			p.Scopes &= sidetone.Role(role).Scopes()
+			p.AccountWide = false
+		}
+		out[hash] = p
+		return err
+	}, `SELECT k.hash, k.environment_id, e.account_id, k.id, k.profile, k.label, k.scopes, k.account_wide, k.member_id, coalesce(m.role, '')
+		FROM api_keys k JOIN environments e ON e.id = k.environment_id
+		LEFT JOIN members m ON m.id = k.member_id AND m.environment_id = k.environment_id
+		WHERE k.revoked = 0`)
+	return out, err
 }
 
 // digest stores a SHA-256 as hexadecimal text.
@@ -85,39 +153,58 @@ func (d digest) Scan(v any) error {
 // Unauthenticated. A revocation takes effect at once on this node and within a
 // second on others.
 func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (sidetone.Principal, error) {
-	now := s.now()
-	p, ok, revocations := s.keys.get(hash, now)
-	if ok {
-		return p, nil
-	}
-	err := s.readAcross(ctx, func(t *Tx) error {
-		return t.one([]any{&p.EnvironmentID, &p.AccountID, &p.KeyID, &p.Profile},
-			`SELECT k.environment_id, e.account_id, k.id, k.profile FROM api_keys k JOIN environments e ON e.id = k.environment_id
-			WHERE k.hash = $1 AND k.revoked = 0`, digest{&hash})
-	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return sidetone.Principal{}, sidetone.Errorf(sidetone.Unauthenticated, "the API key is not valid")
-	}
-	if err != nil {
+	if err := s.keys.refresh(ctx, s); err != nil {
 		return sidetone.Principal{}, err
 	}
-	s.keys.put(hash, p, now, revocations)
+	p, ok := s.keys.get(hash)
+	if !ok {
+		return p, sidetone.Errorf(sidetone.Unauthenticated, "the API key is not valid")
+	}
 	return p, nil
 }
 
-// InsertAPIKey stores a new key. A key with the same hash is a Conflict.
-func (s *Store) InsertAPIKey(ctx context.Context, k sidetone.APIKey) error {
-	return s.Write(ctx, k.EnvironmentID, func(t *Tx) error {
-		tb := s.tables.keys
-		_, err := t.exec(tb.insertText, refs(tb.columns(&k))...)
-		if isUnique(err) {
-			return t.refuse(&sidetone.Error{Code: sidetone.Conflict, Message: "API key already exists", Cause: err})
-		}
-		return err
-	})
+// InsertAPIKey stores a new key. A key with the same hash, be it of another
+// environment, is a Conflict.
+func (t *Tx) InsertAPIKey(k sidetone.APIKey) error {
+	t.change.keys = true
+	return t.store.tables.keys.insert(t, &k)
 }
 
-// APIKeys returns the environment's keys, newest first, revoked ones included.
+// APIKey returns the key with id, revoked or not.
+func (t *Tx) APIKey(id string) (sidetone.APIKey, error) { return t.store.tables.keys.get(t, id) }
+
+// APIKeys lists the keys, revoked ones included.
+func (t *Tx) APIKeys(q sidetone.PageQuery) (sidetone.Page[sidetone.APIKey], error) {
+	return page(t, t.store.tables.keys, q)
+}
+
+// UpdateAPIKey stores the key's label, profile, scopes and revocation if
+// k.Version is the stored one, else it is a Conflict.
+func (t *Tx) UpdateAPIKey(k sidetone.APIKey) error {
+	t.change.keys = true
+	return t.store.tables.keys.update(t, &k)
+}
+
+// RevokeAPIKey makes a key invalid and returns it; revoking it again is no
+// error and changes nothing.
+func (t *Tx) RevokeAPIKey(id string) (sidetone.APIKey, error) {
+	k, err := t.APIKey(id)
+	if err != nil || !k.Revoked.IsZero() {
+		return k, err
+	}
+	k.Revoked, k.Updated = t.now, t.now
+	t.change.keys = true
+	err = t.store.tables.keys.update(t, &k)
+	return k, err
+}
+
+// InsertAPIKey stores a new key, as Tx.InsertAPIKey.
+func (s *Store) InsertAPIKey(ctx context.Context, k sidetone.APIKey) error {
+	return s.Write(ctx, k.EnvironmentID, func(t *Tx) error { return t.InsertAPIKey(k) })
+}
+
+// APIKeys returns all keys of the environment, newest first, revoked ones
+// included.
 func (s *Store) APIKeys(ctx context.Context, environmentID string) ([]sidetone.APIKey, error) {
 	var out []sidetone.APIKey
 	err := s.Read(ctx, environmentID, func(t *Tx) error {
@@ -128,18 +215,10 @@ func (s *Store) APIKeys(ctx context.Context, environmentID string) ([]sidetone.A
 	return out, err
 }
 
-// RevokeAPIKey makes a key of the environment invalid; revoking it again is no
-// error.
+// RevokeAPIKey makes a key of the environment invalid, as Tx.RevokeAPIKey.
 func (s *Store) RevokeAPIKey(ctx context.Context, environmentID, keyID string) error {
-	err := s.Write(ctx, environmentID, func(t *Tx) error {
-		n, err := t.exec(`UPDATE api_keys SET revoked = $1 WHERE id = $2 AND environment_id = $3 AND revoked = 0`,
-			toMillis(t.now), keyID, t.environment)
-		if err != nil || n == 1 {
-			return err
-		}
-		var id string
-		return absent(t.one([]any{&id}, `SELECT id FROM api_keys WHERE id = $1 AND environment_id = $2`, keyID, t.environment), "API key")
+	return s.Write(ctx, environmentID, func(t *Tx) error {
+		_, err := t.RevokeAPIKey(keyID)
+		return err
 	})
-	s.keys.forget()
-	return err
 }

@@ -32,14 +32,16 @@ type change struct {
 	version int64
 	// environment says that the environment's own row changed.
 	environment bool
-	numbers     []sidetone.Number
-	agents      []sidetone.Agent
-	prompts     []sidetone.Prompt
-	voices      []sidetone.Voice
+	// keys says that who may come in changed.
+	keys    bool
+	numbers []sidetone.Number
+	agents  []sidetone.Agent
+	prompts []sidetone.Prompt
+	voices  []sidetone.Voice
 }
 
 func (c change) empty() bool {
-	return !c.environment && len(c.numbers)+len(c.agents)+len(c.prompts)+len(c.voices) == 0
+	return !c.environment && !c.keys && len(c.numbers)+len(c.agents)+len(c.prompts)+len(c.voices) == 0
 }
 
 // bumpConfiguration gives the environment a new version when the transaction
@@ -285,6 +287,9 @@ func (l *lines) unlist(n sidetone.Number) {
 func (l *lines) apply(ch change) {
 	if ch.empty() {
 		return
+	}
+	if ch.keys {
+		l.store.keys.forget()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

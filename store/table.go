@@ -15,6 +15,8 @@ type table[T any] struct {
 	columns    func(*T) []column
 	// sorted and filtered columns by their documented names.
 	listed map[string]listed
+	// unaudited rows leave no trace in the audit log.
+	unaudited bool
 
 	names      string
 	insertText string
@@ -70,7 +72,7 @@ func (tb *table[T]) insert(t *Tx, row *T) error {
 	if err != nil {
 		return fmt.Errorf("insert %s: %w", tb.noun, err)
 	}
-	return nil
+	return tb.record(t, nil, cols)
 }
 
 // update stores row if its version is still the stored one, and bumps it in row.
@@ -80,6 +82,10 @@ func (tb *table[T]) update(t *Tx, row *T) error {
 		return err
 	}
 	id, version := named(cols, "id").(*string), named(cols, "version").(*int64)
+	old, err := tb.old(t, *id)
+	if err != nil {
+		return err
+	}
 	args := []any{*id, t.environment, *version}
 	for _, c := range cols {
 		if !c.fixed && c.name != "version" {
@@ -92,12 +98,34 @@ func (tb *table[T]) update(t *Tx, row *T) error {
 	}
 	if n == 1 {
 		*version++
-		return nil
+		return tb.record(t, old, cols)
 	}
 	if _, err := tb.get(t, *id); err != nil {
 		return err
 	}
 	return stale(tb.noun)
+}
+
+// remove deletes the row with id; another environment's is NotFound.
+func (tb *table[T]) remove(t *Tx, id string) error {
+	old, err := tb.old(t, id)
+	if err != nil {
+		return err
+	}
+	n, err := t.exec("DELETE FROM "+tb.name+" WHERE id = $1 AND environment_id = $2", id, t.environment)
+	switch {
+	case err != nil:
+		return fmt.Errorf("delete %s: %w", tb.noun, err)
+	case n == 0:
+		return notFound(tb.noun)
+	}
+	return tb.record(t, old, nil)
+}
+
+// quiet makes a table whose changes are not audited.
+func (tb *table[T]) quiet() *table[T] {
+	tb.unaudited = true
+	return tb
 }
 
 // get returns the row with id in the transaction's environment.
@@ -136,11 +164,14 @@ type tables struct {
 	calls        *table[sidetone.Call]
 	intents      *table[sidetone.DialIntent]
 	events       *table[sidetone.Event]
+	members      *table[sidetone.Member]
+	audit        *table[sidetone.AuditEntry]
 }
 
 func newTables() tables {
 	return tables{
 		environments: environmentTable(), keys: keyTable(), numbers: numberTable(), agents: agentTable(),
 		prompts: promptTable(), voices: voiceTable(), calls: callTable(), intents: intentTable(), events: eventTable(),
+		members: memberTable(), audit: auditTable(),
 	}
 }
