@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/icholy/digest"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -204,58 +203,6 @@ func TestStrangersGetNoAnswer(t *testing.T) {
 	}
 	if d.Strangers() != 4 {
 		t.Errorf("%d messages counted, want 4", d.Strangers())
-	}
-}
-
-func TestDigestUser(t *testing.T) {
-	t.Parallel()
-	d := newDriver(t, func(c *Config) {
-		c.LocalSources = []netip.Prefix{}
-		c.Users = []User{{Name: "desk", Password: "secret"}}
-	})
-	got := make(chan string, 1)
-	serve(t, d, func(ctx context.Context, leg telephony.Leg) {
-		got <- leg.Info().Trunk
-		accept(ctx, leg)
-	})
-	u := newRawUA(t, d, "udp")
-	u.send(u.request("INVITE", 1, basicSDP(4000)))
-	ask := u.status("INVITE", 401)
-	u.ack(1, "")
-	for i, password := range []string{"wrong", "secret"} {
-		challenge, err := digest.ParseChallenge(headerOf(ask, "WWW-Authenticate"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cred, err := digest.Digest(challenge, digest.Options{Method: "INVITE", URI: "sip:+12125550123@sidetone",
-			Count: 1, Username: "desk", Password: password})
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.send(u.request("INVITE", i+2, basicSDP(4000), "Authorization: "+cred.String()))
-		if password == "secret" {
-			u.status("INVITE", 200)
-			if trunk := <-got; trunk != "" {
-				t.Errorf("trunk %q", trunk)
-			}
-			return
-		}
-		u.status("INVITE", 401)
-	}
-}
-
-func TestNoncesExpire(t *testing.T) {
-	t.Parallel()
-	now := time.Unix(1e9, 0)
-	n := newNonces(func() time.Time { return now })
-	fresh := n.issue()
-	other := newNonces(func() time.Time { return now })
-	if !n.valid(fresh) || other.valid(fresh) || n.valid("") || n.valid(fresh[1:]) {
-		t.Error("nonces are not told apart")
-	}
-	now = now.Add(nonceLife + time.Second)
-	if n.valid(fresh) {
-		t.Error("an old nonce is valid")
 	}
 }
 

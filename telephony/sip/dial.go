@@ -40,7 +40,10 @@ func (d *Driver) Dial(ctx context.Context, req telephony.DialRequest, ringing fu
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
 	a := &attempt{d: d, l: l, to: to, ringing: ringing}
-	if err := a.run(ctx, limit.C); err != nil {
+	err = a.run(ctx, limit.C)
+	d.bury(a)
+	a.close()
+	if err != nil {
 		l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseFailure, Err: err})
 		return nil, err
 	}
@@ -93,7 +96,6 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 	if err := a.invite(nil); err != nil {
 		return &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
-	defer func() { a.d.closeClientTx(a.tx) }()
 	wait, total := t1, time.Duration(0)
 	again := time.NewTimer(wait)
 	defer again.Stop()
@@ -250,14 +252,14 @@ func (a *attempt) agree(res *sip.Response) (*stream, error) {
 }
 
 // acknowledgeAgain repeats the ACK for a repeated 2xx; false when it is a new
-// one.
+// one, or from somebody else.
 func (d *Driver) acknowledgeAgain(res *sip.Response) bool {
 	l := d.dialog(res.CallID().Value(), tagOf(res.From().Params))
 	if l == nil {
 		return false
 	}
 	l.mu.Lock()
-	raw, to, known := l.lastAck, l.ackPeer, l.ackSeq == res.CSeq().SeqNo
+	raw, to, known := l.lastAck, l.ackPeer, l.ackSeq == res.CSeq().SeqNo && l.remoteTag == tagOf(res.To().Params)
 	l.mu.Unlock()
 	if raw == nil || !known {
 		return false

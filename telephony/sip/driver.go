@@ -22,7 +22,7 @@ type Driver struct {
 	cfg       Config
 	transport transport
 	ports     ports
-	nonces    nonces
+	nonces    *nonces
 	registrar registrar
 	strangers strangers
 	done      chan struct{}
@@ -33,8 +33,9 @@ type Driver struct {
 	txs     map[string]*serverTx
 	clients map[string]*clientTx
 	calls   map[string]*leg
-	early   map[string]*serverTx // CANCELs that overtook their INVITE
-	known   map[netip.Addr]bool  // hosts that we called
+	early   map[string]*serverTx  // CANCELs that overtook their INVITE
+	known   map[netip.Addr]bool   // hosts that we called
+	tombs   map[string]*tombstone // by the branch of an INVITE that was given up
 	serving *serving
 }
 
@@ -53,7 +54,7 @@ func New(cfg Config) (*Driver, error) {
 	}
 	d := &Driver{cfg: cfg, done: make(chan struct{}),
 		txs: make(map[string]*serverTx), clients: make(map[string]*clientTx), calls: make(map[string]*leg),
-		early: make(map[string]*serverTx), known: make(map[netip.Addr]bool)}
+		early: make(map[string]*serverTx), known: make(map[netip.Addr]bool), tombs: make(map[string]*tombstone)}
 	d.transport.log = cfg.Logger
 	d.transport.receive, d.transport.broken, d.transport.welcome = d.receive, d.broken, d.welcome
 	if err := d.transport.listen(cfg.Listen); err != nil {

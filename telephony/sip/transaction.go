@@ -158,6 +158,9 @@ func (d *Driver) onResponse(res *sip.Response) {
 	tx := d.clients[branch+" "+string(cseq.MethodName)]
 	d.mu.Unlock()
 	if tx == nil {
+		if cseq.MethodName == sip.INVITE {
+			d.late(branch, res)
+		}
 		return
 	}
 	select {

@@ -1,0 +1,150 @@
+package sip
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/icholy/digest"
+)
+
+// authenticate checks digest credentials
+// (https://www.rfc-editor.org/rfc/rfc3261#section-22). They are good for the
+// request they name and, with one count of their nonce, once: who overheard
+// them cannot place calls of his own.
+func (d *Driver) authenticate(req *sip.Request) (admission, *fault, bool) {
+	value := headerValue(req, "Authorization")
+	if value == "" {
+		return admission{}, d.challenge(false), false
+	}
+	cred, err := digest.ParseCredentials(value)
+	if err != nil {
+		return admission{}, &fault{status: 400, reason: "Bad Request: Authorization"}, false
+	}
+	if !sameResource(cred.URI, &req.Recipient) {
+		return admission{}, &fault{status: 400, reason: "Bad Request: credentials for another URI"}, false
+	}
+	user, found := User{Password: "no such user"}, false
+	for _, u := range d.cfg.Users {
+		if u.Name == cred.Username {
+			user, found = u, true
+		}
+	}
+	want, err := digest.Digest(&digest.Challenge{Realm: d.cfg.Realm, Nonce: cred.Nonce, Algorithm: "MD5",
+		QOP: []string{"auth"}}, digest.Options{Method: string(req.Method), URI: cred.URI, Count: cred.Nc,
+		Cnonce: cred.Cnonce, Username: cred.Username, Password: string(user.Password)})
+	if err != nil || subtle.ConstantTimeCompare([]byte(want.Response), []byte(cred.Response)) != 1 || !found || cred.Nc < 1 {
+		return admission{}, d.challenge(false), false
+	}
+	if !d.nonces.take(cred.Nonce, cred.Nc) {
+		return admission{}, d.challenge(true), false
+	}
+	return admission{trunk: user.Trunk, user: user.Name}, nil, true
+}
+
+// sameResource says whether the uri of credentials names what the request is
+// for (https://www.rfc-editor.org/rfc/rfc7616#section-3.4.6): the same user at
+// the same host and port. Parameters may differ, for proxies add them.
+func sameResource(text string, uri *sip.Uri) bool {
+	if text == uri.String() {
+		return true
+	}
+	var named sip.Uri
+	if sip.ParseUri(text, &named) != nil {
+		return false
+	}
+	return strings.EqualFold(named.Scheme, uri.Scheme) && number(&named) == number(uri) &&
+		strings.EqualFold(named.Host, uri.Host) && portOr(named.Port) == portOr(uri.Port)
+}
+
+// portOr returns the port of a URI, the usual one when it names none.
+func portOr(port int) int {
+	if port == 0 {
+		return 5060
+	}
+	return port
+}
+
+func (d *Driver) challenge(stale bool) *fault {
+	value := fmt.Sprintf(`Digest realm="%s", nonce="%s", algorithm=MD5, qop="auth"`, d.cfg.Realm, d.nonces.issue())
+	if stale {
+		value += ", stale=true"
+	}
+	return &fault{401, "Unauthorized", []header{{"WWW-Authenticate", value}}}
+}
+
+// nonceLife is how long a nonce may be used.
+const nonceLife = 5 * time.Minute
+
+// nonces issues nonces that carry their own time and proof, so that strangers
+// cost no memory; counts are kept only of those that a known user used.
+type nonces struct {
+	key [32]byte
+	now func() time.Time
+
+	mu     sync.Mutex
+	counts map[string]int // the highest count of a nonce, of this life and
+	before map[string]int // of the one before
+	turned time.Time      // when this life began
+}
+
+func newNonces(now func() time.Time) *nonces {
+	n := &nonces{now: now, counts: make(map[string]int), turned: now()}
+	rand.Read(n.key[:])
+	return n
+}
+
+// issue makes a nonce: the time, some chance that keeps apart those of one
+// moment, and the proof that both are ours.
+func (n *nonces) issue() string {
+	raw := binary.BigEndian.AppendUint64(make([]byte, 0, nonceSize), uint64(n.now().Unix()))
+	raw = raw[:16]
+	rand.Read(raw[8:])
+	return base64.RawURLEncoding.EncodeToString(n.prove(raw))
+}
+
+// nonceSize is 8 bytes of time, 8 of chance and 16 of proof.
+const nonceSize = 32
+
+// prove appends the proof that raw is ours.
+func (n *nonces) prove(raw []byte) []byte {
+	mac := hmac.New(sha256.New, n.key[:])
+	mac.Write(raw)
+	return append(raw, mac.Sum(nil)[:16]...)
+}
+
+// valid says whether the nonce is ours and not too old.
+func (n *nonces) valid(nonce string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(nonce)
+	if err != nil || len(raw) != nonceSize {
+		return false
+	}
+	age := n.now().Unix() - int64(binary.BigEndian.Uint64(raw))
+	return hmac.Equal(n.prove(raw[:16:16]), raw) && age >= 0 && age <= int64(nonceLife/time.Second)
+}
+
+// take uses count of a nonce up; false when the nonce is not valid or that
+// count, or a higher one, was used before.
+func (n *nonces) take(nonce string, count int) bool {
+	if !n.valid(nonce) {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := n.now(); now.Sub(n.turned) > nonceLife {
+		n.before, n.counts, n.turned = n.counts, make(map[string]int), now
+	}
+	if count <= max(n.counts[nonce], n.before[nonce]) {
+		return false
+	}
+	n.counts[nonce] = count
+	return true
+}
