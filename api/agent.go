@@ -126,7 +126,7 @@ func renderAgent(v view, s sidetone.Snapshot) object {
 		o.text(name, value)
 	}
 	renderDials(v, o, a)
-	return o
+	return v.finish("agent", o)
 }
 
 func renderDials(v view, o object, a sidetone.Agent) {
@@ -152,5 +152,5 @@ func renderPrompt(v view, p sidetone.Prompt) object {
 	o.text("label", p.Label)
 	o.text("description", p.Description)
 	o.text("context_endpoint", p.ContextEndpoint)
-	return o
+	return v.finish("prompt", o)
 }

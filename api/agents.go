@@ -148,7 +148,7 @@ func (s *server) createAgent(r *request) (any, error) {
 
 func (s *server) updateAgent(r *request) (any, error) {
 	patch, err := decodeAgent(r.view.profile, r.body)
-	if err != nil {
+	if err = firstOf(err, builtInAgent(r.query.Get("id"), "id")); err != nil {
 		return nil, err
 	}
 	var changed sidetone.Snapshot
@@ -166,7 +166,7 @@ func (s *server) updateAgent(r *request) (any, error) {
 func (s *server) getAgent(r *request) (any, error) {
 	var found sidetone.Snapshot
 	err := s.read(r, func(w work) (err error) {
-		found, err = w.agentSnapshot(r.query.Get("id"), "id")
+		found, err = w.readAgent(r.query.Get("id"), "id")
 		return err
 	})
 	return renderAgent(r.view, found), err

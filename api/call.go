@@ -20,7 +20,7 @@ type callRequest struct {
 func decodeCall(p profile, f fields) (callRequest, error) {
 	d := &decoder{fields: f, profile: p}
 	c := callRequest{
-		to: d.text("to_number").Value, from: d.text("from_number").Value, agent: d.reference("agent"),
+		to: d.text("to_number").Value, from: d.text("from_number").Value, agent: d.reference("agent").plain(),
 		context: []byte("{}"), params: []byte("{}"), onNoHuman: "continue",
 		runDoNotCall: d.truth("run_do_not_call_detection"), hipaa: d.truth("hipaa_compliant").Value,
 	}
@@ -55,7 +55,7 @@ func renderCall(v view, c sidetone.Call, transcript string) object {
 	}
 	for name, value := range map[string]string{
 		"stage": string(c.Stage), "stage_outcome": string(c.Outcome), "error_message": c.ErrorMessage,
-		"telephony_id": c.CarrierID, "telephony_account_connection": c.ConnectionID,
+		"telephony_id": c.CarrierID,
 		"on_no_human_answer": c.OnNoHuman, "end_reason": c.EndReason,
 	} {
 		o.text(name, value)
@@ -66,11 +66,12 @@ func renderCall(v view, c sidetone.Call, transcript string) object {
 	if !c.HIPAA {
 		o.text("transcript", transcript)
 	}
+	v.connection(o, c.ConnectionID)
 	o.time(v, "start_time", c.Started)
 	o.time(v, "end_time", c.Ended)
 	o.time(v, "created_at", c.Created)
 	o["agent"] = renderCallAgent(v, c)
-	return o
+	return v.finish("call", o)
 }
 
 func renderCallAgent(v view, c sidetone.Call) any {

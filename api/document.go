@@ -3,6 +3,7 @@ package api
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -31,6 +32,19 @@ type operation struct {
 	parameters []parameter
 	// body is the schema of the request body; nil when the operation has none.
 	body *openapi3.Schema
+	// lenient is body without what only some profiles require; body itself when
+	// there is no difference.
+	lenient *openapi3.Schema
+	// partial says that the operation updates: what is absent keeps its value.
+	partial bool
+}
+
+// bodyFor is the schema that a request body of profile p must fit.
+func (op operation) bodyFor(p profile) *openapi3.Schema {
+	if p.contextOptional {
+		return op.lenient
+	}
+	return op.body
 }
 
 // loadDocument parses and checks the embedded document.
@@ -49,7 +63,7 @@ func operationOf(doc *openapi3.T, method, path string) (operation, error) {
 		return operation{}, fmt.Errorf("openapi.yaml has no %s %s", method, path)
 	}
 	declared := item.GetOperation(method)
-	op := operation{id: declared.OperationID}
+	op := operation{id: declared.OperationID, partial: strings.Contains(declared.OperationID, "_update")}
 	instead := alternatives(declared)
 	for _, ref := range declared.Parameters {
 		if ref.Value.In != openapi3.ParameterInQuery {
@@ -62,8 +76,20 @@ func operationOf(doc *openapi3.T, method, path string) (operation, error) {
 	}
 	if declared.RequestBody != nil {
 		op.body = declared.RequestBody.Value.Content.Get("application/json").Schema.Value
+		op.lenient = lenient(op.body)
 	}
 	return op, nil
+}
+
+// lenient drops the required properties that x-optional-in-vocode lists.
+func lenient(s *openapi3.Schema) *openapi3.Schema {
+	names, _ := s.Extensions["x-optional-in-vocode"].([]any)
+	if len(names) == 0 {
+		return s
+	}
+	out := *s
+	out.Required = slices.DeleteFunc(slices.Clone(s.Required), func(name string) bool { return slices.Contains(names, any(name)) })
+	return &out
 }
 
 // alternatives reads x-also-accepts-parameters, {other: declared}: what a

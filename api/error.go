@@ -51,10 +51,30 @@ const (
 	badRange         sidetone.Code = "bad_range"
 )
 
-// errorBody renders err for the contract: {message, error, statusCode}.
-func errorBody(err error) (outcome, any) {
+// body renders err as the form has it.
+func (f errorForm) body(err error) (outcome, any) {
 	o := outcomeOf(sidetone.CodeOf(err))
-	return o, map[string]any{"message": sidetone.MessageOf(err), "error": o.name, "statusCode": o.status}
+	message := sidetone.MessageOf(err)
+	body := map[string]any{"message": message, "error": o.name, "statusCode": o.status}
+	if f == detailErrors {
+		body["detail"] = detail(o, message)
+	}
+	return o, body
+}
+
+// detail is the message, or with 422 the list of problems that the ancestor's
+// clients parse then.
+func detail(o outcome, message string) any {
+	if o.status != http.StatusUnprocessableEntity {
+		return message
+	}
+	var out []object
+	for part := range strings.SplitSeq(message, "; ") {
+		location, _, _ := strings.Cut(part, " ")
+		loc := append([]string{"body"}, strings.Split(location, ".")...)
+		out = append(out, object{"loc": loc, "msg": part, "type": "value_error"})
+	}
+	return out
 }
 
 // invalid is a 400 with a formatted message that starts with the path.

@@ -19,7 +19,9 @@ type input struct {
 // A missing, empty or null body is the empty object, whatever its content type
 // said. Query booleans are lower-cased, because Python writes True. A space at
 // the start of a phone number in the query is a plus that was not escaped. A
-// provider written as {"name": x} is x.
+// provider written as {"name": x} is x. Where the profile says that {} means
+// not set, such properties are removed at every depth; a free map is a value
+// all the same, except in an update.
 func normalise(p profile, op operation, query url.Values, body []byte) (input, error) {
 	in := input{query: normaliseQuery(op, query), body: fields{}}
 	if op.body == nil {
@@ -33,10 +35,10 @@ func normalise(p profile, op operation, query url.Values, body []byte) (input, e
 	if err != nil {
 		return input{}, err
 	}
+	if p.emptyObjectKeeps {
+		parsed = withoutEmpty(parsed, op.partial)
+	}
 	for name, raw := range parsed {
-		if p.emptyObjectKeeps && string(raw) == "{}" && !freeMap(name) {
-			continue
-		}
 		if name == "telephony_provider" {
 			raw = plainProvider(raw)
 		}
@@ -67,9 +69,58 @@ func normaliseQuery(op operation, query url.Values) url.Values {
 	return out
 }
 
-// freeMap names the properties for which {} is a value.
+// freeMap names the properties for which {} is a value, and into which the
+// normaliser does not look.
 func freeMap(name string) bool {
-	return name == "context" || name == "example_context" || name == "telephony_params"
+	switch name {
+	case "context", "example_context", "telephony_params", "config":
+		return true
+	}
+	return false
+}
+
+// withoutEmpty removes the members whose value is {}; partial says that this
+// holds for free maps too.
+func withoutEmpty(f fields, partial bool) fields {
+	out := make(fields, len(f))
+	for name, raw := range f {
+		free := freeMap(name)
+		switch {
+		case emptyObject(raw) && (partial || !free):
+		case free:
+			out[name] = raw
+		default:
+			out[name] = withoutEmptyBelow(raw, partial)
+		}
+	}
+	return out
+}
+
+func withoutEmptyBelow(raw json.RawMessage, partial bool) json.RawMessage {
+	var members fields
+	var items []json.RawMessage
+	var smaller any
+	switch {
+	case json.Unmarshal(raw, &members) == nil && members != nil:
+		smaller = withoutEmpty(members, partial)
+	case json.Unmarshal(raw, &items) == nil && items != nil:
+		for i, item := range items {
+			items[i] = withoutEmptyBelow(item, partial)
+		}
+		smaller = items
+	default:
+		return raw
+	}
+	out, err := json.Marshal(smaller)
+	if err != nil {
+		return raw
+	}
+	return out
+}
+
+func emptyObject(raw json.RawMessage) bool {
+	var members fields
+	return json.Unmarshal(raw, &members) == nil && members != nil && len(members) == 0
 }
 
 func plainProvider(raw json.RawMessage) json.RawMessage {

@@ -24,7 +24,7 @@ type placement struct {
 }
 
 func decodePlacement(d *decoder) (placement, error) {
-	p := placement{ref: d.reference("inbound_agent")}
+	p := placement{ref: d.reference("inbound_agent").plain()}
 	if p.ref.fields == nil {
 		return p, nil
 	}
@@ -41,9 +41,9 @@ func renderNumber(v view, n sidetone.Number, agent *sidetone.Snapshot) object {
 	}
 	o.text("label", n.Label)
 	o.text("description", n.Description)
-	o.text("telephony_account_connection", n.ConnectionID)
+	v.connection(o, n.ConnectionID)
 	if agent == nil {
-		return o
+		return v.finish("number", o)
 	}
 	o.text("inbound_agent_name", agent.Agent.Name)
 	if v.list && !v.expand["inbound_agent"] {
@@ -52,7 +52,7 @@ func renderNumber(v view, n sidetone.Number, agent *sidetone.Snapshot) object {
 		v.list = false
 		o["inbound_agent"] = renderAgent(v, *agent)
 	}
-	return o
+	return v.finish("number", o)
 }
 
 // renderAvailable renders a number for sale. Its id follows from provider and
@@ -65,5 +65,5 @@ func renderAvailable(v view, provider string, n telephony.AvailableNumber) objec
 	}
 	o.text("locality", n.Locality)
 	o.text("country", n.Country)
-	return o
+	return v.finish("number", o)
 }

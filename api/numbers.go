@@ -81,9 +81,13 @@ func (w work) agentID(ref reference) (string, error) {
 	return agent.ID, named(err, ref.path("inbound_agent"), "agent")
 }
 
-// inbound is the agent that answers n, nil for none.
-func (w work) inbound(n sidetone.Number) (*sidetone.Snapshot, error) {
-	if n.InboundAgentID == "" {
+// inbound is the agent to show with n, nil for none.
+func (w work) inbound(v view, n sidetone.Number) (*sidetone.Snapshot, error) {
+	switch {
+	case n.InboundAgentID == "" && v.profile.unassigned:
+		agent, err := w.unassigned()
+		return &agent, err
+	case n.InboundAgentID == "":
 		return nil, nil
 	}
 	agent, err := w.agentSnapshot(n.InboundAgentID, "inbound_agent")
@@ -97,7 +101,7 @@ func (s *server) getNumber(r *request) (any, error) {
 		if err != nil {
 			return err
 		}
-		agent, err := w.inbound(n)
+		agent, err := w.inbound(r.view, n)
 		out = renderNumber(r.view, n, agent)
 		return err
 	})
@@ -106,12 +110,12 @@ func (s *server) getNumber(r *request) (any, error) {
 
 func (s *server) listNumbers(r *request) (any, error) {
 	return list(s, r, (*store.Tx).Numbers, func(w work, page sidetone.Page[sidetone.Number]) (object, error) {
-		agents := map[string]*sidetone.Snapshot{"": nil}
+		agents := map[string]*sidetone.Snapshot{}
 		for _, n := range page.Items {
 			if _, known := agents[n.InboundAgentID]; known {
 				continue
 			}
-			agent, err := w.inbound(n)
+			agent, err := w.inbound(r.view, n)
 			if err != nil {
 				return nil, err
 			}
@@ -175,6 +179,6 @@ func (w work) updateNumber(r *request, change sidetone.NumberChange, where place
 			return nil, 0, err
 		}
 	}
-	agent, err := w.inbound(n)
+	agent, err := w.inbound(r.view, n)
 	return renderNumber(r.view, n, agent), shared, err
 }

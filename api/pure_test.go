@@ -61,8 +61,7 @@ func TestParseObject(t *testing.T) {
 func TestNormalise(t *testing.T) {
 	t.Parallel()
 	update, list := operationFor(t, "POST", "/v1/numbers/update"), operationFor(t, "GET", "/v1/numbers/list")
-	vocode := fluents()
-	vocode.emptyObjectKeeps = true
+	create := operationFor(t, "POST", "/v1/calls/create")
 	for _, test := range []struct {
 		name    string
 		profile profile
@@ -81,8 +80,12 @@ func TestNormalise(t *testing.T) {
 		{"a provider as text", fluents(), update, "", `{"telephony_provider":"sip"}`,
 			input{url.Values{}, fields{"telephony_provider": json.RawMessage(`"sip"`)}}},
 		{"{} is a value", fluents(), update, "", `{"label":{}}`, input{url.Values{}, fields{"label": json.RawMessage(`{}`)}}},
-		{"{} keeps", vocode, update, "", `{"label":{},"example_context":{}}`,
-			input{url.Values{}, fields{"example_context": json.RawMessage(`{}`)}}},
+		{"{} keeps", vocode(), update, "", `{"label":{ },"example_context":{},"description":"x"}`,
+			input{url.Values{}, fields{"description": json.RawMessage(`"x"`)}}},
+		{"{} keeps at every depth", vocode(), update, "", `{"inbound_agent":{"prompt":{"content":{},"tags":[]},"actions":[{"id":"a","config":{},"label":{}}]}}`,
+			input{url.Values{}, fields{"inbound_agent": json.RawMessage(`{"actions":[{"id":"a"}],"prompt":{"tags":[]}}`)}}},
+		{"free maps are values in a create", vocode(), create, "", `{"context":{},"telephony_params":{"a":{}},"agent":{"actions":[{"config":{},"label":{}}]},"on_no_human_answer":{}}`,
+			input{url.Values{}, fields{"context": json.RawMessage(`{}`), "telephony_params": json.RawMessage(`{"a":{}}`), "agent": json.RawMessage(`{"actions":[{"config":{}}]}`)}}},
 	} {
 		query, err := url.ParseQuery(test.query)
 		if err != nil {
@@ -142,7 +145,7 @@ func TestValidate(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if err := validate(op, in); err != nil {
+		if err := validate(fluents(), op, in); err != nil {
 			got = sidetone.MessageOf(err)
 		}
 		if got != test.want {
@@ -245,7 +248,7 @@ func TestErrorTable(t *testing.T) {
 		methodNotAllowed: 405, sidetone.Conflict: 409, sidetone.TooLarge: 413, badRange: 416,
 		sidetone.Unprocessable: 422, sidetone.Limited: 429, sidetone.Unavailable: 503, sidetone.Internal: 500, "new": 500,
 	} {
-		o, body := errorBody(sidetone.Errorf(code, "m"))
+		o, body := plainErrors.body(sidetone.Errorf(code, "m"))
 		want := map[string]any{"message": "m", "error": o.name, "statusCode": status}
 		if diff := cmp.Diff(want, body); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", code, diff)
@@ -319,7 +322,7 @@ func FuzzBody(f *testing.F) {
 				}
 				continue
 			}
-			if err := validate(op, in); err != nil {
+			if err := validate(fluents(), op, in); err != nil {
 				if sidetone.CodeOf(err) != sidetone.Invalid || len(sidetone.MessageOf(err)) < 8 {
 					t.Fatalf("validate: %v", err)
 				}

@@ -94,7 +94,7 @@ func (s *server) panicked(t *tracked, r *http.Request, p any) {
 	if t.status != 0 {
 		panic(http.ErrAbortHandler) // half an answer must not look whole
 	}
-	s.writeError(t, r, fluents(), sidetone.Errorf(sidetone.Internal, "internal error"))
+	s.writeError(t, r, profileOf(r, sidetone.Principal{}), sidetone.Errorf(sidetone.Internal, "internal error"))
 }
 
 // requestID is the id the client gave, if it can be repeated safely.
@@ -141,13 +141,13 @@ func (s *server) dispatch(m methods) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 		default:
 			w.Header().Set("Allow", m.allow())
-			s.writeError(w, r, fluents(), sidetone.Errorf(methodNotAllowed, "%s is not possible here", clip(r.Method)))
+			s.writeError(w, r, profileOf(r, sidetone.Principal{}), sidetone.Errorf(methodNotAllowed, "%s is not possible here", clip(r.Method)))
 		}
 	})
 }
 
 func (s *server) unknownRoute(w http.ResponseWriter, r *http.Request) {
-	s.writeError(w, r, fluents(), sidetone.Errorf(sidetone.NotFound, "there is no %s", clip(r.URL.Path)))
+	s.writeError(w, r, profileOf(r, sidetone.Principal{}), sidetone.Errorf(sidetone.NotFound, "there is no %s", clip(r.URL.Path)))
 }
 
 // serve takes a request through the stages to its handler.
@@ -175,7 +175,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, route route) {
 // check authenticates, normalises and validates. The request it returns has a
 // profile even when there is an error.
 func (s *server) check(w http.ResponseWriter, r *http.Request, route route) (*request, error) {
-	out := &request{Request: r, ctx: r.Context(), header: w.Header(), view: view{profile: fluents()}}
+	out := &request{Request: r, ctx: r.Context(), header: w.Header(), view: view{profile: profileOf(r, sidetone.Principal{})}}
 	if !route.open {
 		who, err := s.authenticate(r)
 		if err != nil {
@@ -200,7 +200,7 @@ func (s *server) check(w http.ResponseWriter, r *http.Request, route route) (*re
 	if out.input, err = normalise(out.view.profile, route.operation, query, body); err != nil {
 		return out, err
 	}
-	return out, validate(route.operation, out.input)
+	return out, validate(out.view.profile, route.operation, out.input)
 }
 
 // actor is who the request's changes are written down to.

@@ -223,7 +223,7 @@ func (w work) deactivate(id string) (sidetone.Number, error) {
 func (s *server) renderBought(r *request, number sidetone.Number) (any, error) {
 	var out object
 	err := s.read(r, func(w work) error {
-		agent, err := w.inbound(number)
+		agent, err := w.inbound(r.view, number)
 		out = renderNumber(r.view, number, agent)
 		return err
 	})
@@ -252,7 +252,7 @@ func (s *server) cancelNumber(r *request) (any, error) {
 		if err != nil {
 			return named(err, "phone_number", "number")
 		}
-		agent, err := w.inbound(gone)
+		agent, err := w.inbound(r.view, gone)
 		out = renderNumber(r.view, gone, agent)
 		return err
 	})

@@ -47,9 +47,9 @@ func (c checker) check(path []string, s *openapi3.Schema, value any) []string {
 	return nil
 }
 
-// validate holds a normalised request against the document. The error names
+// validate holds a normalised request of a profile against the document. The error names
 // every problem in a short sentence that starts with the property's path.
-func validate(op operation, in input) error {
+func validate(p profile, op operation, in input) error {
 	c := newChecker(in)
 	faults := c.query(op, in.query)
 	if op.body != nil {
@@ -57,7 +57,7 @@ func validate(op operation, in input) error {
 		if err != nil {
 			return err
 		}
-		faults = append(faults, c.check(nil, op.body, tree)...)
+		faults = append(faults, c.check(nil, op.bodyFor(p), tree)...)
 	}
 	if len(faults) > maxProblems {
 		faults = faults[:maxProblems]

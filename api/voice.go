@@ -14,7 +14,7 @@ func renderVoice(v view, voice sidetone.Voice) object {
 	o["id"], o["user_id"], o["type"] = voice.ID, v.account, voice.Type
 	o.text("label", voice.Label)
 	o.text("description", voice.Description)
-	return o
+	return v.finish("voice", o)
 }
 
 // members adds the members of a JSON object.

@@ -67,7 +67,7 @@ func (s *server) writeError(w http.ResponseWriter, r *http.Request, p profile, e
 	if t, ok := w.(*tracked); ok && t.status != 0 {
 		return // too late: the answer was begun
 	}
-	o, body := p.failure(err)
+	o, body := p.errors.body(err)
 	if o.retry != "" {
 		w.Header().Set("Retry-After", o.retry)
 	}

@@ -1,0 +1,47 @@
+package api
+
+import (
+	"time"
+
+	"github.com/sidetone/sidetone"
+)
+
+// unassignedID is the id of the built-in agent that numbers without agent show
+// to clients that cannot read a number without one, and of its prompt. Every
+// environment has it. It can be read; it is in no list, cannot be changed, and
+// in a request it means what null means. It is not stored.
+const unassignedID = "unassigned"
+
+// unassigned is the built-in agent.
+func (w work) unassigned() (sidetone.Snapshot, error) {
+	voice, err := w.voice("")
+	agent := sidetone.NewAgent(unassignedID, w.tx.EnvironmentID(), unassignedID, time.Time{})
+	agent.Name = unassignedID
+	return sidetone.Snapshot{
+		Agent: agent, Prompt: sidetone.NewPrompt(unassignedID, w.tx.EnvironmentID(), "", time.Time{}), Voice: voice,
+	}, err
+}
+
+// readAgent is the snapshot of the agent with id, built-in or not.
+func (w work) readAgent(id, path string) (sidetone.Snapshot, error) {
+	if id == unassignedID {
+		return w.unassigned()
+	}
+	return w.agentSnapshot(id, path)
+}
+
+// builtInAgent refuses to change the built-in agent.
+func builtInAgent(id, path string) error {
+	if id == unassignedID {
+		return sidetone.Errorf(sidetone.Conflict, "%s names the built-in agent, which cannot be changed", path)
+	}
+	return nil
+}
+
+// plain turns a reference to the built-in agent into null.
+func (r reference) plain() reference {
+	if r.byID && r.id == unassignedID {
+		return reference{set: true, null: true}
+	}
+	return r
+}

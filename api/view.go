@@ -1,0 +1,72 @@
+package api
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sidetone/sidetone"
+)
+
+// view is how one answer is rendered. It is built once per request.
+type view struct {
+	profile profile
+	// account is the user_id of everything.
+	account string
+	// expand names the references of list items to be rendered as objects.
+	expand map[string]bool
+	// list says that the value is an item of a list.
+	list bool
+}
+
+func newView(p profile, who sidetone.Principal, expand string) view {
+	v := view{profile: p, account: who.AccountID, expand: map[string]bool{}}
+	for name := range strings.SplitSeq(expand, ",") {
+		v.expand[strings.TrimSpace(name)] = true
+	}
+	return v
+}
+
+// item is the view of the items of a list.
+func (v view) item() view {
+	v.list = true
+	return v
+}
+
+// object is a JSON object under construction.
+type object map[string]any
+
+// text sets name unless value is empty: absent is absent, never null. What a
+// profile wants to see as null is the business of view.finish.
+func (o object) text(name, value string) {
+	if value != "" {
+		o[name] = value
+	}
+}
+
+// time sets name unless t is zero.
+func (o object) time(v view, name string, t time.Time) {
+	if t.IsZero() {
+		return
+	}
+	form := v.profile.times
+	if v.list {
+		form = v.profile.listedTimes
+	}
+	o[name] = form.render(t)
+}
+
+// epoch is t in seconds since 1970 with the milliseconds it has.
+func epoch(t time.Time) string {
+	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', -1, 64)
+}
+
+// connection sets the reference to the carrier account with id; "" is none.
+func (v view) connection(o object, id string) {
+	const name = "telephony_account_connection"
+	if id == "" || !v.profile.connections || v.list {
+		o.text(name, id)
+		return
+	}
+	o[name] = v.finish("connection", object{"id": id, "user_id": v.account, "type": "account_connection_sip"})
+}
