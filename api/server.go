@@ -208,6 +208,8 @@ func (s *server) routes() []route {
 		{pattern: "GET /v1/calls/{id}/events", scope: sidetone.ScopeRead, handle: s.streamEvents, stream: true},
 
 		{pattern: "GET /openapi.yaml", handle: s.getDocument, open: true},
+		{pattern: "GET /docs", handle: s.getDocs, open: true},
+		{pattern: "GET /docs/{asset}", handle: s.getDocsAsset, open: true},
 		{pattern: "GET /healthz", handle: s.getHealth, open: true},
 		{pattern: "GET /readyz", handle: s.getReadiness, open: true},
 	}
