@@ -17,13 +17,15 @@ import (
 	"github.com/sidetone/sidetone"
 )
 
-// Page and script of /docs. Embedding needs variables; nothing writes them.
-var (
-	//go:embed docs/index.html
-	docsPage []byte
-	//go:embed docs/start.js
-	docsScript []byte
-)
+// docsPage is the page of /docs.
+//
+//go:embed docs/index.html
+var docsPage string
+
+// docsScript starts Swagger UI on the page.
+//
+//go:embed docs/start.js
+var docsScript string
 
 // docsPolicy lets the page load and call nothing but this server.
 // https://www.w3.org/TR/CSP3/
@@ -33,7 +35,7 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // getDocs shows the document with forms to try it.
 func (s *server) getDocs(w http.ResponseWriter, r *request) error {
 	docsHeaders(w, "text/html; charset=utf-8")
-	s.writeBody(w, r.Request, http.StatusOK, docsPage)
+	s.writeBody(w, r.Request, http.StatusOK, []byte(docsPage))
 	return nil
 }
 
@@ -43,7 +45,7 @@ func (s *server) getDocsAsset(w http.ResponseWriter, r *request) error {
 	docsHeaders(w, assetType(name))
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	if name == "start.js" {
-		s.writeBody(w, r.Request, http.StatusOK, docsScript)
+		s.writeBody(w, r.Request, http.StatusOK, []byte(docsScript))
 		return nil
 	}
 	body, packed, err := docsAsset(name)
