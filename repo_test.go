@@ -34,6 +34,7 @@ func arrows() map[string][]string {
 		"synthesizer/synthesizertest": {"synthesizer", "audio"}, "synthesizer/...": {"synthesizer", "audio", "process", ""},
 		"llm/llmtest": {"llm"}, "llm/...": {"llm", "audio", ""},
 		"cluster": {""}, "cluster/...": {"cluster", ""},
+		"auth": {""},
 		"recording": {""}, "recording/...": {"recording", "audio", ""},
 		"store": {""}, "store/storetest": {"store", ""},
 		"jobs":      {"", "store", "telephony"},

@@ -1,0 +1,247 @@
+// Package auth verifies JSON Web Tokens by keys that the operator configures.
+//
+// A token is good when its issuer is configured, the key that its header names
+// is one of the issuer's, the algorithm is that key's own, the signature holds,
+// and issuer, audience, expiry and not-before fit. A key belongs to exactly one
+// algorithm, so that a token cannot choose how it is checked; keys that a token
+// brings along or points to are never used.
+package auth
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/sidetone/sidetone"
+)
+
+// Limits of a token, in bytes. What is longer is refused unread.
+const (
+	maxToken  = 8 << 10
+	maxHeader = 1 << 10
+)
+
+// maxNesting is how deep claims may be nested: reading deeper ones is costly.
+const maxNesting = 32
+
+// maxLeeway bounds how far two clocks may differ.
+const maxLeeway = time.Minute
+
+// Issuer says whose tokens are accepted and what they mean.
+type Issuer struct {
+	// Name is the iss claim, exactly.
+	Name string
+	// Audience is what the aud claim must contain.
+	Audience string
+	// Keys are the configured keys; JWKS is the path of a file with more, which
+	// is read again when it changes. One of the two is needed.
+	Keys []Key
+	JWKS string
+	// EnvironmentClaim names the claim with the environment's id.
+	EnvironmentClaim string
+	// Environment is the only environment the tokens are good for; "" lets the
+	// claim choose.
+	Environment string
+	// ScopesClaim names the claim with the scopes: a list of names, or one text
+	// with spaces between them.
+	ScopesClaim string
+	// SubjectPrefix is put before the sub claim, so that subjects of several
+	// issuers differ.
+	SubjectPrefix string
+	// MembersOnly refuses subjects that are no members.
+	MembersOnly bool
+	// Leeway is how far the issuer's clock may differ; at most a minute.
+	Leeway time.Duration
+}
+
+// Verifier verifies tokens. It may be used concurrently.
+type Verifier struct {
+	issuers map[string]*issuer
+	now     func() time.Time
+}
+
+// issuer is an Issuer with its keys read.
+type issuer struct {
+	Issuer
+	configured keyring
+	file       *keyFile
+}
+
+// New reads the keys of all issuers. now is the clock; log is told when a key
+// file cannot be read again.
+func New(issuers []Issuer, now func() time.Time, log *slog.Logger) (*Verifier, error) {
+	if err := check(issuers); err != nil {
+		return nil, err
+	}
+	v := &Verifier{issuers: map[string]*issuer{}, now: now}
+	for _, config := range issuers {
+		one := &issuer{Issuer: config}
+		var err error
+		if one.configured, err = configuredKeys(config.Keys); err != nil {
+			return nil, err
+		}
+		if config.JWKS != "" {
+			if one.file, err = openKeyFile(config.JWKS, now, log); err != nil {
+				return nil, err
+			}
+		}
+		v.issuers[config.Name] = one
+	}
+	return v, nil
+}
+
+// early is what is looked at before the signature: it costs little, and most
+// bad tokens fail here.
+type early struct {
+	Issuer    string           `json:"iss"`
+	Subject   string           `json:"sub"`
+	Expiry    *jwt.NumericDate `json:"exp"`
+	NotBefore *jwt.NumericDate `json:"nbf"`
+}
+
+// Verify returns what a good token says; every other text is Unauthenticated.
+// It allocates at most 64 KiB for a bad one, whatever its length.
+func (v *Verifier) Verify(token string) (sidetone.Identity, error) {
+	identity, ok := v.verify(token)
+	if !ok {
+		return sidetone.Identity{}, sidetone.Errorf(sidetone.Unauthenticated, "the token is not valid")
+	}
+	return identity, nil
+}
+
+func (v *Verifier) verify(token string) (sidetone.Identity, bool) {
+	if !plausible(token) {
+		return sidetone.Identity{}, false
+	}
+	parsed, err := jwt.ParseSigned(token, algorithms())
+	if err != nil || len(parsed.Headers) != 1 {
+		return sidetone.Identity{}, false
+	}
+	var before early
+	if parsed.UnsafeClaimsWithoutVerification(&before) != nil {
+		return sidetone.Identity{}, false
+	}
+	from := v.issuers[before.Issuer]
+	if from == nil || !from.timely(before, v.now()) {
+		return sidetone.Identity{}, false
+	}
+	k, ok := from.key(parsed.Headers[0].KeyID, parsed.Headers[0].Algorithm)
+	if !ok {
+		return sidetone.Identity{}, false
+	}
+	var claims jwt.Claims
+	others := map[string]any{}
+	if parsed.Claims(k.material, &claims, &others) != nil {
+		return sidetone.Identity{}, false
+	}
+	expected := jwt.Expected{Issuer: from.Name, AnyAudience: jwt.Audience{from.Audience}, Time: v.now()}
+	if claims.ValidateWithLeeway(expected, from.Leeway) != nil {
+		return sidetone.Identity{}, false
+	}
+	return from.identity(claims.Subject, others)
+}
+
+// plausible refuses what would be costly to read.
+func plausible(token string) bool {
+	if len(token) > maxToken || strings.Count(token, ".") != 2 {
+		return false
+	}
+	header, rest, _ := strings.Cut(token, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	if len(header) > maxHeader {
+		return false
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(payload)
+	return err == nil && shallow(claims)
+}
+
+// shallow says that a JSON text is not nested beyond maxNesting.
+func shallow(text []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxNesting {
+				return false
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return true
+}
+
+// timely says that the token is neither over nor early. One without an expiry
+// never is.
+func (i *issuer) timely(e early, now time.Time) bool {
+	if e.Expiry == nil || now.Add(-i.Leeway).After(e.Expiry.Time()) {
+		return false
+	}
+	return e.NotBefore == nil || !now.Add(i.Leeway).Before(e.NotBefore.Time())
+}
+
+// key finds the key of a header. Without a key id it is the only one of the
+// algorithm.
+func (i *issuer) key(id, algorithm string) (key, bool) {
+	ring := i.configured
+	if i.file != nil {
+		ring = append(slices.Clone(ring), i.file.keys()...)
+	}
+	var found []key
+	for _, k := range ring {
+		if string(k.algorithm) == algorithm && (id == "" || k.id == id) {
+			found = append(found, k)
+		}
+	}
+	if len(found) != 1 {
+		return key{}, false
+	}
+	return found[0], true
+}
+
+// identity maps verified claims.
+func (i *issuer) identity(subject string, claims map[string]any) (sidetone.Identity, bool) {
+	out := sidetone.Identity{Subject: i.SubjectPrefix + subject, EnvironmentID: i.Environment, MembersOnly: i.MembersOnly}
+	if out.EnvironmentID == "" {
+		out.EnvironmentID, _ = claims[i.EnvironmentClaim].(string)
+	}
+	var names []string
+	switch claimed := claims[i.ScopesClaim].(type) {
+	case string:
+		out.HasScopes, names = true, strings.Fields(claimed)
+	case []any:
+		out.HasScopes = true
+		for _, one := range claimed {
+			name, _ := one.(string)
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		out.Scopes |= sidetone.NewScopes(sidetone.Scope(name))
+	}
+	return out, subject != "" && out.EnvironmentID != ""
+}
+
+// algorithms are all that any key may have.
+func algorithms() []jose.SignatureAlgorithm {
+	return []jose.SignatureAlgorithm{jose.HS256, jose.RS256, jose.ES256, jose.EdDSA}
+}
+
+// keySet is the document of a JWKS file ([RFC 7517] section 5), its keys not
+// yet read, because unknown kinds of keys must be skipped.
+//
+// [RFC 7517]: https://www.rfc-editor.org/rfc/rfc7517
+type keySet struct {
+	Keys []json.RawMessage `json:"keys"`
+}
