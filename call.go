@@ -57,7 +57,7 @@ type Call struct {
 	ConnectionID string
 	// CarrierID is the carrier's id of the call (SIP Call-ID).
 	CarrierID string
-	// Snapshot is the agent, prompt and voice it ran with.
+	// Snapshot is the agent, prompt, voice and actions it ran with.
 	Snapshot Snapshot
 	// Context fills placeholders, a JSON object; Params go to the carrier.
 	Context []byte
@@ -97,11 +97,18 @@ type CallResult struct {
 	Ended         time.Time
 }
 
-// Snapshot is the configuration a call runs with.
+// Snapshot is the configuration a call runs with. Stored with a call, its
+// secrets are stars: who needs one asks for the resource.
 type Snapshot struct {
 	Agent  Agent
 	Prompt Prompt
 	Voice  Voice
+	// Actions are in the agent's order.
+	Actions []Action
+	// Webhook, VectorDatabase and ModelAccount are nil when the agent has none.
+	Webhook        *Webhook
+	VectorDatabase *VectorDatabase
+	ModelAccount   *Connection
 }
 
 // DialIntent is the durable wish to place a call. It is attempted at most once.

@@ -1,6 +1,10 @@
 package sidetone
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+)
 
 // MergeJSON returns the object base with the members of patch laid over it; a
 // null member removes. A text that is no JSON object counts as empty.
@@ -24,4 +28,21 @@ func MergeJSON(base, patch []byte) []byte {
 		return []byte("{}")
 	}
 	return merged
+}
+
+// pickJSON returns the object base with the named members only.
+func pickJSON(base []byte, names ...string) []byte {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(base, &all) != nil {
+		return []byte("{}")
+	}
+	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool { return !slices.Contains(names, name) })
+	if all == nil {
+		return []byte("{}")
+	}
+	picked, err := json.Marshal(all)
+	if err != nil {
+		return []byte("{}")
+	}
+	return picked
 }

@@ -12,7 +12,10 @@ type Number struct {
 	// Number is E.164 with plus, unique among active numbers.
 	Number string
 	// Active is false once cancelled or detached; the row stays for history.
-	Active      bool
+	Active bool
+	// Detached says that the carrier still keeps an inactive number for the
+	// account.
+	Detached    bool
 	Label       string
 	Description string
 	// InboundAgentID answers incoming calls; "" means nobody.
@@ -61,10 +64,15 @@ func (c NumberChange) Apply(n *Number, now time.Time) {
 
 // Validate checks lengths; the message starts with the property's path.
 func (n Number) Validate() error {
-	if err := maxLength("label", n.Label, 256); err != nil {
+	return describable(n.Label, n.Description)
+}
+
+// describable checks what people call a resource.
+func describable(label, description string) error {
+	if err := maxLength("label", label, 256); err != nil {
 		return err
 	}
-	return maxLength("description", n.Description, 4096)
+	return maxLength("description", description, 4096)
 }
 
 func maxLength(path, s string, most int) error {

@@ -23,8 +23,14 @@ func (s Secret) GoString() string { return "********" }
 // Format writes stars for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("********")) }
 
-// MarshalText returns stars.
-func (s Secret) MarshalText() ([]byte, error) { return []byte("********"), nil }
+// MarshalText returns stars, and nothing for an empty secret, so that a stored
+// snapshot tells none from some.
+func (s Secret) MarshalText() ([]byte, error) {
+	if s == "" {
+		return nil, nil
+	}
+	return []byte("********"), nil
+}
 
 // LogValue returns stars.
 func (s Secret) LogValue() slog.Value { return slog.StringValue("********") }

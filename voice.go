@@ -1,6 +1,9 @@
 package sidetone
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Voice is a way to speak. Config is a JSON object of type-specific fields.
 type Voice struct {
@@ -11,53 +14,78 @@ type Voice struct {
 	Label       string
 	Description string
 	Config      []byte
-	// BuiltIn voices exist in every environment.
+	// APIKey is the vendor's key for this voice alone; "" means none.
+	APIKey Secret
+	// BuiltIn voices exist in every environment and never change.
 	BuiltIn bool
 	Version int64
 	Created time.Time
 	Updated time.Time
 }
 
-// Prompt is an agent's instructions. ${name} placeholders are filled from a
-// call's context.
-type Prompt struct {
-	ID              string
-	EnvironmentID   string
-	Label           string
-	Description     string
-	Content         string
-	ContextEndpoint string
-	// CollectFields is a JSON array, as given.
-	CollectFields []byte
-	Tags          []string
-	Version       int64
-	Created       time.Time
-	Updated       time.Time
+// NewVoice returns a voice without a type.
+func NewVoice(id, environmentID string, now time.Time) Voice {
+	return Voice{ID: id, EnvironmentID: environmentID, Config: []byte("{}"), Created: now, Updated: now}
 }
 
-// PromptChange is a partial update of a Prompt.
-type PromptChange struct {
-	Label           Optional[string]
-	Description     Optional[string]
-	Content         Optional[string]
-	ContextEndpoint Optional[string]
-	CollectFields   Optional[[]byte]
-	Tags            Optional[[]string]
+// VoiceChange is a partial update of a Voice.
+type VoiceChange struct {
+	Type        Optional[string]
+	Label       Optional[string]
+	Description Optional[string]
+	// Config holds only the members the change mentions; null removes. Of a
+	// voice that gets another type nothing else is kept.
+	Config Optional[[]byte]
+	APIKey Optional[Secret]
 }
 
-// Apply carries the change out on p.
-func (c PromptChange) Apply(p *Prompt, now time.Time) {
-	c.Label.Apply(&p.Label, "")
-	c.Description.Apply(&p.Description, "")
-	c.Content.Apply(&p.Content, "")
-	c.ContextEndpoint.Apply(&p.ContextEndpoint, "")
-	c.CollectFields.Apply(&p.CollectFields, []byte("[]"))
-	c.Tags.Apply(&p.Tags, []string{})
-	p.Updated = now
+// Apply carries the change out on v. A member of the configuration that the
+// type has a default for is never absent afterwards.
+func (c VoiceChange) Apply(v *Voice, now time.Time) {
+	if c.Type.Set && c.Type.Value != v.Type {
+		v.Config = []byte("{}")
+	}
+	c.Type.Apply(&v.Type, "")
+	c.Label.Apply(&v.Label, "")
+	c.Description.Apply(&v.Description, "")
+	c.APIKey.Apply(&v.APIKey, "")
+	v.Config = MergeJSON(voiceDefaults(v.Type), MergeJSON(v.Config, c.Config.Value))
+	v.Updated = now
 }
 
-// NewPrompt returns a prompt with the documented defaults.
-func NewPrompt(id, environmentID, content string, now time.Time) Prompt {
-	return Prompt{ID: id, EnvironmentID: environmentID, Content: content,
-		CollectFields: []byte("[]"), Tags: []string{}, Created: now, Updated: now}
+// voiceDefaults are the documented defaults of a type's own fields.
+func voiceDefaults(kind string) []byte {
+	switch kind {
+	case "voice_azure":
+		return []byte(`{"pitch":0,"rate":15}`)
+	case "voice_eleven_labs":
+		return []byte(`{"experimental_input_streaming":false}`)
+	case "voice_play_ht":
+		return []byte(`{"version":"2","experimental_remove_silence":false}`)
+	default:
+		return []byte("{}")
+	}
+}
+
+// Validate checks what the type needs; the message starts with the property's
+// path. A type that is not known needs nothing.
+func (v Voice) Validate() error {
+	needed := map[string]string{
+		"voice_azure": "voice_name", "voice_rime": "speaker", "voice_eleven_labs": "voice_id",
+		"voice_play_ht": "voice_id", "voice_vocode": "voice_id",
+	}[v.Type]
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(v.Config, &members); err != nil {
+		return Errorf(Invalid, "body must be a JSON object")
+	}
+	switch {
+	case v.Type == "":
+		return Errorf(Invalid, "type is required")
+	case needed != "" && members[needed] == nil:
+		return Errorf(Invalid, "%s is required", needed)
+	}
+	if err := maxLength("type", v.Type, 64); err != nil {
+		return err
+	}
+	return describable(v.Label, v.Description)
 }

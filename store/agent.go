@@ -1,13 +1,22 @@
 package store
 
-import "github.com/sidetone/sidetone"
+import (
+	"slices"
 
-func agentTable() *table[sidetone.Agent] {
-	return newTable("agents", "agent", agentColumns, map[string]listed{
+	"github.com/sidetone/sidetone"
+)
+
+func agentTable() *configured[sidetone.Agent] {
+	tb := newTable("agents", "agent", agentColumns, map[string]listed{
 		"id": text("id"), "label": search("label", "label_folded"), "name": search("name", "name_folded"),
 		"language": filterOnly(text("language")), "created": instant("created"), "updated": instant("updated"),
 		"prompt": filterOnly(text("prompt_id")), "voice": filterOnly(text("voice_id")),
 	})
+	return &configured[sidetone.Agent]{
+		table: tb, rows: func(c *configuration) map[string]sidetone.Agent { return c.agents },
+		detach: func(a *sidetone.Agent) { a.ActionIDs, a.Extra = slices.Clone(a.ActionIDs), slices.Clone(a.Extra) },
+		uses:   []use{{table: "numbers", noun: "number", column: "inbound_agent_id", shown: "number", and: "active"}},
+	}
 }
 
 func agentColumns(a *sidetone.Agent) []column {
@@ -45,24 +54,25 @@ func (t *Tx) Agent(id string) (sidetone.Agent, error) { return t.store.tables.ag
 
 // Agents lists the agents.
 func (t *Tx) Agents(q sidetone.PageQuery) (sidetone.Page[sidetone.Agent], error) {
-	return page(t, t.store.tables.agents, q)
+	return page(t, t.store.tables.agents.table, q)
 }
 
 // InsertAgent stores a new agent.
-func (t *Tx) InsertAgent(a sidetone.Agent) error {
-	if err := t.store.tables.agents.insert(t, &a); err != nil {
-		return err
-	}
-	t.change.agents = append(t.change.agents, a)
-	return nil
-}
+func (t *Tx) InsertAgent(a sidetone.Agent) error { return t.store.tables.agents.insert(t, a) }
 
 // UpdateAgent stores a if a.Version is the stored one, else it is a Conflict;
 // the stored version grows by one.
-func (t *Tx) UpdateAgent(a sidetone.Agent) error {
-	if err := t.store.tables.agents.update(t, &a); err != nil {
+func (t *Tx) UpdateAgent(a sidetone.Agent) error { return t.store.tables.agents.update(t, a) }
+
+// DeleteAgent removes the agent with id. One that answers active numbers, or is
+// the environment's default, is a Conflict that says so.
+func (t *Tx) DeleteAgent(id string) error {
+	environment, err := t.Environment()
+	if err != nil {
 		return err
 	}
-	t.change.agents = append(t.change.agents, a)
-	return nil
+	if environment.DefaultAgentID == id && id != "" {
+		return sidetone.Errorf(sidetone.Conflict, "the agent is used by the environment as its default agent")
+	}
+	return t.store.tables.agents.remove(t, id)
 }

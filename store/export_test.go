@@ -32,6 +32,11 @@ func ListQueries(s *Store) []ListQuery {
 	out = append(out, listQueries("api_keys", s.tables.keys.listed)...)
 	out = append(out, listQueries("members", s.tables.members.listed)...)
 	out = append(out, listQueries("audit_log", s.tables.audit.listed)...)
+	out = append(out, listQueries("actions", s.tables.actions.listed)...)
+	out = append(out, listQueries("webhooks", s.tables.webhooks.listed)...)
+	out = append(out, listQueries("vector_databases", s.tables.vectors.listed)...)
+	out = append(out, listQueries("connections", s.tables.connections.listed)...)
+	out = append(out, listQueries("dnc_numbers", s.tables.dnc.listed)...)
 	return append(out, listQueries("calls", s.tables.calls.listed)...)
 }
 

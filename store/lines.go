@@ -35,14 +35,11 @@ type change struct {
 	// keys says that who may come in changed.
 	keys    bool
 	numbers []sidetone.Number
-	agents  []sidetone.Agent
-	prompts []sidetone.Prompt
-	voices  []sidetone.Voice
+	// edits carry the other nouns' changes into memory, in order.
+	edits []func(*configuration)
 }
 
-func (c change) empty() bool {
-	return !c.environment && !c.keys && len(c.numbers)+len(c.agents)+len(c.prompts)+len(c.voices) == 0
-}
+func (c change) empty() bool { return !c.environment && !c.keys && len(c.numbers)+len(c.edits) == 0 }
 
 // bumpConfiguration gives the environment a new version when the transaction
 // changed its configuration.
@@ -78,12 +75,22 @@ type lines struct {
 type owner struct{ environmentID, numberID string }
 
 type configuration struct {
-	version int64
-	voiceID string // the built-in default
-	numbers map[string]sidetone.Number
-	agents  map[string]sidetone.Agent
-	prompts map[string]sidetone.Prompt
-	voices  map[string]sidetone.Voice
+	version     int64
+	numbers     map[string]sidetone.Number
+	agents      map[string]sidetone.Agent
+	prompts     map[string]sidetone.Prompt
+	voices      map[string]sidetone.Voice
+	actions     map[string]sidetone.Action
+	webhooks    map[string]sidetone.Webhook
+	vectors     map[string]sidetone.VectorDatabase
+	connections map[string]sidetone.Connection
+}
+
+func newConfiguration(version int64) *configuration {
+	return &configuration{version: version, numbers: map[string]sidetone.Number{}, agents: map[string]sidetone.Agent{},
+		prompts: map[string]sidetone.Prompt{}, voices: map[string]sidetone.Voice{}, actions: map[string]sidetone.Action{},
+		webhooks: map[string]sidetone.Webhook{}, vectors: map[string]sidetone.VectorDatabase{},
+		connections: map[string]sidetone.Connection{}}
 }
 
 func newLines(s *Store) *lines { return &lines{store: s} }
@@ -130,9 +137,35 @@ func (c *configuration) snapshot(agentID string) (sidetone.Snapshot, bool) {
 	}
 	voice, ok := c.voices[a.VoiceID]
 	if !ok {
-		voice = c.voices[c.voiceID]
+		voice = c.defaultVoice()
 	}
-	return sidetone.Snapshot{Agent: a, Prompt: c.prompts[a.PromptID], Voice: voice}, true
+	s := sidetone.Snapshot{Agent: a, Prompt: c.prompts[a.PromptID], Voice: voice, Webhook: held(c.webhooks, a.WebhookID),
+		VectorDatabase: held(c.vectors, a.VectorDatabaseID), ModelAccount: held(c.connections, a.ModelAccount)}
+	for _, id := range a.ActionIDs {
+		if action, ok := c.actions[id]; ok {
+			s.Actions = append(s.Actions, action)
+		}
+	}
+	return s, true
+}
+
+// defaultVoice is the built-in voice of agents that name none.
+func (c *configuration) defaultVoice() sidetone.Voice {
+	for _, v := range c.voices {
+		if v.BuiltIn && v.Type == defaultVoiceType {
+			return v
+		}
+	}
+	return sidetone.Voice{}
+}
+
+// held returns a copy of the row with id, nil when there is none.
+func held[T any](rows map[string]T, id string) *T {
+	row, ok := rows[id]
+	if !ok {
+		return nil
+	}
+	return &row
 }
 
 // refresh loads everything once, and on a shared database looks at most every
@@ -207,24 +240,21 @@ func (l *lines) load(t *Tx, now time.Time) error {
 }
 
 func loadConfiguration(t *Tx, environmentID string, version int64) (*configuration, error) {
-	c := &configuration{version: version, numbers: map[string]sidetone.Number{}, agents: map[string]sidetone.Agent{},
-		prompts: map[string]sidetone.Prompt{}, voices: map[string]sidetone.Voice{}}
-	const mine = "WHERE environment_id = $1"
-	numbers, err := t.store.tables.numbers.all(t, mine+" AND active = $2", environmentID, true)
+	c, tables := newConfiguration(version), t.store.tables
+	numbers, err := tables.numbers.all(t, "WHERE environment_id = $1 AND active = $2", environmentID, true)
 	if err != nil {
 		return nil, err
 	}
-	agents, err := t.store.tables.agents.all(t, mine, environmentID)
-	if err != nil {
-		return nil, err
+	c.merge(change{numbers: numbers})
+	for _, load := range []func(*Tx, *configuration, string) error{
+		tables.agents.load, tables.prompts.load, tables.voices.load, tables.actions.load,
+		tables.webhooks.load, tables.vectors.load, tables.connections.load,
+	} {
+		if err := load(t, c, environmentID); err != nil {
+			return nil, err
+		}
 	}
-	prompts, err := t.store.tables.prompts.all(t, mine, environmentID)
-	if err != nil {
-		return nil, err
-	}
-	voices, err := t.store.tables.voices.all(t, mine, environmentID)
-	c.merge(change{numbers: numbers, agents: agents, prompts: prompts, voices: voices})
-	return c, err
+	return c, nil
 }
 
 // merge lays changed rows over the configuration. It copies what the writer of
@@ -238,20 +268,8 @@ func (c *configuration) merge(ch change) {
 			delete(c.numbers, n.ID)
 		}
 	}
-	for _, a := range ch.agents {
-		a.ActionIDs, a.Extra = slices.Clone(a.ActionIDs), slices.Clone(a.Extra)
-		c.agents[a.ID] = a
-	}
-	for _, p := range ch.prompts {
-		p.Tags, p.CollectFields = slices.Clone(p.Tags), slices.Clone(p.CollectFields)
-		c.prompts[p.ID] = p
-	}
-	for _, v := range ch.voices {
-		v.Config = slices.Clone(v.Config)
-		c.voices[v.ID] = v
-		if v.BuiltIn && v.Type == defaultVoiceType {
-			c.voiceID = v.ID
-		}
+	for _, edit := range ch.edits {
+		edit(c)
 	}
 }
 

@@ -192,9 +192,8 @@ func (l listed) compare(where *query, f sidetone.Filter, values []any) error {
 	case f.Op == "in":
 		where.add(" AND "+l.column+" IN (%s"+strings.Repeat(", %s", len(values)-1)+")", values...)
 	case f.Op == "contains" && l.contains != "":
-		escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 		part, _ := values[0].(string)
-		where.add(" AND "+l.contains+` LIKE %s ESCAPE '\'`, "%"+escape.Replace(fold(part))+"%")
+		where.add(" AND "+l.contains+` LIKE %s ESCAPE '\'`, "%"+likeText(fold(part))+"%")
 	case op == "" || l.kind == boolValue && f.Op != "eq" && f.Op != "ne":
 		return sidetone.Errorf(sidetone.Invalid, "filters.%s cannot be compared with %q", f.Column, f.Op)
 	default:

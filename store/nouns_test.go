@@ -55,6 +55,13 @@ func fillValue(v reflect.Value, n *int) {
 		v.SetFloat(float64(*n) / 4)
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fillValue(v.Elem(), n)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fillValue(v.Index(0), n)
+		fillValue(v.Index(1), n)
 	case reflect.Struct:
 		for i := range v.NumField() {
 			fillValue(v.Field(i), n)
@@ -71,6 +78,8 @@ type noun[T any] struct {
 	update func(*store.Tx, T) error // nil: none
 	list   func(*store.Tx, sidetone.PageQuery) (sidetone.Page[T], error)
 	change func(*T)
+	// kept makes of a written row what is read; nil: the same.
+	kept func(*T)
 }
 
 func testNoun[T any](t *testing.T, name string, n noun[T]) {
@@ -82,6 +91,9 @@ func testNoun[T any](t *testing.T, name string, n noun[T]) {
 		write(t, s, env, func(tx *store.Tx) error { return n.insert(tx, row) })
 		same := func(what string, want T) {
 			t.Helper()
+			if n.kept != nil {
+				n.kept(&want)
+			}
 			read(t, s, env, func(tx *store.Tx) error {
 				got, err := n.get(tx, "id-1")
 				if d := cmp.Diff(want, got); d != "" {
@@ -135,7 +147,7 @@ func TestNumber(t *testing.T) {
 		(*store.Tx).Numbers, func(n *sidetone.Number) {
 			sidetone.NumberChange{Label: sidetone.Some("front desk"), InboundAgentID: sidetone.None[string](),
 				Tags: sidetone.None[[]string](), ExampleContext: sidetone.None[[]byte]()}.Apply(n, day(2))
-		}})
+		}, nil})
 }
 
 func TestAgent(t *testing.T) {
@@ -144,7 +156,7 @@ func TestAgent(t *testing.T) {
 		(*store.Tx).Agents, func(a *sidetone.Agent) {
 			sidetone.AgentChange{Label: sidetone.Some("night"), EnableRecording: sidetone.Some(false), ConversationSpeed: sidetone.Some(1.25),
 				Extra: sidetone.Some([]byte(`{"llm_fallback":null,"x":[1, 2]}`))}.Apply(a, day(2))
-		}})
+		}, nil})
 }
 
 func TestPrompt(t *testing.T) {
@@ -152,12 +164,51 @@ func TestPrompt(t *testing.T) {
 	testNoun(t, "prompt", noun[sidetone.Prompt]{(*store.Tx).InsertPrompt, (*store.Tx).Prompt, (*store.Tx).UpdatePrompt,
 		(*store.Tx).Prompts, func(p *sidetone.Prompt) {
 			sidetone.PromptChange{Content: sidetone.Some("Hello ${name}")}.Apply(p, day(2))
-		}})
+		}, nil})
+}
+
+func TestAction(t *testing.T) {
+	t.Parallel()
+	testNoun(t, "action", noun[sidetone.Action]{(*store.Tx).InsertAction, (*store.Tx).Action, (*store.Tx).UpdateAction,
+		(*store.Tx).Actions, func(a *sidetone.Action) {
+			sidetone.ActionChange{Label: sidetone.Some("transfer"), Config: sidetone.Some([]byte(`{"x":1}`))}.Apply(a, day(2))
+		}, nil})
+}
+
+func TestWebhook(t *testing.T) {
+	t.Parallel()
+	testNoun(t, "webhook", noun[sidetone.Webhook]{(*store.Tx).InsertWebhook, (*store.Tx).Webhook, (*store.Tx).UpdateWebhook,
+		(*store.Tx).Webhooks, func(h *sidetone.Webhook) {
+			sidetone.WebhookChange{URL: sidetone.Some("https://example.com"), Subscriptions: sidetone.None[[]string]()}.Apply(h, day(2))
+		}, nil})
+}
+
+func TestVectorDatabase(t *testing.T) {
+	t.Parallel()
+	testNoun(t, "vector database", noun[sidetone.VectorDatabase]{(*store.Tx).InsertVectorDatabase, (*store.Tx).VectorDatabase,
+		(*store.Tx).UpdateVectorDatabase, (*store.Tx).VectorDatabases, func(v *sidetone.VectorDatabase) {
+			sidetone.VectorDatabaseChange{APIKey: sidetone.Some(sidetone.Secret("new"))}.Apply(v, day(2))
+		}, nil})
+}
+
+func TestConnection(t *testing.T) {
+	t.Parallel()
+	testNoun(t, "account connection", noun[sidetone.Connection]{(*store.Tx).InsertConnection, (*store.Tx).Connection,
+		(*store.Tx).UpdateConnection, (*store.Tx).Connections, func(c *sidetone.Connection) {
+			sidetone.ConnectionChange{Credentials: sidetone.Some(sidetone.Secret(`{"a":"b"}`))}.Apply(c, day(2))
+		}, nil})
+}
+
+func TestDNCNumber(t *testing.T) {
+	t.Parallel()
+	testNoun(t, "do-not-call number", noun[sidetone.DNCNumber]{(*store.Tx).InsertDNCNumber, (*store.Tx).DNCNumber,
+		(*store.Tx).UpdateDNCNumber, (*store.Tx).DNCNumbers, func(n *sidetone.DNCNumber) { n.Reason = "asked" }, nil})
 }
 
 func TestVoice(t *testing.T) {
 	t.Parallel()
-	testNoun(t, "voice", noun[sidetone.Voice]{(*store.Tx).InsertVoice, (*store.Tx).Voice, nil, (*store.Tx).Voices, nil})
+	testNoun(t, "voice", noun[sidetone.Voice]{(*store.Tx).InsertVoice, (*store.Tx).Voice, (*store.Tx).UpdateVoice, (*store.Tx).Voices,
+		func(v *sidetone.Voice) { sidetone.VoiceChange{Label: sidetone.Some("calm")}.Apply(v, day(2)) }, nil})
 	storetest.Run(t, func(t *testing.T, s *store.Store) {
 		read(t, s, account(t, s), func(tx *store.Tx) error {
 			v, err := tx.DefaultVoice()
@@ -172,7 +223,14 @@ func TestVoice(t *testing.T) {
 func TestCall(t *testing.T) {
 	t.Parallel()
 	testNoun(t, "call", noun[sidetone.Call]{(*store.Tx).InsertCall, (*store.Tx).Call, (*store.Tx).UpdateCall, (*store.Tx).Calls,
-		func(c *sidetone.Call) { c.Status, c.Ended, c.Errors = sidetone.CallEnded, day(3), []string{} }})
+		func(c *sidetone.Call) { c.Status, c.Ended, c.Errors = sidetone.CallEnded, day(3), []string{} },
+		func(c *sidetone.Call) { // a snapshot keeps no secret
+			const stars = "********"
+			c.Snapshot.Voice.APIKey, c.Snapshot.ModelAccount.Credentials, c.Snapshot.VectorDatabase.APIKey = stars, stars, stars
+			for i := range c.Snapshot.Actions {
+				c.Snapshot.Actions[i].SignatureSecret = stars
+			}
+		}})
 }
 
 // TestSnapshotColumn pins the names in a stored snapshot: renaming a field of a

@@ -17,6 +17,7 @@ func numberColumns(n *sidetone.Number) []column {
 	return []column{
 		{name: "id", ref: &n.ID, fixed: true}, {name: "environment_id", ref: &n.EnvironmentID, fixed: true},
 		{name: "number", ref: &n.Number, fixed: true}, {name: "active", ref: &n.Active},
+		{name: "detached", ref: &n.Detached},
 		{name: "label", ref: &n.Label}, {name: "label_folded", ref: folded(n.Label)},
 		{name: "description", ref: &n.Description},
 		{name: "inbound_agent_id", ref: &n.InboundAgentID}, {name: "outbound_only", ref: &n.OutboundOnly},

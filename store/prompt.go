@@ -1,9 +1,13 @@
 package store
 
-import "github.com/sidetone/sidetone"
+import (
+	"slices"
 
-func promptTable() *table[sidetone.Prompt] {
-	return newTable("prompts", "prompt", func(p *sidetone.Prompt) []column {
+	"github.com/sidetone/sidetone"
+)
+
+func promptTable() *configured[sidetone.Prompt] {
+	tb := newTable("prompts", "prompt", func(p *sidetone.Prompt) []column {
 		return []column{
 			{name: "id", ref: &p.ID, fixed: true}, {name: "environment_id", ref: &p.EnvironmentID, fixed: true},
 			{name: "label", ref: &p.Label}, {name: "label_folded", ref: folded(p.Label)},
@@ -15,6 +19,13 @@ func promptTable() *table[sidetone.Prompt] {
 	}, map[string]listed{
 		"id": text("id"), "label": search("label", "label_folded"), "created": instant("created"), "updated": instant("updated"),
 	})
+	return &configured[sidetone.Prompt]{
+		table: tb, rows: func(c *configuration) map[string]sidetone.Prompt { return c.prompts },
+		detach: func(p *sidetone.Prompt) {
+			p.Tags, p.CollectFields = slices.Clone(p.Tags), slices.Clone(p.CollectFields)
+		},
+		uses: []use{{table: "agents", noun: "agent", column: "prompt_id", shown: "id"}},
+	}
 }
 
 // Prompt returns the prompt with id.
@@ -22,24 +33,16 @@ func (t *Tx) Prompt(id string) (sidetone.Prompt, error) { return t.store.tables.
 
 // Prompts lists the prompts.
 func (t *Tx) Prompts(q sidetone.PageQuery) (sidetone.Page[sidetone.Prompt], error) {
-	return page(t, t.store.tables.prompts, q)
+	return page(t, t.store.tables.prompts.table, q)
 }
 
 // InsertPrompt stores a new prompt.
-func (t *Tx) InsertPrompt(p sidetone.Prompt) error {
-	if err := t.store.tables.prompts.insert(t, &p); err != nil {
-		return err
-	}
-	t.change.prompts = append(t.change.prompts, p)
-	return nil
-}
+func (t *Tx) InsertPrompt(p sidetone.Prompt) error { return t.store.tables.prompts.insert(t, p) }
 
 // UpdatePrompt stores p if p.Version is the stored one, else it is a Conflict;
 // the stored version grows by one.
-func (t *Tx) UpdatePrompt(p sidetone.Prompt) error {
-	if err := t.store.tables.prompts.update(t, &p); err != nil {
-		return err
-	}
-	t.change.prompts = append(t.change.prompts, p)
-	return nil
-}
+func (t *Tx) UpdatePrompt(p sidetone.Prompt) error { return t.store.tables.prompts.update(t, p) }
+
+// DeletePrompt removes the prompt with id. One that is in use is a Conflict that
+// names its users.
+func (t *Tx) DeletePrompt(id string) error { return t.store.tables.prompts.remove(t, id) }

@@ -158,9 +158,14 @@ type tables struct {
 	environments *table[sidetone.Environment]
 	keys         *table[sidetone.APIKey]
 	numbers      *table[sidetone.Number]
-	agents       *table[sidetone.Agent]
-	prompts      *table[sidetone.Prompt]
-	voices       *table[sidetone.Voice]
+	agents       *configured[sidetone.Agent]
+	prompts      *configured[sidetone.Prompt]
+	voices       *configured[sidetone.Voice]
+	actions      *configured[sidetone.Action]
+	webhooks     *configured[sidetone.Webhook]
+	vectors      *configured[sidetone.VectorDatabase]
+	connections  *configured[sidetone.Connection]
+	dnc          *table[sidetone.DNCNumber]
 	calls        *table[sidetone.Call]
 	intents      *table[sidetone.DialIntent]
 	events       *table[sidetone.Event]
@@ -171,7 +176,8 @@ type tables struct {
 func newTables() tables {
 	return tables{
 		environments: environmentTable(), keys: keyTable(), numbers: numberTable(), agents: agentTable(),
-		prompts: promptTable(), voices: voiceTable(), calls: callTable(), intents: intentTable(), events: eventTable(),
-		members: memberTable(), audit: auditTable(),
+		prompts: promptTable(), voices: voiceTable(), actions: actionTable(), webhooks: webhookTable(),
+		vectors: vectorTable(), connections: connectionTable(), dnc: dncTable(),
+		calls: callTable(), intents: intentTable(), events: eventTable(), members: memberTable(), audit: auditTable(),
 	}
 }

@@ -102,6 +102,18 @@ func (t *Tx) one(dest []any, text string, args ...any) error {
 	return err
 }
 
+// texts returns the query's only column.
+func (t *Tx) texts(q query) ([]string, error) {
+	var out []string
+	err := t.each(func(r *sql.Rows) error {
+		var text string
+		err := r.Scan(&text)
+		out = append(out, text)
+		return err
+	}, q.text, q.args...)
+	return out, err
+}
+
 // absent replaces a missing row's error by the noun's own.
 func absent(err error, noun string) error {
 	if errors.Is(err, sql.ErrNoRows) {

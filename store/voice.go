@@ -1,16 +1,20 @@
 package store
 
-import "github.com/sidetone/sidetone"
+import (
+	"slices"
+
+	"github.com/sidetone/sidetone"
+)
 
 // defaultVoiceType is the built-in voice of agents that name none.
 const defaultVoiceType = "voice_flite"
 
-func voiceTable() *table[sidetone.Voice] {
-	return newTable("voices", "voice", func(v *sidetone.Voice) []column {
+func voiceTable() *configured[sidetone.Voice] {
+	tb := newTable("voices", "voice", func(v *sidetone.Voice) []column {
 		return []column{
 			{name: "id", ref: &v.ID, fixed: true}, {name: "environment_id", ref: &v.EnvironmentID, fixed: true},
-			{name: "type", ref: &v.Type, fixed: true}, {name: "label", ref: &v.Label}, {name: "label_folded", ref: folded(v.Label)},
-			{name: "description", ref: &v.Description}, {name: "config", ref: raw{&v.Config, "{}"}},
+			{name: "type", ref: &v.Type}, {name: "label", ref: &v.Label}, {name: "label_folded", ref: folded(v.Label)},
+			{name: "description", ref: &v.Description}, {name: "config", ref: raw{&v.Config, "{}"}}, {name: "api_key", ref: (*string)(&v.APIKey), secret: true},
 			{name: "built_in", ref: &v.BuiltIn, fixed: true}, {name: "version", ref: &v.Version},
 			{name: "created", ref: millis{&v.Created}, fixed: true}, {name: "updated", ref: millis{&v.Updated}},
 		}
@@ -18,6 +22,11 @@ func voiceTable() *table[sidetone.Voice] {
 		"id": text("id"), "label": search("label", "label_folded"), "type": text("type"),
 		"created": instant("created"), "updated": instant("updated"),
 	})
+	return &configured[sidetone.Voice]{
+		table: tb, rows: func(c *configuration) map[string]sidetone.Voice { return c.voices },
+		detach: func(v *sidetone.Voice) { v.Config = slices.Clone(v.Config) },
+		uses:   []use{{table: "agents", noun: "agent", column: "voice_id", shown: "id"}},
+	}
 }
 
 // builtInVoices returns the voices every new environment starts with.
@@ -44,14 +53,25 @@ func (t *Tx) DefaultVoice() (sidetone.Voice, error) {
 
 // Voices lists the voices.
 func (t *Tx) Voices(q sidetone.PageQuery) (sidetone.Page[sidetone.Voice], error) {
-	return page(t, t.store.tables.voices, q)
+	return page(t, t.store.tables.voices.table, q)
 }
 
 // InsertVoice stores a new voice.
-func (t *Tx) InsertVoice(v sidetone.Voice) error {
-	if err := t.store.tables.voices.insert(t, &v); err != nil {
+func (t *Tx) InsertVoice(v sidetone.Voice) error { return t.store.tables.voices.insert(t, v) }
+
+// UpdateVoice stores v if v.Version is the stored one, else it is a Conflict;
+// the stored version grows by one.
+func (t *Tx) UpdateVoice(v sidetone.Voice) error { return t.store.tables.voices.update(t, v) }
+
+// DeleteVoice removes the voice with id. A built-in one and one that is in use
+// are Conflicts; the message names the users.
+func (t *Tx) DeleteVoice(id string) error {
+	v, err := t.Voice(id)
+	if err == nil && v.BuiltIn {
+		err = sidetone.Errorf(sidetone.Conflict, "the voice is built in and stays")
+	}
+	if err != nil {
 		return err
 	}
-	t.change.voices = append(t.change.voices, v)
-	return nil
+	return t.store.tables.voices.remove(t, id)
 }

@@ -1,0 +1,241 @@
+package sidetone
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Action is something an agent can do besides speaking.
+type Action struct {
+	ID            string
+	EnvironmentID string
+	// Type is of ActionTypes().
+	Type        string
+	Label       string
+	Description string
+	// Config is a JSON object; its members depend on the type.
+	Config []byte
+	// Trigger is a JSON object with a type: the model decides
+	// (action_trigger_function_call) or a phrase the agent says
+	// (action_trigger_phrase_based).
+	Trigger []byte
+	// SignatureSecret signs what is sent to an external action, base64; "" for
+	// the other types.
+	SignatureSecret Secret
+	Version         int64
+	Created         time.Time
+	Updated         time.Time
+}
+
+// ActionTypes lists the types of actions.
+func ActionTypes() []string {
+	return []string{"action_transfer_call", "action_end_conversation", "action_dtmf", "action_add_to_conference",
+		"action_set_hold", "action_warm_transfer", "action_external"}
+}
+
+const (
+	triggerByModel  = "action_trigger_function_call"
+	triggerByPhrase = "action_trigger_phrase_based"
+)
+
+// NewAction returns an action without a type that the model decides on.
+func NewAction(id, environmentID string, now time.Time) Action {
+	return Action{ID: id, EnvironmentID: environmentID, Config: []byte("{}"), Trigger: defaultTrigger(), Created: now, Updated: now}
+}
+
+func defaultTrigger() []byte { return []byte(`{"type":"` + triggerByModel + `","config":{}}`) }
+
+// NewSignatureSecret makes the secret of an external action: 32 random bytes in
+// base64.
+func NewSignatureSecret() Secret {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails
+	return Secret(base64.StdEncoding.EncodeToString(b[:]))
+}
+
+// ActionChange is a partial update of an Action.
+type ActionChange struct {
+	Type        Optional[string]
+	Label       Optional[string]
+	Description Optional[string]
+	// Config holds only the members the change mentions; null removes. Of an
+	// action that gets another type nothing else is kept.
+	Config  Optional[[]byte]
+	Trigger Optional[[]byte]
+	// SignatureSecret null asks for a new one.
+	SignatureSecret Optional[Secret]
+}
+
+// Apply carries the change out on a. An external action without a secret gets
+// one.
+func (c ActionChange) Apply(a *Action, now time.Time) {
+	if c.Type.Set && c.Type.Value != a.Type || c.Config.Null {
+		a.Config = []byte("{}")
+	}
+	c.Type.Apply(&a.Type, "")
+	c.Label.Apply(&a.Label, "")
+	c.Description.Apply(&a.Description, "")
+	c.Trigger.Apply(&a.Trigger, defaultTrigger())
+	if a.Trigger = pickJSON(a.Trigger, "type", "config"); string(a.Trigger) == "{}" {
+		a.Trigger = defaultTrigger()
+	}
+	c.SignatureSecret.Apply(&a.SignatureSecret, "")
+	a.Config = MergeJSON(actionDefaults(a.Type), MergeJSON(a.Config, c.Config.Value))
+	if names, open := actionMembers(a.Type); !open {
+		a.Config = pickJSON(a.Config, names...)
+	}
+	switch {
+	case a.Type != "action_external":
+		a.SignatureSecret = ""
+	case a.SignatureSecret == "":
+		a.SignatureSecret = NewSignatureSecret()
+	}
+	a.Updated = now
+}
+
+// actionMembers are what a configuration of the type may hold; open says that
+// it may hold anything.
+func actionMembers(kind string) (names []string, open bool) {
+	switch kind {
+	case "action_transfer_call":
+		return []string{"phone_number"}, false
+	case "action_add_to_conference":
+		return []string{"phone_number", "place_primary_on_hold"}, false
+	case "action_external":
+		return []string{"processing_mode", "name", "description", "url", "input_schema", "speak_on_send", "speak_on_receive"}, false
+	}
+	return nil, kind == "action_warm_transfer"
+}
+
+// actionDefaults are the documented defaults of a type's configuration.
+func actionDefaults(kind string) []byte {
+	switch kind {
+	case "action_add_to_conference":
+		return []byte(`{"place_primary_on_hold":true}`)
+	case "action_external":
+		return []byte(`{"processing_mode":"muted","speak_on_send":false,"speak_on_receive":false}`)
+	default:
+		return []byte("{}")
+	}
+}
+
+// Validate checks what the type needs; the message starts with the property's
+// path.
+func (a Action) Validate() error {
+	var config map[string]any
+	if err := json.Unmarshal(a.Config, &config); err != nil {
+		return Errorf(Invalid, "config must be an object")
+	}
+	switch {
+	case a.Type == "":
+		return Errorf(Invalid, "type is required")
+	case !slices.Contains(ActionTypes(), a.Type):
+		return Errorf(Invalid, "type must be one of %s", strings.Join(ActionTypes(), ", "))
+	}
+	if err := validateActionConfig(a.Type, config); err != nil {
+		return err
+	}
+	if _, err := base64.StdEncoding.DecodeString(a.SignatureSecret.Reveal()); err != nil {
+		return Errorf(Invalid, "config.signature_secret must be base64")
+	}
+	if err := a.validateTrigger(); err != nil {
+		return err
+	}
+	return describable(a.Label, a.Description)
+}
+
+func validateActionConfig(kind string, c map[string]any) error {
+	switch kind {
+	case "action_transfer_call", "action_add_to_conference":
+		if c["phone_number"] == nil {
+			return Errorf(Invalid, "config.phone_number is required")
+		}
+		text, isText := c["phone_number"].(string)
+		if _, ok := NormalisePhone(text); !isText || !ok {
+			return Errorf(Invalid, "config.phone_number must be a phone number with country code")
+		}
+		if _, ok := c["place_primary_on_hold"].(bool); !ok && kind == "action_add_to_conference" {
+			return Errorf(Invalid, "config.place_primary_on_hold must be true or false")
+		}
+	case "action_external":
+		return validateExternal(c)
+	}
+	return nil
+}
+
+func validateExternal(c map[string]any) error {
+	for _, name := range []string{"name", "description", "url"} {
+		text, ok := c[name].(string)
+		switch {
+		case c[name] == nil:
+			return Errorf(Invalid, "config.%s is required", name)
+		case !ok:
+			return Errorf(Invalid, "config.%s must be a string", name)
+		}
+		if err := maxLength("config."+name, text, 4096); err != nil {
+			return err
+		}
+	}
+	address, _ := c["url"].(string)
+	if err := webAddress("config.url", address); err != nil {
+		return err
+	}
+	schema, ok := c["input_schema"].(map[string]any)
+	switch {
+	case c["input_schema"] == nil:
+		return Errorf(Invalid, "config.input_schema is required")
+	case !ok || schema["type"] != nil && schema["type"] != "object":
+		return Errorf(Invalid, "config.input_schema must be the JSON Schema of an object")
+	case c["processing_mode"] != "muted":
+		return Errorf(Invalid, "config.processing_mode must be muted")
+	case !flagOrSentence(c["speak_on_send"]):
+		return Errorf(Invalid, "config.speak_on_send must be true, false or a sentence")
+	case !flagOrSentence(c["speak_on_receive"]):
+		return Errorf(Invalid, "config.speak_on_receive must be true, false or a sentence")
+	}
+	return nil
+}
+
+func flagOrSentence(v any) bool {
+	switch v.(type) {
+	case bool, string:
+		return true
+	}
+	return false
+}
+
+func (a Action) validateTrigger() error {
+	var trigger map[string]any
+	if err := json.Unmarshal(a.Trigger, &trigger); err != nil {
+		return Errorf(Invalid, "action_trigger must be an object")
+	}
+	config, _ := trigger["config"].(map[string]any)
+	phrases, _ := config["phrase_triggers"].([]any)
+	switch {
+	case trigger["type"] == triggerByModel:
+		return nil
+	case trigger["type"] != triggerByPhrase:
+		return Errorf(Invalid, "action_trigger.type must be one of %s, %s", triggerByModel, triggerByPhrase)
+	case a.Type == "action_dtmf" || a.Type == "action_external":
+		return Errorf(Invalid, "action_trigger.type must be %s for this type", triggerByModel)
+	case len(phrases) == 0:
+		return Errorf(Invalid, "action_trigger.config.phrase_triggers is required")
+	}
+	for i, p := range phrases {
+		member, _ := p.(map[string]any)
+		if text, _ := member["phrase"].(string); strings.TrimSpace(text) == "" {
+			return Errorf(Invalid, "action_trigger.config.phrase_triggers[%d].phrase is required", i)
+		}
+		conditions, _ := member["conditions"].([]any)
+		for _, c := range conditions {
+			if c != "phrase_condition_type_contains" {
+				return Errorf(Invalid, "action_trigger.config.phrase_triggers[%d].conditions must be of phrase_condition_type_contains", i)
+			}
+		}
+	}
+	return nil
+}

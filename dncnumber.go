@@ -1,0 +1,19 @@
+package sidetone
+
+import "time"
+
+// DNCNumber is a telephone number that an environment must not call.
+type DNCNumber struct {
+	ID            string
+	EnvironmentID string
+	// Number is E.164 with plus, unique in the environment.
+	Number string
+	// Reason is for people; may be empty.
+	Reason  string
+	Version int64
+	Created time.Time
+	Updated time.Time
+}
+
+// Validate checks lengths; the message starts with the property's path.
+func (n DNCNumber) Validate() error { return maxLength("reason", n.Reason, 1024) }

@@ -1,0 +1,55 @@
+package sidetone
+
+import "time"
+
+// Prompt is an agent's instructions. ${name} placeholders are filled from a
+// call's context.
+type Prompt struct {
+	ID              string
+	EnvironmentID   string
+	Label           string
+	Description     string
+	Content         string
+	ContextEndpoint string
+	// CollectFields is a JSON array, as given.
+	CollectFields []byte
+	Tags          []string
+	Version       int64
+	Created       time.Time
+	Updated       time.Time
+}
+
+// NewPrompt returns a prompt with the documented defaults.
+func NewPrompt(id, environmentID, content string, now time.Time) Prompt {
+	return Prompt{ID: id, EnvironmentID: environmentID, Content: content,
+		CollectFields: []byte("[]"), Tags: []string{}, Created: now, Updated: now}
+}
+
+// PromptChange is a partial update of a Prompt.
+type PromptChange struct {
+	Label           Optional[string]
+	Description     Optional[string]
+	Content         Optional[string]
+	ContextEndpoint Optional[string]
+	CollectFields   Optional[[]byte]
+	Tags            Optional[[]string]
+}
+
+// Apply carries the change out on p.
+func (c PromptChange) Apply(p *Prompt, now time.Time) {
+	c.Label.Apply(&p.Label, "")
+	c.Description.Apply(&p.Description, "")
+	c.Content.Apply(&p.Content, "")
+	c.ContextEndpoint.Apply(&p.ContextEndpoint, "")
+	c.CollectFields.Apply(&p.CollectFields, []byte("[]"))
+	c.Tags.Apply(&p.Tags, []string{})
+	p.Updated = now
+}
+
+// Validate checks lengths; the message starts with the property's path.
+func (p Prompt) Validate() error {
+	if err := describable(p.Label, p.Description); err != nil {
+		return err
+	}
+	return maxLength("content", p.Content, 262144)
+}

@@ -1,0 +1,188 @@
+package store_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/store/storetest"
+)
+
+// furnish stores one of each noun that an agent can name, the agent, and a
+// number that it answers.
+func furnish(tx *store.Tx) error {
+	agent := sidetone.NewAgent("agent", "", "prompt", day(1))
+	agent.ActionIDs, agent.WebhookID, agent.VectorDatabaseID = []string{"action", "action_2"}, "webhook", "vector"
+	agent.ModelAccount, agent.VoiceID = "connection", "voice"
+	number := sidetone.NewNumber("number", "", "+12125550100", "twilio", day(1))
+	number.InboundAgentID, number.ConnectionID = "agent", "connection"
+	for _, err := range []error{
+		tx.InsertPrompt(sidetone.NewPrompt("prompt", "", "x", day(1))),
+		tx.InsertVoice(sidetone.NewVoice("voice", "", day(1))),
+		tx.InsertAction(sidetone.NewAction("action", "", day(1))),
+		tx.InsertAction(sidetone.NewAction("action_2", "", day(1))),
+		tx.InsertWebhook(sidetone.NewWebhook("webhook", "", day(1))),
+		tx.InsertVectorDatabase(sidetone.NewVectorDatabase("vector", "", day(1))),
+		tx.InsertConnection(sidetone.NewConnection("connection", "", day(1))),
+		tx.InsertAgent(agent),
+		tx.InsertNumber(number),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deletions removes what furnish stored, users before what they use.
+func deletions() []struct {
+	name   string
+	remove func(*store.Tx, string) error
+	users  string
+} {
+	return []struct {
+		name   string
+		remove func(*store.Tx, string) error
+		users  string
+	}{
+		{"agent", (*store.Tx).DeleteAgent, "number +12125550100"},
+		{"prompt", (*store.Tx).DeletePrompt, "agent agent"},
+		{"voice", (*store.Tx).DeleteVoice, "agent agent"},
+		{"action", (*store.Tx).DeleteAction, "agent agent"},
+		{"action_2", (*store.Tx).DeleteAction, "agent agent"},
+		{"webhook", (*store.Tx).DeleteWebhook, "agent agent"},
+		{"vector", (*store.Tx).DeleteVectorDatabase, "agent agent"},
+		{"connection", (*store.Tx).DeleteConnection, "number +12125550100, agent agent"},
+	}
+}
+
+func TestDeletingWhatIsInUse(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env, other := account(t, s), account(t, s)
+		write(t, s, env, furnish)
+		for _, d := range deletions() {
+			err := s.Write(t.Context(), env, func(tx *store.Tx) error { return d.remove(tx, d.name) })
+			wantCode(t, err, sidetone.Conflict, "")
+			if message := sidetone.MessageOf(err); !strings.HasSuffix(message, " is used by "+d.users) {
+				t.Errorf("%s: %s", d.name, message)
+			}
+			err = s.Write(t.Context(), other, func(tx *store.Tx) error { return d.remove(tx, d.name) })
+			wantCode(t, err, sidetone.NotFound, "")
+		}
+		write(t, s, env, func(tx *store.Tx) error {
+			n, err := tx.Number("number")
+			n.Active = false
+			if err != nil {
+				return err
+			}
+			return tx.UpdateNumber(n)
+		})
+		for _, d := range deletions() {
+			write(t, s, env, func(tx *store.Tx) error { return d.remove(tx, d.name) })
+			err := s.Write(t.Context(), env, func(tx *store.Tx) error { return d.remove(tx, d.name) })
+			wantCode(t, err, sidetone.NotFound, "")
+		}
+	})
+}
+
+// TestIDsAreNoPatterns looks for users of an action whose id is like another's
+// when read as a pattern.
+func TestIDsAreNoPatterns(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env := account(t, s)
+		write(t, s, env, furnish)
+		write(t, s, env, func(tx *store.Tx) error { return tx.InsertAction(sidetone.NewAction("act__n", "", day(1))) })
+		write(t, s, env, func(tx *store.Tx) error { return tx.DeleteAction("act__n") })
+	})
+}
+
+func TestManyUsersAreNotAllNamed(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env := account(t, s)
+		write(t, s, env, func(tx *store.Tx) error {
+			for i := range 12 {
+				if err := tx.InsertAgent(sidetone.NewAgent(fmt.Sprint("a", i), "", "p", day(i+1))); err != nil {
+					return err
+				}
+			}
+			return tx.InsertPrompt(sidetone.NewPrompt("p", "", "x", day(1)))
+		})
+		err := s.Write(t.Context(), env, func(tx *store.Tx) error { return tx.DeletePrompt("p") })
+		message := sidetone.MessageOf(err)
+		if !strings.HasSuffix(message, "agent a8, agent a9, more agents") || strings.Contains(message, "a10") {
+			t.Errorf("got %q", message)
+		}
+	})
+}
+
+func TestBuiltInVoicesAndDefaultAgentsStay(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env := account(t, s)
+		write(t, s, env, furnish)
+		err := s.Write(t.Context(), env, func(tx *store.Tx) error {
+			v, err := tx.DefaultVoice()
+			if err != nil {
+				return err
+			}
+			return tx.DeleteVoice(v.ID)
+		})
+		wantCode(t, err, sidetone.Conflict, "the voice is built in and stays")
+		write(t, s, env, func(tx *store.Tx) error { return tx.SetDefaultAgent("agent") })
+		err = s.Write(t.Context(), env, func(tx *store.Tx) error { return tx.DeleteAgent("agent") })
+		wantCode(t, err, sidetone.Conflict, "the agent is used by the environment as its default agent")
+	})
+}
+
+// TestMemoryHoldsWhatCallsNeed compares what a call starts with from memory,
+// loaded and followed, with the rows.
+func TestMemoryHoldsWhatCallsNeed(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env := account(t, s)
+		resolve := func() sidetone.Snapshot {
+			t.Helper()
+			snapshot, err := s.Resolve(t.Context(), env, "agent")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return snapshot
+		}
+		if _, err := s.Resolve(t.Context(), env, "agent"); err == nil {
+			t.Error("an agent that does not exist is known")
+		}
+		write(t, s, env, furnish)
+		got := resolve()
+		var ids []string
+		for _, a := range got.Actions {
+			ids = append(ids, a.ID)
+		}
+		if diff := cmp.Diff([]string{"action", "action_2"}, ids); diff != "" {
+			t.Error(diff)
+		}
+		if got.Webhook.ID != "webhook" || got.VectorDatabase.ID != "vector" || got.ModelAccount.ID != "connection" || got.Voice.ID != "voice" {
+			t.Errorf("got %+v", got)
+		}
+		write(t, s, env, func(tx *store.Tx) error {
+			a, err := tx.Agent("agent")
+			if err != nil {
+				return err
+			}
+			a.ActionIDs, a.WebhookID, a.VoiceID = []string{"action_2"}, "", ""
+			if err := tx.UpdateAgent(a); err != nil {
+				return err
+			}
+			return tx.DeleteAction("action")
+		})
+		if got = resolve(); len(got.Actions) != 1 || got.Webhook != nil || got.Voice.Type != "voice_flite" {
+			t.Errorf("got %+v", got)
+		}
+	})
+}

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"slices"
+
+	"github.com/sidetone/sidetone"
+)
+
+func connectionTable() *configured[sidetone.Connection] {
+	tb := newTable("connections", "account connection", func(c *sidetone.Connection) []column {
+		return []column{
+			{name: "id", ref: &c.ID, fixed: true}, {name: "environment_id", ref: &c.EnvironmentID, fixed: true},
+			{name: "type", ref: &c.Type}, {name: "label", ref: &c.Label}, {name: "label_folded", ref: folded(c.Label)},
+			{name: "description", ref: &c.Description}, {name: "credentials", ref: (*string)(&c.Credentials), secret: true},
+			{name: "config", ref: raw{&c.Config, "{}"}}, {name: "steering_pool", ref: list{&c.SteeringPool}},
+			{name: "any_caller_id", ref: &c.AnyCallerID}, {name: "version", ref: &c.Version},
+			{name: "created", ref: millis{&c.Created}, fixed: true}, {name: "updated", ref: millis{&c.Updated}},
+		}
+	}, map[string]listed{
+		"id": text("id"), "label": search("label", "label_folded"), "type": text("type"),
+		"created": instant("created"), "updated": instant("updated"),
+	})
+	return &configured[sidetone.Connection]{
+		table: tb, rows: func(c *configuration) map[string]sidetone.Connection { return c.connections },
+		detach: func(c *sidetone.Connection) {
+			c.Config, c.SteeringPool = slices.Clone(c.Config), slices.Clone(c.SteeringPool)
+		},
+		uses: []use{
+			{table: "numbers", noun: "number", column: "connection_id", shown: "number", and: "active"},
+			{table: "agents", noun: "agent", column: "model_account", shown: "id"},
+			{table: "webhooks", noun: "webhook", column: "connection_id", shown: "id"},
+		},
+	}
+}
+
+// Connection returns the account connection with id.
+func (t *Tx) Connection(id string) (sidetone.Connection, error) {
+	return t.store.tables.connections.get(t, id)
+}
+
+// Connections lists the account connections.
+func (t *Tx) Connections(q sidetone.PageQuery) (sidetone.Page[sidetone.Connection], error) {
+	return page(t, t.store.tables.connections.table, q)
+}
+
+// InsertConnection stores a new account connection.
+func (t *Tx) InsertConnection(c sidetone.Connection) error {
+	return t.store.tables.connections.insert(t, c)
+}
+
+// UpdateConnection stores c if c.Version is the stored one, else it is a Conflict;
+// the stored version grows by one.
+func (t *Tx) UpdateConnection(c sidetone.Connection) error {
+	return t.store.tables.connections.update(t, c)
+}
+
+// DeleteConnection removes the account connection with id. One that is in use is a Conflict that
+// names its users.
+func (t *Tx) DeleteConnection(id string) error { return t.store.tables.connections.remove(t, id) }
