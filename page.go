@@ -4,6 +4,9 @@ package sidetone
 type PageQuery struct {
 	// Page counts from 1; Size is 1 to 100.
 	Page, Size int
+	// Cursor continues where the page that handed it out ended; Page is then
+	// not looked at. It fits only the list, order and filters it was made for.
+	Cursor string
 	// SortColumn names a documented column; "" means newest first.
 	SortColumn string
 	// SortDesc reverses SortColumn's order.
@@ -26,10 +29,11 @@ type Filter struct {
 // Page is one page of a list.
 type Page[T any] struct {
 	Items []T
-	// Page and Size repeat the query.
+	// Page and Size repeat the query; after a cursor Page counts on.
 	Page, Size int
-	// HasMore says that a later page exists.
-	HasMore bool
+	// HasMore says that a later page exists; NextCursor then leads to it.
+	HasMore    bool
+	NextCursor string
 	// Total counts all rows; exact up to 10,000, an estimate above.
 	Total int64
 	// TotalIsEstimated says that Total is an estimate.
@@ -38,7 +42,7 @@ type Page[T any] struct {
 
 // Validate checks the ranges of q.
 func (q PageQuery) Validate() error {
-	if q.Page < 1 {
+	if q.Page < 1 && q.Cursor == "" {
 		return Errorf(Invalid, "page must be 1 or more")
 	}
 	if q.Size < 1 || q.Size > 100 {

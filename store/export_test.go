@@ -17,9 +17,9 @@ func (t *Tx) Exec(text string, args ...any) error {
 // ListQuery is the statement behind one documented sort or filter column.
 type ListQuery struct {
 	Name string
-	// Column is the SQL column that an index has to narrow; "" when sorting.
-	Column string
-	query  query
+	// Narrows is what SQLite's plan must say of the index; "" when sorting.
+	Narrows string
+	query   query
 }
 
 // ListQueries returns one query per row of every noun's table of columns.
@@ -49,15 +49,17 @@ func listQueries(table string, columns map[string]listed, own ...condition) []Li
 		return q
 	}
 	page := sidetone.PageQuery{Page: 3, Size: 10}
-	out := []ListQuery{{Name: table + " newest first", query: pageIDs(table, page, base(), "created DESC, id DESC")}}
+	out := []ListQuery{{Name: table + " newest first", query: pageIDs(table, position{Page: 3}, 10, base(), order{"created", true})}}
 	for name, c := range columns {
 		if c.sortable {
 			page.SortColumn = name
-			order, err := ordering(columns, page)
+			o, err := ordering(columns, page)
 			if err != nil {
 				panic(err)
 			}
-			out = append(out, ListQuery{Name: table + " sorted by " + name, query: pageIDs(table, page, base(), order)})
+			after := position{Page: 2, ID: "x", Key: map[valueKind]any{textValue: "x", boolValue: true, timeValue: int64(7)}[c.kind]}
+			out = append(out, ListQuery{Name: table + " sorted by " + name, query: pageIDs(table, position{Page: 3}, 10, base(), o)},
+				ListQuery{Name: table + " behind a cursor by " + name, Narrows: seek(o), query: pageIDs(table, after, 10, base(), o)})
 		}
 		value := map[valueKind]any{textValue: "x", boolValue: true, timeValue: "2026-01-02T03:04:05Z"}[c.kind]
 		q := base()
@@ -65,9 +67,17 @@ func listQueries(table string, columns map[string]listed, own ...condition) []Li
 			panic(err)
 		}
 		q.text = "SELECT 1 FROM " + table + " WHERE " + q.text
-		out = append(out, ListQuery{Name: table + " filtered by " + name, Column: c.column, query: q})
+		out = append(out, ListQuery{Name: table + " filtered by " + name, Narrows: c.column + "=?", query: q})
 	}
 	return out
+}
+
+// seek is how SQLite says that it begins behind a row.
+func seek(o order) string {
+	if o.column == "id" {
+		return "id" + o.beyond() + "?"
+	}
+	return "(" + o.column + ",id)" + o.beyond() + "(?,?)"
 }
 
 // Explain returns the engine's plan for q. Postgres is told to avoid what an

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -91,15 +92,25 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 			return p, err
 		}
 	}
-	order, err := ordering(tb.listed, q)
+	sorted, err := ordering(tb.listed, q)
 	if err != nil {
 		return p, err
 	}
-	if p.Items, err = pageRows(t, tb, q, where, order); err != nil {
+	list := cursorList{t.environment, tb.name, own, q}
+	after, err := t.position(list, sorted)
+	if err != nil {
+		return p, err
+	}
+	p.Page = after.Page
+	if p.Items, err = pageRows(t, tb, after, q.Size, where, sorted); err != nil {
 		return p, fmt.Errorf("list %ss: %w", tb.noun, err)
 	}
 	if p.HasMore = len(p.Items) > q.Size; p.HasMore {
 		p.Items = p.Items[:q.Size]
+		last := tb.columns(&p.Items[q.Size-1])
+		if p.NextCursor, err = t.cursor(list, position{Page: p.Page + 1, Key: plain(named(last, sorted.column)), ID: *named(last, "id").(*string)}); err != nil {
+			return p, fmt.Errorf("list %ss: %w", tb.noun, err)
+		}
 	}
 	if p.Total, p.TotalIsEstimated, err = total(t, tb.name, where); err != nil {
 		return p, fmt.Errorf("count %ss: %w", tb.noun, err)
@@ -109,37 +120,70 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 
 // pageRows finds the page's ids in the index first, so that skipped rows are
 // never read, and asks for one row too many to learn whether more follow.
-func pageRows[T any](t *Tx, tb *table[T], q sidetone.PageQuery, where query, order string) ([]T, error) {
-	wanted := pageIDs(tb.name, q, where, order)
-	return tb.all(t, "JOIN ("+wanted.text+") AS wanted ON wanted.page_id = "+tb.name+".id ORDER BY "+order, wanted.args...)
+func pageRows[T any](t *Tx, tb *table[T], after position, size int, where query, o order) ([]T, error) {
+	wanted := pageIDs(tb.name, after, size, where, o)
+	return tb.all(t, "JOIN ("+wanted.text+") AS wanted ON wanted.page_id = "+tb.name+".id ORDER BY "+o.by(), wanted.args...)
 }
 
-func pageIDs(name string, q sidetone.PageQuery, where query, order string) query {
+// pageIDs continues behind a row, at the same cost however deep, or skips whole
+// pages.
+func pageIDs(name string, after position, size int, where query, o order) query {
 	where.text = "SELECT id AS page_id FROM " + name + " WHERE " + where.text
-	where.add(" ORDER BY "+order+" LIMIT %s OFFSET %s", q.Size+1, int64(q.Page-1)*int64(q.Size))
+	skip := int64(0)
+	switch {
+	case after.ID == "":
+		skip = int64(after.Page-1) * int64(size)
+	case o.column == "id":
+		where.add(" AND id "+o.beyond()+" %s", after.ID)
+	default:
+		where.add(" AND ("+o.column+", id) "+o.beyond()+" (%s, %s)", after.Key, after.ID)
+	}
+	where.add(" ORDER BY "+o.by()+" LIMIT %s OFFSET %s", size+1, skip)
 	return where
 }
 
-func ordering(columns map[string]listed, q sidetone.PageQuery) (string, error) {
+// order is what a list is sorted by: a column, then the id.
+type order struct {
+	column string
+	desc   bool
+}
+
+func (o order) by() string {
+	direction := ""
+	if o.desc {
+		direction = " DESC"
+	}
+	if o.column == "id" {
+		return "id" + direction
+	}
+	return o.column + direction + ", id" + direction
+}
+
+// beyond compares a later row with an earlier one.
+func (o order) beyond() string {
+	if o.desc {
+		return "<"
+	}
+	return ">"
+}
+
+func ordering(columns map[string]listed, q sidetone.PageQuery) (order, error) {
 	if q.SortColumn == "" {
-		return "created DESC, id DESC", nil
+		return order{"created", true}, nil
 	}
 	c, ok := columns[q.SortColumn]
 	if !ok || !c.sortable {
-		return "", sidetone.Errorf(sidetone.Invalid, "sort_column must be one of %s", documented(columns, true))
+		return order{}, sidetone.Errorf(sidetone.Invalid, "sort_column must be one of %s", documented(columns, true))
 	}
-	direction := ""
-	if q.SortDesc {
-		direction = " DESC"
-	}
-	if c.column == "id" {
-		return "id" + direction, nil
-	}
-	return c.order() + direction + ", id" + direction, nil
+	return order{c.order(), q.SortDesc}, nil
 }
 
 // total counts up to exactTotal rows and asks the engine for a guess beyond.
 func total(t *Tx, name string, where query) (int64, bool, error) {
+	key := fmt.Sprintf("%s %s %q", name, where.text, where.args)
+	if guess, ok := t.store.totals.get(key, t.now); ok {
+		return guess, true, nil
+	}
 	var n int64
 	counted := query{text: "SELECT count(*) FROM (SELECT 1 FROM " + name + " WHERE " + where.text, args: where.args}
 	counted.add(" LIMIT %s) AS counted", exactTotal+1)
@@ -153,7 +197,47 @@ func total(t *Tx, name string, where query) (int64, bool, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
-	return max(n, guess), true, err
+	guess = max(n, guess)
+	if err == nil && guess >= 2*exactTotal {
+		t.store.totals.put(key, guess, t.now)
+	}
+	return guess, true, err
+}
+
+// totalTrust is how long an estimate is repeated instead of made again.
+const totalTrust = 30 * time.Second
+
+// maxTotals bounds the estimates remembered in memory.
+const maxTotals = 1024
+
+// totals remembers the estimates of lists so long that they cannot shrink to
+// what is counted exactly soon.
+type totals struct {
+	mu      sync.Mutex
+	entries map[string]estimated
+}
+
+type estimated struct {
+	rows  int64
+	until time.Time
+}
+
+func newTotals() *totals { return &totals{entries: map[string]estimated{}} }
+
+func (m *totals) get(key string, now time.Time) (int64, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.entries[key]
+	return e.rows, ok && now.Before(e.until)
+}
+
+func (m *totals) put(key string, rows int64, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.entries) >= maxTotals {
+		clear(m.entries)
+	}
+	m.entries[key] = estimated{rows, now.Add(totalTrust)}
 }
 
 func documented(columns map[string]listed, sortable bool) string {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"embed"
 	"fmt"
@@ -25,6 +26,22 @@ func migrateOurs(ctx context.Context, dialect goose.Dialect, db *sql.DB, folder 
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
-	_, err = provider.Up(ctx)
-	return err
+	if _, err := provider.Up(ctx); err != nil {
+		return err
+	}
+	return installSecrets(ctx, db)
+}
+
+// signingSecret names the installation's value that cursors are signed with.
+const signingSecret = "cursor_key"
+
+// installSecrets makes what an installation keeps for its whole life, on all
+// nodes and after every restart.
+func installSecrets(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, "INSERT INTO installation (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+		signingSecret, rand.Text()+rand.Text())
+	if err != nil {
+		return fmt.Errorf("make the installation's secrets: %w", err)
+	}
+	return nil
 }

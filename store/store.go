@@ -69,13 +69,15 @@ type Store struct {
 	engine   engine
 	lines    *lines
 	keys     *keys
+	totals   *totals
+	signing  atomic.Pointer[[]byte] // the cursors' key, once read
 	enqueuer atomic.Pointer[Enqueuer]
 	closed   func() error
 }
 
 // Open opens the database at c.URL without migrating it. The caller closes it.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys()}
+	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys(), totals: newTotals()}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -1,0 +1,128 @@
+package store
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"database/sql/driver"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"github.com/sidetone/sidetone"
+)
+
+// cursorMAC is how many bytes of the signature a cursor carries.
+const cursorMAC = 16
+
+// maxCursor bounds what is decoded, in characters.
+const maxCursor = 4096
+
+// position is where a page begins: behind the row with ID and sort value Key,
+// or at the page's number when ID is empty. Page counts pages for the envelope.
+type position struct {
+	Page int    `json:"p"`
+	Key  any    `json:"k"`
+	ID   string `json:"i"`
+}
+
+// cursorList is everything a cursor is bound to.
+type cursorList struct {
+	environment, table string
+	own                []condition
+	q                  sidetone.PageQuery
+}
+
+// mac signs a position of the list.
+func (l cursorList) mac(key, payload []byte) ([]byte, error) {
+	own := make([]any, 0, 2*len(l.own))
+	for _, c := range l.own {
+		own = append(own, c.column, c.value)
+	}
+	bound, err := json.Marshal([]any{l.environment, l.table, own, l.q.SortColumn, l.q.SortDesc, l.q.Filters})
+	if err != nil {
+		return nil, err
+	}
+	h := hmac.New(sha256.New, key)
+	fmt.Fprintf(h, "cursor %d %s%s", len(bound), bound, payload)
+	return h.Sum(nil)[:cursorMAC], nil
+}
+
+// position is where the query begins. A cursor that is not of this list is
+// answered like one that never was.
+func (t *Tx) position(l cursorList, o order) (position, error) {
+	if l.q.Cursor == "" {
+		return position{Page: l.q.Page}, nil
+	}
+	unknown := sidetone.Errorf(sidetone.NotFound, "cursor not found")
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(l.q.Cursor)
+	if err != nil || len(raw) < cursorMAC || len(l.q.Cursor) > maxCursor {
+		return position{}, unknown
+	}
+	key, err := t.signingKey()
+	if err != nil {
+		return position{}, err
+	}
+	mac, err := l.mac(key, raw[cursorMAC:])
+	if err != nil || !hmac.Equal(mac, raw[:cursorMAC]) {
+		return position{}, unknown
+	}
+	var p position
+	decoder := json.NewDecoder(bytes.NewReader(raw[cursorMAC:]))
+	decoder.UseNumber()
+	if err := decoder.Decode(&p); err != nil {
+		return position{}, fmt.Errorf("read a cursor for %s: %w", o.column, err)
+	}
+	if n, ok := p.Key.(json.Number); ok {
+		if p.Key, err = n.Int64(); err != nil {
+			return position{}, fmt.Errorf("read a cursor for %s: %w", o.column, err)
+		}
+	}
+	return p, nil
+}
+
+// cursor is the text for a position of the list.
+func (t *Tx) cursor(l cursorList, p position) (string, error) {
+	key, err := t.signingKey()
+	if err != nil {
+		return "", err
+	}
+	payload, err := json.Marshal(p)
+	if err != nil {
+		return "", err
+	}
+	mac, err := l.mac(key, payload)
+	return base64.RawURLEncoding.EncodeToString(append(mac, payload...)), err
+}
+
+// signingKey is the installation's, read once for all transactions.
+func (t *Tx) signingKey() ([]byte, error) {
+	if known := t.store.signing.Load(); known != nil {
+		return *known, nil
+	}
+	var text string
+	if err := t.one([]any{&text}, "SELECT value FROM installation WHERE name = $1", signingSecret); err != nil {
+		return nil, fmt.Errorf("read the key of cursors: %w", err)
+	}
+	key := []byte(text)
+	t.store.signing.Store(&key)
+	return key, nil
+}
+
+// plain is the value that the reference of a column stores.
+func plain(ref any) any {
+	switch v := ref.(type) {
+	case *string:
+		return *v
+	case *bool:
+		return *v
+	case *int64:
+		return *v
+	case driver.Valuer:
+		value, err := v.Value()
+		if err == nil {
+			return value
+		}
+	}
+	return nil
+}

@@ -1,0 +1,10 @@
+-- +goose Up
+-- Values that belong to the installation as a whole and to no environment.
+CREATE TABLE installation (
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (name)
+);
+
+-- +goose Down
+DROP TABLE installation;
