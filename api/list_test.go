@@ -2,10 +2,13 @@ package api
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestDocumentedColumnsWork sorts and filters each list by each column that the
@@ -38,6 +41,58 @@ func TestDocumentedColumnsWork(t *testing.T) {
 		}
 		if lists != 4 {
 			b.t.Errorf("%d lists were tested", lists)
+		}
+	})
+}
+
+// TestListsContinueByCursor reads each list in steps of one by its cursors, and
+// presents cursors that are not its own.
+func TestListsContinueByCursor(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		for range 2 {
+			b.number()
+			c.create(`"`+b.agent(`{"prompt":{"content":"Be kind."}}`)+`"`, "").want(201)
+		}
+		_, foreign := b.newEnvironment("other")
+		cursors := map[string]string{}
+		for path, item := range b.doc.Paths.Map() {
+			if item.Get == nil || item.Get.Parameters.GetByInAndName("query", "cursor") == nil {
+				continue
+			}
+			all := b.do("GET "+path+"?size=100&sort_column=created", "").want(200)
+			next, seen := "", []any{}
+			for page := 1.0; page == 1 || next != ""; page++ {
+				got := b.do("GET "+path+"?size=1&sort_column=created&page=7&cursor="+next, "")
+				if page == 1 {
+					got = b.do("GET "+path+"?size=1&sort_column=created", "")
+				}
+				if got.want(200).at("page") != page {
+					b.t.Errorf("%s: page %v is %v", path, page, got.at("page"))
+				}
+				seen = append(seen, got.at("items").([]any)...)
+				next = got.text("next_cursor")
+				if page == 1 {
+					cursors[path] = next
+				}
+			}
+			if diff := cmp.Diff(all.at("items"), any(seen)); diff != "" {
+				b.t.Errorf("%s by cursor: %s", path, diff)
+			}
+		}
+		for path, cursor := range cursors {
+			for other := range cursors {
+				if other != path {
+					b.do("GET "+other+"?sort_column=created&cursor="+cursor, "").fails(404, "cursor not found")
+				}
+			}
+			b.do("GET "+path+"?cursor="+cursor, "").fails(404, "cursor not found") // another order
+			b.do("GET "+path+"?cursor=made-up", "").fails(404, "cursor not found")
+			b.send("GET "+path+"?sort_column=created&cursor="+cursor, "", http.Header{"Authorization": {"Bearer " + foreign}}).
+				fails(404, "cursor not found")
+		}
+		if len(cursors) < 4 {
+			b.t.Errorf("%d lists were read", len(cursors))
 		}
 	})
 }

@@ -13,7 +13,10 @@ import (
 func pageQuery(query url.Values) (sidetone.PageQuery, error) {
 	q := sidetone.PageQuery{
 		Page: whole(query.Get("page"), 1), Size: whole(query.Get("size"), 10),
-		SortColumn: query.Get("sort_column"), SortDesc: query.Get("sort_desc") == "true",
+		Cursor: query.Get("cursor"), SortColumn: query.Get("sort_column"), SortDesc: query.Get("sort_desc") == "true",
+	}
+	if q.Cursor != "" {
+		q.Page = 0
 	}
 	filters, err := parseFilters(query.Get("filters"))
 	q.Filters = filters
@@ -121,8 +124,12 @@ func renderPage[T any](p sidetone.Page[T], render func(T) object) object {
 	for i, item := range p.Items {
 		items[i] = render(item)
 	}
-	return object{
+	out := object{
 		"items": items, "page": p.Page, "size": p.Size, "has_more": p.HasMore,
 		"total": p.Total, "total_is_estimated": p.TotalIsEstimated,
 	}
+	if p.NextCursor != "" {
+		out["next_cursor"] = p.NextCursor
+	}
+	return out
 }

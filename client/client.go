@@ -55,6 +55,8 @@ type Page[T any] struct {
 	HasMore bool `json:"has_more"`
 	// Total counts all items; an estimate above 10,000.
 	Total int64 `json:"total"`
+	// NextCursor leads to the next page as Query.Cursor; empty on the last.
+	NextCursor string `json:"next_cursor"`
 }
 
 // get asks for path and decodes the answer into out.

@@ -59,7 +59,7 @@ func TestRequests(t *testing.T) {
 		}, seen{"POST", "/v1/agents/create", "", map[string]any{"name": "N", "prompt": map[string]any{"content": "p"}}}},
 		{func() error { _, err := c.UpdateAgent(ctx, "a", client.Agent{Language: "de"}); return err },
 			seen{"POST", "/v1/agents/update?id=a", "", map[string]any{"language": "de"}}},
-		{func() error { _, err := c.Agents(ctx, client.Query{Page: 2, Size: 5}); return err }, seen{"GET", "/v1/agents/list?page=2&size=5", "", nil}},
+		{func() error { _, err := c.Agents(ctx, client.Query{Page: 2, Size: 5, Cursor: "c"}); return err }, seen{"GET", "/v1/agents/list?cursor=c&page=2&size=5", "", nil}},
 		{func() error { _, err := c.Voices(ctx, client.Query{}); return err }, seen{"GET", "/v1/voices/list", "", nil}},
 		{func() error { _, err := c.Offers(ctx, "202", 3); return err },
 			seen{"GET", "/v1/numbers/available?filters=%7B%22area_code%22%3A%22202%22%7D&limit=3", "", nil}},

@@ -183,6 +183,8 @@ type Query struct {
 	Page int
 	// Size is 1 to 100; 0 means 10.
 	Size int
+	// Cursor is an earlier page's NextCursor; Page is then ignored.
+	Cursor string
 	// SortColumn is a documented column; "" means newest first.
 	SortColumn string
 	// SortDesc reverses SortColumn's order.
@@ -198,6 +200,9 @@ func (q Query) values() url.Values {
 	}
 	if q.Size > 0 {
 		v.Set("size", strconv.Itoa(q.Size))
+	}
+	if q.Cursor != "" {
+		v.Set("cursor", q.Cursor)
 	}
 	if q.SortColumn != "" {
 		v.Set("sort_column", q.SortColumn)
