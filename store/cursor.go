@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
-	"database/sql/driver"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -81,13 +80,17 @@ func (t *Tx) position(l cursorList, o order) (position, error) {
 	return p, nil
 }
 
-// cursor is the text for a position of the list.
-func (t *Tx) cursor(l cursorList, p position) (string, error) {
+// cursor is the text for the page that follows the row last.
+func (t *Tx) cursor(l cursorList, page int, last []column, o order) (string, error) {
+	value, err := stored(named(last, o.column))
+	if err != nil {
+		return "", err
+	}
 	key, err := t.signingKey()
 	if err != nil {
 		return "", err
 	}
-	payload, err := json.Marshal(p)
+	payload, err := json.Marshal(position{Page: page, Key: value, ID: *named(last, "id").(*string)})
 	if err != nil {
 		return "", err
 	}
@@ -107,22 +110,4 @@ func (t *Tx) signingKey() ([]byte, error) {
 	key := []byte(text)
 	t.store.signing.Store(&key)
 	return key, nil
-}
-
-// plain is the value that the reference of a column stores.
-func plain(ref any) any {
-	switch v := ref.(type) {
-	case *string:
-		return *v
-	case *bool:
-		return *v
-	case *int64:
-		return *v
-	case driver.Valuer:
-		value, err := v.Value()
-		if err == nil {
-			return value
-		}
-	}
-	return nil
 }

@@ -107,8 +107,7 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 	}
 	if p.HasMore = len(p.Items) > q.Size; p.HasMore {
 		p.Items = p.Items[:q.Size]
-		last := tb.columns(&p.Items[q.Size-1])
-		if p.NextCursor, err = t.cursor(list, position{Page: p.Page + 1, Key: plain(named(last, sorted.column)), ID: *named(last, "id").(*string)}); err != nil {
+		if p.NextCursor, err = t.cursor(list, p.Page+1, tb.columns(&p.Items[q.Size-1]), sorted); err != nil {
 			return p, fmt.Errorf("list %ss: %w", tb.noun, err)
 		}
 	}
