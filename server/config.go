@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
-	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 
@@ -146,7 +144,9 @@ func Defaults() Config {
 
 // LoadConfig returns the defaults, overlaid by the file at path (none when
 // empty), overlaid by SIDETONE_* variables of environ. An unknown key in the
-// file or among the variables is an error that names it.
+// file or among the variables is an error that names it. In a variable,
+// sip.users and sip.trunks are written in YAML's flow style, of which JSON is a
+// part; sip.sources may be a list between commas, too.
 func LoadConfig(path string, environ []string) (Config, error) {
 	c := Defaults()
 	k := koanf.New(".")
@@ -158,57 +158,16 @@ func LoadConfig(path string, environ []string) (Config, error) {
 			return c, fmt.Errorf("read configuration %s: %w", path, err)
 		}
 	}
-	known := knownKeys()
-	if err := checkKeys(path, k.Keys(), known); err != nil {
+	if err := checkKeys(path, k); err != nil {
 		return c, err
 	}
-	var unknown []string
-	provider := env.Provider(".", env.Opt{Prefix: envPrefix, EnvironFunc: func() []string { return environ },
-		TransformFunc: func(name, value string) (string, any) {
-			key, ok := known[strings.ToLower(strings.TrimPrefix(name, envPrefix))]
-			if !ok {
-				unknown = append(unknown, name)
-			}
-			return key, value
-		}})
-	if err := k.Load(provider, nil); err != nil {
-		return c, fmt.Errorf("read %s* variables: %w", envPrefix, err)
-	}
-	if len(unknown) > 0 {
-		return c, fmt.Errorf("unknown variable %s", strings.Join(unknown, ", "))
+	if err := loadVariables(k, environ); err != nil {
+		return c, err
 	}
 	if err := k.Unmarshal("", &c); err != nil {
 		return c, fmt.Errorf("read configuration: %w", err)
 	}
 	return c, c.Validate()
-}
-
-const envPrefix = "SIDETONE_"
-
-// knownKeys maps the variable form of every scalar key (http_addr) to the key
-// (http.addr).
-func knownKeys() map[string]string {
-	keys := map[string]string{}
-	for _, k := range []string{"data", "http.addr", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources",
-		"sip.media_timeout", "sip.media_timeout_first", "sip.media_timeout_quiet",
-		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "calls.max", "calls.answer_after", "calls.offline",
-		"calls.comfort_noise", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "log.level", "log.format"} {
-		keys[strings.ReplaceAll(k, ".", "_")] = k
-	}
-	return keys
-}
-
-func checkKeys(path string, got []string, known map[string]string) error {
-	valid := map[string]bool{}
-	for _, k := range known {
-		valid[k] = true
-	}
-	for _, k := range got {
-		if !valid[k] {
-			return fmt.Errorf("%s: unknown key %s", path, k)
-		}
-	}
-	return nil
 }
 
 // Validate checks ranges and combinations; the message names the key.
@@ -229,7 +188,46 @@ func (c Config) Validate() error {
 	case c.Speech.Voice != "flite" && c.Speech.Voice != "tty":
 		return errors.New("speech.voice must be flite or tty")
 	}
+	if err := c.SIP.validate(); err != nil {
+		return err
+	}
 	return c.validateLog()
+}
+
+// validate checks users, trunks and sources.
+func (c SIPConfig) validate() error {
+	if _, err := prefixes("sip.sources", c.Sources); err != nil {
+		return err
+	}
+	for i, u := range c.Users {
+		if u.Name == "" || u.Password == "" {
+			return fmt.Errorf("sip.users[%d] must have a name and a password", i)
+		}
+	}
+	names := map[string]bool{}
+	for i, t := range c.Trunks {
+		key := fmt.Sprintf("sip.trunks[%d]", i)
+		switch {
+		case t.Name == "":
+			return fmt.Errorf("%s.name must not be empty", key)
+		case names[t.Name]:
+			return fmt.Errorf("%s.name %q is taken by another trunk", key, t.Name)
+		case t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp":
+			return fmt.Errorf("%s.transport must be udp or tcp", key)
+		case t.Username != "" && t.Password == "":
+			return fmt.Errorf("%s.password must go with the username", key)
+		}
+		names[t.Name] = true
+		if _, err := prefixes(key+".addresses", t.Addresses); err != nil {
+			return err
+		}
+		for _, n := range t.Numbers {
+			if _, ok := sidetone.NormalisePhone(n); !ok {
+				return fmt.Errorf("%s.numbers: %q is no phone number", key, n)
+			}
+		}
+	}
+	return nil
 }
 
 func (c Config) validateLog() error {

@@ -67,7 +67,7 @@ func TestSampleMentionsEveryKey(t *testing.T) {
 			t.Errorf("sidetone.sample.yaml does not mention %s", key)
 		}
 	}
-	for _, member := range []string{"name:", "password:", "host:", "transport:", "addresses:", "username:"} {
+	for _, member := range []string{"name:", "password:", "host:", "transport:", "addresses:", "username:", "numbers:"} {
 		if !strings.Contains(string(text), member) {
 			t.Errorf("sidetone.sample.yaml does not show a user's or trunk's %s", member)
 		}
@@ -136,6 +136,34 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 	}
 }
 
+func TestListsAsVariables(t *testing.T) {
+	t.Parallel()
+	got, err := LoadConfig(write(t, fullFile), []string{
+		"SIDETONE_SIP_SOURCES=10.0.0.0/8, 192.0.2.1",
+		`SIDETONE_SIP_USERS=[{"name":"desk","password":"p,1"},{"name":"hall","password":"2"}]`,
+		`SIDETONE_SIP_TRUNKS=[{name: carrier, host: "sip.example.com:5060", addresses: [198.51.100.0/24], numbers: ["+14155550123"]}]`,
+		"SIDETONE_URL=http://127.0.0.1:8080", "SIDETONE_KEY=sk", "SIDETONE_CALL_PASSWORD=x", // of clients
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := SIPConfig{Sources: []string{"10.0.0.0/8", "192.0.2.1"},
+		Users: []SIPUser{{Name: "desk", Password: "p,1"}, {Name: "hall", Password: "2"}},
+		Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Addresses: []string{"198.51.100.0/24"},
+			Numbers: []string{"+14155550123"}}}}
+	if diff := cmp.Diff(want, SIPConfig{Sources: got.SIP.Sources, Users: got.SIP.Users, Trunks: got.SIP.Trunks}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	got, err = LoadConfig(write(t, fullFile), []string{"SIDETONE_SIP_SOURCES=", "SIDETONE_SIP_USERS=", "SIDETONE_SIP_TRUNKS=[]"})
+	if err != nil || len(got.SIP.Sources)+len(got.SIP.Users)+len(got.SIP.Trunks) != 0 {
+		t.Errorf("emptied: %+v, %v", got.SIP, err)
+	}
+	got, err = LoadConfig("", []string{`SIDETONE_SIP_SOURCES=["10.0.0.0/8"]`})
+	if err != nil || len(got.SIP.Sources) != 1 || got.SIP.Sources[0] != "10.0.0.0/8" {
+		t.Errorf("sources as a YAML list: %+v, %v", got.SIP.Sources, err)
+	}
+}
+
 func TestBadSettingsAreNamed(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -158,6 +186,20 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "narrow media ports", file: "sip: {rtp_min: 10000, rtp_max: 10002}", want: "sip.rtp_max"},
 		{name: "media ports too high", file: "sip: {rtp_min: 10000, rtp_max: 70000}", want: "sip.rtp_max"},
 		{name: "media timeout", file: "sip: {media_timeout: 10ms}", want: "sip.media_timeout"},
+		{name: "user's member", file: "sip: {users: [{name: a, password: b}, {name: c, pasword: d}]}", want: "sip.users[1].pasword"},
+		{name: "trunk's member", file: "sip: {trunks: [{name: a, hots: b}]}", want: "sip.trunks[0].hots"},
+		{name: "user without a password", file: "sip: {users: [{name: a}]}", want: "sip.users[0]"},
+		{name: "users in a line", environ: []string{"SIDETONE_SIP_USERS=desk:sesame"}, want: "SIDETONE_SIP_USERS"},
+		{name: "users cut off", environ: []string{"SIDETONE_SIP_USERS=[{name: desk"}, want: "SIDETONE_SIP_USERS"},
+		{name: "user's member in a variable", environ: []string{"SIDETONE_SIP_USERS=[{user: desk}]"}, want: "sip.users[0].user"},
+		{name: "no list", file: "sip: {trunks: carrier}", want: "sip.trunks"},
+		{name: "two trunks of a name", file: "sip: {trunks: [{name: a}, {name: a}]}", want: "sip.trunks[1].name"},
+		{name: "nameless trunk", file: "sip: {trunks: [{host: a}]}", want: "sip.trunks[0].name"},
+		{name: "trunk's transport", file: "sip: {trunks: [{name: a, transport: tls}]}", want: "sip.trunks[0].transport"},
+		{name: "trunk's password", file: "sip: {trunks: [{name: a, username: b}]}", want: "sip.trunks[0].password"},
+		{name: "trunk's addresses", file: "sip: {trunks: [{name: a, addresses: [b]}]}", want: "sip.trunks[0].addresses"},
+		{name: "trunk's numbers", file: "sip: {trunks: [{name: a, numbers: [b]}]}", want: "sip.trunks[0].numbers"},
+		{name: "sources", environ: []string{"SIDETONE_SIP_SOURCES=everywhere"}, want: "sip.sources"},
 		{name: "voice", file: "speech: {voice: opera}", want: "speech.voice"},
 		{name: "level", file: "log: {level: loud}", want: "log.level"},
 		{name: "format", file: "log: {format: xml}", want: "log.format"},
@@ -168,6 +210,9 @@ func TestBadSettingsAreNamed(t *testing.T) {
 			_, err := LoadConfig(write(t, c.file), c.environ)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v does not name %s", err, c.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "sesame") {
+				t.Errorf("the error shows a password: %v", err)
 			}
 		})
 	}
