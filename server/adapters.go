@@ -75,10 +75,14 @@ func systemClock() call.Clock {
 // all of the account, and returns its secret, which is not kept.
 func IssueKey(ctx context.Context, s *store.Store, environmentID, label string, now time.Time) (sidetone.Secret, error) {
 	secret := sidetone.NewKey()
-	k := sidetone.APIKey{ID: sidetone.NewIDs(time.Now).New(), EnvironmentID: environmentID, Label: label,
+	return secret, insertKey(ctx, s, environmentID, label, secret, now)
+}
+
+// insertKey stores a key that may do everything.
+func insertKey(ctx context.Context, s *store.Store, environmentID, label string, secret sidetone.Secret, now time.Time) error {
+	return s.InsertAPIKey(ctx, sidetone.APIKey{ID: sidetone.NewIDs(time.Now).New(), EnvironmentID: environmentID, Label: label,
 		Hint: secret.Hint(), Hash: secret.Hash(), Scopes: sidetone.OperatorScopes(),
-		AccountWide: true, Created: now, Updated: now}
-	return secret, s.InsertAPIKey(ctx, k)
+		AccountWide: true, Created: now, Updated: now})
 }
 
 // WithStore opens the store of a configuration whose data directory nobody

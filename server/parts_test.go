@@ -330,33 +330,6 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestHintsCanBeFollowed(t *testing.T) {
-	t.Parallel()
-	var out strings.Builder
-	r := Ready{HTTP: "http://127.0.0.1:8080", SIP: "127.0.0.1:5060", APIKey: "the-key"}
-	if err := printHints(&out, r, Defaults()); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{r.HTTP, r.SIP, r.APIKey, "/v1/agents/create", "/v1/numbers/buy", "sidetone call --server " + r.SIP} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the hints lack %q", want)
-		}
-	}
-	if strings.Contains(out.String(), "beyond this machine") {
-		t.Error("a loopback server is said to be reachable from elsewhere")
-	}
-	open := Defaults()
-	open.SIP.Addr = "0.0.0.0:5060"
-	out.Reset()
-	r.APIKey = ""
-	if err := printHints(&out, r, open); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(out.String(), "beyond this machine") || !strings.Contains(out.String(), "sidetone token create") {
-		t.Errorf("hints of a later start on an open address:\n%s", out.String())
-	}
-}
-
 func TestPlacesAtTheRecogniserAreReservedAndGivenBack(t *testing.T) {
 	t.Parallel()
 	c := Defaults()

@@ -31,6 +31,9 @@ type Options struct {
 	ReadyFile string
 	// Hints prints the newcomer's next commands.
 	Hints bool
+	// Program is how this program was called and ConfigFile the file of its
+	// configuration; the hints repeat them. Both may be empty.
+	Program, ConfigFile string
 	// Out and Log take the hints and the log lines; nil means discarded.
 	Out, Log io.Writer
 	// Now, when closed, ends live calls at once instead of draining.
@@ -116,20 +119,6 @@ func openStore(ctx context.Context, c Config, log *slog.Logger) (*store.Store, e
 		return nil, errors.Join(fmt.Errorf("bring the database up to date: %w", err), s.Close())
 	}
 	return s, nil
-}
-
-// firstKey makes an account, an environment and a key in an empty store.
-func (s *server) firstKey(ctx context.Context) error {
-	all, err := s.store.Environments(ctx)
-	if err != nil || len(all) > 0 {
-		return err
-	}
-	e, err := s.store.CreateAccount(ctx, "default", "default")
-	if err != nil {
-		return fmt.Errorf("make the first environment: %w", err)
-	}
-	s.key, err = IssueKey(ctx, s.store, e.ID, "first key", s.clock.Now())
-	return err
 }
 
 // serve starts the parts that take calls and requests, waits for ctx, and stops
@@ -261,7 +250,7 @@ func (s *server) open(ctx context.Context, listener net.Listener) error {
 			failed <- fmt.Errorf("serve HTTP: %w", err)
 		}
 	})
-	err := s.announce(listener)
+	err := s.announce(ctx, listener)
 	if err == nil {
 		select {
 		case <-ctx.Done():
@@ -288,18 +277,24 @@ func (s *server) web() *http.Server {
 }
 
 // announce says that calls can be taken.
-func (s *server) announce(listener net.Listener) error {
+func (s *server) announce(ctx context.Context, listener net.Listener) error {
 	r := Ready{HTTP: "http://" + listener.Addr().String(), SIP: s.sip.Addr().String(), APIKey: s.key.Reveal()}
 	s.log.Info("ready", slog.String("version", s.options.Version), slog.String("http", r.HTTP), slog.String("sip", r.SIP))
 	if s.options.Hints {
-		if err := printHints(s.options.Out, r, s.config); err != nil {
+		h, err := s.hints(ctx, r)
+		if err == nil {
+			err = h.print(s.options.Out)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if s.options.ReadyFile == "" {
-		return nil
+	if s.options.ReadyFile != "" {
+		if err := writeReady(s.options.ReadyFile, r); err != nil {
+			return err
+		}
 	}
-	return writeReady(s.options.ReadyFile, r)
+	return s.settleKey()
 }
 
 // drain lets live calls finish, for at most the configured time, less when Now

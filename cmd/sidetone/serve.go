@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"runtime/debug"
 	"strings"
 
@@ -49,7 +50,8 @@ func (s serveCommand) Run(a *app) error {
 		c.SIP.Addr = s.SIP
 	}
 	saveMemory(a.environ)
-	return server.Run(a.ctx, c, server.Options{ReadyFile: s.ReadyFile, Hints: s.Hints, Out: a.out, Log: a.err, Now: a.now, Version: version})
+	return server.Run(a.ctx, c, server.Options{ReadyFile: s.ReadyFile, Hints: s.Hints, Out: a.out, Log: a.err, Now: a.now, Version: version,
+		Program: os.Args[0], ConfigFile: s.Config})
 }
 
 // saveMemory lets the heap grow by half instead of doubling before it is

@@ -1,0 +1,105 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sidetone/sidetone"
+)
+
+// firstKeyFile holds the first API key, in the data directory, from before it
+// is stored until somebody was told it: a key that only a process knew that
+// crashed would be lost.
+const firstKeyFile = "first-key"
+
+// firstKey makes an account, an environment and a key in an empty store, or
+// finds the key that was made there and never shown.
+func (s *server) firstKey(ctx context.Context) error {
+	all, err := s.store.Environments(ctx)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		e, err := s.store.CreateAccount(ctx, "default", "default")
+		if err != nil {
+			return fmt.Errorf("make the first environment: %w", err)
+		}
+		all = []sidetone.Environment{e}
+	}
+	keys, err := s.store.APIKeys(ctx, all[0].ID)
+	if err != nil {
+		return fmt.Errorf("list API keys: %w", err)
+	}
+	waiting, err := s.waitingKey()
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if waiting != "" && k.Revoked.IsZero() && k.Hash == waiting.Hash() {
+			s.key = waiting
+			return nil
+		}
+	}
+	if len(keys) > 0 {
+		return s.keyShown() // what the file says is no key any more
+	}
+	secret := sidetone.NewKey()
+	if err := s.keepKey(secret); err != nil {
+		return err
+	}
+	if err := insertKey(ctx, s.store, all[0].ID, "first key", secret, s.clock.Now()); err != nil {
+		return fmt.Errorf("make the first key: %w", err)
+	}
+	s.key = secret
+	return nil
+}
+
+func (s *server) firstKeyPath() string { return filepath.Join(s.config.Data, firstKeyFile) }
+
+// waitingKey returns the key that was not shown yet, "" without one.
+func (s *server) waitingKey() (sidetone.Secret, error) {
+	text, err := os.ReadFile(s.firstKeyPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the first key: %w", err)
+	}
+	return sidetone.Secret(strings.TrimSpace(string(text))), nil
+}
+
+// keepKey writes the key durably, readable by the owner only and never half.
+func (s *server) keepKey(key sidetone.Secret) error {
+	if err := writeAtomic(s.firstKeyPath(), []byte(key.Reveal()+"\n")); err != nil {
+		return fmt.Errorf("keep the first key: %w", err)
+	}
+	return nil
+}
+
+// keyShown forgets the key's text.
+func (s *server) keyShown() error {
+	if err := os.Remove(s.firstKeyPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget the first key: %w", err)
+	}
+	return nil
+}
+
+// settleKey forgets the key once the ready file or the hints have shown it, and
+// says where it is when neither did.
+func (s *server) settleKey() error {
+	switch {
+	case s.key == "":
+		return nil
+	case s.options.Hints || s.options.ReadyFile != "":
+		return s.keyShown()
+	}
+	s.log.Warn("the first API key waits in a file: take it and delete the file",
+		slog.String("file", s.firstKeyPath()), slog.String("another_key", s.tokenCommand()))
+	return nil
+}
