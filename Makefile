@@ -4,6 +4,8 @@ GO ?= go
 BIN := bin/sidetone
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT_VERSION := v2.15.0
+RUNS ?= 10
+SHIFTS ?= $(shell seq 0 19)
 
 .DEFAULT_GOAL := help
 
@@ -34,12 +36,22 @@ test: setup ## Run every test, with the race detector
 	$(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v /e2e)
 	$(GO) test -p 1 -timeout 12m ./e2e/...   # real time and real speech: nothing else may load the machine
 
+.PHONY: faults
+faults: setup ## Break things: hostile SIP and RTP, killed programs, full disks; then the long runs of ordinary tests
+	$(GO) test -count=1 -v -timeout 20m ./e2e/faults
+	SIDETONE_TEST_LONG=1 $(GO) test -count=1 -timeout 60m \
+		$$(grep -rl --include='*_test.go' SIDETONE_TEST_LONG . | xargs -n 1 dirname | sort -u)
+
+.PHONY: demo-repeat
+demo-repeat: setup build ## Play the demo RUNS times each way and once for each of SHIFTS (ms); 40 runs take 40 minutes
+	@RUNS="$(RUNS)" SHIFTS="$(SHIFTS)" scripts/demo-repeat
+
 .PHONY: lint
 lint: ## Run the linters
 	@scripts/lint $(LINT_VERSION)
 
 .PHONY: bench
-bench: build ## Measure against the committed baseline
+bench: setup build ## Measure against the committed baseline, in about 17 minutes
 	@$(BIN) bench --baseline bench/baseline.json
 
 .PHONY: fmt

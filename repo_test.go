@@ -44,7 +44,7 @@ func arrows() map[string][]string {
 		"softphone": {"audio", "telephony", "transcriber", "synthesizer"},
 		"loadgen":   {"audio"},
 		"demo":      {"", "client", "softphone", "telephony", "audio", "transcriber", "synthesizer", "server"},
-		"bench":     {"", "client", "loadgen", "process", "server"},
+		"bench":     {"", "client", "loadgen", "process", "server", "synthesizer", "synthesizer/flite"},
 		"server":    {"*"},
 		"cmd/sidetone": {"server", "client", "demo", "bench", "softphone", "loadgen", "", "audio", "telephony", "telephony/sip",
 			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store"},

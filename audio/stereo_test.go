@@ -65,8 +65,18 @@ type driftingPeer struct {
 	loss        float64
 	noise       float64
 	dtx         bool
+	stalls      bool          // the machine stands still for 90 ms every 7 s, from the start on
 	silentFrom  time.Duration // a hold: nothing is sent in this stretch
 	silentUntil time.Duration
+}
+
+// awake returns when the machine gets to do what is due at ms milliseconds.
+func (p driftingPeer) awake(ms float64) float64 {
+	const every, length = 7000.0, 90.0
+	if into := math.Mod(ms, every); p.stalls && into < length {
+		return ms - into + length
+	}
+	return ms
 }
 
 // play runs the call and returns the true times in ms of the clicks that were
@@ -85,7 +95,7 @@ func (p driftingPeer) play(t *testing.T, length time.Duration) ([]float64, *memo
 		if sent > length.Seconds()*1000 {
 			break
 		}
-		arrived := max(sent+networkDelay+p.jitter(random), lastArrival)
+		arrived := max(p.awake(sent+networkDelay+p.jitter(random)), lastArrival)
 		lastArrival = arrived
 		for ; float64(slot*20) <= arrived; slot++ {
 			sound := silence
@@ -94,7 +104,7 @@ func (p driftingPeer) play(t *testing.T, length time.Duration) ([]float64, *memo
 				sound[0] = 20000
 			}
 			late := random.Float64() * 2
-			s.WriteAgent(sound, time.Duration((float64(slot*20)+late)*1e6))
+			s.WriteAgent(sound, time.Duration(p.awake(float64(slot*20)+late)*1e6))
 		}
 		for i := range frame {
 			frame[i] = int16(random.NormFloat64() * p.noise)
@@ -131,10 +141,12 @@ func TestStereoAlignsADriftingPeer(t *testing.T) {
 		{rate: 8000, ppm: 200, jitter: uniform, loss: 0.03},
 		{rate: 16000, ppm: -200, jitter: uniform, loss: 0.03},
 		{rate: 16000, ppm: 200, jitter: heavy, loss: 0.05, dtx: true},
+		{rate: 8000, ppm: 200, jitter: uniform, stalls: true},
+		{rate: 8000, ppm: -200, jitter: uniform, stalls: true},
 		{rate: 8000, ppm: 200, jitter: uniform, noise: 300},
 		{rate: 8000, ppm: -200, jitter: heavy, noise: 300, silentFrom: 40 * time.Second, silentUntil: 100 * time.Second},
 	} {
-		t.Run(fmt.Sprintf("%d Hz %+.0f ppm noise %.0f dtx %v hold %v", peer.rate, peer.ppm, peer.noise, peer.dtx, peer.silentUntil), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d Hz %+.0f ppm noise %.0f dtx %v stalls %v hold %v", peer.rate, peer.ppm, peer.noise, peer.dtx, peer.stalls, peer.silentUntil), func(t *testing.T) {
 			t.Parallel()
 			truth, out := peer.play(t, 3*time.Minute)
 			got := clicks(out.channel(0), peer.rate)
@@ -157,8 +169,9 @@ func TestStereoAlignsADriftingPeer(t *testing.T) {
 			if worst > 20 || worstOurs > 5 {
 				t.Errorf("caller off by %.1f ms, agent by %.1f ms", worst, worstOurs)
 			}
-			// The base begins with the first frame, up to 2 ms late.
-			if n := len(out.pairs) / 2; n > 180*peer.rate || n < 180*peer.rate-peer.rate/500 {
+			// The base begins with the first frame, up to 2 ms late, or after a stall.
+			missing := peer.rate/500 + int(peer.awake(0))*peer.rate/1000
+			if n := len(out.pairs) / 2; n > 180*peer.rate || n < 180*peer.rate-missing {
 				t.Errorf("%d samples, want %d", n, 180*peer.rate)
 			}
 		})

@@ -21,9 +21,9 @@ func TestChoose(t *testing.T) {
 		only []string
 		want string
 	}{
-		"usual":      {nil, "echo g722 turn bargein cough setup cold"},
-		"some":       {[]string{"setup", "echo"}, "echo setup"},
-		"extra part": {[]string{"recording"}, "recording"},
+		"all":  {nil, "echo g722 turn bargein cough setup recording cold"},
+		"some": {[]string{"setup", "echo"}, "echo setup"},
+		"one":  {[]string{"recording"}, "recording"},
 	} {
 		parts, err := choose(c.only)
 		if err != nil {
@@ -54,7 +54,7 @@ func TestColdComesLast(t *testing.T) {
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	full, quick := sizes(Options{}), sizes(Options{Quick: true})
-	if full.echoCalls < 200 || full.turnsMany < 500 || full.turnCalls != 100 || full.clock != 3*time.Minute {
+	if full.echoCalls < 200 || full.turnsOne < 500 || full.turnsMany < 500 || full.attempts != 5 || full.turnCalls != 100 || full.clock != 3*time.Minute {
 		t.Errorf("the full benchmark measures less than is promised: %+v", full)
 	}
 	if quick.window >= full.window || quick.turnsMany >= full.turnsMany || quick.attempts != 1 {
@@ -115,10 +115,6 @@ func TestJudgeReportsMisses(t *testing.T) {
 	setup.Setup.P50 = 4
 	if err := b.judge(baseline); !errors.Is(err, ErrMissed) || !strings.Contains(out.String(), "MISSED") {
 		t.Errorf("a figure outside its limit: %v\n%s", err, out.String())
-	}
-	setup.Setup.P50, b.extra = 2, ErrMissed
-	if err := b.judge(baseline); !errors.Is(err, ErrMissed) {
-		t.Errorf("a part that found fault: %v", err)
 	}
 }
 

@@ -24,13 +24,13 @@ type size struct {
 func sizes(o Options) size {
 	s := size{
 		echoCalls: 210, g722Calls: 100, turnCalls: 100, talkCalls: 25, window: 10 * time.Second,
-		turnsOne: 24, turnsMany: 500, interruptions: 100, coughs: 75,
-		setup: 10 * time.Second, starts: 7, attempts: 3, clock: 3 * time.Minute,
+		turnsOne: 500, turnsMany: 500, interruptions: 100, coughs: 75,
+		setup: 10 * time.Second, starts: 7, attempts: loadgen.MaxAttempts, clock: 3 * time.Minute,
 	}
 	if o.Quick {
 		s = size{
 			echoCalls: 60, g722Calls: 60, turnCalls: 30, talkCalls: 20, window: 4 * time.Second,
-			turnsOne: 4, turnsMany: 60, interruptions: 20, coughs: 20,
+			turnsOne: 8, turnsMany: 90, interruptions: 20, coughs: 20,
 			setup: 3 * time.Second, starts: 3, attempts: 1, clock: 30 * time.Second,
 		}
 	}
@@ -97,12 +97,29 @@ func (b *bench) turn(ctx context.Context) (err error) {
 	return err
 }
 
-func (b *bench) bargeIn(ctx context.Context) (err error) {
-	b.results.BargeIn, err = b.counted(ctx, loadgen.Config{
-		Scenario: loadgen.ScenarioBargeIn, Number: b.target.long, Calls: b.size.talkCalls, Turns: b.size.interruptions,
-	})
-	return err
+// bargeIn interrupts with real speech: clean, and with noise below it.
+func (b *bench) bargeIn(ctx context.Context) error {
+	said, err := speech(ctx, bargeInRate)
+	if err != nil {
+		return err
+	}
+	for _, run := range []struct {
+		snr    float64
+		report **loadgen.Report
+	}{{0, &b.results.BargeIn}, {20, &b.results.BargeIn20}, {10, &b.results.BargeIn10}} {
+		*run.report, err = b.counted(ctx, loadgen.Config{
+			Scenario: loadgen.ScenarioBargeIn, Number: b.target.long, Calls: b.size.talkCalls, Turns: b.size.interruptions,
+			Stimuli: said, SNR: run.snr,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// bargeInRate is the sampling rate of PCMU, in which the agent is interrupted.
+const bargeInRate = 8000
 
 func (b *bench) cough(ctx context.Context) (err error) {
 	b.results.Cough, err = b.counted(ctx, loadgen.Config{
@@ -153,18 +170,11 @@ func freeAddress() (string, error) {
 	return conn.LocalAddr().String(), conn.Close()
 }
 
-// alignmentLimit is how far sound may lie from where it belongs in a recording.
-const alignmentLimit = 20 * time.Millisecond
-
 func (b *bench) recording(ctx context.Context) error {
 	a, err := RecordingAlignment(ctx, b.target.api, b.target.sip, b.target.echo, b.size.clock)
 	if err != nil {
 		return err
 	}
-	b.printf("          the caller's sound lies %.1f ms off at the start, %.1f ms in the middle, %.1f ms at the end (%d clicks)\n",
-		a.Start, a.Middle, a.End, a.Clicks)
-	if a.Worst() > alignmentLimit {
-		b.extra = fmt.Errorf("%w: the recording is up to %v off, limit %v", ErrMissed, a.Worst(), alignmentLimit)
-	}
+	b.results.Recording = &a
 	return nil
 }

@@ -25,7 +25,7 @@ const (
 	stopPatience = 10 * time.Second
 	// shortWords, mediumWords and longWords are lengths of answers; a word of
 	// the bench's voice lasts 200 ms.
-	shortWords, mediumWords, longWords = "2", "25", "60"
+	shortWords, mediumWords, longWords = "1", "25", "60"
 )
 
 // target is the server that is measured, and the numbers that lead to its
@@ -39,7 +39,7 @@ type target struct {
 	sip    string
 	api    *client.Client
 	// echo returns the caller's sound; short, medium and long answer every turn
-	// with 0.4, 5 and 12 s of sound.
+	// with 0.2, 5 and 12 s of sound.
 	echo, short, medium, long string
 }
 
@@ -147,6 +147,7 @@ func (t *target) place(ctx context.Context, number, provider, model string) erro
 		Name: provider + " " + model, Prompt: &client.Prompt{Content: "Measure."}, Provider: provider, Model: model,
 		ConversationSpeed: 1, EndpointingSensitivity: "auto", EnableDynamicTurns: no, AskIfHumanPresentOnIdle: no,
 		IdleTimeSeconds: 3600, // a caller that only clicks says nothing
+		CallDurationSec: 3600, // one call makes hundreds of turns
 	})
 	if err != nil {
 		return fmt.Errorf("create %s agent: %w", provider, err)

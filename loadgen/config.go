@@ -84,7 +84,7 @@ type Config struct {
 	// Settle is how long the load stands before the measured window opens, and
 	// before memory is read (500 ms).
 	Settle time.Duration
-	// Duration is the length of the measured window (10 s; at most 10 min for
+	// Duration is the length of the measured window (10 s; at most 20 min for
 	// scenarios that end by count).
 	Duration time.Duration
 	// Codec is offered alone, with telephone-event (PCMU).
@@ -104,7 +104,8 @@ type Config struct {
 	Wait time.Duration
 	// StubDelay is the sum of the delays of the agent's stand-in providers.
 	StubDelay time.Duration
-	// Quiet is how long the agent must be silent to have ended (400 ms).
+	// Quiet is how long the agent must be silent to have ended: 400 ms, in
+	// ScenarioTurn, where a wrong guess can only discard a turn, 100 ms.
 	Quiet time.Duration
 	// Greeting is how long after the answer the caller first speaks, at the
 	// earliest (1 s).
@@ -115,11 +116,14 @@ type Config struct {
 	// 300 ms.
 	Burst time.Duration
 	// Stimuli, when not empty, are the sounds spoken instead of speech-like
-	// bursts, at the codec's sampling rate.
+	// bursts, at the codec's sampling rate. They are brought to an active level
+	// of -26 dBFS, and timed from the first to the last sample above -50 dBFS in
+	// hops of 10 ms above it.
 	Stimuli [][]int16
-	// Noise is the level of white noise sent all the time, in dBFS, negative;
-	// zero: none.
-	Noise float64
+	// SNR is how far, in dB, noise that is sent all the time lies below the
+	// active level of what is spoken: white in every other call, pink in the
+	// rest. Zero: no noise.
+	SNR float64
 
 	// Rate is the number of calls a second in ScenarioSetup and ScenarioChurn
 	// (50).
@@ -159,7 +163,6 @@ func (c Config) withDefaults() Config {
 	c.Scenario = or(c.Scenario, ScenarioEcho)
 	c.Turns = or(c.Turns, 500)
 	c.Wait = or(c.Wait, 500*time.Millisecond)
-	c.Quiet = or(c.Quiet, 400*time.Millisecond)
 	c.Greeting = or(c.Greeting, time.Second)
 	c.AnswerWithin = or(c.AnswerWithin, 10*time.Second)
 	c.Rate = or(c.Rate, 50)
@@ -172,19 +175,26 @@ func (c Config) withDefaults() Config {
 	return c.withScenarioDefaults()
 }
 
+// countPatience bounds the window of scenarios that end by count.
+const countPatience = 20 * time.Minute
+
 // withScenarioDefaults fills the fields whose default depends on the scenario.
 func (c Config) withScenarioDefaults() Config {
 	burst, hold, duration := 1200*time.Millisecond, 200*time.Millisecond, 10*time.Second
+	quiet := 400 * time.Millisecond
 	switch c.Scenario {
 	case ScenarioCough:
-		burst, duration = 300*time.Millisecond, 10*time.Minute
-	case ScenarioTurn, ScenarioBargeIn:
-		duration = 10 * time.Minute
+		burst, duration = 300*time.Millisecond, countPatience
+	case ScenarioTurn:
+		quiet, duration = 100*time.Millisecond, countPatience
+	case ScenarioBargeIn:
+		duration = countPatience
 	case ScenarioChurn:
 		hold = time.Second
 	case ScenarioClock:
 		c.ClockPPM = or(c.ClockPPM, 200)
 	}
+	c.Quiet = or(c.Quiet, quiet)
 	c.Burst = or(c.Burst, burst)
 	c.Hold = or(c.Hold, hold)
 	c.Duration = or(c.Duration, duration)
@@ -218,6 +228,8 @@ func (c Config) check() error {
 		return fmt.Errorf("%w: rate %g, want above 0 and at most 10000", ErrConfig, c.Rate)
 	case c.ClockPPM < -100000 || c.ClockPPM > 100000:
 		return fmt.Errorf("%w: clock error of %g ppm", ErrConfig, c.ClockPPM)
+	case c.SNR < 0 || c.SNR > 60:
+		return fmt.Errorf("%w: noise %g dB below speech, want 0 to 60", ErrConfig, c.SNR)
 	case min(c.Ramp, c.Settle, c.Duration, c.Hold, c.ClickEvery, c.Quiet, c.AnswerTimeout) < 0:
 		return fmt.Errorf("%w: negative duration", ErrConfig)
 	}

@@ -25,6 +25,8 @@ type Limits struct {
 	BargeInP50 float64 `json:"barge_in_p50_ms"`
 	// BargeInP95 bounds the 95th percentile of barge-in time in milliseconds.
 	BargeInP95 float64 `json:"barge_in_p95_ms"`
+	// BargeIn10P95 bounds it when noise lies only 10 dB below the speech.
+	BargeIn10P95 float64 `json:"barge_in_10db_p95_ms"`
 	// CoughSilence bounds the agent's longest silence after a cough in
 	// milliseconds.
 	CoughSilence float64 `json:"cough_silence_ms"`
@@ -32,6 +34,9 @@ type Limits struct {
 	SetupP50 float64 `json:"setup_p50_ms"`
 	// KBPerCall bounds the memory of a live call in kibibytes.
 	KBPerCall float64 `json:"kb_per_call"`
+	// Recording bounds how far the caller's sound may lie, in a recording, from
+	// where it was spoken, in milliseconds.
+	Recording float64 `json:"recording_ms"`
 	// ColdStart bounds the median time from exec to the first 200 in
 	// milliseconds.
 	ColdStart float64 `json:"cold_start_ms"`
@@ -41,8 +46,8 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		GapRatio: 1.15, CPURatio: 2.5, G722CPU: 0.22,
-		AddedP50: 40, AddedP99: 60, BargeInP50: 120, BargeInP95: 200, CoughSilence: 900,
-		SetupP50: 3, KBPerCall: 150, ColdStart: 150,
+		AddedP50: 40, AddedP99: 60, BargeInP50: 120, BargeInP95: 200, BargeIn10P95: 300, CoughSilence: 900,
+		SetupP50: 3, KBPerCall: 150, Recording: 20, ColdStart: 150,
 	}
 }
 
@@ -59,14 +64,20 @@ type Results struct {
 	TurnOne *Report `json:"turn_one,omitempty"`
 	// TurnMany is the turn run with 100 calls.
 	TurnMany *Report `json:"turn_many,omitempty"`
-	// BargeIn is the barge-in run.
+	// BargeIn is the barge-in run without noise.
 	BargeIn *Report `json:"barge_in,omitempty"`
+	// BargeIn20 is the barge-in run with noise 20 dB below the speech.
+	BargeIn20 *Report `json:"barge_in_20db,omitempty"`
+	// BargeIn10 is the barge-in run with noise 10 dB below the speech.
+	BargeIn10 *Report `json:"barge_in_10db,omitempty"`
 	// Cough is the cough run.
 	Cough *Report `json:"cough,omitempty"`
 	// Setup is the set-up run.
 	Setup *Report `json:"setup,omitempty"`
 	// Churn is the churn run.
 	Churn *Report `json:"churn,omitempty"`
+	// Recording is how a recording lined up with what was spoken.
+	Recording *Alignment `json:"recording,omitempty"`
 	// ColdStart holds the cold starts.
 	ColdStart Quantiles `json:"cold_start"`
 }
@@ -104,8 +115,8 @@ func (l Limits) withDefaults() Limits {
 		G722CPU:  or(l.G722CPU, d.G722CPU),
 		AddedP50: or(l.AddedP50, d.AddedP50), AddedP99: or(l.AddedP99, d.AddedP99),
 		BargeInP50: or(l.BargeInP50, d.BargeInP50), BargeInP95: or(l.BargeInP95, d.BargeInP95),
-		CoughSilence: or(l.CoughSilence, d.CoughSilence), SetupP50: or(l.SetupP50, d.SetupP50),
-		KBPerCall: or(l.KBPerCall, d.KBPerCall), ColdStart: or(l.ColdStart, d.ColdStart),
+		BargeIn10P95: or(l.BargeIn10P95, d.BargeIn10P95), CoughSilence: or(l.CoughSilence, d.CoughSilence), SetupP50: or(l.SetupP50, d.SetupP50),
+		KBPerCall: or(l.KBPerCall, d.KBPerCall), Recording: or(l.Recording, d.Recording), ColdStart: or(l.ColdStart, d.ColdStart),
 	}
 }
 
@@ -145,50 +156,88 @@ type measure struct {
 	name, unit string
 	limit      float64
 	// value returns the figure; it is called only when every report of needs
-	// is there.
+	// is there, and made, if not nil, says so too.
 	value func(r Results) float64
 	needs func(r Results) []*Report
 	// values returns how many values the figure was made of.
 	values func(r Results) int
+	made   func(r Results) bool
 }
 
 // measures lists what is judged.
 func (l Limits) measures() []measure {
-	ones := func(Results) int { return 1 }
 	one := func(pick func(Results) *Report) func(Results) []*Report {
 		return func(r Results) []*Report { return []*Report{pick(r)} }
 	}
 	echo := func(r Results) []*Report { return []*Report{r.Echo, r.Calibration} }
 	list := []measure{
-		{"echo gap p99 / bare sockets", "x", l.GapRatio,
-			func(r Results) float64 { return ratio(r.Echo.Gap.P99, r.Calibration.Gap.P99) }, echo,
-			func(r Results) int { return min(r.Echo.Gap.Count, r.Calibration.Gap.Count) }},
-		{"echo cpu / bare sockets", "x", l.CPURatio,
-			func(r Results) float64 { return ratio(r.Echo.CPUPerCallMinute, r.Calibration.CPUPerCallMinute) }, echo,
-			func(r Results) int { return present(r.Echo.CPUPerCallMinute, r.Calibration.CPUPerCallMinute) }},
-		{"echo G.722 cpu per call-minute", "s", l.G722CPU,
-			func(r Results) float64 { return r.EchoG722.CPUPerCallMinute },
-			one(func(r Results) *Report { return r.EchoG722 }),
-			func(r Results) int { return present(r.EchoG722.CPUPerCallMinute) }},
-		{"memory per call", "KB", l.KBPerCall, func(r Results) float64 { return r.Echo.KBPerCall },
-			one(func(r Results) *Report { return r.Echo }),
-			func(r Results) int { return present(r.Echo.FullKB) }},
-		{"cold start p50", "ms", l.ColdStart, func(r Results) float64 { return r.ColdStart.P50 },
-			func(Results) []*Report { return nil }, func(r Results) int { return r.ColdStart.Count }},
-		{"failed calls", "calls", 0, func(r Results) float64 { return float64(r.failed()) },
-			func(Results) []*Report { return nil }, ones},
+		{
+			name: "echo gap p99 / bare sockets", unit: "x", limit: l.GapRatio, needs: echo,
+			value:  func(r Results) float64 { return ratio(r.Echo.Gap.P99, r.Calibration.Gap.P99) },
+			values: func(r Results) int { return min(r.Echo.Gap.Count, r.Calibration.Gap.Count) },
+		}, {
+			name: "echo cpu / bare sockets", unit: "x", limit: l.CPURatio, needs: echo,
+			value:  func(r Results) float64 { return ratio(r.Echo.CPUPerCallMinute, r.Calibration.CPUPerCallMinute) },
+			values: func(r Results) int { return present(r.Echo.CPUPerCallMinute, r.Calibration.CPUPerCallMinute) },
+		}, {
+			name: "echo G.722 cpu per call-minute", unit: "s", limit: l.G722CPU,
+			needs:  one(func(r Results) *Report { return r.EchoG722 }),
+			value:  func(r Results) float64 { return r.EchoG722.CPUPerCallMinute },
+			values: func(r Results) int { return present(r.EchoG722.CPUPerCallMinute) },
+		}, {
+			name: "memory per call", unit: "KB", limit: l.KBPerCall,
+			needs:  one(func(r Results) *Report { return r.Echo }),
+			value:  func(r Results) float64 { return r.Echo.KBPerCall },
+			values: func(r Results) int { return present(r.Echo.FullKB) },
+		}, {
+			name: "cold start p50", unit: "ms", limit: l.ColdStart, needs: noReports,
+			value:  func(r Results) float64 { return r.ColdStart.P50 },
+			values: func(r Results) int { return r.ColdStart.Count },
+			made:   func(r Results) bool { return r.ColdStart.Count > 0 },
+		}, {
+			name: "failed calls", unit: "calls", needs: noReports,
+			value:  func(r Results) float64 { return float64(r.failed()) },
+			values: func(Results) int { return 1 },
+		},
 	}
-	return append(list, l.times()...)
+	return append(append(list, l.times()...), l.places()...)
+}
+
+// noReports is what figures need that are not made of a load run.
+func noReports(Results) []*Report { return nil }
+
+// places lists what is judged of a recording.
+func (l Limits) places() []measure {
+	var list []measure
+	for _, third := range []struct {
+		name string
+		of   func(*Alignment) float64
+	}{
+		{"start", func(a *Alignment) float64 { return a.Start }},
+		{"middle", func(a *Alignment) float64 { return a.Middle }},
+		{"end", func(a *Alignment) float64 { return a.End }},
+	} {
+		list = append(list, measure{
+			name: "recording off, " + third.name, unit: "ms", limit: l.Recording,
+			value:  func(r Results) float64 { return third.of(r.Recording) },
+			needs:  noReports,
+			values: func(r Results) int { return r.Recording.Clicks },
+			made:   func(r Results) bool { return r.Recording != nil },
+		})
+	}
+	return list
 }
 
 // times lists the judged quantiles of single runs.
 func (l Limits) times() []measure {
 	var list []measure
 	add := func(name string, limit float64, pick func(Results) *Report, from func(*Report) Quantiles, of func(Quantiles) float64) {
-		list = append(list, measure{name, "ms", limit,
-			func(r Results) float64 { return of(from(pick(r))) },
-			func(r Results) []*Report { return []*Report{pick(r)} },
-			func(r Results) int { return from(pick(r)).Count }})
+		list = append(list, measure{
+			name: name, unit: "ms", limit: limit,
+			value:  func(r Results) float64 { return of(from(pick(r))) },
+			needs:  func(r Results) []*Report { return []*Report{pick(r)} },
+			values: func(r Results) int { return from(pick(r)).Count },
+		})
 	}
 	p50 := func(q Quantiles) float64 { return q.P50 }
 	p95 := func(q Quantiles) float64 { return q.P95 }
@@ -198,13 +247,18 @@ func (l Limits) times() []measure {
 	bargeIn := func(r *Report) Quantiles { return r.BargeIn }
 	turnOne := func(r Results) *Report { return r.TurnOne }
 	turnMany := func(r Results) *Report { return r.TurnMany }
-	interrupt := func(r Results) *Report { return r.BargeIn }
+	clean := func(r Results) *Report { return r.BargeIn }
+	noisy := func(r Results) *Report { return r.BargeIn20 }
+	noisier := func(r Results) *Report { return r.BargeIn10 }
 	add("added latency p50, 1 call", l.AddedP50, turnOne, added, p50)
 	add("added latency p99, 1 call", l.AddedP99, turnOne, added, p99)
 	add("added latency p50, many calls", l.AddedP50, turnMany, added, p50)
 	add("added latency p99, many calls", l.AddedP99, turnMany, added, p99)
-	add("barge-in p50", l.BargeInP50, interrupt, bargeIn, p50)
-	add("barge-in p95", l.BargeInP95, interrupt, bargeIn, p95)
+	add("barge-in p50, clean", l.BargeInP50, clean, bargeIn, p50)
+	add("barge-in p95, clean", l.BargeInP95, clean, bargeIn, p95)
+	add("barge-in p50, 20 dB SNR", l.BargeInP50, noisy, bargeIn, p50)
+	add("barge-in p95, 20 dB SNR", l.BargeInP95, noisy, bargeIn, p95)
+	add("barge-in p95, 10 dB SNR", l.BargeIn10P95, noisier, bargeIn, p95)
 	add("silence after a cough", l.CoughSilence, func(r Results) *Report { return r.Cough },
 		func(r *Report) Quantiles { return r.Silence }, most)
 	add("invite to 200 p50", l.SetupP50, func(r Results) *Report { return r.Setup },
@@ -234,7 +288,7 @@ func present(values ...float64) int {
 func (r Results) reports() []*Report {
 	var made []*Report
 	for _, report := range []*Report{
-		r.Calibration, r.Echo, r.EchoG722, r.TurnOne, r.TurnMany, r.BargeIn, r.Cough, r.Setup, r.Churn,
+		r.Calibration, r.Echo, r.EchoG722, r.TurnOne, r.TurnMany, r.BargeIn, r.BargeIn20, r.BargeIn10, r.Cough, r.Setup, r.Churn,
 	} {
 		if report != nil {
 			made = append(made, report)
@@ -259,7 +313,7 @@ func (r Results) has(m measure) bool {
 			return false
 		}
 	}
-	return true
+	return m.made == nil || m.made(r)
 }
 
 // Judge compares the results with the limits of the baseline. A run that was
@@ -267,7 +321,7 @@ func (r Results) has(m measure) bool {
 func (r Results) Judge(b Baseline) []Judgement {
 	var all []Judgement
 	for _, m := range b.Limits.withDefaults().measures() {
-		if !r.has(m) || m.name == "cold start p50" && r.ColdStart.Count == 0 {
+		if !r.has(m) {
 			continue
 		}
 		j := Judgement{Name: m.name, Value: m.value(r), Limit: m.limit, Unit: m.unit, Verdict: Met, Attempts: 1}
@@ -297,6 +351,10 @@ func (r Results) WriteText(w io.Writer, b Baseline) (bool, error) {
 		}
 	}
 	p := &printer{w: w}
+	if a := r.Recording; a != nil {
+		p.line("recording: the caller's sound lies up to %.1f ms off at the start, %.1f ms in the middle, %.1f ms at the end (%d clicks)",
+			a.Start, a.Middle, a.End, a.Clicks)
+	}
 	p.quantiles("cold start", r.ColdStart)
 	p.line("")
 	met := true

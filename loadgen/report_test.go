@@ -103,8 +103,11 @@ func goodResults() Results {
 		TurnOne:     &Report{Scenario: ScenarioTurn, Attempts: 1, Added: ms(11, 15, 21)},
 		TurnMany:    &Report{Scenario: ScenarioTurn, Attempts: 1, Added: ms(15, 30, 59)},
 		BargeIn:     &Report{Scenario: ScenarioBargeIn, Attempts: 1, BargeIn: ms(110, 190, 400)},
+		BargeIn20:   &Report{Scenario: ScenarioBargeIn, Attempts: 1, BargeIn: ms(115, 195, 400)},
+		BargeIn10:   &Report{Scenario: ScenarioBargeIn, Attempts: 1, BargeIn: ms(150, 290, 400)},
 		Cough:       &Report{Scenario: ScenarioCough, Attempts: 1, Silence: ms(400, 500, 600)},
 		Setup:       &Report{Scenario: ScenarioSetup, Attempts: 1, Setup: ms(1, 5, 9)},
+		Recording:   &Alignment{Start: 3, Middle: 5, End: 19.9, Clicks: 180},
 		ColdStart:   ms(60, 70, 80),
 	}
 }
@@ -116,27 +119,31 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %g of %g %s", j.Name, j.Value, j.Limit, j.Verdict)
 		}
 	}
-	if n := len(goodResults().Judge(Baseline{})); n != 14 {
-		t.Errorf("%d judgements, want 14", n)
+	if n := len(goodResults().Judge(Baseline{})); n != 20 {
+		t.Errorf("%d judgements, want 20", n)
 	}
 	tests := map[string]struct {
 		spoil func(*Results)
 		name  string
 		want  Verdict
 	}{
-		"gap":          {func(r *Results) { r.Echo.Gap.P99 = 25.5 }, "echo gap p99 / bare sockets", Missed},
-		"cpu":          {func(r *Results) { r.Echo.CPUPerCallMinute = 0.126 }, "echo cpu / bare sockets", Missed},
-		"no cpu":       {func(r *Results) { r.Calibration.CPUPerCallMinute = 0 }, "echo cpu / bare sockets", Missed},
-		"late":         {func(r *Results) { r.Calibration.Lateness.P99 = 4 }, "echo gap p99 / bare sockets", NotCounted},
-		"added median": {func(r *Results) { r.TurnOne.Added.P50 = 41 }, "added latency p50, 1 call", Missed},
-		"added tail":   {func(r *Results) { r.TurnMany.Added.P99 = 61 }, "added latency p99, many calls", Missed},
-		"no turns":     {func(r *Results) { r.TurnOne.Added = Quantiles{} }, "added latency p50, 1 call", Missed},
-		"barge-in":     {func(r *Results) { r.BargeIn.BargeIn.P95 = 201 }, "barge-in p95", Missed},
-		"cough":        {func(r *Results) { r.Cough.Silence.Max = 901 }, "silence after a cough", Missed},
-		"setup":        {func(r *Results) { r.Setup.Setup.P50 = 3.1 }, "invite to 200 p50", Missed},
-		"memory":       {func(r *Results) { r.Echo.KBPerCall = 151 }, "memory per call", Missed},
-		"cold":         {func(r *Results) { r.ColdStart.P50 = 151 }, "cold start p50", Missed},
-		"failures":     {func(r *Results) { r.Churn = &Report{Failures: map[string]int{"x": 1}} }, "failed calls", Missed},
+		"gap":           {func(r *Results) { r.Echo.Gap.P99 = 25.5 }, "echo gap p99 / bare sockets", Missed},
+		"cpu":           {func(r *Results) { r.Echo.CPUPerCallMinute = 0.126 }, "echo cpu / bare sockets", Missed},
+		"no cpu":        {func(r *Results) { r.Calibration.CPUPerCallMinute = 0 }, "echo cpu / bare sockets", Missed},
+		"late":          {func(r *Results) { r.Calibration.Lateness.P99 = 4 }, "echo gap p99 / bare sockets", NotCounted},
+		"added median":  {func(r *Results) { r.TurnOne.Added.P50 = 41 }, "added latency p50, 1 call", Missed},
+		"added tail":    {func(r *Results) { r.TurnMany.Added.P99 = 61 }, "added latency p99, many calls", Missed},
+		"no turns":      {func(r *Results) { r.TurnOne.Added = Quantiles{} }, "added latency p50, 1 call", Missed},
+		"barge-in":      {func(r *Results) { r.BargeIn.BargeIn.P95 = 201 }, "barge-in p95, clean", Missed},
+		"in noise":      {func(r *Results) { r.BargeIn20.BargeIn.P50 = 121 }, "barge-in p50, 20 dB SNR", Missed},
+		"in loud noise": {func(r *Results) { r.BargeIn10.BargeIn.P95 = 301 }, "barge-in p95, 10 dB SNR", Missed},
+		"recording":     {func(r *Results) { r.Recording.Middle = 20.1 }, "recording off, middle", Missed},
+		"no clicks":     {func(r *Results) { *r.Recording = Alignment{} }, "recording off, start", Missed},
+		"cough":         {func(r *Results) { r.Cough.Silence.Max = 901 }, "silence after a cough", Missed},
+		"setup":         {func(r *Results) { r.Setup.Setup.P50 = 3.1 }, "invite to 200 p50", Missed},
+		"memory":        {func(r *Results) { r.Echo.KBPerCall = 151 }, "memory per call", Missed},
+		"cold":          {func(r *Results) { r.ColdStart.P50 = 151 }, "cold start p50", Missed},
+		"failures":      {func(r *Results) { r.Churn = &Report{Failures: map[string]int{"x": 1}} }, "failed calls", Missed},
 	}
 	for name, test := range tests {
 		r := goodResults()

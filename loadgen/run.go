@@ -333,9 +333,9 @@ func (r *rig) behaviour(index int, since time.Duration, random *rand.Rand) behav
 		if index < c.Turns%c.Calls {
 			turns++
 		}
-		return newConversation(c, r.sounds, random, turns)
+		return newConversation(c, r.sounds.of(index), random, turns)
 	default:
-		t := newTalker(c, r.clock, r.sounds, index)
+		t := newTalker(c, r.clock, r.sounds.of(index), index)
 		t.answered = since
 		return t
 	}

@@ -12,7 +12,11 @@ const (
 	// audible is the smallest sample that counts as sound: -40 dBFS.
 	audible = 328
 	// speechLevel is the level of the generator's own bursts in dBFS.
-	speechLevel = -20
+	speechLevel = -20.0
+	// shortestTurn and longestTurn bound a burst that asks for an answer: one or
+	// two syllables, so that many turns fit into a minute.
+	shortestTurn = 250 * time.Millisecond
+	longestTurn  = 450 * time.Millisecond
 	// clickLevel is the height of a click, clickFound the height above which a
 	// received sample is taken for one: speech stays far below both.
 	clickLevel = 30000
@@ -42,11 +46,22 @@ func lastAudible(pcm []int16) int {
 // sounds are what the calls of a run say, made once and shared.
 type sounds struct {
 	// bursts are whole utterances.
-	bursts [][]int16
+	bursts []utterance
 	// loop is endless speech, for calls that only echo.
 	loop []int16
-	// noise is added to everything that is sent; it may be empty.
+	// noises are added to everything that is sent, one of them in each call;
+	// there may be none.
+	noises [][]int16
+	// noise is the one of this call.
 	noise []int16
+}
+
+// of returns the sounds of one call.
+func (s sounds) of(call int) sounds {
+	if len(s.noises) > 0 {
+		s.noise = s.noises[call%len(s.noises)]
+	}
+	return s
 }
 
 // newSounds makes the sounds of a run.
@@ -54,8 +69,8 @@ func newSounds(c Config) sounds {
 	rate := c.Codec.rate()
 	var s sounds
 	for _, stimulus := range c.Stimuli {
-		if burst := trimmed(stimulus); len(burst) > 0 {
-			s.bursts = append(s.bursts, burst)
+		if u, ok := spoken(stimulus, rate); ok {
+			s.bursts = append(s.bursts, u)
 		}
 	}
 	random := rand.New(rand.NewPCG(c.Seed, 1))
@@ -63,18 +78,24 @@ func newSounds(c Config) sounds {
 		for i := range 16 {
 			length := c.Burst
 			if c.Scenario == ScenarioTurn {
-				length = 600*time.Millisecond + time.Duration(random.Int64N(int64(800*time.Millisecond)))
+				length = shortestTurn + time.Duration(random.Int64N(int64(longestTurn-shortestTurn)))
 			}
 			n := int(audio.Samples(length, rate))
-			s.bursts = append(s.bursts, trimmed(audio.SpeechLike(rate, n, speechLevel, c.Seed+uint64(i))))
+			s.bursts = append(s.bursts, whole(trimmed(audio.SpeechLike(rate, n, speechLevel, c.Seed+uint64(i)))))
 		}
 	}
 	if c.Scenario == ScenarioEcho || c.Scenario == ScenarioChurn || c.Scenario == ScenarioClock {
 		s.loop = audio.SpeechLike(rate, 4*rate, speechLevel, c.Seed)
 		limit(s.loop, clickFound/2)
 	}
-	if c.Noise < 0 {
-		s.noise = audio.Noise(audio.WhiteNoise, 4*rate, c.Noise, c.Seed)
+	if c.SNR > 0 {
+		level := speechLevel - c.SNR
+		if len(c.Stimuli) > 0 {
+			level = utteranceLevel - c.SNR
+		}
+		for _, color := range []audio.NoiseColor{audio.WhiteNoise, audio.PinkNoise} {
+			s.noises = append(s.noises, audio.Noise(color, 4*rate, level, c.Seed))
+		}
 	}
 	return s
 }

@@ -37,15 +37,15 @@ type conversation struct {
 
 	stage    stage
 	position int
-	burst    []int16
+	burst    utterance
 	cursor   int // of the next sample of burst; before the burst negative
 	speakAt  time.Duration
 	// voicedFrom and voicedTo are places in the frame filled last of the
-	// burst's first and last sample, or -1.
+	// burst's first and last voiced sample, or -1.
 	voicedFrom, voicedTo int
 
-	spokeAt time.Duration // first sample of the burst
-	endedAt time.Duration // just after the last sample; zero while it lasts
+	spokeAt time.Duration // first voiced sample of the burst
+	endedAt time.Duration // just after the last one; zero while it lasts
 	sound   time.Duration // last packet with sound of the agent
 	cutAt   time.Duration // when to interrupt
 	hole    time.Duration // longest silence since the interruption
@@ -76,14 +76,16 @@ func (v *conversation) fill(pcm []int16, now time.Duration) {
 	v.voicedFrom, v.voicedTo = -1, -1
 	v.advance(now)
 	for i := range pcm {
-		if v.cursor >= len(v.burst) {
+		if v.cursor >= len(v.burst.pcm) {
 			return
 		}
 		if v.cursor >= 0 {
-			if v.cursor == 0 {
-				v.voicedFrom = i
-			}
-			pcm[i] = int16(max(-32768, min(32767, int32(pcm[i])+int32(v.burst[v.cursor]))))
+			pcm[i] = int16(max(-32768, min(32767, int32(pcm[i])+int32(v.burst.pcm[v.cursor]))))
+		}
+		if v.cursor == v.burst.from {
+			v.voicedFrom = i
+		}
+		if v.cursor >= v.burst.from && v.cursor < v.burst.to {
 			v.voicedTo = i
 		}
 		v.cursor++
@@ -134,7 +136,7 @@ func (v *conversation) say(as stage) {
 func (v *conversation) next(now time.Duration) {
 	v.left--
 	v.stage = waiting
-	v.speakAt = now + v.between(100*time.Millisecond, 300*time.Millisecond)
+	v.speakAt = now + v.between(v.config.Quiet/4, v.config.Quiet*3/4)
 }
 
 func (v *conversation) sent(at time.Duration) {
@@ -145,7 +147,7 @@ func (v *conversation) sent(at time.Duration) {
 	if v.voicedFrom >= 0 {
 		v.spokeAt = at - audio.Span(int64(frame-v.voicedFrom), v.rate)
 	}
-	if v.voicedTo < 0 || v.cursor < len(v.burst) || v.endedAt != 0 {
+	if v.voicedTo < 0 || v.cursor < v.burst.to || v.endedAt != 0 {
 		return
 	}
 	v.endedAt = at - audio.Span(int64(frame-1-v.voicedTo), v.rate)
@@ -165,7 +167,7 @@ func (v *conversation) heard(pcm []int16, at time.Duration) {
 	case speaking:
 		// The agent speaks into our burst: this turn measures nothing.
 		v.discarded++
-		v.burst = nil
+		v.burst = utterance{}
 		v.next(at)
 	case listening:
 		start := at + audio.Span(int64(first), v.rate)
@@ -182,7 +184,7 @@ func (v *conversation) heard(pcm []int16, at time.Duration) {
 		if v.spokeAt != 0 && !v.cough && at-last >= v.config.Quiet {
 			v.stopped(last)
 			v.resumed++
-			v.burst = nil
+			v.burst = utterance{}
 			v.next(at)
 		}
 	}
