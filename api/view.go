@@ -17,10 +17,14 @@ type view struct {
 	expand map[string]bool
 	// list says that the value is an item of a list.
 	list bool
+	// secrets says that secrets are shown whole, because the key may read them;
+	// shown names those that this one answer shows, because the request set them.
+	secrets bool
+	shown   map[string]bool
 }
 
 func newView(p profile, who sidetone.Principal, expand string) view {
-	v := view{profile: p, account: who.AccountID, expand: map[string]bool{}}
+	v := view{profile: p, account: who.AccountID, expand: map[string]bool{}, secrets: who.Has(sidetone.ScopeSecrets)}
 	for name := range strings.SplitSeq(expand, ",") {
 		v.expand[strings.TrimSpace(name)] = true
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"strings"
@@ -107,4 +108,49 @@ func (t *Tx) Explain(q ListQuery) (string, error) {
 		return err
 	}, explain+q.query.text, q.query.args...)
 	return strings.Join(plan, "\n"), err
+}
+
+// Thing is a noun with a sealed column, for tests of the column.
+type Thing struct {
+	ID, EnvironmentID, Label string
+	Secret                   sidetone.Secret
+	Version                  int64
+}
+
+// Things is the table of Thing; it is made by Create.
+type Things struct{ table *table[Thing] }
+
+// NewThings returns the table named name.
+func NewThings(name string) Things {
+	return Things{newTable(name, "thing", func(x *Thing) []column {
+		return []column{
+			{name: "secret", ref: sealed{&x.Secret}}, {name: "id", ref: &x.ID, fixed: true},
+			{name: "environment_id", ref: &x.EnvironmentID, fixed: true}, {name: "label", ref: &x.Label}, {name: "version", ref: &x.Version},
+		}
+	}, nil)}
+}
+
+// Create makes the table.
+func (x Things) Create(t *Tx) error {
+	return t.Exec("CREATE TABLE " + x.table.name +
+		" (id TEXT NOT NULL, environment_id TEXT NOT NULL, label TEXT NOT NULL, secret TEXT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (id))")
+}
+
+// Insert, Update, Get and All are those of every noun.
+func (x Things) Insert(t *Tx, row Thing) error           { return x.table.insert(t, &row) }
+func (x Things) Update(t *Tx, row Thing) error           { return x.table.update(t, &row) }
+func (x Things) Get(t *Tx, id string) (Thing, error)     { return x.table.get(t, id) }
+func (x Things) All(t *Tx, rest string) ([]Thing, error) { return x.table.all(t, rest) }
+
+// Across returns the things of all environments.
+func (x Things) Across(s *Store, ctx context.Context) (out []Thing, err error) { //nolint:revive // the receiver is the table
+	err = s.readAcross(ctx, func(t *Tx) error { out, err = x.table.all(t, "ORDER BY id"); return err })
+	return out, err
+}
+
+// Text returns the one text that a query selects.
+func (t *Tx) Text(query string, args ...any) (string, error) {
+	var s string
+	err := t.one([]any{&s}, query, args...)
+	return s, err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/vault"
 )
 
 // Error is a constant error of this package; compare with errors.Is.
@@ -33,6 +34,10 @@ type Config struct {
 	// MigrateURL is the address migrations use, for an owner role that the
 	// server itself does not have; "" means URL. SQLite ignores it.
 	MigrateURL string
+	// Masters returns the master keys, the one that wraps first. It is asked
+	// when a data key is made, or met for the first time, and may return other
+	// keys later. Nil means that no secret can be stored or read.
+	Masters func() (vault.Masters, error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log receives what went wrong behind an error answer; nil discards.
@@ -71,13 +76,14 @@ type Store struct {
 	keys     *keys
 	totals   *totals
 	signing  atomic.Pointer[[]byte] // the cursors' key, once read
+	dataKeys *dataKeys
 	enqueuer atomic.Pointer[Enqueuer]
 	closed   func() error
 }
 
 // Open opens the database at c.URL without migrating it. The caller closes it.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys(), totals: newTotals()}
+	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys(), totals: newTotals(), dataKeys: newDataKeys(c.Masters)}
 	if s.now == nil {
 		s.now = time.Now
 	}

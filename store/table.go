@@ -18,6 +18,9 @@ type table[T any] struct {
 	// unaudited rows leave no trace in the audit log.
 	unaudited bool
 
+	// secret says that columns are sealed.
+	secret bool
+
 	names      string
 	insertText string
 	updateText string
@@ -28,6 +31,7 @@ func newTable[T any](name, noun string, columns func(*T) []column, lists map[str
 	var names, marks, sets []string
 	for _, c := range columns(new(T)) {
 		names = append(names, c.name)
+		t.secret = t.secret || isSealed(c)
 		marks = append(marks, fmt.Sprintf("$%d", len(names)))
 		if !c.fixed && c.name != "version" {
 			sets = append(sets, fmt.Sprintf("%s = $%d", c.name, len(sets)+4))
@@ -65,7 +69,11 @@ func (tb *table[T]) insert(t *Tx, row *T) error {
 		return err
 	}
 	*named(cols, "version").(*int64) = 1
-	_, err := t.exec(tb.insertText, refs(cols)...)
+	args, err := tb.bind(t, cols)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(tb.insertText, args...)
 	if isUnique(err) {
 		return t.refuse(&sidetone.Error{Code: sidetone.Conflict, Message: tb.noun + " already exists", Cause: err})
 	}
@@ -86,10 +94,14 @@ func (tb *table[T]) update(t *Tx, row *T) error {
 	if err != nil {
 		return err
 	}
+	values, err := tb.bind(t, cols)
+	if err != nil {
+		return err
+	}
 	args := []any{*id, t.environment, *version}
-	for _, c := range cols {
+	for i, c := range cols {
 		if !c.fixed && c.name != "version" {
-			args = append(args, c.ref)
+			args = append(args, values[i])
 		}
 	}
 	n, err := t.exec(tb.updateText, args...)
@@ -135,21 +147,33 @@ func (tb *table[T]) get(t *Tx, id string) (T, error) { return tb.where(t, "id = 
 func (tb *table[T]) where(t *Tx, cond string, args ...any) (T, error) {
 	var row T
 	text := "SELECT " + tb.names + " FROM " + tb.name + " WHERE environment_id = $1 AND " + cond
-	err := t.one(refs(tb.columns(&row)), text, append([]any{t.environment}, args...)...)
-	return row, absent(err, tb.noun)
+	dest, found := tb.dest(&row)
+	if err := t.one(dest, text, append([]any{t.environment}, args...)...); err != nil {
+		return row, absent(err, tb.noun)
+	}
+	return row, tb.open(t, &row, found)
 }
 
 // all returns every row that the text after the table's name selects.
 func (tb *table[T]) all(t *Tx, rest string, args ...any) ([]T, error) {
 	out := []T{}
+	var found [][]string
 	err := t.each(func(r *sql.Rows) error {
 		var row T
-		if err := r.Scan(refs(tb.columns(&row))...); err != nil {
+		dest, texts := tb.dest(&row)
+		if err := r.Scan(dest...); err != nil {
 			return err
 		}
-		out = append(out, row)
+		out, found = append(out, row), append(found, texts)
 		return nil
 	}, "SELECT "+tb.names+" FROM "+tb.name+" "+rest, args...)
+	// Opening may have to look for a key, which a connection that is in the
+	// middle of rows cannot do.
+	for i := range out {
+		if err == nil {
+			err = tb.open(t, &out[i], found[i])
+		}
+	}
 	return out, err
 }
 

@@ -30,10 +30,14 @@ type Tx struct {
 	now         time.Time
 	sqlite      *sql.Tx
 	postgres    pgx.Tx
+	// reading says that nothing can be written.
+	reading bool
 	// failed is the first statement's error; it decides the transaction.
 	failed error
 	// change is what the commit does to the configuration in memory.
 	change change
+	// seals are the data keys met so far.
+	seals seals
 }
 
 // EnvironmentID returns the environment whose rows the transaction sees.

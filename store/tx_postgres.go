@@ -109,7 +109,8 @@ func (e *postgresEngine) transaction(ctx context.Context, environmentID string, 
 	if err != nil {
 		return change{}, fmt.Errorf("begin: %w", err)
 	}
-	t := &Tx{ctx: ctx, environment: environmentID, store: e.store, db: conn, now: e.store.now(), postgres: tx}
+	t := &Tx{ctx: ctx, environment: environmentID, store: e.store, db: conn, now: e.store.now(), postgres: tx,
+		reading: o.AccessMode == pgx.ReadOnly}
 	if err := t.run(fn); err != nil {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()

@@ -72,7 +72,7 @@ func (e *sqliteEngine) read(ctx context.Context, environmentID string, fn func(*
 	if err != nil {
 		return fmt.Errorf("begin to read: %w", err)
 	}
-	t := &Tx{ctx: ctx, environment: environmentID, store: e.store, db: tx, now: e.store.now(), sqlite: tx}
+	t := &Tx{ctx: ctx, environment: environmentID, store: e.store, db: tx, now: e.store.now(), sqlite: tx, reading: true}
 	err = t.run(fn)
 	if rollback := tx.Rollback(); err == nil && rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
 		err = rollback

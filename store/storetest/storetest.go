@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/vault"
 )
 
 // directoryVariable names the directory that Main made for its test binary.
@@ -82,10 +83,13 @@ func SQLite(t testing.TB) string {
 	return "sqlite:" + path
 }
 
+// Masters returns the master keys of every store that Open opens.
+func Masters() (vault.Masters, error) { return vault.Masters{{'t', 'e', 's', 't'}}, nil }
+
 // Open opens the store at url for the length of the test. now may be nil.
 func Open(t testing.TB, url string, now func() time.Time) *store.Store {
 	t.Helper()
-	s, err := store.Open(context.Background(), store.Config{URL: url, Now: now})
+	s, err := store.Open(context.Background(), store.Config{URL: url, Now: now, Masters: Masters})
 	if err != nil {
 		t.Fatal(err)
 	}

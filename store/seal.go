@@ -1,0 +1,235 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/vault"
+)
+
+// dataKeys remembers data keys that committed rows hold. A version's key never
+// changes, so they are never stale.
+type dataKeys struct {
+	masters func() (vault.Masters, error)
+	mu      sync.RWMutex
+	known   map[keyName]vault.Key
+}
+
+// keyName names a data key.
+type keyName struct {
+	environment string
+	version     int64
+}
+
+// seals are the data keys that one transaction has met. Those that it has read
+// may not be committed yet, therefore each looks for itself.
+type seals struct {
+	// version is the one that seals; 0 until it was looked for.
+	version int64
+	known   map[keyName]vault.Key
+}
+
+func newDataKeys(masters func() (vault.Masters, error)) *dataKeys {
+	if masters == nil {
+		masters = func() (vault.Masters, error) { return nil, errors.New("no master key is configured") }
+	}
+	return &dataKeys{masters: masters, known: map[keyName]vault.Key{}}
+}
+
+func (d *dataKeys) get(name keyName) (vault.Key, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	k, ok := d.known[name]
+	return k, ok
+}
+
+func (d *dataKeys) put(name keyName, k vault.Key) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known[name] = k
+}
+
+// seal encrypts text with the newest data key of the transaction's environment,
+// which the first secret of an environment makes.
+func (t *Tx) seal(table, row, column, text string) (string, error) {
+	k, err := t.sealing()
+	if err != nil {
+		return "", fmt.Errorf("seal %s.%s: %w", table, column, err)
+	}
+	p := vault.Place{Environment: t.environment, Table: table, Row: row, Column: column}
+	return vault.Seal(k, t.seals.version, p, text), nil
+}
+
+// unseal decrypts what a row of the environment holds.
+func (t *Tx) unseal(environment, table, row, column, text string) (string, error) {
+	version, err := vault.VersionOf(text)
+	if err != nil {
+		return "", fmt.Errorf("open %s.%s of %s: %w", table, column, row, err)
+	}
+	k, err := t.dataKey(keyName{environment, version})
+	if err != nil {
+		return "", fmt.Errorf("open %s.%s of %s: %w", table, column, row, err)
+	}
+	out, err := vault.Open(k, vault.Place{Environment: environment, Table: table, Row: row, Column: column}, text)
+	if err != nil {
+		return "", fmt.Errorf("open %s.%s of %s: %w", table, column, row, err)
+	}
+	return out, nil
+}
+
+// sealing returns the newest data key, made if there is none.
+func (t *Tx) sealing() (vault.Key, error) {
+	if t.seals.version == 0 {
+		err := t.one([]any{&t.seals.version},
+			`SELECT version FROM data_keys WHERE environment_id = $1 ORDER BY version DESC LIMIT 1`, t.environment)
+		if errors.Is(err, sql.ErrNoRows) {
+			return t.newDataKey(1)
+		}
+		if err != nil {
+			return vault.Key{}, err
+		}
+	}
+	return t.dataKey(keyName{t.environment, t.seals.version})
+}
+
+// newDataKey makes the key of a version, which seals from now on. When another
+// transaction was faster, this one has to start again.
+func (t *Tx) newDataKey(version int64) (vault.Key, error) {
+	masters, err := t.store.dataKeys.masters()
+	if err != nil {
+		return vault.Key{}, noMaster(err)
+	}
+	k := vault.NewKey()
+	_, err = t.exec(`INSERT INTO data_keys (environment_id, version, wrapped, created) VALUES ($1, $2, $3, $4)`,
+		t.environment, version, masters.Wrap(t.environment, version, k), toMillis(t.now))
+	if isUnique(err) {
+		return vault.Key{}, t.refuse(stale("data key"))
+	}
+	if err != nil {
+		return vault.Key{}, err
+	}
+	t.seals.version = version
+	t.seals.remember(keyName{t.environment, version}, k)
+	return k, nil
+}
+
+func (s *seals) remember(name keyName, k vault.Key) {
+	if s.known == nil {
+		s.known = map[keyName]vault.Key{}
+	}
+	s.known[name] = k
+}
+
+// dataKey returns the key of a version, from memory or from its row.
+func (t *Tx) dataKey(name keyName) (vault.Key, error) {
+	if k, ok := t.seals.known[name]; ok {
+		return k, nil
+	}
+	if k, ok := t.store.dataKeys.get(name); ok {
+		return k, nil
+	}
+	var wrapped string
+	err := t.one([]any{&wrapped}, `SELECT wrapped FROM data_keys WHERE environment_id = $1 AND version = $2`, name.environment, name.version)
+	if err != nil {
+		return vault.Key{}, fmt.Errorf("find data key %d: %w", name.version, err)
+	}
+	masters, err := t.store.dataKeys.masters()
+	if err != nil {
+		return vault.Key{}, noMaster(err)
+	}
+	k, err := masters.Unwrap(name.environment, name.version, wrapped)
+	if err != nil {
+		return vault.Key{}, fmt.Errorf("unwrap data key %d: %w", name.version, err)
+	}
+	t.seals.remember(name, k)
+	if t.reading {
+		t.store.dataKeys.put(name, k)
+	}
+	return k, nil
+}
+
+func noMaster(err error) error {
+	return &sidetone.Error{Code: sidetone.Unavailable, Message: "secrets cannot be stored or read now", Cause: err}
+}
+
+func isSealed(c column) bool {
+	_, ok := c.ref.(sealed)
+	return ok
+}
+
+// bind returns what a statement takes for the columns of one row.
+func (tb *table[T]) bind(t *Tx, cols []column) ([]any, error) {
+	args := refs(cols)
+	if !tb.secret {
+		return args, nil
+	}
+	id := *named(cols, "id").(*string)
+	for i, c := range cols {
+		secret, ok := c.ref.(sealed)
+		if !ok {
+			continue
+		}
+		args[i] = ""
+		if *secret.s == "" {
+			continue
+		}
+		text, err := t.seal(tb.name, id, c.name, secret.s.Reveal())
+		if err != nil {
+			return nil, err
+		}
+		args[i] = text
+	}
+	return args, nil
+}
+
+// dest returns where a row is scanned into. The texts of sealed columns go into
+// found, in the order of the columns, for open.
+func (tb *table[T]) dest(row *T) (dest []any, found []string) {
+	cols := tb.columns(row)
+	dest = refs(cols)
+	if !tb.secret {
+		return dest, nil
+	}
+	found = make([]string, len(cols))
+	for i, c := range cols {
+		if isSealed(c) {
+			dest[i] = &found[i]
+		}
+	}
+	return dest, found
+}
+
+// open decrypts the sealed columns of a scanned row. Among the rows of all
+// environments one that does not open has no secret, so that it harms nobody
+// else; on its own it is an error.
+func (tb *table[T]) open(t *Tx, row *T, found []string) error {
+	if !tb.secret {
+		return nil
+	}
+	cols := tb.columns(row)
+	id, environment := *named(cols, "id").(*string), *named(cols, "environment_id").(*string)
+	for i, c := range cols {
+		secret, ok := c.ref.(sealed)
+		if !ok {
+			continue
+		}
+		*secret.s = ""
+		if found[i] == "" {
+			continue
+		}
+		text, err := t.unseal(environment, tb.name, id, c.name, found[i])
+		if err != nil && t.environment != "" {
+			return err
+		}
+		if err != nil {
+			t.store.log.Error("a stored secret does not open", slog.String("environment", environment), slog.Any("error", err))
+			continue
+		}
+		*secret.s = sidetone.Secret(text)
+	}
+	return nil
+}
