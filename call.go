@@ -66,6 +66,14 @@ type Call struct {
 	OnNoHuman    string
 	HIPAA        bool
 	RunDoNotCall bool
+	// HumanDetection is human or no_human; "" when that is not known.
+	HumanDetection string
+	// DoNotCall is yes when the person asked not to be called again, no when
+	// not; "" when that is not known.
+	DoNotCall string
+	// Metadata is what the carrier or whoever placed the call says about it, a
+	// JSON object.
+	Metadata []byte
 	// RecordingPath is the WAV file; "" when none was made.
 	RecordingPath string
 	// Transcript is written when the call ends.

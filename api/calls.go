@@ -21,13 +21,19 @@ func (s *server) createCall(r *request) (any, error) {
 		made, err = w.createCall(c)
 		return err
 	})
-	return renderCall(r.view, made, ""), err
+	return renderCall(r.view, made, "", nil), err
 }
 
 func (w work) createCall(c callRequest) (sidetone.Call, error) {
 	number, err := w.numberByPhone(c.from, "from_number")
 	if err != nil {
 		return sidetone.Call{}, err
+	}
+	ours := number
+	if c.ours != "" {
+		if ours, err = w.numberByPhone(c.ours, "agent_phone_number"); err != nil {
+			return sidetone.Call{}, err
+		}
 	}
 	snapshot, err := w.callAgent(c)
 	if err != nil {
@@ -36,9 +42,10 @@ func (w work) createCall(c callRequest) (sidetone.Call, error) {
 	call := sidetone.Call{
 		ID: w.ids.New(), EnvironmentID: w.tx.EnvironmentID(), Status: sidetone.CallNotStarted,
 		Stage: sidetone.StageCreated, Outgoing: true, FromNumber: number.Number, ToNumber: c.to,
-		AgentNumber: number.Number, AgentID: snapshot.Agent.ID, Provider: number.Provider,
+		AgentNumber: ours.Number, AgentID: snapshot.Agent.ID, Provider: number.Provider,
 		ConnectionID: number.ConnectionID, Snapshot: snapshot, Context: c.context, Params: c.params,
 		OnNoHuman: c.onNoHuman, HIPAA: c.hipaa, RunDoNotCall: snapshot.Agent.RunDoNotCall,
+		CarrierID: c.carrierID, HumanDetection: c.human, DoNotCall: c.doNotCall, Metadata: c.metadata,
 		Errors: []string{}, Created: w.tx.Now(),
 	}
 	c.runDoNotCall.Apply(&call.RunDoNotCall, call.RunDoNotCall)
@@ -71,29 +78,40 @@ func (w work) callAgent(c callRequest) (sidetone.Snapshot, error) {
 }
 
 func (s *server) getCall(r *request) (any, error) {
-	call, transcript, err := s.call(r, r.query.Get("id"))
-	return renderCall(r.view, call, transcript), err
+	call, record, err := s.call(r, r.query.Get("id"))
+	return renderCall(r.view, call, record.transcript, record.actions), err
 }
 
-// call reads a call, and the transcript of its events unless it is over.
-func (s *server) call(r *request, id string) (call sidetone.Call, transcript string, err error) {
+// record is what the events of a call add to it.
+type record struct {
+	// transcript is that of the events so far, "" when the call is over and has
+	// its own.
+	transcript string
+	actions    []sidetone.Event
+}
+
+// call reads a call and what its events tell.
+func (s *server) call(r *request, id string) (call sidetone.Call, record record, err error) {
 	err = s.read(r, func(w work) error {
 		if call, err = w.tx.Call(id); err != nil {
 			return named(err, "id", "call")
 		}
-		if call.Status.Terminal() || call.Started.IsZero() {
+		if call.Started.IsZero() {
 			return nil
 		}
+		if record.actions, err = w.tx.EventsOf(id, sidetone.EventAction); err != nil || call.Status.Terminal() {
+			return err
+		}
 		events, err := w.tx.Events(id, 0)
-		transcript = sidetone.Transcript(events)
+		record.transcript = sidetone.Transcript(events)
 		return err
 	})
-	return call, transcript, err
+	return call, record, err
 }
 
 func (s *server) listCalls(r *request) (any, error) {
 	return list(s, r, (*store.Tx).Calls, func(_ work, page sidetone.Page[sidetone.Call]) (object, error) {
-		return renderPage(page, func(c sidetone.Call) object { return renderCall(r.view.item(), c, "") }), nil
+		return renderPage(page, func(c sidetone.Call) object { return renderCall(r.view.item(), c, "", nil) }), nil
 	})
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -52,6 +53,86 @@ func TestCreateCall(t *testing.T) {
 		intent, _, err := b.store.ClaimIntent(b.t.Context(), b.env.ID, b.jobs.jobs[0].IntentID)
 		if err != nil || intent.CallID != made.text("id") {
 			b.t.Errorf("got intent %+v, %v", intent, err)
+		}
+	})
+}
+
+// TestCallKeepsEveryField gives each member of calls/create by itself, to a
+// value and to null, and looks for it in the call; everything else has to be as
+// in a call without it. Hints change nothing.
+func TestCallKeepsEveryField(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		second := b.number()
+		plain := c.create(`"`+c.agent+`"`, "").want(201).json
+		for _, f := range callFields(second) {
+			for _, value := range []string{f.value, "null"} {
+				got := c.create(`"`+c.agent+`"`, `,"`+f.name+`":`+value).want(201)
+				want := maps.Clone(plain)
+				want["id"], want["created_at"] = got.json["id"], got.json["created_at"]
+				if value != "null" && f.shown != "" {
+					set(b.t, want, f.name, f.shown, "")
+				}
+				if diff := cmp.Diff(want, got.json); diff != "" {
+					b.t.Errorf("%s %s: (-want +got)\n%s", f.name, value, diff)
+				}
+				if diff := cmp.Diff(got.json, b.do("GET /v1/calls?id="+got.text("id"), "").want(200).json); diff != "" {
+					b.t.Errorf("%s read back: (-made +read)\n%s", f.name, diff)
+				}
+			}
+		}
+		c.create(`"`+c.agent+`"`, `,"agent_phone_number":"+12025550177"`).fails(404, "agent_phone_number names no number in this environment")
+		c.create(`"`+c.agent+`"`, `,"human_detection_result":"robot"`).fails(400, "human_detection_result must be one of human, no_human")
+	})
+}
+
+// callFields are the optional members of calls/create: a value, and what the
+// call then shows, "" for nothing new.
+func callFields(ours string) []struct{ name, value, shown string } {
+	return []struct{ name, value, shown string }{
+		{"agent_phone_number", `"` + ours[1:] + `"`, `"` + ours + `"`},
+		{"context", `{"name":"Ada","n":{"m":[1,null]}}`, `{"name":"Ada","n":{"m":[1,null]}}`},
+		{"telephony_params", `{"x":1}`, `{"x":1}`},
+		{"telephony_provider", `{"name":"twilio"}`, ""}, {"telephony_account_connection", `"anything"`, ""},
+		{"on_no_human_answer", `"hangup"`, `"hangup"`}, {"run_do_not_call_detection", `false`, `false`},
+		{"hipaa_compliant", `false`, `false`}, {"is_outgoing", `false`, ""},
+		{"telephony_id", `"carrier-7"`, `"carrier-7"`}, {"telephony_metadata", `{"note":"x"}`, `{"note":"x"}`},
+		{"human_detection_result", `"no_human"`, `"no_human"`}, {"do_not_call_result", `true`, `true`},
+	}
+}
+
+// TestCallFieldsAreAllTested compares the list above with the document.
+func TestCallFieldsAreAllTested(t *testing.T) {
+	t.Parallel()
+	doc, err := loadDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tested := map[string]bool{"to_number": true, "from_number": true, "agent": true}
+	for _, f := range callFields("+1") {
+		tested[f.name] = true
+	}
+	for name := range doc.Components.Schemas["CreateCallDto"].Value.Properties {
+		if !tested[name] {
+			t.Errorf("no test gives %s", name)
+		}
+	}
+}
+
+func TestActionHistory(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		action := b.event(id, 3, sidetone.EventAction, "look_up")
+		action.Data = []byte(`{"said":"no such name"}`)
+		c.finish(id)
+		b.append(action)
+		want := []any{map[string]any{
+			"event_type": "action_completed", "timestamp": "2026-11-01T10:00:01.000Z", "action_label": "look_up",
+			"result": map[string]any{"json": map[string]any{"text": "no such name"}, "error": nil},
+		}}
+		if diff := cmp.Diff(any(want), b.do("GET /v1/calls?id="+id, "").want(200).at("action_history")); diff != "" {
+			b.t.Errorf("(-want +got)\n%s", diff)
 		}
 	})
 }
@@ -293,7 +374,7 @@ func TestEndingAWaitingCallEndsItsStream(t *testing.T) {
 func TestTranscriptIsTheFinalOneIfThereIs(t *testing.T) {
 	t.Parallel()
 	for stored, want := range map[string]string{"final": "final", "": "so far"} {
-		if got := renderCall(view{profile: fluents()}, sidetone.Call{Transcript: stored}, "so far")["transcript"]; got != want {
+		if got := renderCall(view{profile: fluents()}, sidetone.Call{Transcript: stored}, "so far", nil)["transcript"]; got != want {
 			t.Errorf("got %v, want %s", got, want)
 		}
 	}

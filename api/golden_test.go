@@ -50,7 +50,18 @@ func goldenCall() sidetone.Call {
 		Provider: "sip", ConnectionID: "trunk-1", CarrierID: "sip-1", Snapshot: goldenSnapshot(), Context: []byte(`{"name":"Ada"}`),
 		Params: []byte(`{"x":1}`), OnNoHuman: "hangup", RecordingPath: "/rec/1", Transcript: "[00:01.00] BOT: Hello",
 		ErrorMessage: "the recogniser died", Errors: []string{"the recogniser died"}, EndReason: "hangup",
+		HumanDetection: "human", DoNotCall: "no", Metadata: []byte(`{"call_status":"completed"}`),
 		Created: at, Started: at.Add(time.Second), Ended: at.Add(time.Minute),
+	}
+}
+
+func goldenActions() []sidetone.Event {
+	at := goldenCall().Started.Add(5 * time.Second)
+	return []sidetone.Event{
+		{Kind: sidetone.EventAction, At: at, Text: "look_up", Data: []byte(`{"said":"no such name"}`)},
+		{Kind: sidetone.EventAction, At: at, Text: "book", Data: []byte(`{"said":"failed: timeout"}`)},
+		{Kind: sidetone.EventAction, At: at, Text: "Book Appointment", Data: []byte(`{"action_id":"action-1","action_type":"action_external",
+			"parameters":{"day":"Monday"},"result":{"json":{"ok":true},"http_status_code":200,"error":null}}`)},
 	}
 }
 
@@ -77,10 +88,10 @@ func renderings(p profile) map[string]struct {
 		"number-item":      {"NumberItem", renderNumber(v.item(), goldenNumber(), &snapshot)},
 		"number-item-wide": {"NumberItem", renderNumber(wide.item(), goldenNumber(), &snapshot)},
 		"number-for-sale":  {"AvailableNumber", renderAvailable(v, "simulated", telephony.AvailableNumber{Number: "+12025550103", Locality: "Washington", Country: "US"})},
-		"call":             {"CallDto", renderCall(v, goldenCall(), "")},
-		"call-hipaa":       {"CallDto", renderCall(v, hipaa, "")},
-		"call-item":        {"CallItem", renderCall(v.item(), goldenCall(), "")},
-		"call-item-wide":   {"CallItem", renderCall(wide.item(), goldenCall(), "")},
+		"call":             {"CallDto", renderCall(v, goldenCall(), "", goldenActions())},
+		"call-hipaa":       {"CallDto", renderCall(v, hipaa, "", goldenActions())},
+		"call-item":        {"CallItem", renderCall(v.item(), goldenCall(), "", goldenActions())},
+		"call-item-wide":   {"CallItem", renderCall(wide.item(), goldenCall(), "", goldenActions())},
 		"event":            {"CallEvent", renderEvent(v, sidetone.Event{CallID: "call-1", Sequence: 3, Kind: sidetone.EventTurn, At: goldenCall().Created, Offset: 1500 * time.Millisecond, Text: "t", Data: []byte(`{"gap_ms":41}`)})},
 		"voice":            {"VoiceDto", renderVoice(v, snapshot.Voice)},
 	}

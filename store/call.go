@@ -43,6 +43,8 @@ func progressColumns(c *sidetone.Call) []column {
 		{name: "end_reason", ref: &c.EndReason}, {name: "started", ref: millis{&c.Started}},
 		{name: "ended", ref: millis{&c.Ended}}, {name: "node", ref: &c.Node}, {name: "lease", ref: millis{&c.Lease}},
 		{name: "version", ref: &c.Version},
+		{name: "human_detection", ref: &c.HumanDetection}, {name: "do_not_call", ref: &c.DoNotCall},
+		{name: "metadata", ref: raw{&c.Metadata, "{}"}},
 	}
 }
 

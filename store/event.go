@@ -85,3 +85,10 @@ func (t *Tx) Events(callID string, afterSequence int64) ([]sidetone.Event, error
 	return t.store.tables.events.all(t, `WHERE environment_id = $1 AND call_id = $2 AND sequence > $3 ORDER BY sequence`,
 		t.environment, callID, afterSequence)
 }
+
+// EventsOf returns the call's events of a kind, in order. A call of another
+// environment has none.
+func (t *Tx) EventsOf(callID string, kind sidetone.EventKind) ([]sidetone.Event, error) {
+	return t.store.tables.events.all(t, `WHERE environment_id = $1 AND call_id = $2 AND kind = $3 ORDER BY sequence`,
+		t.environment, callID, string(kind))
+}
