@@ -68,15 +68,11 @@ func (e *G722Encoder) quantiseLow(x int32) int32 {
 	diff := limit16(x - e.low.prediction)
 	sign := diff >> 31
 	magnitude := (diff ^ sign + 1) << 10
-	scale := e.low.scale
-	levels := &e.tables.lowLevels
-
-	// Bisection over the 29 decision levels: the number of levels passed.
-	step := int32(0)
-	for width := int32(16); width > 0; width >>= 1 {
-		if next := step + width; next <= 29 && magnitude > levels[next-1]*scale {
-			step = next
-		}
+	// The number of decision levels passed: no two lie within 32 of each other.
+	ratio := uint32(magnitude-1) / uint32(e.low.scale)
+	step := int32(e.tables.lowPassed[min(ratio/32, uint32(len(e.tables.lowPassed)-1))])
+	if ratio >= uint32(e.tables.lowLevels[step]) {
+		step++
 	}
 	switch {
 	case sign == 0:

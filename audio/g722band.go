@@ -1,5 +1,7 @@
 package audio
 
+import "math"
+
 const (
 	// g722LowScale and g722HighScale are the quantisers' first step sizes.
 	g722LowScale  = 8
@@ -46,16 +48,16 @@ func (b *g722Band) adaptHigh(t *g722Tables, code int32) {
 // predict updates the predictor with the quantised difference of the sample
 // that was just coded and computes the next prediction.
 func (b *g722Band) predict(diff int32) {
-	b.adaptPoles(diff)
-	b.adaptZeros(diff)
-
+	pole0, pole1 := b.adaptPoles(diff)
+	zeros := b.adaptZeros(diff)
 	sample := limit16((b.prediction + diff) * 2)
-	b.prediction = limit16(b.zeroPart + b.poles[0]*sample>>15 + b.poles[1]*b.last>>15)
+	b.prediction = limit16(zeros + pole0*sample>>15 + pole1*b.last>>15)
 	b.last = sample
 }
 
-// adaptPoles moves the two pole weights by the signs of the partial sums.
-func (b *g722Band) adaptPoles(diff int32) {
+// adaptPoles moves the two pole weights by the signs of the partial sums and
+// returns them.
+func (b *g722Band) adaptPoles(diff int32) (pole0, pole1 int32) {
 	sign := (b.zeroPart + diff) >> 31
 	// Each is +1 where the signs are equal and -1 where they differ.
 	same1 := 1 + 2*(sign^b.signs[0])
@@ -63,27 +65,35 @@ func (b *g722Band) adaptPoles(diff int32) {
 	b.signs[1], b.signs[0] = b.signs[0], sign
 
 	first := min(max(b.poles[0], -8191), 8191)
-	second := -same1*first>>5 + same2*128 + b.poles[1]*127>>7
-	b.poles[1] = min(max(second, -12288), 12288)
-	limit := 15360 - b.poles[1]
-	b.poles[0] = min(max(192*same1+b.poles[0]*255>>8, -limit), limit)
+	pole1 = min(max(-same1*first>>5+same2*128+b.poles[1]*127>>7, -12288), 12288)
+	limit := 15360 - pole1
+	pole0 = min(max(192*same1+b.poles[0]*255>>8, -limit), limit)
+	b.poles[0], b.poles[1] = pole0, pole1
+	return pole0, pole1
 }
 
 // adaptZeros moves the six zero weights by the signs of the differences, takes
-// the new difference into the line and sums up the zeros' prediction.
-func (b *g722Band) adaptZeros(diff int32) {
+// the new difference into the line and returns the zeros' prediction.
+func (b *g722Band) adaptZeros(diff int32) int32 {
 	push := int32(128)
 	if diff == 0 {
 		push = 0
 	}
+	// One by one: whole arrays would go through memory twice.
 	d, z := &b.diffs, &b.zeros
-	for i := range z {
-		sign := (d[i] ^ diff) >> 31
-		z[i] = z[i]*255>>8 + (push ^ sign - sign)
-	}
-	d[5], d[4], d[3], d[2], d[1], d[0] = d[4], d[3], d[2], d[1], d[0], diff*2
-	b.zeroPart = d[0]*z[0]>>15 + d[1]*z[1]>>15 + d[2]*z[2]>>15 +
-		d[3]*z[3]>>15 + d[4]*z[4]>>15 + d[5]*z[5]>>15
+	d0, d1, d2, d3, d4 := d[0], d[1], d[2], d[3], d[4]
+	z0, z1, z2 := towards(z[0], d0^diff, push), towards(z[1], d1^diff, push), towards(z[2], d2^diff, push)
+	z3, z4, z5 := towards(z[3], d3^diff, push), towards(z[4], d4^diff, push), towards(z[5], d[5]^diff, push)
+	z[0], z[1], z[2], z[3], z[4], z[5] = z0, z1, z2, z3, z4, z5
+	d[0], d[1], d[2], d[3], d[4], d[5] = diff*2, d0, d1, d2, d3, d4
+	b.zeroPart = diff*2*z0>>15 + d0*z1>>15 + d1*z2>>15 + d2*z3>>15 + d3*z4>>15 + d4*z5>>15
+	return b.zeroPart
+}
+
+// towards lets a weight leak and pushes it up, or down when signs is negative.
+func towards(weight, signs, push int32) int32 {
+	sign := signs >> 31
+	return weight*255>>8 + (push ^ sign) - sign
 }
 
 // g722Tables holds the recommendation's constants. Every codec has its own
@@ -92,7 +102,8 @@ type g722Tables struct {
 	lowFine   [64]int32 // differences for 6-bit low band codes
 	lowCoarse [16]int32 // differences for their four top bits
 	high      [4]int32  // differences for high band codes
-	lowLevels [29]int32 // decision levels of the low band
+	lowLevels [30]int32 // decision levels of the low band, and one never reached
+	lowPassed [93]uint8 // how many levels lie at or below each multiple of 32
 	lowSteps  [16]int32 // change of the low band's logarithmic step
 	mantissas [32]int32 // 2048 times 2 to the power of i/32
 }
@@ -111,9 +122,9 @@ func (t *g722Tables) linear(log int32) int32 {
 func newG722Tables() g722Tables {
 	t := g722Tables{
 		high: [4]int32{-926, -202, 926, 202},
-		lowLevels: [29]int32{
+		lowLevels: [30]int32{
 			35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714, 786,
-			858, 940, 1023, 1121, 1219, 1339, 1458, 1612, 1765, 1980, 2195, 2557, 2919,
+			858, 940, 1023, 1121, 1219, 1339, 1458, 1612, 1765, 1980, 2195, 2557, 2919, math.MaxInt32,
 		},
 		mantissas: [32]int32{
 			2048, 2093, 2139, 2186, 2233, 2282, 2332, 2383, 2435, 2489, 2543, 2599, 2656, 2714, 2774, 2834,
@@ -142,6 +153,13 @@ func newG722Tables() g722Tables {
 		t.lowSteps[1+i], t.lowSteps[8+i] = steps[1+i], steps[1+i]
 	}
 	t.lowSteps[0], t.lowSteps[15] = steps[0], steps[0]
+	for i := range t.lowPassed {
+		for _, level := range t.lowLevels {
+			if level <= int32(32*i) {
+				t.lowPassed[i]++
+			}
+		}
+	}
 	return t
 }
 

@@ -7,9 +7,12 @@ import (
 
 const (
 	// stereoLag is how long sound stays in memory for late frames.
-	stereoLag = 600 * time.Millisecond
+	stereoLag = 500 * time.Millisecond
 	// stereoBlock is how much is handed to the writer at once.
-	stereoBlock = 200 * time.Millisecond
+	stereoBlock = 60 * time.Millisecond
+	// stereoRing is how much sound there is room for: what waits, and the
+	// longest frame.
+	stereoRing = stereoLag + stereoBlock + 60*time.Millisecond
 	// stereoSettle is how long the caller's channel may still be moved as a
 	// whole, until its shortest delay is known. It is shorter than stereoLag.
 	stereoSettle = 400 * time.Millisecond
@@ -43,8 +46,8 @@ type Stereo struct {
 	out  SampleWriter
 	err  error
 
-	ring    []int16 // pairs; position p lies at pair p & mask
-	mask    int64
+	ring    []int16 // pairs; position p lies at pair p % size
+	size    int64
 	written int64 // positions before it were handed to out
 	newest  int64 // end of the latest sound
 
@@ -68,13 +71,10 @@ func NewStereo(rate int, out SampleWriter) (*Stereo, error) {
 	if rate < 8000 || rate > 48000 {
 		return nil, fmt.Errorf("record at %d samples a second: %w", rate, ErrWAVFormat)
 	}
-	size := int64(1)
-	for size < int64(rate) {
-		size *= 2
-	}
+	size := Samples(stereoRing, rate)
 	return &Stereo{
 		rate: rate, out: out,
-		ring: make([]int16, 2*size), mask: size - 1,
+		ring: make([]int16, 2*size), size: size,
 		caller: newTimeline(rate, driftBuckets), agent: newTimeline(rate, 2),
 		callerRate: rate,
 	}, nil
@@ -192,9 +192,9 @@ func (s *Stereo) settle(end, low int64) {
 	for p := s.written; p < s.callerEnd; p++ {
 		from := int16(0)
 		if p+move < s.callerEnd {
-			from = s.ring[2*((p+move)&s.mask)]
+			from = s.ring[2*((p+move)%s.size)]
 		}
-		s.ring[2*(p&s.mask)] = from
+		s.ring[2*(p%s.size)] = from
 	}
 	s.caller.offset, s.callerEnd = low, s.callerEnd-move
 }
@@ -215,15 +215,19 @@ func (s *Stereo) place(channel int, pcm []int16, at int64) {
 		return
 	}
 	end := at + int64(len(pcm))
-	if room := s.written + s.mask + 1; end > room {
-		s.flush(end - s.mask - 1)
+	if room := s.written + s.size; end > room {
+		s.flush(end - s.size)
 	}
 	if cut := min(s.written-at, int64(len(pcm))); cut > 0 {
 		s.late += cut
 		pcm, at = pcm[cut:], at+cut
 	}
-	for i, v := range pcm {
-		s.ring[2*((at+int64(i))&s.mask)+int64(channel)] = v
+	first := min(int64(len(pcm)), s.size-at%s.size) // the rest lies at the ring's beginning
+	for i, v := range pcm[:first] {
+		s.ring[2*(at%s.size+int64(i))+int64(channel)] = v
+	}
+	for i, v := range pcm[first:] {
+		s.ring[2*i+channel] = v
 	}
 	s.newest = max(s.newest, end)
 }
@@ -238,8 +242,8 @@ func (s *Stereo) flushDue() {
 // flush hands everything before position to on and clears its place.
 func (s *Stereo) flush(to int64) {
 	for s.written < to {
-		from := s.written & s.mask
-		n := min(to-s.written, s.mask+1-from)
+		from := s.written % s.size
+		n := min(to-s.written, s.size-from)
 		block := s.ring[2*from : 2*(from+n)]
 		if s.err == nil {
 			s.err = s.out.Write(block)

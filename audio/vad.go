@@ -92,24 +92,41 @@ func NewVAD(rate int) (*VAD, error) {
 // those of the last; with writes of up to 200 ms that cannot happen.
 func (v *VAD) Write(pcm []int16) VADEvent {
 	v.state.Started, v.state.Ended = false, false
-	for _, sample := range pcm {
-		v.position++
-		v.edges.add(sample)
-		value := float32(sample)
-		if v.rate != vadRate {
-			var ready bool
-			if value, ready = v.halve.push(value); !ready {
-				continue
-			}
-		}
-		v.history[vadWindow-vadHop+v.filled] = value
-		if v.filled++; v.filled == vadHop {
+	for len(pcm) > 0 {
+		n := min(len(pcm), v.wanting())
+		v.position += int64(n)
+		v.edges.add(pcm[:n])
+		v.take(pcm[:n])
+		pcm = pcm[n:]
+		if v.filled == vadHop {
 			v.hop(v.position > int64(v.edges.size)*edgeBlocksHop && v.judge())
 			copy(v.history[:vadWindow-vadHop], v.history[vadHop:])
 			v.filled = 0
 		}
 	}
 	return v.event()
+}
+
+// wanting returns how many samples the current hop still lacks.
+func (v *VAD) wanting() int {
+	lacking := vadHop - v.filled
+	if v.rate == vadRate {
+		return lacking
+	}
+	return 2*lacking - int(bit(v.halve.odd))
+}
+
+// take puts samples of the current hop into the history.
+func (v *VAD) take(pcm []int16) {
+	rest := v.history[vadWindow-vadHop+v.filled:]
+	if v.rate != vadRate {
+		v.filled += v.halve.write(rest, pcm)
+		return
+	}
+	for i, sample := range pcm {
+		rest[i] = float32(sample)
+	}
+	v.filled += len(pcm)
 }
 
 // Skip lets n samples pass that carry no sound of the peer's (loss, silence
@@ -119,9 +136,7 @@ func (v *VAD) Skip(n int) VADEvent {
 	hop := vadHop * v.rate / vadRate
 	for n > 0 {
 		step := min(n, hop-v.filled*v.rate/vadRate)
-		for range step {
-			v.edges.add(0)
-		}
+		v.edges.pass(step)
 		v.position += int64(step)
 		n -= step
 		v.filled += step * vadRate / v.rate

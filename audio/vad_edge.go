@@ -30,13 +30,26 @@ func newEdgeFinder(rate int) edgeFinder {
 	return edgeFinder{size: rate / 1000, floor: newBandFloor()}
 }
 
-// add takes one sample of the original sound.
-func (f *edgeFinder) add(sample int16) {
-	f.sum += float32(sample) * float32(sample)
-	if f.count++; f.count == f.size {
+// add takes samples of the original sound.
+func (f *edgeFinder) add(pcm []int16) {
+	for len(pcm) > 0 {
+		n := min(len(pcm), f.size-f.count)
+		sum := f.sum
+		for _, sample := range pcm[:n] {
+			sum += float32(sample) * float32(sample)
+		}
+		f.sum = sum
+		f.pass(n)
+		pcm = pcm[n:]
+	}
+}
+
+// pass lets n samples go by that add nothing.
+func (f *edgeFinder) pass(n int) {
+	for f.count += n; f.count >= f.size; f.count -= f.size {
 		f.ring[f.total%edgeBlocksKept] = f.sum / float32(f.size)
 		f.total++
-		f.sum, f.count = 0, 0
+		f.sum = 0
 	}
 }
 

@@ -5,15 +5,23 @@ import "math"
 // floorSteps is the number of levels a quantile distinguishes: 0.5 dB each.
 const floorSteps = 256
 
-// quantile follows a low quantile of the last values it was given: a ring of
-// half-decibel steps and their histogram, so that each new value costs a few
-// operations. The zero value is empty.
+// quantile follows low and high quantiles of the last values it was given: a
+// ring of half-decibel steps, their histogram, and markers in it that each new
+// value moves a little, so that it costs a few operations.
 type quantile struct {
 	ring  [300]uint8
 	count [floorSteps]uint16
+	marks [2]quantileMark
 	size  int // capacity in use
 	next  int
 	held  int
+}
+
+// quantileMark is a place in a histogram: a step and how many values lie below
+// it.
+type quantileMark struct {
+	step  uint8
+	below int16
 }
 
 // newQuantile returns an empty quantile over the last size values (at most
@@ -25,27 +33,41 @@ func newQuantile(size int) quantile {
 // push adds a level in half decibels and forgets the oldest when full.
 func (q *quantile) push(step uint8) {
 	if q.held == q.size {
-		q.count[q.ring[q.next]]--
+		q.change(q.ring[q.next], -1)
 	} else {
 		q.held++
 	}
 	q.ring[q.next] = step
-	q.count[step]++
+	q.change(step, 1)
 	if q.next++; q.next == q.size {
 		q.next = 0
 	}
 }
 
-// at returns the level in half decibels below which the given share (per
-// cent) of the held values lies.
-func (q *quantile) at(percent int) uint8 {
-	want := q.held*percent/100 + 1
-	for step, seen := 0, 0; step < floorSteps; step++ {
-		if seen += int(q.count[step]); seen >= want {
-			return uint8(step)
+// change counts a step once more (1) or less (-1).
+func (q *quantile) change(step uint8, by int16) {
+	q.count[step] += uint16(by)
+	for i := range q.marks {
+		if step < q.marks[i].step {
+			q.marks[i].below += by
 		}
 	}
-	return floorSteps - 1
+}
+
+// at returns the level in half decibels below which the given share (per cent,
+// less than 100) of the held values lies, found from where marker mark was left.
+func (q *quantile) at(mark, percent int) uint8 {
+	m := &q.marks[mark]
+	want := int16(q.held*percent/100 + 1)
+	for m.below >= want {
+		m.step--
+		m.below -= int16(q.count[m.step])
+	}
+	for m.step < floorSteps-1 && m.below+int16(q.count[m.step]) < want {
+		m.below += int16(q.count[m.step])
+		m.step++
+	}
+	return m.step
 }
 
 // full says that the quantile has as many values as it was made for.
@@ -84,13 +106,13 @@ func (f *bandFloor) update(step uint8) uint8 {
 	step = max(step, floorQuietest)
 	f.long.push(step)
 	f.short.push(step)
-	f.level = f.long.at(floorPercent)
+	f.level = f.long.at(0, floorPercent)
 	if f.long.held < floorStartHops {
-		f.level = min(f.long.at(floorStartPercent), floorStartMost)
+		f.level = min(f.long.at(0, floorStartPercent), floorStartMost)
 	}
 	if f.short.full() {
-		low := f.short.at(floorPercent)
-		if low > f.level && f.short.at(floorTopPercent)-low <= floorSteadySteps {
+		low := f.short.at(0, floorPercent)
+		if low > f.level && f.short.at(1, floorTopPercent)-low <= floorSteadySteps {
 			f.level = low
 		}
 	}

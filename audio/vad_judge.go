@@ -99,50 +99,53 @@ func (v *VAD) lobe(centre, other int) float32 {
 // halverTaps is the length of the half-band filter of a halver.
 const halverTaps = 23
 
-// halver turns 16 kHz into 8 kHz, sample by sample.
+// halver turns 16 kHz into 8 kHz. Its filter is the same from both ends.
 type halver struct {
-	taps [halverTaps]float32
-	past [2 * halverTaps]float32 // every sample twice, so that the newest lie in one piece
-	at   int                     // place of the newest
-	odd  bool
+	taps [halverTaps/2 + 1]float32 // up to the middle
+	line [halverTaps - 1 + 2*vadHop]float32
+	odd  bool // a sample waits for its partner
 }
 
 // newHalver returns a halver with its filter designed.
 func newHalver() halver {
-	var h halver
-	middle := halverTaps / 2
+	const middle = halverTaps / 2
+	var taps [halverTaps]float32
 	var sum float32
-	for i := range h.taps {
+	for i := range taps {
 		x := float64(i-middle) * 0.47
 		sinc := 1.0
 		if i != middle {
 			sinc = math.Sin(math.Pi*x) / (math.Pi * x)
 		}
 		shape := 0.54 + 0.46*math.Cos(math.Pi*float64(i-middle)/float64(middle+1))
-		h.taps[i] = float32(sinc * shape)
-		sum += h.taps[i]
+		taps[i] = float32(sinc * shape)
+		sum += taps[i]
 	}
+	var h halver
 	for i := range h.taps {
-		h.taps[i] /= sum
+		h.taps[i] = taps[i] / sum
 	}
 	return h
 }
 
-// push takes a sample at 16 kHz; every second one yields a sample at 8 kHz.
-func (h *halver) push(sample float32) (float32, bool) {
-	if h.at--; h.at < 0 {
-		h.at = halverTaps - 1
+// write takes at most 2*vadHop samples at 16 kHz, puts one sample at 8 kHz for
+// every second one into out and returns how many.
+func (h *halver) write(out []float32, pcm []int16) int {
+	const past, middle = halverTaps - 1, halverTaps / 2
+	for i, sample := range pcm {
+		h.line[past+i] = float32(sample)
 	}
-	h.past[h.at], h.past[h.at+halverTaps] = sample, sample
-	if h.odd = !h.odd; h.odd {
-		return 0, false
+	n := 0
+	for i := 1 - int(bit(h.odd)); i < len(pcm); i += 2 {
+		line := (*[halverTaps]float32)(h.line[i:])
+		sum := h.taps[middle] * line[middle]
+		for k := range middle {
+			sum += h.taps[k] * (line[k] + line[past-k])
+		}
+		out[n] = sum
+		n++
 	}
-	// The taps are the same from both ends.
-	past := (*[halverTaps]float32)(h.past[h.at:])
-	const middle = halverTaps / 2
-	sum := h.taps[middle] * past[middle]
-	for i := range middle {
-		sum += h.taps[i] * (past[i] + past[halverTaps-1-i])
-	}
-	return sum, true
+	h.odd = h.odd != (len(pcm)%2 == 1)
+	copy(h.line[:past], h.line[len(pcm):])
+	return n
 }

@@ -316,3 +316,14 @@ func BenchmarkVAD(b *testing.B) {
 		v.Write(frame)
 	}
 }
+
+func BenchmarkVADWideband(b *testing.B) {
+	v, err := NewVAD(16000)
+	if err != nil {
+		b.Fatal(err)
+	}
+	frame := SpeechLike(16000, 320, -20, 1)
+	for b.Loop() {
+		v.Write(frame)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 const (
@@ -108,8 +109,7 @@ func NewWAVWriter(w io.WriterAt, f WAVFormat) (*WAVWriter, error) {
 	if err := f.validate(); err != nil {
 		return nil, fmt.Errorf("begin wav: %w", err)
 	}
-	limit := min(wavFlushBytes, f.Rate*f.Channels*2*5/2)
-	out := &WAVWriter{w: w, format: f, pending: make([]byte, 0, limit&^3)}
+	out := &WAVWriter{w: w, format: f}
 	return out, out.writeHeader()
 }
 
@@ -118,6 +118,10 @@ func NewWAVWriter(w io.WriterAt, f WAVFormat) (*WAVWriter, error) {
 // pending stays so and is tried again by the next Write or Flush; samples
 // given to the failing call beyond the buffer are lost.
 func (w *WAVWriter) Write(pcm []int16) error {
+	if w.pending == nil {
+		limit := min(wavFlushBytes, w.format.Rate*w.format.Channels*2*5/2)
+		w.pending = make([]byte, 0, limit&^3)
+	}
 	for len(pcm) > 0 {
 		room := (cap(w.pending) - len(w.pending)) / 2
 		if room == 0 {
@@ -131,6 +135,22 @@ func (w *WAVWriter) Write(pcm []int16) error {
 		pcm = pcm[n:]
 	}
 	return nil
+}
+
+// WriteThrough writes samples of all channels in turn and the header that
+// covers them to the file at once, after what is pending. It keeps neither
+// slice; raw, which may be nil, is room for the bytes and is returned, grown as
+// needed, for the next call. After an error the samples are lost.
+func (w *WAVWriter) WriteThrough(pcm []int16, raw []byte) ([]byte, error) {
+	if err := w.Flush(); err != nil {
+		return raw, err
+	}
+	raw = appendSamples(slices.Grow(raw[:0], 2*len(pcm)), pcm)
+	if _, err := w.w.WriteAt(raw, wavHeaderSize+w.written); err != nil {
+		return raw, fmt.Errorf("write wav: %w", err)
+	}
+	w.written += int64(len(raw))
+	return raw, w.writeHeader()
 }
 
 // Flush writes what is pending and the header that covers it.

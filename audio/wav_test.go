@@ -238,3 +238,29 @@ func FuzzReadWAV(f *testing.F) {
 		}
 	})
 }
+
+func TestWAVWriterWritesThroughAfterWhatIsPending(t *testing.T) {
+	t.Parallel()
+	file := &faultyFile{}
+	w, err := NewWAVWriter(file, WAVFormat{8000, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write([]int16{1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := w.WriteThrough([]int16{3, 4, 5}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteThrough([]int16{6}, raw); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := ReadWAV(bytes.NewReader(file.bytes)); err != nil || !slices.Equal(got, []int16{1, 2, 3, 4, 5, 6}) {
+		t.Errorf("read %v, %v", got, err)
+	}
+	file.full = true
+	if _, err := w.WriteThrough([]int16{7}, raw); !errors.Is(err, io.ErrShortWrite) {
+		t.Errorf("write through to a full disk: %v", err)
+	}
+}

@@ -33,7 +33,14 @@ type Recordings struct {
 	wg   sync.WaitGroup
 
 	lending sync.Mutex // guards spare
-	spare   []int16    // takes the place of what a recorder hands over
+	spare   buffers
+}
+
+// buffers is what writing one recorder's sound takes. All recorders share one
+// set, as one is written at a time.
+type buffers struct {
+	pcm []int16 // takes the place of what the recorder hands over
+	raw []byte  // the same as bytes
 }
 
 var _ recording.Store = (*Recordings)(nil)
@@ -74,23 +81,22 @@ func (r *Recordings) recorders() []*Recorder {
 	return all
 }
 
-// lend returns an empty buffer: the one that was written last, or none. All
-// recorders share it, as one is written at a time.
-func (r *Recordings) lend() []int16 {
+// lend returns empty buffers: those used last, or none.
+func (r *Recordings) lend() buffers {
 	r.lending.Lock()
 	defer r.lending.Unlock()
-	buffer := r.spare
-	r.spare = nil
-	return buffer[:0]
+	lent := r.spare
+	r.spare = buffers{}
+	return lent
 }
 
-// giveBack takes a buffer whose content was written.
-func (r *Recordings) giveBack(buffer []int16) {
+// giveBack takes buffers whose content was written.
+func (r *Recordings) giveBack(b buffers) {
 	const most = 1 << 16 // one that grew while the disk hung is not kept
 	r.lending.Lock()
 	defer r.lending.Unlock()
-	if cap(buffer) <= most {
-		r.spare = buffer
+	if cap(b.pcm) <= most {
+		r.spare = b
 	}
 }
 
@@ -223,19 +229,16 @@ func (r *Recorder) Path() string { return r.path }
 func (r *Recorder) flush() {
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	fresh := r.owner.lend()
+	used := r.owner.lend()
+	defer func() { r.owner.giveBack(used) }()
 	r.mu.Lock()
-	full := r.pending
-	r.pending = fresh
+	r.pending, used.pcm = used.pcm[:0], r.pending
 	r.mu.Unlock()
-	defer r.owner.giveBack(full)
-	if r.wav == nil || r.err != nil || len(full) == 0 {
+	if r.wav == nil || r.err != nil || len(used.pcm) == 0 {
 		return
 	}
-	err := r.wav.Write(full)
-	if err == nil {
-		err = r.wav.Flush()
-	}
+	var err error
+	used.raw, err = r.wav.WriteThrough(used.pcm, used.raw)
 	if err != nil {
 		r.err = err
 		r.owner.log.Error("recording stopped, the call goes on", slog.String("file", r.path), slog.Any("error", err))
