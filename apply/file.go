@@ -1,0 +1,156 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Kind is a kind of resource that files can describe.
+type Kind string
+
+// The kinds, in the order in which they are created: each refers to earlier
+// ones only.
+const (
+	Prompt Kind = "prompt"
+	Action Kind = "action"
+	Agent  Kind = "agent"
+	Number Kind = "number"
+)
+
+// Kinds lists the kinds in the order in which they are created.
+func Kinds() []Kind { return []Kind{Prompt, Action, Agent, Number} }
+
+// Resource is one document of a file.
+type Resource struct {
+	// Kind and Key identify it.
+	Kind Kind
+	// Key is unique among the environment's resources of the kind; that of a
+	// number is E.164.
+	Key string
+	// ID adopts a resource that has no key yet; "" does not.
+	ID string
+	// Buy lets a number be bought that the environment does not have.
+	Buy bool
+	// Fields are the API's properties. A relation holds a key or an id.
+	Fields map[string]any
+	// Source is "file:line", for messages.
+	Source string
+}
+
+// name is how messages call it.
+func (r Resource) name() string { return string(r.Kind) + " " + r.Key }
+
+// maxKey is the most characters of a key.
+const maxKey = 128
+
+// ValidKey reports whether key can be one: up to 128 letters, digits, dots,
+// hyphens and underscores, the first a letter or a digit.
+func ValidKey(key string) bool {
+	return len(key) <= maxKey && regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`).MatchString(key)
+}
+
+// Parse reads the YAML documents of a file; name is for messages. The error
+// names the place of everything that is wrong.
+func Parse(name string, r io.Reader) ([]Resource, error) {
+	decoder := yaml.NewDecoder(r)
+	var out []Resource
+	var problems []error
+	for {
+		var node yaml.Node
+		err := decoder.Decode(&node)
+		if errors.Is(err, io.EOF) {
+			return out, errors.Join(problems...)
+		}
+		if err != nil {
+			return nil, errors.Join(append(problems, fmt.Errorf("%s: %w", name, err))...)
+		}
+		if len(node.Content) == 0 || node.Content[0].Tag == "!!null" {
+			continue // an empty document between two separators
+		}
+		source := fmt.Sprintf("%s:%d", name, node.Content[0].Line)
+		resource, err := resourceOf(&node)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", source, err))
+			continue
+		}
+		resource.Source = source
+		out = append(out, resource)
+	}
+}
+
+func resourceOf(node *yaml.Node) (Resource, error) {
+	var r Resource
+	if err := node.Decode(&r.Fields); err != nil {
+		return r, fmt.Errorf("a document must be a mapping with text keys: %w", err)
+	}
+	kind, err := take[string](r.Fields, "kind")
+	if err != nil {
+		return r, err
+	}
+	if r.Kind = Kind(kind); !slices.Contains(Kinds(), r.Kind) {
+		return r, fmt.Errorf("kind must be one of prompt, action, agent, number, not %q", kind)
+	}
+	if r.Kind == Number {
+		return r, numberOf(&r)
+	}
+	if r.Key, err = take[string](r.Fields, "key"); err != nil {
+		return r, err
+	}
+	if !ValidKey(r.Key) {
+		return r, fmt.Errorf("key %q must be 1 to %d letters, digits, dots, hyphens and underscores", r.Key, maxKey)
+	}
+	r.ID, err = take[string](r.Fields, "id")
+	return r, err
+}
+
+func numberOf(r *Resource) (err error) {
+	if r.Key, err = take[string](r.Fields, "number"); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(r.Key, "+") {
+		return fmt.Errorf("number %q must be written as text with a plus and the country's code, as in \"+12025550100\"", r.Key)
+	}
+	r.Buy, err = take[bool](r.Fields, "buy")
+	return err
+}
+
+// take removes a member from fields and returns it; absent is the zero value.
+func take[T any](fields map[string]any, name string) (T, error) {
+	var zero T
+	v, ok := fields[name]
+	if !ok {
+		return zero, nil
+	}
+	delete(fields, name)
+	t, ok := v.(T)
+	if !ok {
+		return zero, fmt.Errorf("%s must be %s, not %v", name, typeName(zero), v)
+	}
+	return t, nil
+}
+
+func typeName(v any) string {
+	if _, ok := v.(bool); ok {
+		return "true or false"
+	}
+	return "a text"
+}
+
+// Check refuses two resources of one identity.
+func Check(resources []Resource) error {
+	seen := map[string]string{}
+	var problems []error
+	for _, r := range resources {
+		if other, ok := seen[r.name()]; ok {
+			problems = append(problems, fmt.Errorf("%s: %s is described at %s already", r.Source, r.name(), other))
+		}
+		seen[r.name()] = r.Source
+	}
+	return errors.Join(problems...)
+}

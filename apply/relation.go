@@ -1,0 +1,68 @@
+package apply
+
+import "fmt"
+
+// relation is a property that names other resources.
+type relation struct {
+	property string
+	target   Kind
+	list     bool
+}
+
+// relations are the properties of a kind whose texts may be keys.
+func relations(k Kind) []relation {
+	switch k {
+	case Agent:
+		return []relation{{"prompt", Prompt, false}, {"actions", Action, true}}
+	case Number:
+		return []relation{{"inbound_agent", Agent, false}}
+	default:
+		return nil
+	}
+}
+
+// ids maps "kind key" to the id on the server.
+type ids map[string]string
+
+func (i ids) of(k Kind, key string) (string, bool) {
+	id, ok := i[string(k)+" "+key]
+	return id, ok
+}
+
+// resolve returns fields with keys replaced by ids. A text that is no key stays:
+// it may be an id. pending is the id of resources that are yet to be made.
+func resolve(r Resource, known ids) map[string]any {
+	out := make(map[string]any, len(r.Fields))
+	for name, v := range r.Fields {
+		out[name] = v
+	}
+	for _, rel := range relations(r.Kind) {
+		switch v := out[rel.property].(type) {
+		case string:
+			out[rel.property] = known.resolve(rel.target, v)
+		case []any:
+			if !rel.list {
+				continue
+			}
+			resolved := make([]any, len(v))
+			for n, item := range v {
+				resolved[n] = item
+				if text, ok := item.(string); ok {
+					resolved[n] = known.resolve(rel.target, text)
+				}
+			}
+			out[rel.property] = resolved
+		}
+	}
+	return out
+}
+
+func (i ids) resolve(k Kind, text string) string {
+	if id, ok := i.of(k, text); ok {
+		return id
+	}
+	return text
+}
+
+// pending stands for the id of a resource that a plan creates.
+func pending(r Resource) string { return fmt.Sprintf("(new %s)", r.name()) }
