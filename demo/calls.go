@@ -29,7 +29,7 @@ func (s *show) inbound(ctx context.Context, number string) (id string, err error
 	var result phoneEvent
 	wg.Go(func() {
 		err := s.phone(ctx, func(e phoneEvent) {
-			s.heardByCaller(e)
+			s.printf("%s", e.line())
 			if e.Kind == "result" {
 				result = e
 			}
@@ -47,7 +47,7 @@ func (s *show) inbound(ctx context.Context, number string) (id string, err error
 		return "", err
 	}
 	wg.Wait()
-	s.judge(watched, result)
+	s.fail(s.story.judge(watched, result)...)
 	return id, nil
 }
 
@@ -69,14 +69,6 @@ func (s *show) newCall(ctx context.Context, outgoing bool) (string, error) {
 	}
 }
 
-// watched is what the event stream told.
-type watched struct {
-	callerTurns int
-	answers     []string // the agent's words after each caller turn
-	interrupted bool
-	gaps        []float64
-}
-
 // watch follows GET /v1/calls/{id}/events to the end of the call.
 func (s *show) watch(ctx context.Context, id string) (watched, error) {
 	var w watched
@@ -84,79 +76,12 @@ func (s *show) watch(ctx context.Context, id string) (watched, error) {
 		if err != nil {
 			return w, fmt.Errorf("follow call %s: %w", id, err)
 		}
-		s.print(e, &w)
+		s.printf("%s", w.take(e))
 		if e.Type == "ended" {
 			return w, nil
 		}
 	}
 	return w, fmt.Errorf("the events of call %s stopped before its end", id)
-}
-
-func (s *show) print(e client.Event, w *watched) {
-	at := fmt.Sprintf("%6.2fs", float64(e.OffsetMS)/1000)
-	switch e.Type {
-	case "connected":
-		s.printf("%s  connected, %v\n", at, e.Data["codec"])
-	case "caller":
-		w.callerTurns++
-		w.answers = append(w.answers, "")
-		s.printf("%s  CALLER  %s\n", at, e.Text)
-	case "agent":
-		if n := len(w.answers); n > 0 {
-			w.answers[n-1] += " " + strings.ToLower(e.Text)
-		}
-		s.printf("%s  AGENT   %s\n", at, e.Text)
-		if said, ok := e.Data["said"].(string); ok && e.Data["interrupted"] == true {
-			w.interrupted = true
-			s.printf("         cut off here; never heard: %q\n", strings.TrimSpace(strings.TrimPrefix(said, e.Text)))
-		}
-	case "paused":
-		s.printf("%s  ...     the agent stops: the caller speaks\n", at)
-	case "resumed":
-		s.printf("%s  ...     a false alarm: the agent goes on\n", at)
-	case "turn":
-		if gap, ok := e.Data["gap_ms"].(float64); ok {
-			w.gaps = append(w.gaps, gap)
-			s.printf("%s          gap by the server: %.0f ms\n", at, gap)
-		}
-	case "error":
-		s.printf("%s  ERROR   %s\n", at, e.Text)
-		s.fail(errors.New(e.Text))
-	case "ended":
-		s.printf("%s  ended: %s\n", at, e.Text)
-	}
-}
-
-// heardByCaller prints what the caller's process measured.
-func (s *show) heardByCaller(e phoneEvent) {
-	switch e.Kind {
-	case "gap":
-		s.printf("                 gap by the caller: %.0f ms\n", e.Took)
-	case "stopped":
-		s.printf("                 the agent fell silent %.0f ms after the caller's first voiced sample\n", e.Took)
-	}
-}
-
-// judge checks that the story went as it should.
-func (s *show) judge(w watched, r phoneEvent) {
-	if want := len(s.story.lines); w.callerTurns < want {
-		s.fail(fmt.Errorf("%d of the caller's %d turns were recognised", w.callerTurns, want))
-	}
-	for i, word := range s.story.expect {
-		if i >= len(w.answers) || !strings.Contains(w.answers[i], word) {
-			s.fail(fmt.Errorf("the answer to %q was not about %q", s.story.lines[i], word))
-		}
-	}
-	interrupts := false
-	for _, l := range s.story.lines {
-		interrupts = interrupts || strings.HasPrefix(l, "@")
-	}
-	if interrupts && !w.interrupted {
-		s.fail(errors.New("the interruption was not heard"))
-	}
-	if len(w.gaps) == 0 || len(r.Gaps) == 0 {
-		s.fail(errors.New("no gap was measured"))
-	}
 }
 
 // outbound lets the agent call a second softphone.
@@ -170,7 +95,7 @@ func (s *show) outbound(ctx context.Context, from string) (id string, err error)
 		args = append(args, "--say", l)
 	}
 	wg.Go(func() {
-		if err := s.phone(ctx, s.heardByCaller, args...); err != nil {
+		if err := s.phone(ctx, func(e phoneEvent) { s.printf("%s", e.line()) }, args...); err != nil {
 			s.fail(err)
 		}
 	})
@@ -196,6 +121,7 @@ func (s *show) outbound(ctx context.Context, from string) (id string, err error)
 	if err != nil {
 		return "", err
 	}
+	s.fail(w.problems...)
 	if w.callerTurns == 0 {
 		s.fail(errors.New("the called party was not recognised"))
 	}

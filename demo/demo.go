@@ -186,8 +186,8 @@ func (s *show) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.o.Out, format, args...) // a closed terminal does not stop the show
 }
 
-func (s *show) fail(err error) {
+func (s *show) fail(errs ...error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failed = append(s.failed, err)
+	s.failed = append(s.failed, errs...)
 }

@@ -27,7 +27,7 @@ func (s *show) startServer(ctx context.Context) (stop func() error, err error) {
 	}
 	defer func() { _ = log.Close() }() // the server has its own handle
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.o.Program, "serve", "--data", s.dir, "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--ready-file", ready)
-	cmd.Env = cleanEnvironment()
+	cmd.Env = cleanEnvironment(os.Environ())
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -77,16 +77,16 @@ func (s *show) connected(data []byte) error {
 	return nil
 }
 
-// cleanEnvironment is ours without SIDETONE_* variables, which would change the
+// cleanEnvironment is all without SIDETONE_* variables, which would change the
 // demo's server.
-func cleanEnvironment() []string {
-	var out []string
-	for _, v := range os.Environ() {
+func cleanEnvironment(all []string) []string {
+	var kept []string
+	for _, v := range all {
 		if !strings.HasPrefix(v, "SIDETONE_") {
-			out = append(out, v)
+			kept = append(kept, v)
 		}
 	}
-	return out
+	return kept
 }
 
 // phoneEvent is a line that `sidetone call --json` prints.
@@ -105,7 +105,7 @@ type phoneEvent struct {
 func (s *show) phone(ctx context.Context, each func(phoneEvent), args ...string) error {
 	args = append([]string{"call", "--json", "--server", s.sip, "--patience", "700ms", "--shift", s.o.Shift.String()}, args...)
 	cmd := exec.CommandContext(ctx, s.o.Program, append(args, s.story.flags...)...)
-	cmd.Env = cleanEnvironment()
+	cmd.Env = cleanEnvironment(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var problems strings.Builder
 	cmd.Stderr = &problems
