@@ -22,6 +22,9 @@ type Number struct {
 	InboundAgentID string
 	// OutboundOnly refuses incoming calls.
 	OutboundOnly bool
+	// MaxCalls is how many incoming calls the number takes at a time, 0 to
+	// 10000; one more is told that it is busy. 0 means no limit of its own.
+	MaxCalls int
 	// ExampleContext is sample data for the prompt's placeholders, a JSON
 	// object.
 	ExampleContext []byte
@@ -46,6 +49,7 @@ type NumberChange struct {
 	Label          Optional[string]
 	Description    Optional[string]
 	OutboundOnly   Optional[bool]
+	MaxCalls       Optional[int]
 	ExampleContext Optional[[]byte]
 	InboundAgentID Optional[string]
 	Tags           Optional[[]string]
@@ -56,14 +60,22 @@ func (c NumberChange) Apply(n *Number, now time.Time) {
 	c.Label.Apply(&n.Label, "")
 	c.Description.Apply(&n.Description, "")
 	c.OutboundOnly.Apply(&n.OutboundOnly, false)
+	c.MaxCalls.Apply(&n.MaxCalls, 0)
 	c.ExampleContext.Apply(&n.ExampleContext, []byte("{}"))
 	c.InboundAgentID.Apply(&n.InboundAgentID, "")
 	c.Tags.Apply(&n.Tags, []string{})
 	n.Updated = now
 }
 
-// Validate checks lengths; the message starts with the property's path.
+// maxNumberCalls bounds Number.MaxCalls.
+const maxNumberCalls = 10000
+
+// Validate checks lengths and ranges; the message starts with the property's
+// path.
 func (n Number) Validate() error {
+	if n.MaxCalls < 0 || n.MaxCalls > maxNumberCalls {
+		return Errorf(Invalid, "max_concurrent_calls must be between 0 and %d", maxNumberCalls)
+	}
 	return describable(n.Label, n.Description)
 }
 

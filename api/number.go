@@ -13,6 +13,7 @@ import (
 func decodeNumberChange(d *decoder) sidetone.NumberChange {
 	return sidetone.NumberChange{
 		Label: d.text("label"), Description: d.text("description"), OutboundOnly: d.truth("outbound_only"),
+		MaxCalls:       d.whole("max_concurrent_calls"),
 		ExampleContext: d.raw("example_context"), Tags: d.texts("tags"),
 	}
 }
@@ -41,6 +42,9 @@ func renderNumber(v view, n sidetone.Number, agent *sidetone.Snapshot) object {
 	}
 	o.text("label", n.Label)
 	o.text("description", n.Description)
+	if n.MaxCalls > 0 {
+		o["max_concurrent_calls"] = n.MaxCalls
+	}
 	v.connection(o, n.ConnectionID)
 	if agent == nil {
 		return v.finish("number", o)

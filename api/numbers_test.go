@@ -154,11 +154,11 @@ func TestSharedAgentSaysHowManyNumbersChange(t *testing.T) {
 func TestNumberFieldsChangeAlone(t *testing.T) {
 	both(t, func(b *bench) {
 		target := "?phone_number=" + b.number()[1:]
-		full := `{"example_context":{"a":"b"},"label":"L","description":"D","outbound_only":true,"tags":["t"],
+		full := `{"example_context":{"a":"b"},"label":"L","description":"D","outbound_only":true,"max_concurrent_calls":3,"tags":["t"],
 			"inbound_agent":{"name":"N","prompt":{"content":"p"}}}`
 		for _, test := range []struct{ name, value, cleared string }{
 			{"label", `"other"`, `null`}, {"description", `"other"`, `null`}, {"outbound_only", `false`, `false`},
-			{"tags", `["u","v"]`, `[]`},
+			{"tags", `["u","v"]`, `[]`}, {"max_concurrent_calls", `10000`, `null`}, {"max_concurrent_calls", `1`, `null`},
 		} {
 			for _, value := range []string{test.value, "null"} {
 				before := b.do("POST /v1/numbers/update"+target, full).want(201)
@@ -168,6 +168,12 @@ func TestNumberFieldsChangeAlone(t *testing.T) {
 				if diff := cmp.Diff(want, b.do("GET /v1/numbers"+target, "").want(200).json); diff != "" {
 					b.t.Errorf("%s to %s: (-want +got)\n%s", test.name, value, diff)
 				}
+			}
+		}
+		for _, bad := range []string{"-1", "10001", "1.5", `"two"`} {
+			got := b.do("POST /v1/numbers/update"+target, `{"example_context":{},"max_concurrent_calls":`+bad+`}`).want(400)
+			if !strings.Contains(got.text("message"), "max_concurrent_calls") {
+				b.t.Errorf("limit %s: message %v does not name it", bad, got.json["message"])
 			}
 		}
 		before := b.do("POST /v1/numbers/update"+target, full).want(201)

@@ -33,6 +33,7 @@ type world struct {
 	exchange *call.Exchange
 	snapshot sidetone.Snapshot
 	outbound bool // the number takes no calls
+	limit    int
 	noAgent  bool
 	echo     bool
 	carrier  bool
@@ -97,6 +98,7 @@ func (w *world) Route(_ context.Context, number string) (call.Route, error) {
 	}
 	n := sidetone.NewNumber("number", "env", number, "simulated", time.Now())
 	n.OutboundOnly = w.outbound
+	n.MaxCalls = w.limit
 	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent, Trunks: w.trunks}, nil
 }
 
@@ -148,11 +150,20 @@ func newLedger() *fakeLedger {
 		results: map[string]sidetone.CallResult{}, finished: make(chan string, 1000)}
 }
 
-func (l *fakeLedger) StartCall(_ context.Context, c sidetone.Call) error {
+func (l *fakeLedger) StartCall(_ context.Context, c sidetone.Call, most int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fail != nil {
 		return l.fail
+	}
+	busy := 0
+	for _, other := range l.calls {
+		if _, over := l.results[other.ID]; !over && other.AgentNumber == c.AgentNumber {
+			busy++
+		}
+	}
+	if most > 0 && busy >= most {
+		return sidetone.Errorf(sidetone.Limited, "no more than %d calls", most)
 	}
 	l.calls[c.ID] = c
 	return nil
@@ -313,6 +324,10 @@ func TestRefusals(t *testing.T) {
 		{"outbound only", func(w *world, _ *call.Config) { w.outbound = true }, "+14155550100", telephony.CauseUnavailable},
 		{"foreign trunk", func(w *world, _ *call.Config) { w.trunks = []string{"carrier"} }, "+14155550100", telephony.CauseUnknownNumber},
 		{"no agent", func(w *world, _ *call.Config) { w.noAgent = true }, "+14155550100", telephony.CauseUnavailable},
+		{"number full", func(w *world, _ *call.Config) {
+			w.limit = 1
+			w.ledger.calls["other"] = sidetone.Call{ID: "other", AgentNumber: "+14155550100"}
+		}, "+14155550100", telephony.CauseBusy},
 		{"store down", func(w *world, _ *call.Config) { w.ledger.fail = context.DeadlineExceeded }, "+14155550100", telephony.CauseOverload},
 		{"directory down", func(w *world, _ *call.Config) { w.routeErr = context.DeadlineExceeded }, "+14155550100", telephony.CauseOverload},
 	}

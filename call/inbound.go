@@ -79,7 +79,7 @@ func (x *Exchange) answer(ctx context.Context, leg telephony.Leg) error {
 	if err != nil {
 		return err
 	}
-	return x.ring(ctx, s)
+	return x.ring(ctx, s, route.Number.MaxCalls)
 }
 
 // route finds who answers, within the time a caller notices nothing of.
@@ -113,15 +113,16 @@ func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
 	}
 }
 
-// ring lets the call ring, answers it and runs it. An error means that it was
+// ring lets the call ring, answers it and runs it, unless its number has most
+// calls already. An error means that it was
 // not answered.
-func (x *Exchange) ring(ctx context.Context, s *Session) error {
+func (x *Exchange) ring(ctx context.Context, s *Session, most int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.spawn("leg", func() { s.read(ctx) })
 	defer s.wg.Wait()
 	defer cancel()
-	if err := x.started(s); err != nil {
+	if err := x.started(s, most); err != nil {
 		s.discardRecording()
 		return err
 	}
@@ -149,11 +150,16 @@ func (x *Exchange) ring(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// started commits the call's row before anything is promised to the caller.
-func (x *Exchange) started(s *Session) error {
+// started commits the call's row before anything is promised to the caller; most
+// is how many calls the number takes.
+func (x *Exchange) started(s *Session, most int) error {
 	ctx, cancel := withTimeout(x.c.Clock, storeTimeout)
 	defer cancel()
-	if err := x.c.Ledger.StartCall(ctx, s.call); err != nil {
+	err := x.c.Ledger.StartCall(ctx, s.call, most)
+	switch {
+	case sidetone.CodeOf(err) == sidetone.Limited:
+		return &telephony.Refusal{Cause: telephony.CauseBusy, Reason: sidetone.MessageOf(err)}
+	case err != nil:
 		return &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "the records are not available: " + sidetone.MessageOf(err)}
 	}
 	return nil

@@ -32,8 +32,9 @@ type Directory interface {
 // Ledger keeps the record of calls. Every method returns after the change was
 // committed.
 type Ledger interface {
-	// StartCall stores the row of an inbound call.
-	StartCall(ctx context.Context, c sidetone.Call) error
+	// StartCall stores the row of an inbound call; an error with code Limited
+	// when its number takes most such calls already. most 0 means no limit.
+	StartCall(ctx context.Context, c sidetone.Call, most int) error
 	// MarkCall changes the row of a call that is not over.
 	MarkCall(ctx context.Context, environmentID, callID string, change func(*sidetone.Call)) (sidetone.Call, error)
 	// AppendEvents stores events; it is idempotent on the sequence.

@@ -116,6 +116,9 @@ type Number struct {
 	TelephonyProvider string `json:"telephony_provider"`
 	// OutboundOnly refuses incoming calls.
 	OutboundOnly bool `json:"outbound_only"`
+	// MaxConcurrentCalls is how many incoming calls it takes at a time; 0 means
+	// no limit.
+	MaxConcurrentCalls int `json:"max_concurrent_calls,omitempty"`
 	// InboundAgentName is the name of who answers.
 	InboundAgentName string `json:"inbound_agent_name"`
 }
@@ -151,7 +154,8 @@ func (c *Client) CancelNumber(ctx context.Context, number string) (Number, error
 }
 
 // UpdateNumber changes a number by the members of change: any of label,
-// description, outbound_only, inbound_agent, example_context, tags.
+// description, outbound_only, max_concurrent_calls, inbound_agent,
+// example_context, tags.
 func (c *Client) UpdateNumber(ctx context.Context, number string, change map[string]any) (Number, error) {
 	body := map[string]any{"example_context": map[string]any{}}
 	for name, value := range change {

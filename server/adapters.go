@@ -18,6 +18,11 @@ func (l ledger) AppendEvents(ctx context.Context, environmentID string, events [
 	return l.Write(ctx, environmentID, func(tx *store.Tx) error { return tx.AppendEvents(events) })
 }
 
+// StartCall implements call.Ledger.
+func (l ledger) StartCall(ctx context.Context, c sidetone.Call, most int) error {
+	return l.StartCallWithin(ctx, c, most)
+}
+
 // directory lets calls find their agent in the store's memory.
 type directory struct {
 	*store.Store

@@ -73,7 +73,38 @@ func (t *Tx) UpdateCall(c sidetone.Call) error { return t.store.tables.calls.upd
 
 // StartCall stores the row of a call that came in.
 func (s *Store) StartCall(ctx context.Context, c sidetone.Call) error {
-	return s.Write(ctx, c.EnvironmentID, func(t *Tx) error { return t.InsertCall(c) })
+	return s.StartCallWithin(ctx, c, 0)
+}
+
+// StartCallWithin stores the row of a call that came in unless its number takes
+// most incoming calls already, on whichever node; then it is Limited. most 0
+// means no limit.
+func (s *Store) StartCallWithin(ctx context.Context, c sidetone.Call, most int) error {
+	return s.Write(ctx, c.EnvironmentID, func(t *Tx) error {
+		if most > 0 {
+			if err := t.roomFor(c, most); err != nil {
+				return err
+			}
+		}
+		return t.InsertCall(c)
+	})
+}
+
+// roomFor counts the live incoming calls of a number.
+func (t *Tx) roomFor(c sidetone.Call, most int) error {
+	// On Postgres two calls that do not touch the same row would not see each
+	// other.
+	if _, err := t.exec(`UPDATE numbers SET max_calls = max_calls WHERE environment_id = $1 AND number = $2 AND active = $3`,
+		t.environment, c.AgentNumber, true); err != nil {
+		return err
+	}
+	var live int
+	err := t.one([]any{&live}, `SELECT count(*) FROM calls WHERE environment_id = $1 AND agent_number = $2 AND terminal = $3 AND outgoing = $4`,
+		t.environment, c.AgentNumber, false, false)
+	if err == nil && live >= most {
+		err = t.refuse(sidetone.Errorf(sidetone.Limited, "the number takes no more than %d calls at a time", most))
+	}
+	return err
 }
 
 // MarkCall reads the call, lets fn change it and stores it, in one transaction;

@@ -258,3 +258,56 @@ func TestOneOfManyClaimersWins(t *testing.T) {
 		}
 	})
 }
+
+// However many calls come at once, a number takes no more than it may.
+func TestNumberTakesNoMoreCallsThanItMay(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		env := account(t, s)
+		const number, most = "+12125550101", 3
+		write(t, s, env, func(tx *store.Tx) error {
+			return tx.InsertNumber(sidetone.NewNumber("n", env, number, "simulated", day(1)))
+		})
+		incoming := func(id string) sidetone.Call {
+			c := liveCall(id, env)
+			c.AgentNumber = number
+			return c
+		}
+		outgoing := incoming("out")
+		outgoing.Outgoing = true
+		if err := s.StartCall(ctx, outgoing); err != nil {
+			t.Fatal(err)
+		}
+		results := make(chan error, 12)
+		for i := range cap(results) {
+			go func() { results <- s.StartCallWithin(ctx, incoming(fmt.Sprint("c", i)), most) }()
+		}
+		taken := 0
+		for range cap(results) {
+			if err := <-results; err == nil {
+				taken++
+			} else {
+				wantCode(t, err, sidetone.Limited, "the number takes no more than 3 calls at a time")
+			}
+		}
+		if taken != most {
+			t.Errorf("%d calls were taken, want %d", taken, most)
+		}
+		if err := s.StartCall(ctx, incoming("unlimited")); err != nil {
+			t.Errorf("without a limit: %v", err)
+		}
+		result := sidetone.CallResult{Status: sidetone.CallEnded, Ended: day(2)}
+		for i := range cap(results) {
+			if err := s.FinishCall(ctx, env, fmt.Sprint("c", i), result, nil); err != nil && sidetone.CodeOf(err) != sidetone.NotFound {
+				t.Fatal(err)
+			}
+		}
+		for i := range most - 1 {
+			if err := s.StartCallWithin(ctx, incoming(fmt.Sprint("later", i)), most); err != nil {
+				t.Errorf("after calls have ended: %v", err)
+			}
+		}
+		wantCode(t, s.StartCallWithin(ctx, incoming("one too many"), most), sidetone.Limited, "")
+	})
+}

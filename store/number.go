@@ -21,6 +21,7 @@ func numberColumns(n *sidetone.Number) []column {
 		{name: "label", ref: &n.Label}, {name: "label_folded", ref: folded(n.Label)},
 		{name: "description", ref: &n.Description},
 		{name: "inbound_agent_id", ref: &n.InboundAgentID}, {name: "outbound_only", ref: &n.OutboundOnly},
+		{name: "max_calls", ref: &n.MaxCalls},
 		{name: "example_context", ref: raw{&n.ExampleContext, "{}"}},
 		{name: "provider", ref: &n.Provider}, {name: "connection_id", ref: &n.ConnectionID},
 		{name: "tags", ref: list{&n.Tags}}, {name: "version", ref: &n.Version},

@@ -119,6 +119,51 @@ func TestAnswerFull(t *testing.T) {
 	n.healthy(number)
 }
 
+// A number that has all the calls it takes is busy, and only that number.
+func TestAnswerNumberFull(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	number, other := n.number(echo), n.number(echo)
+	if got, err := n.api.UpdateNumber(t.Context(), number, map[string]any{"max_concurrent_calls": 2}); err != nil || got.MaxConcurrentCalls != 2 {
+		t.Fatalf("number %+v, %v", got, err)
+	}
+	var taken []*caller
+	for range 2 {
+		c := dial(t, n, "udp")
+		c.invite(number)
+		c.answered()
+		taken = append(taken, c)
+	}
+	third := dial(t, n, "tcp")
+	third.invite(number)
+	if got := header(third.refused(486), "Reason"); !strings.Contains(got, "no more than 2 calls") {
+		t.Errorf("Reason: %q", got)
+	}
+	elsewhere := dial(t, n, "udp")
+	elsewhere.invite(other)
+	elsewhere.answered()
+	elsewhere.bye()
+	taken[0].bye()
+	until(t, 5*time.Second, "one call fewer", func() bool { return n.open() == 1 })
+	again := dial(t, n, "udp")
+	again.invite(number)
+	again.answered()
+	taken = append(taken, again)
+	if _, err := n.api.UpdateNumber(t.Context(), number, map[string]any{"max_concurrent_calls": 0}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c := dial(t, n, "udp")
+		c.invite(number)
+		c.answered()
+		taken = append(taken, c)
+	}
+	for _, c := range taken[1:] {
+		c.bye()
+	}
+	n.last(5 * time.Second)
+}
+
 func TestAnswerCancelled(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "calls: {answer_after: 2s}")
