@@ -98,7 +98,11 @@ func WithStore(ctx context.Context, c Config, do func(*store.Store) error) (err 
 		return err
 	}
 	defer func() { err = join(err, lock.Close()) }()
-	s, err := openStore(ctx, c, nil)
+	masters, err := newMasterKeys(c)
+	if err != nil {
+		return err
+	}
+	s, err := openStore(ctx, c, masters, nil)
 	if err != nil {
 		return err
 	}

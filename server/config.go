@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
@@ -25,6 +26,8 @@ type Config struct {
 	SIP SIPConfig `koanf:"sip"`
 	// Database chooses the store.
 	Database DatabaseConfig `koanf:"database"`
+	// Secrets says where the key of stored secrets is.
+	Secrets SecretsConfig `koanf:"secrets"`
 	// Calls bounds and shapes calls.
 	Calls CallsConfig `koanf:"calls"`
 	// Speech configures the offline programs.
@@ -97,6 +100,16 @@ type DatabaseConfig struct {
 	URL sidetone.Secret `koanf:"url"`
 	// MigrateURL is the owner role's URL; empty means URL.
 	MigrateURL sidetone.Secret `koanf:"migrate_url"`
+}
+
+// SecretsConfig says where the key of stored secrets is.
+type SecretsConfig struct {
+	// MasterKeyFile holds the master keys, one a line, the current one first;
+	// empty means master.key in the data directory, which a first start makes.
+	MasterKeyFile string `koanf:"master_key_file"`
+	// MasterKey is SIDETONE_MASTER_KEY, which wins over the file; keys are
+	// separated by commas. The configuration file cannot set it.
+	MasterKey sidetone.Secret `koanf:"master_key"`
 }
 
 // CallsConfig bounds and shapes calls.
@@ -248,4 +261,13 @@ func (c Config) StoreURL() string {
 		return c.Database.URL.Reveal()
 	}
 	return "sqlite:" + c.Data + string(os.PathSeparator) + "sidetone.db"
+}
+
+// MasterKeyFile returns the path of the file with the master keys, which is not
+// used when MasterKey is set.
+func (c Config) MasterKeyFile() string {
+	if c.Secrets.MasterKeyFile != "" {
+		return c.Secrets.MasterKeyFile
+	}
+	return filepath.Join(c.Data, "master.key")
 }

@@ -49,6 +49,7 @@ type server struct {
 	log      *slog.Logger
 	clock    call.Clock
 	store    *store.Store
+	masters  *masterKeys
 	bus      *local.Bus
 	exchange *call.Exchange
 	sip      *sip.Driver
@@ -77,12 +78,21 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = join(err, lock.Close()) }()
-	if s.store, err = openStore(ctx, c, s.log); err != nil {
+	if s.masters, err = newMasterKeys(c); err != nil {
+		return err
+	}
+	if s.store, err = openStore(ctx, c, s.masters, s.log); err != nil {
 		return err
 	}
 	defer func() { err = join(err, s.store.Close()) }()
+	if err := s.masters.prepare(ctx, s.store, s.log); err != nil {
+		return err
+	}
 	if err := s.firstKey(ctx); err != nil {
 		return err
+	}
+	if err := s.store.PrepareSecrets(ctx); err != nil {
+		return fmt.Errorf("open the stored secrets with this master key: %w", err)
 	}
 	return s.serve(ctx)
 }
@@ -107,11 +117,12 @@ func newLogger(c LogConfig, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-func openStore(ctx context.Context, c Config, log *slog.Logger) (*store.Store, error) {
+func openStore(ctx context.Context, c Config, masters *masterKeys, log *slog.Logger) (*store.Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s, err := store.Open(ctx, store.Config{URL: c.StoreURL(), MigrateURL: c.Database.MigrateURL.Reveal(), Log: log})
+	s, err := store.Open(ctx, store.Config{URL: c.StoreURL(), MigrateURL: c.Database.MigrateURL.Reveal(),
+		Masters: masters.Masters, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}

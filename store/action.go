@@ -12,7 +12,7 @@ func actionTable() *configured[sidetone.Action] {
 			{name: "id", ref: &a.ID, fixed: true}, {name: "environment_id", ref: &a.EnvironmentID, fixed: true},
 			{name: "type", ref: &a.Type}, {name: "label", ref: &a.Label}, {name: "label_folded", ref: folded(a.Label)},
 			{name: "description", ref: &a.Description}, {name: "config", ref: raw{&a.Config, "{}"}},
-			{name: "trigger_on", ref: raw{&a.Trigger, "{}"}}, {name: "signature_secret", ref: (*string)(&a.SignatureSecret), secret: true},
+			{name: "trigger_on", ref: raw{&a.Trigger, "{}"}}, {name: "signature_secret", ref: sealed{&a.SignatureSecret}},
 			{name: "version", ref: &a.Version}, {name: "created", ref: millis{&a.Created}, fixed: true},
 			{name: "updated", ref: millis{&a.Updated}},
 		}

@@ -11,7 +11,7 @@ func connectionTable() *configured[sidetone.Connection] {
 		return []column{
 			{name: "id", ref: &c.ID, fixed: true}, {name: "environment_id", ref: &c.EnvironmentID, fixed: true},
 			{name: "type", ref: &c.Type}, {name: "label", ref: &c.Label}, {name: "label_folded", ref: folded(c.Label)},
-			{name: "description", ref: &c.Description}, {name: "credentials", ref: (*string)(&c.Credentials), secret: true},
+			{name: "description", ref: &c.Description}, {name: "credentials", ref: sealed{&c.Credentials}},
 			{name: "config", ref: raw{&c.Config, "{}"}}, {name: "steering_pool", ref: list{&c.SteeringPool}},
 			{name: "any_caller_id", ref: &c.AnyCallerID}, {name: "version", ref: &c.Version},
 			{name: "created", ref: millis{&c.Created}, fixed: true}, {name: "updated", ref: millis{&c.Updated}},

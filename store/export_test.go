@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/sidetone/sidetone"
@@ -153,4 +154,28 @@ func (t *Tx) Text(query string, args ...any) (string, error) {
 	var s string
 	err := t.one([]any{&s}, query, args...)
 	return s, err
+}
+
+// SealedTables counts the nouns that a rotation looks at, and those there are.
+func SealedTables(s *Store) (looked, all int) {
+	return len(s.tables.every()), reflect.TypeOf(s.tables).NumField()
+}
+
+// Sealed returns every stored text of the environment's sealed columns.
+func (t *Tx) Sealed() ([]string, error) {
+	var out []string
+	for _, c := range t.store.tables.sealedColumns() {
+		err := t.each(func(r *sql.Rows) error {
+			var text string
+			err := r.Scan(&text)
+			if text != "" {
+				out = append(out, text)
+			}
+			return err
+		}, "SELECT "+c.column+" FROM "+c.table+" WHERE environment_id = $1", t.environment)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }

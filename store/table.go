@@ -205,3 +205,31 @@ func newTables() tables {
 		calls: callTable(), intents: intentTable(), events: eventTable(), members: memberTable(), audit: auditTable(),
 	}
 }
+
+// sealedColumns names the table's columns of secrets.
+func (tb *table[T]) sealedColumns() []sealedColumn {
+	var out []sealedColumn
+	for _, c := range tb.columns(new(T)) {
+		if isSealed(c) {
+			out = append(out, sealedColumn{tb.name, c.name})
+		}
+	}
+	return out
+}
+
+// sealedColumns names every column of secrets.
+func (ts tables) sealedColumns() []sealedColumn {
+	var out []sealedColumn
+	for _, tb := range ts.every() {
+		out = append(out, tb.sealedColumns()...)
+	}
+	return out
+}
+
+// every lists all tables.
+func (ts tables) every() []interface{ sealedColumns() []sealedColumn } {
+	return []interface{ sealedColumns() []sealedColumn }{
+		ts.environments, ts.keys, ts.numbers, ts.agents, ts.prompts, ts.voices, ts.actions, ts.webhooks, ts.vectors,
+		ts.connections, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit,
+	}
+}

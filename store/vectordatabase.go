@@ -6,7 +6,7 @@ func vectorTable() *configured[sidetone.VectorDatabase] {
 	tb := newTable("vector_databases", "vector database", func(v *sidetone.VectorDatabase) []column {
 		return []column{
 			{name: "id", ref: &v.ID, fixed: true}, {name: "environment_id", ref: &v.EnvironmentID, fixed: true},
-			{name: "type", ref: &v.Type}, {name: "index_name", ref: &v.Index}, {name: "api_key", ref: (*string)(&v.APIKey), secret: true},
+			{name: "type", ref: &v.Type}, {name: "index_name", ref: &v.Index}, {name: "api_key", ref: sealed{&v.APIKey}},
 			{name: "api_environment", ref: &v.APIEnvironment}, {name: "version", ref: &v.Version},
 			{name: "created", ref: millis{&v.Created}, fixed: true}, {name: "updated", ref: millis{&v.Updated}},
 		}

@@ -14,7 +14,7 @@ func voiceTable() *configured[sidetone.Voice] {
 		return []column{
 			{name: "id", ref: &v.ID, fixed: true}, {name: "environment_id", ref: &v.EnvironmentID, fixed: true},
 			{name: "type", ref: &v.Type}, {name: "label", ref: &v.Label}, {name: "label_folded", ref: folded(v.Label)},
-			{name: "description", ref: &v.Description}, {name: "config", ref: raw{&v.Config, "{}"}}, {name: "api_key", ref: (*string)(&v.APIKey), secret: true},
+			{name: "description", ref: &v.Description}, {name: "config", ref: raw{&v.Config, "{}"}}, {name: "api_key", ref: sealed{&v.APIKey}},
 			{name: "built_in", ref: &v.BuiltIn, fixed: true}, {name: "version", ref: &v.Version},
 			{name: "created", ref: millis{&v.Created}, fixed: true}, {name: "updated", ref: millis{&v.Updated}},
 		}

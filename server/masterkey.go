@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/vault"
+)
+
+// masterVariable holds the master keys when no file does.
+const masterVariable = "SIDETONE_MASTER_KEY"
+
+// masterKeys is where the master keys come from: the variable, or a file that is
+// read again when it has changed. Safe for concurrent use.
+type masterKeys struct {
+	// fixed are the keys of the variable; empty: the file at path.
+	fixed vault.Masters
+	path  string
+	// own says that the file is the data directory's, which a first start makes.
+	own bool
+
+	mu     sync.Mutex
+	loaded vault.Masters
+	stamp  stamp
+}
+
+// stamp tells one state of a file from another.
+type stamp struct {
+	modified time.Time
+	size     int64
+	file     fs.FileInfo
+}
+
+func newMasterKeys(c Config) (*masterKeys, error) {
+	m := &masterKeys{path: c.MasterKeyFile(), own: c.Secrets.MasterKeyFile == ""}
+	if c.Secrets.MasterKey == "" {
+		return m, nil
+	}
+	var err error
+	if m.fixed, err = vault.ParseMasters(c.Secrets.MasterKey.Reveal()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", masterVariable, err)
+	}
+	return m, nil
+}
+
+// Masters returns the keys, the one that wraps first.
+func (m *masterKeys) Masters() (vault.Masters, error) {
+	if m.fixed != nil {
+		return m.fixed, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	info, err := os.Stat(m.path)
+	if err != nil {
+		return nil, fmt.Errorf("read master key: %w", err)
+	}
+	if m.loaded != nil && m.stamp.same(info) {
+		return m.loaded, nil
+	}
+	text, err := os.ReadFile(m.path)
+	if err != nil {
+		return nil, fmt.Errorf("read master key: %w", err)
+	}
+	loaded, err := vault.ParseMasters(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("read master key %s: %w", m.path, err)
+	}
+	m.loaded, m.stamp = loaded, stamp{info.ModTime(), info.Size(), info}
+	return loaded, nil
+}
+
+func (s stamp) same(info fs.FileInfo) bool {
+	return s.file != nil && os.SameFile(s.file, info) && s.modified.Equal(info.ModTime()) && s.size == info.Size()
+}
+
+// Replace makes keys the content of the file; the variable cannot be replaced.
+func (m *masterKeys) Replace(keys vault.Masters) error {
+	if m.fixed != nil {
+		return fmt.Errorf("the master key is that of %s: put the new key in front of it there (NEW,OLD), restart, and rotate again", masterVariable)
+	}
+	return writeAtomic(m.path, []byte(keys.Text()))
+}
+
+// Writable reports whether the process itself can put another key in place.
+func (m *masterKeys) Writable() bool { return m.fixed == nil }
+
+// prepare makes the master key of a data directory that has none, unless secrets
+// are stored already.
+func (m *masterKeys) prepare(ctx context.Context, s *store.Store, log *slog.Logger) error {
+	_, err := m.Masters()
+	if !m.own || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	sealed, err := s.HasDataKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if sealed {
+		return fmt.Errorf("the master key %s is missing, and without it the stored secrets cannot be read: put it back, or name it with secrets.master_key_file or %s",
+			m.path, masterVariable)
+	}
+	if err := writeAtomic(m.path, []byte(vault.Masters{vault.NewKey()}.Text())); err != nil {
+		return fmt.Errorf("make master key: %w", err)
+	}
+	log.Warn("made a master key for stored secrets: keep a copy of it, apart from the backups of the database", slog.String("file", m.path))
+	return nil
+}
