@@ -61,15 +61,18 @@ type Page[T any] struct {
 
 // get asks for path and decodes the answer into out.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
-	return c.do(ctx, http.MethodGet, path, query, nil, out)
+	return c.Do(ctx, http.MethodGet, path, query, nil, out)
 }
 
 // post sends body (nil for none) and decodes the answer into out.
 func (c *Client) post(ctx context.Context, path string, query url.Values, body, out any) error {
-	return c.do(ctx, http.MethodPost, path, query, body, out)
+	return c.Do(ctx, http.MethodPost, path, query, body, out)
 }
 
-func (c *Client) do(ctx context.Context, method, path string, query url.Values, body, out any) error {
+// Do sends one request for an operation that has no method of its own: body is
+// sent as JSON unless it is nil, and the answer is decoded into out unless that
+// is nil. A refusal is an *Error.
+func (c *Client) Do(ctx context.Context, method, path string, query url.Values, body, out any) error {
 	var payload io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -83,6 +86,9 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		return err
 	}
 	defer res.Body.Close() //nolint:errcheck // only read from
+	if out == nil {
+		return nil
+	}
 	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
 		return fmt.Errorf("decode the answer of %s: %w", path, err)
 	}

@@ -23,9 +23,26 @@ type cli struct {
 	Call    callCommand    `cmd:"" help:"Be a caller: a SIP softphone that says lines, interrupts, listens and measures."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database up to date without starting a server."`
 	Token   tokenCommand   `cmd:"" help:"Create, list and revoke API keys."`
+
+	Numbers         numbersCommand `cmd:"" group:"api" help:"Phone lines: list, get, available, buy, link, update, cancel, detach."`
+	Calls           callsCommand   `cmd:"" group:"api" help:"Calls: list, get, create, end, follow, recording."`
+	Agents          agentsCommand  `cmd:"" group:"api" help:"Agents: list, get, create, update, delete, apply, drift, export."`
+	Prompts         plainNoun      `cmd:"" group:"api" help:"Prompts: list, get, create, update, delete."`
+	Actions         plainNoun      `cmd:"" group:"api" help:"Actions: list, get, create, update, delete."`
+	Voices          plainNoun      `cmd:"" group:"api" help:"Voices: list, get, create, update, delete."`
+	Webhooks        plainNoun      `cmd:"" group:"api" help:"Webhooks: list, get, create, update, delete."`
+	Connections     plainNoun      `cmd:"" group:"api" help:"Accounts at vendors: list, get, create, update, delete."`
+	VectorDatabases plainNoun      `cmd:"" group:"api" help:"Vector databases: list, get, create, update, delete."`
+	Apply           applyCommand   `cmd:"" group:"files" help:"Bring prompts, actions, agents and numbers into the state of files."`
+	Drift           driftCommand   `cmd:"" group:"files" help:"Show where the server differs from files, and fail if it does."`
+	Export          exportCommand  `cmd:"" group:"files" help:"Write prompts, actions, agents and numbers as files."`
+
 	Doctor  doctorCommand  `cmd:"" help:"Check ports, programs and the data directory, and say what to do."`
 	Bench   benchCommand   `cmd:"" help:"Measure latency and cost a call on this machine."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+
+	Completion completionCommand `cmd:"" help:"Print a script that completes commands and flags in a shell."`
+	Complete   completeCommand   `cmd:"" hidden:""`
 }
 
 // app is what commands work with instead of the process's globals.
@@ -49,7 +66,9 @@ func run(args []string, out, errs io.Writer) int {
 	var c cli
 	parser, err := kong.New(&c, kong.Name("sidetone"), kong.Writers(out, errs),
 		kong.Description("AI agents on phone lines: one binary that answers and places calls.\n\nStart with `sidetone demo`, then `sidetone serve`."),
-		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.UsageOnError(), kong.ExplicitGroups([]kong.Group{
+			{Key: "api", Title: "Resources, over the API of a server:"}, {Key: "files", Title: "An environment as files:"},
+		}), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		fmt.Fprintln(errs, "sidetone:", err)
 		return 2

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+func jsonText(v any) (string, error) {
+	raw, err := json.Marshal(v)
+	return string(raw), err
+}
+
+type numbersCommand struct {
+	List      listCommand   `cmd:"" help:"Show a page, or all of them."`
+	Get       getCommand    `cmd:"" help:"Show one."`
+	Available offersCommand `cmd:"" help:"Show numbers for sale."`
+	Buy       buyCommand    `cmd:"" help:"Buy a number."`
+	Link      linkCommand   `cmd:"" help:"Use a number that you have at a carrier."`
+	Update    updateCommand `cmd:"" help:"Change the properties given; null clears one."`
+	Cancel    letGoCommand  `cmd:"" help:"Give a number back to the carrier."`
+	Detach    letGoCommand  `cmd:"" help:"Stop using a number; the carrier keeps it for you."`
+}
+
+type offersCommand struct {
+	remote
+	AreaCode string `help:"Only this area code." placeholder:"CODE"`
+	Contains string `help:"Only numbers with these digits." placeholder:"DIGITS"`
+	Provider string `help:"Whose numbers." placeholder:"NAME"`
+	Limit    int    `help:"The most numbers, 1 to 100." default:"20"`
+}
+
+// Run shows offers.
+func (o offersCommand) Run(a *app) error {
+	query := url.Values{"limit": {strconv.Itoa(o.Limit)}}
+	filters := map[string]string{}
+	if o.AreaCode != "" {
+		filters["area_code"] = o.AreaCode
+	}
+	if o.Contains != "" {
+		filters["contains"] = o.Contains
+	}
+	if len(filters) > 0 {
+		text, err := jsonText(filters)
+		if err != nil {
+			return err
+		}
+		query.Set("filters", text)
+	}
+	if o.Provider != "" {
+		query.Set("telephony_provider", o.Provider)
+	}
+	page, err := o.ask(a, http.MethodGet, "/v1/numbers/available", query, nil)
+	if err != nil {
+		return err
+	}
+	var items []object
+	list, _ := page["items"].([]any)
+	for _, item := range list {
+		if offer, ok := item.(object); ok {
+			items = append(items, offer)
+		}
+	}
+	return o.table(a, []string{"number", "locality", "country", "telephony_provider"}, items)
+}
+
+type buyCommand struct {
+	remote
+	body
+	Number   string `arg:"" optional:"" help:"Number to buy; without it the first for sale."`
+	AreaCode string `help:"Area code of the number to buy." placeholder:"CODE"`
+	Agent    string `help:"Id of the agent that answers." placeholder:"ID"`
+}
+
+// Run buys.
+func (b buyCommand) Run(a *app) error {
+	return b.acquire(a, "/v1/numbers/buy", map[string]string{
+		"phone_number": b.Number, "area_code": b.AreaCode, "inbound_agent": b.Agent,
+	})
+}
+
+type linkCommand struct {
+	remote
+	body
+	Number     string `arg:"" help:"Number to link."`
+	Provider   string `help:"The carrier." placeholder:"NAME"`
+	Connection string `help:"Id of the account connection." placeholder:"ID"`
+	Agent      string `help:"Id of the agent that answers." placeholder:"ID"`
+}
+
+// Run links.
+func (l linkCommand) Run(a *app) error {
+	b := buyCommand{remote: l.remote, body: l.body}
+	return b.acquire(a, "/v1/numbers/link", map[string]string{
+		"phone_number": l.Number, "telephony_provider": l.Provider, "telephony_account_connection": l.Connection, "inbound_agent": l.Agent,
+	})
+}
+
+func (b buyCommand) acquire(a *app, path string, given map[string]string) error {
+	fields, err := b.read()
+	if err != nil {
+		return err
+	}
+	for name, value := range given {
+		if value != "" {
+			fields[name] = value
+		}
+	}
+	o, err := b.ask(a, http.MethodPost, path, nil, fields)
+	if err != nil {
+		return err
+	}
+	return b.show(a, o)
+}
+
+type letGoCommand struct {
+	remote
+	Number string `arg:"" help:"The number."`
+}
+
+// Run cancels or detaches, by the name of the command.
+func (l letGoCommand) Run(a *app, k *kong.Context) error {
+	o, err := l.ask(a, http.MethodPost, "/v1/numbers/"+k.Selected().Name, url.Values{"phone_number": {l.Number}}, nil)
+	if err != nil {
+		return err
+	}
+	return l.show(a, o)
+}
+
+type callsCommand struct {
+	List      listCommand      `cmd:"" help:"Show a page, or all of them."`
+	Get       getCommand       `cmd:"" help:"Show one, with its transcript."`
+	Create    placeCommand     `cmd:"" help:"Place a call."`
+	End       endCommand       `cmd:"" help:"Hang up a call, or stop it from being placed."`
+	Events    eventsCommand    `cmd:"" help:"Follow a call's events until it is over."`
+	Recording recordingCommand `cmd:"" help:"Save a call's recording."`
+}
+
+type placeCommand struct {
+	remote
+	body
+	From  string `help:"Our number." placeholder:"NUMBER"`
+	To    string `help:"Number to call." placeholder:"NUMBER"`
+	Agent string `help:"Id of the agent." placeholder:"ID"`
+}
+
+// Run places a call.
+func (p placeCommand) Run(a *app) error {
+	b := buyCommand{remote: p.remote, body: p.body}
+	return b.acquire(a, "/v1/calls/create", map[string]string{"from_number": p.From, "to_number": p.To, "agent": p.Agent})
+}
+
+type endCommand struct {
+	remote
+	ID string `arg:"" help:"Id of the call."`
+}
+
+// Run hangs up.
+func (e endCommand) Run(a *app) error {
+	o, err := e.ask(a, http.MethodPost, "/v1/calls/end", url.Values{"id": {e.ID}}, nil)
+	if err != nil {
+		return err
+	}
+	return e.show(a, o)
+}
+
+type eventsCommand struct {
+	remote
+	ID    string `arg:"" help:"Id of the call."`
+	After int64  `help:"Only events after this sequence number."`
+}
+
+// Run follows a call.
+func (e eventsCommand) Run(a *app) error {
+	c, err := e.client()
+	if err != nil {
+		return err
+	}
+	for event, err := range c.Events(a.ctx, e.ID, e.After) {
+		if err != nil {
+			return e.explain(err)
+		}
+		if e.Output == "json" {
+			if err := json.NewEncoder(a.out).Encode(event); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := fmt.Fprintf(a.out, "%8.2f s  %-12s %s\n", float64(event.OffsetMS)/1000, event.Type, strings.Map(printable, event.Text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type recordingCommand struct {
+	remote
+	ID   string `arg:"" help:"Id of the call."`
+	File string `short:"f" help:"Where to write the WAV; - is standard output. Default: ID.wav." placeholder:"FILE"`
+}
+
+// Run saves a recording, whole or not at all.
+func (r recordingCommand) Run(a *app) (err error) {
+	c, err := r.client()
+	if err != nil {
+		return err
+	}
+	if r.File == "-" {
+		return c.Recording(a.ctx, r.ID, a.out)
+	}
+	path := r.File
+	if path == "" {
+		path = strings.Map(fileRune, r.ID) + ".wav"
+	}
+	f, err := os.Create(path + ".part")
+	if err != nil {
+		return err
+	}
+	err = c.Recording(a.ctx, r.ID, io.Writer(f))
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // the error of the download says more
+		return r.explain(err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.out, path)
+	return err
+}
+
+// fileRune keeps an id from naming another directory.
+func fileRune(r rune) rune {
+	if r == '/' || r == os.PathSeparator || r < ' ' {
+		return '_'
+	}
+	return r
+}

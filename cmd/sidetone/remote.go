@@ -1,0 +1,198 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/client"
+)
+
+// object is a resource as the API renders it.
+type object = map[string]any
+
+// remote are the flags of commands that ask a server over its API.
+type remote struct {
+	URL    string `help:"Address of the server's API." default:"http://127.0.0.1:8080" env:"SIDETONE_URL" placeholder:"URL"`
+	Key    string `help:"API key; better given as a variable." env:"SIDETONE_API_KEY" placeholder:"KEY"`
+	Output string `short:"o" help:"table or json." enum:"table,json" default:"table"`
+}
+
+func (r remote) client() (*client.Client, error) {
+	if r.Key == "" {
+		return nil, errors.New("an API key is needed: set SIDETONE_API_KEY (`sidetone token create` makes a key)")
+	}
+	if u, err := url.Parse(r.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("--url %q must be an address such as http://127.0.0.1:8080", r.URL)
+	}
+	return client.New(r.URL, sidetone.Secret(r.Key)), nil
+}
+
+// ask sends one request and returns the object it answers.
+func (r remote) ask(a *app, method, path string, query url.Values, body any) (object, error) {
+	c, err := r.client()
+	if err != nil {
+		return nil, err
+	}
+	var out object
+	if err := c.Do(a.ctx, method, path, query, body, &out); err != nil {
+		return nil, r.explain(err)
+	}
+	return out, nil
+}
+
+// explain says what to do about an error that has a usual cause.
+func (r remote) explain(err error) error {
+	var unreached *url.Error
+	if errors.As(err, &unreached) {
+		return fmt.Errorf("%w; is a server running at %s? (--url or SIDETONE_URL)", err, r.URL)
+	}
+	return err
+}
+
+// show prints one object: as JSON, or its members one below the other.
+func (r remote) show(a *app, o object) error {
+	if r.Output == "json" {
+		return printJSON(a.out, o)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	for _, name := range memberOrder(o) {
+		fmt.Fprintf(w, "%s\t%s\n", name, cell(o[name], 100))
+	}
+	return w.Flush()
+}
+
+// table prints a list: as JSON, or one line for each item.
+func (r remote) table(a *app, columns []string, items []object) error {
+	if r.Output == "json" {
+		if items == nil {
+			items = []object{}
+		}
+		return printJSON(a.out, items)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, strings.ToUpper(strings.Join(columns, "\t")))
+	for _, item := range items {
+		for i, name := range columns {
+			if i > 0 {
+				fmt.Fprint(w, "\t")
+			}
+			fmt.Fprint(w, cell(item[name], 40))
+		}
+		fmt.Fprintln(w)
+	}
+	return w.Flush()
+}
+
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+// cell is a value in one line of at most width characters; a resource is shown
+// by its id.
+func cell(v any, width int) string {
+	text := ""
+	switch v := v.(type) {
+	case nil:
+		return "-"
+	case string:
+		text = v
+	case object:
+		if id, ok := v["id"].(string); ok {
+			return id
+		}
+		raw, _ := json.Marshal(v) // it came from JSON
+		text = string(raw)
+	default:
+		raw, _ := json.Marshal(v)
+		text = string(raw)
+	}
+	text = strings.Map(printable, text)
+	if r := []rune(text); len(r) > width {
+		return string(r[:width-3]) + "..."
+	}
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// printable keeps texts of others from moving the terminal's cursor.
+func printable(r rune) rune {
+	if r < ' ' || r == 0x7f {
+		return ' '
+	}
+	return r
+}
+
+// body reads the properties of a request: a JSON or YAML file, then --set.
+type body struct {
+	File string   `short:"f" help:"JSON or YAML file with the properties; - is standard input." placeholder:"FILE"`
+	Set  []string `help:"Set a property: name=value, where the value is JSON or a text. May be repeated; a dot leads into an object." placeholder:"NAME=VALUE" sep:"none"`
+}
+
+func (b body) read() (object, error) {
+	out := object{}
+	if b.File != "" {
+		raw, err := readInput(b.File)
+		if err != nil {
+			return nil, err
+		}
+		if err := yaml.Unmarshal(raw, &out); err != nil { // JSON is YAML
+			return nil, fmt.Errorf("read %s: %w", b.File, err)
+		}
+	}
+	for _, pair := range b.Set {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--set %q must be name=value", pair)
+		}
+		if err := assign(out, name, value); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func readInput(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(path)
+}
+
+// assign sets the property at a dotted name.
+func assign(o object, name, value string) error {
+	whole := name
+	for {
+		head, rest, nested := strings.Cut(name, ".")
+		if !nested {
+			break
+		}
+		if o[head] == nil {
+			o[head] = object{}
+		}
+		inner, ok := o[head].(object)
+		if !ok {
+			return fmt.Errorf("--set %s: %s is no object", whole, head)
+		}
+		o, name = inner, rest
+	}
+	var v any
+	if json.Unmarshal([]byte(value), &v) != nil {
+		v = value
+	}
+	o[name] = v
+	return nil
+}

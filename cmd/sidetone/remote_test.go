@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+)
+
+// say runs a command against a server that answers with body, and returns what
+// was printed and what the server saw.
+func say(t *testing.T, body string, args ...string) (code int, out, errs, seen string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var b bytes.Buffer
+		_, _ = b.ReadFrom(r.Body)
+		seen += r.Method + " " + r.URL.String() + " " + b.String() + "\n"
+		if strings.HasPrefix(body, "404") {
+			w.WriteHeader(http.StatusNotFound)
+			body = body[3:]
+		}
+		_, _ = w.Write([]byte(body))
+	}))
+	defer server.Close()
+	var o, e bytes.Buffer
+	if !slices.Contains(args, "--url") {
+		args = append(args, "--url", server.URL)
+	}
+	code = run(append(args, "--key", "sk_x"), &o, &e)
+	return code, o.String(), e.String(), seen
+}
+
+func TestResourceCommands(t *testing.T) {
+	t.Parallel()
+	page := `{"items":[{"id":"a1","name":"Ann","language":"en","prompt":{"id":"p1","content":"x"}},{"id":"a2","name":"B\u001b[2J"}]}`
+	for _, test := range []struct {
+		args      string
+		body      string
+		out, seen string
+	}{
+		{"agents list --filter language=en --sort name --desc", page,
+			"ID  KEY  NAME   LANGUAGE  PROMPT\na1  -    Ann    en        p1\na2  -    B [2J  -         -\n",
+			`GET /v1/agents/list?filters=%7B%22language%22%3A%22en%22%7D&page=1&size=20&sort_column=name&sort_desc=true ` + "\n"},
+		{"agents get a1", `{"name":"Ann","id":"a1","language":"en"}`, "id        a1\nname      Ann\nlanguage  en\n", "GET /v1/agents?id=a1 \n"},
+		{"prompts create --set content=Hi --set tags=[\"a\"] -o json", `{"id":"p"}`, "{\n  \"id\": \"p\"\n}\n",
+			`POST /v1/prompts/create {"content":"Hi","tags":["a"]}` + "\n"},
+		{"agents update a1 --set prompt.content=Hi --set webhook=null", `{"id":"a1"}`, "id  a1\n",
+			`POST /v1/agents/update?id=a1 {"prompt":{"content":"Hi"},"webhook":null}` + "\n"},
+		{"voices delete v1", `{}`, "deleted v1\n", "DELETE /v1/voices/delete?id=v1 \n"},
+		{"numbers buy --area-code 202", `{"number":"+1202"}`, "number  +1202\n", `POST /v1/numbers/buy {"area_code":"202"}` + "\n"},
+		{"numbers detach +1202", `{"number":"+1202"}`, "number  +1202\n", "POST /v1/numbers/detach?phone_number=%2B1202 \n"},
+		{"numbers available --contains 55", `{"items":[]}`, "NUMBER  LOCALITY  COUNTRY  TELEPHONY_PROVIDER\n",
+			"GET /v1/numbers/available?filters=%7B%22contains%22%3A%2255%22%7D&limit=20 \n"},
+		{"calls create --from +1 --to +2 --agent a", `{"id":"c"}`, "id  c\n",
+			`POST /v1/calls/create {"agent":"a","from_number":"+1","to_number":"+2"}` + "\n"},
+		{"calls end c", `{"id":"c"}`, "id  c\n", "POST /v1/calls/end?id=c \n"},
+	} {
+		code, out, errs, seen := say(t, test.body, strings.Fields(test.args)...)
+		if code != 0 || out != test.out || seen != test.seen {
+			t.Errorf("%s: exit %d %s\n%s%s", test.args, code, errs, cmp.Diff(test.out, out), cmp.Diff(test.seen, seen))
+		}
+	}
+}
+
+func TestResourceCommandsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"agents get x":                          "404: id names no agent",
+		"agents update x":                       "nothing to change",
+		"agents update x --set =1":              `--set "=1" must be name=value`,
+		"agents update x --set a=1 --set a.b=2": "--set a.b: a is no object",
+		"agents list --filter a=1 --filters {}": "--filter and --filters exclude each other",
+		"agents list -o xml":                    "must be one of",
+		"apply -f /nowhere.yaml":                "no such file",
+		"agents create --file /nowhere.yaml":    "no such file",
+		"agents get x --url ftp://127.0.0.1":    "must be an address such as",
+		"agents get x --url http://127.0.0.1:1": "is a server running at http://127.0.0.1:1?",
+	} {
+		code, _, errs, _ := say(t, `404{"message":"id names no agent"}`, strings.Fields(args)...)
+		if code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d, %s, want %s", args, code, errs, want)
+		}
+	}
+}
+
+func TestListFollowsCursors(t *testing.T) {
+	t.Parallel()
+	n := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n++
+		if r.URL.Query().Get("cursor") == "more" {
+			_, _ = w.Write([]byte(`{"items":[{"id":"p2"}]}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"items":[{"id":"p1"}],"next_cursor":"more"}`))
+	}))
+	defer server.Close()
+	var out, errs bytes.Buffer
+	code := run([]string{"prompts", "list", "--all", "-o", "json", "--url", server.URL, "--key", "k"}, &out, &errs)
+	if code != 0 || n != 2 || !strings.Contains(out.String(), "p1") || !strings.Contains(out.String(), "p2") {
+		t.Errorf("exit %d after %d requests: %s%s", code, n, out.String(), errs.String())
+	}
+}
+
+func TestBodyReadsFiles(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	if err := os.WriteFile(path, []byte("name: Ann\nprompt:\n  content: |\n    Hi\n    there\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := body{File: path, Set: []string{"prompt.label=L", "n=1.5"}}.read()
+	want := object{"name": "Ann", "n": 1.5, "prompt": object{"content": "Hi\nthere\n", "label": "L"}}
+	if err != nil || !cmp.Equal(want, got) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	parser, err := kong.New(&cli{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for words, want := range map[string]string{
+		"ag": "agents", "agents ap": "apply", "agents list --outp": "--output", "agents list -o ": "json table",
+		"completion ": "bash fish zsh", "complet": "completion", "numbers ": "available buy cancel detach get link list update",
+	} {
+		if got := strings.Join(candidates(parser.Model.Node, strings.Split(words, " ")), " "); got != want {
+			t.Errorf("%q becomes %q, want %q", words, got, want)
+		}
+	}
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/alecthomas/kong"
+)
+
+// noun is what the commands of a kind of resource have to know about it.
+type noun struct {
+	path string
+	// columns are the table's.
+	columns []string
+	// by is the query parameter that names one; "" means id.
+	by string
+}
+
+// nouns are the kinds of resources by the name of their command.
+func nouns(command string) noun {
+	switch command {
+	case "numbers":
+		return noun{"/v1/numbers", []string{"number", "label", "inbound_agent", "telephony_provider", "id"}, "phone_number"}
+	case "calls":
+		return noun{"/v1/calls", []string{"id", "status", "from_number", "to_number", "start_time", "end_reason"}, ""}
+	case "agents":
+		return noun{"/v1/agents", []string{"id", "key", "name", "language", "prompt"}, ""}
+	case "prompts":
+		return noun{"/v1/prompts", []string{"id", "key", "label", "content"}, ""}
+	case "actions":
+		return noun{"/v1/actions", []string{"id", "key", "type", "label"}, ""}
+	case "voices":
+		return noun{"/v1/voices", []string{"id", "type", "label"}, ""}
+	case "webhooks":
+		return noun{"/v1/webhooks", []string{"id", "url", "subscriptions"}, ""}
+	case "connections":
+		return noun{"/v1/account_connections", []string{"id", "type", "label"}, ""}
+	case "vector-databases":
+		return noun{"/v1/vector_databases", []string{"id", "type", "label", "index"}, ""}
+	case "dnc":
+		return noun{"/v1/dnc_numbers", []string{"id", "phoneNumber", "type", "reason"}, ""}
+	case "environments":
+		return noun{"/v1/environments", []string{"id", "name"}, ""}
+	case "members":
+		return noun{"/v1/members", []string{"id", "subject", "role"}, ""}
+	default:
+		return noun{"/v1/audit_log", []string{"created_at", "actor", "action", "resource_type", "resource_id"}, ""}
+	}
+}
+
+// nounOf is the noun whose command was chosen.
+func nounOf(k *kong.Context) noun { return nouns(k.Selected().Parent.Name) }
+
+func (n noun) one(id string) url.Values {
+	if n.by != "" {
+		return url.Values{n.by: {id}}
+	}
+	return url.Values{"id": {id}}
+}
+
+// plainNoun has the five commands.
+type plainNoun struct {
+	List   listCommand   `cmd:"" help:"Show a page, or all of them."`
+	Get    getCommand    `cmd:"" help:"Show one."`
+	Create createCommand `cmd:"" help:"Make one."`
+	Update updateCommand `cmd:"" help:"Change the properties given; null clears one."`
+	Delete deleteCommand `cmd:"" help:"Delete one that nothing uses."`
+}
+
+type listCommand struct {
+	remote
+	Size    int      `help:"Items of a page, 1 to 100." default:"20"`
+	Page    int      `help:"Page, from 1." default:"1"`
+	All     bool     `help:"All pages."`
+	Sort    string   `help:"Column to sort by; newest first without it." placeholder:"COLUMN"`
+	Desc    bool     `help:"Sort downwards."`
+	Filter  []string `help:"Only items with this: name=value. May be repeated." placeholder:"NAME=VALUE" sep:"none"`
+	Filters string   `help:"Filters as the API takes them: a JSON object." placeholder:"JSON"`
+}
+
+// Run lists.
+func (l listCommand) Run(a *app, k *kong.Context) error {
+	n := nounOf(k)
+	query, err := l.query()
+	if err != nil {
+		return err
+	}
+	var items []object
+	for {
+		page, err := l.ask(a, http.MethodGet, n.path+"/list", query, nil)
+		if err != nil {
+			return err
+		}
+		list, _ := page["items"].([]any)
+		for _, item := range list {
+			if o, ok := item.(object); ok {
+				items = append(items, o)
+			}
+		}
+		next, _ := page["next_cursor"].(string)
+		if !l.All || next == "" {
+			return l.table(a, n.columns, items)
+		}
+		query.Del("page")
+		query.Set("cursor", next)
+	}
+}
+
+func (l listCommand) query() (url.Values, error) {
+	q := url.Values{"size": {strconv.Itoa(l.Size)}, "page": {strconv.Itoa(l.Page)}}
+	if l.All {
+		q.Set("size", "100")
+	}
+	if l.Sort != "" {
+		q.Set("sort_column", l.Sort)
+	}
+	if l.Desc {
+		q.Set("sort_desc", "true")
+	}
+	switch {
+	case len(l.Filter) > 0 && l.Filters != "":
+		return nil, fmt.Errorf("--filter and --filters exclude each other")
+	case l.Filters != "":
+		q.Set("filters", l.Filters)
+	case len(l.Filter) > 0:
+		wanted, err := body{Set: l.Filter}.read()
+		if err != nil {
+			return nil, err
+		}
+		raw, err := jsonText(wanted)
+		if err != nil {
+			return nil, err
+		}
+		q.Set("filters", raw)
+	}
+	return q, nil
+}
+
+type getCommand struct {
+	remote
+	ID string `arg:"" help:"Id of the resource; of numbers, the number."`
+}
+
+// Run shows one.
+func (g getCommand) Run(a *app, k *kong.Context) error {
+	n := nounOf(k)
+	o, err := g.ask(a, http.MethodGet, n.path, n.one(g.ID), nil)
+	if err != nil {
+		return err
+	}
+	return g.show(a, o)
+}
+
+type createCommand struct {
+	remote
+	body
+}
+
+// Run creates.
+func (c createCommand) Run(a *app, k *kong.Context) error {
+	fields, err := c.read()
+	if err != nil {
+		return err
+	}
+	o, err := c.ask(a, http.MethodPost, nounOf(k).path+"/create", nil, fields)
+	if err != nil {
+		return err
+	}
+	return c.show(a, o)
+}
+
+type updateCommand struct {
+	remote
+	body
+	ID string `arg:"" help:"Id of the resource; of numbers, the number."`
+}
+
+// Run changes.
+func (u updateCommand) Run(a *app, k *kong.Context) error {
+	n := nounOf(k)
+	fields, err := u.read()
+	if err != nil {
+		return err
+	}
+	if len(fields) == 0 {
+		return fmt.Errorf("nothing to change: give --set or --file")
+	}
+	if n.path == "/v1/numbers" && fields["example_context"] == nil {
+		current, err := u.ask(a, http.MethodGet, n.path, n.one(u.ID), nil)
+		if err != nil {
+			return err
+		}
+		fields["example_context"] = current["example_context"] // the operation requires it
+	}
+	o, err := u.ask(a, http.MethodPost, n.path+"/update", n.one(u.ID), fields)
+	if err != nil {
+		return err
+	}
+	return u.show(a, o)
+}
+
+type deleteCommand struct {
+	remote
+	ID string `arg:"" help:"Id of the resource."`
+}
+
+// Run deletes.
+func (d deleteCommand) Run(a *app, k *kong.Context) error {
+	n := nounOf(k)
+	if _, err := d.ask(a, http.MethodDelete, n.path+"/delete", n.one(d.ID), nil); err != nil {
+		return err
+	}
+	if d.Output == "json" {
+		return printJSON(a.out, object{"id": d.ID, "deleted": true})
+	}
+	_, err := fmt.Fprintf(a.out, "deleted %s\n", d.ID)
+	return err
+}
+
+// memberOrder puts what people look for first.
+func memberOrder(o object) []string {
+	names := slices.Sorted(maps.Keys(o))
+	rank := func(name string) int {
+		return slices.Index([]string{"label", "status", "name", "number", "key", "id"}, name)
+	}
+	slices.SortStableFunc(names, func(x, y string) int { return rank(y) - rank(x) })
+	return names
+}
