@@ -1,6 +1,10 @@
 package sidetone
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Account is a customer. Its id is the user_id of the wire contract.
 type Account struct {
@@ -18,6 +22,14 @@ type Environment struct {
 	// DefaultAgentID is what the literal "default" stands for; may be empty.
 	DefaultAgentID string
 	Created        time.Time
+}
+
+// Validate checks the name; the message starts with the property's path.
+func (e Environment) Validate() error {
+	if strings.TrimSpace(e.Name) == "" {
+		return Errorf(Invalid, "name is required")
+	}
+	return maxLength("name", e.Name, 256)
 }
 
 // APIKey is a bearer of an environment. The secret itself is shown once and
@@ -47,6 +59,44 @@ type APIKey struct {
 	Updated  time.Time
 	// Revoked is zero while the key is valid.
 	Revoked time.Time
+}
+
+// Limits of an imported key, in characters.
+const (
+	minImportedKey = 20
+	maxImportedKey = 4096
+)
+
+// ValidateImportedKey checks a bearer that was chosen elsewhere: 20 to 4,096
+// visible ASCII characters. It need not look like a key of ours.
+func ValidateImportedKey(s Secret) error {
+	text := s.Reveal()
+	if len(text) < minImportedKey || len(text) > maxImportedKey {
+		return Errorf(Invalid, "key must have %d to %d characters", minImportedKey, maxImportedKey)
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return Errorf(Invalid, "key must consist of visible ASCII characters without spaces")
+	}
+	return nil
+}
+
+// KeyProfiles lists the response profiles that a key may fix.
+func KeyProfiles() []string {
+	return []string{"fluents", "vocode", "vocode-python", "vocode-javascript"}
+}
+
+// Validate checks the key's label, profile and scopes; the message starts with
+// the property's path.
+func (k APIKey) Validate() error {
+	switch {
+	case k.Profile != "" && !slices.Contains(KeyProfiles(), k.Profile):
+		return Errorf(Invalid, "profile must be one of %s", strings.Join(KeyProfiles(), ", "))
+	case k.Scopes == 0:
+		return Errorf(Invalid, "scopes must not be empty")
+	case k.AccountWide && k.MemberID != "":
+		return Errorf(Invalid, "account_wide must be false for a member's key")
+	}
+	return maxLength("label", k.Label, 256)
 }
 
 // Principal is who makes a request.

@@ -38,3 +38,18 @@ type Member struct {
 	Created time.Time
 	Updated time.Time
 }
+
+// Validate checks lengths and the role; the message starts with the property's
+// path.
+func (m Member) Validate() error {
+	switch {
+	case m.Subject == "":
+		return Errorf(Invalid, "subject is required")
+	case m.Role.Scopes() == 0:
+		return Errorf(Invalid, "role must be one of %s, %s", RoleAdmin, RoleMember)
+	}
+	if err := maxLength("subject", m.Subject, 256); err != nil {
+		return err
+	}
+	return maxLength("name", m.Name, 256)
+}

@@ -34,7 +34,7 @@ func arrows() map[string][]string {
 		"synthesizer/synthesizertest": {"synthesizer", "audio"}, "synthesizer/...": {"synthesizer", "audio", "process", ""},
 		"llm/llmtest": {"llm"}, "llm/...": {"llm", "audio", ""},
 		"cluster": {""}, "cluster/...": {"cluster", ""},
-		"auth": {""},
+		"auth":      {""},
 		"recording": {""}, "recording/...": {"recording", "audio", ""},
 		"vault": {},
 		"store": {"", "vault"}, "store/storetest": {"store", "vault", ""},

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -179,7 +178,9 @@ func (s *server) check(w http.ResponseWriter, r *http.Request, route route) (*re
 	if !route.open {
 		who, err := s.authenticate(r)
 		if err != nil {
-			w.Header().Set("WWW-Authenticate", "Bearer")
+			if sidetone.CodeOf(err) == sidetone.Unauthenticated {
+				w.Header().Set("WWW-Authenticate", "Bearer")
+			}
 			return out, err
 		}
 		out.who = who
@@ -208,22 +209,6 @@ func (r *request) actor() sidetone.Actor {
 	a := r.who.Actor()
 	a.RequestID = r.header.Get("X-Request-Id")
 	return a
-}
-
-// authenticate finds the owner of the bearer. The same work is done whatever
-// was presented.
-func (s *server) authenticate(r *http.Request) (sidetone.Principal, error) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	token = strings.TrimSpace(token)
-	who, err := s.Store.Authenticate(r.Context(), sha256.Sum256([]byte(token)))
-	if err == nil && (!strings.EqualFold(scheme, "Bearer") || token == "") {
-		err = sidetone.Errorf(sidetone.Unauthenticated, "Unauthorized")
-	}
-	if sidetone.CodeOf(err) == sidetone.Unauthenticated {
-		return sidetone.Principal{}, sidetone.Errorf(sidetone.Unauthenticated,
-			"Unauthorized: a known API key is needed as Authorization: Bearer KEY")
-	}
-	return who, err
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, op operation) ([]byte, error) {

@@ -54,6 +54,10 @@ type Config struct {
 	// DefaultProvider is the shop of a request that names none; "" means
 	// simulated.
 	DefaultProvider string
+	// Tokens checks JSON Web Tokens; nil means that only keys are accepted.
+	Tokens TokenVerifier
+	// Operator is the bearer of this machine's command line; "" for none.
+	Operator sidetone.Secret
 	// Ready says whether the server can take work; nil asks the store.
 	Ready func(context.Context) error
 	// Drain closes when the server shuts down: event streams then end. Nil
@@ -206,6 +210,25 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/calls/end", scope: sidetone.ScopeCalls, handle: s.answer(200, s.endCall)},
 		{pattern: "GET /v1/calls/recording", scope: sidetone.ScopeRead, handle: s.getRecording, stream: true},
 		{pattern: "GET /v1/calls/{id}/events", scope: sidetone.ScopeRead, handle: s.streamEvents, stream: true},
+
+		{pattern: "GET /v1/whoami", scope: anyScope, handle: s.answer(200, s.whoAmI)},
+		{pattern: "GET /v1/environments", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getEnvironment)},
+		{pattern: "GET /v1/environments/list", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.listEnvironments)},
+		{pattern: "POST /v1/environments/create", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.createEnvironment)},
+		{pattern: "POST /v1/environments/update", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.updateEnvironment)},
+		{pattern: "GET /v1/api_keys", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getKey)},
+		{pattern: "GET /v1/api_keys/list", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.listKeys)},
+		{pattern: "POST /v1/api_keys/create", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.createKey)},
+		{pattern: "POST /v1/api_keys/import", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.importKey)},
+		{pattern: "POST /v1/api_keys/update", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.updateKey)},
+		{pattern: "POST /v1/api_keys/revoke", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.revokeKey)},
+		{pattern: "GET /v1/members", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getMember)},
+		{pattern: "GET /v1/members/list", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.listMembers)},
+		{pattern: "POST /v1/members/create", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.createMember)},
+		{pattern: "POST /v1/members/update", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.updateMember)},
+		{pattern: "DELETE /v1/members/delete", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.deleteMember)},
+		{pattern: "GET /v1/audit_log", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getAuditEntry)},
+		{pattern: "GET /v1/audit_log/list", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.listAuditLog)},
 
 		{pattern: "GET /openapi.yaml", handle: s.getDocument, open: true},
 		{pattern: "GET /docs", handle: s.getDocs, open: true},

@@ -76,7 +76,7 @@ func (tb *table[T]) record(t *Tx, before, after []column) error {
 	if tb.unaudited {
 		return nil
 	}
-	e := sidetone.AuditEntry{Action: sidetone.AuditUpdate, Noun: tb.noun}
+	e := sidetone.AuditEntry{Action: sidetone.AuditUpdate, Noun: resource(tb.noun)}
 	rows := after
 	switch {
 	case before == nil:
@@ -100,6 +100,9 @@ func (tb *table[T]) record(t *Tx, before, after []column) error {
 	}
 	return t.audit(e, was, is)
 }
+
+// resource is a noun as the audit log has it: api_key for API key.
+func resource(noun string) string { return strings.ReplaceAll(strings.ToLower(noun), " ", "_") }
 
 // compare puts column i into was and is unless it is the same in both rows.
 func compare(before, after []column, i int, was, is map[string]any) error {

@@ -167,6 +167,9 @@ func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (sidetone.Princ
 // environment, is a Conflict.
 func (t *Tx) InsertAPIKey(k sidetone.APIKey) error {
 	t.change.keys = true
+	if k.Updated.IsZero() {
+		k.Updated = k.Created
+	}
 	return t.store.tables.keys.insert(t, &k)
 }
 

@@ -5,6 +5,7 @@ ALTER TABLE api_keys ADD COLUMN imported BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE api_keys ADD COLUMN member_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE api_keys ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE api_keys ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;
+UPDATE api_keys SET updated = created;
 CREATE INDEX api_keys_by_id ON api_keys (environment_id, id);
 CREATE INDEX api_keys_by_label ON api_keys (environment_id, label, id);
 CREATE INDEX api_keys_by_revoked ON api_keys (environment_id, revoked, created, id);

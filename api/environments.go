@@ -1,0 +1,141 @@
+package api
+
+import (
+	"time"
+
+	"github.com/sidetone/sidetone"
+)
+
+// moment sets name unless t is zero. What only our own clients read has one form
+// of times in every profile.
+func (o object) moment(name string, t time.Time) {
+	if !t.IsZero() {
+		o[name] = isoTime.render(t)
+	}
+}
+
+func renderEnvironment(e sidetone.Environment) object {
+	o := object{"id": e.ID, "user_id": e.AccountID, "name": e.Name}
+	o.text("default_agent", e.DefaultAgentID)
+	o.moment("created_at", e.Created)
+	return o
+}
+
+// whoAmI says what the bearer is and may do.
+func (s *server) whoAmI(r *request) (any, error) {
+	kind := r.who.Actor()
+	o := object{
+		"type": string(kind.Kind), "user_id": r.who.AccountID, "scopes": r.who.Scopes.Names(),
+		"profile": r.view.profile.name, "account_wide": r.who.AccountWide,
+	}
+	o.text("id", kind.ID)
+	o.text("label", kind.Label)
+	err := s.read(r, func(w work) error {
+		e, err := w.tx.Environment()
+		if err != nil {
+			return err
+		}
+		o["environment"] = renderEnvironment(e)
+		if r.who.MemberID == "" {
+			return nil
+		}
+		m, err := w.tx.Member(r.who.MemberID)
+		o["member"] = renderMember(m)
+		return err
+	})
+	return o, err
+}
+
+// visible returns the environment with id if the request may see it.
+func (s *server) visible(r *request, id string) (sidetone.Environment, error) {
+	if id != r.who.EnvironmentID && !r.who.AccountWide {
+		return sidetone.Environment{}, missing("id", "environment")
+	}
+	e, err := s.Store.EnvironmentByID(r.ctx, id)
+	if err == nil && e.AccountID != r.who.AccountID {
+		return sidetone.Environment{}, missing("id", "environment")
+	}
+	return e, named(err, "id", "environment")
+}
+
+func (s *server) getEnvironment(r *request) (any, error) {
+	e, err := s.visible(r, r.query.Get("id"))
+	return renderEnvironment(e), err
+}
+
+// listEnvironments lists the account's environments, or only the key's own.
+func (s *server) listEnvironments(r *request) (any, error) {
+	q, err := pageQuery(r.query)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.Store.EnvironmentsOf(r.ctx, r.who.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	seen := all[:0]
+	for _, e := range all {
+		if r.who.AccountWide || e.ID == r.who.EnvironmentID {
+			seen = append(seen, e)
+		}
+	}
+	from := min((q.Page-1)*q.Size, len(seen))
+	to := min(from+q.Size, len(seen))
+	page := sidetone.Page[sidetone.Environment]{Items: seen[from:to], Page: q.Page, Size: q.Size, HasMore: to < len(seen), Total: int64(len(seen))}
+	return renderPage(page, renderEnvironment), nil
+}
+
+func (s *server) createEnvironment(r *request) (any, error) {
+	if err := wide(r); err != nil {
+		return nil, err
+	}
+	d := decoder{fields: r.body}
+	e := sidetone.Environment{Name: d.text("name").Value}
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	e, err := s.Store.CreateEnvironment(r.ctx, r.who.AccountID, e.Name)
+	return renderEnvironment(e), err
+}
+
+// wide refuses keys that may act in their own environment only.
+func wide(r *request) error {
+	if !r.who.AccountWide {
+		return sidetone.Errorf(sidetone.Forbidden, "Forbidden: this needs a key with account_wide")
+	}
+	return nil
+}
+
+func (s *server) updateEnvironment(r *request) (any, error) {
+	e, err := s.visible(r, r.query.Get("id"))
+	if err != nil {
+		return nil, err
+	}
+	d := decoder{fields: r.body}
+	name, agent := d.text("name"), d.text("default_agent")
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	there := *r
+	there.who.EnvironmentID = e.ID
+	err = s.write(&there, func(w work) error {
+		if e, err = w.tx.Environment(); err != nil {
+			return err
+		}
+		name.Apply(&e.Name, "")
+		agent.Apply(&e.DefaultAgentID, "")
+		if err := e.Validate(); err != nil {
+			return err
+		}
+		if agent.Set && e.DefaultAgentID != "" {
+			if _, err := w.tx.Agent(e.DefaultAgentID); err != nil {
+				return named(err, "default_agent", "agent")
+			}
+		}
+		return w.tx.UpdateEnvironment(e)
+	})
+	return renderEnvironment(e), err
+}

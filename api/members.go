@@ -1,0 +1,78 @@
+package api
+
+import (
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+)
+
+func renderMember(m sidetone.Member) object {
+	o := object{"id": m.ID, "subject": m.Subject, "role": string(m.Role)}
+	o.text("name", m.Name)
+	o.moment("created_at", m.Created)
+	o.moment("updated_at", m.Updated)
+	return o
+}
+
+// member answers with the member whose id the query names, after do.
+func (s *server) member(r *request, run func(*request, func(work) error) error, do func(*store.Tx, *sidetone.Member) error) (any, error) {
+	var m sidetone.Member
+	err := run(r, func(w work) (err error) {
+		if m, err = w.tx.Member(r.query.Get("id")); err != nil {
+			return named(err, "id", "member")
+		}
+		return do(w.tx, &m)
+	})
+	return renderMember(m), err
+}
+
+func (s *server) getMember(r *request) (any, error) {
+	return s.member(r, s.read, func(*store.Tx, *sidetone.Member) error { return nil })
+}
+
+func (s *server) listMembers(r *request) (any, error) {
+	return list(s, r, (*store.Tx).Members, func(_ work, page sidetone.Page[sidetone.Member]) (object, error) {
+		return renderPage(page, renderMember), nil
+	})
+}
+
+func (s *server) createMember(r *request) (any, error) {
+	d := decoder{fields: r.body}
+	subject, name, role := d.text("subject"), d.text("name"), d.text("role")
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	m := sidetone.Member{ID: s.IDs.New(), Subject: subject.Value, Role: sidetone.RoleMember}
+	name.Apply(&m.Name, "")
+	role.Apply((*string)(&m.Role), string(sidetone.RoleMember))
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	err := s.write(r, func(w work) error {
+		m.Created, m.Updated = w.tx.Now(), w.tx.Now()
+		return w.tx.InsertMember(m)
+	})
+	return renderMember(m), err
+}
+
+func (s *server) updateMember(r *request) (any, error) {
+	d := decoder{fields: r.body}
+	name, role := d.text("name"), d.text("role")
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return s.member(r, s.write, func(tx *store.Tx, m *sidetone.Member) error {
+		name.Apply(&m.Name, "")
+		role.Apply((*string)(&m.Role), string(sidetone.RoleMember))
+		m.Updated = tx.Now()
+		if err := m.Validate(); err != nil {
+			return err
+		}
+		return tx.UpdateMember(*m)
+	})
+}
+
+// deleteMember removes a member, whose keys are revoked in the same
+// transaction.
+func (s *server) deleteMember(r *request) (any, error) {
+	return s.member(r, s.write, func(tx *store.Tx, m *sidetone.Member) error { return tx.RemoveMember(m.ID) })
+}
