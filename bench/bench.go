@@ -40,7 +40,7 @@ type Options struct {
 	// WriteBaseline is the file the figures are written to as the next
 	// baseline; empty: none.
 	WriteBaseline string
-	// Quick measures less of everything, in about a minute and a half.
+	// Quick measures less of everything, in under two minutes.
 	Quick bool
 	// Only names the parts to measure; empty: all.
 	Only []string
