@@ -215,8 +215,10 @@ func TestAnswerDigest(t *testing.T) {
 	if !strings.Contains(challenge, `nonce="`) || !strings.Contains(challenge, `realm="`) {
 		t.Errorf("WWW-Authenticate: %q", challenge)
 	}
-	c.invite(number, `Authorization: Digest username="line", realm="sidetone", nonce="old", uri="sip:x", response="00000000000000000000000000000000"`)
-	c.refused(401)
+	for uri, want := range map[string]int{"sip:" + number + "@sidetone": 401, "sip:x": 400} {
+		c.invite(number, `Authorization: Digest username="line", realm="sidetone", nonce="old", uri="`+uri+`", response="00000000000000000000000000000000"`)
+		c.refused(want)
+	}
 	foreign := launch(t, nil, "call", "--server", n.ready.SIP, "--user", "line", "--pass", "secret", "--codec", "PCMU", number)
 	if !foreign.ended(20*time.Second) || !strings.Contains(foreign.out.String(), "404") {
 		t.Errorf("a simulated number rang for a trunk: %v\n%s", foreign.err, foreign.out.String())
