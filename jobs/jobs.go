@@ -191,6 +191,7 @@ func newQueue(s *store.Store, c *river.Config) (queue, error) {
 	if !ok {
 		return nil, errors.New("make job queue: unknown database")
 	}
+	c.ReindexerIndexNames = []string{} // only an owner may reindex, and our role is none
 	client, err := river.NewClient(riverpgxv5.New(pool), c)
 	return &typedQueue[pgx.Tx]{Client: client, transaction: (*store.Tx).Postgres}, wrapNew(err)
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sidetone/sidetone/store"
 )
 
 // Finding is the result of one check.
@@ -30,6 +32,7 @@ func Doctor(ctx context.Context, c Config) []Finding {
 	return []Finding{
 		checkData(c.Data),
 		checkDisk(c.Data),
+		checkDatabase(ctx, c),
 		checkTCP(ctx, "http.addr", c.HTTP.Addr),
 		checkTCP(ctx, "sip.addr (TCP)", c.SIP.Addr),
 		checkUDP(ctx, "sip.addr (UDP)", c.SIP.Addr),
@@ -69,6 +72,25 @@ func checkDisk(dir string) Finding {
 	if free < 1024 {
 		f.Fix, f.Optional = "free some space: an hour of recording takes 230 MiB", true
 	}
+	return f
+}
+
+// checkDatabase reaches the database and asks whether it keeps environments
+// apart by itself. It changes nothing.
+func checkDatabase(ctx context.Context, c Config) Finding {
+	f := Finding{Name: "database", Detail: "SQLite in the data directory"}
+	if c.Database.URL == "" {
+		return f
+	}
+	s, err := store.Open(ctx, store.Config{URL: c.StoreURL()})
+	if err != nil {
+		return Finding{Name: f.Name, Detail: err.Error(), Fix: "correct database.url, or start Postgres"}
+	}
+	err = s.Isolated(ctx)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return Finding{Name: f.Name, Detail: err.Error(), Fix: "make the two roles of docs/postgres.md"}
+	}
+	f.Detail = "Postgres answers, and its role is bound by row-level security"
 	return f
 }
 

@@ -129,6 +129,9 @@ func openStore(ctx context.Context, c Config, masters *masterKeys, log *slog.Log
 	if err := s.Migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("bring the database up to date: %w", err), s.Close())
 	}
+	if err := s.Isolated(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep environments apart: %w", err), s.Close())
+	}
 	return s, nil
 }
 

@@ -15,6 +15,7 @@ import (
 // account makes an account and returns its environment's id.
 func account(t testing.TB, s *store.Store) string {
 	t.Helper()
+	store.Shadow(s, func(text string) { t.Error(text) })
 	e, err := s.CreateAccount(context.Background(), "Clinic", "live")
 	if err != nil {
 		t.Fatal(err)

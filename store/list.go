@@ -15,6 +15,9 @@ import (
 // exactTotal is up to where a list's total is counted row by row.
 const exactTotal = 10_000
 
+// countedGuess is up to where a longer list is counted for its estimate.
+const countedGuess = 100_000
+
 type valueKind uint8
 
 const (

@@ -79,6 +79,8 @@ type Store struct {
 	dataKeys *dataKeys
 	enqueuer atomic.Pointer[Enqueuer]
 	closed   func() error
+	// watch, in tests, stands between a transaction and the database.
+	watch func(*Tx) querier
 }
 
 // Open opens the database at c.URL without migrating it. The caller closes it.

@@ -111,7 +111,14 @@ func (e *postgresEngine) transaction(ctx context.Context, environmentID string, 
 	}
 	t := &Tx{ctx: ctx, environment: environmentID, store: e.store, db: conn, now: e.store.now(), postgres: tx,
 		reading: o.AccessMode == pgx.ReadOnly}
-	if err := t.run(fn); err != nil {
+	if e.store.watch != nil {
+		t.db = e.store.watch(t)
+	}
+	err = t.confine()
+	if err == nil {
+		err = t.run(fn)
+	}
+	if err != nil {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		_ = conn.Raw(func(any) error { return tx.Rollback(end) }) // the error of fn says more
@@ -140,7 +147,8 @@ func (e *postgresEngine) close() error {
 	return err
 }
 
-// estimate asks the planner.
+// estimate asks the planner, whom the policies make guess low when there are
+// many environments, and counts as far as that is cheap.
 func (e *postgresEngine) estimate(t *Tx, count query) (int64, error) {
 	var text string
 	if err := t.one([]any{&text}, "EXPLAIN (FORMAT JSON) "+count.text, count.args...); err != nil {
@@ -154,7 +162,11 @@ func (e *postgresEngine) estimate(t *Tx, count query) (int64, error) {
 	if err := json.Unmarshal([]byte(text), &plans); err != nil || len(plans) == 0 {
 		return 0, fmt.Errorf("read plan: %w", err)
 	}
-	return int64(plans[0].Plan.Rows), nil
+	var counted int64
+	count.text = "SELECT count(*) FROM (" + count.text
+	count.add(" LIMIT %s) AS counted", countedGuess)
+	err := t.one([]any{&counted}, count.text, count.args...)
+	return max(counted, int64(plans[0].Plan.Rows)), err
 }
 
 func (e *postgresEngine) migrate(ctx context.Context) error {
@@ -181,8 +193,14 @@ func (e *postgresEngine) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
-	return err
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return err
+	}
+	var role string
+	if err := e.pool.QueryRow(ctx, "SELECT current_user").Scan(&role); err != nil {
+		return fmt.Errorf("ask for the application's role: %w", err)
+	}
+	return isolate(ctx, db, role)
 }
 
 // Postgres returns the transaction underneath, for the job queue; ok is false

@@ -20,9 +20,6 @@ import (
 // sqliteReaders bounds the connections that read.
 const sqliteReaders = 4
 
-// sqliteGuess is up to where a long list is counted for its estimate.
-const sqliteGuess = 100_000
-
 // sqliteEngine has one connection that writes and a pool that reads.
 type sqliteEngine struct {
 	store  *Store
@@ -92,11 +89,11 @@ func (e *sqliteEngine) close() error {
 	return errors.Join(e.reader.Close(), e.db.Close())
 }
 
-// estimate counts up to sqliteGuess rows: SQLite keeps no statistics of its own.
+// estimate counts up to countedGuess rows: SQLite keeps no statistics of its own.
 func (e *sqliteEngine) estimate(t *Tx, count query) (int64, error) {
 	var n int64
 	count.text = "SELECT count(*) FROM (" + count.text
-	count.add(" LIMIT %s) AS counted", sqliteGuess)
+	count.add(" LIMIT %s) AS counted", countedGuess)
 	return n, t.one([]any{&n}, count.text, count.args...)
 }
 

@@ -28,12 +28,26 @@ type server struct{ dir string }
 
 func (s server) socket() string { return filepath.Join(s.dir, "socket") }
 
-func (s server) url(database string) string {
-	return "postgres:///" + database + "?host=" + s.socket() + "&user=sidetone&pool_max_conns=8"
+// The roles of a test's database: its owner, who migrates, and the one that the
+// store works with. The server's own, sidetone, is a superuser.
+const (
+	ownerRole = "sidetone_owner"
+	appRole   = "sidetone_app"
+)
+
+func (s server) url(database, role string) string {
+	return "postgres:///" + database + "?host=" + s.socket() + "&user=" + role + "&pool_max_conns=8"
 }
 
+// Owner returns the address, for the role that owns the schema, of a database
+// that Postgres returned. Row-level security does not bind that role.
+func Owner(url string) string { return strings.Replace(url, "&user="+appRole, "&user="+ownerRole, 1) }
+
+// Superuser returns the address of such a database for a superuser.
+func Superuser(url string) string { return strings.Replace(url, "&user="+appRole, "&user=sidetone", 1) }
+
 // Postgres returns the address of a fresh, migrated database of its own, which
-// is dropped with the test. The first call of a test binary starts the server:
+// is dropped with the test, for a role that row-level security binds. The first call of a test binary starts the server:
 // no network, no syncing to disk, under the account of postgres when the test
 // runs as root. The binary's TestMain must call Main.
 func Postgres(t testing.TB) string {
@@ -46,8 +60,14 @@ func Postgres(t testing.TB) string {
 func PostgresICU(t testing.TB) string {
 	t.Helper()
 	url := running(t).database(t, "TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'")
-	migrate(t, url)
+	migrate(t, url, Owner(url))
 	return url
+}
+
+// PostgresEmpty is Postgres without tables.
+func PostgresEmpty(t testing.TB) string {
+	t.Helper()
+	return running(t).database(t, "TEMPLATE template0")
 }
 
 // running returns the binary's server, started if need be.
@@ -63,8 +83,11 @@ func running(t testing.TB) server {
 	if err := s.start(); err != nil {
 		t.Fatalf("start postgres: %v", err)
 	}
-	s.admin(t, "CREATE DATABASE template_sidetone")
-	migrate(t, s.url("template_sidetone"))
+	for _, role := range []string{ownerRole, appRole} {
+		s.admin(t, "CREATE ROLE "+role+" LOGIN NOSUPERUSER NOBYPASSRLS")
+	}
+	s.admin(t, "CREATE DATABASE template_sidetone OWNER "+ownerRole)
+	migrate(t, s.url("template_sidetone", appRole), s.url("template_sidetone", ownerRole))
 	if err := os.WriteFile(ready, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -75,9 +98,9 @@ func running(t testing.TB) server {
 func (s server) database(t testing.TB, options string) string {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text())
-	s.admin(t, "CREATE DATABASE "+name+" "+options)
+	s.admin(t, "CREATE DATABASE "+name+" OWNER "+ownerRole+" "+options)
 	t.Cleanup(func() { s.admin(t, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
-	return s.url(name)
+	return s.url(name, appRole)
 }
 
 func (s server) admin(t testing.TB, text string) {
@@ -94,9 +117,9 @@ func (s server) admin(t testing.TB, text string) {
 	}
 }
 
-func migrate(t testing.TB, url string) {
+func migrate(t testing.TB, url, owner string) {
 	t.Helper()
-	st, err := store.Open(context.Background(), store.Config{URL: url})
+	st, err := store.Open(context.Background(), store.Config{URL: url, MigrateURL: owner})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,14 +64,14 @@ func SQLite(t testing.TB) string {
 	path := filepath.Join(t.TempDir(), "sidetone.db")
 	dir := os.Getenv(directoryVariable)
 	if dir == "" {
-		migrate(t, "sqlite:"+path)
+		migrate(t, "sqlite:"+path, "")
 		return "sqlite:" + path
 	}
 	template := filepath.Join(dir, "template.db")
 	unlock := lock(t, dir)
 	defer unlock()
 	if _, err := os.Stat(template); err != nil {
-		migrate(t, "sqlite:"+template)
+		migrate(t, "sqlite:"+template, "")
 	}
 	b, err := os.ReadFile(template)
 	if err == nil {
