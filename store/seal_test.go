@@ -20,8 +20,30 @@ import (
 func things(t testing.TB, s *store.Store, environmentID, name string) store.Things {
 	t.Helper()
 	x := store.NewThings(name)
-	write(t, s, environmentID, x.Create)
+	write(t, owner(t, s), environmentID, x.Create)
+	pool, ok := s.Postgres()
+	if !ok {
+		return x
+	}
+	url := pool.Config().ConnString()
+	migrated, err := store.Open(t.Context(), store.Config{URL: url, MigrateURL: storetest.Owner(url)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(migrated.Migrate(t.Context()), migrated.Close()); err != nil {
+		t.Fatal(err)
+	}
 	return x
+}
+
+// owner is s for somebody whom no policy binds.
+func owner(t testing.TB, s *store.Store) *store.Store {
+	t.Helper()
+	pool, ok := s.Postgres()
+	if !ok {
+		return s
+	}
+	return storetest.Open(t, storetest.Owner(pool.Config().ConnString()), nil)
 }
 
 func TestSealedColumns(t *testing.T) {
@@ -90,7 +112,7 @@ func TestMovedSecretsDoNotOpen(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T, s *store.Store) {
 		env, other := account(t, s), account(t, s)
-		x := things(t, s, env, "things")
+		x, intruder := things(t, s, env, "things"), owner(t, s)
 		write(t, s, other, func(tx *store.Tx) error {
 			return x.Insert(tx, store.Thing{ID: "z", EnvironmentID: other, Secret: "theirs"})
 		})
@@ -105,7 +127,7 @@ func TestMovedSecretsDoNotOpen(t *testing.T) {
 				"UPDATE things SET environment_id = '" + other + "' WHERE id = 'z'"},
 		} {
 			id := map[bool]string{true: "z", false: "b"}[c.back != ""]
-			write(t, s, env, func(tx *store.Tx) error { return tx.Exec(c.move) })
+			write(t, intruder, env, func(tx *store.Tx) error { return tx.Exec(c.move) })
 			err := s.Read(context.Background(), env, func(tx *store.Tx) error { _, err := x.Get(tx, id); return err })
 			if !errors.Is(err, vault.ErrRefused) || sidetone.MessageOf(err) != "internal error" {
 				t.Errorf("%s: %v", name, err)
@@ -121,7 +143,7 @@ func TestMovedSecretsDoNotOpen(t *testing.T) {
 				}
 			}
 			if c.back != "" {
-				write(t, s, env, func(tx *store.Tx) error { return tx.Exec(c.back) })
+				write(t, intruder, env, func(tx *store.Tx) error { return tx.Exec(c.back) })
 			}
 		}
 	})
