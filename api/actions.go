@@ -11,7 +11,7 @@ func actions() plain[sidetone.Action] {
 	return plain[sidetone.Action]{
 		noun: "action", fresh: sidetone.NewAction, decode: decodeAction, render: renderAction,
 		id:   func(a sidetone.Action) string { return a.ID },
-		kind: func(a sidetone.Action) string { return a.Type },
+		kind: func(a sidetone.Action) string { return a.Type }, types: actionKinds(),
 		secrets: func(a sidetone.Action) map[string]sidetone.Secret {
 			return map[string]sidetone.Secret{"signature_secret": a.SignatureSecret}
 		},

@@ -11,34 +11,36 @@ import (
 // agentPatch is a decoded agent of a request: what to change, and the
 // relations still to be resolved.
 type agentPatch struct {
-	change        sidetone.AgentChange
-	prompt, voice reference
-	promptChange  sidetone.PromptChange
-	// unknown are relations to kinds of resources that this server does not
-	// have: only null is possible.
-	unknown []namedReference
-}
-
-type namedReference struct {
-	path, noun string
-	ref        reference
+	change  sidetone.AgentChange
+	prompt  relation[sidetone.Prompt]
+	voice   relation[sidetone.Voice]
+	webhook relation[sidetone.Webhook]
+	vectors relation[sidetone.VectorDatabase]
+	account relation[sidetone.Connection]
+	// actions are meaningful when listed.
+	actions []relation[sidetone.Action]
+	listed  bool
 }
 
 // decodeAgent reads the agent's properties from f. Read-only ones and unknown
 // ones are dropped, so that a whole agent can be sent back.
 func decodeAgent(p profile, f fields) (agentPatch, error) {
 	d := &decoder{fields: f, profile: p}
-	patch := agentPatch{change: decodeAgentChange(d), prompt: d.reference("prompt"), voice: d.reference("voice")}
-	for _, relation := range []struct{ name, noun string }{
-		{"webhook", "webhook"}, {"vector_database", "vector database"}, {"openai_account_connection", "account connection"},
-	} {
-		patch.unknown = append(patch.unknown, namedReference{relation.name, relation.noun, d.reference(relation.name)})
+	patch := agentPatch{
+		change: decodeAgentChange(d), prompt: prompts().relation(d, "prompt"), voice: voices().relation(d, "voice"),
+		webhook: webhooks().relation(d, "webhook"), vectors: vectorDatabases().relation(d, "vector_database"),
+		account: connections().relation(d, "openai_account_connection"),
 	}
-	patch.unknown = append(patch.unknown, decodeActions(d)...)
-	prompt := &decoder{fields: patch.prompt.fields, profile: p}
-	patch.promptChange = decodePromptChange(prompt)
-	for _, fault := range prompt.faults {
-		d.faults = append(d.faults, "prompt."+fault)
+	items := read[[]json.RawMessage](d, "actions", "a list")
+	patch.listed = items.Set
+	for i, raw := range items.Value {
+		path := fmt.Sprintf("actions[%d]", i)
+		ref, ok := referenceOf(raw)
+		if !ok {
+			d.faults = append(d.faults, path+" must be an id or an object")
+			continue
+		}
+		patch.actions = append(patch.actions, actions().related(d, path, ref))
 	}
 	return patch, d.err()
 }
@@ -57,7 +59,7 @@ func decodeAgentChange(d *decoder) sidetone.AgentChange {
 		EnableDynamicTurns: d.truth("enable_dynamic_turns"), WaitForGreeting: d.truth("wait_for_greeting"),
 		RunDoNotCall: d.truth("run_do_not_call_detection"), Provider: d.text("provider"), Model: d.text("model"),
 		ModelOverride: d.text("openai_model_name_override"), Temperature: d.number("llm_temperature"),
-		Extra: decodeExtra(d),
+		Extra: d.members(extraNames()),
 	}
 }
 
@@ -67,57 +69,22 @@ func extraNames() []string {
 	return []string{"llm_fallback", "deepgram_keywords", "transcriber", "post_call_actions", "post_call_insights"}
 }
 
-func decodeExtra(d *decoder) sidetone.Optional[[]byte] {
-	extra := fields{}
-	for _, name := range extraNames() {
-		if d.fields.has(name) {
-			extra[name] = d.fields[name]
-		}
-	}
-	if len(extra) == 0 {
-		return sidetone.Optional[[]byte]{}
-	}
-	raw, err := json.Marshal(extra)
-	if err != nil {
-		d.faults = append(d.faults, "body must be JSON")
-		return sidetone.Optional[[]byte]{}
-	}
-	return sidetone.Some(raw)
-}
-
-func decodeActions(d *decoder) []namedReference {
-	items := read[[]json.RawMessage](d, "actions", "a list")
-	var out []namedReference
-	for i, raw := range items.Value {
-		path := fmt.Sprintf("actions[%d]", i)
-		ref, ok := referenceOf(raw)
-		if !ok {
-			d.faults = append(d.faults, path+" must be an id or an object")
-			continue
-		}
-		out = append(out, namedReference{path, "action", ref})
-	}
-	return out
-}
-
-func decodePromptChange(d *decoder) sidetone.PromptChange {
-	return sidetone.PromptChange{
-		Label: d.text("label"), Description: d.text("description"), Content: d.text("content"),
-		ContextEndpoint: d.text("context_endpoint"), CollectFields: d.raw("collect_fields"), Tags: d.texts("tags"),
-	}
-}
-
-// renderAgent renders an agent with its prompt and voice as objects.
+// renderAgent renders an agent with what it names as objects, or as ids in lists
+// of families that want it so.
 func renderAgent(v view, s sidetone.Snapshot) object {
 	a := s.Agent
 	o := object{}
 	o.members(a.Extra)
-	o["id"], o["user_id"], o["actions"] = a.ID, v.account, a.ActionIDs
+	o["id"], o["user_id"] = a.ID, v.account
 	if v.list && !v.profile.listedAgents {
-		o["prompt"], o["voice"] = s.Prompt.ID, s.Voice.ID
+		o["prompt"], o["voice"], o["actions"] = s.Prompt.ID, s.Voice.ID, a.ActionIDs
+		o.text("webhook", a.WebhookID)
 	} else {
-		o["prompt"], o["voice"] = renderPrompt(v, s.Prompt), renderVoice(v, s.Voice)
+		o["prompt"], o["voice"], o["actions"] = renderPrompt(v, s.Prompt), renderVoice(v, s.Voice), renderAgentActions(v, s.Actions)
+		related(v, o, "webhook", s.Webhook, renderWebhook)
 	}
+	related(v, o, "vector_database", s.VectorDatabase, renderVectorDatabase)
+	related(v, o, "openai_account_connection", s.ModelAccount, renderConnection)
 	for name, value := range map[string]string{
 		"name": a.Name, "label": a.Label, "description": a.Description, "initial_message": a.InitialMessage,
 		"context_endpoint": a.ContextEndpoint, "provider": a.Provider, "model": a.Model,
@@ -127,6 +94,21 @@ func renderAgent(v view, s sidetone.Snapshot) object {
 	}
 	renderDials(v, o, a)
 	return v.finish("agent", o)
+}
+
+func renderAgentActions(v view, actions []sidetone.Action) []object {
+	out := make([]object, len(actions))
+	for i, a := range actions {
+		out[i] = renderAction(v, a)
+	}
+	return out
+}
+
+// related sets name to the row that an agent names, if there is one.
+func related[T any](v view, o object, name string, row *T, render func(view, T) object) {
+	if row != nil {
+		o[name] = render(v, *row)
+	}
 }
 
 func renderDials(v view, o object, a sidetone.Agent) {
@@ -144,13 +126,4 @@ func renderDials(v view, o object, a sidetone.Agent) {
 	if a.CallDuration > 0 {
 		o["call_duration_sec"] = a.CallDuration.Seconds()
 	}
-}
-
-func renderPrompt(v view, p sidetone.Prompt) object {
-	o := object{"id": p.ID, "user_id": v.account, "content": p.Content,
-		"collect_fields": json.RawMessage(p.CollectFields), "tags": p.Tags}
-	o.text("label", p.Label)
-	o.text("description", p.Description)
-	o.text("context_endpoint", p.ContextEndpoint)
-	return v.finish("prompt", o)
 }

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/store"
 )
@@ -8,22 +10,16 @@ import (
 // draft is an agent under change, with what has to be written for it.
 type draft struct {
 	sidetone.Snapshot
-	newPrompt, changedPrompt bool
+	writes []func() error
 }
 
 // apply carries patch out on the draft. It reads what the patch refers to and
 // writes nothing.
 func (w work) apply(d *draft, patch agentPatch) error {
-	for _, relation := range patch.unknown {
-		if err := absentRelation(relation); err != nil {
+	for _, step := range []func(*draft, agentPatch) error{w.applyPrompt, w.applyVoice, w.applyActions, w.applyRelations} {
+		if err := step(d, patch); err != nil {
 			return err
 		}
-	}
-	if err := w.applyPrompt(d, patch); err != nil {
-		return err
-	}
-	if err := w.applyVoice(d, patch.voice); err != nil {
-		return err
 	}
 	change := patch.change
 	change.PromptID = sidetone.Some(d.Prompt.ID)
@@ -31,65 +27,88 @@ func (w work) apply(d *draft, patch agentPatch) error {
 	return d.Agent.Validate()
 }
 
-// absentRelation refuses a relation to a kind of resource that cannot exist
-// here yet.
-func absentRelation(r namedReference) error {
-	switch {
-	case !r.ref.set || r.ref.null:
-		return nil
-	case !r.ref.byID:
-		return invalid("%s cannot be created here: only an id or null is possible", r.path)
-	default:
-		return missing(r.ref.path(r.path), r.noun)
-	}
-}
-
 // applyPrompt attaches a prompt by id, changes the attached one, or makes one.
 func (w work) applyPrompt(d *draft, patch agentPatch) error {
-	ref := patch.prompt
+	ref, current := patch.prompt.ref, &d.Prompt
+	if d.Prompt.ID == "" {
+		current = nil
+	}
 	switch {
-	case !ref.set:
-		if d.Prompt.ID == "" {
-			return invalid("prompt is required")
-		}
-		return nil
 	case ref.null:
 		return invalid("prompt must not be null")
-	case ref.byID:
-		prompt, err := w.tx.Prompt(ref.id)
-		if err != nil {
-			return named(err, ref.path("prompt"), "prompt")
-		}
-		d.Prompt = prompt
-	case d.Prompt.ID == "":
-		if !patch.promptChange.Content.Set {
-			return invalid("prompt.content is required")
-		}
-		d.Prompt = sidetone.NewPrompt(w.ids.New(), w.tx.EnvironmentID(), "", w.tx.Now())
-		d.newPrompt = true
+	case !ref.set && current == nil:
+		return invalid("prompt is required")
+	case ref.set && !ref.byID && current == nil && !ref.fields.has("content"):
+		return invalid("prompt.content is required")
 	}
-	if ref.fields != nil {
-		patch.promptChange.Apply(&d.Prompt, w.tx.Now())
-		d.changedPrompt = !d.newPrompt
+	prompt, err := prompts().relate(w, d, patch.prompt, current)
+	if err == nil {
+		d.Prompt = *prompt
+	}
+	return err
+}
+
+// applyVoice does the same with the voice. An agent that names none speaks with
+// the built-in default.
+func (w work) applyVoice(d *draft, patch agentPatch) error {
+	var current *sidetone.Voice
+	if d.Agent.VoiceID != "" {
+		current = &d.Voice
+	}
+	voice, err := voices().relate(w, d, patch.voice, current)
+	if err != nil {
+		return err
+	}
+	if d.Agent.VoiceID = voices().idOf(voice); voice != nil {
+		d.Voice = *voice
+		return nil
+	}
+	d.Voice, err = w.tx.DefaultVoice()
+	return err
+}
+
+// applyActions replaces the agent's actions; one that is listed twice counts
+// once.
+func (w work) applyActions(d *draft, patch agentPatch) error {
+	if !patch.listed {
+		return nil
+	}
+	d.Agent.ActionIDs, d.Actions = []string{}, nil
+	for _, r := range patch.actions {
+		action, err := actions().relate(w, d, r, nil)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(d.Agent.ActionIDs, action.ID) {
+			d.Agent.ActionIDs, d.Actions = append(d.Agent.ActionIDs, action.ID), append(d.Actions, *action)
+		}
 	}
 	return nil
 }
 
-func (w work) applyVoice(d *draft, ref reference) error {
-	switch {
-	case !ref.set:
-		return nil
-	case !ref.null && !ref.byID:
-		return invalid("voice.id is required")
+// applyRelations resolves what an agent can be without.
+func (w work) applyRelations(d *draft, patch agentPatch) (err error) {
+	if d.Webhook, err = webhooks().relate(w, d, patch.webhook, d.Webhook); err != nil {
+		return err
 	}
-	voice, err := w.voice(ref.id)
-	if err != nil {
-		return named(err, ref.path("voice"), "voice")
+	if d.VectorDatabase, err = vectorDatabases().relate(w, d, patch.vectors, d.VectorDatabase); err != nil {
+		return err
 	}
-	if ref.byID && ref.id == "" {
-		return missing("voice", "voice")
+	if d.ModelAccount, err = connections().relate(w, d, patch.account, d.ModelAccount); err != nil {
+		return err
 	}
-	d.Voice, d.Agent.VoiceID = voice, ref.id
+	d.Agent.WebhookID, d.Agent.VectorDatabaseID = webhooks().idOf(d.Webhook), vectorDatabases().idOf(d.VectorDatabase)
+	d.Agent.ModelAccount = connections().idOf(d.ModelAccount)
+	return nil
+}
+
+// write carries out what the draft left to be written.
+func (d draft) write() error {
+	for _, write := range d.writes {
+		if err := write(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -105,7 +124,7 @@ func (w work) createAgent(patch agentPatch) (sidetone.Snapshot, error) {
 	if err := w.apply(&d, patch); err != nil {
 		return sidetone.Snapshot{}, err
 	}
-	if err := w.storePrompt(d); err != nil {
+	if err := d.write(); err != nil {
 		return sidetone.Snapshot{}, err
 	}
 	return d.Snapshot, w.tx.InsertAgent(d.Agent)
@@ -117,20 +136,10 @@ func (w work) changeAgent(current sidetone.Snapshot, patch agentPatch) (sidetone
 	if err := w.apply(&d, patch); err != nil {
 		return current, err
 	}
-	if err := w.storePrompt(d); err != nil {
+	if err := d.write(); err != nil {
 		return current, err
 	}
 	return d.Snapshot, w.tx.UpdateAgent(d.Agent)
-}
-
-func (w work) storePrompt(d draft) error {
-	switch {
-	case d.newPrompt:
-		return w.tx.InsertPrompt(d.Prompt)
-	case d.changedPrompt:
-		return w.tx.UpdatePrompt(d.Prompt)
-	}
-	return nil
 }
 
 func (s *server) createAgent(r *request) (any, error) {
@@ -184,4 +193,15 @@ func (s *server) listAgents(r *request) (any, error) {
 		}
 		return renderPage(page, func(a sidetone.Agent) object { return renderAgent(r.view.item(), full[a.ID]) }), nil
 	})
+}
+
+// deleteAgent removes an agent that answers no number. Its calls keep the
+// snapshot they ran with.
+func (s *server) deleteAgent(r *request) (any, error) {
+	id := r.query.Get("id")
+	err := builtInAgent(id, "id")
+	if err == nil {
+		err = s.write(r, func(w work) error { return named(w.tx.DeleteAgent(id), "id", "agent") })
+	}
+	return object{"id": id, "deleted": true}, err
 }

@@ -59,7 +59,7 @@ func TestAgentRelations(t *testing.T) {
 			`{"prompt":7}`:                                       {400, "prompt must be a string or an object"},
 			`{"prompt":{"content":"p"},"voice":""}`:              {404, "voice names no voice in this environment"},
 			`{"prompt":{"content":"p"},"voice":{"id":"x"}}`:      {404, "voice.id names no voice in this environment"},
-			`{"prompt":{"content":"p"},"voice":{}}`:              {400, "voice.id is required"},
+			`{"prompt":{"content":"p"},"voice":{}}`:              {400, "voice.type is required"},
 			`{"prompt":{"content":"p"},"webhook":"x"}`:           {404, "webhook names no webhook in this environment"},
 			`{"prompt":{"content":"p"},"actions":["a"]}`:         {404, "actions[0] names no action in this environment"},
 			`{"prompt":{"content":"p"},"vector_database":"x"}`:   {404, "vector_database names no vector database in this environment"},

@@ -10,8 +10,8 @@ import (
 func connections() plain[sidetone.Connection] {
 	return plain[sidetone.Connection]{
 		noun: "account connection", fresh: sidetone.NewConnection, decode: decodeConnection, render: renderConnection,
-		id:      func(c sidetone.Connection) string { return c.ID },
-		kind:    func(c sidetone.Connection) string { return c.Type },
+		id:   func(c sidetone.Connection) string { return c.ID },
+		kind: func(c sidetone.Connection) string { return c.Type }, types: connectionKinds(),
 		secrets: func(c sidetone.Connection) map[string]sidetone.Secret { return credentials(c) },
 		find:    (*store.Tx).Connection, list: (*store.Tx).Connections, insert: (*store.Tx).InsertConnection,
 		update: (*store.Tx).UpdateConnection, remove: (*store.Tx).DeleteConnection,
@@ -64,11 +64,12 @@ func addToPool(s *server) query {
 		if !phone.Set || phone.Null {
 			return nil, invalid("phone_number is required: numbers for the pool cannot be bought here")
 		}
-		return connections().alter(s, r, func(_ work, c *sidetone.Connection) error {
+		return connections().alter(s, r, func(w work, c *sidetone.Connection) error {
 			if _, ok := sidetone.NormalisePhone(phone.Value); !ok {
 				return invalid("phone_number must be a phone number with country code")
 			}
 			c.AddToPool(phone.Value)
+			c.Updated = w.tx.Now()
 			return c.Validate()
 		})
 	}
@@ -78,10 +79,11 @@ func addToPool(s *server) query {
 func removeFromPool(s *server) query {
 	return func(r *request) (any, error) {
 		phone := (&decoder{fields: r.body}).text("phone_number").Value
-		return connections().alter(s, r, func(_ work, c *sidetone.Connection) error {
+		return connections().alter(s, r, func(w work, c *sidetone.Connection) error {
 			if !c.RemoveFromPool(phone) {
 				return sidetone.Errorf(sidetone.NotFound, "phone_number names no number in the steering pool")
 			}
+			c.Updated = w.tx.Now()
 			return nil
 		})
 	}

@@ -24,8 +24,10 @@ type plain[T any] struct {
 	locked func(T) bool
 	// secrets are the row's secrets by the names of their members; nil for none.
 	secrets func(T) map[string]sidetone.Secret
-	// kind is the row's type, if some families of clients know only some types.
+	// kind is the row's type, and types which of them older clients know; nil
+	// when they know all.
 	kind   func(T) string
+	types  kinds
 	id     func(T) string
 	render func(view, T) object
 
@@ -199,7 +201,7 @@ func (p plain[T]) untouchable(r relation[T], row T) bool {
 	if p.locked != nil && p.locked(row) {
 		return true
 	}
-	return r.knownTypes && p.kind != nil && nounOf(p.noun).kinds.shown(p.kind(row)) != p.kind(row)
+	return r.knownTypes && p.kind != nil && p.types.shown(p.kind(row)) != p.kind(row)
 }
 
 // idOf is the id of row, "" for none.

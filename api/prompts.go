@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/store"
@@ -10,7 +11,9 @@ import (
 func prompts() plain[sidetone.Prompt] {
 	return plain[sidetone.Prompt]{
 		noun: "prompt", decode: decodePrompt, render: renderPrompt,
-		fresh: freshPrompt, id: func(p sidetone.Prompt) string { return p.ID },
+		fresh: func(id, environmentID string, now time.Time) sidetone.Prompt {
+			return sidetone.NewPrompt(id, environmentID, "", now)
+		}, id: func(p sidetone.Prompt) string { return p.ID },
 		find: (*store.Tx).Prompt, list: (*store.Tx).Prompts,
 		insert: (*store.Tx).InsertPrompt, update: (*store.Tx).UpdatePrompt, remove: (*store.Tx).DeletePrompt,
 	}

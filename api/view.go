@@ -21,12 +21,23 @@ type view struct {
 	// shown names those that this one answer shows, because the request set them.
 	secrets bool
 	shown   map[string]bool
+	// revealed names by row the secrets that the request set.
+	revealed map[string][]string
 }
 
 func newView(p profile, who sidetone.Principal, expand string) view {
 	v := view{profile: p, account: who.AccountID, expand: map[string]bool{}, secrets: who.Has(sidetone.ScopeSecrets)}
 	for name := range strings.SplitSeq(expand, ",") {
 		v.expand[strings.TrimSpace(name)] = true
+	}
+	return v
+}
+
+// of is the view of the row with id, which shows the secrets that the request
+// set in it.
+func (v view) of(id string) view {
+	if names := v.revealed[id]; names != nil {
+		return v.showing(names...)
 	}
 	return v
 }

@@ -10,8 +10,8 @@ import (
 func voices() plain[sidetone.Voice] {
 	return plain[sidetone.Voice]{
 		noun: "voice", fresh: sidetone.NewVoice, decode: decodeVoice, render: renderVoice,
-		id:     func(v sidetone.Voice) string { return v.ID },
-		kind:   func(v sidetone.Voice) string { return v.Type },
+		id:   func(v sidetone.Voice) string { return v.ID },
+		kind: func(v sidetone.Voice) string { return v.Type }, types: voiceKinds(),
 		locked: func(v sidetone.Voice) bool { return v.BuiltIn },
 		secrets: func(v sidetone.Voice) map[string]sidetone.Secret {
 			return map[string]sidetone.Secret{"api_key": v.APIKey}

@@ -10,17 +10,24 @@ import (
 type work struct {
 	tx  *store.Tx
 	ids *sidetone.IDs
+	// revealed names, by row, the secrets that this request set.
+	revealed map[string][]string
 }
 
 // read runs fn in a read-only transaction of the request's environment.
 func (s *server) read(r *request, fn func(work) error) error {
-	return s.Store.Read(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx, s.IDs}) })
+	return s.Store.Read(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx: tx, ids: s.IDs}) })
 }
 
 // write runs fn in a write transaction. fn may run more than once and must
-// assign, not append to, what it hands out.
+// assign, not append to, what it hands out. The request's view shows the secrets
+// that fn sets.
 func (s *server) write(r *request, fn func(work) error) error {
-	return s.Store.Write(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx, s.IDs}) })
+	return s.Store.Write(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error {
+		w := work{tx: tx, ids: s.IDs, revealed: map[string][]string{}}
+		r.view.revealed = w.revealed
+		return fn(w)
+	})
 }
 
 // list answers one page: the query of the request, what find returns for it,
@@ -44,14 +51,40 @@ func list[T any](s *server, r *request, find func(*store.Tx, sidetone.PageQuery)
 	return out, err
 }
 
-// snapshot is the agent with its prompt and voice.
+// snapshot is the agent with everything it names.
 func (w work) snapshot(agent sidetone.Agent) (sidetone.Snapshot, error) {
 	prompt, err := w.tx.Prompt(agent.PromptID)
 	if err != nil {
 		return sidetone.Snapshot{}, err
 	}
-	voice, err := w.voice(agent.VoiceID)
-	return sidetone.Snapshot{Agent: agent, Prompt: prompt, Voice: voice}, err
+	s := sidetone.Snapshot{Agent: agent, Prompt: prompt}
+	if s.Voice, err = w.voice(agent.VoiceID); err != nil {
+		return s, err
+	}
+	for _, id := range agent.ActionIDs {
+		action, err := w.tx.Action(id)
+		if err != nil {
+			return s, err
+		}
+		s.Actions = append(s.Actions, action)
+	}
+	return s, firstOf(
+		lookUp(w.tx.Webhook, agent.WebhookID, &s.Webhook),
+		lookUp(w.tx.VectorDatabase, agent.VectorDatabaseID, &s.VectorDatabase),
+		lookUp(w.tx.Connection, agent.ModelAccount, &s.ModelAccount),
+	)
+}
+
+// lookUp puts the row with id into dest, nothing for "".
+func lookUp[T any](find func(string) (T, error), id string, dest **T) error {
+	if id == "" {
+		return nil
+	}
+	row, err := find(id)
+	if err == nil {
+		*dest = &row
+	}
+	return err
 }
 
 func (w work) voice(id string) (sidetone.Voice, error) {
