@@ -28,11 +28,10 @@ func goldenSnapshot() sidetone.Snapshot {
 		Extra: sidetone.Some([]byte(`{"llm_fallback":{"provider":"azure"},"deepgram_keywords":["k"],"transcriber":{},"post_call_actions":[{}],"post_call_insights":[]}`)),
 	}
 	change.Apply(&agent, at)
-	prompt := sidetone.NewPrompt("prompt-1", "env-1", "Be kind, ${name}.", at)
-	prompt.Label, prompt.Description, prompt.ContextEndpoint = "label", "description", "https://example.com/prompt"
-	prompt.Tags, prompt.CollectFields = []string{"tag"}, []byte(`["email",{"name":"phone"}]`)
 	voice := sidetone.Voice{ID: "voice-1", Type: "voice_flite", Label: "slt", Description: "built in", Config: []byte(`{"voice_name":"slt"}`)}
-	return sidetone.Snapshot{Agent: agent, Prompt: prompt, Voice: voice}
+	s := sidetone.Snapshot{Agent: agent, Prompt: goldenPrompt(), Voice: voice}
+	goldenRelations(&s)
+	return s
 }
 
 func goldenNumber() sidetone.Number {
@@ -95,6 +94,19 @@ func renderings(p profile) map[string]struct {
 		"call-item-wide":   {"CallItem", renderCall(wide.item(), goldenCall(), "", goldenActions())},
 		"event":            {"CallEvent", renderEvent(v, sidetone.Event{CallID: "call-1", Sequence: 3, Kind: sidetone.EventTurn, At: goldenCall().Created, Offset: 1500 * time.Millisecond, Text: "t", Data: []byte(`{"gap_ms":41}`)})},
 		"voice":            {"VoiceDto", renderVoice(v, snapshot.Voice)},
+		"voice-vendor":     {"VoiceDto", renderVoice(v, goldenVoice())},
+		"voice-item":       {"VoiceDto", renderVoice(v.item(), goldenVoice())},
+		"prompt":           {"PromptDto", renderPrompt(v, goldenPrompt())},
+		"prompt-item":      {"PromptDto", renderPrompt(v.item(), goldenPrompt())},
+		"action":           {"ActionDto", renderAction(v, goldenAction())},
+		"action-item":      {"ActionDto", renderAction(v.item(), goldenTransfer())},
+		"webhook":          {"WebhookDto", renderWebhook(v, goldenWebhook())},
+		"webhook-item":     {"WebhookDto", renderWebhook(v.item(), goldenWebhook())},
+		"connection":       {"AccountConnectionDto", renderConnection(v, goldenConnection())},
+		"connection-item":  {"AccountConnectionDto", renderConnection(v.item(), goldenConnection())},
+		"vectors":          {"VectorDatabaseDto", renderVectorDatabase(v, goldenVectorDatabase())},
+		"vectors-item":     {"VectorDatabaseDto", renderVectorDatabase(v.item(), goldenVectorDatabase())},
+		"agent-item":       {"AgentDto", renderAgent(v.item(), snapshot)},
 	}
 }
 
@@ -153,7 +165,6 @@ func TestEveryDeclaredPropertyIsRendered(t *testing.T) {
 	for _, r := range renderings(fluents()) {
 		see(r.schema, r.value)
 	}
-	see("PromptDto", renderPrompt(view{profile: fluents()}, goldenSnapshot().Prompt))
 	for schema, names := range seen {
 		for name := range doc.Components.Schemas[schema].Value.Properties {
 			if !names[name] {
