@@ -13,6 +13,9 @@ import (
 type Action struct {
 	ID            string
 	EnvironmentID string
+	// Key is the name that files know it by, unique among the environment's
+	// actions; "" for none.
+	Key string
 	// Type is of ActionTypes().
 	Type        string
 	Label       string
@@ -59,6 +62,7 @@ func NewSignatureSecret() Secret {
 
 // ActionChange is a partial update of an Action.
 type ActionChange struct {
+	Key         Optional[string]
 	Type        Optional[string]
 	Label       Optional[string]
 	Description Optional[string]
@@ -77,6 +81,7 @@ func (c ActionChange) Apply(a *Action, now time.Time) {
 		a.Config = []byte("{}")
 	}
 	c.Type.Apply(&a.Type, "")
+	c.Key.Apply(&a.Key, "")
 	c.Label.Apply(&a.Label, "")
 	c.Description.Apply(&a.Description, "")
 	c.Trigger.Apply(&a.Trigger, defaultTrigger())
@@ -143,6 +148,9 @@ func (a Action) Validate() error {
 		return Errorf(Invalid, "config.signature_secret must be base64")
 	}
 	if err := a.validateTrigger(); err != nil {
+		return err
+	}
+	if err := validKey(a.Key); err != nil {
 		return err
 	}
 	return describable(a.Label, a.Description)

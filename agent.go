@@ -10,10 +10,13 @@ import (
 type Agent struct {
 	ID            string
 	EnvironmentID string
-	Name          string
-	Label         string
-	Description   string
-	PromptID      string
+	// Key is the name that files know it by, unique among the environment's
+	// agents; "" for none.
+	Key         string
+	Name        string
+	Label       string
+	Description string
+	PromptID    string
 	// VoiceID "" means the server's default voice.
 	VoiceID string
 	// ActionIDs, WebhookID and VectorDatabaseID name resources; may be empty.
@@ -69,6 +72,7 @@ func NewAgent(id, environmentID, promptID string, now time.Time) Agent {
 // AgentChange is a partial update of an Agent. PromptID and the other ids are
 // resolved by the caller.
 type AgentChange struct {
+	Key                     Optional[string]
 	Name                    Optional[string]
 	Label                   Optional[string]
 	Description             Optional[string]
@@ -107,6 +111,7 @@ type AgentChange struct {
 // Apply carries the change out on a, except Extra, which is merged by MergeJSON.
 func (c AgentChange) Apply(a *Agent, now time.Time) {
 	def := NewAgent("", "", a.PromptID, now)
+	c.Key.Apply(&a.Key, "")
 	c.Name.Apply(&a.Name, "")
 	c.Label.Apply(&a.Label, "")
 	c.Description.Apply(&a.Description, "")
@@ -166,6 +171,9 @@ func (a Agent) Validate() error {
 		if !slices.Contains(e.allowed, e.value) {
 			return Errorf(Invalid, "%s must be one of %s", e.path, strings.Join(e.allowed, ", "))
 		}
+	}
+	if err := validKey(a.Key); err != nil {
+		return err
 	}
 	return a.validateRanges()
 }

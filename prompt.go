@@ -5,8 +5,11 @@ import "time"
 // Prompt is an agent's instructions. ${name} placeholders are filled from a
 // call's context.
 type Prompt struct {
-	ID              string
-	EnvironmentID   string
+	ID            string
+	EnvironmentID string
+	// Key is the name that files know it by, unique among the environment's
+	// prompts; "" for none.
+	Key             string
 	Label           string
 	Description     string
 	Content         string
@@ -27,6 +30,7 @@ func NewPrompt(id, environmentID, content string, now time.Time) Prompt {
 
 // PromptChange is a partial update of a Prompt.
 type PromptChange struct {
+	Key             Optional[string]
 	Label           Optional[string]
 	Description     Optional[string]
 	Content         Optional[string]
@@ -37,6 +41,7 @@ type PromptChange struct {
 
 // Apply carries the change out on p.
 func (c PromptChange) Apply(p *Prompt, now time.Time) {
+	c.Key.Apply(&p.Key, "")
 	c.Label.Apply(&p.Label, "")
 	c.Description.Apply(&p.Description, "")
 	c.Content.Apply(&p.Content, "")
@@ -48,6 +53,9 @@ func (c PromptChange) Apply(p *Prompt, now time.Time) {
 
 // Validate checks lengths; the message starts with the property's path.
 func (p Prompt) Validate() error {
+	if err := validKey(p.Key); err != nil {
+		return err
+	}
 	if err := describable(p.Label, p.Description); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ func actionTable() *configured[sidetone.Action] {
 	tb := newTable("actions", "action", func(a *sidetone.Action) []column {
 		return []column{
 			{name: "id", ref: &a.ID, fixed: true}, {name: "environment_id", ref: &a.EnvironmentID, fixed: true},
+			{name: "resource_key", ref: &a.Key},
 			{name: "type", ref: &a.Type}, {name: "label", ref: &a.Label}, {name: "label_folded", ref: folded(a.Label)},
 			{name: "description", ref: &a.Description}, {name: "config", ref: raw{&a.Config, "{}"}},
 			{name: "trigger_on", ref: raw{&a.Trigger, "{}"}}, {name: "signature_secret", ref: sealed{&a.SignatureSecret}},
@@ -17,7 +18,7 @@ func actionTable() *configured[sidetone.Action] {
 			{name: "updated", ref: millis{&a.Updated}},
 		}
 	}, map[string]listed{
-		"id": text("id"), "label": search("label", "label_folded"), "type": text("type"),
+		"id": text("id"), "key": filterOnly(text("resource_key")), "label": search("label", "label_folded"), "type": text("type"),
 		"created": instant("created"), "updated": instant("updated"),
 	})
 	return &configured[sidetone.Action]{

@@ -8,7 +8,7 @@ import (
 
 func agentTable() *configured[sidetone.Agent] {
 	tb := newTable("agents", "agent", agentColumns, map[string]listed{
-		"id": text("id"), "label": search("label", "label_folded"), "name": search("name", "name_folded"),
+		"id": text("id"), "key": filterOnly(text("resource_key")), "label": search("label", "label_folded"), "name": search("name", "name_folded"),
 		"language": filterOnly(text("language")), "created": instant("created"), "updated": instant("updated"),
 		"prompt": filterOnly(text("prompt_id")), "voice": filterOnly(text("voice_id")),
 	})
@@ -22,6 +22,7 @@ func agentTable() *configured[sidetone.Agent] {
 func agentColumns(a *sidetone.Agent) []column {
 	return append([]column{
 		{name: "id", ref: &a.ID, fixed: true}, {name: "environment_id", ref: &a.EnvironmentID, fixed: true},
+		{name: "resource_key", ref: &a.Key},
 		{name: "name", ref: &a.Name}, {name: "name_folded", ref: folded(a.Name)},
 		{name: "label", ref: &a.Label}, {name: "label_folded", ref: folded(a.Label)},
 		{name: "description", ref: &a.Description}, {name: "prompt_id", ref: &a.PromptID}, {name: "voice_id", ref: &a.VoiceID},

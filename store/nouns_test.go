@@ -82,6 +82,25 @@ type noun[T any] struct {
 	kept func(*T)
 }
 
+// keysAreUnique checks that a key belongs to one row of an environment.
+func keysAreUnique[T any](t *testing.T, s *store.Store, name string, n noun[T], row T, other string) {
+	t.Helper()
+	set := func(row T, field, value string) T {
+		reflect.ValueOf(&row).Elem().FieldByName(field).SetString(value)
+		return row
+	}
+	env := reflect.ValueOf(row).FieldByName("EnvironmentID").String()
+	second := set(row, "ID", "id-key")
+	err := s.Write(t.Context(), env, func(tx *store.Tx) error { return n.insert(tx, second) })
+	wantCode(t, err, sidetone.Conflict, "key belongs to another "+name)
+	write(t, s, env, func(tx *store.Tx) error { return n.insert(tx, set(second, "Key", "")) })
+	err = s.Write(t.Context(), env, func(tx *store.Tx) error { return n.update(tx, second) })
+	wantCode(t, err, sidetone.Conflict, "key belongs to another "+name)
+	write(t, s, other, func(tx *store.Tx) error {
+		return n.insert(tx, set(set(second, "ID", "id-other"), "EnvironmentID", other))
+	})
+}
+
 func testNoun[T any](t *testing.T, name string, n noun[T]) {
 	t.Helper()
 	storetest.Run(t, func(t *testing.T, s *store.Store) {
@@ -103,8 +122,16 @@ func testNoun[T any](t *testing.T, name string, n noun[T]) {
 			})
 		}
 		same("inserted", row)
-		err := s.Write(ctx, env, func(tx *store.Tx) error { return n.insert(tx, row) })
+		twin := row
+		key := reflect.ValueOf(&twin).Elem().FieldByName("Key")
+		if key.IsValid() {
+			key.SetString("")
+		}
+		err := s.Write(ctx, env, func(tx *store.Tx) error { return n.insert(tx, twin) })
 		wantCode(t, err, sidetone.Conflict, name+" already exists")
+		if key.IsValid() {
+			keysAreUnique(t, s, name, n, row, other)
+		}
 
 		// Another environment neither sees nor changes nor fakes it.
 		err = s.Read(ctx, other, func(tx *store.Tx) error { _, err := n.get(tx, "id-1"); return err })

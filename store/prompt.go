@@ -10,6 +10,7 @@ func promptTable() *configured[sidetone.Prompt] {
 	tb := newTable("prompts", "prompt", func(p *sidetone.Prompt) []column {
 		return []column{
 			{name: "id", ref: &p.ID, fixed: true}, {name: "environment_id", ref: &p.EnvironmentID, fixed: true},
+			{name: "resource_key", ref: &p.Key},
 			{name: "label", ref: &p.Label}, {name: "label_folded", ref: folded(p.Label)},
 			{name: "description", ref: &p.Description}, {name: "content", ref: &p.Content},
 			{name: "context_endpoint", ref: &p.ContextEndpoint}, {name: "collect_fields", ref: raw{&p.CollectFields, "[]"}},
@@ -17,7 +18,7 @@ func promptTable() *configured[sidetone.Prompt] {
 			{name: "created", ref: millis{&p.Created}, fixed: true}, {name: "updated", ref: millis{&p.Updated}},
 		}
 	}, map[string]listed{
-		"id": text("id"), "label": search("label", "label_folded"), "created": instant("created"), "updated": instant("updated"),
+		"id": text("id"), "key": filterOnly(text("resource_key")), "label": search("label", "label_folded"), "created": instant("created"), "updated": instant("updated"),
 	})
 	return &configured[sidetone.Prompt]{
 		table: tb, rows: func(c *configuration) map[string]sidetone.Prompt { return c.prompts },

@@ -75,12 +75,21 @@ func (tb *table[T]) insert(t *Tx, row *T) error {
 	}
 	_, err = t.exec(tb.insertText, args...)
 	if isUnique(err) {
-		return t.refuse(&sidetone.Error{Code: sidetone.Conflict, Message: tb.noun + " already exists", Cause: err})
+		return t.refuse(tb.taken(err))
 	}
 	if err != nil {
 		return fmt.Errorf("insert %s: %w", tb.noun, err)
 	}
 	return tb.record(t, nil, cols)
+}
+
+// taken is the conflict of a row with another's unique value.
+func (tb *table[T]) taken(err error) error {
+	message := tb.noun + " already exists"
+	if strings.Contains(err.Error(), "resource_key") {
+		message = "key belongs to another " + tb.noun
+	}
+	return &sidetone.Error{Code: sidetone.Conflict, Message: message, Cause: err}
 }
 
 // update stores row if its version is still the stored one, and bumps it in row.
@@ -105,6 +114,9 @@ func (tb *table[T]) update(t *Tx, row *T) error {
 		}
 	}
 	n, err := t.exec(tb.updateText, args...)
+	if isUnique(err) {
+		return t.refuse(tb.taken(err))
+	}
 	if err != nil {
 		return fmt.Errorf("update %s: %w", tb.noun, err)
 	}
