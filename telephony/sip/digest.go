@@ -29,9 +29,6 @@ func (d *Driver) authenticate(req *sip.Request) (admission, *fault, bool) {
 	if err != nil {
 		return admission{}, &fault{status: 400, reason: "Bad Request: Authorization"}, false
 	}
-	if !sameResource(cred.URI, &req.Recipient) {
-		return admission{}, &fault{status: 400, reason: "Bad Request: credentials for another URI"}, false
-	}
 	user, found := User{Password: "no such user"}, false
 	for _, u := range d.cfg.Users {
 		if u.Name == cred.Username {
@@ -43,6 +40,9 @@ func (d *Driver) authenticate(req *sip.Request) (admission, *fault, bool) {
 		Cnonce: cred.Cnonce, Username: cred.Username, Password: string(user.Password)})
 	if err != nil || subtle.ConstantTimeCompare([]byte(want.Response), []byte(cred.Response)) != 1 || !found || cred.Nc < 1 {
 		return admission{}, d.challenge(false), false
+	}
+	if !sameResource(cred.URI, &req.Recipient) {
+		return admission{}, &fault{status: 400, reason: "Bad Request: credentials for another URI"}, false
 	}
 	if !d.nonces.take(cred.Nonce, cred.Nc) {
 		return admission{}, d.challenge(true), false
