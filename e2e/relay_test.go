@@ -238,6 +238,8 @@ func decode(t *testing.T, packets []packet, kind byte) sound {
 	switch kind {
 	case 0:
 		format = "mulaw"
+	case 8:
+		format = "alaw"
 	case 9:
 		format, s.rate = "g722", 16000
 	}
@@ -274,7 +276,10 @@ func spread(s sound, packets []packet) sound {
 
 // stimulus is a tone as a peer sends it.
 func stimulus(kind byte, freq float64) []byte {
-	if kind == 9 {
+	switch kind {
+	case 8:
+		return audio.EncodeALaw(nil, audio.Sine(8000, 8000, freq, -12))
+	case 9:
 		return audio.NewG722Encoder().Encode(nil, audio.Sine(16000, 16000, freq, -12))
 	}
 	return audio.EncodeULaw(nil, audio.Sine(8000, 8000, freq, -12))

@@ -25,7 +25,8 @@ func sipp(t *testing.T, ctx context.Context, scenario, target, number, transport
 	}
 	dir := t.TempDir()
 	text := strings.NewReplacer(append(replace, "@DIR@", dir)...).Replace(string(raw))
-	for name, data := range map[string]string{scenario: text, "tone.ulaw": string(stimulus(0, 440)), "tone.g722": string(stimulus(9, 440))} {
+	for name, data := range map[string]string{scenario: text, "tone.ulaw": string(stimulus(0, 440)), "tone.g722": string(stimulus(9, 440)),
+		"other.ulaw": string(stimulus(0, 620)), "other.alaw": string(stimulus(8, 620))} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}

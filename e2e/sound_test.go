@@ -115,13 +115,16 @@ func share(pcm []int16, rate int, freq float64) float64 {
 // where it fits b best within 3 s, and returns the median correlation: near 1
 // for the same speech. Peers that keep no time stamps may lose pauses, so that
 // the whole does not line up.
-func alike(a, b sound) float64 {
+func alike(a, b sound) float64 { return alikeFrom(a, b, 0) }
+
+// alikeFrom does the same when a begins so many frames of 20 ms into b.
+func alikeFrom(a, b sound, begin int) float64 {
 	const piece, far = 100, 150
 	x, y := a.envelope(), b.envelope()
 	var found []float64
 	for i := 0; i+piece <= len(x); i += piece / 2 {
 		best := 0.0
-		for shift := i - far; shift <= i+far; shift++ {
+		for shift := begin + i - far; shift <= begin+i+far; shift++ {
 			best = max(best, correlation(x[i:i+piece], y, shift))
 		}
 		found = append(found, best)
