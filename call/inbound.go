@@ -65,21 +65,33 @@ func (x *Exchange) answer(ctx context.Context, leg telephony.Leg) error {
 		return &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "no room for another call"}
 	}
 	defer x.leave()
+	s, most, err := x.prepare(leg)
+	if err != nil {
+		return err
+	}
+	defer s.plan.release()
+	return x.ring(ctx, s, most)
+}
+
+// prepare makes the session of an inbound call and tells how many calls its
+// number takes. What it handles are large values; in a function of its own they
+// do not stay on the stack for as long as the call lasts.
+func (x *Exchange) prepare(leg telephony.Leg) (s *Session, most int, err error) {
 	info := leg.Info()
 	route, err := x.route(info.To, info.Trunk)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	plan, err := x.c.Planner.Plan(route.Snapshot, info.Rate)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	defer plan.release()
-	s, err := x.newSession(x.inboundCall(info, route), leg, plan)
+	s, err = x.newSession(x.inboundCall(info, route), leg, plan)
 	if err != nil {
-		return err
+		plan.release()
+		return nil, 0, err
 	}
-	return x.ring(ctx, s, route.Number.MaxCalls)
+	return s, route.Number.MaxCalls, nil
 }
 
 // route finds who answers, within the time a caller notices nothing of.
