@@ -147,12 +147,10 @@ func (s *server) createAgent(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var made sidetone.Snapshot
-	err = s.write(r, func(w work) (err error) {
-		made, err = w.createAgent(patch)
-		return err
+	return s.effect(r, func(w work) (any, error) {
+		made, err := w.createAgent(patch)
+		return renderAgent(r.view, made), err
 	})
-	return renderAgent(r.view, made), err
 }
 
 func (s *server) updateAgent(r *request) (any, error) {

@@ -16,12 +16,10 @@ func (s *server) createCall(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var made sidetone.Call
-	err = s.write(r, func(w work) (err error) {
-		made, err = w.createCall(c)
-		return err
+	return s.effect(r, func(w work) (any, error) {
+		made, err := w.createCall(c)
+		return renderCall(r.view, made, "", nil), err
 	})
-	return renderCall(r.view, made, "", nil), err
 }
 
 func (w work) createCall(c callRequest) (sidetone.Call, error) {

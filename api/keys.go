@@ -98,14 +98,14 @@ func (s *server) addKey(r *request, secret sidetone.Secret, imported bool) (side
 		}
 	}
 	k.ID = s.IDs.New()
-	err := s.write(r, func(w work) error {
+	_, err := s.effect(r, func(w work) (any, error) {
 		k.Created, k.Updated = w.tx.Now(), w.tx.Now()
 		if k.MemberID != "" {
 			if _, err := w.tx.Member(k.MemberID); err != nil {
-				return named(err, "member", "member")
+				return nil, named(err, "member", "member")
 			}
 		}
-		return w.tx.InsertAPIKey(k)
+		return renderKey(k), w.tx.InsertAPIKey(k)
 	})
 	return k, err
 }

@@ -47,11 +47,10 @@ func (s *server) createMember(r *request) (any, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	err := s.write(r, func(w work) error {
+	return s.effect(r, func(w work) (any, error) {
 		m.Created, m.Updated = w.tx.Now(), w.tx.Now()
-		return w.tx.InsertMember(m)
+		return renderMember(m), w.tx.InsertMember(m)
 	})
-	return renderMember(m), err
 }
 
 func (s *server) updateMember(r *request) (any, error) {

@@ -32,6 +32,12 @@ type request struct {
 	who    sidetone.Principal
 	view   view
 	header http.Header
+	// raw is the body as it came.
+	raw []byte
+	// status is what success answers.
+	status int
+	// key is the request's idempotency key, nil for none.
+	key *once
 }
 
 // tracked remembers whether an answer was begun.
@@ -164,7 +170,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, route route) {
 	defer stop()
 	checked, err := s.check(w, r.WithContext(ctx), route)
 	if err == nil {
-		err = route.handle(w, checked)
+		err = s.handle(w, checked, route)
 	}
 	if err != nil {
 		s.writeError(w, r, checked.view.profile, s.explain(ctx, r, err))
@@ -198,6 +204,7 @@ func (s *server) check(w http.ResponseWriter, r *http.Request, route route) (*re
 	if err != nil {
 		return out, err
 	}
+	out.raw = body
 	if out.input, err = normalise(out.view.profile, route.operation, query, body); err != nil {
 		return out, err
 	}

@@ -116,6 +116,8 @@ func (nobody) End(context.Context, string, string) error {
 type server struct {
 	Config
 	gzips sync.Pool
+	// inflight are the idempotency keys of requests that are being carried out.
+	inflight sync.Map
 }
 
 // New returns the handler of the whole interface. It panics when the embedded
@@ -162,6 +164,8 @@ type route struct {
 	// scope is what a key must have for the route; every route that is not open
 	// names one.
 	scope sidetone.Scope
+	// repeats says what an Idempotency-Key does.
+	repeats repeats
 	// stream routes may last as long as the client listens.
 	stream    bool
 	operation operation
@@ -192,13 +196,13 @@ func (s *server) routes() []route {
 		{pattern: "GET /v1/numbers", scope: sidetone.ScopeRead, handle: s.answer(200, s.getNumber)},
 		{pattern: "GET /v1/numbers/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listNumbers)},
 		{pattern: "GET /v1/numbers/available", scope: sidetone.ScopeRead, handle: s.answer(200, s.listAvailable)},
-		{pattern: "POST /v1/numbers/buy", scope: sidetone.ScopeWrite, handle: s.answer(201, s.buyNumber)},
+		{pattern: "POST /v1/numbers/buy", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.buyNumber)},
 		{pattern: "POST /v1/numbers/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateNumber)},
 		{pattern: "POST /v1/numbers/cancel", scope: sidetone.ScopeWrite, handle: s.answer(201, s.cancelNumber)},
 
 		{pattern: "GET /v1/agents", scope: sidetone.ScopeRead, handle: s.answer(200, s.getAgent)},
 		{pattern: "GET /v1/agents/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listAgents)},
-		{pattern: "POST /v1/agents/create", scope: sidetone.ScopeWrite, handle: s.answer(201, s.createAgent)},
+		{pattern: "POST /v1/agents/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.createAgent)},
 		{pattern: "POST /v1/agents/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateAgent)},
 		{pattern: "DELETE /v1/agents/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, s.deleteAgent)},
 
@@ -242,7 +246,7 @@ func (s *server) routes() []route {
 
 		{pattern: "GET /v1/calls", scope: sidetone.ScopeRead, handle: s.answer(200, s.getCall)},
 		{pattern: "GET /v1/calls/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listCalls)},
-		{pattern: "POST /v1/calls/create", scope: sidetone.ScopeCalls, handle: s.answer(201, s.createCall)},
+		{pattern: "POST /v1/calls/create", scope: sidetone.ScopeCalls, repeats: answered, handle: s.answer(201, s.createCall)},
 		{pattern: "POST /v1/calls/end", scope: sidetone.ScopeCalls, handle: s.answer(200, s.endCall)},
 		{pattern: "GET /v1/calls/recording", scope: sidetone.ScopeRead, handle: s.getRecording, stream: true},
 		{pattern: "GET /v1/calls/{id}/events", scope: sidetone.ScopeRead, handle: s.streamEvents, stream: true},
@@ -254,13 +258,13 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/environments/update", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.updateEnvironment)},
 		{pattern: "GET /v1/api_keys", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getKey)},
 		{pattern: "GET /v1/api_keys/list", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.listKeys)},
-		{pattern: "POST /v1/api_keys/create", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.createKey)},
-		{pattern: "POST /v1/api_keys/import", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.importKey)},
+		{pattern: "POST /v1/api_keys/create", scope: sidetone.ScopeAdmin, repeats: shownOnce, handle: s.answer(201, s.createKey)},
+		{pattern: "POST /v1/api_keys/import", scope: sidetone.ScopeAdmin, repeats: answered, handle: s.answer(201, s.importKey)},
 		{pattern: "POST /v1/api_keys/update", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.updateKey)},
 		{pattern: "POST /v1/api_keys/revoke", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.revokeKey)},
 		{pattern: "GET /v1/members", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getMember)},
 		{pattern: "GET /v1/members/list", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.listMembers)},
-		{pattern: "POST /v1/members/create", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.createMember)},
+		{pattern: "POST /v1/members/create", scope: sidetone.ScopeAdmin, repeats: answered, handle: s.answer(201, s.createMember)},
 		{pattern: "POST /v1/members/update", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.updateMember)},
 		{pattern: "DELETE /v1/members/delete", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.deleteMember)},
 		{pattern: "GET /v1/audit_log", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getAuditEntry)},
@@ -277,6 +281,7 @@ func (s *server) routes() []route {
 // answer makes a handler of a function that returns what to render as JSON.
 func (s *server) answer(status int, fn func(*request) (any, error)) handler {
 	return func(w http.ResponseWriter, r *request) error {
+		r.status = status
 		body, err := fn(r)
 		if err != nil {
 			return err

@@ -172,13 +172,17 @@ func (s *server) candidates(r *request, shop telephony.NumberShop, p purchase) (
 // afterwards even if the purchase failed, and where then names it.
 func (s *server) buy(r *request, shop telephony.NumberShop, provider, e164 string, where *placement) (sidetone.Number, error) {
 	var number sidetone.Number
-	err := s.write(r, func(w work) error {
+	_, err := s.effect(r, func(w work) (any, error) {
 		number = sidetone.NewNumber(w.ids.New(), w.tx.EnvironmentID(), e164, provider, w.tx.Now())
 		var err error
 		if number.InboundAgentID, _, err = w.place(*where, ""); err != nil {
-			return err
+			return nil, err
 		}
-		return w.tx.InsertNumber(number)
+		if err := w.tx.InsertNumber(number); err != nil {
+			return nil, err
+		}
+		agent, err := w.inbound(r.view, number)
+		return renderNumber(r.view, number, agent), err
 	})
 	if err != nil {
 		return number, err
@@ -204,7 +208,7 @@ func (s *server) giveUp(r *request, number sidetone.Number) {
 	late.ctx = ctx
 	err := s.write(&late, func(w work) error {
 		_, err := w.deactivate(number.ID)
-		return err
+		return firstOf(err, r.undone(w))
 	})
 	if err != nil {
 		s.Log.Error("give up a number that was not bought", slog.String("number", number.Number), slog.Any("error", err))

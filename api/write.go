@@ -3,8 +3,6 @@ package api
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,16 +13,19 @@ const gzipFrom = 1 << 10
 
 // writeJSON writes an answer.
 func (s *server) writeJSON(w http.ResponseWriter, r *http.Request, status int, body any) error {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(body); err != nil {
-		return fmt.Errorf("encode the answer: %w", err)
+	b, err := encode(body)
+	if err != nil {
+		return err
 	}
+	s.writeEncoded(w, r, status, b)
+	return nil
+}
+
+// writeEncoded writes an answer that is JSON already.
+func (s *server) writeEncoded(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	s.writeBody(w, r, status, b.Bytes())
-	return nil
+	s.writeBody(w, r, status, body)
 }
 
 // writeBody writes a complete body, compressed when that is worth while and

@@ -207,6 +207,7 @@ type tables struct {
 	events       *table[sidetone.Event]
 	members      *table[sidetone.Member]
 	audit        *table[sidetone.AuditEntry]
+	answers      *table[Answer]
 }
 
 func newTables() tables {
@@ -215,6 +216,7 @@ func newTables() tables {
 		prompts: promptTable(), voices: voiceTable(), actions: actionTable(), webhooks: webhookTable(),
 		vectors: vectorTable(), connections: connectionTable(), dnc: dncTable(),
 		calls: callTable(), intents: intentTable(), events: eventTable(), members: memberTable(), audit: auditTable(),
+		answers: answerTable(),
 	}
 }
 
@@ -242,6 +244,6 @@ func (ts tables) sealedColumns() []sealedColumn {
 func (ts tables) every() []interface{ sealedColumns() []sealedColumn } {
 	return []interface{ sealedColumns() []sealedColumn }{
 		ts.environments, ts.keys, ts.numbers, ts.agents, ts.prompts, ts.voices, ts.actions, ts.webhooks, ts.vectors,
-		ts.connections, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit,
+		ts.connections, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit, ts.answers,
 	}
 }
