@@ -29,25 +29,31 @@ func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 // bench is a server with everything around it replaced by fakes, except the
 // store. Each answer it sees is held strictly against the document.
 type bench struct {
-	t     *testing.T
-	url   string
-	key   string
-	env   sidetone.Environment
-	store *store.Store
-	shop  *fakeShop
-	calls *fakeCalls
-	feed  *fakeFeed
-	tapes fakeTapes
-	jobs  *fakeJobs
-	doc   *openapi3.T
-	drain chan struct{}
+	t   *testing.T
+	url string
+	key string
+	// database is the store's address.
+	database string
+	env      sidetone.Environment
+	store    *store.Store
+	shop     *fakeShop
+	calls    *fakeCalls
+	feed     *fakeFeed
+	tapes    fakeTapes
+	jobs     *fakeJobs
+	doc      *openapi3.T
+	drain    chan struct{}
 }
 
 // both runs test on SQLite and on Postgres.
 func both(t *testing.T, test func(b *bench)) {
 	t.Helper()
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, s *store.Store) { test(newBench(t, s)) })
+	storetest.RunURL(t, func(t *testing.T, url string) {
+		b := newBench(t, storetest.Open(t, url, nil))
+		b.database = url
+		test(b)
+	})
 }
 
 func newBench(t *testing.T, s *store.Store) *bench {
@@ -58,14 +64,20 @@ func newBench(t *testing.T, s *store.Store) *bench {
 	}
 	s.SetEnqueuer(b.jobs)
 	b.env, b.key = b.newEnvironment("clinic")
+	b.url = b.node()
+	return b
+}
+
+// node starts another server of the same store and returns its address.
+func (b *bench) node() string {
+	b.t.Helper()
 	server := httptest.NewServer(New(Config{
-		Store: s, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, Drain: b.drain,
+		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, Drain: b.drain,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond,
 	}))
-	t.Cleanup(server.Close)
-	b.url = server.URL
-	return b
+	b.t.Cleanup(server.Close)
+	return server.URL
 }
 
 func (b *bench) newEnvironment(name string) (sidetone.Environment, string) {

@@ -127,7 +127,7 @@ func (s *server) effect(r *request, fn func(work) (any, error)) (any, error) {
 func (o *once) keep(w work, status int, answer any) error {
 	a := store.Answer{ID: o.id, Operation: o.operation, RequestHash: o.hash, Status: status}
 	if o.mode == answered {
-		body, err := encode(answer)
+		body, err := encodeJSON(answer)
 		if err != nil {
 			return err
 		}
@@ -144,8 +144,8 @@ func (r *request) undone(w work) error {
 	return w.tx.DeleteAnswer(r.key.id)
 }
 
-// encode is body as answers have it.
-func encode(body any) ([]byte, error) {
+// encodeJSON is body as answers have it.
+func encodeJSON(body any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)

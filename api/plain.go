@@ -69,15 +69,14 @@ func (p plain[T]) create(s *server) query {
 		if err := d.err(); err != nil {
 			return nil, err
 		}
-		var row T
-		err := s.write(r, func(w work) error {
-			row = p.fresh(w.ids.New(), w.tx.EnvironmentID(), w.tx.Now())
+		return s.effect(r, func(w work) (any, error) {
+			row := p.fresh(w.ids.New(), w.tx.EnvironmentID(), w.tx.Now())
 			if err := p.apply(w, change, &row); err != nil {
-				return err
+				return nil, err
 			}
-			return p.insert(w.tx, row)
+			err := p.insert(w.tx, row)
+			return p.render(r.view, row), err
 		})
-		return p.render(r.view, row), err
 	}
 }
 

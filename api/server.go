@@ -208,31 +208,31 @@ func (s *server) routes() []route {
 
 		{pattern: "GET /v1/prompts", scope: sidetone.ScopeRead, handle: s.answer(200, prompts().get(s))},
 		{pattern: "GET /v1/prompts/list", scope: sidetone.ScopeRead, handle: s.answer(200, prompts().page(s))},
-		{pattern: "POST /v1/prompts/create", scope: sidetone.ScopeWrite, handle: s.answer(201, prompts().create(s))},
+		{pattern: "POST /v1/prompts/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, prompts().create(s))},
 		{pattern: "POST /v1/prompts/update", scope: sidetone.ScopeWrite, handle: s.answer(201, prompts().change(s))},
 		{pattern: "DELETE /v1/prompts/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, prompts().delete(s))},
 
 		{pattern: "GET /v1/actions", scope: sidetone.ScopeRead, handle: s.answer(200, actions().get(s))},
 		{pattern: "GET /v1/actions/list", scope: sidetone.ScopeRead, handle: s.answer(200, actions().page(s))},
-		{pattern: "POST /v1/actions/create", scope: sidetone.ScopeWrite, handle: s.answer(201, actions().create(s))},
+		{pattern: "POST /v1/actions/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, actions().create(s))},
 		{pattern: "POST /v1/actions/update", scope: sidetone.ScopeWrite, handle: s.answer(201, actions().change(s))},
 		{pattern: "DELETE /v1/actions/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, actions().delete(s))},
 
 		{pattern: "GET /v1/voices", scope: sidetone.ScopeRead, handle: s.answer(200, voices().get(s))},
 		{pattern: "GET /v1/voices/list", scope: sidetone.ScopeRead, handle: s.answer(200, voices().page(s))},
-		{pattern: "POST /v1/voices/create", scope: sidetone.ScopeWrite, handle: s.answer(201, voices().create(s))},
+		{pattern: "POST /v1/voices/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, voices().create(s))},
 		{pattern: "POST /v1/voices/update", scope: sidetone.ScopeWrite, handle: s.answer(201, voices().change(s))},
 		{pattern: "DELETE /v1/voices/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, voices().delete(s))},
 
 		{pattern: "GET /v1/webhooks", scope: sidetone.ScopeRead, handle: s.answer(200, webhooks().get(s))},
 		{pattern: "GET /v1/webhooks/list", scope: sidetone.ScopeRead, handle: s.answer(200, webhooks().page(s))},
-		{pattern: "POST /v1/webhooks/create", scope: sidetone.ScopeWrite, handle: s.answer(201, webhooks().create(s))},
+		{pattern: "POST /v1/webhooks/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, webhooks().create(s))},
 		{pattern: "POST /v1/webhooks/update", scope: sidetone.ScopeWrite, handle: s.answer(201, webhooks().change(s))},
 		{pattern: "DELETE /v1/webhooks/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, webhooks().delete(s))},
 
 		{pattern: "GET /v1/account_connections", scope: sidetone.ScopeRead, handle: s.answer(200, connections().get(s))},
 		{pattern: "GET /v1/account_connections/list", scope: sidetone.ScopeRead, handle: s.answer(200, connections().page(s))},
-		{pattern: "POST /v1/account_connections/create", scope: sidetone.ScopeWrite, handle: s.answer(201, connections().create(s))},
+		{pattern: "POST /v1/account_connections/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, connections().create(s))},
 		{pattern: "POST /v1/account_connections/update", scope: sidetone.ScopeWrite, handle: s.answer(201, connections().change(s))},
 		{pattern: "DELETE /v1/account_connections/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, connections().delete(s))},
 		{pattern: "POST /v1/account_connections/add_to_steering_pool", scope: sidetone.ScopeWrite, handle: s.answer(200, addToPool(s))},
@@ -240,7 +240,7 @@ func (s *server) routes() []route {
 
 		{pattern: "GET /v1/vector_databases", scope: sidetone.ScopeRead, handle: s.answer(200, vectorDatabases().get(s))},
 		{pattern: "GET /v1/vector_databases/list", scope: sidetone.ScopeRead, handle: s.answer(200, vectorDatabases().page(s))},
-		{pattern: "POST /v1/vector_databases/create", scope: sidetone.ScopeWrite, handle: s.answer(201, vectorDatabases().create(s))},
+		{pattern: "POST /v1/vector_databases/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, vectorDatabases().create(s))},
 		{pattern: "POST /v1/vector_databases/update", scope: sidetone.ScopeWrite, handle: s.answer(201, vectorDatabases().change(s))},
 		{pattern: "DELETE /v1/vector_databases/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, vectorDatabases().delete(s))},
 

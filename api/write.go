@@ -13,7 +13,7 @@ const gzipFrom = 1 << 10
 
 // writeJSON writes an answer.
 func (s *server) writeJSON(w http.ResponseWriter, r *http.Request, status int, body any) error {
-	b, err := encode(body)
+	b, err := encodeJSON(body)
 	if err != nil {
 		return err
 	}

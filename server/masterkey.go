@@ -112,3 +112,25 @@ func (m *masterKeys) prepare(ctx context.Context, s *store.Store, log *slog.Logg
 	log.Warn("made a master key for stored secrets: keep a copy of it, apart from the backups of the database", slog.String("file", m.path))
 	return nil
 }
+
+// tidyEvery is how often the server deletes what is kept for a time only.
+const tidyEvery = time.Hour
+
+// tidy deletes old answers to requests with idempotency keys, and data keys that
+// nothing needs, until stop closes.
+func (s *server) tidy(stop <-chan struct{}) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	for {
+		if err := s.store.Tidy(ctx); err != nil {
+			s.log.Warn("tidy the database", slog.Any("error", err))
+		}
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+	}
+}

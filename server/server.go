@@ -164,6 +164,7 @@ func (s *server) serve(ctx context.Context) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	s.wg.Go(func() { s.reap(s.stop) })
+	s.wg.Go(func() { s.tidy(s.stop) })
 	if err := s.startJobs(ctx); err != nil {
 		return errors.Join(err, listener.Close())
 	}

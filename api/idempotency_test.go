@@ -1,0 +1,189 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+)
+
+// with sends a request with an idempotency key.
+func (b *bench) with(key, target, body string) answer {
+	b.t.Helper()
+	return b.send(target, body, http.Header{"Authorization": {"Bearer " + b.key}, "Idempotency-Key": {key}})
+}
+
+// Every POST route heeds the key, unless a repetition has no second effect; and
+// the document says which do.
+func TestRoutesWithIdempotencyKeys(t *testing.T) {
+	t.Parallel()
+	// Updates, ends and removals come out the same when they are repeated. The
+	// rows of a new environment are not those of the request's own.
+	harmless := func(pattern string) bool {
+		for _, end := range []string{"/update", "/cancel", "/end", "/revoke", "_steering_pool", "/v1/environments/create", "/detach", "/link"} {
+			if strings.HasSuffix(pattern, end) {
+				return true
+			}
+		}
+		return false
+	}
+	doc, err := loadDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range (&server{}).routes() {
+		method, path, _ := strings.Cut(r.pattern, " ")
+		if heeds := r.repeats != ignored; method == "POST" && heeds == harmless(r.pattern) || method != "POST" && heeds {
+			t.Errorf("%s: idempotency keys are heeded: %v", r.pattern, heeds)
+		}
+		declared := false
+		for _, p := range doc.Paths.Value(path).GetOperation(method).Parameters {
+			declared = declared || p.Value.In == "header" && p.Value.Name == idempotencyHeader
+		}
+		if declared != (r.repeats != ignored) {
+			t.Errorf("%s: the document declares %s: %v", r.pattern, idempotencyHeader, declared)
+		}
+	}
+}
+
+// A repeated request has one effect and one answer.
+func TestRepeatedRequests(t *testing.T) {
+	both(t, func(b *bench) {
+		samples, db := b.samples(), look(b.t, b.database)
+		for _, r := range (&server{}).routes() {
+			if r.repeats == ignored {
+				continue
+			}
+			s, target := samples[r.pattern], r.pattern+samples[r.pattern].query
+			first := b.with("key-1", target, s.body)
+			if first.status != 201 || first.header.Get("Idempotency-Replayed") != "" {
+				b.t.Fatalf("%s answers %d %v %s", r.pattern, first.status, first.header, first.raw)
+			}
+			before := db.state()
+			again := b.with("key-1", target, s.body)
+			if after := db.state(); after != before {
+				b.t.Errorf("%s: a repetition changed the database\n%s", r.pattern, cmp.Diff(before, after))
+			}
+			if r.repeats == shownOnce {
+				again.fails(409, "already created, and its secret was shown once")
+			} else if again.status != 201 || string(again.raw) != string(first.raw) || again.header.Get("Idempotency-Replayed") != "true" {
+				b.t.Errorf("%s answers %d %s, at first %s", r.pattern, again.status, again.raw, first.raw)
+			}
+			b.with("key-1", target, s.body+" ").fails(422, "Idempotency-Key was used for another request")
+			b.with("key-1", target+"?other=1", s.body).fails(422, "Idempotency-Key was used for another request")
+			b.with(strings.Repeat("k", 256), target, s.body).fails(400, "Idempotency-Key must have at most 255 bytes")
+		}
+		// Another environment has its own keys.
+		env, key := b.newEnvironment("rival")
+		b.env, b.key = env, key
+		if got := b.with("key-1", "POST /v1/agents/create", samples["POST /v1/agents/create"].body).want(201); got.header.Get("Idempotency-Replayed") != "" {
+			b.t.Error("another environment sees the answer")
+		}
+	})
+}
+
+// A refusal is not kept: the mended request goes through with the same key.
+func TestRefusedRequestsMayBeRepeated(t *testing.T) {
+	both(t, func(b *bench) {
+		b.with("a", "POST /v1/agents/create", `{}`).fails(400, "prompt is required")
+		b.with("a", "POST /v1/agents/create", `{"prompt":"nothing"}`).want(404)
+		b.with("a", "POST /v1/agents/create", `{"prompt":{"content":"p"}}`).want(201)
+		b.shop.breakDown(errors.New("line down"))
+		b.with("b", "POST /v1/numbers/buy", `{"phone_number":"+12025550101"}`).want(503)
+		b.shop.breakDown(nil)
+		first := b.with("b", "POST /v1/numbers/buy", `{"phone_number":"+12025550101"}`).want(201)
+		if again := b.with("b", "POST /v1/numbers/buy", `{"phone_number":"+12025550101"}`).want(201); again.text("id") != first.text("id") {
+			b.t.Errorf("got %s, at first %s", again.raw, first.raw)
+		}
+	})
+}
+
+// While the first request is in progress a second one is told to wait.
+func TestRequestInProgress(t *testing.T) {
+	both(t, func(b *bench) {
+		reached, proceed := make(chan struct{}), make(chan struct{})
+		b.shop.onBuy(func(context.Context) error {
+			close(reached)
+			<-proceed
+			return nil
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() { b.with("a", "POST /v1/numbers/buy", `{}`).want(201) })
+		<-reached
+		got := b.with("a", "POST /v1/numbers/buy", `{}`)
+		got.fails(409, "a request with this Idempotency-Key is in progress")
+		if got.header.Get("Retry-After") == "" {
+			b.t.Error("Retry-After is missing")
+		}
+		close(proceed)
+		wg.Wait()
+		if got := b.with("a", "POST /v1/numbers/buy", `{}`).want(201); got.header.Get("Idempotency-Replayed") == "" {
+			b.t.Errorf("got %s", got.raw)
+		}
+	})
+}
+
+// However many ask at the same time, at two nodes, one call is made.
+func TestConcurrentRepetitions(t *testing.T) {
+	both(t, func(b *bench) {
+		from := b.number()
+		body := `{"to_number":"+12025550199","from_number":"` + from + `","agent":{"prompt":{"content":"p"}}}`
+		other := *b
+		other.url = b.node()
+		var mu sync.Mutex
+		answers := map[string]int{}
+		var wg sync.WaitGroup
+		for i := range 32 {
+			wg.Go(func() {
+				at := []*bench{b, &other}[i%2]
+				for {
+					got := at.with("same", "POST /v1/calls/create", body)
+					if got.status == 409 {
+						continue
+					}
+					mu.Lock()
+					answers[string(got.raw)]++
+					mu.Unlock()
+					return
+				}
+			})
+		}
+		wg.Wait()
+		if len(answers) != 1 {
+			b.t.Errorf("got %v", answers)
+		}
+		if n := b.do("GET /v1/calls/list", "").at("total"); n != float64(1) {
+			b.t.Errorf("%v calls", n)
+		}
+		if n := b.do("GET /v1/agents/list", "").at("total"); n != float64(1) {
+			b.t.Errorf("%v agents", n)
+		}
+	})
+}
+
+// Two requests that lose against another node's are answered with its answer.
+func TestRepetitionAtAnotherNode(t *testing.T) {
+	both(t, func(b *bench) {
+		first := b.with("a", "POST /v1/prompts/create", `{"content":"p"}`).want(201)
+		other := *b
+		other.url = b.node()
+		if got := other.with("a", "POST /v1/prompts/create", `{"content":"p"}`).want(201); string(got.raw) != string(first.raw) {
+			b.t.Errorf("got %s, want %s", got.raw, first.raw)
+		}
+		var a store.Answer
+		err := b.store.Write(b.t.Context(), b.env.ID, func(tx *store.Tx) error {
+			a = store.Answer{ID: "x", Operation: "o", RequestHash: [32]byte{1}, Status: 201, Body: sidetone.Secret("{}")}
+			return errors.Join(tx.InsertAnswer(a), tx.InsertAnswer(a))
+		})
+		if !errors.Is(err, store.ErrRepeated) {
+			b.t.Errorf("got %v", err)
+		}
+	})
+}

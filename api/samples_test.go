@@ -1,0 +1,98 @@
+package api
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// sample is a valid request to one POST route.
+type sample struct{ query, body string }
+
+// samples returns a valid request to every POST route, each of which can be
+// sent once, and makes what they name.
+func (b *bench) samples() map[string]sample {
+	b.t.Helper()
+	const agent = `{"prompt":{"content":"Be kind."},"initial_message":"Hello","label":"L"}`
+	id := func(pattern, body string) string {
+		b.t.Helper()
+		return "?id=" + b.do(pattern, body).want(201).text("id")
+	}
+	made := map[string]sample{
+		"/v1/agents/create":              {"", agent},
+		"/v1/prompts/create":             {"", `{"content":"Be kind.","label":"L"}`},
+		"/v1/actions/create":             {"", `{"type":"action_external","config":{"name":"look_up","description":"when asked","url":"https://a.example/x","input_schema":{"type":"object"},"speak_on_send":true,"speak_on_receive":true,"signature_secret":"c2VjcmV0LXNlY3JldC1zZWNyZXQ="}}`},
+		"/v1/voices/create":              {"", `{"type":"voice_eleven_labs","label":"calm","voice_id":"v","api_key":"vendor-key-0123456789"}`},
+		"/v1/webhooks/create":            {"", `{"url":"https://hook.example/in","subscriptions":["event_message"]}`},
+		"/v1/account_connections/create": {"", `{"type":"account_connection_twilio","credentials":{"twilio_account_sid":"AC0123456789","twilio_auth_token":"token-0123456789"}}`},
+		"/v1/vector_databases/create":    {"", `{"type":"vector_database_pinecone","index":"i","api_key":"vector-key-0123456789","api_environment":"e"}`},
+		"/v1/members/create":             {"", `{"subject":"someone","name":"N","role":"member"}`},
+		"/v1/api_keys/create":            {"", `{"label":"L","scopes":["read"]}`},
+		"/v1/api_keys/import":            {"", `{"key":"an-imported-key-0123456789","label":"L"}`},
+		"/v1/environments/create":        {"", `{"name":"staging"}`},
+	}
+	out := map[string]sample{}
+	for path, s := range made {
+		out["POST "+path] = s
+		noun := strings.TrimSuffix(strings.TrimSuffix(path, "/create"), "/import")
+		update := "POST " + noun + "/update"
+		switch {
+		case strings.HasSuffix(path, "/import"), noun == "/v1/environments":
+			continue
+		case noun == "/v1/members":
+			out[update] = sample{id("POST "+path, `{"subject":"another"}`), `{"name":"M"}`}
+		case noun == "/v1/api_keys":
+			out[update] = sample{id("POST "+path, s.body), `{"label":"M"}`}
+			out["POST /v1/api_keys/revoke"] = sample{id("POST "+path, s.body), ``}
+		default:
+			out[update] = sample{id("POST "+path, s.body), s.body}
+		}
+	}
+	out["POST /v1/environments/update"] = sample{"?id=" + b.env.ID, `{"name":"renamed"}`}
+	connection := out["POST /v1/account_connections/update"].query
+	out["POST /v1/account_connections/add_to_steering_pool"] = sample{connection, `{"phone_number":"+12025550144"}`}
+	b.do("POST /v1/account_connections/add_to_steering_pool"+connection, `{"phone_number":"+12025550145"}`).want(200)
+	out["POST /v1/account_connections/remove_from_steering_pool"] = sample{connection, `{"phone_number":"+12025550145"}`}
+	ours, other := b.number(), b.number()
+	out["POST /v1/numbers/buy"] = sample{"", `{"label":"L"}`}
+	out["POST /v1/numbers/update"] = sample{"?phone_number=" + ours[1:], `{"example_context":{"a":"b"},"label":"L","inbound_agent":` + agent + `}`}
+	out["POST /v1/numbers/cancel"] = sample{"?phone_number=" + other[1:], ``}
+	call := `{"to_number":"+12025550199","from_number":"` + ours + `","agent":` + agent + `,"context":{"name":"Ann"}}`
+	out["POST /v1/calls/create"] = sample{"", call}
+	out["POST /v1/calls/end"] = sample{id("POST /v1/calls/create", call), ``}
+	return out
+}
+
+// posts are the patterns of all POST routes.
+func posts() []string {
+	var out []string
+	for _, r := range (&server{}).routes() {
+		if strings.HasPrefix(r.pattern, "POST ") {
+			out = append(out, r.pattern)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Every POST route has a valid sample, which the tests of bodies and of
+// idempotency keys start from.
+func TestSamples(t *testing.T) {
+	both(t, func(b *bench) {
+		samples := b.samples()
+		for _, pattern := range posts() {
+			s, ok := samples[pattern]
+			if !ok {
+				b.t.Errorf("%s has no sample", pattern)
+				continue
+			}
+			if got := b.do(pattern+s.query, s.body); got.status >= 300 {
+				b.t.Errorf("%s answers %d %s", pattern, got.status, got.raw)
+			}
+			delete(samples, pattern)
+		}
+		for pattern := range samples {
+			b.t.Errorf("there is no %s", pattern)
+		}
+	})
+}
