@@ -33,6 +33,9 @@ func (w work) createCall(c callRequest) (sidetone.Call, error) {
 			return sidetone.Call{}, err
 		}
 	}
+	if err := w.callable(c.to); err != nil {
+		return sidetone.Call{}, err
+	}
 	snapshot, err := w.callAgent(c)
 	if err != nil {
 		return sidetone.Call{}, err

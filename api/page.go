@@ -97,7 +97,7 @@ func operands(op string, raw json.RawMessage) ([]any, bool) {
 // phones brings the operands of a phone number column into the form in which
 // numbers are stored.
 func phones(column, op string, values []any) []any {
-	if op == "contains" || !slices.Contains([]string{"number", "from_number", "to_number", "agent_phone_number"}, column) {
+	if op == "contains" || !slices.Contains([]string{"number", "from_number", "to_number", "agent_phone_number", "phoneNumber"}, column) {
 		return values
 	}
 	for i, v := range values {

@@ -199,6 +199,8 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/numbers/buy", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.buyNumber)},
 		{pattern: "POST /v1/numbers/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateNumber)},
 		{pattern: "POST /v1/numbers/cancel", scope: sidetone.ScopeWrite, handle: s.answer(201, s.cancelNumber)},
+		{pattern: "POST /v1/numbers/link", scope: sidetone.ScopeWrite, handle: s.answer(201, s.linkNumber)},
+		{pattern: "POST /v1/numbers/detach", scope: sidetone.ScopeWrite, handle: s.answer(201, s.detachNumber)},
 
 		{pattern: "GET /v1/agents", scope: sidetone.ScopeRead, handle: s.answer(200, s.getAgent)},
 		{pattern: "GET /v1/agents/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listAgents)},
@@ -243,6 +245,13 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/vector_databases/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, vectorDatabases().create(s))},
 		{pattern: "POST /v1/vector_databases/update", scope: sidetone.ScopeWrite, handle: s.answer(201, vectorDatabases().change(s))},
 		{pattern: "DELETE /v1/vector_databases/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, vectorDatabases().delete(s))},
+
+		{pattern: "POST /v1/dnc_numbers/create", scope: sidetone.ScopeWrite, handle: s.answer(201, s.createDNC)},
+		{pattern: "POST /v1/dnc_numbers/bulk", scope: sidetone.ScopeWrite, handle: s.answer(201, s.bulkDNC)},
+		{pattern: "GET /v1/dnc_numbers/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listDNC)},
+		{pattern: "DELETE /v1/dnc_numbers/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, s.deleteDNC)},
+
+		{pattern: "GET /v1/usage", scope: sidetone.ScopeRead, handle: s.answer(200, s.getUsage)},
 
 		{pattern: "GET /v1/calls", scope: sidetone.ScopeRead, handle: s.answer(200, s.getCall)},
 		{pattern: "GET /v1/calls/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listCalls)},

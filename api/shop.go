@@ -15,10 +15,18 @@ import (
 // searched is how many offers a search asks the carrier for.
 const searched = 100
 
-// shop chooses a carrier by name; "" is the default one.
-func (s *server) shop(provider, connection string) (string, telephony.NumberShop, error) {
+// shop chooses a carrier by name, "" is the default one, or by the account
+// connection to buy with.
+func (s *server) shop(r *request, provider, connection string) (string, telephony.NumberShop, error) {
 	if connection != "" {
-		return "", nil, missing("telephony_account_connection", "account connection")
+		err := s.read(r, func(w work) error {
+			_, err := w.carrierAccount(connection)
+			return err
+		})
+		if err == nil {
+			err = invalid("telephony_account_connection names a carrier that sells no numbers here; link the numbers you have there")
+		}
+		return "", nil, err
 	}
 	if provider == "" {
 		provider = s.DefaultProvider
@@ -35,7 +43,7 @@ func (s *server) shop(provider, connection string) (string, telephony.NumberShop
 }
 
 func (s *server) listAvailable(r *request) (any, error) {
-	provider, shop, err := s.shop(r.query.Get("telephony_provider"), r.query.Get("telephony_account_connection"))
+	provider, shop, err := s.shop(r, r.query.Get("telephony_provider"), r.query.Get("telephony_account_connection"))
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +134,7 @@ func (s *server) buyNumber(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	provider, shop, err := s.shop(p.provider, p.connection)
+	provider, shop, err := s.shop(r, p.provider, p.connection)
 	if err != nil {
 		return nil, err
 	}

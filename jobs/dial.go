@@ -60,12 +60,33 @@ func (w *dialWorker) attempt(ctx context.Context, intent sidetone.DialIntent, ca
 	if call.Status.Terminal() {
 		return store.IntentFailed // it was ended while it waited
 	}
+	if reason, message := w.forbidden(ctx, call); reason != "" {
+		w.refuse(ctx, call, reason, message)
+		return store.IntentFailed
+	}
 	err := w.dial(ctx, intent, call)
 	if err == nil {
 		return store.IntentDone
 	}
 	w.log.Info("call was not answered", "intent", intent.ID, "call", call.ID, "error", err)
 	return stateAfter(err)
+}
+
+// forbidden says why the number must not be called although the call was
+// accepted; "" when it may be. What cannot be known is forbidden.
+func (w *dialWorker) forbidden(ctx context.Context, call sidetone.Call) (reason, message string) {
+	err := w.store.Read(ctx, call.EnvironmentID, func(tx *store.Tx) error {
+		_, err := tx.DNCNumberByPhone(call.ToNumber)
+		return err
+	})
+	switch sidetone.CodeOf(err) {
+	case sidetone.NotFound:
+		return "", ""
+	case "":
+		return "do_not_call", "to_number is on the do-not-call list"
+	}
+	w.log.Error("read the do-not-call list", "call", call.ID, "error", err)
+	return "error", "the do-not-call list could not be read"
 }
 
 // refuse closes a call that will not be dialled.

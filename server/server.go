@@ -207,7 +207,9 @@ func (s *server) openShop(ctx context.Context) error {
 					sold = append(sold, n.Number)
 				}
 				if !page.HasMore {
-					return nil
+					kept, err := tx.DetachedNumbers()
+					sold = append(sold, kept...)
+					return err
 				}
 			}
 		})

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/sidetone/sidetone"
 )
@@ -54,6 +55,15 @@ func (t *Tx) Call(id string) (sidetone.Call, error) { return t.store.tables.call
 // Calls lists the calls.
 func (t *Tx) Calls(q sidetone.PageQuery) (sidetone.Page[sidetone.Call], error) {
 	return page(t, t.store.tables.calls, q)
+}
+
+// Talked returns how long the calls that were answered since the given time
+// lasted; one that goes on counts until now.
+func (t *Tx) Talked(since time.Time) (time.Duration, error) {
+	var millis int64
+	err := t.one([]any{&millis}, `SELECT CAST(coalesce(sum(CASE WHEN ended > 0 THEN ended - started ELSE $1 - started END), 0) AS BIGINT)
+		FROM calls WHERE environment_id = $2 AND started >= $3`, toMillis(t.now), t.environment, toMillis(since))
+	return time.Duration(millis) * time.Millisecond, err
 }
 
 // InsertCall stores a new call. The audit log holds who placed one, and nothing

@@ -40,6 +40,21 @@ func (t *Tx) NumberByPhone(e164 string) (sidetone.Number, error) {
 	return t.store.tables.numbers.where(t, "number = $2 AND active = $3", e164, true)
 }
 
+// DetachedNumber returns the newest row of the E.164 text that was detached and
+// not linked again.
+func (t *Tx) DetachedNumber(e164 string) (sidetone.Number, error) {
+	return t.store.tables.numbers.where(t, "number = $2 AND active = $3 AND detached = $4 ORDER BY created DESC, id DESC LIMIT 1",
+		e164, false, true)
+}
+
+// DetachedNumbers returns the texts of the numbers that carriers keep for the
+// environment although it does not use them.
+func (t *Tx) DetachedNumbers() ([]string, error) {
+	q := query{}
+	q.add("SELECT number FROM numbers WHERE environment_id = %s AND active = %s AND detached = %s", t.environment, false, true)
+	return t.texts(q)
+}
+
 // Numbers lists the active numbers.
 func (t *Tx) Numbers(q sidetone.PageQuery) (sidetone.Page[sidetone.Number], error) {
 	return page(t, t.store.tables.numbers, q, condition{"active", true})

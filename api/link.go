@@ -1,0 +1,118 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/sidetone/sidetone"
+)
+
+// link is a decoded numbers/link.
+type link struct {
+	number, connection string
+	outboundOnly       bool
+	where              placement
+}
+
+func decodeLink(r *request) (link, error) {
+	d := &decoder{fields: r.body, profile: r.view.profile}
+	l := link{connection: d.text("telephony_account_connection").Value, outboundOnly: d.truth("outbound_only").Value}
+	var ok bool
+	if l.number, ok = sidetone.NormalisePhone(d.text("phone_number").Value); !ok {
+		d.faults = append(d.faults, "phone_number must be a phone number with country code")
+	}
+	var err error
+	l.where, err = decodePlacement(d)
+	return l, firstOf(d.err(), err)
+}
+
+// linkNumber takes a number into service that the customer has at a carrier.
+func (s *server) linkNumber(r *request) (any, error) {
+	l, err := decodeLink(r)
+	if err != nil {
+		return nil, err
+	}
+	var number sidetone.Number
+	err = s.write(r, func(w work) (err error) {
+		number, err = w.link(l)
+		return err
+	})
+	if sidetone.CodeOf(err) == sidetone.Conflict {
+		return nil, sidetone.Errorf(sidetone.Conflict, "phone_number is in use")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.renderBought(r, number)
+}
+
+func (w work) link(l link) (sidetone.Number, error) {
+	number := sidetone.NewNumber(w.ids.New(), w.tx.EnvironmentID(), l.number, "", w.tx.Now())
+	number.OutboundOnly = l.outboundOnly
+	err := w.carrier(&number, l)
+	if err != nil {
+		return number, err
+	}
+	if number.InboundAgentID, _, err = w.place(l.where, ""); err != nil {
+		return number, err
+	}
+	return number, w.tx.InsertNumber(number)
+}
+
+// carrier says whose number it is: that of the account connection, else of the
+// carrier that kept it when it was detached here.
+func (w work) carrier(number *sidetone.Number, l link) error {
+	before, err := w.tx.DetachedNumber(l.number)
+	detached := err == nil
+	if err != nil && sidetone.CodeOf(err) != sidetone.NotFound {
+		return err
+	}
+	if detached {
+		number.Provider, number.ConnectionID = before.Provider, before.ConnectionID
+		before.Detached, before.Updated = false, w.tx.Now()
+		if err := w.tx.UpdateNumber(before); err != nil {
+			return err
+		}
+	}
+	if l.connection == "" {
+		if !detached {
+			return invalid("telephony_account_connection is required: no carrier is known to keep the number for you")
+		}
+		return nil
+	}
+	account, err := w.carrierAccount(l.connection)
+	number.Provider, number.ConnectionID = account.Provider(), account.ID
+	return err
+}
+
+// carrierAccount is the account connection with id if it is one of a carrier.
+func (w work) carrierAccount(id string) (sidetone.Connection, error) {
+	const path = "telephony_account_connection"
+	account, err := w.tx.Connection(id)
+	if err != nil {
+		return account, named(err, path, "account connection")
+	}
+	if !slices.Contains([]string{"twilio", "vonage", "telnyx"}, account.Provider()) {
+		return account, invalid("%s must name an account with twilio, vonage or telnyx", path)
+	}
+	return account, nil
+}
+
+// detachNumber takes a number out of service; the carrier keeps it for the
+// customer.
+func (s *server) detachNumber(r *request) (any, error) {
+	var out object
+	err := s.write(r, func(w work) error {
+		n, err := w.number(r.query)
+		if err != nil {
+			return err
+		}
+		n.Active, n.Detached, n.Updated = false, true, w.tx.Now()
+		if err := w.tx.UpdateNumber(n); err != nil {
+			return err
+		}
+		agent, err := w.inbound(r.view, n)
+		out = renderNumber(r.view, n, agent)
+		return err
+	})
+	return out, err
+}
