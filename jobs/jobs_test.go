@@ -356,3 +356,33 @@ func TestStopCancelsRunningDials(t *testing.T) {
 		}
 	})
 }
+
+// TestListedNumbersAreNotDialled lists a number after the call was accepted.
+func TestListedNumbersAreNotDialled(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env, d := account(t, s), &dialer{}
+		mustPlan(t, s, env, "i1", time.Time{})
+		err := s.Write(t.Context(), env, func(tx *store.Tx) error {
+			return tx.InsertDNCNumber(sidetone.DNCNumber{ID: "d", Number: "+12125550101"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start(t, s, d)
+		eventually(t, s, env, "i1", store.IntentFailed)
+		if n := d.count("i1"); n != 0 {
+			t.Errorf("dialled %d times", n)
+		}
+		err = s.Read(t.Context(), env, func(tx *store.Tx) error {
+			c, err := tx.Call("call-i1")
+			if c.Status != sidetone.CallError || c.EndReason != "do_not_call" || c.ErrorMessage != "to_number is on the do-not-call list" {
+				t.Errorf("got %s, %s, %s", c.Status, c.EndReason, c.ErrorMessage)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
