@@ -26,6 +26,7 @@ type Denoiser struct {
 	in         [spectrumSize]float32
 	tail       [denoiseHop]float32 // overlap to add to the next hop
 	ready      [denoiseHop]int16   // finished samples of the last hop
+	late       [denoiseHop]int16   // the same as they came
 	filled     int
 	re, im     [spectrumSize]float32
 	smooth     [spectrumHalf + 1]float32
@@ -57,9 +58,16 @@ func NewDenoiser(rate int) *Denoiser {
 func (d *Denoiser) Delay() int { return spectrumSize }
 
 // Process replaces pcm, of any length, by its denoised past.
-func (d *Denoiser) Process(pcm []int16) {
+func (d *Denoiser) Process(pcm []int16) { d.ProcessLate(pcm, nil) }
+
+// ProcessLate is Process, and puts the same past as it came into late, which is
+// nil or as long as pcm.
+func (d *Denoiser) ProcessLate(pcm, late []int16) {
 	for i, sample := range pcm {
 		pcm[i] = d.ready[d.filled]
+		if late != nil {
+			late[i] = d.late[d.filled]
+		}
 		d.in[denoiseHop+d.filled] = float32(sample)
 		if d.filled++; d.filled == denoiseHop {
 			d.filled = 0
@@ -83,6 +91,7 @@ func (d *Denoiser) hop() {
 	for i := range denoiseHop {
 		d.ready[i] = quantise(float64(d.tail[i] + d.re[i]*d.window[i]))
 		d.tail[i] = d.re[denoiseHop+i] * d.window[denoiseHop+i]
+		d.late[i] = int16(d.in[i])
 	}
 	copy(d.in[:denoiseHop], d.in[denoiseHop:])
 }

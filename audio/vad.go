@@ -33,6 +33,9 @@ type VADEvent struct {
 	// Ended says that a burst was found to be over during this Write: its
 	// last voiced sample lies about 200 ms back.
 	Ended bool
+	// Own says that the last complete hop holds our own sound that came back,
+	// and nothing that would be louder than it.
+	Own bool
 	// SinceStart is how long ago the current or last burst began. It is -1
 	// before the first burst.
 	SinceStart int
@@ -61,6 +64,7 @@ type VAD struct {
 	re, im   [spectrumHalf]float32
 	power    [spectrumHalf + 1]float32
 	floors   [vadBands]bandFloor
+	energies [vadBands]float32 // of the window looked at last
 	before   [vadBands]float32 // energies of the last hop
 	edges    edgeFinder
 	recent   uint // one bit per hop, newest lowest: voiced or not
@@ -70,6 +74,7 @@ type VAD struct {
 	voiced   int64 // one past the last voiced sample
 	idle     int   // hops since the burst was last extended
 	heard    bool  // a burst has been seen
+	echo     *echo // nil: nothing was sent yet
 }
 
 // NewVAD returns a detector for mono PCM at rate, which must be 8000 or 16000.
@@ -87,46 +92,79 @@ func NewVAD(rate int) (*VAD, error) {
 	return v, nil
 }
 
+// Renewed returns a detector that has heard nothing yet but knows what v knows
+// of our own sound coming back. v must not be used any more.
+func (v *VAD) Renewed() *VAD {
+	fresh, err := NewVAD(v.rate)
+	if err != nil {
+		return v // cannot be: v has this rate
+	}
+	fresh.echo = v.echo
+	return fresh
+}
+
 // Write listens to pcm, which may have any length, and returns what is known
 // at its end. When one Write holds several edges of a kind, the lengths are
 // those of the last; with writes of up to 200 ms that cannot happen.
-func (v *VAD) Write(pcm []int16) VADEvent {
+func (v *VAD) Write(pcm []int16) VADEvent { return v.WriteDenoised(pcm, nil) }
+
+// WriteDenoised is Write for sound that a Denoiser treated: late, of the same
+// length, is the same sound as it came, by which our own is recognised.
+func (v *VAD) WriteDenoised(pcm, late []int16) VADEvent {
 	v.state.Started, v.state.Ended = false, false
 	for len(pcm) > 0 {
-		n := min(len(pcm), v.wanting())
+		n := min(len(pcm), v.wanting(v.filled, &v.halve))
 		v.position += int64(n)
 		v.edges.add(pcm[:n])
-		v.take(pcm[:n])
+		if late != nil {
+			v.takeLate(late[:n])
+			late = late[n:]
+		}
+		v.filled += v.take(v.history[vadWindow-vadHop+v.filled:], pcm[:n], &v.halve)
 		pcm = pcm[n:]
 		if v.filled == vadHop {
 			v.hop(v.position > int64(v.edges.size)*edgeBlocksHop && v.judge())
-			copy(v.history[:vadWindow-vadHop], v.history[vadHop:])
-			v.filled = 0
+			v.turn()
 		}
 	}
 	return v.event()
 }
 
-// wanting returns how many samples the current hop still lacks.
-func (v *VAD) wanting() int {
-	lacking := vadHop - v.filled
+// wanting returns how many samples a hop of which filled are there still lacks.
+func (v *VAD) wanting(filled int, halve *halver) int {
+	lacking := vadHop - filled
 	if v.rate == vadRate {
 		return lacking
 	}
-	return 2*lacking - int(bit(v.halve.odd))
+	return 2*lacking - int(bit(halve.odd))
 }
 
-// take puts samples of the current hop into the history.
-func (v *VAD) take(pcm []int16) {
-	rest := v.history[vadWindow-vadHop+v.filled:]
+// take puts samples into a hop and returns how many it is longer by.
+func (v *VAD) take(hop []float32, pcm []int16, halve *halver) int {
 	if v.rate != vadRate {
-		v.filled += v.halve.write(rest, pcm)
-		return
+		return halve.write(hop, pcm)
 	}
 	for i, sample := range pcm {
-		rest[i] = float32(sample)
+		hop[i] = float32(sample)
 	}
-	v.filled += len(pcm)
+	return len(pcm)
+}
+
+// takeLate puts undenoised samples where take will put the denoised ones.
+func (v *VAD) takeLate(pcm []int16) {
+	if e := v.echo; e != nil {
+		e.lateHalve.odd, e.hasLate = v.halve.odd, true
+		v.take(e.late[vadWindow-vadHop+v.filled:], pcm, &e.lateHalve)
+	}
+}
+
+// turn makes room for the next hop.
+func (v *VAD) turn() {
+	copy(v.history[:vadWindow-vadHop], v.history[vadHop:])
+	if v.echo != nil {
+		copy(v.echo.late[:vadWindow-vadHop], v.echo.late[vadHop:])
+	}
+	v.filled = 0
 }
 
 // Skip lets n samples pass that carry no sound of the peer's (loss, silence
@@ -146,6 +184,7 @@ func (v *VAD) Skip(n int) VADEvent {
 		}
 	}
 	clear(v.history[:])
+	v.state.Own = false
 	return v.event()
 }
 
@@ -162,6 +201,9 @@ func (v *VAD) event() VADEvent {
 
 // hop moves the burst on by one decision.
 func (v *VAD) hop(voiced bool) {
+	if v.echo != nil {
+		v.echo.next()
+	}
 	v.recent = v.recent<<1 | bit(voiced)
 	v.state.Voiced = ones(v.recent, vadStartOf) >= vadVoicedNeed
 	v.edges.endHop(voiced)

@@ -18,36 +18,56 @@ func bandEdges() [vadBands + 1]int { return [...]int{4, 16, 32, 64, 119} }
 
 // judge decides whether the window that ends here is voiced.
 func (v *VAD) judge() bool {
-	v.transform()
-	edges := bandEdges()
+	var mask [vadBands]uint8
+	echo := v.echo != nil && v.echo.possible()
+	if echo && v.echo.hasLate {
+		mask = v.echo.expected(v.levels(&v.echo.late))
+	}
+	levels := v.levels(&v.history)
+	if echo && !v.echo.hasLate {
+		mask = v.echo.expected(levels)
+	}
 	var total float32
-	surplus := 0
-	for b := range vadBands {
-		var energy float32
-		for _, p := range v.power[edges[b]:edges[b+1]] {
-			energy += p
-		}
+	surplus, own := 0, 0
+	for b, energy := range v.energies {
 		total += energy
-		step := levelStep(energy)
-		floor := v.floors[b].level
+		floor := max(v.floors[b].level, mask[b])
+		own += max(0, min(int(levels[b]), int(mask[b]))-int(v.floors[b].level)-vadBandMargin)
 		// The floor hears two hops together: a hum's pulses may fall into every
 		// other one.
 		v.floors[b].update(levelStep((energy + v.before[b]) / 2))
 		v.before[b] = energy
-		surplus += max(0, int(step)-int(floor)-vadBandMargin)
+		surplus += max(0, int(levels[b])-int(floor)-vadBandMargin)
 	}
+	v.state.Own = own >= vadTotalMargin && surplus < vadTotalMargin
 	if levelStep(total) < vadGateStep || surplus < vadTotalMargin {
 		return false
 	}
 	return !v.tonal(total)
 }
 
+// levels fills energies with what the bands hold in a window and returns it in
+// half decibels.
+func (v *VAD) levels(history *[vadWindow]float32) (levels [vadBands]uint8) {
+	v.transform(history)
+	edges := bandEdges()
+	for b := range vadBands {
+		var energy float32
+		for _, p := range v.power[edges[b]:edges[b+1]] {
+			energy += p
+		}
+		v.energies[b] = energy
+		levels[b] = levelStep(energy)
+	}
+	return levels
+}
+
 // transform fills power with the windowed spectrum, scaled so that its sum is
 // the mean square of the samples.
-func (v *VAD) transform() {
+func (v *VAD) transform(history *[vadWindow]float32) {
 	var windowed [vadWindow]float32
 	for i, w := range v.window {
-		windowed[i] = v.history[i] * w
+		windowed[i] = history[i] * w
 	}
 	v.fft.powers(windowed[:], &v.re, &v.im, &v.power)
 	const scale = 2.0 / (spectrumSize * 0.375 * vadWindow)

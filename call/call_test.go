@@ -15,6 +15,7 @@ import (
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/llm/llmtest"
+	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/synthesizer/synthesizertest"
 	"github.com/sidetone/sidetone/telephony"
 	"github.com/sidetone/sidetone/telephony/telephonytest"
@@ -29,6 +30,7 @@ type world struct {
 	ears     *transcribertest.Stub
 	model    *llmtest.Stub
 	voice    *synthesizertest.Stub
+	speaker  synthesizer.Driver // in place of voice
 	ledger   *fakeLedger
 	exchange *call.Exchange
 	snapshot sidetone.Snapshot
@@ -104,7 +106,11 @@ func (w *world) Route(_ context.Context, number string) (call.Route, error) {
 
 // Plan implements call.Planner.
 func (w *world) Plan(sidetone.Snapshot, int) (call.Plan, error) {
-	return call.Plan{Transcriber: w.ears, Model: w.model, Voice: w.voice, Echo: w.echo, Carrier: w.carrier}, nil
+	p := call.Plan{Transcriber: w.ears, Model: w.model, Voice: w.voice, Echo: w.echo, Carrier: w.carrier}
+	if w.speaker != nil {
+		p.Voice = w.speaker
+	}
+	return p, nil
 }
 
 // ring calls the agent and waits for the answer.

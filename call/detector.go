@@ -14,6 +14,10 @@ type detector struct {
 	vad     *audio.VAD
 	denoise *audio.Denoiser // nil: the detector hears the line as it is
 	clean   []int16
+	late    []int16 // clean, as it came
+	sent    *monitor
+	own     bool // the last frame held our own sound and nothing else
+	speech  bool // a burst is under way
 	resets  chan struct{}
 	post    func(any)
 }
@@ -23,7 +27,7 @@ func newDetector(rate int, suppressNoise bool, post func(any)) (*detector, error
 	if err != nil {
 		return nil, err
 	}
-	d := &detector{rate: rate, vad: vad, resets: make(chan struct{}, 1), post: post}
+	d := &detector{rate: rate, vad: vad, sent: &monitor{}, resets: make(chan struct{}, 1), post: post}
 	if suppressNoise {
 		d.denoise = audio.NewDenoiser(rate)
 	}
@@ -42,12 +46,12 @@ func (d *detector) reset() {
 func (d *detector) hear(f audio.Frame) {
 	select {
 	case <-d.resets:
-		if fresh, err := audio.NewVAD(d.rate); err == nil {
-			d.vad = fresh
-		}
+		d.vad = d.vad.Renewed()
 	default:
 	}
+	d.sent.tell(d.vad)
 	e, lag := d.listen(f)
+	d.own, d.speech = e.Own, e.Speech
 	if e.Started {
 		d.post(conversation.SpeechStarted{Ago: d.span(e.SinceStart + lag)})
 	}
@@ -66,8 +70,12 @@ func (d *detector) listen(f audio.Frame) (e audio.VADEvent, lag int) {
 		return d.vad.Write(f.PCM), 0
 	}
 	d.clean = append(d.clean[:0], f.PCM...)
-	d.denoise.Process(d.clean)
-	return d.vad.Write(d.clean), d.denoise.Delay()
+	if len(d.late) < len(d.clean) {
+		d.late = make([]int16, len(d.clean))
+	}
+	late := d.late[:len(d.clean)]
+	d.denoise.ProcessLate(d.clean, late)
+	return d.vad.WriteDenoised(d.clean, late), d.denoise.Delay()
 }
 
 func (d *detector) span(samples int) time.Duration {

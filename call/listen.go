@@ -60,7 +60,7 @@ func (s *Session) sound(ev telephony.Event) {
 		s.detector.hear(f)
 	}
 	if s.plan.Transcriber != nil {
-		s.ear.write(f)
+		s.sieve.pass(f, s.detector.own && !f.Missing, s.detector.speech, s.ear.write)
 	}
 }
 

@@ -27,6 +27,7 @@ type Player struct {
 	leg    telephony.Leg
 	rate   int
 	record func(pcm []int16) // takes the agent's pure sound of every frame sent; may be nil
+	sent   *monitor          // learns of every frame; may be nil
 	post   func(any)
 
 	mu     sync.Mutex
@@ -63,6 +64,9 @@ func (p *Player) tick() {
 	n := p.fill()
 	if p.record != nil {
 		p.record(p.frame)
+	}
+	if p.sent != nil {
+		p.sent.add(p.frame, n > 0)
 	}
 	if n == 0 && p.noise != nil {
 		p.noise.Fill(p.frame)

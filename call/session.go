@@ -28,6 +28,7 @@ type Session struct {
 	mind     *mind
 	detector *detector
 	adapt    adapter // of received frames; the reader's
+	sieve    sieve   // the reader's
 	rec      Recorder
 	record   func(sidetone.Event)
 

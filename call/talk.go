@@ -30,6 +30,9 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 	}
 	s.record = func(e sidetone.Event) { x.scribe.add(e) }
 	s.player = newPlayer(leg, x.c.Comfort, nil, s.inbox.post)
+	if !plan.Echo && !plan.Carrier {
+		s.player.sent = s.detector.sent
+	}
 	s.mouth = newMouth(plan, c.Snapshot.Agent.Language, s.player, x.c.Phrases, s.inbox.post)
 	s.mouth.log = s.log
 	s.ear = &ear{driver: plan.Transcriber, clock: x.c.Clock, post: s.inbox.post, log: s.log, rate: rate,
