@@ -7,8 +7,7 @@ import (
 	"github.com/sidetone/sidetone/audio"
 )
 
-func TestMonitorIsBoundedAndLosesNoTime(t *testing.T) {
-	t.Parallel()
+func TestMonitorIsBoundedAndLosesNoTime(t *testing.T) { //nolint:paralleltest // it counts allocations of the process
 	var m monitor
 	frame := ramp(160)
 	for i := range 50 {
