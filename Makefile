@@ -34,6 +34,7 @@ run: setup build ## Leave a server running and print how to call it
 test: setup ## Run every test, with the race detector
 	$(GO) vet ./...
 	$(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v /e2e)
+	$(GO) test -timeout 5m -tags million -run '^TestMillion' ./store   # compares times, which the race detector would distort
 	$(GO) test -p 1 -timeout 12m ./e2e/...   # real time and real speech: nothing else may load the machine
 
 .PHONY: faults

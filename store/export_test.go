@@ -25,7 +25,14 @@ type ListQuery struct {
 }
 
 // ListQueries returns one query per row of every noun's table of columns.
-func ListQueries(s *Store) []ListQuery {
+func ListQueries(s *Store) []ListQuery { return ListQueriesOf(s, "e") }
+
+// ListQueriesOf is ListQueries of an environment; filters ask for the first
+// page, newest first.
+func ListQueriesOf(s *Store, env string) []ListQuery {
+	listQueries := func(table string, columns map[string]listed, own ...condition) []ListQuery {
+		return listQueries(env, table, columns, own...)
+	}
 	var out []ListQuery
 	out = append(out, listQueries("numbers", s.tables.numbers.listed, condition{"active", true})...)
 	out = append(out, listQueries("agents", s.tables.agents.listed)...)
@@ -42,9 +49,9 @@ func ListQueries(s *Store) []ListQuery {
 	return append(out, listQueries("calls", s.tables.calls.listed)...)
 }
 
-func listQueries(table string, columns map[string]listed, own ...condition) []ListQuery {
+func listQueries(env, table string, columns map[string]listed, own ...condition) []ListQuery {
 	base := func() query {
-		q := query{text: "environment_id = $1", args: []any{"e"}}
+		q := query{text: "environment_id = $1", args: []any{env}}
 		for _, c := range own {
 			q.add(" AND "+c.column+" = %s", c.value)
 		}
@@ -68,7 +75,11 @@ func listQueries(table string, columns map[string]listed, own ...condition) []Li
 		if err := filter(&q, columns, sidetone.Filter{Column: name, Op: "eq", Values: []any{value}}); err != nil {
 			panic(err)
 		}
-		q.text = "SELECT 1 FROM " + table + " WHERE " + q.text
+		if env == "e" {
+			q.text = "SELECT 1 FROM " + table + " WHERE " + q.text
+		} else {
+			q = pageIDs(table, position{Page: 1}, 10, q, order{"created", true})
+		}
 		out = append(out, ListQuery{Name: table + " filtered by " + name, Narrows: c.column + "=?", query: q})
 	}
 	return out
@@ -82,17 +93,30 @@ func seek(o order) string {
 	return "(" + o.column + ",id)" + o.beyond() + "(?,?)"
 }
 
+// CursorBehind is the cursor of a list of calls, newest first, behind a row.
+func (t *Tx) CursorBehind(q sidetone.PageQuery, page int, created int64, id string) (string, error) {
+	c := sidetone.Call{ID: id, Created: fromMillis(created)}
+	return t.cursor(cursorList{t.environment, "calls", nil, q}, page, callColumns(&c), order{"created", true})
+}
+
 // Explain returns the engine's plan for q. Postgres is told to avoid what an
 // empty table invites it to do.
 func (t *Tx) Explain(q ListQuery) (string, error) {
-	explain := "EXPLAIN QUERY PLAN "
 	if t.postgres != nil {
-		explain = "EXPLAIN (COSTS OFF) "
 		for _, off := range []string{"enable_seqscan", "enable_sort", "enable_bitmapscan"} {
 			if _, err := t.exec("SET LOCAL " + off + " = off"); err != nil {
 				return "", err
 			}
 		}
+	}
+	return t.Plan(q)
+}
+
+// Plan returns the engine's plan for q.
+func (t *Tx) Plan(q ListQuery) (string, error) {
+	explain := "EXPLAIN QUERY PLAN "
+	if t.postgres != nil {
+		explain = "EXPLAIN (COSTS OFF) "
 	}
 	var plan []string
 	err := t.each(func(r *sql.Rows) error {

@@ -22,6 +22,7 @@ type cli struct {
 	Demo    demoCommand    `cmd:"" help:"Show everything in a minute: a server, an agent, simulated callers."`
 	Call    callCommand    `cmd:"" help:"Be a caller: a SIP softphone that says lines, interrupts, listens and measures."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database up to date without starting a server."`
+	Copy    copyCommand    `cmd:"" help:"Move a SQLite database to Postgres; may be interrupted and repeated."`
 	Token   tokenCommand   `cmd:"" help:"Create, list and revoke API keys."`
 
 	Numbers         numbersCommand `cmd:"" group:"api" help:"Phone lines: list, get, available, buy, link, update, cancel, detach."`

@@ -16,7 +16,7 @@ import (
 )
 
 // directoryVariable names the directory that Main made for its test binary.
-const directoryVariable = "SIDETONE_STORETEST_DIR"
+const directoryVariable = "STORETEST_DIR"
 
 // Main runs a test binary that uses this package and cleans up behind it:
 //
@@ -81,6 +81,15 @@ func SQLite(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return "sqlite:" + path
+}
+
+// SQLiteFresh is SQLite with an installation of its own: the databases of SQLite
+// are copies of one.
+func SQLiteFresh(t testing.TB) string {
+	t.Helper()
+	url := "sqlite:" + filepath.Join(t.TempDir(), "sidetone.db")
+	migrate(t, url, "")
+	return url
 }
 
 // Masters returns the master keys of every store that Open opens.
