@@ -23,7 +23,7 @@ func actions() plain[sidetone.Action] {
 func decodeAction(d *decoder) edit[sidetone.Action] {
 	config := &decoder{fields: d.reference("config").fields, profile: d.profile}
 	change := sidetone.ActionChange{
-		Type: d.text("type"), Label: d.text("label"), Description: d.text("description"), Config: d.raw("config"),
+		Key: d.text("key"), Type: d.text("type"), Label: d.text("label"), Description: d.text("description"), Config: d.raw("config"),
 		Trigger: d.raw("action_trigger"), SignatureSecret: config.secret("signature_secret"),
 	}
 	for _, fault := range config.faults {
@@ -46,6 +46,7 @@ func renderAction(v view, a sidetone.Action) object {
 	config.members(a.Config)
 	config.secret(v.of(a.ID), "signature_secret", a.SignatureSecret)
 	o := object{"id": a.ID, "user_id": v.account, "type": a.Type, "config": config, "action_trigger": json.RawMessage(a.Trigger)}
+	o.text("key", a.Key)
 	o.text("label", a.Label)
 	o.text("description", a.Description)
 	return v.finish("action", o)

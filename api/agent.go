@@ -47,7 +47,7 @@ func decodeAgent(p profile, f fields) (agentPatch, error) {
 
 func decodeAgentChange(d *decoder) sidetone.AgentChange {
 	return sidetone.AgentChange{
-		Name: d.text("name"), Label: d.text("label"), Description: d.text("description"),
+		Key: d.text("key"), Name: d.text("name"), Label: d.text("label"), Description: d.text("description"),
 		Language: d.text("language"), InitialMessage: d.text("initial_message"),
 		InitialMessageDelay:  d.span("initial_message_delay", d.profile.delayUnit),
 		InterruptSensitivity: d.text("interrupt_sensitivity"), EndpointingSensitivity: d.text("endpointing_sensitivity"),
@@ -86,7 +86,7 @@ func renderAgent(v view, s sidetone.Snapshot) object {
 	related(v, o, "vector_database", s.VectorDatabase, renderVectorDatabase)
 	related(v, o, "openai_account_connection", s.ModelAccount, renderConnection)
 	for name, value := range map[string]string{
-		"name": a.Name, "label": a.Label, "description": a.Description, "initial_message": a.InitialMessage,
+		"key": a.Key, "name": a.Name, "label": a.Label, "description": a.Description, "initial_message": a.InitialMessage,
 		"context_endpoint": a.ContextEndpoint, "provider": a.Provider, "model": a.Model,
 		"openai_model_name_override": a.ModelOverride,
 	} {

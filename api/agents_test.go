@@ -76,7 +76,7 @@ func TestAgentRelations(t *testing.T) {
 // what null makes of it (null for absent).
 func agentFields() []struct{ name, value, cleared string } {
 	return []struct{ name, value, cleared string }{
-		{"name", `"n"`, `null`}, {"label", `"l"`, `null`}, {"description", `"d"`, `null`},
+		{"key", `"k-1"`, `null`}, {"name", `"n"`, `null`}, {"label", `"l"`, `null`}, {"description", `"d"`, `null`},
 		{"language", `"de"`, `"en"`}, {"initial_message", `"hi"`, `null`}, {"initial_message_delay", `250`, `0`},
 		{"interrupt_sensitivity", `"high"`, `"low"`}, {"endpointing_sensitivity", `"relaxed"`, `"auto"`},
 		{"ivr_navigation_mode", `"default"`, `"off"`}, {"conversation_speed", `1.5`, `1`},

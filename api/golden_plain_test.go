@@ -10,6 +10,7 @@ import (
 
 func goldenPrompt() sidetone.Prompt {
 	p := sidetone.NewPrompt("prompt-1", "env-1", "Be kind, ${name}.", time.Time{})
+	p.Key = "front-desk"
 	p.Label, p.Description, p.ContextEndpoint = "label", "description", "https://example.com/prompt"
 	p.Tags, p.CollectFields = []string{"tag"}, []byte(`["email",{"name":"phone"}]`)
 	return p
@@ -18,6 +19,7 @@ func goldenPrompt() sidetone.Prompt {
 func goldenAction() sidetone.Action {
 	a := sidetone.NewAction("action-1", "env-1", time.Time{})
 	sidetone.ActionChange{
+		Key:  sidetone.Some("look-up"),
 		Type: sidetone.Some("action_external"), Label: sidetone.Some("look up"), Description: sidetone.Some("description"),
 		Config: sidetone.Some([]byte(`{"name":"look_up","description":"When asked.","url":"https://example.com/look-up",
 			"input_schema":{"type":"object"},"speak_on_send":true}`)),

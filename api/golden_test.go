@@ -20,7 +20,7 @@ func goldenSnapshot() sidetone.Snapshot {
 	at := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
 	agent := sidetone.NewAgent("agent-1", "env-1", "prompt-1", at)
 	change := sidetone.AgentChange{
-		Name: sidetone.Some("Reception"), Label: sidetone.Some("label"), Description: sidetone.Some("description"),
+		Key: sidetone.Some("reception"), Name: sidetone.Some("Reception"), Label: sidetone.Some("label"), Description: sidetone.Some("description"),
 		InitialMessage: sidetone.Some("Good morning."), InitialMessageDelay: sidetone.Some(800 * time.Millisecond),
 		ContextEndpoint: sidetone.Some("https://example.com/context"), IdleTime: sidetone.Some(15 * time.Second),
 		CallDuration: sidetone.Some(10 * time.Minute), Provider: sidetone.Some("openai"), Model: sidetone.Some("model"),

@@ -21,7 +21,7 @@ func prompts() plain[sidetone.Prompt] {
 
 func decodePrompt(d *decoder) edit[sidetone.Prompt] {
 	change := sidetone.PromptChange{
-		Label: d.text("label"), Description: d.text("description"), Content: d.text("content"),
+		Key: d.text("key"), Label: d.text("label"), Description: d.text("description"), Content: d.text("content"),
 		ContextEndpoint: d.text("context_endpoint"), CollectFields: d.raw("collect_fields"), Tags: d.texts("tags"),
 	}
 	template := d.reference("prompt_template")
@@ -37,6 +37,7 @@ func decodePrompt(d *decoder) edit[sidetone.Prompt] {
 func renderPrompt(v view, p sidetone.Prompt) object {
 	o := object{"id": p.ID, "user_id": v.account, "content": p.Content, "type": "prompt",
 		"collect_fields": json.RawMessage(p.CollectFields), "tags": p.Tags}
+	o.text("key", p.Key)
 	o.text("label", p.Label)
 	o.text("description", p.Description)
 	o.text("context_endpoint", p.ContextEndpoint)
