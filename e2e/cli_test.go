@@ -43,6 +43,8 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(json.Unmarshal(raw, &told))
 			ts.Setenv("HTTPADDR", strings.TrimPrefix(told["http"], "http://"))
 			ts.Setenv("SIP", told["sip"])
+			ts.Setenv("SIDETONE_URL", told["http"])
+			ts.Setenv("SIDETONE_API_KEY", told["api_key"])
 			return
 		}
 		select {

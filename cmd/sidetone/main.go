@@ -34,6 +34,12 @@ type cli struct {
 	Webhooks        plainNoun      `cmd:"" group:"api" help:"Webhooks: list, get, create, update, delete."`
 	Connections     plainNoun      `cmd:"" group:"api" help:"Accounts at vendors: list, get, create, update, delete."`
 	VectorDatabases plainNoun      `cmd:"" group:"api" help:"Vector databases: list, get, create, update, delete."`
+	Dnc             dncCommand     `cmd:"" group:"api" help:"Numbers that are never called: list, create, bulk, delete."`
+	Environments    ownNoun        `cmd:"" group:"api" help:"Environments: list, get, create, update."`
+	Members         plainNoun      `cmd:"" group:"api" help:"People: list, get, create, update, delete."`
+	AuditLog        readNoun       `cmd:"" group:"api" help:"Who changed what: list, get."`
+	Whoami          whoamiCommand  `cmd:"" group:"api" help:"Show whose key it is and what it may do."`
+	Usage           usageCommand   `cmd:"" group:"api" help:"Show the minutes of this month."`
 	Apply           applyCommand   `cmd:"" group:"files" help:"Bring prompts, actions, agents and numbers into the state of files."`
 	Drift           driftCommand   `cmd:"" group:"files" help:"Show where the server differs from files, and fail if it does."`
 	Export          exportCommand  `cmd:"" group:"files" help:"Write prompts, actions, agents and numbers as files."`

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -48,7 +49,7 @@ func nouns(command string) noun {
 	case "members":
 		return noun{"/v1/members", []string{"id", "subject", "role"}, ""}
 	default:
-		return noun{"/v1/audit_log", []string{"created_at", "actor", "action", "resource_type", "resource_id"}, ""}
+		return noun{"/v1/audit_log", []string{"created_at", "action", "resource", "resource_id", "actor"}, ""}
 	}
 }
 
@@ -69,6 +70,80 @@ type plainNoun struct {
 	Create createCommand `cmd:"" help:"Make one."`
 	Update updateCommand `cmd:"" help:"Change the properties given; null clears one."`
 	Delete deleteCommand `cmd:"" help:"Delete one that nothing uses."`
+}
+
+// ownNoun is without deletion.
+type ownNoun struct {
+	List   listCommand   `cmd:"" help:"Show a page, or all of them."`
+	Get    getCommand    `cmd:"" help:"Show one."`
+	Create createCommand `cmd:"" help:"Make one."`
+	Update updateCommand `cmd:"" help:"Change the properties given."`
+}
+
+// readNoun can only be read.
+type readNoun struct {
+	List listCommand `cmd:"" help:"Show a page, or all of them."`
+	Get  getCommand  `cmd:"" help:"Show one."`
+}
+
+type dncCommand struct {
+	List   listCommand   `cmd:"" help:"Show a page, or all of them."`
+	Create createCommand `cmd:"" help:"Add a number."`
+	Bulk   dncBulk       `cmd:"" help:"Add numbers, given as words or a line each on standard input."`
+	Delete deleteCommand `cmd:"" help:"Remove an entry."`
+}
+
+type dncBulk struct {
+	remote
+	Numbers []string `arg:"" help:"Numbers; - reads them from standard input."`
+	Reason  string   `help:"Why." placeholder:"TEXT"`
+}
+
+// Run adds numbers to the list.
+func (d dncBulk) Run(a *app) error {
+	numbers := d.Numbers
+	if slices.Equal(numbers, []string{"-"}) {
+		raw, err := readInput("-")
+		if err != nil {
+			return err
+		}
+		numbers = strings.Fields(string(raw))
+	}
+	c, err := d.client()
+	if err != nil {
+		return err
+	}
+	entries := make([]object, len(numbers))
+	for i, number := range numbers {
+		entries[i] = object{"phoneNumber": number}
+		if d.Reason != "" {
+			entries[i]["reason"] = d.Reason
+		}
+	}
+	var added []object
+	if err := c.Do(a.ctx, http.MethodPost, "/v1/dnc_numbers/bulk", nil, object{"phoneNumbers": entries}, &added); err != nil {
+		return d.explain(err)
+	}
+	return d.table(a, nouns("dnc").columns, added)
+}
+
+type whoamiCommand struct{ remote }
+
+// Run shows the key's owner.
+func (w whoamiCommand) Run(a *app) error { return w.only(a, "/v1/whoami") }
+
+type usageCommand struct{ remote }
+
+// Run shows the minutes.
+func (u usageCommand) Run(a *app) error { return u.only(a, "/v1/usage") }
+
+// only shows the one object that path has.
+func (r remote) only(a *app, path string) error {
+	o, err := r.ask(a, http.MethodGet, path, nil, nil)
+	if err != nil {
+		return err
+	}
+	return r.show(a, o)
 }
 
 type listCommand struct {
