@@ -42,7 +42,7 @@ func arrows() map[string][]string {
 		"call":      {"", "audio", "conversation", "telephony", "transcriber", "llm", "synthesizer"},
 		"client":    {""},
 		"apply":     {},
-		"api":       {"", "store", "cluster", "telephony", "recording"},
+		"api":       {"", "store", "cluster", "telephony", "recording", "metrics"},
 		"softphone": {"audio", "telephony", "transcriber", "synthesizer"},
 		"loadgen":   {"audio"},
 		"demo":      {"", "client", "softphone", "telephony", "audio", "transcriber", "synthesizer", "server"},

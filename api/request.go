@@ -44,6 +44,8 @@ type request struct {
 type tracked struct {
 	http.ResponseWriter
 	status int
+	// operation is the id of the operation that answers, "" for none.
+	operation string
 }
 
 // WriteHeader remembers the status.
@@ -80,8 +82,10 @@ func (s *server) outermost(next *http.ServeMux) http.Handler {
 			if p := recover(); p != nil {
 				s.panicked(t, r, p)
 			}
+			took := s.Now().Sub(begun)
+			s.figures.count(t.operation, t.status, took)
 			s.Log.Info("request", slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-				slog.Int("status", t.status), slog.Duration("took", s.Now().Sub(begun)))
+				slog.Int("status", t.status), slog.Duration("took", took))
 		}()
 		if r.URL.Path != path.Clean(r.URL.Path) { // the mux would answer with a redirect
 			s.unknownRoute(t, r)
@@ -157,6 +161,9 @@ func (s *server) unknownRoute(w http.ResponseWriter, r *http.Request) {
 
 // serve takes a request through the stages to its handler.
 func (s *server) serve(w http.ResponseWriter, r *http.Request, route route) {
+	if t, ok := w.(*tracked); ok {
+		t.operation = route.operation.id
+	}
 	ctx, stop := r.Context(), context.CancelFunc(func() {})
 	control := http.NewResponseController(w)
 	if route.stream {

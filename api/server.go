@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/metrics"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -72,6 +73,8 @@ type Config struct {
 	Poll time.Duration
 	// Heartbeat is how often an event stream writes a comment; 0 means 15 s.
 	Heartbeat time.Duration
+	// Metrics counts requests and is what /metrics shows; nil makes one.
+	Metrics *metrics.Registry
 	// Log receives one line for each request; nil discards.
 	Log *slog.Logger
 }
@@ -95,6 +98,9 @@ func (c Config) withDefaults() Config {
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 15 * time.Second
 	}
+	if c.Metrics == nil {
+		c.Metrics = &metrics.Registry{}
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -115,7 +121,8 @@ func (nobody) End(context.Context, string, string) error {
 // server carries out requests.
 type server struct {
 	Config
-	gzips sync.Pool
+	figures figures
+	gzips   sync.Pool
 	// inflight are the idempotency keys of requests that are being carried out.
 	inflight sync.Map
 }
@@ -128,6 +135,7 @@ func New(c Config) http.Handler {
 		panic(err)
 	}
 	s := &server{Config: c.withDefaults()}
+	s.figures = newFigures(s.Metrics)
 	s.gzips.New = func() any { return gzip.NewWriter(io.Discard) }
 	paths := map[string]methods{}
 	for _, route := range s.routes() {
@@ -278,6 +286,8 @@ func (s *server) routes() []route {
 		{pattern: "DELETE /v1/members/delete", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.deleteMember)},
 		{pattern: "GET /v1/audit_log", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getAuditEntry)},
 		{pattern: "GET /v1/audit_log/list", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.listAuditLog)},
+
+		{pattern: "GET /metrics", scope: sidetone.ScopeMetrics, handle: s.getMetrics},
 
 		{pattern: "GET /openapi.yaml", handle: s.getDocument, open: true},
 		{pattern: "GET /docs", handle: s.getDocs, open: true},

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/cluster/local"
 	"github.com/sidetone/sidetone/jobs"
+	"github.com/sidetone/sidetone/metrics"
 	"github.com/sidetone/sidetone/recording/disk"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/telephony"
@@ -285,8 +287,14 @@ func (s *server) trunks() trunks { return trunks{Driver: s.sip, list: s.config.S
 
 // web is the HTTP server of the API.
 func (s *server) web() *http.Server {
+	figures := &metrics.Registry{}
+	figures.Gauge("sidetone_build_info", "The running version.", func() float64 { return 1 },
+		"version", s.options.Version, "go", runtime.Version())
+	figures.Gauge("sidetone_calls_live", "Calls that are under way on this node.", func() float64 { return float64(s.exchange.Live()) })
+	figures.Gauge("go_goroutines", "Goroutines.", func() float64 { return float64(runtime.NumGoroutine()) })
 	handler := api.New(api.Config{
-		Store: s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, Drain: s.draining,
+		Metrics: figures,
+		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, Drain: s.draining,
 		Shops: map[string]telephony.NumberShop{"simulated": s.shop, "sip": s.trunks()}, Log: s.log,
 	})
 	return &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second,

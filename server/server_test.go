@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,6 +110,26 @@ func (r *running) client(key string) *client.Client {
 	return c
 }
 
+// figures is what /metrics answers to the first key.
+func (r *running) figures() string {
+	r.t.Helper()
+	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.ready.HTTP+"/metrics", nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+r.ready.APIKey)
+	res, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		r.t.Fatalf("%d %v: %s", res.StatusCode, err, text)
+	}
+	return string(text)
+}
+
 func TestServerServesFromAnEmptyDirectory(t *testing.T) {
 	t.Parallel()
 	c := testConfig(t)
@@ -125,6 +147,13 @@ func TestServerServesFromAnEmptyDirectory(t *testing.T) {
 	agent, err := api.CreateAgent(t.Context(), client.Agent{Prompt: &client.Prompt{Content: "Be brief."}, InitialMessage: "Hello"})
 	if err != nil {
 		t.Fatalf("the first key does not work: %v", err)
+	}
+	figures := first.figures()
+	for _, line := range []string{`sidetone_build_info{version="test",`, "sidetone_calls_live 0\n",
+		`sidetone_http_requests_total{operation="AgentController_createAgent",code="201"} 1`} {
+		if !strings.Contains(figures, line) {
+			t.Errorf("%s is missing in\n%s", line, figures)
+		}
 	}
 	number, err := api.BuyNumber(t.Context(), "")
 	if err != nil {

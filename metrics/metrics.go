@@ -1,0 +1,143 @@
+// Package metrics counts what a server does and writes it in the text format
+// that Prometheus reads.
+//
+// It knows counters with labels and gauges that are asked when somebody looks;
+// there is no more to it, so that a figure costs a map look-up and an addition.
+package metrics
+
+import (
+	"bufio"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// ContentType is that of what Registry.WriteTo writes.
+const ContentType = "text/plain; version=0.0.4; charset=utf-8"
+
+// Registry holds the figures of one process. Its methods may be called
+// concurrently. The zero value is ready for use.
+type Registry struct {
+	mu       sync.Mutex
+	families []family
+}
+
+// family is what is written under one name.
+type family struct {
+	name, help, kind string
+	// samples returns values by rendered labels, such as {code="200"}.
+	samples func() map[string]float64
+}
+
+// Counter is a family of sums that only grow, one for each combination of
+// labels. Its methods may be called concurrently.
+type Counter struct {
+	labels []string
+	mu     sync.Mutex
+	sums   map[string]float64
+}
+
+// Counter makes a counter called name with the given label names. Names are
+// those of Prometheus: letters, digits and underscores, ending in _total.
+func (r *Registry) Counter(name, help string, labels ...string) *Counter {
+	c := &Counter{labels: labels, sums: map[string]float64{}}
+	r.add(family{name, help, "counter", c.snapshot})
+	return c
+}
+
+// Gauge makes a figure that read returns whenever somebody looks. Labels are
+// pairs of name and value that never change.
+func (r *Registry) Gauge(name, help string, read func() float64, labels ...string) {
+	var names, values []string
+	for i := 0; i+1 < len(labels); i += 2 {
+		names, values = append(names, labels[i]), append(values, labels[i+1])
+	}
+	rendered := render(names, values)
+	r.add(family{name, help, "gauge", func() map[string]float64 { return map[string]float64{rendered: read()} }})
+}
+
+func (r *Registry) add(f family) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.families = append(r.families, f)
+}
+
+// Add adds n, which is not negative, to the sum with these label values, given
+// in the order of the names. The number of combinations must be bounded: each
+// is kept for ever.
+func (c *Counter) Add(n float64, values ...string) {
+	key := render(c.labels, values)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sums[key] += n
+}
+
+func (c *Counter) snapshot() map[string]float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.sums)
+}
+
+// WriteTo writes all figures, families in the order in which they were made.
+// It implements io.WriterTo.
+func (r *Registry) WriteTo(w io.Writer) (int64, error) {
+	r.mu.Lock()
+	families := slices.Clone(r.families)
+	r.mu.Unlock()
+	counted := &counting{w: w}
+	b := bufio.NewWriter(counted)
+	for _, f := range families {
+		samples := f.samples()
+		if len(samples) == 0 {
+			continue
+		}
+		_, _ = b.WriteString("# HELP " + f.name + " " + escape(f.help, false) + "\n# TYPE " + f.name + " " + f.kind + "\n")
+		for _, labels := range slices.Sorted(maps.Keys(samples)) {
+			_, _ = b.WriteString(f.name + labels + " " + strconv.FormatFloat(samples[labels], 'g', -1, 64) + "\n")
+		}
+	}
+	err := b.Flush() // repeats the first error of the writes above
+	return counted.n, err
+}
+
+type counting struct {
+	w io.Writer
+	n int64
+}
+
+// Write passes p on and counts it.
+func (c *counting) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// render writes labels; a value that is missing is empty.
+func render(names, values []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for i, name := range names {
+		value := ""
+		if i < len(values) {
+			value = values[i]
+		}
+		b.WriteString(map[bool]string{true: "{", false: ","}[i == 0] + name + `="` + escape(value, true) + `"`)
+	}
+	return b.String() + "}"
+}
+
+func escape(text string, quoted bool) string {
+	if !strings.ContainsAny(text, "\\\n\"") {
+		return text
+	}
+	text = strings.NewReplacer(`\`, `\\`, "\n", `\n`).Replace(text)
+	if quoted {
+		text = strings.ReplaceAll(text, `"`, `\"`)
+	}
+	return text
+}
