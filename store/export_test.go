@@ -203,3 +203,6 @@ func (t *Tx) Sealed() ([]string, error) {
 	}
 	return out, nil
 }
+
+// Queued is how many writes wait for the writer of an SQLite store.
+func Queued(s *Store) int { return len(s.engine.(*sqliteEngine).writer.queue) }
