@@ -79,7 +79,7 @@ func (s *server) operator(r *http.Request) (sidetone.Principal, error) {
 		return sidetone.Principal{}, err
 	}
 	if len(all) == 0 {
-		return sidetone.Principal{}, sidetone.Errorf(sidetone.NotFound, "there is no environment yet")
+		return sidetone.Principal{}, sidetone.Errorf(sidetone.NotFound, "there is no environment yet; `sidetone serve` makes the first one")
 	}
 	return sidetone.Principal{EnvironmentID: all[0].ID, AccountID: all[0].AccountID, Scopes: sidetone.OperatorScopes(),
 		AccountWide: true, Operator: true, Label: "command line"}, nil
@@ -92,7 +92,7 @@ func (s *server) elsewhere(r *http.Request, who sidetone.Principal) (sidetone.Pr
 	if id == "" || id == who.EnvironmentID {
 		return who, nil
 	}
-	unknown := missing(environmentHeader, "environment")
+	unknown := sidetone.Errorf(sidetone.NotFound, "%s names no environment of this account", environmentHeader)
 	if !who.AccountWide {
 		return who, unknown
 	}

@@ -82,17 +82,23 @@ func (b *bench) node() string {
 
 func (b *bench) newEnvironment(name string) (sidetone.Environment, string) {
 	b.t.Helper()
-	env, err := b.store.CreateAccount(b.t.Context(), name, "production")
+	return environmentWithKey(b.t, b.store, name)
+}
+
+// environmentWithKey makes an account with an operator's key.
+func environmentWithKey(t testing.TB, s *store.Store, name string) (sidetone.Environment, string) {
+	t.Helper()
+	env, err := s.CreateAccount(t.Context(), name, "production")
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	secret := sidetone.NewKey()
-	err = b.store.InsertAPIKey(b.t.Context(), sidetone.APIKey{
+	err = s.InsertAPIKey(t.Context(), sidetone.APIKey{
 		ID: sidetone.NewIDs(time.Now).New(), EnvironmentID: env.ID, Label: "test", Hint: secret.Hint(), Hash: secret.Hash(),
 		Scopes: sidetone.OperatorScopes(), AccountWide: true, Created: time.Now(),
 	})
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return env, secret.Reveal()
 }

@@ -218,6 +218,8 @@ func rule(e *openapi3.SchemaError) string {
 		return fmt.Sprintf("must have at least %d characters", s.MinLength)
 	case "maxLength":
 		return fmt.Sprintf("must have at most %d characters", *s.MaxLength)
+	case "minItems":
+		return fmt.Sprintf("must have at least %d items", s.MinItems)
 	case "maxItems":
 		return fmt.Sprintf("must have at most %d items", *s.MaxItems)
 	default:

@@ -22,6 +22,10 @@ type Client struct {
 	// HTTP carries the requests. It has no overall timeout, because event
 	// streams last as long as their call: bound requests by their contexts.
 	HTTP *http.Client
+	// Environment names another environment of the account, for keys that may
+	// act in all of them; "" is the key's own. It is set before the first
+	// request.
+	Environment string
 }
 
 // New returns a client of the server at base (http://host:port) with the API
@@ -104,6 +108,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	req.Header = header
 	req.Header.Set("Authorization", "Bearer "+c.key.Reveal())
+	if c.Environment != "" {
+		req.Header.Set("Sidetone-Environment", c.Environment)
+	}
 	req.URL.RawQuery = query.Encode()
 	res, err := c.HTTP.Do(req)
 	if err != nil {

@@ -22,6 +22,8 @@ type Config struct {
 	Data string `koanf:"data"`
 	// HTTP is where the API listens.
 	HTTP HTTPConfig `koanf:"http"`
+	// Auth says whose tokens are accepted besides API keys.
+	Auth AuthConfig `koanf:"auth"`
 	// SIP is where calls come in and go out.
 	SIP SIPConfig `koanf:"sip"`
 	// Database chooses the store.
@@ -158,7 +160,7 @@ func Defaults() Config {
 // LoadConfig returns the defaults, overlaid by the file at path (none when
 // empty), overlaid by SIDETONE_* variables of environ. An unknown key in the
 // file or among the variables is an error that names it. In a variable,
-// sip.users and sip.trunks are written in YAML's flow style, of which JSON is a
+// sip.users, sip.trunks and auth.jwt are written in YAML's flow style, of which JSON is a
 // part; sip.sources may be a list between commas, too.
 func LoadConfig(path string, environ []string) (Config, error) {
 	c := Defaults()

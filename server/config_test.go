@@ -49,6 +49,9 @@ func normal(c Config) Config {
 	if len(c.SIP.Trunks) == 0 {
 		c.SIP.Trunks = nil
 	}
+	if len(c.Auth.JWT) == 0 {
+		c.Auth.JWT = nil
+	}
 	return c
 }
 
@@ -77,6 +80,18 @@ func TestSampleMentionsEveryKey(t *testing.T) {
 const fullFile = `
 data: /srv/calls
 http: {addr: "0.0.0.0:80"}
+auth:
+  jwt:
+    - issuer: https://login.example
+      audience: sidetone
+      jwks: /etc/jwks.json
+      keys: [{id: a, algorithm: HS256, secret: hush, file: ""}]
+      environment: e
+      environment_claim: env
+      scopes_claim: scp
+      subject_prefix: x
+      members_only: true
+      leeway: 0s
 sip:
   addr: 192.0.2.1:5060
   advertise: 198.51.100.1
@@ -107,6 +122,9 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 	want := Config{
 		Data: "/srv/calls",
 		HTTP: HTTPConfig{Addr: "0.0.0.0:80"},
+		Auth: AuthConfig{JWT: []JWTConfig{{Issuer: "https://login.example", Audience: "sidetone", JWKS: "/etc/jwks.json",
+			Keys: []JWTKey{{ID: "a", Algorithm: "HS256", Secret: "hush"}}, Environment: "e", EnvironmentClaim: "env", ScopesClaim: "scp",
+			SubjectPrefix: "x", MembersOnly: true, Leeway: new(time.Duration)}}},
 		SIP: SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", RTPMin: 10000, RTPMax: 20000, Sources: []string{"10.0.0.0/8"},
 			MediaTimeout: 20 * time.Second, MediaTimeoutFirst: 40 * time.Second, MediaTimeoutQuiet: 90 * time.Second,
 			Users: []SIPUser{{Name: "desk", Password: "secret"}},
@@ -199,6 +217,9 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "trunk's password", file: "sip: {trunks: [{name: a, username: b}]}", want: "sip.trunks[0].password"},
 		{name: "trunk's addresses", file: "sip: {trunks: [{name: a, addresses: [b]}]}", want: "sip.trunks[0].addresses"},
 		{name: "trunk's numbers", file: "sip: {trunks: [{name: a, numbers: [b]}]}", want: "sip.trunks[0].numbers"},
+		{name: "issuer's member", file: "auth: {jwt: [{isuer: a}]}", want: "auth.jwt[0].isuer"},
+		{name: "issuer's key's member", file: "auth: {jwt: [{issuer: a, keys: [{id: a}, {kid: b}]}]}", want: "auth.jwt.keys[1].kid"},
+		{name: "issuer's keys", file: "auth: {jwt: [{issuer: a, keys: b}]}", want: "auth.jwt.keys"},
 		{name: "sources", environ: []string{"SIDETONE_SIP_SOURCES=everywhere"}, want: "sip.sources"},
 		{name: "voice", file: "speech: {voice: opera}", want: "speech.voice"},
 		{name: "level", file: "log: {level: loud}", want: "log.level"},

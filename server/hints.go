@@ -87,8 +87,8 @@ func (h hints) print(w io.Writer) error {
 	key, shown := h.APIKey, h.APIKey
 	if key == "" {
 		key = "YOUR_KEY"
-		shown = "was shown when it was made. To get another one, stop this server (Ctrl-C), run\n" +
-			"             " + h.token + "\n           and start it again."
+		shown = "was shown when it was made. To get another one, run in another shell\n" +
+			"             " + h.token
 	}
 	lines := []string{
 		"Sidetone is ready.",

@@ -11,6 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// inUse is the type of errInUse.
+type inUse string
+
+// Error returns the text.
+func (e inUse) Error() string { return string(e) }
+
+// errInUse says that another process holds the data directory.
+const errInUse inUse = "is in use by process"
+
 // lockData makes the data directory and takes it for this process; the error
 // names the holder. The lock ends with the returned file.
 func lockData(dir string) (*os.File, error) {
@@ -26,7 +35,7 @@ func lockData(dir string) (*os.File, error) {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		holder, _ := io.ReadAll(io.LimitReader(f, 64)) // an unreadable holder is just not named
 		_ = f.Close()
-		return nil, fmt.Errorf("data directory %s is in use by process %s", dir, strings.TrimSpace(string(holder)))
+		return nil, fmt.Errorf("data directory %s %w %s", dir, errInUse, strings.TrimSpace(string(holder)))
 	}
 	if err != nil {
 		_ = f.Close()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/api"
+	"github.com/sidetone/sidetone/auth"
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/cluster/local"
 	"github.com/sidetone/sidetone/jobs"
@@ -59,8 +60,11 @@ type server struct {
 	shop     *simulated.Shop
 	disk     *disk.Recordings
 	key      sidetone.Secret
-	stop     chan struct{} // ends the wheel
-	draining chan struct{} // closed when event streams must end
+	// operator is the bearer of the command line on this machine.
+	operator sidetone.Secret
+	tokens   *auth.Verifier // nil when only keys are accepted
+	stop     chan struct{}  // ends the wheel
+	draining chan struct{}  // closed when event streams must end
 	wg       sync.WaitGroup
 }
 
@@ -90,6 +94,9 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 	if err := s.masters.prepare(ctx, s.store, s.log); err != nil {
 		return err
 	}
+	if err := s.openDoors(); err != nil {
+		return err
+	}
 	if err := s.firstKey(ctx); err != nil {
 		return err
 	}
@@ -97,6 +104,16 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 		return fmt.Errorf("open the stored secrets with this master key: %w", err)
 	}
 	return s.serve(ctx)
+}
+
+// openDoors prepares who may come in besides the owners of keys.
+func (s *server) openDoors() (err error) {
+	if err := s.closeControl(); err != nil { // of a process that was killed
+		return err
+	}
+	s.operator = sidetone.NewKey()
+	s.tokens, err = s.config.Auth.tokens(s.clock.Now, s.log)
+	return err
 }
 
 // join keeps both errors; nil when there is none.
@@ -277,6 +294,7 @@ func (s *server) open(ctx context.Context, listener net.Listener) error {
 		}
 	}
 	s.drain(web)
+	err = join(err, s.closeControl())
 	s.exchange.Close() // ends what is left with its true reason
 	hangUp()
 	return err
@@ -292,12 +310,16 @@ func (s *server) web() *http.Server {
 		"version", s.options.Version, "go", runtime.Version())
 	figures.Gauge("sidetone_calls_live", "Calls that are under way on this node.", func() float64 { return float64(s.exchange.Live()) })
 	figures.Gauge("go_goroutines", "Goroutines.", func() float64 { return float64(runtime.NumGoroutine()) })
-	handler := api.New(api.Config{
+	config := api.Config{
 		Metrics: figures,
 		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, Drain: s.draining,
 		Shops: map[string]telephony.NumberShop{"simulated": s.shop, "sip": s.trunks()}, Log: s.log,
-	})
-	return &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second,
+		Operator: s.operator,
+	}
+	if s.tokens != nil {
+		config.Tokens = s.tokens
+	}
+	return &http.Server{Handler: api.New(config), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second,
 		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 }
 
@@ -305,6 +327,9 @@ func (s *server) web() *http.Server {
 func (s *server) announce(ctx context.Context, listener net.Listener) error {
 	r := Ready{HTTP: "http://" + listener.Addr().String(), SIP: s.sip.Addr().String(), APIKey: s.key.Reveal()}
 	s.log.Info("ready", slog.String("version", s.options.Version), slog.String("http", r.HTTP), slog.String("sip", r.SIP))
+	if err := s.openControl(listener); err != nil {
+		return err
+	}
 	if s.options.Hints {
 		h, err := s.hints(ctx, r)
 		if err == nil {

@@ -17,7 +17,7 @@ const envPrefix = "SIDETONE_"
 // (http.addr).
 func knownKeys() map[string]string {
 	keys := map[string]string{}
-	for _, k := range []string{"data", "http.addr", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources",
+	for _, k := range []string{"data", "http.addr", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources",
 		"sip.media_timeout", "sip.media_timeout_first", "sip.media_timeout_quiet",
 		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "calls.max", "calls.answer_after", "calls.offline",
 		"calls.comfort_noise", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "log.level", "log.format"} {
@@ -33,9 +33,17 @@ func members(list string) []string {
 		return []string{"name", "password"}
 	case "sip.trunks":
 		return []string{"name", "host", "transport", "addresses", "username", "password", "numbers"}
+	case "auth.jwt":
+		return []string{"issuer", "audience", "keys", "jwks", "environment", "environment_claim", "scopes_claim", "subject_prefix",
+			"members_only", "leeway"}
+	case "auth.jwt.keys":
+		return []string{"id", "algorithm", "secret", "file"}
 	}
 	return nil
 }
+
+// lists are the keys whose values are lists of entries.
+func lists() []string { return []string{"sip.users", "sip.trunks", "auth.jwt"} }
 
 // clientVariables belong to the commands that talk to a server, and may stand
 // in the shell that starts one.
@@ -51,7 +59,7 @@ func checkKeys(where string, k *koanf.Koanf) error {
 			return fmt.Errorf("%s: unknown key %s", where, key)
 		}
 	}
-	for _, list := range []string{"sip.users", "sip.trunks"} {
+	for _, list := range lists() {
 		if err := checkMembers(where, list, k.Get(list)); err != nil {
 			return err
 		}
@@ -77,6 +85,11 @@ func checkMembers(where, list string, value any) error {
 		for name := range m {
 			if !slices.Contains(known, name) {
 				return fmt.Errorf("%s: unknown key %s[%d].%s", where, list, i, name)
+			}
+			if nested := list + "." + name; members(nested) != nil {
+				if err := checkMembers(where, nested, m[name]); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -118,7 +131,7 @@ func variable(name, key, text string) (any, error) {
 	switch {
 	case key == "sip.sources" && !strings.HasPrefix(text, "["):
 		return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }), nil
-	case key != "sip.users" && key != "sip.trunks" && key != "sip.sources":
+	case !slices.Contains(lists(), key) && key != "sip.sources":
 		return text, nil
 	case text == "":
 		return []any{}, nil

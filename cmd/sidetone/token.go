@@ -2,59 +2,111 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/client"
 	"github.com/sidetone/sidetone/server"
-	"github.com/sidetone/sidetone/store"
 )
 
 type tokenCommand struct {
 	Create tokenCreate `cmd:"" help:"Make an API key and print it once."`
+	Import tokenImport `cmd:"" help:"Make a bearer that clients have already an API key."`
 	List   tokenList   `cmd:"" help:"List the keys."`
-	Revoke tokenRevoke `cmd:"" help:"Make a key invalid."`
+	Revoke tokenRevoke `cmd:"" help:"Make a key invalid at once."`
 }
 
-// tokenFlags choose the environment. The commands work on the data directory,
-// so no server may hold it.
+// tokenFlags choose the installation and the environment. A server that holds
+// the data directory is asked; without one the database is changed directly.
 type tokenFlags struct {
 	configFlags
 	Environment string `help:"Id of the environment; the first one when empty." placeholder:"ID"`
 }
 
-func (f tokenFlags) with(a *app, do func(*store.Store, sidetone.Environment) error) error {
+func (f tokenFlags) with(a *app, do func(*client.Client) error) error {
 	c, err := f.load(a)
 	if err != nil {
 		return err
 	}
-	return server.WithStore(a.ctx, c, func(s *store.Store) error {
-		all, err := s.Environments(a.ctx)
-		if err != nil {
-			return err
-		}
-		for _, e := range all {
-			if f.Environment == "" || e.ID == f.Environment {
-				return do(s, e)
-			}
-		}
-		return fmt.Errorf("no environment %q in %s; `sidetone serve` makes the first one", f.Environment, c.Data)
+	err = server.Operate(a.ctx, c, func(there *client.Client) error {
+		there.Environment = f.Environment
+		return do(there)
 	})
+	if err != nil && f.Environment != "" {
+		return fmt.Errorf("in environment %s: %w", f.Environment, err)
+	}
+	return err
+}
+
+// keyFlags describe a new key.
+type keyFlags struct {
+	Label       string   `help:"What the key is for." default:"command line"`
+	Scopes      []string `help:"What it may do: read, write, calls, secrets:read, metrics, admin." default:"read,write,calls" placeholder:"SCOPE"`
+	Admin       bool     `help:"May do everything but see secrets, in every environment of the account."`
+	AccountWide bool     `help:"May act in every environment of the account."`
+	Member      string   `help:"Id of the member whose key it is." placeholder:"ID"`
+	Profile     string   `help:"Form of the answers: fluents, vocode, vocode-python, vocode-javascript." placeholder:"PROFILE"`
+}
+
+func (k keyFlags) request() client.KeyRequest {
+	r := client.KeyRequest{Label: k.Label, Scopes: k.Scopes, Profile: k.Profile, Member: k.Member, AccountWide: k.AccountWide || k.Admin}
+	if k.Admin {
+		r.Scopes = sidetone.OperatorScopes().Names()
+	}
+	return r
 }
 
 type tokenCreate struct {
 	tokenFlags
-	Label string `help:"What the key is for." default:"command line"`
+	keyFlags
 }
 
 // Run makes a key.
 func (t tokenCreate) Run(a *app) error {
-	return t.with(a, func(s *store.Store, e sidetone.Environment) error {
-		key, err := server.IssueKey(a.ctx, s, e.ID, t.Label, time.Now())
+	return t.with(a, func(c *client.Client) error {
+		key, err := c.CreateAPIKey(a.ctx, t.request())
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(a.out, key.Reveal())
+		_, err = fmt.Fprintln(a.out, key.Key.Reveal())
+		return err
+	})
+}
+
+type tokenImport struct {
+	tokenFlags
+	keyFlags
+	File string `help:"File with the bearer; - is standard input, which keeps it out of the shell's history." default:"-" placeholder:"FILE"`
+}
+
+// maxBearerFile bounds what is read as a bearer, in bytes.
+const maxBearerFile = 64 << 10
+
+// Run imports a bearer.
+func (t tokenImport) Run(a *app) error {
+	from := os.Stdin
+	if t.File != "-" {
+		f, err := os.Open(t.File)
+		if err != nil {
+			return fmt.Errorf("read the bearer: %w", err)
+		}
+		defer f.Close() //nolint:errcheck // only read from
+		from = f
+	}
+	text, err := io.ReadAll(io.LimitReader(from, maxBearerFile))
+	if err != nil {
+		return fmt.Errorf("read the bearer: %w", err)
+	}
+	return t.with(a, func(c *client.Client) error {
+		key, err := c.ImportAPIKey(a.ctx, sidetone.Secret(strings.TrimSpace(string(text))), t.request())
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(a.out, key.ID)
 		return err
 	})
 }
@@ -63,22 +115,35 @@ type tokenList struct{ tokenFlags }
 
 // Run lists the keys.
 func (t tokenList) Run(a *app) error {
-	return t.with(a, func(s *store.Store, e sidetone.Environment) error {
-		keys, err := s.APIKeys(a.ctx, e.ID)
-		if err != nil {
-			return err
-		}
+	return t.with(a, func(c *client.Client) error {
 		w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tENDS IN\tLABEL\tCREATED\tREVOKED")
-		for _, k := range keys {
-			revoked := "-"
-			if !k.Revoked.IsZero() {
-				revoked = k.Revoked.UTC().Format(time.RFC3339)
+		fmt.Fprintln(w, "ID\tENDS IN\tLABEL\tSCOPES\tCREATED\tREVOKED")
+		q := client.Query{Size: 100}
+		for {
+			page, err := c.APIKeys(a.ctx, q)
+			if err != nil {
+				return err
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Hint, k.Label, k.Created.UTC().Format(time.RFC3339), revoked)
+			for _, k := range page.Items {
+				fmt.Fprintln(w, keyLine(k))
+			}
+			if q.Cursor = page.NextCursor; q.Cursor == "" {
+				return w.Flush()
+			}
 		}
-		return w.Flush()
 	})
+}
+
+func keyLine(k client.APIKey) string {
+	revoked := "-"
+	if !k.Active {
+		revoked = k.RevokedAt.UTC().Format(time.RFC3339)
+	}
+	scopes := strings.Join(k.Scopes, ",")
+	if k.AccountWide {
+		scopes += " (whole account)"
+	}
+	return strings.Join([]string{k.ID, k.EndsIn, k.Label, scopes, k.CreatedAt.UTC().Format(time.RFC3339), revoked}, "\t")
 }
 
 type tokenRevoke struct {
@@ -88,7 +153,8 @@ type tokenRevoke struct {
 
 // Run revokes a key.
 func (t tokenRevoke) Run(a *app) error {
-	return t.with(a, func(s *store.Store, e sidetone.Environment) error {
-		return s.RevokeAPIKey(a.ctx, e.ID, t.ID)
+	return t.with(a, func(c *client.Client) error {
+		_, err := c.RevokeAPIKey(a.ctx, t.ID)
+		return err
 	})
 }

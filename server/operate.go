@@ -1,0 +1,114 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api"
+	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/store"
+)
+
+// controlFile tells the command line of this machine how to reach the server
+// that holds the data directory. Whoever can read it could read the database.
+const controlFile = "control.json"
+
+// control is what the file says. The key is good as long as the process lives
+// and stands in no database.
+type control struct {
+	HTTP string `json:"http"`
+	Key  string `json:"key"`
+}
+
+// openControl writes the file.
+func (s *server) openControl(listener net.Listener) error {
+	data, err := json.Marshal(control{HTTP: localURL(listener.Addr()), Key: s.operator.Reveal()})
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", controlFile, err)
+	}
+	if err := writeAtomic(filepath.Join(s.config.Data, controlFile), append(data, '\n')); err != nil {
+		return fmt.Errorf("write %s: %w", controlFile, err)
+	}
+	return nil
+}
+
+// closeControl removes the file, be it that of a process that was killed.
+func (s *server) closeControl() error {
+	if err := os.Remove(filepath.Join(s.config.Data, controlFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", controlFile, err)
+	}
+	return nil
+}
+
+// localURL is an address under which this machine reaches the listener.
+func localURL(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return "http://" + addr.String()
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", tcp.Port)
+}
+
+// Operate calls do with a client that may do everything in every environment:
+// of the server that holds the data directory, or, when none does, of the same
+// interface on the database itself.
+func Operate(ctx context.Context, c Config, do func(*client.Client) error) error {
+	err := WithStore(ctx, c, func(s *store.Store) error {
+		key := sidetone.NewKey()
+		direct := client.New("http://direct", key)
+		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key})}}
+		return do(direct)
+	})
+	if !errors.Is(err, errInUse) {
+		return err
+	}
+	data, readErr := os.ReadFile(filepath.Join(c.Data, controlFile))
+	var there control
+	if readErr == nil {
+		readErr = json.Unmarshal(data, &there)
+	}
+	if readErr != nil {
+		return fmt.Errorf("%w, which cannot be asked: it is just starting or ending, or is no server (%w)", err, readErr)
+	}
+	return do(client.New(there.HTTP, sidetone.Secret(there.Key)))
+}
+
+// inProcess carries requests to a handler without a network.
+type inProcess struct{ handler http.Handler }
+
+// RoundTrip implements http.RoundTripper.
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	w := &collected{header: http.Header{}, status: http.StatusOK}
+	p.handler.ServeHTTP(w, r)
+	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: w.header, Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Request: r}, nil
+}
+
+// collected is an answer in memory.
+type collected struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (c *collected) Header() http.Header { return c.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (c *collected) WriteHeader(status int) { c.status = status }
+
+// Write implements http.ResponseWriter.
+func (c *collected) Write(b []byte) (int, error) { return c.body.Write(b) }
