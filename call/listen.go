@@ -33,6 +33,8 @@ func (s *Session) receive(ctx context.Context, last *telephony.Event) {
 			s.sound(ev)
 		case telephony.KindFormatChanged:
 			s.player.follow(s.leg.Info().Rate)
+		case telephony.KindPlayed:
+			s.player.played(ev.Mark)
 		case telephony.KindDigit:
 			s.inbox.postUrgent(conversation.Digit{Key: ev.Digit})
 		case telephony.KindHeld:

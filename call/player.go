@@ -15,9 +15,17 @@ import (
 type utterance struct {
 	id      uint64
 	pcm     []int16
-	done    bool // no more sound will come
-	pos     int  // samples sent
-	audible bool // its first frame was sent
+	done    bool    // no more sound will come
+	pos     int     // samples sent
+	heard   int     // samples the far end is known to have heard
+	ends    []int64 // where its words end, in samples, as far as not yet sent
+	audible bool    // its first frame was sent
+}
+
+// flight says that an utterance was heard up to a sample once a mark returns.
+type flight struct {
+	mark, utt uint64
+	at        int
 }
 
 // Player is a call's playout queue. The synthesiser appends, the session pauses,
@@ -31,29 +39,38 @@ type Player struct {
 	post   func(any)
 
 	mu     sync.Mutex
-	queue  []*utterance
+	queue  []*utterance // what the far end has not heard to its end
 	paused bool
-	fade   bool
-	echo   []int16
-	frame  []int16
-	noise  *audio.ComfortNoise
-	gone   bool
-	leaves int // the leg's sample rate, when it is no longer rate
-	adapt  adapter
+	// On legs with lead sound is sent ahead of its time, and counts as heard
+	// when its mark returns. Without, what was sent was heard.
+	lead     int64   // frames
+	due, out int64   // frames whose time has come, and that were sent
+	early    []int16 // pure sound that was sent and is not due
+	flying   []flight
+	mark     uint64 // of the next frame that has one
+	unmarked int    // frames with sound since the last mark
+	fade     bool
+	echo     []int16
+	frame    []int16
+	noise    *audio.ComfortNoise
+	gone     bool
+	leaves   int // the leg's sample rate, when it is no longer rate
+	adapt    adapter
 }
 
 // newPlayer returns a Player for leg. record, which may be nil, is given the
 // agent's pure sound of every frame sent; post takes inputs for the machine.
 func newPlayer(leg telephony.Leg, comfort bool, record func([]int16), post func(any)) *Player {
 	rate := leg.Info().Rate
-	p := &Player{leg: leg, rate: rate, leaves: rate, record: record, post: post, frame: make([]int16, rate/50)}
+	p := &Player{leg: leg, rate: rate, mark: 1, leaves: rate, lead: int64(leg.Info().Lead / audio.FrameDuration), record: record, post: post, frame: make([]int16, rate/50)}
 	if comfort {
 		p.noise = audio.NewComfortNoise(1)
 	}
 	return p
 }
 
-// tick sends the next frame. The Wheel calls it each 20 ms.
+// tick sends the next frame, and on a leg with lead those that may be sent
+// already. The Wheel calls it each 20 ms.
 func (p *Player) tick() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,17 +78,70 @@ func (p *Player) tick() {
 	if p.gone {
 		return
 	}
-	n := p.fill()
-	if p.record != nil {
-		p.record(p.frame)
+	p.due++
+	for p.out < p.due || p.out < p.due+p.lead && p.ready() {
+		p.out++
+		p.next()
 	}
-	if p.sent != nil {
-		p.sent.add(p.frame, n > 0)
+	if p.lead == 0 {
+		return
+	}
+	if n := copy(p.frame, p.early); n > 0 {
+		p.early = p.early[:copy(p.early, p.early[n:])]
+		p.note(p.frame, peak(p.frame))
+	}
+}
+
+// next sends one frame. The caller holds mu.
+func (p *Player) next() {
+	n := p.fill()
+	if p.lead == 0 {
+		p.note(p.frame, n > 0)
+	} else {
+		p.early = append(p.early, p.frame...)
 	}
 	if n == 0 && p.noise != nil {
 		p.noise.Fill(p.frame)
 	}
-	_ = p.leg.Send(p.adapt.apply(audio.Frame{PCM: p.frame, Rate: p.rate}, p.leaves)) // a dropped frame is the leg's to count
+	f := p.adapt.apply(audio.Frame{PCM: p.frame, Rate: p.rate}, p.leaves)
+	if k := len(p.flying); k > 0 && p.flying[k-1].mark == p.mark {
+		f.Mark, p.unmarked = p.mark, 0
+		p.mark++
+	}
+	_ = p.leg.Send(f) // a dropped frame is the leg's to count
+}
+
+// note tells the recorder and the detector what is played now.
+func (p *Player) note(frame []int16, sound bool) {
+	if p.record != nil {
+		p.record(frame)
+	}
+	if p.sent != nil {
+		p.sent.add(frame, sound)
+	}
+}
+
+// peak reports whether a frame holds more than digital silence.
+func peak(frame []int16) bool {
+	for _, s := range frame {
+		if s != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ready reports whether there is a whole frame of sound to send before its time.
+func (p *Player) ready() bool {
+	n := 0
+	for i := 0; !p.paused && i < len(p.queue) && n < len(p.frame); i++ {
+		u := p.queue[i]
+		n += len(u.pcm) - u.pos
+		if !u.done {
+			break
+		}
+	}
+	return n >= len(p.frame)
 }
 
 // follow sends at the rate that the leg changed to.
@@ -100,8 +170,8 @@ func (p *Player) fill() int {
 		return n
 	}
 	n := 0
-	for !p.paused && len(p.queue) > 0 && n < len(p.frame) {
-		u := p.queue[0]
+	for i := 0; !p.paused && i < len(p.queue) && n < len(p.frame); {
+		u := p.queue[i]
 		k := copy(p.frame[n:], u.pcm[u.pos:])
 		if k > 0 && !u.audible {
 			u.audible = true
@@ -109,18 +179,73 @@ func (p *Player) fill() int {
 		}
 		u.pos += k
 		n += k
+		if p.lead == 0 {
+			u.heard = u.pos
+		} else if k > 0 {
+			p.fly(u)
+		}
 		if u.pos < len(u.pcm) || !u.done {
 			break
 		}
-		p.queue[0] = nil
-		p.queue = p.queue[1:]
-		p.post(conversation.Played{Utt: u.id})
+		if !p.retire() {
+			i++
+		}
 	}
 	if p.fade && n > 0 {
 		audio.FadeIn(p.frame[:n], n)
 		p.fade = false
 	}
 	return n
+}
+
+// markEvery is the most frames with sound between two marks.
+const markEvery = 5
+
+// fly asks for a mark behind the frame being filled when a word of u ends in
+// it, when u itself does, or when the last one was long ago.
+func (p *Player) fly(u *utterance) {
+	p.unmarked++
+	word := u.done && u.pos == len(u.pcm)
+	for len(u.ends) > 0 && u.ends[0] <= int64(u.pos) {
+		u.ends, word = u.ends[1:], true
+	}
+	if word || p.unmarked >= markEvery {
+		p.flying = append(p.flying, flight{p.mark, u.id, u.pos})
+	}
+}
+
+// retire takes the first utterance from the queue when all of it was heard.
+func (p *Player) retire() bool {
+	if len(p.queue) == 0 || !p.queue[0].done || p.queue[0].heard < len(p.queue[0].pcm) {
+		return false
+	}
+	id := p.queue[0].id
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+	p.post(conversation.Played{Utt: id})
+	return true
+}
+
+// played notes that a mark came back.
+func (p *Player) played(mark uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.flying) > 0 && p.flying[0].mark <= mark {
+		f := p.flying[0]
+		p.flying = p.flying[:copy(p.flying, p.flying[1:])]
+		for _, u := range p.queue {
+			if u.id == f.utt {
+				u.heard = max(u.heard, f.at)
+				u.pos = max(u.pos, u.heard)
+			}
+		}
+	}
+	stopped := p.position()
+	for p.retire() {
+	}
+	if p.paused {
+		p.post(stopped) // what was on its way to the far end was heard too
+	}
 }
 
 // begin queues an utterance without sound yet.
@@ -130,15 +255,21 @@ func (p *Player) begin(id uint64) {
 	p.queue = append(p.queue, &utterance{id: id})
 }
 
-// add appends sound to a queued utterance; it reports false when the utterance
-// was dropped.
-func (p *Player) add(id uint64, pcm []int16, done bool) bool {
+// add appends sound to a queued utterance, in which words end at the given
+// samples of the utterance; it reports false when the utterance was dropped.
+func (p *Player) add(id uint64, pcm []int16, done bool, ends ...int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, u := range p.queue {
 		if u.id == id {
 			u.pcm = append(u.pcm, pcm...)
 			u.done = u.done || done
+			if p.lead > 0 {
+				u.ends = append(u.ends, ends...)
+			}
+			if p.lead > 0 && done && u.pos == len(u.pcm) {
+				p.flying = append(p.flying, flight{p.mark, u.id, u.pos}) // all was sent before: silence carries the mark
+			}
 			return true
 		}
 	}
@@ -162,7 +293,19 @@ func (p *Player) pause() conversation.Stopped {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.paused = true
+	p.clear()
 	return p.position()
+}
+
+// clear takes back what was sent ahead: the session clears the leg.
+func (p *Player) clear() {
+	if p.lead == 0 {
+		return
+	}
+	p.out, p.early = p.due, p.early[:0]
+	for _, u := range p.queue {
+		u.pos = u.heard
+	}
 }
 
 // resume goes on with utterance id at position at.
@@ -171,9 +314,11 @@ func (p *Player) resume(id uint64, at time.Duration) {
 	defer p.mu.Unlock()
 	p.paused = false
 	p.fade = true
+	p.flying = p.flying[:0] // was heard up to here
 	if len(p.queue) > 0 && p.queue[0].id == id {
 		u := p.queue[0]
 		u.pos = max(0, min(int(audio.Samples(at, p.rate)), len(u.pcm)))
+		u.heard = u.pos
 	}
 }
 
@@ -181,19 +326,20 @@ func (p *Player) resume(id uint64, at time.Duration) {
 func (p *Player) stop() conversation.Stopped {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.clear()
 	s := p.position()
-	p.queue, p.paused = nil, false
+	p.queue, p.paused, p.flying = nil, false, p.flying[:0]
 	return s
 }
 
-// position tells which utterance is under way and how much of it was sent. The
-// caller holds mu.
+// position tells which utterance is under way and how much of it was surely
+// heard. The caller holds mu.
 func (p *Player) position() conversation.Stopped {
-	if len(p.queue) == 0 || p.queue[0].pos == 0 {
+	if len(p.queue) == 0 || !p.queue[0].audible {
 		return conversation.Stopped{}
 	}
 	u := p.queue[0]
-	return conversation.Stopped{Utt: u.id, At: audio.Span(int64(u.pos), p.rate)}
+	return conversation.Stopped{Utt: u.id, At: audio.Span(int64(u.heard), p.rate)}
 }
 
 // echoBack queues received sound for playing, at most 200 ms of it.

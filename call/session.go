@@ -171,14 +171,16 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 	case conversation.Say:
 		s.mouth.say(out)
 	case conversation.PausePlayout:
+		stopped := s.player.pause()
 		_ = s.leg.Clear() // an ended leg reports itself
-		return s.player.pause()
+		return stopped
 	case conversation.ResumePlayout:
 		s.player.resume(out.Utt, out.At)
 	case conversation.StopPlayout:
 		s.mouth.hush()
+		stopped := s.player.stop()
 		_ = s.leg.Clear() // an ended leg reports itself
-		return s.player.stop()
+		return stopped
 	case conversation.FinalizeSpeech:
 		s.ear.finalize()
 	case conversation.ResetDetector:

@@ -114,7 +114,7 @@ func (m *mouth) speak(ctx context.Context, s conversation.Say) (err error) {
 		if err != nil {
 			return err
 		}
-		if ctx.Err() != nil || !m.player.add(s.Utt, c.PCM, false) {
+		if ctx.Err() != nil || !m.player.add(s.Utt, c.PCM, false, ends(c.Words)...) {
 			return nil
 		}
 		total += int64(len(c.PCM))
@@ -129,6 +129,15 @@ func (m *mouth) speak(ctx context.Context, s conversation.Say) (err error) {
 	m.player.add(s.Utt, nil, true)
 	m.post(conversation.Voiced{Utt: s.Utt, Total: audio.Span(total, m.player.rate), Done: true})
 	return nil
+}
+
+// ends returns the samples at which words end.
+func ends(words []synthesizer.Word) []int64 {
+	out := make([]int64, len(words))
+	for i, w := range words {
+		out[i] = w.ToSample
+	}
+	return out
 }
 
 // chunks yields the sound of s, from the phrase cache when it may.

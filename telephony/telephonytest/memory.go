@@ -26,6 +26,9 @@ type MemoryConfig struct {
 	Rate int
 	// Lead is how much sound may be sent ahead; 0 as on RTP.
 	Lead time.Duration
+	// Transit is how long what is sent, a Clear, and a mark that returns travel,
+	// each.
+	Transit time.Duration
 	// Outbound says that the leg is answered from the beginning, as the ones
 	// that Dial returns are.
 	Outbound bool
@@ -51,6 +54,7 @@ type HeardFrame struct {
 type MemoryLeg struct {
 	info     telephony.Info
 	suppress bool
+	transit  time.Duration
 	wake     chan struct{}
 	answered chan struct{}
 	gone     chan struct{}
@@ -98,6 +102,7 @@ func NewMemoryLeg(c MemoryConfig) (*MemoryLeg, *Far) {
 		info: telephony.Info{ID: c.ID, From: c.From, To: c.To, Trunk: c.Trunk, Source: "memory",
 			Codec: c.Codec, Rate: c.Rate, Lead: c.Lead, Headers: c.Headers},
 		suppress: c.Suppress,
+		transit:  c.Transit,
 		wake:     make(chan struct{}, 1),
 		answered: make(chan struct{}),
 		gone:     make(chan struct{}),
@@ -155,14 +160,14 @@ func (l *MemoryLeg) Send(f audio.Frame) error {
 	case l.stalled:
 		return telephony.ErrSlow
 	}
-	start := now
-	if l.playEnd.After(now) {
+	start := now.Add(l.transit)
+	if l.playEnd.After(start) {
 		start = l.playEnd
 	}
 	l.playEnd = start.Add(f.Duration())
 	l.heard = append(l.heard, HeardFrame{At: start, PCM: append([]int16(nil), f.PCM...), Rate: f.Rate})
 	if f.Mark != 0 {
-		l.marks = append(l.marks, timedEvent{l.playEnd, telephony.Event{Kind: telephony.KindPlayed, Mark: f.Mark}})
+		l.marks = append(l.marks, timedEvent{l.playEnd.Add(l.transit), telephony.Event{Kind: telephony.KindPlayed, Mark: f.Mark}})
 		l.poke()
 	}
 	close(l.newSound)
@@ -173,7 +178,7 @@ func (l *MemoryLeg) Send(f audio.Frame) error {
 // Clear implements telephony.Leg: frames that have not begun to play are
 // dropped with their marks. Without lead it does nothing.
 func (l *MemoryLeg) Clear() error {
-	now := time.Now()
+	arrives := time.Now().Add(l.transit)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {
@@ -182,11 +187,11 @@ func (l *MemoryLeg) Clear() error {
 	if l.info.Lead == 0 {
 		return nil
 	}
-	for len(l.heard) > 0 && l.heard[len(l.heard)-1].At.After(now) {
+	for len(l.heard) > 0 && l.heard[len(l.heard)-1].At.After(arrives) {
 		l.playEnd = l.heard[len(l.heard)-1].At
 		l.heard = l.heard[:len(l.heard)-1]
 	}
-	for len(l.marks) > 0 && l.marks[len(l.marks)-1].at.After(l.playEnd) {
+	for len(l.marks) > 0 && l.marks[len(l.marks)-1].at.After(l.playEnd.Add(l.transit)) {
 		l.marks = l.marks[:len(l.marks)-1]
 	}
 	return nil

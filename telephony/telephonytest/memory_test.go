@@ -198,3 +198,36 @@ func TestMemoryLegSpokenWaitsForTheLastWord(t *testing.T) {
 		}
 	})
 }
+
+func TestMemoryLegTransit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const trip = 150 * time.Millisecond
+		leg, far := NewMemoryLeg(MemoryConfig{Outbound: true, Lead: 200 * time.Millisecond, Transit: trip})
+		start := time.Now()
+		for i := range 20 {
+			if err := leg.Send(audio.Frame{PCM: ramp(160), Rate: 8000, Mark: uint64(i + 1)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.AfterFunc(50*time.Millisecond, func() { _ = leg.Clear() })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		marks := 0
+		for ev := range leg.Events(ctx) {
+			if ev.Kind != telephony.KindPlayed {
+				continue
+			}
+			marks++
+			if at, want := time.Since(start), 2*trip+time.Duration(marks)*20*time.Millisecond; at != want {
+				t.Errorf("mark %d returned after %s, want %s", ev.Mark, at, want)
+			}
+		}
+		if len(far.Heard()) != 3 || marks != 3 { // what had begun when the clear came
+			t.Errorf("%d frames heard and %d marks, want 3", len(far.Heard()), marks)
+		}
+		if first := far.Heard()[0].At.Sub(start); first != trip {
+			t.Errorf("the first frame was played after %s", first)
+		}
+	})
+}
