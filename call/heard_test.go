@@ -16,7 +16,7 @@ import (
 )
 
 // sentence is said in five seconds by the stub voice.
-const sentence = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+const sentence = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 
 // interruption is one interrupted answer: the words that the far end heard of
 // it by the sound of the whole call, and those that the record holds.
