@@ -40,6 +40,7 @@ type world struct {
 	echo     bool
 	carrier  bool
 	routeErr error
+	planErr  error
 	trunks   []string
 	stop     func()
 }
@@ -110,7 +111,7 @@ func (w *world) Plan(sidetone.Snapshot, int) (call.Plan, error) {
 	if w.speaker != nil {
 		p.Voice = w.speaker
 	}
-	return p, nil
+	return p, w.planErr
 }
 
 // ring calls the agent and waits for the answer.
@@ -375,6 +376,39 @@ func TestFullNodeRefusesAndRecovers(t *testing.T) {
 		<-third.Answered()
 		third.Hangup()
 	})
+}
+
+// A call that the node has no place for is not placed, and nothing is stored:
+// whoever asked may ask again.
+func TestCallsOutWaitForRoom(t *testing.T) {
+	t.Parallel()
+	for name, adjust := range map[string]func(*world, *call.Config){
+		"node full":       func(_ *world, c *call.Config) { c.MaxCalls = 1 },
+		"recogniser busy": func(w *world, _ *call.Config) { w.planErr = transcriber.ErrBusy },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, adjust)
+				defer w.stop()
+				var first *telephonytest.Far
+				if w.planErr == nil {
+					first = w.ring()
+					<-first.Answered()
+				}
+				out := sidetone.Call{ID: "out", EnvironmentID: "env", Provider: "simulated", FromNumber: "+14155550100", ToNumber: "+14155550199", Outgoing: true}
+				if err := w.exchange.Dial(t.Context(), out); !errors.Is(err, call.ErrNoRoom) {
+					t.Errorf("Dial: got %v, want ErrNoRoom", err)
+				}
+				if _, stored := w.ledger.results["out"]; stored || w.exchange.Runs("out") {
+					t.Error("a call that waits has an end")
+				}
+				if first != nil {
+					first.Hangup()
+				}
+			})
+		})
+	}
 }
 
 func TestCallerWhoGivesUpWhileItRingsLeavesATrueRecord(t *testing.T) {

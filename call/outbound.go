@@ -7,6 +7,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/transcriber"
 )
 
 // attempt is a call that is being placed.
@@ -18,9 +19,15 @@ type attempt struct {
 // errEnded is why an attempt is given up that somebody ended.
 const errEnded = telephony.Error("the call was ended before it was answered")
 
+// ErrNoRoom says that the node, or its recogniser, has no place for a call that
+// was to be placed: nobody was rung, nothing was stored, and there may be room
+// later.
+const ErrNoRoom = telephony.Error("no room for another call")
+
 // Dial places the call once and returns when it was answered or failed; either
 // outcome is stored by then. An answered call runs on and the error is nil; a
-// *telephony.DialError tells why there was no answer.
+// *telephony.DialError tells why there was no answer. ErrNoRoom leaves
+// everything as it was.
 func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -33,7 +40,7 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 		x.mu.Unlock()
 	}()
 	if !x.admit(true) {
-		return x.unanswered(c, &telephony.DialError{Cause: telephony.CauseOverload})
+		return ErrNoRoom
 	}
 	answered := false
 	defer func() {
@@ -46,7 +53,10 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 		return x.unanswered(c, sidetone.Errorf(sidetone.Invalid, "no carrier named %q is configured", c.Provider))
 	}
 	plan, err := x.c.Planner.Plan(c.Snapshot, wideband) // before anybody is rung
-	if err != nil {
+	switch {
+	case errors.Is(err, transcriber.ErrBusy):
+		return ErrNoRoom
+	case err != nil:
 		return x.unanswered(c, err)
 	}
 	defer func() {

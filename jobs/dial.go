@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
@@ -13,6 +14,13 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/telephony"
+)
+
+// shortestWait and longestWait are how long a call waits for room before it is
+// looked for again.
+const (
+	shortestWait = 200 * time.Millisecond
+	longestWait  = 4 * time.Second
 )
 
 // dialWorker carries out dial intents, each at most once.
@@ -42,6 +50,9 @@ func (w *dialWorker) Work(ctx context.Context, job *river.Job[sidetone.DialJob])
 		return fmt.Errorf("claim dial intent: %w", err)
 	}
 	state := w.attempt(ctx, intent, call)
+	if state == store.IntentPlanned {
+		return w.postpone(ctx, intent)
+	}
 	// The outcome is true whether or not we are being stopped.
 	err = w.store.FinishIntent(context.WithoutCancel(ctx), intent.EnvironmentID, intent.ID, intent.Fence, state)
 	if err != nil {
@@ -50,7 +61,20 @@ func (w *dialWorker) Work(ctx context.Context, job *river.Job[sidetone.DialJob])
 	return nil
 }
 
-// attempt dials unless it is too late, and returns the intent's new state.
+// postpone gives the claim back and wakes the job again after a while, the
+// longer the call has waited: there may be many of them.
+func (w *dialWorker) postpone(ctx context.Context, intent sidetone.DialIntent) error {
+	err := w.store.ReleaseIntent(context.WithoutCancel(ctx), intent.EnvironmentID, intent.ID, intent.Fence)
+	if err != nil {
+		w.log.Error("give a claim back", "intent", intent.ID, "call", intent.CallID, "error", err)
+		return nil // the sweep finds it when the claim has run out
+	}
+	wait := min(max(w.now().Sub(intent.Created)/10, shortestWait), longestWait)
+	return river.JobSnooze(wait + rand.N(wait/4))
+}
+
+// attempt dials unless it is too late, and returns the intent's new state:
+// planned when there was no room.
 func (w *dialWorker) attempt(ctx context.Context, intent sidetone.DialIntent, call sidetone.Call) string {
 	now := w.now()
 	if !intent.NotAfter.IsZero() && now.After(intent.NotAfter) {
@@ -65,8 +89,11 @@ func (w *dialWorker) attempt(ctx context.Context, intent sidetone.DialIntent, ca
 		return store.IntentFailed
 	}
 	err := w.dial(ctx, intent, call)
-	if err == nil {
+	switch {
+	case err == nil:
 		return store.IntentDone
+	case errors.Is(err, ErrNoRoom):
+		return store.IntentPlanned
 	}
 	w.log.Info("call was not answered", "intent", intent.ID, "call", call.ID, "error", err)
 	return stateAfter(err)

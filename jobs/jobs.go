@@ -35,13 +35,23 @@ const (
 
 // Dialer places the call of an intent. Package call implements it.
 type Dialer interface {
-	// Dial places call once and returns nil when it was answered. By the time it
-	// returns, the call's row says what became of the attempt. An attempt that
+	// Dial places call once and returns nil when it was answered. ErrNoRoom says
+	// that nothing was attempted or stored; it is asked again. Otherwise, by the
+	// time it returns, the call's row says what became of the attempt. An attempt that
 	// may have reached the carrier without an answer to it is a
 	// *telephony.DialError whose Sent is true and whose Status is 0. It must
 	// return soon after ctx ends.
 	Dial(ctx context.Context, intent sidetone.DialIntent, call sidetone.Call) error
 }
+
+// noRoom is the type of ErrNoRoom.
+type noRoom string
+
+// Error returns the text.
+func (e noRoom) Error() string { return string(e) }
+
+// ErrNoRoom is what a Dialer returns that has no place for a call just now.
+const ErrNoRoom noRoom = "no room for another call"
 
 // Config holds what the workers need.
 type Config struct {

@@ -219,6 +219,44 @@ func TestExpiredIntentClosesItsCall(t *testing.T) {
 	})
 }
 
+// A call for which there is no room waits until there is, but not for ever.
+func TestCallsWaitForRoom(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env := account(t, s)
+		tries := make(chan string, 100)
+		var full sync.Map
+		d := &dialer{answer: func(_ context.Context, c sidetone.Call) error {
+			tries <- c.ID
+			if _, room := full.Load(c.ID); !room {
+				return fmt.Errorf("dial: %w", jobs.ErrNoRoom)
+			}
+			return nil
+		}}
+		start(t, s, d)
+		mustPlan(t, s, env, "patient", time.Now().Add(time.Minute))
+		<-tries
+		<-tries
+		if got := state(t, s, env, "patient"); got != store.IntentPlanned && got != store.IntentDialling {
+			t.Errorf("a call that waits is %s", got)
+		}
+		full.Store("call-patient", true)
+		eventually(t, s, env, "patient", store.IntentDone)
+		mustPlan(t, s, env, "hasty", time.Now().Add(300*time.Millisecond))
+		eventually(t, s, env, "hasty", store.IntentFailed)
+		err := s.Read(context.Background(), env, func(tx *store.Tx) error {
+			c, err := tx.Call("call-hasty")
+			if c.EndReason != "expired" || c.Outcome != sidetone.OutcomeDidNotConnect {
+				t.Errorf("a call that waited in vain: %+v", c)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestCrashAfterClaim plays a process that died between the claim and the
 // outcome: nobody may dial again, whatever wakes up.
 func TestCrashAfterClaim(t *testing.T) {

@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/jobs"
 	"github.com/sidetone/sidetone/recording/disk"
 	"github.com/sidetone/sidetone/store"
 )
@@ -47,7 +49,11 @@ type dialer struct{ exchange *call.Exchange }
 
 // Dial implements jobs.Dialer.
 func (d dialer) Dial(ctx context.Context, _ sidetone.DialIntent, c sidetone.Call) error {
-	return d.exchange.Dial(ctx, c)
+	err := d.exchange.Dial(ctx, c)
+	if errors.Is(err, call.ErrNoRoom) {
+		return jobs.ErrNoRoom
+	}
+	return err
 }
 
 // recordings lets calls record to disk.

@@ -8,8 +8,8 @@ import (
 	"github.com/sidetone/sidetone"
 )
 
-// The states of a dial intent. A planned one may be claimed once; the others
-// never lead to another attempt.
+// The states of a dial intent. A planned one may be claimed; the others never
+// lead to another attempt.
 const (
 	// IntentPlanned waits to be claimed.
 	IntentPlanned = "planned"
@@ -101,6 +101,16 @@ func (s *Store) FinishIntent(ctx context.Context, environmentID, intentID string
 	default:
 		return sidetone.Errorf(sidetone.Internal, "finish a dial intent with state %q", state)
 	}
+	return s.settleIntent(ctx, environmentID, intentID, fence, state)
+}
+
+// ReleaseIntent gives a claim back: nothing was attempted, and the intent waits
+// to be claimed again. A fence that is not the claim's is a Conflict.
+func (s *Store) ReleaseIntent(ctx context.Context, environmentID, intentID string, fence int64) error {
+	return s.settleIntent(ctx, environmentID, intentID, fence, IntentPlanned)
+}
+
+func (s *Store) settleIntent(ctx context.Context, environmentID, intentID string, fence int64, state string) error {
 	return s.Write(ctx, environmentID, func(t *Tx) error {
 		n, err := t.exec(`UPDATE dial_intents SET state = $1, lease = 0
 			WHERE id = $2 AND environment_id = $3 AND fence = $4 AND state = $5`,

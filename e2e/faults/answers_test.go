@@ -164,6 +164,34 @@ func TestAnswerNumberFull(t *testing.T) {
 	n.last(5 * time.Second)
 }
 
+// A call that is asked for while the node is full waits for its turn.
+func TestCallOutOfAFullNode(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "calls: {max: 1}")
+	number := n.number(echo)
+	first := dial(t, n, "udp")
+	first.invite(number)
+	first.answered()
+	made, err := n.api.CreateCall(t.Context(), client.CallRequest{FromNumber: number, ToNumber: "+12125550177", Agent: n.agent(echo)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(time.Second) // it must not be tried and given up meanwhile
+	if c, err := n.api.Call(t.Context(), made.ID); err != nil || c.Over() {
+		t.Errorf("while the node is full: %+v, %v", c, err)
+	}
+	first.bye()
+	until(t, 10*time.Second, "the call to be placed", func() bool {
+		c, err := n.api.Call(t.Context(), made.ID)
+		return err == nil && c.Over()
+	})
+	c, err := n.api.Call(t.Context(), made.ID)
+	// It was rung at ourselves, and there is no room for both ends of it.
+	if err != nil || !strings.Contains(c.ErrorMessage, "status 503") {
+		t.Errorf("the call was not placed: %+v, %v", c, err)
+	}
+}
+
 func TestAnswerCancelled(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "calls: {answer_after: 2s}")
