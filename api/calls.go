@@ -140,6 +140,9 @@ func (s *server) end(r *request, call sidetone.Call) error {
 	case code == "": // whoever runs or places the call stores its end
 		return nil
 	}
+	if asked, err := s.Store.RequestEnd(r.ctx, r.who.EnvironmentID, call.ID); asked || err != nil {
+		return err // another node runs it and stores its end
+	}
 	var last int64
 	err = s.read(r, func(w work) error {
 		events, err := w.tx.Events(call.ID, 0)

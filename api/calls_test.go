@@ -251,6 +251,21 @@ func TestEndCall(t *testing.T) {
 			b.t.Errorf("got %s, ended %v", got.raw, b.calls.ended)
 		}
 		b.calls.run("another")
+		mark := func(lease time.Time) {
+			b.t.Helper()
+			if _, err := b.store.MarkCall(b.t.Context(), b.env.ID, live, func(call *sidetone.Call) { call.Node, call.Lease = "elsewhere", lease }); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+		mark(time.Now().Add(time.Minute))
+		if got := b.do("POST /v1/calls/end?id="+live, "").want(200).text("status"); got != "in_progress" {
+			b.t.Errorf("a call that another node runs is declared %s", got)
+		}
+		end, err := b.store.RenewLeases(b.t.Context(), "elsewhere", []string{live}, time.Now().Add(time.Minute))
+		if err != nil || len(end) != 1 {
+			b.t.Errorf("the other node is not told: %v, %v", end, err)
+		}
+		mark(time.Now().Add(-time.Minute))
 		if got := b.do("POST /v1/calls/end?id="+live, "").want(200).text("status"); got != "ended" {
 			b.t.Errorf("a call that nobody runs stays %s", got)
 		}

@@ -149,6 +149,8 @@ type fakeLedger struct {
 	results  map[string]sidetone.CallResult
 	live     []sidetone.Event
 	fail     error
+	renewed  [][]string
+	end      []string // what RenewLeases returns
 	finished chan string
 }
 
@@ -208,7 +210,12 @@ func (l *fakeLedger) FinishCall(ctx context.Context, env, id string, r sidetone.
 	return nil
 }
 
-func (l *fakeLedger) RenewLeases(context.Context, string, []string, time.Time) error { return nil }
+func (l *fakeLedger) RenewLeases(_ context.Context, _ string, ids []string, _ time.Time) ([]string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.renewed = append(l.renewed, ids)
+	return l.end, nil
+}
 
 func (l *fakeLedger) Publish(e sidetone.Event) {
 	l.mu.Lock()
@@ -422,6 +429,30 @@ func TestCallerWhoGivesUpWhileItRingsLeavesATrueRecord(t *testing.T) {
 		r, _ := w.result()
 		if r.Outcome != sidetone.OutcomeDidNotConnect || r.EndReason != "cancelled" {
 			t.Errorf("result: got %+v", r)
+		}
+	})
+}
+
+// Whoever asks another node for the end of a call is heard within a renewal.
+func TestTheRecordEndsACall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		time.Sleep(12 * time.Second)
+		id := w.ledger.oneCall()
+		w.ledger.mu.Lock()
+		if n := len(w.ledger.renewed); n != 2 {
+			t.Errorf("the lease was renewed %d times in 12 s", n)
+		}
+		w.ledger.end = []string{id, "somebody else's"}
+		w.ledger.mu.Unlock()
+		began := time.Now()
+		r, _ := w.result()
+		if took := time.Since(began); r.EndReason != "api" || took > 10*time.Second {
+			t.Errorf("after %s: %+v", took, r)
 		}
 	})
 }

@@ -182,7 +182,8 @@ func (x *Exchange) forget(s *Session) {
 	delete(x.live, s.call.ID)
 }
 
-// keepLeases tells the record that the live calls are still run.
+// keepLeases tells the record that the live calls are still run, and ends those
+// of which the record says so.
 func (x *Exchange) keepLeases(ctx context.Context) {
 	for ctx.Err() == nil {
 		x.c.Clock.Sleep(leaseRenewal, ctx.Done())
@@ -195,8 +196,25 @@ func (x *Exchange) keepLeases(ctx context.Context) {
 		if len(ids) == 0 || ctx.Err() != nil {
 			continue
 		}
-		if err := x.c.Ledger.RenewLeases(ctx, x.c.Node, ids, x.c.Clock.Now().Add(leaseLength)); err != nil {
-			x.c.Log.Warn("renew leases", slog.Any("error", err))
+		x.renew(ctx, ids)
+	}
+}
+
+// renew renews the leases of live calls within the time they have left.
+func (x *Exchange) renew(ctx context.Context, ids []string) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer x.c.Clock.AfterFunc(leaseRenewal, cancel)()
+	end, err := x.c.Ledger.RenewLeases(ctx, x.c.Node, ids, x.c.Clock.Now().Add(leaseLength))
+	if err != nil {
+		x.c.Log.Warn("renew leases", slog.Any("error", err))
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, id := range end {
+		if s := x.live[id]; s != nil && !s.asked {
+			s.asked = true
+			s.inbox.postUrgent(endCommand())
 		}
 	}
 }

@@ -42,8 +42,10 @@ type Ledger interface {
 	// FinishCall stores the terminal state and the remaining events together.
 	// A call that is over already stays as it is.
 	FinishCall(ctx context.Context, environmentID, callID string, r sidetone.CallResult, events []sidetone.Event) error
-	// RenewLeases says that this node still runs the calls.
-	RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) error
+	// RenewLeases says that this node still runs the calls, and returns those
+	// that it must end: somebody asked another node for that, or the record says
+	// that they are over.
+	RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) (end []string, err error)
 }
 
 // Publisher takes a call's events to whoever watches it live. It never waits.

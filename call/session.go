@@ -20,6 +20,8 @@ type Session struct {
 	clock Clock
 	log   *slog.Logger
 
+	asked bool // to end, by the record; the exchange's
+
 	inbox    *inbox
 	start    time.Time // zero of the machine's time, when the session was made
 	player   *Player

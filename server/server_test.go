@@ -385,7 +385,7 @@ func TestReaperGivesNodesAMomentToRenew(t *testing.T) {
 		if len(suspects) != 2 {
 			t.Errorf("after the first look: suspects %v", suspects)
 		}
-		if err := st.RenewLeases(ctx, "slow", []string{"slow"}, time.Now().Add(time.Minute)); err != nil {
+		if _, err := st.RenewLeases(ctx, "slow", []string{"slow"}, time.Now().Add(time.Minute)); err != nil {
 			return err
 		}
 		if suspects = s.reapOnce(ctx, suspects); len(suspects) != 0 {

@@ -91,29 +91,40 @@ func (s *Store) Environments(ctx context.Context) ([]sidetone.Environment, error
 	return out, err
 }
 
-// RenewLeases says that node still runs the calls until the given time. Calls
-// that are over or run elsewhere stay as they are.
-func (s *Store) RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) error {
+// RenewLeases says that node still runs the calls until the given time, and
+// returns those that it must end: somebody asked for that through another node,
+// or the record says that they are over. Calls that are over or run elsewhere
+// stay as they are.
+func (s *Store) RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) ([]string, error) {
 	const batch = 500
+	var end []string
 	for len(callIDs) > 0 {
 		n := min(len(callIDs), batch)
-		q := query{}
-		q.add("UPDATE calls SET lease = %s WHERE node = %s AND terminal = %s AND id IN (", toMillis(until), node, false)
 		ids := make([]any, n)
 		for i, id := range callIDs[:n] {
 			ids[i] = id
 		}
-		q.add("%s"+strings.Repeat(", %s", n-1)+")", ids...)
+		among := "%s" + strings.Repeat(", %s", n-1) + ")"
+		renew, ended := query{}, query{}
+		renew.add("UPDATE calls SET lease = %s WHERE node = %s AND terminal = %s AND id IN (", toMillis(until), node, false)
+		renew.add(among, ids...)
+		ended.add("SELECT id FROM calls WHERE (terminal = %s OR ending = %s) AND id IN (", true, true)
+		ended.add(among, ids...)
+		var told []string
 		err := s.writeAcross(ctx, func(t *Tx) error {
-			_, err := t.exec(q.text, q.args...)
+			_, err := t.exec(renew.text, renew.args...)
+			if err == nil {
+				told, err = t.texts(ended)
+			}
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("renew leases: %w", err)
+			return end, fmt.Errorf("renew leases: %w", err)
 		}
+		end = append(end, told...)
 		callIDs = callIDs[n:]
 	}
-	return nil
+	return end, nil
 }
 
 // LostCalls returns calls that are not over though nobody has held them since

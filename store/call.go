@@ -136,6 +136,20 @@ func (s *Store) MarkCall(ctx context.Context, environmentID, callID string, fn f
 	return c, err
 }
 
+// RequestEnd asks the node that runs the call, whichever it is, to end it; that
+// node learns of it when it renews its lease. False means that no node runs the
+// call.
+func (s *Store) RequestEnd(ctx context.Context, environmentID, callID string) (bool, error) {
+	asked := false
+	err := s.Write(ctx, environmentID, func(t *Tx) error {
+		n, err := t.exec(`UPDATE calls SET ending = $1 WHERE id = $2 AND environment_id = $3 AND terminal = $4 AND lease > $5`,
+			true, callID, t.environment, false, toMillis(t.now))
+		asked = n == 1
+		return err
+	})
+	return asked, err
+}
+
 // FinishCall stores the call's end and its remaining events in one transaction.
 // A call that is over stays as it is and the answer is nil, so FinishCall may be
 // repeated.

@@ -160,10 +160,10 @@ func TestLostCallsAndLeases(t *testing.T) {
 		if err := s.FinishCall(ctx, env, "over", sidetone.CallResult{Status: sidetone.CallError, Ended: day(5)}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.RenewLeases(ctx, "node", []string{"held", "over"}, day(7)); err != nil {
-			t.Fatal(err)
+		if end, err := s.RenewLeases(ctx, "node", []string{"held", "over"}, day(7)); err != nil || len(end) != 1 || end[0] != "over" {
+			t.Fatalf("to end: %v, %v", end, err)
 		}
-		if err := s.RenewLeases(ctx, "another node", []string{"lost"}, day(7)); err != nil {
+		if _, err := s.RenewLeases(ctx, "another node", []string{"lost"}, day(7)); err != nil {
 			t.Fatal(err)
 		}
 		for at, want := range map[time.Time][]string{
@@ -309,5 +309,48 @@ func TestNumberTakesNoMoreCallsThanItMay(t *testing.T) {
 			}
 		}
 		wantCode(t, s.StartCallWithin(ctx, incoming("one too many"), most), sidetone.Limited, "")
+	})
+}
+
+// A node that renews its leases learns which calls it must end.
+func TestRequestEnd(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		env, other := account(t, s), account(t, s)
+		now := time.Now()
+		for id, lease := range map[string]time.Time{"run": now.Add(time.Minute), "asked": now.Add(time.Minute), "lost": now.Add(-time.Minute), "waits": {}} {
+			c := liveCall(id, env)
+			c.Node, c.Lease = "node", lease
+			if err := s.StartCall(ctx, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, tt := range []struct {
+			env, id string
+			want    bool
+		}{{env, "asked", true}, {env, "asked", true}, {env, "lost", false}, {env, "waits", false}, {other, "run", false}, {env, "nosuch", false}} {
+			if got, err := s.RequestEnd(ctx, tt.env, tt.id); got != tt.want || err != nil {
+				t.Errorf("ask for the end of %s: %t, %v", tt.id, got, err)
+			}
+		}
+		end, err := s.RenewLeases(ctx, "node", []string{"run", "asked", "lost"}, now.Add(time.Hour))
+		if err != nil || len(end) != 1 || end[0] != "asked" {
+			t.Errorf("to end: %v, %v", end, err)
+		}
+		if err := s.FinishCall(ctx, env, "asked", sidetone.CallResult{Status: sidetone.CallEnded, Ended: now}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.RequestEnd(ctx, env, "asked"); got || err != nil {
+			t.Errorf("a call that is over: %t, %v", got, err)
+		}
+		ids := make([]string, 1100) // more than a batch
+		for i := range ids {
+			ids[i] = fmt.Sprint("none", i)
+		}
+		end, err = s.RenewLeases(ctx, "node", append(ids, "asked"), now.Add(time.Hour))
+		if err != nil || len(end) != 1 || end[0] != "asked" {
+			t.Errorf("to end among many: %v, %v", end, err)
+		}
 	})
 }
