@@ -14,8 +14,10 @@ const (
 	routeTimeout  = 100 * time.Millisecond
 	storeTimeout  = 2 * time.Second
 	hangupTimeout = 5 * time.Second
-	leaseLength   = 20 * time.Second
-	leaseRenewal  = 5 * time.Second
+	// closeTimeout is what Close gives live calls: to hang up, and to store it.
+	closeTimeout = confirmTimeout + storeTimeout
+	leaseLength  = 20 * time.Second
+	leaseRenewal = 5 * time.Second
 )
 
 // Config is what an Exchange works with. All fields are required unless they
@@ -143,7 +145,7 @@ func (x *Exchange) Close() {
 		s.inbox.postUrgent(shutdown{})
 	}
 	x.mu.Unlock()
-	deadline, cancel := withTimeout(x.c.Clock, hangupTimeout)
+	deadline, cancel := withTimeout(x.c.Clock, closeTimeout)
 	defer cancel()
 	x.Drain(deadline)
 	x.cancel()

@@ -155,6 +155,62 @@ func TestEndGivesUpACallThatRings(t *testing.T) {
 	})
 }
 
+// stubborn is a leg that never ends.
+type stubborn struct{ accepted chan struct{} }
+
+func (stubborn) Info() telephony.Info {
+	return telephony.Info{ID: "stubborn", From: "+12025550199", To: "+14155550100", Rate: 8000}
+}
+func (l stubborn) Accept(context.Context) error { close(l.accepted); return nil }
+func (stubborn) Events(ctx context.Context) iter.Seq[telephony.Event] {
+	return func(func(telephony.Event) bool) { <-ctx.Done() }
+}
+func (stubborn) Send(audio.Frame) error { return nil }
+func (stubborn) Clear() error           { return nil }
+func (stubborn) Hangup(ctx context.Context, _ telephony.Cause) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A call that we end is over soon, whatever the line says of it; so is one that
+// is ended because the node stops, and its record is complete.
+func TestCallThatTheLineDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*world){
+		"api":      func(w *world) { _ = w.exchange.End(w.t.Context(), "env", w.ledger.oneCall()) },
+		"shutdown": func(w *world) { w.exchange.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, nil)
+				defer w.stop()
+				leg := stubborn{make(chan struct{})}
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					w.exchange.Answer(t.Context(), leg)
+				}()
+				<-leg.accepted
+				time.Sleep(time.Second)
+				began := time.Now()
+				end(w)
+				r, _ := w.result()
+				if took := time.Since(began); r.EndReason != name || took < 9*time.Second || took > 15*time.Second {
+					t.Errorf("after %s: %+v", took, r)
+				}
+				if !strings.Contains(strings.Join(r.Errors, " "), "did not confirm") {
+					t.Errorf("errors %q", r.Errors)
+				}
+				<-over
+				if w.exchange.Live() != 0 {
+					t.Error("the call is still live")
+				}
+			})
+		})
+	}
+}
+
 func TestCallEndedInTheRecordIsHungUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

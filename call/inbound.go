@@ -126,11 +126,11 @@ func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
 }
 
 // ring lets the call ring, answers it and runs it, unless its number has most
-// calls already. An error means that it was
-// not answered.
+// calls already. An error means that it was not answered.
 func (x *Exchange) ring(ctx context.Context, s *Session, most int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	s.drop = cancel
 	s.spawn("leg", func() { s.read(ctx) })
 	defer s.wg.Wait()
 	defer cancel()

@@ -127,6 +127,7 @@ func (x *Exchange) place(ctx context.Context, d telephony.Driver, c sidetone.Cal
 // carry runs an answered call that we placed.
 func (x *Exchange) carry(s *Session) {
 	ctx, cancel := context.WithCancel(x.ctx)
+	s.drop = cancel
 	defer s.wg.Wait()
 	defer cancel()
 	s.spawn("leg", func() { s.read(ctx) })

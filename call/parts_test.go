@@ -386,19 +386,6 @@ func TestScribeGivesUpWithItsContext(t *testing.T) {
 	})
 }
 
-func TestScribeBoundsWhatItKeeps(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newScribe(newSlate(), newSlate(), testClock(), slog.New(slog.DiscardHandler))
-		for n := range int64(scribeLimit + 500) {
-			s.add(event("a", n+1))
-		}
-		if got := len(s.waiting["a"]); got != scribeLimit {
-			t.Errorf("events kept: %d, want %d", got, scribeLimit)
-		}
-	})
-}
-
 func speakAll(t *testing.T, p *Phrases, d synthesizer.Driver, r synthesizer.Request) (samples int) {
 	t.Helper()
 	for c, err := range p.speak(t.Context(), d, r) {

@@ -2,6 +2,8 @@ package call
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -10,47 +12,115 @@ import (
 	"github.com/sidetone/sidetone"
 )
 
-// scribe stores the events of all live calls and then publishes them, one batch
-// after the other, so that a session never waits for the store. What cannot be
-// stored yet is kept, up to scribeLimit events a call.
+// scribe stores the events of all live calls and then publishes them, so that a
+// session never waits for the store. What cannot be stored yet is kept, up to
+// scribeLimit events a call and scribeTotal of all calls; what is lost beyond
+// that is counted.
 type scribe struct {
 	ledger    Ledger
 	publisher Publisher
 	clock     Clock
 	log       *slog.Logger
 
-	writing sync.Mutex // held while a batch is stored and published, so that order holds
-	mu      sync.Mutex
-	waiting map[string][]sidetone.Event // by call
-	ready   chan struct{}
+	mu    sync.Mutex
+	pages map[string]*page // by call
+	held  int              // events of all pages, those that are being stored included
+	ready chan struct{}
+}
+
+// page is what the scribe has of one call.
+type page struct {
+	// writing is held while events are stored and published, so that their order
+	// holds.
+	writing sync.Mutex
+	// waiting and lost are the scribe's mu's.
+	waiting []sidetone.Event
+	lost    int
 }
 
 const (
 	scribeLimit   = 10_000
+	scribeTotal   = 100_000
 	scribeRetry   = 500 * time.Millisecond
 	scribeTimeout = 5 * time.Second
 )
 
 func newScribe(l Ledger, p Publisher, c Clock, log *slog.Logger) *scribe {
-	return &scribe{ledger: l, publisher: p, clock: c, log: log, waiting: map[string][]sidetone.Event{}, ready: make(chan struct{}, 1)}
+	return &scribe{ledger: l, publisher: p, clock: c, log: log, pages: map[string]*page{}, ready: make(chan struct{}, 1)}
+}
+
+// page returns the call's page; mu is held.
+func (s *scribe) page(id string) *page {
+	p := s.pages[id]
+	if p == nil {
+		p = &page{}
+		s.pages[id] = p
+	}
+	return p
 }
 
 // add queues an event; it never waits.
 func (s *scribe) add(e sidetone.Event) {
 	s.mu.Lock()
-	if len(s.waiting[e.CallID]) < scribeLimit {
-		s.waiting[e.CallID] = append(s.waiting[e.CallID], e)
+	p := s.page(e.CallID)
+	full := len(p.waiting) >= scribeLimit || s.held >= scribeTotal
+	if full {
+		p.lost++
+	} else {
+		p.waiting = append(p.waiting, e)
+		s.held++
 	}
+	first := full && p.lost == 1
 	s.mu.Unlock()
+	if first {
+		s.log.Error("events are lost: the store does not take them", slog.String("call", e.CallID))
+	}
+	s.wake()
+}
+
+func (s *scribe) wake() {
 	select {
 	case s.ready <- struct{}{}:
 	default:
 	}
 }
 
+// take empties a page for writing.
+func (s *scribe) take(p *page) []sidetone.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := p.waiting
+	p.waiting = nil
+	return out
+}
+
+// putBack returns what could not be stored to its page.
+func (s *scribe) putBack(p *page, events []sidetone.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.waiting = append(events, p.waiting...)
+}
+
+// stored accounts for n events that the store has, and returns how many were
+// lost of the call since the last time.
+func (s *scribe) stored(p *page, n int) (lost int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held -= n
+	lost, p.lost = p.lost, 0
+	return lost
+}
+
+func (s *scribe) report(id string, lost int) {
+	if lost > 0 {
+		s.log.Error("events were lost", slog.String("call", id), slog.Int("events", lost))
+	}
+}
+
 // finish stores the end of a call together with what is not stored yet of it,
 // and publishes it. Each try is bounded; it gives up when ctx ends.
 func (s *scribe) finish(ctx context.Context, c sidetone.Call, r sidetone.CallResult, last sidetone.Event) error {
+	defer s.drop(c.ID)
 	for {
 		err := s.tryFinish(ctx, c, r, last)
 		if err == nil {
@@ -58,8 +128,7 @@ func (s *scribe) finish(ctx context.Context, c sidetone.Call, r sidetone.CallRes
 		}
 		s.log.Error("store the end of a call", slog.String("call", c.ID), slog.Any("error", err))
 		if sidetone.CodeOf(err) == sidetone.NotFound {
-			s.drop(c.ID) // the record itself is gone: no other try will do better
-			return err
+			return err // the record itself is gone: no other try will do better
 		}
 		s.clock.Sleep(scribeRetry, ctx.Done())
 		if ctx.Err() != nil {
@@ -68,27 +137,39 @@ func (s *scribe) finish(ctx context.Context, c sidetone.Call, r sidetone.CallRes
 	}
 }
 
+// drop forgets a call that is over.
 func (s *scribe) drop(id string) {
 	s.mu.Lock()
+	p := s.page(id)
+	s.mu.Unlock()
+	p.writing.Lock() // what is being written comes back, or is accounted for
+	defer p.writing.Unlock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.waiting, id)
+	s.held -= len(p.waiting)
+	delete(s.pages, id)
 }
 
 func (s *scribe) tryFinish(ctx context.Context, c sidetone.Call, r sidetone.CallResult, last sidetone.Event) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
 	s.mu.Lock()
-	rest := s.waiting[c.ID]
-	delete(s.waiting, c.ID)
+	p := s.page(c.ID)
+	lost := p.lost
 	s.mu.Unlock()
+	if lost > 0 {
+		r.Errors = append(slices.Clip(r.Errors), fmt.Sprintf("%d events could not be stored", lost))
+	}
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	rest := s.take(p)
 	events := append(slices.Clip(rest), last)
 	err := s.bounded(ctx, func(ctx context.Context) error {
 		return s.ledger.FinishCall(ctx, c.EnvironmentID, c.ID, r, events)
 	})
 	if err != nil {
-		s.putBack(c.ID, rest)
+		s.putBack(p, rest)
 		return err
 	}
+	s.report(c.ID, s.stored(p, len(rest)))
 	for _, e := range events {
 		s.publisher.Publish(e)
 	}
@@ -113,45 +194,56 @@ func (s *scribe) run(ctx context.Context) {
 		}
 		if s.flush(ctx) {
 			s.clock.Sleep(scribeRetry, ctx.Done())
-			select {
-			case s.ready <- struct{}{}:
-			default:
-			}
+			s.wake()
 		}
 	}
 }
 
 // flush stores what waits, call by call; it reports whether something has to be
-// tried again.
+// tried again. A store that hangs is not asked for one call after the other.
 func (s *scribe) flush(ctx context.Context) (again bool) {
-	s.writing.Lock()
-	defer s.writing.Unlock()
 	s.mu.Lock()
-	batch := s.waiting
-	s.waiting = map[string][]sidetone.Event{}
+	due := make(map[string]*page)
+	for id, p := range s.pages {
+		if len(p.waiting) > 0 {
+			due[id] = p
+		}
+	}
 	s.mu.Unlock()
-	for id, events := range batch {
-		err := s.bounded(ctx, func(ctx context.Context) error {
-			return s.ledger.AppendEvents(ctx, events[0].EnvironmentID, events)
-		})
-		if err != nil {
-			s.log.Warn("store events", slog.String("call", id), slog.Any("error", err))
-			s.putBack(id, events)
-			again = true
+	for id, p := range due {
+		err := s.write(ctx, id, p)
+		if err == nil {
 			continue
 		}
-		for _, e := range events {
-			s.publisher.Publish(e)
+		s.log.Warn("store events", slog.String("call", id), slog.Any("error", err))
+		again = true
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			break
 		}
 	}
 	return again
 }
 
-func (s *scribe) putBack(id string, events []sidetone.Event) {
-	if len(events) == 0 {
-		return
+// write stores what waits of one call.
+func (s *scribe) write(ctx context.Context, id string, p *page) error {
+	if !p.writing.TryLock() {
+		return nil // the call's end is being stored, and what waits with it
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waiting[id] = append(events, s.waiting[id]...)
+	defer p.writing.Unlock()
+	events := s.take(p)
+	if len(events) == 0 {
+		return nil
+	}
+	err := s.bounded(ctx, func(ctx context.Context) error {
+		return s.ledger.AppendEvents(ctx, events[0].EnvironmentID, events)
+	})
+	if err != nil {
+		s.putBack(p, events)
+		return err
+	}
+	s.report(id, s.stored(p, len(events)))
+	for _, e := range events {
+		s.publisher.Publish(e)
+	}
+	return nil
 }

@@ -48,9 +48,18 @@ type Session struct {
 	reason string // our own reason to hang up
 	err    error
 
-	ended chan struct{} // closed by the reader when the leg is over
-	wg    sync.WaitGroup
+	ended    chan struct{}      // closed by the reader when the leg is over
+	drop     context.CancelFunc // ends the reader although the leg is not over
+	patience func() bool        // stops the timer that runs since our hang-up
+	wg       sync.WaitGroup
 }
+
+// confirmTimeout is how long a leg may take to end after our own hang-up; the
+// call is over then all the same.
+const confirmTimeout = 10 * time.Second
+
+// abandoned says that the leg has not ended in time.
+type abandoned struct{}
 
 // mediaWait is how long the first received sound is awaited before the agent
 // speaks all the same.
@@ -91,7 +100,10 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	defer late()
 	if err := s.safely("conversation", func() { s.loop(ctx) }); err != nil {
 		s.fail(err)
-		<-s.ended
+		s.awaitEnd()
+	}
+	if s.patience != nil {
+		s.patience()
 	}
 	remove()
 	s.player.close()
@@ -101,6 +113,25 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	}
 	s.mind.wait()
 	s.wg.Wait()
+}
+
+// awaitEnd waits for the leg's end, for as long as it may take.
+func (s *Session) awaitEnd() {
+	late := make(chan struct{})
+	stop := s.clock.AfterFunc(confirmTimeout, func() { close(late) })
+	defer stop()
+	select {
+	case <-s.ended:
+	case <-late:
+		s.abandon()
+	}
+}
+
+// abandon ends a call whose leg does not.
+func (s *Session) abandon() {
+	s.log.Warn("the line does not confirm that the call is over")
+	s.call.Errors = append(s.call.Errors, "the line did not confirm the end of the call")
+	s.drop()
 }
 
 // loop steps the machine until the leg is over.
@@ -130,6 +161,10 @@ func (s *Session) take(ctx context.Context, v any) bool {
 			s.hangup(telephony.CauseNormal) // a reader that was stopped leaves the leg standing
 		}
 		s.step(ctx, conversation.HungUp{Remote: v.ev.Remote, Reason: v.ev.Cause.String()})
+		return true
+	case abandoned:
+		s.abandon()
+		s.step(ctx, conversation.HungUp{Reason: "not confirmed"})
 		return true
 	case due:
 		s.fire(ctx)
@@ -220,6 +255,9 @@ func (s *Session) fail(err error) {
 // hangup ends the leg without holding the session up; the reader reports the
 // end.
 func (s *Session) hangup(cause telephony.Cause) {
+	if s.patience == nil {
+		s.patience = s.clock.AfterFunc(confirmTimeout, func() { s.inbox.postUrgent(abandoned{}) })
+	}
 	s.spawn("hang-up", func() {
 		ctx, cancel := withTimeout(s.clock, hangupTimeout)
 		defer cancel()
