@@ -61,7 +61,7 @@ func dialogue(t testing.TB, l dialogueLine, sent, heard []int16, edge func(at in
 			v.SentSilence(size)
 		}
 		for hold := random.IntN(l.jitter*l.rate/1000 + 1); come <= at-hold; come += size {
-			e := VADEvent{}
+			var e VADEvent
 			if copy(clean, heard[come:come+size]); l.suppress {
 				denoiser.ProcessLate(clean, late)
 				e = v.WriteDenoised(clean, late)
