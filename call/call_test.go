@@ -42,6 +42,8 @@ type world struct {
 	routeErr error
 	planErr  error
 	trunks   []string
+	recorded bool // result checks the recorded call for unexplained silence
+	rec      *channels
 	stop     func()
 }
 
@@ -60,6 +62,9 @@ func newWorld(t *testing.T, adjust func(*world, *call.Config)) *world {
 		IDs: sidetone.NewIDs(time.Now), Drivers: map[string]telephony.Driver{"simulated": w.driver}, Log: slog.New(slog.DiscardHandler)}
 	if adjust != nil {
 		adjust(w, &c)
+	}
+	if w.recorded {
+		w.rec = w.record(&c)
 	}
 	w.exchange = call.New(c)
 	done := make(chan struct{})
@@ -244,6 +249,9 @@ func (w *world) result() (sidetone.CallResult, []sidetone.Event) {
 	w.t.Helper()
 	select {
 	case id := <-w.ledger.finished:
+		if w.rec != nil {
+			w.t.Logf("longest unexplained silence %s", w.rec.checkSilence(w.t, w.snapshot.Agent.InitialMessage != ""))
+		}
 		w.ledger.mu.Lock()
 		defer w.ledger.mu.Unlock()
 		return w.ledger.results[id], w.ledger.events[id]
@@ -257,6 +265,7 @@ func TestAgentGreetsListensAnswersAndIsHungUpOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.recorded = true
 			w.snapshot.Agent.InitialMessage = "hello there"
 			w.ears.Queue("I want an appointment")
 			w.model.Queue(llmtest.Say("sure which day"))
@@ -300,6 +309,7 @@ func TestInterruptedAnswerIsCutWhereTheCallerHeardItEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.recorded = true
 			w.snapshot.Agent.InitialMessage = "one two three four five six seven eight nine ten eleven twelve"
 			w.ears.Queue("stop please")
 			w.model.Queue(llmtest.Say("fine"))

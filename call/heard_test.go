@@ -108,10 +108,10 @@ func TestHeardWordsAtEveryPosition(t *testing.T) {
 		noTimes bool
 		short   int // words that the record may be short of
 	}{
-		"clock and word times":             {short: 0},
-		"marks at word ends, no delay":     {leg: telephonytest.MemoryConfig{Lead: lead}, short: 0},
-		"marks with 150 ms each way":       {leg: telephonytest.MemoryConfig{Lead: lead, Transit: trip}, short: 1},
-		"clock without word times":         {noTimes: true, short: 2},
+		"clock and word times":         {short: 0},
+		"marks at word ends, no delay": {leg: telephonytest.MemoryConfig{Lead: lead}, short: 0},
+		"marks with 150 ms each way":   {leg: telephonytest.MemoryConfig{Lead: lead, Transit: trip}, short: 1},
+		"clock without word times":     {noTimes: true, short: 2},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

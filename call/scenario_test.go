@@ -39,6 +39,7 @@ func TestFalseAlarmResumesWithoutLosingAWord(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.recorded = true
 			w.ears.Queue("count for me")
 			w.model.Queue(llmtest.Say(counting))
 		})
@@ -152,6 +153,7 @@ func TestInterruptedWordsAreRightOnABadLine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.recorded = true
 			w.snapshot.Agent.InitialMessage = counting
 			w.ears.Queue("stop please")
 			w.model.Queue(llmtest.Say("fine"))
@@ -226,6 +228,7 @@ func TestModelThatFailsOrHangsIsApologisedFor(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				gate := make(chan struct{}) // of this bubble
 				w := newWorld(t, func(w *world, _ *call.Config) {
+					w.recorded = true
 					w.ears.Queue("hello")
 					if answer.Gate != nil {
 						answer.Gate = gate
@@ -279,6 +282,7 @@ func TestModelEndsTheCallAfterItsWordsWereHeard(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.recorded = true
 			w.ears.Queue("that is all thank you")
 			w.model.Queue(llmtest.Answer{Deltas: []string{"have a nice day"},
 				Calls: []llm.ToolCall{{ID: "1", Name: "end_conversation", Args: json.RawMessage(`{}`)}}})
@@ -302,6 +306,7 @@ func TestLongToolChainIsAskedWithoutTools(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.recorded = true
 			w.ears.Queue("find my parcel")
 			w.model.Reply = func(r llm.Request) llmtest.Answer {
 				if len(r.Tools) == 0 {
@@ -334,6 +339,7 @@ func TestCallerWhoGoesOnIsOneTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.recorded = true
 			w.ears.Queue("I would like a table", "for four people")
 			w.model.Queue(llmtest.Answer{Deltas: []string{"a table"}, Delay: 1500 * time.Millisecond}, llmtest.Say("four it is"))
 		})

@@ -65,7 +65,7 @@ type abandoned struct{}
 // speaks all the same.
 const mediaWait = time.Second
 
-// rehearseAfter is when the agent's last words are prepared.
+// rehearseAfter is when what the agent may have to say at once is prepared.
 const rehearseAfter = time.Second
 
 // armed is a timer of the machine.
@@ -89,7 +89,7 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	}
 	if s.plan.Voice != nil {
 		s.spawn("voice", func() { s.mouth.run(ctx) })
-		lines := s.machine.LastWords()
+		lines := s.machine.Prepared()
 		s.spawn("rehearsal", func() {
 			s.clock.Sleep(rehearseAfter, ctx.Done()) // the greeting comes first
 			s.mouth.rehearse(ctx, lines)

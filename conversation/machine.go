@@ -95,9 +95,12 @@ func (m *Machine) Step(now time.Duration, in Input) []Output {
 	return m.out
 }
 
-// LastWords returns what the agent says when it cannot go on. Prepared ahead, it
-// can be said even if the voice has failed by then.
-func (m *Machine) LastWords() []string { return []string{m.cfg.Phrases.Apology, m.cfg.Phrases.Goodbye} }
+// Prepared returns what the agent must be able to say at once, or when the voice
+// has failed: made ahead, it can be.
+func (m *Machine) Prepared() []string {
+	p := m.cfg.Phrases
+	return []string{p.Holding, p.Apology, p.Goodbye}
+}
 
 // History returns the conversation as the model sees it. The slice is a copy.
 func (m *Machine) History() []Message { return slices.Clone(m.history) }
