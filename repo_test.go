@@ -35,7 +35,7 @@ func arrows() map[string][]string {
 		"llm/llmtest": {"llm"}, "llm/...": {"llm", "audio", ""},
 		"cluster": {""}, "cluster/...": {"cluster", ""},
 		"auth":      {""},
-		"recording": {""}, "recording/...": {"recording", "audio", ""},
+		"recording": {""}, "recording/...": {"recording", "audio", "process", ""},
 		"vault": {},
 		"store": {"", "vault"}, "store/storetest": {"store", "vault", ""},
 		"jobs":      {"", "store", "telephony"},

@@ -20,6 +20,15 @@ type agentPatch struct {
 	// actions are meaningful when listed.
 	actions []relation[sidetone.Action]
 	listed  bool
+	// profile and fields are what the patch was decoded from.
+	profile profile
+	fields  fields
+}
+
+// since is the patch without what is as it was shown of current.
+func (p agentPatch) since(current sidetone.Snapshot) (agentPatch, error) {
+	shown := func() object { return renderAgent(view{profile: p.profile}, current) }
+	return decodeAgent(p.profile, withoutEcho(p.profile, shown, p.fields))
 }
 
 // decodeAgent reads the agent's properties from f. Read-only ones and unknown
@@ -27,6 +36,7 @@ type agentPatch struct {
 func decodeAgent(p profile, f fields) (agentPatch, error) {
 	d := &decoder{fields: f, profile: p}
 	patch := agentPatch{
+		profile: p, fields: f,
 		change: decodeAgentChange(d), prompt: prompts().relation(d, "prompt"), voice: voices().relation(d, "voice"),
 		webhook: webhooks().relation(d, "webhook"), vectors: vectorDatabases().relation(d, "vector_database"),
 		account: connections().relation(d, "openai_account_connection"),

@@ -132,6 +132,10 @@ func (w work) createAgent(patch agentPatch) (sidetone.Snapshot, error) {
 
 // changeAgent carries patch out on a stored agent and stores it.
 func (w work) changeAgent(current sidetone.Snapshot, patch agentPatch) (sidetone.Snapshot, error) {
+	patch, err := patch.since(current)
+	if err != nil {
+		return current, err
+	}
 	d := draft{Snapshot: current}
 	if err := w.apply(&d, patch); err != nil {
 		return current, err

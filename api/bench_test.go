@@ -40,9 +40,11 @@ type bench struct {
 	calls    *fakeCalls
 	feed     *fakeFeed
 	tapes    fakeTapes
-	jobs     *fakeJobs
-	doc      *openapi3.T
-	drain    chan struct{}
+	// copies cannot be made unless a test says so.
+	copies *fakeCopies
+	jobs   *fakeJobs
+	doc    *openapi3.T
+	drain  chan struct{}
 }
 
 // both runs test on SQLite and on Postgres.
@@ -59,7 +61,7 @@ func both(t *testing.T, test func(b *bench)) {
 func newBench(t *testing.T, s *store.Store) *bench {
 	t.Helper()
 	b := &bench{
-		t: t, store: s, shop: newShop(), calls: &fakeCalls{}, feed: &fakeFeed{}, tapes: fakeTapes{},
+		t: t, store: s, shop: newShop(), calls: &fakeCalls{}, feed: &fakeFeed{}, tapes: fakeTapes{}, copies: &fakeCopies{fail: errors.ErrUnsupported},
 		jobs: &fakeJobs{}, doc: strictDocument(t), drain: make(chan struct{}),
 	}
 	s.SetEnqueuer(b.jobs)
@@ -72,7 +74,7 @@ func newBench(t *testing.T, s *store.Store) *bench {
 func (b *bench) node() string {
 	b.t.Helper()
 	server := httptest.NewServer(New(Config{
-		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, Drain: b.drain,
+		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond,
 	}))
@@ -185,13 +187,13 @@ func (b *bench) send(target, body string, header http.Header) answer {
 			b.t.Fatalf("%s answers no JSON: %s", target, raw)
 		}
 		a.json, _ = a.value.(map[string]any)
-		b.check(method, req.URL.Path, a)
+		b.check(method, req.URL.Path, profileOf(req, sidetone.Principal{}), a)
 	}
 	return a
 }
 
-// check holds an answer against the strict document.
-func (b *bench) check(method, path string, a answer) {
+// check holds an answer in the form of a profile against the strict document.
+func (b *bench) check(method, path string, p profile, a answer) {
 	b.t.Helper()
 	item := b.doc.Paths.Find(path)
 	if item == nil || item.GetOperation(strings.ToUpper(method)) == nil {
@@ -205,10 +207,24 @@ func (b *bench) check(method, path string, a answer) {
 		}
 		declared = responses.Default()
 	}
-	schema := declared.Value.Content.Get("application/json").Schema.Value
+	schema := schemaFor(b.doc, declared.Value.Content.Get("application/json"), p)
 	if err := schema.VisitJSON(a.value, openapi3.MultiErrors()); err != nil {
 		b.t.Errorf("%s %s answers %s, which the document refuses: %v", method, path, a.raw, err)
 	}
+}
+
+// schemaFor is the schema of an answer in the form of a profile: the one that
+// x-profile names for it, else for its family, else the answer's own.
+func schemaFor(doc *openapi3.T, media *openapi3.MediaType, p profile) *openapi3.Schema {
+	family, _, _ := strings.Cut(p.name, "-")
+	names, _ := media.Extensions["x-profile"].(map[string]any)
+	for _, name := range []string{p.name, family} {
+		if entry, ok := names[name].(map[string]any); ok {
+			ref, _ := entry["$ref"].(string)
+			return doc.Components.Schemas[strings.TrimPrefix(ref, "#/components/schemas/")].Value
+		}
+	}
+	return media.Schema.Value
 }
 
 // strictDocument is the document without undeclared properties.
@@ -374,6 +390,25 @@ func (f fakeTapes) Open(path string) (io.ReadSeekCloser, error) {
 		return nil, fs.ErrNotExist
 	}
 	return tape{bytes.NewReader(f[path])}, nil
+}
+
+// fakeCopies is the same MP3 for every recording.
+type fakeCopies struct {
+	mu    sync.Mutex
+	bytes string
+	fail  error
+}
+
+func (f *fakeCopies) set(bytes string, fail error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.bytes, f.fail = bytes, fail
+}
+
+func (f *fakeCopies) Open(context.Context, string) (io.ReadSeekCloser, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return tape{bytes.NewReader([]byte(f.bytes))}, f.fail
 }
 
 // fakeJobs remembers what was enqueued.

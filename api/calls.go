@@ -18,7 +18,13 @@ func (s *server) createCall(r *request) (any, error) {
 	}
 	return s.effect(r, func(w work) (any, error) {
 		made, err := w.createCall(c)
-		return renderCall(r.view, made, "", nil), err
+		if err != nil {
+			return nil, err
+		}
+		if err := w.line(r.view, made.ConnectionID); err != nil {
+			return nil, err
+		}
+		return renderCall(r.view, made, "", nil), nil
 	})
 }
 
@@ -74,7 +80,10 @@ func (w work) callAgent(c callRequest) (sidetone.Snapshot, error) {
 		return snapshot, err
 	}
 	d := draft{Snapshot: snapshot}
-	err = w.apply(&d, c.patch)
+	patch, err := c.patch.since(snapshot)
+	if err == nil {
+		err = w.apply(&d, patch)
+	}
 	return d.Snapshot, below("agent", err)
 }
 
@@ -97,6 +106,9 @@ func (s *server) call(r *request, id string) (call sidetone.Call, record record,
 		if call, err = w.tx.Call(id); err != nil {
 			return named(err, "id", "call")
 		}
+		if err := w.line(r.view, call.ConnectionID); err != nil {
+			return err
+		}
 		if call.Started.IsZero() {
 			return nil
 		}
@@ -111,7 +123,12 @@ func (s *server) call(r *request, id string) (call sidetone.Call, record record,
 }
 
 func (s *server) listCalls(r *request) (any, error) {
-	return list(s, r, (*store.Tx).Calls, func(_ work, page sidetone.Page[sidetone.Call]) (object, error) {
+	return list(s, r, (*store.Tx).Calls, func(w work, page sidetone.Page[sidetone.Call]) (object, error) {
+		for _, c := range page.Items {
+			if err := w.line(r.view.item(), c.ConnectionID); err != nil {
+				return nil, err
+			}
+		}
 		return renderPage(page, func(c sidetone.Call) object { return renderCall(r.view.item(), c, "", nil) }), nil
 	})
 }

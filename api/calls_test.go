@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"testing"
@@ -383,6 +384,35 @@ func TestEndingAWaitingCallEndsItsStream(t *testing.T) {
 		b.do("POST /v1/calls/end?id="+id, "").want(200)
 		s.next(1, "ended")
 		s.end()
+	})
+}
+
+// TestRecordingForms asks with the Accept headers of the client families.
+func TestRecordingForms(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		c.finish(id)
+		ask := func(accept string) answer {
+			return b.send("GET /v1/calls/recording?id="+id, "", http.Header{"Authorization": {"Bearer " + b.key}, "Accept": {accept}, "Range": {"bytes=1-2"}}).want(206)
+		}
+		for _, test := range []struct{ accept, form, body string }{
+			{"", "audio/mpeg", "P3"}, {"*/*", "audio/mpeg", "P3"}, {"audio/mpeg", "audio/mpeg", "P3"},
+			{"audio/wav", "audio/wav", "IF"}, {"audio/x-wav;q=0.5, */*;q=0.1", "audio/wav", "IF"},
+			{"audio/wav;q=0.5, audio/mpeg", "audio/mpeg", "P3"}, {"audio/wav;q=0", "audio/mpeg", "P3"},
+		} {
+			b.copies.set("MP3 sound", nil)
+			got := ask(test.accept)
+			if got.header.Get("Content-Type") != test.form || string(got.raw) != test.body || got.header.Get("Vary") != "Accept" {
+				b.t.Errorf("%q: got %q %v", test.accept, got.raw, got.header)
+			}
+		}
+		for _, err := range []error{errors.ErrUnsupported, errors.New("encoder died")} {
+			b.copies.set("", err)
+			if got := ask("*/*"); got.header.Get("Content-Type") != "audio/wav" || string(got.raw) != "IF" {
+				b.t.Errorf("%v: got %q %v", err, got.raw, got.header)
+			}
+		}
 	})
 }
 

@@ -30,6 +30,7 @@ func nounOf(name string) noun {
 		return noun{
 			nulls:  []string{"inbound_agent", "telephony_account_connection"},
 			digits: []string{"number"}, maps: []string{"example_context"},
+			rework: func(o object) { carrierAccounts().fitMember(o, "telephony_account_connection") },
 		}
 	case "agent":
 		return noun{
@@ -153,6 +154,7 @@ func reworkAgent(o object) {
 	if raw, ok := o["deepgram_keywords"]; ok {
 		o["deepgram_keywords"] = keywordMap(raw)
 	}
+	modelAccounts().fitMember(o, "openai_account_connection")
 	if f := membersOf(o["llm_fallback"]); !f.has("provider") || !f.has("model_name") {
 		delete(o, "llm_fallback")
 	}
@@ -207,8 +209,10 @@ func collectField(raw json.RawMessage) object {
 	return o
 }
 
-// reworkCall leaves out carrier data of a type that the family cannot read.
+// reworkCall shows a known type of account and leaves out carrier data of a type
+// that the family cannot read.
 func reworkCall(o object) {
+	carrierAccounts().fitMember(o, "telephony_account_connection")
 	switch textOf(membersOf(o["telephony_metadata"])["type"]) {
 	case "telephony_metadata_twilio", "telephony_metadata_vonage":
 	default:

@@ -2,14 +2,18 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/google/go-cmp/cmp"
+	difference "github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/telephony"
@@ -65,84 +69,224 @@ func goldenActions() []sidetone.Event {
 	}
 }
 
-// renderings are what the golden files hold, with the schema each must fit.
-func renderings(p profile) map[string]struct {
-	schema string
-	value  object
-} {
+// rendering is one golden file: the schema of our document that it must fit,
+// and the type of the ancestor's SDKs, "" when they have none for it.
+type rendering struct {
+	schema, sdk string
+	value       object
+}
+
+// renderings are what the golden files of a profile hold.
+func renderings(p profile) map[string]rendering {
 	v := newView(p, sidetone.Principal{AccountID: "account-1"}, "")
-	wide := newView(p, sidetone.Principal{AccountID: "account-1"}, "inbound_agent, agent")
-	snapshot, bare := goldenSnapshot(), sidetone.NewNumber("number-2", "env-1", "+12025550102", "simulated", time.Time{})
+	wide := newView(p, sidetone.Principal{AccountID: "account-1"}, "inbound_agent, agent").item()
+	full, bare := goldenSnapshot(), sidetone.NewNumber("number-2", "env-1", "+12025550102", "simulated", time.Time{})
 	plain := sidetone.Snapshot{Agent: sidetone.NewAgent("agent-2", "env-1", "prompt-2", time.Time{}),
 		Prompt: sidetone.NewPrompt("prompt-2", "env-1", "x", time.Time{}), Voice: sidetone.Voice{ID: "voice-1", Type: "voice_flite"}}
+	var nobody *sidetone.Snapshot
+	if unassigned := unassignedAgent("env-1", full.Voice); p.unassigned {
+		nobody = &unassigned
+	}
 	hipaa := goldenCall()
 	hipaa.HIPAA = true
-	return map[string]struct {
-		schema string
-		value  object
-	}{
-		"agent":            {"AgentDto", renderAgent(v, snapshot)},
-		"agent-plain":      {"AgentDto", renderAgent(v, plain)},
-		"number":           {"NormalizedNumberDto", renderNumber(v, goldenNumber(), &snapshot)},
-		"number-plain":     {"NormalizedNumberDto", renderNumber(v, bare, nil)},
-		"number-item":      {"NumberItem", renderNumber(v.item(), goldenNumber(), &snapshot)},
-		"number-item-wide": {"NumberItem", renderNumber(wide.item(), goldenNumber(), &snapshot)},
-		"number-for-sale":  {"AvailableNumber", renderAvailable(v, "simulated", telephony.AvailableNumber{Number: "+12025550103", Locality: "Washington", Country: "US"})},
-		"call":             {"CallDto", renderCall(v, goldenCall(), "", goldenActions())},
-		"call-hipaa":       {"CallDto", renderCall(v, hipaa, "", goldenActions())},
-		"call-item":        {"CallItem", renderCall(v.item(), goldenCall(), "", goldenActions())},
-		"call-item-wide":   {"CallItem", renderCall(wide.item(), goldenCall(), "", goldenActions())},
-		"event":            {"CallEvent", renderEvent(v, sidetone.Event{CallID: "call-1", Sequence: 3, Kind: sidetone.EventTurn, At: goldenCall().Created, Offset: 1500 * time.Millisecond, Text: "t", Data: []byte(`{"gap_ms":41}`)})},
-		"voice":            {"VoiceDto", renderVoice(v, snapshot.Voice)},
-		"voice-vendor":     {"VoiceDto", renderVoice(v, goldenVoice())},
-		"voice-item":       {"VoiceDto", renderVoice(v.item(), goldenVoice())},
-		"prompt":           {"PromptDto", renderPrompt(v, goldenPrompt())},
-		"prompt-item":      {"PromptDto", renderPrompt(v.item(), goldenPrompt())},
-		"action":           {"ActionDto", renderAction(v, goldenAction())},
-		"action-item":      {"ActionDto", renderAction(v.item(), goldenTransfer())},
-		"webhook":          {"WebhookDto", renderWebhook(v, goldenWebhook())},
-		"webhook-item":     {"WebhookDto", renderWebhook(v.item(), goldenWebhook())},
-		"connection":       {"AccountConnectionDto", renderConnection(v, goldenConnection())},
-		"connection-item":  {"AccountConnectionDto", renderConnection(v.item(), goldenConnection())},
-		"vectors":          {"VectorDatabaseDto", renderVectorDatabase(v, goldenVectorDatabase())},
-		"vectors-item":     {"VectorDatabaseDto", renderVectorDatabase(v.item(), goldenVectorDatabase())},
-		"agent-item":       {"AgentDto", renderAgent(v.item(), snapshot)},
+	waiting := sidetone.Call{ID: "call-2", Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated, FromNumber: "+12025550101",
+		ToNumber: "+12025550198", AgentNumber: "+12025550101", AgentID: "agent-2", Provider: "simulated", Snapshot: plain}
+	offer := telephony.AvailableNumber{Number: "+12025550103", Locality: "Washington", Country: "US"}
+	azure := sidetone.Voice{ID: "voice-2", Type: "voice_azure", Config: []byte(`{"voice_name":"en-US-JennyNeural","pitch":0,"rate":15}`)}
+	moment := sidetone.Event{CallID: "call-1", Sequence: 3, Kind: sidetone.EventTurn, At: goldenCall().Created, Offset: 1500 * time.Millisecond,
+		Text: "t", Data: []byte(`{"gap_ms":41}`)}
+	warm := sidetone.Action{ID: "action-3", Type: "action_warm_transfer", Label: "to a colleague", Config: []byte(`{}`), Trigger: []byte(`{"type":"action_trigger_function_call","config":{}}`)}
+	model := sidetone.Connection{ID: "connection-2", Type: "account_connection_google", Credentials: `{"google_api_key":"AIza0123456789"}`, Config: []byte(`{}`), SteeringPool: []string{}}
+	i := v.item()
+	return map[string]rendering{
+		"agent":            {"AgentDto", "Agent", renderAgent(v, full)},
+		"agent-plain":      {"AgentDto", "Agent", renderAgent(v, plain)},
+		"agent-list":       {"AgentPage", "AgentPage", goldenPage(renderAgent(i, full), renderAgent(i, plain))},
+		"number":           {"NormalizedNumberDto", "PhoneNumber", renderNumber(v, goldenNumber(), &full)},
+		"number-plain":     {"NormalizedNumberDto", "PhoneNumber", renderNumber(v, bare, nobody)},
+		"number-list":      {"NumberPage", "PhoneNumberPage", goldenPage(renderNumber(i, goldenNumber(), &full), renderNumber(i, bare, nobody))},
+		"number-list-wide": {"NumberPage", "", goldenPage(renderNumber(wide, goldenNumber(), &full))},
+		"number-for-sale":  {"AvailableNumberPage", "", without(goldenPage(renderAvailable(v, "simulated", offer)), "next_cursor")},
+		"call":             {"CallDto", "Call", renderCall(v, goldenCall(), "", goldenActions())},
+		"call-plain":       {"CallDto", "Call", renderCall(v, waiting, "", nil)},
+		"call-hipaa":       {"CallDto", "Call", renderCall(v, hipaa, "", goldenActions())},
+		"call-list":        {"CallPage", "CallPage", goldenPage(renderCall(i, goldenCall(), "", nil), renderCall(i, waiting, "", nil))},
+		"call-list-wide":   {"CallPage", "", goldenPage(renderCall(wide, goldenCall(), "", nil))},
+		"event":            {"CallEvent", "", renderEvent(v, moment)},
+		"voice":            {"VoiceDto", "Voice", renderVoice(v, full.Voice)},
+		"voice-vendor":     {"VoiceDto", "Voice", renderVoice(v, goldenVoice())},
+		"voice-list":       {"VoicePage", "VoicePage", goldenPage(renderVoice(i, full.Voice), renderVoice(i, goldenVoice()), renderVoice(i, azure))},
+		"prompt":           {"PromptDto", "Prompt", renderPrompt(v, goldenPrompt())},
+		"prompt-list":      {"PromptPage", "PromptPage", goldenPage(renderPrompt(i, goldenPrompt()), renderPrompt(i, plain.Prompt))},
+		"action":           {"ActionDto", "Action", renderAction(v, goldenAction())},
+		"action-warm":      {"ActionDto", "Action", renderAction(v, warm)},
+		"action-list":      {"ActionPage", "ActionPage", goldenPage(renderAction(i, goldenAction()), renderAction(i, goldenTransfer()), renderAction(i, warm))},
+		"webhook":          {"WebhookDto", "Webhook", renderWebhook(v, goldenWebhook())},
+		"webhook-list":     {"WebhookPage", "WebhookPage", goldenPage(renderWebhook(i, goldenWebhook()))},
+		"connection":       {"AccountConnectionDto", "AccountConnection", renderConnection(v, goldenConnection())},
+		"connection-list":  {"AccountConnectionPage", "AccountConnectionPage", goldenPage(renderConnection(i, goldenConnection()), renderConnection(i, model))},
+		"vectors":          {"VectorDatabaseDto", "PineconeVectorDatabase", renderVectorDatabase(v, goldenVectorDatabase())},
+		"vectors-list":     {"VectorDatabasePage", "VectorDatabasePage", goldenPage(renderVectorDatabase(i, goldenVectorDatabase()))},
 	}
 }
 
-// TestGoldenRenderings compares with testdata/PROFILE/NAME.json; with
-// UPDATE_GOLDEN=1 it writes the files instead.
+func goldenPage(items ...object) object {
+	page := sidetone.Page[object]{Items: items, Page: 1, Size: 10, HasMore: true, NextCursor: "cursor-1", Total: 12}
+	return renderPage(page, func(o object) object { return o })
+}
+
+func without(o object, name string) object {
+	delete(o, name)
+	return o
+}
+
+// goldenDir is where the golden files of a profile are.
+func goldenDir(p profile) string {
+	if language, isVocode := strings.CutPrefix(p.name, "vocode"); isVocode {
+		return filepath.Join("testdata", "vocode", cmp.Or(strings.TrimPrefix(language, "-"), "neutral"))
+	}
+	return filepath.Join("testdata", p.name)
+}
+
+// TestGoldenRenderings compares with the golden files of each profile; with
+// UPDATE_GOLDEN=1 it writes them instead.
 func TestGoldenRenderings(t *testing.T) {
 	t.Parallel()
 	doc := strictDocument(t)
-	for name, r := range renderings(fluents()) {
-		var got bytes.Buffer
-		encoder := json.NewEncoder(&got)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(r.value); err != nil {
-			t.Fatal(err)
-		}
-		var plain any
-		if err := json.Unmarshal(got.Bytes(), &plain); err != nil {
-			t.Fatal(err)
-		}
-		if err := doc.Components.Schemas[r.schema].Value.VisitJSON(plain, openapi3.MultiErrors()); err != nil {
-			t.Errorf("%s does not fit %s: %v", name, r.schema, err)
-		}
-		path := filepath.Join("testdata", "fluents", name+".json")
-		if os.Getenv("UPDATE_GOLDEN") != "" {
-			if err := os.WriteFile(path, got.Bytes(), 0o600); err != nil {
+	for _, p := range profiles() {
+		schemas := sdkSchemas(t, p)
+		for name, r := range renderings(p) {
+			text := indented(t, r.value)
+			var value any
+			if err := json.Unmarshal(text, &value); err != nil {
 				t.Fatal(err)
 			}
+			if err := answerSchema(t, doc, r.schema, p).VisitJSON(value, openapi3.MultiErrors()); err != nil {
+				t.Errorf("%s: %s does not fit %s: %v", p.name, name, r.schema, err)
+			}
+			if p.name != "fluents" && r.sdk != "" {
+				if err := schemas(r.sdk).Validate(value); err != nil {
+					t.Errorf("%s: the SDK refuses %s as %s: %v", p.name, name, r.sdk, err)
+				}
+			}
+			compareGolden(t, filepath.Join(goldenDir(p), name+".json"), text)
 		}
-		want, err := os.ReadFile(path)
+	}
+}
+
+// answerSchema is the schema that stands for the named one in a profile.
+func answerSchema(t *testing.T, doc *openapi3.T, name string, p profile) *openapi3.Schema {
+	t.Helper()
+	for _, item := range doc.Paths.Map() {
+		for _, op := range item.Operations() {
+			for _, response := range op.Responses.Map() {
+				media := response.Value.Content.Get("application/json")
+				if media != nil && media.Schema.Ref == "#/components/schemas/"+name {
+					return schemaFor(doc, media, p)
+				}
+			}
+		}
+	}
+	return doc.Components.Schemas[name].Value
+}
+
+func indented(t *testing.T, value any) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func compareGolden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o750), os.WriteFile(path, got, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := difference.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s: (-want +got)\n%s", path, diff)
+	}
+}
+
+// sdkSchemas finds the schemas of what the SDK of a profile accepts by the name
+// of a type; fluents clients have none.
+func sdkSchemas(t *testing.T, p profile) func(string) *jsonschema.Schema {
+	t.Helper()
+	path := filepath.Join("testdata", "vocode", "schemas", p.name+".json")
+	return func(name string) *jsonschema.Schema {
+		t.Helper()
+		schema, err := jsonschema.NewCompiler().Compile(path + "#/$defs/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(string(want), got.String()); diff != "" {
-			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		return schema
+	}
+}
+
+// TestSDKSchemasHoldTheMatrix asks the transcribed schemas about what each SDK
+// was seen to accept and to refuse: schemas that take everything prove nothing.
+func TestSDKSchemasHoldTheMatrix(t *testing.T) {
+	t.Parallel()
+	python, javaScript := vocodePython(), vocodeJavaScript()
+	for _, test := range []struct {
+		p           profile
+		golden, sdk string
+		change      func(map[string]any)
+		accepted    bool
+	}{
+		{python, "agent", "Agent", func(o map[string]any) { o["voice"].(map[string]any)["type"] = "voice_flite" }, false},
+		{javaScript, "agent", "Agent", func(o map[string]any) { o["voice"].(map[string]any)["type"] = "voice_flite" }, true},
+		{python, "agent", "Agent", func(o map[string]any) { o["prompt"] = "prompt-1" }, false},
+		{python, "agent", "Agent", func(o map[string]any) { o["language"], o["new"] = "xx", 1.0 }, true},
+		{python, "agent", "NormalizedAgent", func(map[string]any) {}, false},
+		{javaScript, "agent", "NormalizedAgent", func(map[string]any) {}, false},
+		{python, "agent", "Agent", func(o map[string]any) { o["prompt"].(map[string]any)["collect_fields"] = []any{"email"} }, false},
+		{python, "number", "PhoneNumber", func(o map[string]any) { o["inbound_agent"] = nil }, true},
+		{javaScript, "number", "PhoneNumber", func(o map[string]any) { o["inbound_agent"] = nil }, false},
+		{javaScript, "number", "PhoneNumber", func(o map[string]any) { delete(o, "inbound_agent") }, false},
+		{python, "number", "PhoneNumber", func(o map[string]any) { o["inbound_agent"] = "agent-1" }, false},
+		{python, "number", "PhoneNumber", func(o map[string]any) { o["telephony_account_connection"] = "trunk-1" }, false},
+		{javaScript, "number", "PhoneNumber", func(o map[string]any) { o["telephony_account_connection"] = "trunk-1" }, false},
+		{python, "number", "NormalizedPhoneNumber", func(map[string]any) {}, false},
+		{javaScript, "call", "Call", func(o map[string]any) { o["start_time"] = 1738837800.12 }, false},
+		{javaScript, "call", "Call", func(o map[string]any) { o["start_time"] = "1738837800.12" }, false},
+		{javaScript, "call", "Call", func(o map[string]any) { o["start_time"] = nil }, true},
+		{python, "call", "Call", func(o map[string]any) { o["agent"] = "agent-1" }, false},
+		{python, "call", "NormalizedCall", func(map[string]any) {}, false},
+		{python, "call-list", "CallPage", func(o map[string]any) { firstItem(o)["start_time"] = "2025-02-06T10:30:00.123Z" }, false},
+		{python, "call-list", "CallPage", func(o map[string]any) { firstItem(o)["start_time"] = "1738837800.12" }, true},
+		{javaScript, "call-list", "CallPage", func(o map[string]any) { firstItem(o)["start_time"] = 1738837800.12 }, false},
+		{javaScript, "call-list", "CallPage", func(o map[string]any) { firstItem(o)["start_time"] = nil }, true},
+		{python, "call", "Call", func(o map[string]any) { o["telephony_provider"] = "telnyx" }, true},
+		{python, "call", "Call", func(o map[string]any) { o["context"] = map[string]any{"n": 1.0} }, false},
+	} {
+		raw, err := os.ReadFile(filepath.Join(goldenDir(test.p), test.golden+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var value map[string]any
+		if err := json.Unmarshal(raw, &value); err != nil {
+			t.Fatal(err)
+		}
+		test.change(value)
+		if err := sdkSchemas(t, test.p)(test.sdk).Validate(value); (err == nil) != test.accepted {
+			t.Errorf("%s: %s as %s: got %v, accepted should be %v", test.p.name, test.golden, test.sdk, err, test.accepted)
 		}
 	}
+}
+
+func firstItem(page map[string]any) map[string]any {
+	return page["items"].([]any)[0].(map[string]any)
 }
 
 // TestEveryDeclaredPropertyIsRendered finds properties that the document
@@ -164,6 +308,11 @@ func TestEveryDeclaredPropertyIsRendered(t *testing.T) {
 	}
 	for _, r := range renderings(fluents()) {
 		see(r.schema, r.value)
+		if items, isPage := r.value["items"].([]object); isPage {
+			for _, item := range items {
+				see(itemSchema(doc.Components.Schemas[r.schema].Value), item)
+			}
+		}
 	}
 	for schema, names := range seen {
 		for name := range doc.Components.Schemas[schema].Value.Properties {
@@ -172,4 +321,9 @@ func TestEveryDeclaredPropertyIsRendered(t *testing.T) {
 			}
 		}
 	}
+}
+
+// itemSchema is the name of the schema of a page's items.
+func itemSchema(page *openapi3.Schema) string {
+	return strings.TrimPrefix(page.Properties["items"].Value.Items.Ref, "#/components/schemas/")
 }

@@ -140,3 +140,26 @@ func connectionKinds() kinds {
 		nearest: models, otherwise: "account_connection_twilio", inside: "credentials",
 	}
 }
+
+// modelAccounts are the connections that an agent can name, carrierAccounts
+// those of numbers and calls: older clients know one type in each place.
+func modelAccounts() kinds {
+	k := connectionKinds()
+	delete(k.needs, "account_connection_twilio")
+	k.nearest, k.otherwise = nil, "account_connection_openai"
+	return k
+}
+
+func carrierAccounts() kinds {
+	k := connectionKinds()
+	delete(k.needs, "account_connection_openai")
+	k.nearest, k.otherwise = nil, "account_connection_twilio"
+	return k
+}
+
+// fitMember makes the member name, if it is an object, one of a known type.
+func (k kinds) fitMember(o object, name string) {
+	if member, ok := o[name].(object); ok {
+		k.fit(member)
+	}
+}

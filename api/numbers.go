@@ -81,8 +81,25 @@ func (w work) agentID(ref reference) (string, error) {
 	return agent.ID, named(err, ref.path("inbound_agent"), "agent")
 }
 
+// line gets the account connection with id ready to be rendered; one that is
+// gone is left out.
+func (w work) line(v view, id string) error {
+	if id == "" || !v.wholeLines() {
+		return nil
+	}
+	account, err := w.tx.Connection(id)
+	if sidetone.CodeOf(err) == sidetone.NotFound {
+		return nil
+	}
+	v.lines[id] = account
+	return err
+}
+
 // inbound is the agent to show with n, nil for none.
 func (w work) inbound(v view, n sidetone.Number) (*sidetone.Snapshot, error) {
+	if err := w.line(v, n.ConnectionID); err != nil {
+		return nil, err
+	}
 	switch {
 	case n.InboundAgentID == "" && v.profile.unassigned:
 		agent, err := w.unassigned()
@@ -113,9 +130,12 @@ func (s *server) listNumbers(r *request) (any, error) {
 		agents := map[string]*sidetone.Snapshot{}
 		for _, n := range page.Items {
 			if _, known := agents[n.InboundAgentID]; known {
+				if err := w.line(r.view.item(), n.ConnectionID); err != nil {
+					return nil, err
+				}
 				continue
 			}
-			agent, err := w.inbound(r.view, n)
+			agent, err := w.inbound(r.view.item(), n)
 			if err != nil {
 				return nil, err
 			}
@@ -131,7 +151,7 @@ func (s *server) listNumbers(r *request) (any, error) {
 // transaction.
 func (s *server) updateNumber(r *request) (any, error) {
 	d := &decoder{fields: r.body, profile: r.view.profile}
-	change := decodeNumberChange(d)
+	decodeNumberChange(d)
 	where, err := decodePlacement(d)
 	if err != nil || d.err() != nil {
 		return nil, firstOf(d.err(), err)
@@ -139,7 +159,7 @@ func (s *server) updateNumber(r *request) (any, error) {
 	var out object
 	var shared int
 	err = s.write(r, func(w work) (err error) {
-		out, shared, err = w.updateNumber(r, change, where)
+		out, shared, err = w.updateNumber(r, d, where)
 		return err
 	})
 	if err == nil && shared > 0 {
@@ -159,11 +179,14 @@ func firstOf(errs ...error) error {
 
 // updateNumber returns the rendered number and how many numbers share the
 // agent, 0 when that was not changed.
-func (w work) updateNumber(r *request, change sidetone.NumberChange, where placement) (object, int, error) {
+func (w work) updateNumber(r *request, d *decoder, where placement) (object, int, error) {
 	n, err := w.number(r.query)
 	if err != nil {
 		return nil, 0, err
 	}
+	shown := func() object { return renderNumber(view{profile: d.profile}, n, nil) }
+	d.fields = withoutEcho(d.profile, shown, r.body)
+	change := decodeNumberChange(d)
 	agentID, changed, err := w.place(where, n.InboundAgentID)
 	if err != nil {
 		return nil, 0, err

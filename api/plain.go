@@ -84,11 +84,15 @@ func (p plain[T]) create(s *server) query {
 func (p plain[T]) change(s *server) query {
 	return func(r *request) (any, error) {
 		d := &decoder{fields: r.body, profile: r.view.profile}
-		change := p.decode(d)
+		p.decode(d)
 		if err := d.err(); err != nil {
 			return nil, err
 		}
-		return p.alter(s, r, change)
+		return p.alter(s, r, func(w work, row *T) error {
+			shown := func() object { return p.render(view{profile: d.profile}, *row) }
+			d.fields = withoutEcho(d.profile, shown, r.body)
+			return p.decode(d)(w, row)
+		})
 	}
 }
 

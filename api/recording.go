@@ -2,13 +2,18 @@ package api
 
 import (
 	"errors"
+	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/sidetone/sidetone"
 )
 
-// getRecording serves the WAV file of a call, whole or in ranges.
+// getRecording serves the recording of a call, whole or in ranges: WAV when the
+// client asks for it, else MP3 where that can be made, else WAV.
 func (s *server) getRecording(w http.ResponseWriter, r *request) error {
 	call, _, err := s.call(r, r.query.Get("id"))
 	if err != nil {
@@ -18,7 +23,7 @@ func (s *server) getRecording(w http.ResponseWriter, r *request) error {
 	if call.RecordingPath == "" || s.Recordings == nil {
 		return absent
 	}
-	file, err := s.Recordings.Open(call.RecordingPath)
+	form, file, err := s.openRecording(r, call.RecordingPath)
 	if errors.Is(err, fs.ErrNotExist) || sidetone.CodeOf(err) == sidetone.NotFound {
 		return absent
 	}
@@ -26,12 +31,56 @@ func (s *server) getRecording(w http.ResponseWriter, r *request) error {
 		return unavailable("the recording cannot be read now", err)
 	}
 	defer file.Close() //nolint:errcheck // only read from
-	w.Header().Set("Content-Type", "audio/wav")
-	w.Header().Set("Content-Disposition", `inline; filename="`+call.ID+`.wav"`)
+	w.Header().Set("Content-Type", form.mime)
+	w.Header().Set("Content-Disposition", `inline; filename="`+call.ID+"."+form.name+`"`)
 	w.Header().Set("Cache-Control", "private, no-cache")
-	w.Header().Set("ETag", `"`+call.ID+`"`)
+	w.Header().Set("Vary", "Accept")
+	w.Header().Set("ETag", `"`+call.ID+"-"+form.name+`"`)
 	http.ServeContent(&ranged{ResponseWriter: w, server: s, request: r}, r.Request, "", call.Ended, file)
 	return nil
+}
+
+// soundForm is a form in which a recording can be answered.
+type soundForm struct{ name, mime string }
+
+func (s *server) openRecording(r *request, path string) (soundForm, io.ReadSeekCloser, error) {
+	if s.MP3 != nil && !prefersWAV(r.Request.Header.Get("Accept")) {
+		file, err := s.MP3.Open(r.ctx, path)
+		if err == nil {
+			return soundForm{"mp3", "audio/mpeg"}, file, nil
+		}
+		if r.ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) {
+			return soundForm{}, nil, err
+		}
+		if !errors.Is(err, errors.ErrUnsupported) {
+			s.Log.Error("answer a recording as WAV", slog.Any("error", err))
+		}
+	}
+	file, err := s.Recordings.Open(path)
+	return soundForm{"wav", "audio/wav"}, file, err
+}
+
+// prefersWAV reports whether an Accept header asks for WAV, and not for MP3
+// more than for that.
+func prefersWAV(accept string) bool {
+	var wav, mp3 float64
+	for part := range strings.SplitSeq(accept, ",") {
+		name, parameters, _ := strings.Cut(part, ";")
+		q := 1.0
+		if text, ok := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q="); ok {
+			var err error
+			if q, err = strconv.ParseFloat(text, 64); err != nil {
+				q = 1
+			}
+		}
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave":
+			wav = max(wav, q)
+		case "audio/mpeg", "audio/mp3":
+			mp3 = max(mp3, q)
+		}
+	}
+	return wav > 0 && wav >= mp3
 }
 
 // ranged gives the refusal of a range the contract's shape.

@@ -39,6 +39,14 @@ type Recordings interface {
 	Open(path string) (io.ReadSeekCloser, error)
 }
 
+// Copies opens recordings in another form. recording/mp3 implements it.
+type Copies interface {
+	// Open returns the copy of the WAV file at path, made when absent; an
+	// errors.ErrUnsupported when copies cannot be made here, fs.ErrNotExist when
+	// there is no such recording. The caller closes it.
+	Open(ctx context.Context, path string) (io.ReadSeekCloser, error)
+}
+
 // Config is what the interface needs. Store is required; what else is absent
 // is absent in the answers.
 type Config struct {
@@ -50,6 +58,8 @@ type Config struct {
 	Feed Feed
 	// Recordings opens recordings; nil means that there are none.
 	Recordings Recordings
+	// MP3 opens recordings as MP3; nil means that there are only WAV files.
+	MP3 Copies
 	// Shops are the carriers that sell numbers, by provider name.
 	Shops map[string]telephony.NumberShop
 	// DefaultProvider is the shop of a request that names none; "" means

@@ -15,11 +15,14 @@ const unassignedID = "unassigned"
 // unassigned is the built-in agent.
 func (w work) unassigned() (sidetone.Snapshot, error) {
 	voice, err := w.voice("")
-	agent := sidetone.NewAgent(unassignedID, w.tx.EnvironmentID(), unassignedID, time.Time{})
+	return unassignedAgent(w.tx.EnvironmentID(), voice), err
+}
+
+func unassignedAgent(environmentID string, voice sidetone.Voice) sidetone.Snapshot {
+	agent := sidetone.NewAgent(unassignedID, environmentID, unassignedID, time.Time{})
 	agent.Name = unassignedID
-	return sidetone.Snapshot{
-		Agent: agent, Prompt: sidetone.NewPrompt(unassignedID, w.tx.EnvironmentID(), "", time.Time{}), Voice: voice,
-	}, err
+	prompt := sidetone.NewPrompt(unassignedID, environmentID, "", time.Time{})
+	return sidetone.Snapshot{Agent: agent, Prompt: prompt, Voice: voice}
 }
 
 // readAgent is the snapshot of the agent with id, built-in or not.

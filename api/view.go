@@ -17,6 +17,9 @@ type view struct {
 	expand map[string]bool
 	// list says that the value is an item of a list.
 	list bool
+	// lines are the account connections that numbers and calls name, as far as
+	// they are to be rendered.
+	lines map[string]sidetone.Connection
 	// secrets says that secrets are shown whole, because the key may read them;
 	// shown names those that this one answer shows, because the request set them.
 	secrets bool
@@ -26,7 +29,7 @@ type view struct {
 }
 
 func newView(p profile, who sidetone.Principal, expand string) view {
-	v := view{profile: p, account: who.AccountID, expand: map[string]bool{}, secrets: who.Has(sidetone.ScopeSecrets)}
+	v := view{profile: p, account: who.AccountID, expand: map[string]bool{}, lines: map[string]sidetone.Connection{}, secrets: who.Has(sidetone.ScopeSecrets)}
 	for name := range strings.SplitSeq(expand, ",") {
 		v.expand[strings.TrimSpace(name)] = true
 	}
@@ -76,12 +79,27 @@ func epoch(t time.Time) string {
 	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', -1, 64)
 }
 
-// connection sets the reference to the carrier account with id; "" is none.
+// accountName is the member of numbers and calls that names their account
+// connection.
+const accountName = "telephony_account_connection"
+
+// wholeLines says that account connections are rendered as objects.
+func (v view) wholeLines() bool {
+	return v.expand[accountName] || v.profile.connections && !v.list
+}
+
+// connection sets the reference to the carrier account with id; "" is none. An
+// operator's own trunk, or an account that is gone, is no more than its id.
 func (v view) connection(o object, id string) {
-	const name = "telephony_account_connection"
-	if id == "" || !v.profile.connections || v.list {
-		o.text(name, id)
-		return
+	account, known := v.lines[id]
+	switch {
+	case id == "":
+	case !v.wholeLines() || !known && !v.profile.connections:
+		o[accountName] = id
+	case known:
+		v.list = false
+		o[accountName] = renderConnection(v, account)
+	default:
+		o[accountName] = v.finish("connection", object{"id": id, "user_id": v.account, "type": "account_connection_sip"})
 	}
-	o[name] = v.finish("connection", object{"id": id, "user_id": v.account, "type": "account_connection_sip"})
 }

@@ -34,6 +34,8 @@ type Config struct {
 	Calls CallsConfig `koanf:"calls"`
 	// Speech configures the offline programs.
 	Speech SpeechConfig `koanf:"speech"`
+	// Recordings says what is made of recordings.
+	Recordings RecordingsConfig `koanf:"recordings"`
 	// Log says what is written to standard error.
 	Log LogConfig `koanf:"log"`
 }
@@ -136,6 +138,12 @@ type SpeechConfig struct {
 	Voice string `koanf:"voice"`
 }
 
+// RecordingsConfig says what is made of recordings.
+type RecordingsConfig struct {
+	// Lame is the program that makes MP3 copies; empty makes none.
+	Lame string `koanf:"lame"`
+}
+
 // LogConfig says what is logged.
 type LogConfig struct {
 	// Level is debug, info, warn or error.
@@ -151,9 +159,10 @@ func Defaults() Config {
 		HTTP: HTTPConfig{Addr: "127.0.0.1:8080"},
 		SIP: SIPConfig{Addr: "127.0.0.1:5060", Loopback: true, MediaTimeout: 15 * time.Second,
 			MediaTimeoutFirst: 30 * time.Second, MediaTimeoutQuiet: time.Minute},
-		Calls:  CallsConfig{Max: 1000, Offline: 4, ComfortNoise: true, Drain: 10 * time.Minute},
-		Speech: SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite"},
-		Log:    LogConfig{Level: "info", Format: "text"},
+		Calls:      CallsConfig{Max: 1000, Offline: 4, ComfortNoise: true, Drain: 10 * time.Minute},
+		Speech:     SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite"},
+		Recordings: RecordingsConfig{Lame: "lame"},
+		Log:        LogConfig{Level: "info", Format: "text"},
 	}
 }
 

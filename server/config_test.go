@@ -114,6 +114,7 @@ sip:
 database: {url: "postgres://db/calls", migrate_url: "postgres://owner@db/calls"}
 calls: {max: 7, answer_after: 2s, offline: 1, comfort_noise: false, drain: 30s}
 speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty}
+recordings: {lame: /opt/lame}
 log: {level: debug, format: json}
 `
 
@@ -130,10 +131,11 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 			Users: []SIPUser{{Name: "desk", Password: "secret"}},
 			Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Transport: "tcp", Addresses: []string{"198.51.100.0/24"},
 				Username: "account", Password: "hush"}}},
-		Database: DatabaseConfig{URL: "postgres://db/calls", MigrateURL: "postgres://owner@db/calls"},
-		Calls:    CallsConfig{Max: 7, AnswerAfter: 2 * time.Second, Offline: 1, Drain: 30 * time.Second},
-		Speech:   SpeechConfig{Flite: "/opt/flite", Pocketsphinx: "/opt/sphinx", Voice: "tty"},
-		Log:      LogConfig{Level: "debug", Format: "json"},
+		Database:   DatabaseConfig{URL: "postgres://db/calls", MigrateURL: "postgres://owner@db/calls"},
+		Calls:      CallsConfig{Max: 7, AnswerAfter: 2 * time.Second, Offline: 1, Drain: 30 * time.Second},
+		Speech:     SpeechConfig{Flite: "/opt/flite", Pocketsphinx: "/opt/sphinx", Voice: "tty"},
+		Recordings: RecordingsConfig{Lame: "/opt/lame"},
+		Log:        LogConfig{Level: "debug", Format: "json"},
 	}
 	got, err := LoadConfig(write(t, fullFile), nil)
 	if err != nil {

@@ -39,6 +39,7 @@ func Doctor(ctx context.Context, c Config) []Finding {
 		checkProgram("synthesiser", c.Speech.Flite, "flite"),
 		checkProgram("recogniser", c.Speech.Pocketsphinx, "pocketsphinx"),
 		checkModel(),
+		checkEncoder(c.Recordings.Lame),
 		checkFiles(c.Calls.Max),
 	}
 }
@@ -132,6 +133,20 @@ func checkProgram(name, program, pkg string) Finding {
 			Fix: "install it: apt-get install --no-install-recommends " + pkg + " (or use voice_tty, which needs no program)"}
 	}
 	return Finding{Name: name, Detail: path}
+}
+
+// checkEncoder says in which form recordings are answered.
+func checkEncoder(program string) Finding {
+	const name = "recordings"
+	if program == "" {
+		return Finding{Name: name, Detail: "answered as WAV: recordings.lame is empty", Optional: true}
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return Finding{Name: name, Detail: "answered as WAV: " + err.Error(), Optional: true,
+			Fix: "to answer them as MP3, install lame: apt-get install --no-install-recommends lame"}
+	}
+	return Finding{Name: name, Detail: "answered as MP3, made by " + path + "; as WAV to who asks for audio/wav"}
 }
 
 func checkModel() Finding {

@@ -22,6 +22,7 @@ import (
 	"github.com/sidetone/sidetone/jobs"
 	"github.com/sidetone/sidetone/metrics"
 	"github.com/sidetone/sidetone/recording/disk"
+	"github.com/sidetone/sidetone/recording/mp3"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/telephony"
 	"github.com/sidetone/sidetone/telephony/simulated"
@@ -59,6 +60,7 @@ type server struct {
 	jobs     *jobs.Client
 	shop     *simulated.Shop
 	disk     *disk.Recordings
+	copies   *mp3.Copies
 	key      sidetone.Secret
 	// operator is the bearer of the command line on this machine.
 	operator sidetone.Secret
@@ -161,6 +163,11 @@ func (s *server) serve(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = join(err, s.disk.Close()) }()
+	s.copies, err = mp3.New(mp3.Config{Source: s.disk, Dir: filepath.Join(s.config.Data, "recordings", "mp3"), Program: s.config.Recordings.Lame, Log: s.log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = join(err, s.copies.Close()) }()
 	line, err := sipConfig(s.config.SIP, s.log)
 	if err != nil {
 		return err
@@ -312,7 +319,7 @@ func (s *server) web() *http.Server {
 	figures.Gauge("go_goroutines", "Goroutines.", func() float64 { return float64(runtime.NumGoroutine()) })
 	config := api.Config{
 		Metrics: figures,
-		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, Drain: s.draining,
+		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Drain: s.draining,
 		Shops: map[string]telephony.NumberShop{"simulated": s.shop, "sip": s.trunks()}, Log: s.log,
 		Operator: s.operator,
 	}

@@ -20,7 +20,7 @@ func knownKeys() map[string]string {
 	for _, k := range []string{"data", "http.addr", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources",
 		"sip.media_timeout", "sip.media_timeout_first", "sip.media_timeout_quiet",
 		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "calls.max", "calls.answer_after", "calls.offline",
-		"calls.comfort_noise", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "log.level", "log.format"} {
+		"calls.comfort_noise", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "recordings.lame", "log.level", "log.format"} {
 		keys[strings.ReplaceAll(k, ".", "_")] = k
 	}
 	return keys
