@@ -2,9 +2,9 @@ package api
 
 import "testing"
 
-// TestKeys walks through what files rely on: a key finds its resource, belongs
+// TestResourceKeys walks through what files rely on: a key finds its resource, belongs
 // to one of a kind, and can be taken over once it is given up.
-func TestKeys(t *testing.T) {
+func TestResourceKeys(t *testing.T) {
 	both(t, func(b *bench) {
 		first := b.do("POST /v1/prompts/create", `{"content":"p","key":"front-desk"}`).want(201)
 		if first.text("key") != "front-desk" {
