@@ -13,9 +13,10 @@ import (
 
 const (
 	// tailLength is how much sound is kept for a recogniser that is not ready
-	// or was lost; quietTail while one is at work and has no words pending:
-	// what it may not have made text of yet.
-	tailLength = 10 * time.Second
+	// or was lost. While one is at work and has no words pending, it is
+	// quietTail, what it may not have made text of yet, besides what it has not
+	// even taken.
+	tailLength = transcriber.MaxBehind + quietTail
 	quietTail  = 2 * time.Second
 	// tailSlack is by how much a tail outgrows its length before it is cut, so
 	// that not every frame moves it.
@@ -26,6 +27,9 @@ const (
 	lossesAllowed = 2
 	lossWindow    = 5 * time.Second
 )
+
+// earLost says that the recogniser failed and is opened again.
+type earLost struct{}
 
 // ear keeps one call's recogniser alive: it buffers while none is ready,
 // reopens a lost one and plays it what it had not finished. write and finalize
@@ -58,7 +62,7 @@ func (e *ear) write(f audio.Frame) {
 func (e *ear) keep(pcm []int16) {
 	length := tailLength
 	if e.stream != nil && !e.pending {
-		length = quietTail
+		length = min(quietTail+transcriber.Behind(e.stream), tailLength)
 	}
 	e.tail = append(e.tail, pcm...)
 	limit := int(audio.Samples(length, e.rate))
@@ -97,10 +101,15 @@ func (e *ear) run(ctx context.Context) {
 		for len(losses) > 0 && now.Sub(losses[0]) > lossWindow {
 			losses = losses[1:]
 		}
-		if len(losses) > lossesAllowed {
+		deaf := len(losses) > lossesAllowed
+		if e.log != nil {
+			e.log.Warn("recogniser failed", slog.Any("error", err), slog.Bool("again", !deaf))
+		}
+		if deaf {
 			e.post(conversation.RecogniserLost{Reason: err.Error()})
 			return
 		}
+		e.post(earLost{})
 		e.clock.Sleep(reopenAfter, ctx.Done())
 	}
 }

@@ -89,8 +89,8 @@ func TestEarBoundsWhatItKeeps(t *testing.T) {
 			time.Sleep(audio.FrameDuration)
 		}
 		time.Sleep(time.Minute)
-		if got := stub.Streams()[0].Samples(); got != 10*8000 {
-			t.Errorf("samples after half a minute of waiting: got %d, want the last 10 s", got)
+		if got := stub.Streams()[0].Samples(); got != 12*8000 {
+			t.Errorf("samples after half a minute of waiting: got %d, want the last 12 s", got)
 		}
 		stop()
 		if !stub.Streams()[0].Closed() {
@@ -140,6 +140,50 @@ func TestEarReplaysOnlyWhatHadNoFinal(t *testing.T) {
 	})
 }
 
+// laggards are recognisers that are behind.
+type laggards struct {
+	*transcribertest.Stub
+	by time.Duration
+}
+
+func (d laggards) Open(ctx context.Context, c transcriber.Config) (transcriber.Stream, error) {
+	s, err := d.Stub.Open(ctx, c)
+	return laggard{s, d.by}, err
+}
+
+type laggard struct {
+	transcriber.Stream
+	by time.Duration
+}
+
+func (l laggard) Behind() time.Duration { return l.by }
+
+// What a recogniser had not even taken when it was lost is not lost with it.
+func TestEarKeepsWhatTheRecogniserHasNotTaken(t *testing.T) {
+	t.Parallel()
+	for by, want := range map[time.Duration]int{0: 2, 7 * time.Second: 9, 10 * time.Second: 12, time.Minute: 12} {
+		synctest.Test(t, func(t *testing.T) {
+			stub := transcribertest.NewStub()
+			e, stop := hearing(laggards{stub, by}, func(any) {})
+			defer stop()
+			synctest.Wait()
+			for range 30 * 50 {
+				e.write(frame(160))
+			}
+			stub.Fail(errors.New("gone"))
+			time.Sleep(time.Second)
+			streams := stub.Streams()
+			if len(streams) != 2 {
+				t.Fatalf("%d streams", len(streams))
+			}
+			got := streams[1].Samples()
+			if least := int64(want * 8000); got < least || got > least+4000 {
+				t.Errorf("%s behind: the next recogniser gets %.1f s, want %d s", by, float64(got)/8000, want)
+			}
+		})
+	}
+}
+
 func TestEarGivesUpAfterTheThirdLoss(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -152,8 +196,8 @@ func TestEarGivesUpAfterTheThirdLoss(t *testing.T) {
 			stub.Fail(fmt.Errorf("loss %d", i+1))
 		}
 		time.Sleep(time.Second)
-		if got := posts.take(); len(got) != 0 {
-			t.Errorf("two losses already posted %v", got)
+		if diff := cmp.Diff([]any{earLost{}, earLost{}}, posts.take()); diff != "" {
+			t.Errorf("after two losses (-want +got):\n%s", diff)
 		}
 		stub.Fail(errors.New("loss 3"))
 		synctest.Wait()
@@ -179,7 +223,7 @@ func TestEarSurvivesRareLosses(t *testing.T) {
 			stub.Fail(errors.New("hiccup"))
 		}
 		time.Sleep(time.Second)
-		if got := posts.take(); len(got) != 0 || len(stub.Streams()) != 21 {
+		if got := posts.take(); len(got) != 20 || len(stub.Streams()) != 21 {
 			t.Errorf("after 20 rare losses: %d streams, posts %v", len(stub.Streams()), got)
 		}
 	})

@@ -162,6 +162,8 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		}
 		s.step(ctx, conversation.HungUp{Remote: v.ev.Remote, Reason: v.ev.Cause.String()})
 		return true
+	case earLost:
+		s.event(sidetone.EventError, "the recogniser failed and is opened again", nil)
 	case abandoned:
 		s.abandon()
 		s.step(ctx, conversation.HungUp{Reason: "not confirmed"})

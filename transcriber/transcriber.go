@@ -22,9 +22,28 @@ const ErrBusy Error = "no free recogniser"
 // ErrClosed is returned by Write on a stream that was closed.
 const ErrClosed Error = "recogniser stream is closed"
 
+// MaxBehind is how far a recogniser may be behind what was written, besides the
+// first Write, which may hold what was said before the stream was open.
+const MaxBehind = 10 * time.Second
+
 // ErrBehind is returned by Write, and ends the stream, when the recogniser is
-// more than 10 s behind what was written.
+// more than MaxBehind behind.
 const ErrBehind Error = "recogniser is more than 10 s behind"
+
+// Lagger is an optional interface of streams that know how much of what was
+// written the recogniser has not taken yet.
+type Lagger interface {
+	// Behind returns that length of sound. It may be called concurrently.
+	Behind() time.Duration
+}
+
+// Behind returns how far s is behind; 0 when it does not know.
+func Behind(s Stream) time.Duration {
+	if l, ok := s.(Lagger); ok {
+		return l.Behind()
+	}
+	return 0
+}
 
 // Driver opens streams. Open may be called concurrently.
 type Driver interface {

@@ -162,6 +162,24 @@ func TestALateRecogniserIsAwaitedWhileItReads(t *testing.T) {
 	}
 }
 
+// What was said before the stream was open comes at once, and live sound after
+// it must not make the stream give up.
+func TestAReplayIsNoLag(t *testing.T) {
+	t.Parallel()
+	s, _ := openStand(t, Options{Program: stand(t, "exec sleep 60")})
+	if err := s.Write(audio.Frame{PCM: make([]int16, 12*rate), Rate: rate}); err != nil {
+		t.Fatal(err)
+	}
+	if got := transcriber.Behind(s); got < 11*time.Second || got > 12*time.Second {
+		t.Errorf("behind by %s, want nearly 12 s", got)
+	}
+	for i := range 9 * 50 {
+		if err := s.Write(audio.Frame{PCM: make([]int16, rate/50), Rate: rate}); err != nil {
+			t.Fatalf("frame %d after the replay: %v", i, err)
+		}
+	}
+}
+
 func TestARecogniserThatDoesNotReadEndsTheStream(t *testing.T) {
 	t.Parallel()
 	s, events := openStand(t, Options{Program: stand(t, "exec sleep 60")})

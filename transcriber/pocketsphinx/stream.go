@@ -23,8 +23,8 @@ const (
 	// idleNoise is the largest sample of a codec that transmits silence.
 	idleNoise = 16
 
-	// maxBehind is how much sound may wait for the recogniser, in bytes: 10 s.
-	maxBehind = 10 * rate * 2
+	// maxBehind is how much sound may wait for the recogniser, in bytes.
+	maxBehind = int64(transcriber.MaxBehind/time.Second) * rate * 2
 	// flushSound is the low noise that ends a running utterance: 0.8 s.
 	flushSound = rate * 8 / 10
 	// audible is the sample value above which a block of 10 ms may be speech:
@@ -56,6 +56,7 @@ type stream struct {
 	pending []byte        // sound not yet given to feed
 	queued  int64         // bytes of sound ever queued
 	written int64         // bytes of it that the child has read, nearly
+	first   int64         // bytes of the first Write
 	wake    chan struct{} // tells feed about pending, capacity 1
 	closed  bool
 	heard   int // audible blocks since the last line
@@ -116,17 +117,28 @@ func (s *stream) Write(f audio.Frame) error {
 	if s.closed {
 		return transcriber.ErrClosed
 	}
-	if s.queued-s.written+2*int64(len(f.PCM)) > maxBehind {
+	size := 2 * int64(len(f.PCM))
+	if s.queued == 0 {
+		s.first = size
+	}
+	if s.queued-s.written+size > maxBehind+max(0, s.first-s.written) {
 		s.cancel(transcriber.ErrBehind)
 		return transcriber.ErrBehind
 	}
 	s.append(f.PCM)
-	s.queued += 2 * int64(len(f.PCM))
+	s.queued += size
 	if !f.Missing {
 		s.listen(f.PCM)
 	}
 	signal(s.wake)
 	return nil
+}
+
+// Behind implements transcriber.Lagger.
+func (s *stream) Behind() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return audio.Span((s.queued-s.written)/2, rate)
 }
 
 // append queues samples, blocks of nothing but a codec's idle noise as digital
