@@ -25,8 +25,9 @@ type VADEvent struct {
 	// Speech says that a burst of speech is under way. It stays true through
 	// pauses shorter than 200 ms.
 	Speech bool
-	// Voiced says that the last complete 10 ms hop itself sounded like
-	// speech, before any smoothing.
+	// Voiced says that at least three of the last seven hops of 10 ms, up to
+	// the last complete one, sounded like speech. It follows speech more
+	// closely than Speech, and has no part in bursts.
 	Voiced bool
 	// Started says that a burst was noticed during this Write.
 	Started bool

@@ -342,12 +342,13 @@ func (p *Player) position() conversation.Stopped {
 	return conversation.Stopped{Utt: u.id, At: audio.Span(int64(u.heard), p.rate)}
 }
 
-// echoBack queues received sound for playing, at most 200 ms of it.
+// echoBack queues received sound for playing, at most the newest 200 ms of it.
 func (p *Player) echoBack(pcm []int16) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.echo)+len(pcm) <= p.rate/5 {
-		p.echo = append(p.echo, pcm...)
+	p.echo = append(p.echo, pcm...)
+	if over := len(p.echo) - p.rate/5; over > 0 {
+		p.echo = p.echo[:copy(p.echo, p.echo[over:])]
 	}
 }
 

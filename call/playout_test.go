@@ -229,12 +229,21 @@ func TestPlayerEchoIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlayer(newLine(), false, nil, func(any) {})
-		for range 50 {
-			p.echoBack(ramp(160))
+		var sent []int16
+		for i := range 50 {
+			pcm := make([]int16, 160)
+			for k := range pcm {
+				pcm[k] = int16(100*i + k + 1)
+			}
+			sent = append(sent, pcm...)
+			p.echoBack(pcm)
 		}
 		got := frames(p, 20)
-		if !slices.Equal(got[:160], ramp(160)) || !slices.Equal(got[9*160:10*160], ramp(160)) || slices.Max(got[10*160:]) != 0 {
-			t.Error("want 200 ms of echo, then silence")
+		if !slices.Equal(got[:10*160], sent[40*160:]) || slices.Max(got[10*160:]) != 0 {
+			t.Error("want the newest 200 ms of echo, then silence")
+		}
+		if cap(p.echo) > 4*1600 {
+			t.Errorf("the queue grew to %d samples", cap(p.echo))
 		}
 	})
 }

@@ -259,6 +259,9 @@ func (m *Machine) finishIfDone() {
 		m.settle(s, i, false)
 	}
 	m.speech = nil
+	if s.endCall.Name != "" {
+		m.emit(Note{Kind: NoteAction, Text: endTool, Said: "done"})
+	}
 	if s.hangup != "" {
 		m.hangUp(s.hangup)
 		return
