@@ -20,6 +20,11 @@ func (c *conversation) send(ctx context.Context, done <-chan struct{}) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	frame := make([]int16, c.rate/50)
+	var mic *microphone
+	if c.phone.Microphone != nil {
+		mic = openMicrophone(c.phone.Microphone, len(frame))
+		defer mic.close(c.phone.once)
+	}
 	for next := time.Now(); ; next = next.Add(audio.FrameDuration) {
 		if behind := time.Since(next); behind > catchUp {
 			next = next.Add(behind) // too late for a listener's buffer
@@ -32,8 +37,8 @@ func (c *conversation) send(ctx context.Context, done <-chan struct{}) {
 			return
 		case <-timer.C:
 		}
-		if c.phone.Microphone != nil {
-			if c.microphone(frame) != nil {
+		if mic != nil {
+			if !mic.next(frame, done, ctx.Done()) {
 				return
 			}
 		} else if !c.fill(ctx, frame) {
@@ -50,17 +55,6 @@ func (c *conversation) hangup() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	_ = c.leg.Hangup(ctx, telephony.CauseNormal) // an ended call is what we want
-}
-
-func (c *conversation) microphone(frame []int16) error {
-	raw := make([]byte, 2*len(frame))
-	if _, err := io.ReadFull(c.phone.Microphone, raw); err != nil {
-		return err
-	}
-	for i := range frame {
-		frame[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
-	}
-	return nil
 }
 
 // fill puts our next 20 ms into frame; false when nothing is left to say.

@@ -55,13 +55,17 @@ type Phone struct {
 	// Record, when set, is given what is heard as a mono WAV.
 	Record io.WriterAt
 	// Microphone and Speaker are raw signed 16-bit little-endian mono PCM at
-	// the leg's rate; nil means none. A microphone replaces the lines.
+	// the leg's rate; nil means none. A microphone replaces the lines; one that
+	// can be closed is, at the end of the only call, and that must end a Read
+	// under way.
 	Microphone io.Reader
 	Speaker    io.Writer
 	// Notify is told what happens, one event at a time; nil means nobody.
 	Notify func(Event)
 	// Log receives technical detail; nil discards it.
 	Log *slog.Logger
+
+	once bool // there is one call only
 }
 
 // Event is something a caller would notice.
@@ -104,12 +108,14 @@ func (p Phone) Call(ctx context.Context, req telephony.DialRequest) (Result, err
 	if err != nil {
 		return Result{}, err
 	}
+	p.once = true
 	return p.converse(ctx, leg)
 }
 
 // Listen answers every call until ctx ends, or until it has answered count
 // calls when count is positive. done, which may be nil, is given each result.
 func (p Phone) Listen(ctx context.Context, count int, done func(Result, error)) error {
+	p.once = count == 1
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan struct{})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -339,6 +340,30 @@ func TestMicrophoneReplacesTheLines(t *testing.T) {
 		}
 		if loud != 50 || r.Said != 0 {
 			t.Errorf("loud frames: got %d, want 50; lines said %d", loud, r.Said)
+		}
+	})
+}
+
+// A microphone that gives nothing holds up neither the line nor the end of the
+// call.
+func TestSilentMicrophone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		in, out := io.Pipe()
+		defer func() { _ = out.Close() }()
+		far, done := dial(t, softphone.Phone{Microphone: in})
+		time.Sleep(time.Second)
+		if n := len(far.Heard()); n < 20 {
+			t.Errorf("%d frames came in a second, want silence", n)
+		}
+		began := time.Now()
+		far.Hangup()
+		finish(t, done)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the call ended after %s", took)
+		}
+		if _, err := out.Write([]byte("x")); err == nil {
+			t.Error("the microphone is still open")
 		}
 	})
 }

@@ -68,7 +68,10 @@ func main() {
 }
 
 func run(args []string, out, errs io.Writer) int {
-	ctx, now, stop := signals()
+	ctx, now, stop := signals(func() {
+		fmt.Fprintln(errs, "sidetone: stopped by force; what it was doing is not finished")
+		os.Exit(forced)
+	})
 	defer stop()
 	var c cli
 	parser, err := kong.New(&c, kong.Name("sidetone"), kong.Writers(out, errs),
@@ -107,9 +110,14 @@ func (s silent) Error() string { return string(s) }
 
 const errSilent silent = "failed"
 
+// forced is the exit status after one signal too many, as shells have it for
+// INT.
+const forced = 130
+
 // signals returns a context that ends on TERM, INT or QUIT, and a channel that
-// is closed when the wish is to stop at once: INT, or a second signal.
-func signals() (context.Context, <-chan struct{}, func()) {
+// is closed when the wish is to stop at once: INT, or a second signal. One more
+// signal after that calls force.
+func signals(force func()) (context.Context, <-chan struct{}, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	now := make(chan struct{})
 	ch := make(chan os.Signal, 2)
@@ -123,7 +131,10 @@ func signals() (context.Context, <-chan struct{}, func()) {
 			case <-done:
 				return
 			case s := <-ch:
-				if (s == syscall.SIGINT || ctx.Err() != nil) && !hurry {
+				switch {
+				case hurry:
+					force()
+				case s == syscall.SIGINT || ctx.Err() != nil:
 					hurry = true
 					close(now)
 				}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +18,35 @@ import (
 	"github.com/sidetone/sidetone/softphone"
 	"github.com/sidetone/sidetone/store"
 )
+
+// The first signal asks, the second hurries, the third does not wait.
+func TestSignals(t *testing.T) { //nolint:paralleltest // signals concern the whole process
+	for name, sent := range map[string][]syscall.Signal{
+		"patient":   {syscall.SIGTERM, syscall.SIGTERM, syscall.SIGTERM},
+		"impatient": {syscall.SIGINT, syscall.SIGINT},
+	} {
+		force := make(chan struct{}, 1)
+		ctx, now, stop := signals(func() { force <- struct{}{} })
+		for i, s := range sent {
+			if err := syscall.Kill(os.Getpid(), s); err != nil {
+				t.Fatal(err)
+			}
+			want := []<-chan struct{}{ctx.Done(), now, force}[i+3-len(sent)]
+			select {
+			case <-want:
+			case <-time.After(5 * time.Second):
+				t.Fatalf("%s: signal %d has no effect", name, i+1)
+			}
+			if i+1 < len(sent) && len(force) > 0 {
+				t.Errorf("%s: signal %d forces already", name, i+1)
+			}
+		}
+		if ctx.Err() == nil {
+			t.Errorf("%s: the context goes on", name)
+		}
+		stop()
+	}
+}
 
 func TestParseLine(t *testing.T) {
 	t.Parallel()
