@@ -73,6 +73,11 @@ func goldenVectorDatabase() sidetone.VectorDatabase {
 	return db
 }
 
+func goldenDNC() sidetone.DNCNumber {
+	at := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	return sidetone.DNCNumber{ID: "dnc-1", Number: "+12025550199", Reason: "asked", Created: at, Updated: at.Add(time.Hour)}
+}
+
 // goldenRelations gives a snapshot everything that an agent can name.
 func goldenRelations(s *sidetone.Snapshot) {
 	h, c, db := goldenWebhook(), goldenConnection(), goldenVectorDatabase()

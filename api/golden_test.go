@@ -127,6 +127,8 @@ func renderings(p profile) map[string]rendering {
 		"connection-list":  {"AccountConnectionPage", "AccountConnectionPage", goldenPage(renderConnection(i, goldenConnection()), renderConnection(i, model))},
 		"vectors":          {"VectorDatabaseDto", "PineconeVectorDatabase", renderVectorDatabase(v, goldenVectorDatabase())},
 		"vectors-list":     {"VectorDatabasePage", "VectorDatabasePage", goldenPage(renderVectorDatabase(i, goldenVectorDatabase()))},
+		"dnc":              {"DncNumberDto", "", renderDNC(v, goldenDNC())},
+		"dnc-list":         {"DncNumberPage", "", goldenPage(renderDNC(i, goldenDNC()))},
 	}
 }
 

@@ -11,6 +11,8 @@ func agentTable() *configured[sidetone.Agent] {
 		"id": text("id"), "key": filterOnly(text("resource_key")), "label": search("label", "label_folded"), "name": search("name", "name_folded"),
 		"language": filterOnly(text("language")), "created": instant("created"), "updated": instant("updated"),
 		"prompt": filterOnly(text("prompt_id")), "voice": filterOnly(text("voice_id")),
+		"webhook": filterOnly(text("webhook_id")), "vector_database": filterOnly(text("vector_database_id")),
+		"openai_account_connection": filterOnly(text("model_account")),
 	})
 	return &configured[sidetone.Agent]{
 		table: tb, rows: func(c *configuration) map[string]sidetone.Agent { return c.agents },

@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -184,5 +185,46 @@ func TestMemoryHoldsWhatCallsNeed(t *testing.T) {
 		if got = resolve(); len(got.Actions) != 1 || got.Webhook != nil || got.Voice.Type != "voice_flite" {
 			t.Errorf("got %+v", got)
 		}
+	})
+}
+
+// TestNothingNamesADeletedRow deletes prompts while agents are made that name
+// them: one of the two must fail, on both engines.
+func TestNothingNamesADeletedRow(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env := account(t, s)
+		var wg sync.WaitGroup
+		for i := range 20 {
+			id := fmt.Sprint("p", i)
+			write(t, s, env, func(tx *store.Tx) error { return tx.InsertPrompt(sidetone.NewPrompt(id, "", "x", day(1))) })
+			wg.Go(func() {
+				err := s.Write(t.Context(), env, func(tx *store.Tx) error { return tx.DeletePrompt(id) })
+				if code := sidetone.CodeOf(err); code != "" && code != sidetone.Conflict {
+					t.Errorf("delete: %v", err)
+				}
+			})
+			wg.Go(func() {
+				err := s.Write(t.Context(), env, func(tx *store.Tx) error {
+					if _, err := tx.Prompt(id); err != nil {
+						return err
+					}
+					return tx.InsertAgent(sidetone.NewAgent("a"+id, "", id, day(1)))
+				})
+				if code := sidetone.CodeOf(err); code != "" && code != sidetone.NotFound {
+					t.Errorf("insert: %v", err)
+				}
+			})
+			wg.Wait()
+		}
+		read(t, s, env, func(tx *store.Tx) error {
+			agents, err := tx.Agents(sidetone.PageQuery{Page: 1, Size: 100})
+			for _, a := range agents.Items {
+				if _, err := tx.Prompt(a.PromptID); err != nil {
+					t.Errorf("agent %s: %v", a.ID, err)
+				}
+			}
+			return err
+		})
 	})
 }
