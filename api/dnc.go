@@ -48,12 +48,12 @@ func (w work) keepOff(l listing) (sidetone.DNCNumber, error) {
 	return n, w.tx.InsertDNCNumber(n)
 }
 
-// renderDNC is in camel case, unlike every other noun.
+// renderDNC is in camel case, unlike every other noun, and the same in all
+// profiles, for only one family of clients knows it.
 func renderDNC(v view, n sidetone.DNCNumber) object {
-	o := object{"id": n.ID, "userId": v.account, "phoneNumber": n.Number}
+	o := object{"id": n.ID, "userId": v.account, "phoneNumber": n.Number,
+		"createdAt": isoTime.render(n.Created), "updatedAt": isoTime.render(n.Updated)}
 	o.text("reason", n.Reason)
-	o.time(v, "createdAt", n.Created)
-	o.time(v, "updatedAt", n.Updated)
 	return o
 }
 
