@@ -83,7 +83,7 @@ func TestScopes(t *testing.T) {
 	})
 }
 
-func TestKeys(t *testing.T) {
+func TestAPIKeys(t *testing.T) {
 	both(t, func(b *bench) {
 		made := b.do("POST /v1/api_keys/create", `{"label":"till","scopes":["read","write"],"profile":"vocode"}`).want(201)
 		id, secret := made.text("id"), made.text("key")

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -273,10 +274,16 @@ func BenchmarkRefusal(b *testing.B) {
 	i := newIssuers(b)
 	ours := httptest.NewServer(New(Config{Store: s, Tokens: i.verifier, Operator: sidetone.NewKey()}))
 	defer ours.Close()
+	parts := strings.Split(i.token(env.ID, nil), ".")
+	anew := 0
 	fetch := func(url, token string) *http.Response {
 		r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url+"/v1/agents/list", nil)
 		if err != nil {
 			b.Fatal(err)
+		}
+		if token == "forged-anew" { // no two are the same
+			anew++
+			token = parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%032d", anew))
 		}
 		r.Header.Set("Authorization", "Bearer "+token)
 		res, err := http.DefaultTransport.RoundTrip(r)
@@ -297,11 +304,10 @@ func BenchmarkRefusal(b *testing.B) {
 		_, _ = w.Write(sent)
 	}))
 	defer plain.Close()
-	parts := strings.Split(i.token(env.ID, nil), ".")
 	for name, token := range map[string]string{
 		"unknown-key": sidetone.NewKey().Reveal(), "wrong-checksum": key[:len(key)-1] + "_", "long": strings.Repeat("a", 6<<10),
 		"expired-token": i.token(env.ID, map[string]any{"exp": 1}), "alg-none": base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + ".",
-		"forged-token": parts[0] + "." + parts[1] + "." + parts[2][1:] + "A",
+		"forged-token": parts[0] + "." + parts[1] + "." + parts[2][1:] + "A", "forged-anew": "forged-anew",
 	} {
 		b.Run(name, func(b *testing.B) {
 			alternate(b, func() *http.Response { return fetch(plain.URL, token) }, func() *http.Response { return fetch(ours.URL, token) })

@@ -423,6 +423,47 @@ func allocated(runs uint64, fn func()) uint64 {
 	return (after.TotalAlloc - before.TotalAlloc) / runs
 }
 
+// A token that was refused is refused for a second, and then looked at again.
+func TestRefusedTokensAreRememberedForAMoment(t *testing.T) {
+	t.Parallel()
+	s := newSigners(t)
+	path := filepath.Join(t.TempDir(), "jwks.json")
+	place := func(key any) {
+		t.Helper()
+		if err := os.WriteFile(path, public(t, jose.JSONWebKey{Key: key, KeyID: "k"}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := newSigners(t)
+	place(other.ed.Public())
+	issuer, now := issuerOf(), noon()
+	issuer.JWKS = path
+	v, err := New([]Issuer{issuer}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := sign(t, jose.EdDSA, s.ed, "k", claims(nil))
+	for range 2 {
+		if _, err := v.Verify(token); err == nil {
+			t.Fatal("a token of an unknown key is accepted")
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	place(s.ed.Public())
+	now = now.Add(refusedFor)
+	if _, err := v.Verify(token); err != nil {
+		t.Errorf("the token is still refused: %v", err)
+	}
+	for n := range 3 * maxRefused {
+		v.refused.add([32]byte{byte(n), byte(n >> 8)}, now)
+	}
+	if len(v.refused.tokens) > maxRefused {
+		t.Errorf("%d tokens are remembered", len(v.refused.tokens))
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	v := verifier(f, issuerOf(hmacKey()))
 	good := sign(f, jose.HS256, []byte(secret), "h", claims(nil))

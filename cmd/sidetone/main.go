@@ -23,7 +23,7 @@ type cli struct {
 	Call    callCommand    `cmd:"" help:"Be a caller: a SIP softphone that says lines, interrupts, listens and measures."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database up to date without starting a server."`
 	Copy    copyCommand    `cmd:"" help:"Move a SQLite database to Postgres; may be interrupted and repeated."`
-	Token   tokenCommand   `cmd:"" help:"Create, list and revoke API keys."`
+	Token   tokenCommand   `cmd:"" help:"Create, import, list and revoke API keys."`
 
 	Numbers         numbersCommand `cmd:"" group:"api" help:"Phone lines: list, get, available, buy, link, update, cancel, detach."`
 	Calls           callsCommand   `cmd:"" group:"api" help:"Calls: list, get, create, end, follow, recording."`
