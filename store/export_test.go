@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/sidetone/sidetone"
@@ -206,3 +207,24 @@ func (t *Tx) Sealed() ([]string, error) {
 
 // Queued is how many writes wait for the writer of an SQLite store.
 func Queued(s *Store) int { return len(s.engine.(*sqliteEngine).writer.queue) }
+
+// Unaudited names the tables whose changes leave no trace in the audit log.
+func Unaudited(s *Store) []string {
+	ts := s.tables
+	quiet := map[string]bool{
+		ts.environments.name: ts.environments.unaudited, ts.keys.name: ts.keys.unaudited, ts.numbers.name: ts.numbers.unaudited,
+		ts.agents.name: ts.agents.unaudited, ts.prompts.name: ts.prompts.unaudited, ts.voices.name: ts.voices.unaudited,
+		ts.actions.name: ts.actions.unaudited, ts.webhooks.name: ts.webhooks.unaudited, ts.vectors.name: ts.vectors.unaudited,
+		ts.connections.name: ts.connections.unaudited, ts.dnc.name: ts.dnc.unaudited, ts.calls.name: ts.calls.unaudited,
+		ts.intents.name: ts.intents.unaudited, ts.events.name: ts.events.unaudited, ts.members.name: ts.members.unaudited,
+		ts.audit.name: ts.audit.unaudited, ts.answers.name: ts.answers.unaudited,
+	}
+	var out []string
+	for name, silent := range quiet {
+		if silent {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return append(out, fmt.Sprint(len(quiet) == len(ts.every())))
+}
