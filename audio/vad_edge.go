@@ -18,7 +18,7 @@ type edgeFinder struct {
 	size   int // samples in a block
 	ring   [edgeBlocksKept]float32
 	total  int64 // blocks finished
-	sum    float32
+	sum    int64
 	count  int
 	floor  bandFloor
 	peak   float32 // loudest hop of the burst, decaying
@@ -36,7 +36,7 @@ func (f *edgeFinder) add(pcm []int16) {
 		n := min(len(pcm), f.size-f.count)
 		sum := f.sum
 		for _, sample := range pcm[:n] {
-			sum += float32(sample) * float32(sample)
+			sum += int64(sample) * int64(sample)
 		}
 		f.sum = sum
 		f.pass(n)
@@ -47,7 +47,7 @@ func (f *edgeFinder) add(pcm []int16) {
 // pass lets n samples go by that add nothing.
 func (f *edgeFinder) pass(n int) {
 	for f.count += n; f.count >= f.size; f.count -= f.size {
-		f.ring[f.total%edgeBlocksKept] = f.sum / float32(f.size)
+		f.ring[f.total%edgeBlocksKept] = float32(f.sum) / float32(f.size)
 		f.total++
 		f.sum = 0
 	}

@@ -151,18 +151,20 @@ func newHalver() halver {
 // write takes at most 2*vadHop samples at 16 kHz, puts one sample at 8 kHz for
 // every second one into out and returns how many.
 func (h *halver) write(out []float32, pcm []int16) int {
-	const past, middle = halverTaps - 1, halverTaps / 2
+	const past = halverTaps - 1
+	taps := &h.taps
 	for i, sample := range pcm {
 		h.line[past+i] = float32(sample)
 	}
 	n := 0
 	for i := 1 - int(bit(h.odd)); i < len(pcm); i += 2 {
 		line := (*[halverTaps]float32)(h.line[i:])
-		sum := h.taps[middle] * line[middle]
-		for k := range middle {
-			sum += h.taps[k] * (line[k] + line[past-k])
-		}
-		out[n] = sum
+		// Spelt out: a loop takes twice as long.
+		out[n] = taps[11]*line[11] +
+			taps[0]*(line[0]+line[22]) + taps[1]*(line[1]+line[21]) + taps[2]*(line[2]+line[20]) +
+			taps[3]*(line[3]+line[19]) + taps[4]*(line[4]+line[18]) + taps[5]*(line[5]+line[17]) +
+			taps[6]*(line[6]+line[16]) + taps[7]*(line[7]+line[15]) + taps[8]*(line[8]+line[14]) +
+			taps[9]*(line[9]+line[13]) + taps[10]*(line[10]+line[12])
 		n++
 	}
 	h.odd = h.odd != (len(pcm)%2 == 1)

@@ -23,7 +23,7 @@ type size struct {
 // sizes returns the whole benchmark's, or the quick one's.
 func sizes(o Options) size {
 	s := size{
-		echoCalls: 210, g722Calls: 100, turnCalls: 100, talkCalls: 25, window: 10 * time.Second,
+		echoCalls: 210, g722Calls: 210, turnCalls: 100, talkCalls: 25, window: 10 * time.Second,
 		turnsOne: 500, turnsMany: 500, interruptions: 100, coughs: 75,
 		setup: 10 * time.Second, starts: 7, attempts: loadgen.MaxAttempts, clock: 3 * time.Minute,
 	}
@@ -82,7 +82,7 @@ func (b *bench) echo(ctx context.Context) error {
 func (b *bench) wideband(ctx context.Context) (err error) {
 	b.results.EchoG722, err = b.counted(ctx, loadgen.Config{
 		Scenario: loadgen.ScenarioEcho, Number: b.target.echo, Calls: b.size.g722Calls, BaseCalls: 1,
-		Duration: b.size.window / 2, Codec: loadgen.G722,
+		Duration: b.size.window, Codec: loadgen.G722,
 	})
 	return err
 }
