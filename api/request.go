@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/store"
@@ -87,7 +88,8 @@ func (s *server) outermost(next *http.ServeMux) http.Handler {
 			s.Log.Info("request", slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", t.status), slog.Duration("took", took))
 		}()
-		if r.URL.Path != path.Clean(r.URL.Path) { // the mux would answer with a redirect
+		text := utf8.ValidString(r.URL.Path) && !strings.ContainsRune(r.URL.Path, 0)
+		if !text || r.URL.Path != path.Clean(r.URL.Path) { // the mux would answer with a redirect
 			s.unknownRoute(t, r)
 			return
 		}

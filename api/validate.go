@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
@@ -95,7 +96,7 @@ func (c checker) query(op operation, query url.Values) []string {
 }
 
 func (c checker) parameter(p parameter, text string) []string {
-	if strings.ContainsRune(text, 0) || !json.Valid(quoted(text)) {
+	if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
 		return []string{p.name + " must be text"}
 	}
 	value, ok := parseParameter(p.kind, text)
@@ -103,14 +104,6 @@ func (c checker) parameter(p parameter, text string) []string {
 		return []string{p.name + " must be " + article(p.kind)}
 	}
 	return c.check([]string{p.name}, p.schema, value)
-}
-
-func quoted(text string) []byte {
-	b, err := json.Marshal(text)
-	if err != nil {
-		return nil
-	}
-	return b
 }
 
 func parseParameter(kind, text string) (any, bool) {
