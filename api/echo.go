@@ -80,13 +80,14 @@ func idsOf(raw, before json.RawMessage) json.RawMessage {
 }
 
 // alike compares two values whatever their spaces, order of members and form
-// of numbers.
+// of numbers. Members that are {} do not count: the normaliser removed them from
+// the request.
 func alike(a, b json.RawMessage) bool {
 	if bytes.Equal(a, b) {
 		return true
 	}
 	var x, y any
-	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
+	if json.Unmarshal(withoutEmptyBelow(a, true), &x) != nil || json.Unmarshal(withoutEmptyBelow(b, true), &y) != nil {
 		return false
 	}
 	left, err := json.Marshal(x)

@@ -43,3 +43,16 @@ func renderPrompt(v view, p sidetone.Prompt) object {
 	o.text("context_endpoint", p.ContextEndpoint)
 	return v.finish("prompt", o)
 }
+
+// readablePrompts are the prompts and the built-in one of the agent unassigned,
+// which can be read and nothing else.
+func readablePrompts() plain[sidetone.Prompt] {
+	p := prompts()
+	p.find = func(tx *store.Tx, id string) (sidetone.Prompt, error) {
+		if id == unassignedID {
+			return unassignedAgent(tx.EnvironmentID(), sidetone.Voice{}).Prompt, nil
+		}
+		return tx.Prompt(id)
+	}
+	return p
+}

@@ -226,7 +226,7 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/agents/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateAgent)},
 		{pattern: "DELETE /v1/agents/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, s.deleteAgent)},
 
-		{pattern: "GET /v1/prompts", scope: sidetone.ScopeRead, handle: s.answer(200, prompts().get(s))},
+		{pattern: "GET /v1/prompts", scope: sidetone.ScopeRead, handle: s.answer(200, readablePrompts().get(s))},
 		{pattern: "GET /v1/prompts/list", scope: sidetone.ScopeRead, handle: s.answer(200, prompts().page(s))},
 		{pattern: "POST /v1/prompts/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, prompts().create(s))},
 		{pattern: "POST /v1/prompts/update", scope: sidetone.ScopeWrite, handle: s.answer(201, prompts().change(s))},

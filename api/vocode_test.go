@@ -1,0 +1,204 @@
+package api
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sidetone/sidetone"
+)
+
+// sdk sends a request as the SDK for a language does.
+func (b *bench) sdk(language, target, body string) answer {
+	b.t.Helper()
+	return b.send(target, body, http.Header{
+		"Authorization": {"Bearer " + b.key}, "X-Fern-Sdk-Name": {"vocode-api"}, "X-Fern-Language": {language},
+	})
+}
+
+// TestTheAgentUnassigned is read everywhere, listed nowhere, changed by nobody,
+// and null in requests of every profile.
+func TestTheAgentUnassigned(t *testing.T) {
+	both(t, func(b *bench) {
+		number := b.number()
+		query := "?phone_number=" + number[1:]
+		if got := b.do("GET /v1/numbers"+query, "").want(200); got.at("inbound_agent") != nil {
+			b.t.Errorf("fluents clients see %s", got.raw)
+		}
+		shown := b.sdk("Python", "GET /v1/numbers"+query, "").want(200)
+		if diff := cmp.Diff(shown.at("inbound_agent"), any(b.sdk("Python", "GET /v1/agents?id=unassigned", "").want(200).json)); diff != "" {
+			b.t.Errorf("(-in the number +read)\n%s", diff)
+		}
+		b.do("GET /v1/agents?id=unassigned", "").want(200)
+		b.do("GET /v1/prompts?id=unassigned", "").want(200)
+		b.do("POST /v1/agents/update?id=unassigned", `{"name":"x"}`).fails(409, "id names the built-in agent, which cannot be changed")
+		b.do("DELETE /v1/agents/delete?id=unassigned", "").fails(409, "id names the built-in agent, which cannot be changed")
+		if got := b.do("GET /v1/agents/list", "").want(200).at("total"); got != 0.0 {
+			b.t.Errorf("it is among %v listed agents", got)
+		}
+		agent := b.agent(`{"prompt":{"content":"p"}}`)
+		for _, value := range []string{`"unassigned"`, `{"id":"unassigned","name":"x","prompt":{"content":"y"}}`} {
+			b.do("POST /v1/numbers/update"+query, `{"example_context":{},"inbound_agent":"`+agent+`"}`).want(201)
+			if got := b.do("POST /v1/numbers/update"+query, `{"example_context":{},"inbound_agent":`+value+`}`).want(201); got.at("inbound_agent") != nil {
+				b.t.Errorf("%s: got %s", value, got.raw)
+			}
+		}
+		b.do("POST /v1/calls/create", `{"to_number":"+12025550199","from_number":"`+number+`","agent":"unassigned"}`).
+			fails(400, "agent must not be null")
+	})
+}
+
+// TestWhatIsSentBackChangesNothing reads resources as an SDK that cannot see
+// all of them, sends back what it was shown, and reads them as they are.
+func TestWhatIsSentBackChangesNothing(t *testing.T) {
+	both(t, func(b *bench) {
+		warm := b.do("POST /v1/actions/create", `{"type":"action_warm_transfer","label":"W","config":{"to":"desk"}}`).want(201).text("id")
+		model := b.do("POST /v1/account_connections/create", `{"type":"account_connection_google","credentials":{"google_api_key":"AIza-0123456789"}}`).want(201).text("id")
+		agent := b.agent(`{"name":"N","prompt":{"content":"p","collect_fields":["email"]},"actions":["` + warm + `"],"openai_account_connection":"` + model + `",
+			"deepgram_keywords":["k"],"idle_time_seconds":12.5,"initial_message_delay":850,"llm_fallback":{"provider":"azure"}}`)
+		number := b.number()
+		query := "?phone_number=" + number[1:]
+		b.do("POST /v1/numbers/update"+query, `{"example_context":{"n":{"m":1}},"inbound_agent":"`+agent+`"}`).want(201)
+		for _, path := range []string{
+			"/v1/agents?id=" + agent, "/v1/numbers" + query, "/v1/actions?id=" + warm, "/v1/account_connections?id=" + model,
+		} {
+			noun, rest, _ := strings.Cut(path, "?")
+			want := b.do("GET "+path, "").want(200)
+			for _, language := range []string{"Python", "JavaScript", "other"} {
+				shown := b.sdk(language, "GET "+path, "").want(200)
+				if cmp.Equal(shown.json, want.json) {
+					b.t.Errorf("%s: a %s client sees what there is, the test shows nothing", path, language)
+				}
+				b.sdk(language, "POST "+noun+"/update?"+rest, string(shown.raw)).want(201)
+				if diff := cmp.Diff(want.json, b.do("GET "+path, "").want(200).json); diff != "" {
+					b.t.Errorf("%s after %s: (-before +after)\n%s", path, language, diff)
+				}
+			}
+		}
+		shown := b.sdk("Python", "GET /v1/agents?id="+agent, "")
+		call := b.sdk("Python", "POST /v1/calls/create", `{"to_number":"12025550199","from_number":"`+number[1:]+`","agent":`+string(shown.raw)+`}`).want(201).text("id")
+		if diff := cmp.Diff(b.do("GET /v1/agents?id="+agent, "").at("prompt"), b.do("GET /v1/calls?id="+call, "").at("agent.prompt")); diff != "" {
+			b.t.Errorf("a call with the agent as it was read: (-agent +call)\n%s", diff)
+		}
+		changed := b.sdk("Python", "POST /v1/agents/update?id="+agent, `{"idle_time_seconds":13,"prompt":{"content":"q"},"initial_message_delay":1.5}`).want(201)
+		if changed.at("idle_time_seconds") != 13.0 || b.do("GET /v1/agents?id="+agent, "").at("initial_message_delay") != 1500.0 {
+			b.t.Errorf("got %s", changed.raw)
+		}
+	})
+}
+
+// TestLinesAsObjects: account connections of numbers and calls.
+func TestLinesAsObjects(t *testing.T) {
+	both(t, func(b *bench) {
+		id := b.do("POST /v1/account_connections/create", `{"type":"account_connection_telnyx","credentials":{"api_key":"KEY-0123456789"}}`).want(201).text("id")
+		b.do("POST /v1/numbers/link", `{"phone_number":"+12025550160","telephony_account_connection":"`+id+`"}`).want(201)
+		single, list := "GET /v1/numbers?phone_number=12025550160", "GET /v1/numbers/list"
+		for _, test := range []struct {
+			got        any
+			id, kindOf string
+		}{
+			{b.do(single, "").want(200).at("telephony_account_connection"), id, ""},
+			{b.sdk("Python", single, "").want(200).at("telephony_account_connection"), id, "account_connection_twilio"},
+			{firstItem(b.do(list, "").want(200).json)["telephony_account_connection"], id, ""},
+			{firstItem(b.sdk("Python", list, "").want(200).json)["telephony_account_connection"], id, ""},
+			{firstItem(b.do(list+"?expand=telephony_account_connection", "").want(200).json)["telephony_account_connection"], id, "account_connection_telnyx"},
+		} {
+			members, whole := test.got.(map[string]any)
+			if whole && (members["id"] != test.id || members["type"] != test.kindOf) || !whole && (test.got != any(test.id) || test.kindOf != "") {
+				b.t.Errorf("got %v, want %+v", test.got, test)
+			}
+		}
+	})
+}
+
+// TestEveryOperationSaysWhatProfilesAnswer: where one answer with a schema has
+// another one in x-profile, all have; and all errors have.
+func TestEveryOperationSaysWhatProfilesAnswer(t *testing.T) {
+	t.Parallel()
+	doc, err := loadDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	with, without := map[string]string{}, map[string]string{}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			for status, response := range op.Responses.Map() {
+				media := response.Value.Content.Get("application/json")
+				if media == nil {
+					continue
+				}
+				dest := without
+				if media.Extensions["x-profile"] != nil {
+					dest = with
+				}
+				dest[media.Schema.Ref] = strings.Join([]string{method, path, status}, " ")
+			}
+		}
+	}
+	for _, ref := range slices.Sorted(maps.Keys(with)) {
+		if where := without[ref]; where != "" {
+			t.Errorf("%s has no x-profile for %s, %s has", where, ref, with[ref])
+		}
+	}
+	if len(with) < 15 {
+		t.Errorf("only %d schemas differ by profile", len(with))
+	}
+	for _, name := range []string{"Error", "BadRequestError", "NotFoundError", "UnauthorizedError"} {
+		if with["#/components/schemas/"+name] == "" {
+			t.Errorf("%s has no x-profile", name)
+		}
+	}
+}
+
+// TestKinds shows resources of every type to clients that know few of them.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		k         kinds
+		from, to  string
+		needs     string
+		unchanged bool
+	}{
+		{voiceKinds(), "voice_flite", "voice_azure", "voice_name", false},
+		{voiceKinds(), "voice_rime", "voice_rime", "speaker", true},
+		{actionKinds(), "action_warm_transfer", "action_add_to_conference", "config", false},
+		{actionKinds(), "action_something", "action_external", "config", false},
+		{connectionKinds(), "account_connection_telnyx", "account_connection_twilio", "credentials", false},
+		{connectionKinds(), "account_connection_deepseek", "account_connection_openai", "credentials", false},
+		{modelAccounts(), "account_connection_twilio", "account_connection_openai", "credentials", false},
+		{carrierAccounts(), "account_connection_openai", "account_connection_twilio", "credentials", false},
+	} {
+		o := object{"id": "1", "user_id": "u", "label": "L", "type": test.from, "own": 1}
+		test.k.fit(o)
+		_, complete := o[test.needs]
+		_, kept := o["own"]
+		if o["type"] != test.to || o["id"] != "1" || o["label"] != "L" || !complete || kept != test.unchanged {
+			t.Errorf("%s became %v", test.from, o)
+		}
+		if again := test.k.shown(test.from); again != test.to {
+			t.Errorf("%s is shown as %s", test.from, again)
+		}
+	}
+}
+
+// TestTextMaps: the values of free maps are texts.
+func TestTextMaps(t *testing.T) {
+	t.Parallel()
+	got := textMap(jsonObject([]byte(`{"s":"x","n":1.50,"b":true,"z":null,"o":{ "a" : [1] }}`)))
+	want := map[string]string{"s": "x", "n": "1.50", "b": "true", "z": "", "o": `{"a":[1]}`}
+	if diff := cmp.Diff(any(want), got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if got := withoutPlus([]string{"+1", "2"}); !cmp.Equal(got, any([]string{"1", "2"})) {
+		t.Errorf("got %v", got)
+	}
+	call := sidetone.Call{CarrierID: "x", Provider: "twilio", Stage: sidetone.StagePickedUp}
+	shown := renderCall(newView(vocode(), sidetone.Principal{}, ""), call, "", nil)
+	if got := membersOf(shown["telephony_metadata"]); string(got["type"]) != `"telephony_metadata_twilio"` {
+		t.Errorf("got %v", got)
+	}
+}
