@@ -93,6 +93,7 @@ func (c ActionChange) Apply(a *Action, now time.Time) {
 	if names, open := actionMembers(a.Type); !open {
 		a.Config = pickJSON(a.Config, names...)
 	}
+	a.Config = normaliseMember(a.Config, "phone_number")
 	switch {
 	case a.Type != "action_external":
 		a.SignatureSecret = ""
@@ -100,6 +101,20 @@ func (c ActionChange) Apply(a *Action, now time.Time) {
 		a.SignatureSecret = NewSignatureSecret()
 	}
 	a.Updated = now
+}
+
+// normaliseMember writes a member that is a phone number in E.164.
+func normaliseMember(config []byte, name string) []byte {
+	var members map[string]json.RawMessage
+	var text string
+	if json.Unmarshal(config, &members) != nil || json.Unmarshal(members[name], &text) != nil {
+		return config
+	}
+	e164, ok := NormalisePhone(text)
+	if !ok {
+		return config
+	}
+	return MergeJSON(config, []byte(`{"`+name+`":"`+e164+`"}`))
 }
 
 // actionMembers are what a configuration of the type may hold; open says that

@@ -122,6 +122,17 @@ func FuzzAction(f *testing.F) {
 	})
 }
 
+func TestActionPhoneNumbersAreNormalised(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{`"1 (202) 555-0100"`: `{"phone_number":"+12025550100"}`, `"x"`: `{"phone_number":"x"}`, `7`: `{"phone_number":7}`} {
+		a := sidetone.NewAction("a", "e", time.Time{})
+		sidetone.ActionChange{Type: sidetone.Some("action_transfer_call"), Config: sidetone.Some([]byte(`{"phone_number":` + given + `}`))}.Apply(&a, time.Time{})
+		if string(a.Config) != want {
+			t.Errorf("%s: got %s", given, a.Config)
+		}
+	}
+}
+
 func TestVoiceChange(t *testing.T) {
 	t.Parallel()
 	v := sidetone.NewVoice("v", "e", time.Time{})

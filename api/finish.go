@@ -220,9 +220,14 @@ func reworkCall(o object) {
 	}
 }
 
-// reworkAction gives an action without trigger the default one: an empty
+// reworkAction takes the plus from the number to call and gives an action without trigger the default one: an empty
 // trigger breaks one SDK, and none at all the other.
 func reworkAction(o object) {
+	if config, ok := o["config"].(object); ok {
+		if phone := stringOf(config["phone_number"]); phone != "" {
+			config["phone_number"] = withoutPlus(phone)
+		}
+	}
 	if len(membersOf(o["action_trigger"])) == 0 {
 		o["action_trigger"] = object{"type": "action_trigger_function_call", "config": object{}}
 	}

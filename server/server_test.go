@@ -111,9 +111,12 @@ func (r *running) client(key string) *client.Client {
 }
 
 // figures is what /metrics answers to the first key.
-func (r *running) figures() string {
+func (r *running) figures() string { return r.send(http.MethodGet, "/metrics") }
+
+// send returns the answer to a request with the first key.
+func (r *running) send(method, target string) string {
 	r.t.Helper()
-	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.ready.HTTP+"/metrics", nil)
+	request, err := http.NewRequestWithContext(r.t.Context(), method, r.ready.HTTP+target, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -124,7 +127,7 @@ func (r *running) figures() string {
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
+	if err != nil || res.StatusCode >= 300 {
 		r.t.Fatalf("%d %v: %s", res.StatusCode, err, text)
 	}
 	return string(text)
@@ -172,6 +175,11 @@ func TestServerServesFromAnEmptyDirectory(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a running server does not hold its data: %v", err)
 	}
+	kept, err := api.BuyNumber(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.send("POST", "/v1/numbers/detach?id="+kept.ID)
 	first.end()
 
 	second := run(t, c)
@@ -184,6 +192,9 @@ func TestServerServesFromAnEmptyDirectory(t *testing.T) {
 	}
 	if _, err := api.BuyNumber(t.Context(), number.Number); err == nil {
 		t.Error("a number that is owned was sold again after a restart")
+	}
+	if _, err := api.BuyNumber(t.Context(), kept.Number); err == nil {
+		t.Error("a detached number was sold again after a restart")
 	}
 	second.end()
 }
