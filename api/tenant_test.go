@@ -166,6 +166,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"GET /v1/audit_log/list":   inList(map[string]string{"id": "audit", "resource_id": "agent", "actor_id": "actor"}),
 		"GET /v1/usage":            nil, // the key's own environment only
 		"GET /v1/whoami":           nil, // likewise
+		"GET /metrics":             nil, // counts of the whole server, behind a scope of its own
 	}
 	for noun, kind := range map[string]string{
 		"agents": "agent", "prompts": "prompt", "actions": "action", "voices": "voice", "webhooks": "webhook",
