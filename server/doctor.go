@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -36,10 +37,12 @@ func Doctor(ctx context.Context, c Config) []Finding {
 		checkTCP(ctx, "http.addr", c.HTTP.Addr),
 		checkTCP(ctx, "sip.addr (TCP)", c.SIP.Addr),
 		checkUDP(ctx, "sip.addr (UDP)", c.SIP.Addr),
+		checkRTP(ctx, c.SIP),
 		checkProgram("synthesiser", c.Speech.Flite, "flite"),
 		checkProgram("recogniser", c.Speech.Pocketsphinx, "pocketsphinx"),
 		checkModel(),
 		checkEncoder(c.Recordings.Lame),
+		checkSpeech(ctx, c.Speech),
 		checkFiles(c.Calls.Max),
 	}
 }
@@ -79,19 +82,95 @@ func checkDisk(dir string) Finding {
 // checkDatabase reaches the database and asks whether it keeps environments
 // apart by itself. It changes nothing.
 func checkDatabase(ctx context.Context, c Config) Finding {
-	f := Finding{Name: "database", Detail: "SQLite in the data directory"}
+	const name = "database"
 	if c.Database.URL == "" {
-		return f
+		return checkSQLite(ctx, c)
 	}
 	s, err := store.Open(ctx, store.Config{URL: c.StoreURL()})
 	if err != nil {
-		return Finding{Name: f.Name, Detail: err.Error(), Fix: "correct database.url, or start Postgres"}
+		return Finding{Name: name, Detail: err.Error(), Fix: "correct database.url, or start Postgres"}
 	}
+	schema := checkSchema(ctx, s)
 	err = s.Isolated(ctx)
 	if err = errors.Join(err, s.Close()); err != nil {
-		return Finding{Name: f.Name, Detail: err.Error(), Fix: "make the two roles of docs/postgres.md"}
+		return Finding{Name: name, Detail: err.Error(), Fix: "make the two roles of docs/postgres.md"}
 	}
-	f.Detail = "Postgres answers, and its role is bound by row-level security"
+	schema.Detail = "Postgres answers, and its role is bound by row-level security; " + schema.Detail
+	return schema
+}
+
+// checkSQLite looks into the database of the data directory, if there is one.
+func checkSQLite(ctx context.Context, c Config) Finding {
+	f := Finding{Name: "database", Detail: "SQLite; sidetone serve makes it"}
+	path := filepath.Join(c.Data, "sidetone.db")
+	if _, err := os.Stat(path); err != nil {
+		return f
+	}
+	lock, err := lockData(c.Data)
+	if err != nil {
+		f.Detail = "SQLite, in use by a server"
+		return f
+	}
+	defer func() { _ = lock.Close() }() // releases the lock
+	s, err := store.Open(ctx, store.Config{URL: c.StoreURL()})
+	if err != nil {
+		return Finding{Name: f.Name, Detail: err.Error(), Fix: "restore " + path + " from a backup, or move it away"}
+	}
+	f = checkSchema(ctx, s)
+	if err := s.Close(); err != nil && f.Fix == "" {
+		return Finding{Name: f.Name, Detail: err.Error(), Fix: "restore " + path + " from a backup, or move it away"}
+	}
+	f.Detail = "SQLite in " + path + "; " + f.Detail
+	return f
+}
+
+// checkSchema compares the schema with what this program needs.
+func checkSchema(ctx context.Context, s *store.Store) Finding {
+	have, want, err := s.SchemaVersion(ctx)
+	f := Finding{Name: "database", Detail: fmt.Sprintf("schema %d is up to date", have)}
+	switch {
+	case err != nil:
+		f.Detail, f.Optional = err.Error(), true
+		f.Fix = "sidetone migrate, or the next start of sidetone serve, brings it up to date"
+	case have < want:
+		f.Detail, f.Optional = fmt.Sprintf("schema %d, this program has %d", have, want), true
+		f.Fix = "sidetone migrate, or the next start of sidetone serve, brings it up to date"
+	case have > want:
+		f.Detail = fmt.Sprintf("schema %d is of a later program than this one, which has %d", have, want)
+		f.Fix = "run the program that migrated it, or a later one"
+	}
+	return f
+}
+
+// rtpProbes bounds the media ports that are tried.
+const rtpProbes = 1000
+
+// checkRTP tries the media ports, some of a wide range.
+func checkRTP(ctx context.Context, c SIPConfig) Finding {
+	f := Finding{Name: "media ports", Detail: "the system chooses"}
+	if c.RTPMin == 0 {
+		return f
+	}
+	host, _, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return Finding{Name: f.Name, Detail: err.Error(), Fix: "correct sip.addr"}
+	}
+	tried, busy := 0, 0
+	var why error
+	for port := c.RTPMin; port <= c.RTPMax; port += 1 + (c.RTPMax-c.RTPMin)/rtpProbes {
+		var lc net.ListenConfig
+		l, err := lc.ListenPacket(ctx, "udp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if tried++; err != nil {
+			busy, why = busy+1, err
+			continue
+		}
+		_ = l.Close() // only a probe
+	}
+	f.Detail = fmt.Sprintf("%d of %d tried between %d and %d are free", tried-busy, tried, c.RTPMin, c.RTPMax)
+	if busy > 0 {
+		f.Detail += ": " + why.Error()
+		f.Fix, f.Optional = "other programs use them: choose another range with sip.rtp_min and sip.rtp_max", busy < tried
+	}
 	return f
 }
 

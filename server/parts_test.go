@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/transcriber"
 )
@@ -275,9 +277,96 @@ func TestDoctorIsContentWithAHealthyMachine(t *testing.T) {
 			t.Errorf("a healthy machine has to be fixed: %+v", f)
 		}
 	}
+	if f := named(t, Doctor(t.Context(), c), "speech"); !strings.Contains(f.Detail, "heard") || f.Fix != "" {
+		t.Errorf("speech: %+v", f)
+	}
 	left, err := os.ReadDir(c.Data)
 	if err != nil || len(left) > 1 {
 		t.Errorf("left in the data directory: %v, %v", left, err)
+	}
+}
+
+// The doctor looks into the database: is there one, of which version, and is it
+// whole?
+func TestDoctorKnowsTheSchema(t *testing.T) {
+	t.Parallel()
+	c := testConfig(t)
+	look := func() Finding { return checkDatabase(t.Context(), c) }
+	if f := look(); f.Fix != "" || !strings.Contains(f.Detail, "makes it") {
+		t.Errorf("without a database: %+v", f)
+	}
+	if err := WithStore(t.Context(), c, func(*store.Store) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if f := look(); f.Fix != "" || !strings.Contains(f.Detail, "up to date") {
+		t.Errorf("migrated: %+v", f)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(c.Data, "sidetone.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	change := func(text string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change("INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
+	if f := look(); f.Optional || !strings.Contains(f.Fix, "later") || !strings.Contains(f.Detail, "9999") {
+		t.Errorf("of a later program: %+v", f)
+	}
+	change("DELETE FROM goose_db_version WHERE version_id > 1")
+	if f := look(); !f.Optional || !strings.Contains(f.Fix, "sidetone migrate") || !strings.Contains(f.Detail, "schema 1,") {
+		t.Errorf("of an earlier program: %+v", f)
+	}
+	change("DROP TABLE goose_db_version")
+	if f := look(); !f.Optional || !strings.Contains(f.Fix, "sidetone migrate") {
+		t.Errorf("never migrated: %+v", f)
+	}
+	if err := os.WriteFile(filepath.Join(c.Data, "sidetone.db"), []byte("this is no database at all, however long it is"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if f := look(); f.Fix == "" {
+		t.Errorf("broken: %+v", f)
+	}
+}
+
+func TestDoctorTriesTheMediaPorts(t *testing.T) {
+	t.Parallel()
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	port := taken.LocalAddr().(*net.UDPAddr).Port
+	c := Defaults().SIP
+	if f := checkRTP(t.Context(), c); f.Fix != "" {
+		t.Errorf("without a range: %+v", f)
+	}
+	c.RTPMin, c.RTPMax = port, port
+	if f := checkRTP(t.Context(), c); f.Optional || !strings.Contains(f.Fix, "sip.rtp_min") || !strings.Contains(f.Detail, "0 of 1 ") {
+		t.Errorf("no port free: %+v", f)
+	}
+	c.RTPMin, c.RTPMax = port-3, port
+	if f := checkRTP(t.Context(), c); !strings.Contains(f.Detail, "address already in use") || f.Fix == "" {
+		t.Errorf("a port taken: %+v", f)
+	}
+	c.Addr = "nowhere"
+	if f := checkRTP(t.Context(), c); f.Fix != "correct sip.addr" {
+		t.Errorf("bad address: %+v", f)
+	}
+}
+
+func TestDoctorTriesSpeech(t *testing.T) {
+	t.Parallel()
+	works := Defaults().Speech
+	dumb, deaf := works, works
+	dumb.Flite, deaf.Pocketsphinx = "false", "true"
+	for name, c := range map[string]SpeechConfig{"no voice": dumb, "no ears": deaf} {
+		if f := checkSpeech(t.Context(), c); f.Fix == "" || !f.Optional || f.Detail == "" {
+			t.Errorf("%s: %+v", name, f)
+		}
 	}
 }
 

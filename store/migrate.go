@@ -7,6 +7,9 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"path"
+	"strconv"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 )
@@ -30,6 +33,30 @@ func migrateOurs(ctx context.Context, dialect goose.Dialect, db *sql.DB, folder 
 		return err
 	}
 	return installSecrets(ctx, db)
+}
+
+// SchemaVersion returns the version of the database's schema and the one that
+// this program brings it to. A database that was never migrated is an error.
+func (s *Store) SchemaVersion(ctx context.Context) (have, want int64, err error) {
+	files, err := fs.Glob(migrationFiles, "migrations/sqlite/*.sql")
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, f := range files {
+		number, _, _ := strings.Cut(path.Base(f), "_")
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("number of migration %s: %w", f, err)
+		}
+		want = max(want, n)
+	}
+	err = s.readAcross(ctx, func(t *Tx) error {
+		return t.one([]any{&have}, "SELECT coalesce(max(version_id), 0) FROM goose_db_version")
+	})
+	if err != nil {
+		return 0, want, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return have, want, nil
 }
 
 // signingSecret names the installation's value that cursors are signed with.
