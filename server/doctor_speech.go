@@ -14,7 +14,7 @@ import (
 )
 
 // speechTimeout bounds the trial of the speech programs.
-const speechTimeout = 15 * time.Second
+const speechTimeout = 30 * time.Second
 
 // checkSpeech lets the offline voice say a sentence to the offline recogniser.
 func checkSpeech(ctx context.Context, c SpeechConfig) Finding {
@@ -53,7 +53,7 @@ func say(ctx context.Context, program, text string) (pcm []int16, err error) {
 
 // understand returns the words that the recogniser hears.
 func understand(ctx context.Context, program string, pcm []int16) (string, error) {
-	stream, err := pocketsphinx.New(pocketsphinx.Options{Program: program, FlushWait: speechTimeout / 2}).Open(ctx, transcriber.Config{Rate: speechRate})
+	stream, err := pocketsphinx.New(pocketsphinx.Options{Program: program, FlushWait: speechTimeout * 3 / 4}).Open(ctx, transcriber.Config{Rate: speechRate})
 	if err != nil {
 		return "", err
 	}
