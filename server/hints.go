@@ -98,8 +98,8 @@ func (h hints) print(w io.Writer) error {
 		"  API key  " + shown,
 		"",
 		"Next, in another shell:",
-		"  export SIDETONE_URL=" + h.HTTP + " SIDETONE_KEY=" + key,
-		`  api() { curl -sS -H "Authorization: Bearer $SIDETONE_KEY" -H "Content-Type: application/json" "$@"; }`,
+		"  export SIDETONE_URL=" + h.HTTP + " SIDETONE_API_KEY=" + key,
+		`  api() { curl -sS -H "Authorization: Bearer $SIDETONE_API_KEY" -H "Content-Type: application/json" "$@"; }`,
 	}
 	lines = append(lines, h.steps()...)
 	lines = append(lines,
