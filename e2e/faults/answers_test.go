@@ -243,9 +243,9 @@ func TestAnswerDigest(t *testing.T) {
 	if !strings.Contains(challenge, `nonce="`) || !strings.Contains(challenge, `realm="`) {
 		t.Errorf("WWW-Authenticate: %q", challenge)
 	}
-	for uri, want := range map[string]int{"sip:" + number + "@sidetone": 401, "sip:x": 400} {
+	for _, uri := range []string{"sip:" + number + "@sidetone", "sip:x"} { // 400 is for who knows the password
 		c.invite(number, `Authorization: Digest username="line", realm="sidetone", nonce="old", uri="`+uri+`", response="00000000000000000000000000000000"`)
-		c.refused(want)
+		c.refused(401)
 	}
 	foreign := launch(t, nil, "call", "--server", n.ready.SIP, "--user", "line", "--pass", "secret", "--codec", "PCMU", number)
 	if !foreign.ended(20*time.Second) || !strings.Contains(foreign.out.String(), "404") {
