@@ -113,6 +113,35 @@ func (s *Store) Route(ctx context.Context, e164 string) (Route, error) {
 	return r, nil
 }
 
+// Line returns an active number of the environment, by id or, when that is "",
+// by its E.164 text, from memory. ok is false when memory cannot tell: the number
+// is unknown, or other processes write to the database too.
+func (s *Store) Line(ctx context.Context, environmentID, id, e164 string) (r Route, ok bool, err error) {
+	if s.lines.shared {
+		return Route{}, false, nil
+	}
+	if err := s.lines.refresh(ctx); err != nil {
+		return Route{}, false, err
+	}
+	s.lines.mu.RLock()
+	defer s.lines.mu.RUnlock()
+	if id == "" {
+		o := s.lines.byPhone[e164]
+		if o.environmentID != environmentID {
+			return Route{}, false, nil
+		}
+		id = o.numberID
+	}
+	c := s.lines.environments[environmentID]
+	if c == nil {
+		return Route{}, false, nil
+	}
+	if r.Number, ok = c.numbers[id]; ok {
+		r.Snapshot, r.HasAgent = c.snapshot(r.Number.InboundAgentID)
+	}
+	return r, ok, nil
+}
+
 // Resolve returns the configuration of an agent, from memory; an agent that the
 // environment does not have is NotFound. Slices in it must not be modified.
 func (s *Store) Resolve(ctx context.Context, environmentID, agentID string) (sidetone.Snapshot, error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -33,6 +35,7 @@ type postgresEngine struct {
 	pool       *pgxpool.Pool
 	db         *sql.DB
 	migrateURL string
+	turns      sync.Map // of environment id to *semaphore.Weighted
 }
 
 func openPostgres(ctx context.Context, s *Store, c Config) (engine, error) {
@@ -55,21 +58,42 @@ func openPostgres(ctx context.Context, s *Store, c Config) (engine, error) {
 	return e, nil
 }
 
-// write runs fn until it did not collide with another transaction.
+// write runs fn until it did not collide with another transaction. Writes of
+// one environment run side by side; one that collided runs alone among those of
+// this process, for nearly all of them touch the environment's version.
 func (e *postgresEngine) write(ctx context.Context, environmentID string, fn func(*Tx) error) error {
+	turns := e.turnsOf(environmentID)
+	share := int64(1)
 	for attempt := 1; ; attempt++ {
+		if err := turns.Acquire(ctx, share); err != nil {
+			return err
+		}
 		ch, err := e.transaction(ctx, environmentID, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, fn)
 		if err == nil {
 			e.store.lines.apply(ch)
-			return nil
 		}
-		if attempt == writeAttempts || !collided(err) {
+		turns.Release(share)
+		if err == nil || attempt == writeAttempts || !collided(err) {
 			return err
 		}
-		if err := pause(ctx, attempt); err != nil {
-			return err
+		if share == allTurns { // it was another process
+			if err := pause(ctx, attempt); err != nil {
+				return err
+			}
 		}
+		share = allTurns
 	}
+}
+
+// allTurns is a share that leaves no other write of the environment a place.
+const allTurns = 1 << 30
+
+func (e *postgresEngine) turnsOf(environmentID string) *semaphore.Weighted {
+	if turns, ok := e.turns.Load(environmentID); ok {
+		return turns.(*semaphore.Weighted) //nolint:forcetypeassert // the map holds nothing else
+	}
+	turns, _ := e.turns.LoadOrStore(environmentID, semaphore.NewWeighted(allTurns))
+	return turns.(*semaphore.Weighted) //nolint:forcetypeassert // the map holds nothing else
 }
 
 // pause waits a random while that grows with the attempt.

@@ -284,7 +284,7 @@ func TestManyWritersCountExactly(t *testing.T) {
 			}
 			return err
 		})
-		if _, sqlite := s.SQLite(); sqlite && done != writers*each {
+		if done != writers*each {
 			t.Errorf("%d of %d writes were acknowledged", done, writers*each)
 		}
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/client"
 	"github.com/sidetone/sidetone/server"
+	"github.com/sidetone/sidetone/store/storetest"
 )
 
 // binaryVariable tells the tests where TestMain has built the program. It has
@@ -40,7 +41,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	os.Setenv(binaryVariable, binary)
-	return m.Run()
+	return storetest.Main(m)
 }
 
 // until polls until ok holds and fails the test after limit.
