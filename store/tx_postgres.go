@@ -68,7 +68,16 @@ func (e *postgresEngine) write(ctx context.Context, environmentID string, fn fun
 		if err := turns.Acquire(ctx, share); err != nil {
 			return err
 		}
-		ch, err := e.transaction(ctx, environmentID, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, fn)
+		run := fn
+		if share == allTurns && environmentID != "" {
+			run = func(t *Tx) error {
+				if err := t.reserve(); err != nil {
+					return err
+				}
+				return fn(t)
+			}
+		}
+		ch, err := e.transaction(ctx, environmentID, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, run)
 		if err == nil {
 			e.store.lines.apply(ch)
 		}
@@ -83,6 +92,13 @@ func (e *postgresEngine) write(ctx context.Context, environmentID string, fn fun
 		}
 		share = allTurns
 	}
+}
+
+// reserve makes other processes' writes to the environment wait for this one,
+// which would otherwise lose to shorter ones again and again.
+func (t *Tx) reserve() error {
+	_, err := t.exec("SELECT 1 FROM environments WHERE id = $1 FOR NO KEY UPDATE", t.environment)
+	return err
 }
 
 // allTurns is a share that leaves no other write of the environment a place.
