@@ -32,6 +32,8 @@ func nounOf(name string) noun {
 			digits: []string{"number"}, maps: []string{"example_context"},
 			rework: func(o object) { carrierAccounts().fitMember(o, "telephony_account_connection") },
 		}
+	case "offer":
+		return noun{digits: []string{"number"}, maps: []string{"example_context"}}
 	case "agent":
 		return noun{
 			nulls: []string{

@@ -29,7 +29,7 @@ func goldenSnapshot() sidetone.Snapshot {
 		ContextEndpoint: sidetone.Some("https://example.com/context"), IdleTime: sidetone.Some(15 * time.Second),
 		CallDuration: sidetone.Some(10 * time.Minute), Provider: sidetone.Some("openai"), Model: sidetone.Some("model"),
 		ModelOverride: sidetone.Some("override"), Temperature: sidetone.Some(0.5),
-		Extra: sidetone.Some([]byte(`{"llm_fallback":{"provider":"azure"},"deepgram_keywords":["k"],"transcriber":{},"post_call_actions":[{}],"post_call_insights":[]}`)),
+		Extra: sidetone.Some([]byte(`{"llm_fallback":{"provider":"azure","model_name":"gpt-4"},"deepgram_keywords":["k"],"transcriber":{},"post_call_actions":[{}],"post_call_insights":[]}`)),
 	}
 	change.Apply(&agent, at)
 	voice := sidetone.Voice{ID: "voice-1", Type: "voice_flite", Label: "slt", Description: "built in", Config: []byte(`{"voice_name":"slt"}`)}
@@ -51,7 +51,7 @@ func goldenCall() sidetone.Call {
 	return sidetone.Call{
 		ID: "call-1", Status: sidetone.CallEnded, Stage: sidetone.StagePickedUp, Outcome: sidetone.OutcomeHumanDisconnected,
 		Outgoing: true, FromNumber: "+12025550101", ToNumber: "+12025550199", AgentNumber: "+12025550101", AgentID: "agent-1",
-		Provider: "sip", ConnectionID: "trunk-1", CarrierID: "sip-1", Snapshot: goldenSnapshot(), Context: []byte(`{"name":"Ada"}`),
+		Provider: "twilio", ConnectionID: "trunk-1", CarrierID: "sip-1", Snapshot: goldenSnapshot(), Context: []byte(`{"name":"Ada"}`),
 		Params: []byte(`{"x":1}`), OnNoHuman: "hangup", RecordingPath: "/rec/1", Transcript: "[00:01.00] BOT: Hello",
 		ErrorMessage: "the recogniser died", Errors: []string{"the recogniser died"}, EndReason: "hangup",
 		HumanDetection: "human", DoNotCall: "no", Metadata: []byte(`{"call_status":"completed"}`),

@@ -69,5 +69,5 @@ func renderAvailable(v view, provider string, n telephony.AvailableNumber) objec
 	}
 	o.text("locality", n.Locality)
 	o.text("country", n.Country)
-	return v.finish("number", o)
+	return v.finish("offer", o)
 }

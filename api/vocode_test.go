@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sidetone/sidetone"
@@ -200,5 +201,43 @@ func TestTextMaps(t *testing.T) {
 	shown := renderCall(newView(vocode(), sidetone.Principal{}, ""), call, "", nil)
 	if got := membersOf(shown["telephony_metadata"]); string(got["type"]) != `"telephony_metadata_twilio"` {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestVocodePropertiesAreAllFilled finds properties that a schema of the vocode
+// family promises and that no golden rendering fills; what cannot be filled is
+// listed with its reason.
+func TestVocodePropertiesAreAllFilled(t *testing.T) {
+	t.Parallel()
+	doc := strictDocument(t)
+	never := map[string]string{
+		"prompt_template": "there are no prompt templates: null, as the family wants it",
+	}
+	for _, p := range profiles()[1:] {
+		seen := map[*openapi3.Schema]map[string]bool{}
+		see := func(schema *openapi3.Schema, o object) {
+			if seen[schema] == nil {
+				seen[schema] = map[string]bool{}
+			}
+			for name, value := range o {
+				seen[schema][name] = seen[schema][name] || value != nil
+			}
+		}
+		for _, r := range renderings(p) {
+			schema := answerSchema(t, doc, r.schema, p)
+			see(schema, r.value)
+			if items, isPage := r.value["items"].([]object); isPage {
+				for _, item := range items {
+					see(schema.Properties["items"].Value.Items.Value, item)
+				}
+			}
+		}
+		for schema, names := range seen {
+			for name := range schema.Properties {
+				if !names[name] && never[name] == "" {
+					t.Errorf("%s: %s is declared beside %v and never filled", p.name, name, slices.Sorted(maps.Keys(names)))
+				}
+			}
+		}
 	}
 }
