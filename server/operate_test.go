@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/client"
@@ -81,7 +85,33 @@ func TestLocalURL(t *testing.T) {
 	}
 }
 
-func TestServerAcceptsConfiguredTokensOnly(t *testing.T) {
+func TestServerAcceptsConfiguredTokens(t *testing.T) {
+	t.Parallel()
+	c, ctx := testConfig(t), t.Context()
+	secret := strings.Repeat("0123456789abcdef", 2)
+	c.Auth.JWT = []JWTConfig{{Issuer: "https://login.example", Audience: "sidetone", EnvironmentClaim: "env",
+		Keys: []JWTKey{{Algorithm: "HS256", Secret: sidetone.Secret(secret)}}}}
+	r := run(t, c)
+	who, err := r.client(r.ready.APIKey).WhoAmI(ctx)
+	if err != nil || !who.AccountWide || who.Type != "api_key" {
+		t.Fatalf("%+v, %v", who, err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(secret)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.Signed(signer).Claims(map[string]any{"iss": "https://login.example", "aud": "sidetone", "sub": "ada",
+		"exp": time.Now().Add(time.Minute).Unix(), "env": who.Environment.ID, "scope": "read calls"}).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.client(token).WhoAmI(ctx)
+	if err != nil || got.Type != "jwt" || got.ID != "ada" || strings.Join(got.Scopes, " ") != "read calls" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestBadIssuersEndTheStart(t *testing.T) {
 	t.Parallel()
 	c := testConfig(t)
 	c.Auth.JWT = []JWTConfig{{Issuer: "https://login.example", Audience: "sidetone", Keys: []JWTKey{{ID: "k", Algorithm: "HS256", Secret: "short"}}}}
