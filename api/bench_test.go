@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -73,13 +74,18 @@ func newBench(t *testing.T, s *store.Store) *bench {
 // node starts another server of the same store and returns its address.
 func (b *bench) node() string {
 	b.t.Helper()
-	server := httptest.NewServer(New(Config{
+	server := httptest.NewServer(b.handler())
+	b.t.Cleanup(server.Close)
+	return server.URL
+}
+
+// handler is the interface itself, without a network.
+func (b *bench) handler() http.Handler {
+	return New(Config{
 		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond,
-	}))
-	b.t.Cleanup(server.Close)
-	return server.URL
+	})
 }
 
 func (b *bench) newEnvironment(name string) (sidetone.Environment, string) {
@@ -304,6 +310,15 @@ func (f *fakeShop) Release(_ context.Context, number string) error {
 	f.released = append(f.released, number)
 	f.free = append(f.free, telephony.AvailableNumber{Number: number})
 	return nil
+}
+
+// stock adds numbers for sale.
+func (f *fakeShop) stock(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range n {
+		f.free = append(f.free, telephony.AvailableNumber{Number: fmt.Sprintf("+120255502%02d", i), Country: "US"})
+	}
 }
 
 // onBuy replaces what buying does; nil restores it.

@@ -63,11 +63,7 @@ func (s *server) createDNC(r *request) (any, error) {
 	if err := d.err(); err != nil {
 		return nil, err
 	}
-	all, err := s.keepAllOff(r, []listing{entry})
-	if err != nil {
-		return nil, err
-	}
-	return all[0], nil
+	return s.keepAllOff(r, []listing{entry}, func(all []object) any { return all[0] })
 }
 
 // bulkDNC answers the bare list that its clients expect.
@@ -86,22 +82,21 @@ func (s *server) bulkDNC(r *request) (any, error) {
 	if err := d.err(); err != nil {
 		return nil, err
 	}
-	return s.keepAllOff(r, entries)
+	return s.keepAllOff(r, entries, func(all []object) any { return all })
 }
 
-func (s *server) keepAllOff(r *request, entries []listing) ([]object, error) {
-	out := make([]object, len(entries))
-	err := s.write(r, func(w work) error {
+func (s *server) keepAllOff(r *request, entries []listing, answer func([]object) any) (any, error) {
+	return s.effect(r, func(w work) (any, error) {
+		all := make([]object, len(entries))
 		for i, entry := range entries {
 			n, err := w.keepOff(entry)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			out[i] = renderDNC(r.view, n)
+			all[i] = renderDNC(r.view, n)
 		}
-		return nil
+		return answer(all), nil
 	})
-	return out, err
 }
 
 func (s *server) listDNC(r *request) (any, error) {

@@ -31,18 +31,18 @@ func (s *server) linkNumber(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var number sidetone.Number
-	err = s.write(r, func(w work) (err error) {
-		number, err = w.link(l)
-		return err
+	out, err := s.effect(r, func(w work) (any, error) {
+		number, err := w.link(l)
+		if err != nil {
+			return nil, err
+		}
+		agent, err := w.inbound(r.view, number)
+		return renderNumber(r.view, number, agent), err
 	})
 	if sidetone.CodeOf(err) == sidetone.Conflict {
 		return nil, sidetone.Errorf(sidetone.Conflict, "phone_number is in use")
 	}
-	if err != nil {
-		return nil, err
-	}
-	return s.renderBought(r, number)
+	return out, err
 }
 
 func (w work) link(l link) (sidetone.Number, error) {

@@ -69,6 +69,9 @@ type Config struct {
 	Tokens TokenVerifier
 	// Operator is the bearer of this machine's command line; "" for none.
 	Operator sidetone.Secret
+	// RotateMaster wraps the data keys with a new master key and says which; nil
+	// means that it is not possible here.
+	RotateMaster func(context.Context) (MasterRotation, error)
 	// Ready says whether the server can take work; nil asks the store.
 	Ready func(context.Context) error
 	// Drain closes when the server shuts down: event streams then end. Nil
@@ -217,7 +220,7 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/numbers/buy", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.buyNumber)},
 		{pattern: "POST /v1/numbers/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateNumber)},
 		{pattern: "POST /v1/numbers/cancel", scope: sidetone.ScopeWrite, handle: s.answer(201, s.cancelNumber)},
-		{pattern: "POST /v1/numbers/link", scope: sidetone.ScopeWrite, handle: s.answer(201, s.linkNumber)},
+		{pattern: "POST /v1/numbers/link", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.linkNumber)},
 		{pattern: "POST /v1/numbers/detach", scope: sidetone.ScopeWrite, handle: s.answer(201, s.detachNumber)},
 
 		{pattern: "GET /v1/agents", scope: sidetone.ScopeRead, handle: s.answer(200, s.getAgent)},
@@ -264,8 +267,8 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/vector_databases/update", scope: sidetone.ScopeWrite, handle: s.answer(201, vectorDatabases().change(s))},
 		{pattern: "DELETE /v1/vector_databases/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, vectorDatabases().delete(s))},
 
-		{pattern: "POST /v1/dnc_numbers/create", scope: sidetone.ScopeWrite, handle: s.answer(201, s.createDNC)},
-		{pattern: "POST /v1/dnc_numbers/bulk", scope: sidetone.ScopeWrite, handle: s.answer(201, s.bulkDNC)},
+		{pattern: "POST /v1/dnc_numbers/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.createDNC)},
+		{pattern: "POST /v1/dnc_numbers/bulk", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.bulkDNC)},
 		{pattern: "GET /v1/dnc_numbers/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listDNC)},
 		{pattern: "DELETE /v1/dnc_numbers/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, s.deleteDNC)},
 
@@ -289,6 +292,8 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/api_keys/import", scope: sidetone.ScopeAdmin, repeats: answered, handle: s.answer(201, s.importKey)},
 		{pattern: "POST /v1/api_keys/update", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.updateKey)},
 		{pattern: "POST /v1/api_keys/revoke", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.revokeKey)},
+		{pattern: "POST /v1/secrets/rotate_environment", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.rotateEnvironment), stream: true},
+		{pattern: "POST /v1/secrets/rotate_master", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.rotateMaster), stream: true},
 		{pattern: "GET /v1/members", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getMember)},
 		{pattern: "GET /v1/members/list", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.listMembers)},
 		{pattern: "POST /v1/members/create", scope: sidetone.ScopeAdmin, repeats: answered, handle: s.answer(201, s.createMember)},

@@ -20,6 +20,7 @@ type database struct {
 	t      testing.TB
 	db     *sql.DB
 	tables []string
+	sqlite bool
 }
 
 // look opens the database at url for the length of the test.
@@ -37,7 +38,7 @@ func look(t testing.TB, url string) *database {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	db.SetMaxOpenConns(1)
-	d := &database{t: t, db: db}
+	d := &database{t: t, db: db, sqlite: driver == "sqlite"}
 	for _, row := range d.rows(list) {
 		if name := row[0]; !strings.HasPrefix(name, "river_") && !strings.HasPrefix(name, "sqlite_") && name != "goose_db_version" {
 			d.tables = append(d.tables, name)

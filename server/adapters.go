@@ -98,7 +98,11 @@ func insertKey(ctx context.Context, s *store.Store, environmentID, label string,
 
 // WithStore opens the store of a configuration whose data directory nobody
 // else holds, brings it up to date, and closes it after do.
-func WithStore(ctx context.Context, c Config, do func(*store.Store) error) (err error) {
+func WithStore(ctx context.Context, c Config, do func(*store.Store) error) error {
+	return withStore(ctx, c, func(s *store.Store, _ *masterKeys) error { return do(s) })
+}
+
+func withStore(ctx context.Context, c Config, do func(*store.Store, *masterKeys) error) (err error) {
 	lock, err := lockData(c.Data)
 	if err != nil {
 		return err
@@ -113,5 +117,5 @@ func WithStore(ctx context.Context, c Config, do func(*store.Store) error) (err 
 		return err
 	}
 	defer func() { err = join(err, s.Close()) }()
-	return do(s)
+	return do(s, masters)
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/vault"
 )
@@ -25,6 +27,9 @@ type masterKeys struct {
 	path  string
 	// own says that the file is the data directory's, which a first start makes.
 	own bool
+
+	// turn lets one rotation run at a time.
+	turn sync.Mutex
 
 	mu     sync.Mutex
 	loaded vault.Masters
@@ -80,16 +85,46 @@ func (s stamp) same(info fs.FileInfo) bool {
 	return s.file != nil && os.SameFile(s.file, info) && s.modified.Equal(info.ModTime()) && s.size == info.Size()
 }
 
-// Replace makes keys the content of the file; the variable cannot be replaced.
-func (m *masterKeys) Replace(keys vault.Masters) error {
-	if m.fixed != nil {
-		return fmt.Errorf("the master key is that of %s: put the new key in front of it there (NEW,OLD), restart, and rotate again", masterVariable)
+// rotate wraps the data keys with a new master key, or finishes a rotation that
+// was begun: by the operator, who put a new key in front of the old one, or by a
+// process that died. The file holds both keys until nothing needs the old one.
+func (m *masterKeys) rotate(ctx context.Context, s *store.Store) (api.MasterRotation, error) {
+	m.turn.Lock()
+	defer m.turn.Unlock()
+	keys, err := m.Masters()
+	if err != nil {
+		return api.MasterRotation{}, err
 	}
-	return writeAtomic(m.path, []byte(keys.Text()))
+	n, err := s.Rewrap(ctx, keys)
+	if err != nil {
+		return api.MasterRotation{}, err
+	}
+	if n == 0 && len(keys) == 1 {
+		if m.fixed != nil {
+			return api.MasterRotation{}, sidetone.Errorf(sidetone.Conflict,
+				"the master key is that of %s: put a new key in front of it there (NEW,OLD), restart, and rotate again", masterVariable)
+		}
+		keys = append(vault.Masters{vault.NewKey()}, keys...)
+		if err := m.replace(keys); err != nil {
+			return api.MasterRotation{}, err
+		}
+		if n, err = s.Rewrap(ctx, keys); err != nil {
+			return api.MasterRotation{}, fmt.Errorf("%w (both master keys are in %s; rotate again)", err, m.path)
+		}
+	}
+	if m.fixed == nil && len(keys) > 1 {
+		err = m.replace(keys[:1])
+	}
+	return api.MasterRotation{KeyID: keys[0].ID(), Rewrapped: n}, err
 }
 
-// Writable reports whether the process itself can put another key in place.
-func (m *masterKeys) Writable() bool { return m.fixed == nil }
+// replace makes keys the content of the file.
+func (m *masterKeys) replace(keys vault.Masters) error {
+	if err := writeAtomic(m.path, []byte(keys.Text())); err != nil {
+		return &sidetone.Error{Code: sidetone.Unavailable, Message: "the master key file cannot be written", Cause: err}
+	}
+	return nil
+}
 
 // prepare makes the master key of a data directory that has none, unless secrets
 // are stored already.
@@ -120,11 +155,20 @@ const tidyEvery = time.Hour
 // nothing needs, until stop closes.
 func (s *server) tidy(stop <-chan struct{}) {
 	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	defer cancel()
+	wg.Go(func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
 	for {
-		if err := s.store.Tidy(ctx); err != nil {
+		if err := s.store.Tidy(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("tidy the database", slog.Any("error", err))
 		}
 		select {

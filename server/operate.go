@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -63,10 +64,14 @@ func localURL(addr net.Addr) string {
 // of the server that holds the data directory, or, when none does, of the same
 // interface on the database itself.
 func Operate(ctx context.Context, c Config, do func(*client.Client) error) error {
-	err := WithStore(ctx, c, func(s *store.Store) error {
+	err := withStore(ctx, c, func(s *store.Store, masters *masterKeys) error {
+		if err := masters.prepare(ctx, s, slog.New(slog.DiscardHandler)); err != nil {
+			return err
+		}
 		key := sidetone.NewKey()
 		direct := client.New("http://direct", key)
-		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key})}}
+		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key,
+			RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return masters.rotate(ctx, s) }})}}
 		return do(direct)
 	})
 	if !errors.Is(err, errInUse) {

@@ -321,7 +321,8 @@ func (s *server) web() *http.Server {
 		Metrics: figures,
 		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Drain: s.draining,
 		Shops: map[string]telephony.NumberShop{"simulated": s.shop, "sip": s.trunks()}, Log: s.log,
-		Operator: s.operator,
+		Operator:     s.operator,
+		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}
 	if s.tokens != nil {
 		config.Tokens = s.tokens
