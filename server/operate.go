@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -65,9 +64,6 @@ func localURL(addr net.Addr) string {
 // interface on the database itself.
 func Operate(ctx context.Context, c Config, do func(*client.Client) error) error {
 	err := withStore(ctx, c, func(s *store.Store, masters *masterKeys) error {
-		if err := masters.prepare(ctx, s, slog.New(slog.DiscardHandler)); err != nil {
-			return err
-		}
 		key := sidetone.NewKey()
 		direct := client.New("http://direct", key)
 		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key,

@@ -13,16 +13,20 @@ import (
 
 const envPrefix = "SIDETONE_"
 
+// masterKeyKey is set by a variable only: configuration files get about.
+const masterKeyKey = "secrets.master_key"
+
 // knownKeys maps the variable form of every key (http_addr) to the key
 // (http.addr).
 func knownKeys() map[string]string {
 	keys := map[string]string{}
 	for _, k := range []string{"data", "http.addr", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources",
 		"sip.media_timeout", "sip.media_timeout_first", "sip.media_timeout_quiet",
-		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "calls.max", "calls.answer_after", "calls.offline",
+		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max", "calls.answer_after", "calls.offline",
 		"calls.comfort_noise", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "recordings.lame", "log.level", "log.format"} {
 		keys[strings.ReplaceAll(k, ".", "_")] = k
 	}
+	keys["master_key"] = masterKeyKey
 	return keys
 }
 
@@ -55,6 +59,9 @@ func clientVariables() []string {
 func checkKeys(where string, k *koanf.Koanf) error {
 	known := knownKeys()
 	for _, key := range k.Keys() {
+		if key == masterKeyKey {
+			return fmt.Errorf("%s: %s is taken from %s, or from the file that secrets.master_key_file names", where, key, masterVariable)
+		}
 		if known[strings.ReplaceAll(key, ".", "_")] != key {
 			return fmt.Errorf("%s: unknown key %s", where, key)
 		}

@@ -24,6 +24,7 @@ type cli struct {
 	Migrate migrateCommand `cmd:"" help:"Bring the database up to date without starting a server."`
 	Copy    copyCommand    `cmd:"" help:"Move a SQLite database to Postgres; may be interrupted and repeated."`
 	Token   tokenCommand   `cmd:"" help:"Create, import, list and revoke API keys."`
+	Secrets secretsCommand `cmd:"" help:"Rotate the keys that stored secrets are encrypted with."`
 
 	Numbers         numbersCommand `cmd:"" group:"api" help:"Phone lines: list, get, available, buy, link, update, cancel, detach."`
 	Calls           callsCommand   `cmd:"" group:"api" help:"Calls: list, get, create, end, follow, recording."`
