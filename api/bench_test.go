@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -35,12 +36,14 @@ type bench struct {
 	key string
 	// database is the store's address.
 	database string
-	env      sidetone.Environment
-	store    *store.Store
-	shop     *fakeShop
-	calls    *fakeCalls
-	feed     *fakeFeed
-	tapes    fakeTapes
+	// log is where requests are logged; nil for nowhere.
+	log   *slog.Logger
+	env   sidetone.Environment
+	store *store.Store
+	shop  *fakeShop
+	calls *fakeCalls
+	feed  *fakeFeed
+	tapes fakeTapes
 	// copies cannot be made unless a test says so.
 	copies *fakeCopies
 	jobs   *fakeJobs
@@ -82,7 +85,7 @@ func (b *bench) node() string {
 // handler is the interface itself, without a network.
 func (b *bench) handler() http.Handler {
 	return New(Config{
-		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain,
+		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond,
 	})

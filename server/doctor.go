@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -34,6 +35,7 @@ func Doctor(ctx context.Context, c Config) []Finding {
 		checkData(c.Data),
 		checkDisk(c.Data),
 		checkDatabase(ctx, c),
+		checkMasterKey(c),
 		checkTCP(ctx, "http.addr", c.HTTP.Addr),
 		checkTCP(ctx, "sip.addr (TCP)", c.SIP.Addr),
 		checkUDP(ctx, "sip.addr (UDP)", c.SIP.Addr),
@@ -62,6 +64,31 @@ func checkData(dir string) Finding {
 		return Finding{Name: f.Name, Detail: err.Error(), Fix: "stop that process, or choose another directory with --data", Optional: true}
 	}
 	_ = lock.Close() // releases the lock
+	return f
+}
+
+// checkMasterKey looks at the key of stored secrets.
+func checkMasterKey(c Config) Finding {
+	f := Finding{Name: "master key"}
+	masters, err := newMasterKeys(c)
+	if err != nil {
+		return Finding{Name: f.Name, Detail: err.Error(), Fix: "set it to keys as `openssl rand -base64 32` prints them"}
+	}
+	keys, err := masters.Masters()
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && masters.own:
+		f.Detail = "the first start makes " + masters.path
+		return f
+	case err != nil:
+		return Finding{Name: f.Name, Detail: err.Error(), Fix: "put the key there: without it stored secrets cannot be read (docs/secrets.md)"}
+	case masters.fixed != nil:
+		f.Detail = masterVariable + ", id " + keys[0].ID()
+		return f
+	}
+	f.Detail = masters.path + ", id " + keys[0].ID()
+	if info, err := os.Stat(masters.path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		f.Fix, f.Optional = "chmod 600 "+masters.path+": others can read it", true
+	}
 	return f
 }
 

@@ -166,3 +166,36 @@ func TestMasterKeySettings(t *testing.T) {
 		t.Errorf("a passphrase: %v", err)
 	}
 }
+
+func TestDoctorLooksAtTheMasterKey(t *testing.T) {
+	t.Parallel()
+	c := testConfig(t)
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if f := checkMasterKey(c); f.Fix != "" || !strings.Contains(f.Detail, "the first start makes") {
+		t.Errorf("none yet: %+v", f)
+	}
+	key := vault.NewKey()
+	path := filepath.Join(c.Data, "master.key")
+	if err := os.WriteFile(path, []byte(key.Text()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if f := checkMasterKey(c); f.Fix != "" || !strings.Contains(f.Detail, key.ID()) || strings.Contains(f.Detail, key.Text()) {
+		t.Errorf("a good one: %+v", f)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if f := checkMasterKey(c); !f.Optional || !strings.Contains(f.Fix, "chmod 600") {
+		t.Errorf("others can read it: %+v", f)
+	}
+	c.Secrets.MasterKeyFile = filepath.Join(c.Data, "nowhere")
+	if f := checkMasterKey(c); f.Fix == "" || f.Optional {
+		t.Errorf("a missing file: %+v", f)
+	}
+	c.Secrets.MasterKey = "short"
+	if f := checkMasterKey(c); f.Fix == "" || strings.Contains(f.Detail, "short") {
+		t.Errorf("a bad variable: %+v", f)
+	}
+}
