@@ -156,17 +156,19 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"GET /v1/environments/list":    nil, // no filters
 		"POST /v1/environments/create": nil, // takes a name
 
-		"GET /v1/api_keys/list":    inList(map[string]string{"id": "key"}),
-		"GET /v1/api_keys":         {inQuery("id", "key", "")},
-		"POST /v1/api_keys/create": nil, // takes no ids
-		"POST /v1/api_keys/import": nil, // takes no ids
-		"POST /v1/api_keys/update": {inQuery("id", "key", `{}`)},
-		"POST /v1/api_keys/revoke": {inQuery("id", "key", "")},
-		"GET /v1/audit_log":        {inQuery("id", "audit", "")},
-		"GET /v1/audit_log/list":   inList(map[string]string{"id": "audit", "resource_id": "agent", "actor_id": "actor"}),
-		"GET /v1/usage":            nil, // the key's own environment only
-		"GET /v1/whoami":           nil, // likewise
-		"GET /metrics":             nil, // counts of the whole server, behind a scope of its own
+		"GET /v1/api_keys/list":               inList(map[string]string{"id": "key"}),
+		"GET /v1/api_keys":                    {inQuery("id", "key", "")},
+		"POST /v1/api_keys/create":            nil, // takes no ids
+		"POST /v1/api_keys/import":            nil, // takes no ids
+		"POST /v1/api_keys/update":            {inQuery("id", "key", `{}`)},
+		"POST /v1/api_keys/revoke":            {inQuery("id", "key", "")},
+		"GET /v1/audit_log":                   {inQuery("id", "audit", "")},
+		"GET /v1/audit_log/list":              inList(map[string]string{"id": "audit", "resource_id": "agent", "actor_id": "actor"}),
+		"GET /v1/usage":                       nil, // the key's own environment only
+		"GET /v1/whoami":                      nil, // likewise
+		"POST /v1/secrets/rotate_environment": nil, // likewise
+		"POST /v1/secrets/rotate_master":      nil, // names nothing
+		"GET /metrics":                        nil, // counts of the whole server, behind a scope of its own
 	}
 	for noun, kind := range map[string]string{
 		"agents": "agent", "prompts": "prompt", "actions": "action", "voices": "voice", "webhooks": "webhook",
