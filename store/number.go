@@ -9,7 +9,7 @@ func numberTable() *table[sidetone.Number] {
 		"id": text("id"), "number": digits("number"), "label": search("label", "label_folded"),
 		"created": instant("created"), "updated": instant("updated"),
 		"telephony_provider": filterOnly(text("provider")), "telephony_account_connection": filterOnly(text("connection_id")),
-		"inbound_agent":      filterOnly(text("inbound_agent_id")), "outbound_only": filterOnly(boolean("outbound_only")),
+		"inbound_agent": filterOnly(text("inbound_agent_id")), "outbound_only": filterOnly(boolean("outbound_only")),
 	})
 }
 
