@@ -202,7 +202,8 @@ func FuzzBodies(f *testing.F) {
 		url := storetest.SQLite(t)
 		b := newBench(t, storetest.Open(t, url, nil))
 		b.database = url
-		pattern, agent, query := patterns[(i%len(patterns)+len(patterns))%len(patterns)], b.agent(`{"prompt":{"content":"p"}}`), ""
+		pattern, agent := patterns[(i%len(patterns)+len(patterns))%len(patterns)], b.agent(`{"prompt":{"content":"p"}}`)
+		var query string
 		switch number := b.number(); {
 		case strings.HasPrefix(pattern, "POST /v1/numbers/"):
 			query = "?phone_number=" + number[1:]

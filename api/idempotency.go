@@ -34,7 +34,6 @@ const (
 type once struct {
 	id, operation string
 	hash          [32]byte
-	status        int
 	mode          repeats
 }
 

@@ -74,7 +74,7 @@ func configuredKeys(keys []Key) (keyring, error) {
 
 // newKey ties material to an algorithm, the material's own when that is "".
 func newKey(id, algorithm string, material any) (key, error) {
-	natural := jose.SignatureAlgorithm("")
+	var natural jose.SignatureAlgorithm
 	switch m := material.(type) {
 	case []byte:
 		natural = jose.HS256

@@ -102,7 +102,7 @@ func printJSON(w io.Writer, v any) error {
 // cell is a value in one line of at most width characters; a resource is shown
 // by its id.
 func cell(v any, width int) string {
-	text := ""
+	var text string
 	switch v := v.(type) {
 	case nil:
 		return "-"
