@@ -34,7 +34,7 @@ func RecordingAlignment(ctx context.Context, api *client.Client, sip, number str
 		return loadgen.Alignment{}, err
 	}
 	var wav bytes.Buffer
-	if err := api.Recording(ctx, id, &wav); err != nil {
+	if _, err := api.Calls().Recording(ctx, id, client.WAV, &wav); err != nil {
 		return loadgen.Alignment{}, fmt.Errorf("fetch recording of call %s: %w", id, err)
 	}
 	return loadgen.Align(&wav, report.Clicks, fastClock)
@@ -47,7 +47,7 @@ func lastCall(ctx context.Context, api *client.Client) (string, error) {
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
 	for {
-		page, err := api.Calls(ctx, client.Query{Size: 1})
+		page, err := api.Calls().List(ctx, client.Query{Size: 1})
 		if err != nil {
 			return "", fmt.Errorf("list calls: %w", err)
 		}

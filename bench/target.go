@@ -125,7 +125,8 @@ func environment(all []string) []string {
 
 // prepare makes the agents and places each on a number.
 func (t *target) prepare(ctx context.Context) (err error) {
-	offers, err := t.api.Offers(ctx, "", 4)
+	page, err := t.api.Numbers().Available(ctx, client.OfferQuery{Limit: 4})
+	offers := page.Items
 	if err != nil || len(offers) < 4 {
 		return fmt.Errorf("find 4 numbers for sale, found %d: %w", len(offers), err)
 	}
@@ -143,7 +144,7 @@ func (t *target) prepare(ctx context.Context) (err error) {
 // place makes an agent and lets it answer number.
 func (t *target) place(ctx context.Context, number, provider, model string) error {
 	no := new(bool)
-	agent, err := t.api.CreateAgent(ctx, client.Agent{
+	agent, err := t.api.Agents().Create(ctx, client.Agent{
 		Name: provider + " " + model, Prompt: &client.Prompt{Content: "Measure."}, Provider: provider, Model: model,
 		ConversationSpeed: 1, EndpointingSensitivity: "auto", EnableDynamicTurns: no, AskIfHumanPresentOnIdle: no,
 		IdleTimeSeconds: 3600, // a caller that only clicks says nothing
@@ -152,10 +153,10 @@ func (t *target) place(ctx context.Context, number, provider, model string) erro
 	if err != nil {
 		return fmt.Errorf("create %s agent: %w", provider, err)
 	}
-	if _, err := t.api.BuyNumber(ctx, number); err != nil {
+	if _, err := t.api.Numbers().Buy(ctx, client.Purchase{PhoneNumber: number}); err != nil {
 		return fmt.Errorf("buy %s: %w", number, err)
 	}
-	if _, err := t.api.UpdateNumber(ctx, number, map[string]any{"inbound_agent": agent.ID}); err != nil {
+	if _, err := t.api.Numbers().Update(ctx, number, client.Change{"inbound_agent": agent.ID}); err != nil {
 		return fmt.Errorf("place the %s agent on %s: %w", provider, number, err)
 	}
 	return nil

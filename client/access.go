@@ -12,45 +12,47 @@ import (
 // Environment isolates numbers, agents, calls and keys.
 type Environment struct {
 	// ID is given by the server; UserID is the account.
-	ID string `json:"id"`
+	ID string `json:"id,omitempty"`
 	// UserID is the account.
-	UserID string `json:"user_id"`
+	UserID string `json:"user_id,omitempty"`
 	// Name is for people.
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 	// DefaultAgent is the agent that "default" stands for; may be empty.
-	DefaultAgent string `json:"default_agent"`
+	DefaultAgent string `json:"default_agent,omitempty"`
 	// CreatedAt is when it was made.
-	CreatedAt time.Time `json:"created_at"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
 // APIKey is a bearer of an environment.
 type APIKey struct {
 	// ID names the key; it is no secret.
-	ID string `json:"id"`
+	ID string `json:"id,omitempty"`
 	// EnvironmentID is where the key works.
-	EnvironmentID string `json:"environment_id"`
+	EnvironmentID string `json:"environment_id,omitempty"`
 	// Label is for people.
-	Label string `json:"label"`
+	Label string `json:"label,omitempty"`
 	// EndsIn is the end of the secret.
-	EndsIn string `json:"ends_in"`
+	EndsIn string `json:"ends_in,omitempty"`
 	// Scopes are what the key may do.
-	Scopes []string `json:"scopes"`
+	Scopes []string `json:"scopes,omitempty"`
 	// Profile is the form of its answers; empty for the default.
-	Profile string `json:"profile"`
+	Profile string `json:"profile,omitempty"`
 	// AccountWide keys act in every environment of the account.
 	AccountWide bool `json:"account_wide"`
 	// Imported keys were chosen elsewhere.
 	Imported bool `json:"imported"`
 	// Member is whose key it is; may be empty.
-	Member string `json:"member"`
+	Member string `json:"member,omitempty"`
 	// Active is false once the key is revoked.
 	Active bool `json:"active"`
-	// CreatedAt is when it was made; RevokedAt is zero while it is active.
-	CreatedAt time.Time `json:"created_at"`
+	// CreatedAt is when it was made.
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	// UpdatedAt is when it changed last.
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
 	// RevokedAt is zero while the key is active.
-	RevokedAt time.Time `json:"revoked_at"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
 	// Key is the secret, in the answer of CreateAPIKey only.
-	Key sidetone.Secret `json:"key"`
+	Key sidetone.Secret `json:"key,omitempty"`
 }
 
 // KeyRequest describes a new key.
@@ -77,54 +79,64 @@ type Member struct {
 	Name string `json:"name,omitempty"`
 	// Role is admin or member.
 	Role string `json:"role,omitempty"`
+	// CreatedAt is when the member was added; answers only.
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	// UpdatedAt is when the member changed last; answers only.
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
+}
+
+// Actor is who made a change.
+type Actor struct {
+	// Type is api_key, jwt, operator or system.
+	Type string `json:"type,omitempty"`
+	// ID is the key's id or the token's subject; may be empty.
+	ID string `json:"id,omitempty"`
+	// Label is for people.
+	Label string `json:"label,omitempty"`
 }
 
 // AuditEntry is one change of one resource.
 type AuditEntry struct {
 	// ID names the entry.
-	ID string `json:"id"`
+	ID string `json:"id,omitempty"`
 	// CreatedAt is when the change was made.
-	CreatedAt time.Time `json:"created_at"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
 	// Actor is who made it.
-	Actor struct {
-		Type  string `json:"type"`
-		ID    string `json:"id"`
-		Label string `json:"label"`
-	} `json:"actor"`
+	Actor Actor `json:"actor,omitzero"`
 	// Action is create, update or delete.
-	Action string `json:"action"`
+	Action string `json:"action,omitempty"`
 	// Resource is the kind of resource, ResourceID which one.
-	Resource string `json:"resource"`
+	Resource string `json:"resource,omitempty"`
 	// ResourceID names the resource.
-	ResourceID string `json:"resource_id"`
+	ResourceID string `json:"resource_id,omitempty"`
 	// RequestID is the request that asked for the change; may be empty.
-	RequestID string `json:"request_id"`
+	RequestID string `json:"request_id,omitempty"`
 	// Before and After are what changed, secrets masked.
-	Before json.RawMessage `json:"before"`
+	Before json.RawMessage `json:"before,omitempty"`
 	// After is the state after the change.
-	After json.RawMessage `json:"after"`
+	After json.RawMessage `json:"after,omitempty"`
 }
 
 // Identity is who a client is.
 type Identity struct {
 	// Type is api_key, jwt or operator; ID names it among its kind.
-	Type string `json:"type"`
+	Type string `json:"type,omitempty"`
 	// ID is the key's id or the token's subject.
-	ID string `json:"id"`
+	ID string `json:"id,omitempty"`
 	// Label is for people.
-	Label string `json:"label"`
+	Label string `json:"label,omitempty"`
 	// UserID is the account.
-	UserID string `json:"user_id"`
+	UserID string `json:"user_id,omitempty"`
 	// Environment is where the client works.
-	Environment Environment `json:"environment"`
+	Environment Environment `json:"environment,omitzero"`
 	// Scopes are what it may do.
-	Scopes []string `json:"scopes"`
+	Scopes []string `json:"scopes,omitempty"`
 	// Profile is the form of its answers.
-	Profile string `json:"profile"`
+	Profile string `json:"profile,omitempty"`
 	// AccountWide says that it may name other environments.
 	AccountWide bool `json:"account_wide"`
 	// Member is who it is among the members; nil for none.
-	Member *Member `json:"member"`
+	Member *Member `json:"member,omitempty"`
 }
 
 // WhoAmI returns who the client is and what it may do.
@@ -134,127 +146,80 @@ func (c *Client) WhoAmI(ctx context.Context) (Identity, error) {
 	return out, err
 }
 
-// Environments returns one page of environments; only Page and Size of the
-// query count.
-func (c *Client) Environments(ctx context.Context, q Query) (Page[Environment], error) {
-	var out Page[Environment]
-	err := c.get(ctx, "/v1/environments/list", Query{Page: q.Page, Size: q.Size}.values(), &out)
-	return out, err
+// Environments are the account's environments. Of a Query only Page and Size
+// count.
+type Environments struct{ Editor[Environment] }
+
+// Environments are the account's environments.
+func (c *Client) Environments() Environments {
+	return Environments{Editor[Environment]{readerAt[Environment](c, "/v1/environments")}}
 }
 
-// GetEnvironment returns an environment.
-func (c *Client) GetEnvironment(ctx context.Context, id string) (Environment, error) {
+// Create makes another environment of the account.
+func (e Environments) Create(ctx context.Context, name string) (Environment, error) {
 	var out Environment
-	err := c.get(ctx, "/v1/environments", byID(id), &out)
+	err := e.c.post(ctx, e.path+"/create", nil, map[string]string{"name": name}, &out)
 	return out, err
 }
 
-// CreateEnvironment makes another environment of the account.
-func (c *Client) CreateEnvironment(ctx context.Context, name string) (Environment, error) {
-	var out Environment
-	err := c.post(ctx, "/v1/environments/create", nil, map[string]string{"name": name}, &out)
-	return out, err
+// APIKeys are the bearers of an environment, revoked ones included. Update
+// changes label, scopes and profile.
+type APIKeys struct{ Editor[APIKey] }
+
+// APIKeys are the bearers of an environment.
+func (c *Client) APIKeys() APIKeys {
+	return APIKeys{Editor[APIKey]{readerAt[APIKey](c, "/v1/api_keys")}}
 }
 
-// UpdateEnvironment changes name and default_agent, as far as change has them.
-func (c *Client) UpdateEnvironment(ctx context.Context, id string, change map[string]any) (Environment, error) {
-	var out Environment
-	err := c.post(ctx, "/v1/environments/update", byID(id), change, &out)
-	return out, err
-}
-
-// APIKey returns a key, without its secret.
-func (c *Client) APIKey(ctx context.Context, id string) (APIKey, error) {
+// Create makes a key. The secret in the answer is shown this once: a repetition
+// with the same IdempotencyKey is refused (409).
+func (k APIKeys) Create(ctx context.Context, r KeyRequest, options ...Option) (APIKey, error) {
 	var out APIKey
-	err := c.get(ctx, "/v1/api_keys", byID(id), &out)
+	err := k.c.post(ctx, k.path+"/create", nil, r, &out, options...)
 	return out, err
 }
 
-// APIKeys returns one page of keys, revoked ones included.
-func (c *Client) APIKeys(ctx context.Context, q Query) (Page[APIKey], error) {
-	var out Page[APIKey]
-	err := c.get(ctx, "/v1/api_keys/list", q.values(), &out)
-	return out, err
-}
-
-// CreateAPIKey makes a key. The secret in the answer is shown this once.
-func (c *Client) CreateAPIKey(ctx context.Context, r KeyRequest) (APIKey, error) {
-	var out APIKey
-	err := c.post(ctx, "/v1/api_keys/create", nil, r, &out)
-	return out, err
-}
-
-// ImportAPIKey makes a bearer of 20 characters or more, which clients have
-// already, a key.
-func (c *Client) ImportAPIKey(ctx context.Context, secret sidetone.Secret, r KeyRequest) (APIKey, error) {
+// Import makes a bearer of 20 characters or more, which clients have already, a
+// key.
+func (k APIKeys) Import(ctx context.Context, secret sidetone.Secret, r KeyRequest, options ...Option) (APIKey, error) {
 	body := struct {
 		KeyRequest
 		Key string `json:"key"`
 	}{r, secret.Reveal()}
 	var out APIKey
-	err := c.post(ctx, "/v1/api_keys/import", nil, body, &out)
+	err := k.c.post(ctx, k.path+"/import", nil, body, &out, options...)
 	return out, err
 }
 
-// UpdateAPIKey changes label, scopes and profile, as far as change has them.
-func (c *Client) UpdateAPIKey(ctx context.Context, id string, change map[string]any) (APIKey, error) {
+// Revoke makes a key invalid at once.
+func (k APIKeys) Revoke(ctx context.Context, id string) (APIKey, error) {
 	var out APIKey
-	err := c.post(ctx, "/v1/api_keys/update", byID(id), change, &out)
+	err := k.c.post(ctx, k.path+"/revoke", byID(id), nil, &out)
 	return out, err
 }
 
-// RevokeAPIKey makes a key invalid at once.
-func (c *Client) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
-	var out APIKey
-	err := c.post(ctx, "/v1/api_keys/revoke", byID(id), nil, &out)
-	return out, err
+// Members are the people who may use an environment. Create needs Subject;
+// Update changes name and role.
+type Members struct{ Editor[Member] }
+
+// Members are the people who may use an environment.
+func (c *Client) Members() Members {
+	return Members{Editor[Member]{readerAt[Member](c, "/v1/members")}}
 }
 
-// Member returns a member.
-func (c *Client) Member(ctx context.Context, id string) (Member, error) {
+// Create makes a member of a subject.
+func (m Members) Create(ctx context.Context, v Member, options ...Option) (Member, error) {
 	var out Member
-	err := c.get(ctx, "/v1/members", byID(id), &out)
+	err := m.c.post(ctx, m.path+"/create", nil, v, &out, options...)
 	return out, err
 }
 
-// Members returns one page of members.
-func (c *Client) Members(ctx context.Context, q Query) (Page[Member], error) {
-	var out Page[Member]
-	err := c.get(ctx, "/v1/members/list", q.values(), &out)
-	return out, err
-}
-
-// AddMember makes a member of a subject.
-func (c *Client) AddMember(ctx context.Context, m Member) (Member, error) {
+// Delete removes a member, revokes the member's keys, and returns who it was.
+func (m Members) Delete(ctx context.Context, id string) (Member, error) {
 	var out Member
-	err := c.post(ctx, "/v1/members/create", nil, m, &out)
+	err := m.c.Do(ctx, http.MethodDelete, m.path+"/delete", byID(id), nil, &out)
 	return out, err
 }
 
-// UpdateMember changes name and role, as far as change has them.
-func (c *Client) UpdateMember(ctx context.Context, id string, change map[string]any) (Member, error) {
-	var out Member
-	err := c.post(ctx, "/v1/members/update", byID(id), change, &out)
-	return out, err
-}
-
-// RemoveMember removes a member and revokes the member's keys.
-func (c *Client) RemoveMember(ctx context.Context, id string) (Member, error) {
-	var out Member
-	err := c.Do(ctx, http.MethodDelete, "/v1/members/delete", byID(id), nil, &out)
-	return out, err
-}
-
-// AuditLog returns one page of changes, newest first.
-func (c *Client) AuditLog(ctx context.Context, q Query) (Page[AuditEntry], error) {
-	var out Page[AuditEntry]
-	err := c.get(ctx, "/v1/audit_log/list", q.values(), &out)
-	return out, err
-}
-
-// AuditEntry returns one change.
-func (c *Client) AuditEntry(ctx context.Context, id string) (AuditEntry, error) {
-	var out AuditEntry
-	err := c.get(ctx, "/v1/audit_log", byID(id), &out)
-	return out, err
-}
+// AuditLog is what changed in an environment, newest first.
+func (c *Client) AuditLog() Reader[AuditEntry] { return readerAt[AuditEntry](c, "/v1/audit_log") }

@@ -1,16 +1,23 @@
-// Package client is a Go client of Sidetone's HTTP API, for the command line,
-// the demo and the end-to-end tests.
+// Package client is a Go client of Sidetone's HTTP API.
+//
+// A Client has a method for each kind of resource (Agents, Numbers, Calls and
+// so on), whose value has the operations. Every operation takes a context and
+// sends one request; a refusal is an *Error. Nothing is tried twice unless
+// Client.Retries asks for it.
 package client
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sidetone/sidetone"
 )
@@ -26,6 +33,13 @@ type Client struct {
 	// act in all of them; "" is the key's own. It is set before the first
 	// request.
 	Environment string
+	// Retries is how often a request is sent again that got no answer, or one
+	// that asks for patience (429, 502, 503, 504, or any with Retry-After). Only
+	// requests that cannot have a second effect are: reads, and those with an
+	// IdempotencyKey. The wait is Retry-After, or 250 ms that double up to 8 s;
+	// the context ends it. 0, the default, tries once. It is set before the
+	// first request.
+	Retries int
 }
 
 // New returns a client of the server at base (http://host:port) with the API
@@ -40,27 +54,39 @@ type Error struct {
 	StatusCode int `json:"statusCode"`
 	// Message says what is wrong, with the property's path.
 	Message string `json:"message"`
-	// Kind is the status in words.
+	// Kind is the status in words, such as "Not Found".
 	Kind string `json:"error"`
+	// RetryAfter is how long the server asks to wait before the same request
+	// can succeed (RFC 9110, section 10.2.3); 0 when it does not say so in
+	// seconds.
+	RetryAfter time.Duration `json:"-"`
 }
 
 // Error returns status and message.
 func (e *Error) Error() string { return fmt.Sprintf("%d: %s", e.StatusCode, e.Message) }
 
-// Page is one page of a list.
-type Page[T any] struct {
-	// Items are newest first unless sorted otherwise.
-	Items []T `json:"items"`
-	// Page counts from 1; Size is the most items.
-	Page int `json:"page"`
-	// Size is the most items of the page.
-	Size int `json:"size"`
-	// HasMore says that a later page exists.
-	HasMore bool `json:"has_more"`
-	// Total counts all items; an estimate above 10,000.
-	Total int64 `json:"total"`
-	// NextCursor leads to the next page as Query.Cursor; empty on the last.
-	NextCursor string `json:"next_cursor"`
+// Option changes one request.
+type Option func(http.Header)
+
+// IdempotencyKey names a request, with up to 255 bytes of the caller's choice:
+// the same request with the same key within 24 hours has no second effect and
+// gets the first one's answer. With another body it is refused (422), and one
+// whose answer holds a secret is not repeated (409).
+func IdempotencyKey(key string) Option {
+	return func(h http.Header) { h.Set("Idempotency-Key", key) }
+}
+
+// request is what send sends.
+type request struct {
+	method, path string
+	query        url.Values
+	body         []byte
+	header       http.Header
+}
+
+// repeatable reports whether a request has no second effect.
+func (r request) repeatable() bool {
+	return r.method == http.MethodGet || r.header.Get("Idempotency-Key") != ""
 }
 
 // get asks for path and decodes the answer into out.
@@ -69,23 +95,26 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 }
 
 // post sends body (nil for none) and decodes the answer into out.
-func (c *Client) post(ctx context.Context, path string, query url.Values, body, out any) error {
-	return c.Do(ctx, http.MethodPost, path, query, body, out)
+func (c *Client) post(ctx context.Context, path string, query url.Values, body, out any, options ...Option) error {
+	return c.Do(ctx, http.MethodPost, path, query, body, out, options...)
 }
 
 // Do sends one request for an operation that has no method of its own: body is
 // sent as JSON unless it is nil, and the answer is decoded into out unless that
 // is nil. A refusal is an *Error.
-func (c *Client) Do(ctx context.Context, method, path string, query url.Values, body, out any) error {
-	var payload io.Reader
+func (c *Client) Do(ctx context.Context, method, path string, query url.Values, body, out any, options ...Option) error {
+	r := request{method: method, path: path, query: query, header: http.Header{"Content-Type": {"application/json"}}}
 	if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
 			return fmt.Errorf("encode the request: %w", err)
 		}
-		payload = bytes.NewReader(raw)
+		r.body = raw
 	}
-	res, err := c.send(ctx, method, path, query, payload, http.Header{"Content-Type": {"application/json"}})
+	for _, change := range options {
+		change(r.header)
+	}
+	res, err := c.send(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -100,18 +129,60 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 }
 
 // send returns a successful answer, whose body the caller closes, or an
-// *Error.
-func (c *Client) send(ctx context.Context, method, path string, query url.Values, body io.Reader, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+// *Error. It tries as often as Retries allows.
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	for attempt := 0; ; attempt++ {
+		res, err := c.once(ctx, r)
+		if err == nil || attempt >= c.Retries || !r.repeatable() || ctx.Err() != nil {
+			return res, err
+		}
+		wait, worthIt := patience(err, attempt)
+		if !worthIt {
+			return nil, err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// patience returns how long to wait after a failure, and whether it may pass.
+func patience(err error, attempt int) (time.Duration, bool) {
+	backoff := 250 * time.Millisecond << min(attempt, 5)
+	var refused *Error
+	if !errors.As(err, &refused) {
+		return backoff, true
+	}
+	if refused.RetryAfter > 0 {
+		return refused.RetryAfter, true
+	}
+	switch refused.StatusCode {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return backoff, true
+	}
+	return 0, false
+}
+
+// once sends a request once.
+func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
+	var body io.Reader
+	if r.body != nil {
+		body = bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, body)
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
 	}
-	req.Header = header
+	req.Header = r.header.Clone()
 	req.Header.Set("Authorization", "Bearer "+c.key.Reveal())
 	if c.Environment != "" {
 		req.Header.Set("Sidetone-Environment", c.Environment)
 	}
-	req.URL.RawQuery = query.Encode()
+	req.URL.RawQuery = r.query.Encode()
 	res, err := c.HTTP.Do(req)
 	if err != nil {
 		return nil, err
@@ -120,17 +191,25 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		return res, nil
 	}
 	defer res.Body.Close() //nolint:errcheck // only read from
-	failure := &Error{}
-	if json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(failure) != nil || failure.Message == "" {
-		failure.Message = res.Status
-	}
-	failure.StatusCode = res.StatusCode
-	return nil, failure
+	return nil, refusal(res)
 }
 
-// Document returns the server's OpenAPI document, as YAML.
-func (c *Client) Document(ctx context.Context) ([]byte, error) {
-	res, err := c.send(ctx, http.MethodGet, "/openapi.yaml", nil, nil, http.Header{})
+// refusal reads an answer that is no success.
+func refusal(res *http.Response) *Error {
+	e := &Error{}
+	if json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(e) != nil || e.Message == "" {
+		e.Message = res.Status
+	}
+	e.StatusCode = res.StatusCode
+	if seconds, err := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 31); err == nil {
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return e
+}
+
+// text returns an answer that is no JSON.
+func (c *Client) text(ctx context.Context, path string) ([]byte, error) {
+	res, err := c.send(ctx, request{method: http.MethodGet, path: path, header: http.Header{}})
 	if err != nil {
 		return nil, err
 	}
@@ -138,8 +217,47 @@ func (c *Client) Document(ctx context.Context) ([]byte, error) {
 	return io.ReadAll(res.Body)
 }
 
+// Document returns the server's OpenAPI document, as YAML.
+func (c *Client) Document(ctx context.Context) ([]byte, error) { return c.text(ctx, "/openapi.yaml") }
+
+// Metrics returns the server's figures in the text format of Prometheus. The
+// key needs the scope metrics.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) { return c.text(ctx, "/metrics") }
+
+// Health is how a server is.
+type Health struct {
+	// Status is ok or unavailable.
+	Status string `json:"status,omitempty"`
+}
+
+// Alive returns how the process is; any answer means that it lives.
+func (c *Client) Alive(ctx context.Context) (Health, error) {
+	var out Health
+	err := c.get(ctx, "/healthz", nil, &out)
+	return out, err
+}
+
 // Ready returns nil when the server can do its work.
 func (c *Client) Ready(ctx context.Context) error {
-	var answer struct{}
-	return c.get(ctx, "/readyz", nil, &answer)
+	var out Health
+	return c.get(ctx, "/readyz", nil, &out)
+}
+
+// Usage is what was used in the month so far.
+type Usage struct {
+	// UserID is the account.
+	UserID string `json:"user_id,omitempty"`
+	// PlanType is plan_free, plan_developer, plan_enterprise or plan_unlimited.
+	PlanType string `json:"plan_type,omitempty"`
+	// MonthlyUsageMinutes are the minutes of calls since the month began.
+	MonthlyUsageMinutes int64 `json:"monthly_usage_minutes"`
+	// MonthlyUsageLimitMinutes is the most there may be; nil for no limit.
+	MonthlyUsageLimitMinutes *int64 `json:"monthly_usage_limit_minutes"`
+}
+
+// Usage returns what was used in the month so far.
+func (c *Client) Usage(ctx context.Context) (Usage, error) {
+	var out Usage
+	err := c.get(ctx, "/v1/usage", nil, &out)
+	return out, err
 }

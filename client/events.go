@@ -17,19 +17,19 @@ import (
 // Event is an entry of a call's record.
 type Event struct {
 	// CallID names the call.
-	CallID string `json:"call_id"`
+	CallID string `json:"call_id,omitempty"`
 	// Sequence counts from 1 within the call.
 	Sequence int64 `json:"sequence"`
 	// Type is ringing, connected, caller, agent, turn, ended and so on.
 	Type string `json:"type"`
 	// At is when it happened.
-	At time.Time `json:"at"`
+	At time.Time `json:"at,omitzero"`
 	// OffsetMS is milliseconds since the answer.
 	OffsetMS int64 `json:"offset_ms"`
 	// Text is what was said or happened.
-	Text string `json:"text"`
+	Text string `json:"text,omitempty"`
 	// Data holds further members, depending on Type.
-	Data map[string]any `json:"data"`
+	Data map[string]any `json:"data,omitempty"`
 }
 
 // maxEvent bounds one line of an event stream.
@@ -39,20 +39,20 @@ const maxEvent = 1 << 20
 // that happened and then as they happen, until the call is over, ctx ends or
 // the loop is left. An error is yielded last; a stream that was cut off can be
 // continued from the last sequence number seen.
-func (c *Client) Events(ctx context.Context, callID string, after int64) iter.Seq2[Event, error] {
+func (s Calls) Events(ctx context.Context, id string, after int64) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		header := http.Header{"Accept": {"text/event-stream"}}
 		if after > 0 {
 			header.Set("Last-Event-ID", strconv.FormatInt(after, 10))
 		}
-		res, err := c.send(ctx, http.MethodGet, "/v1/calls/"+url.PathEscape(callID)+"/events", nil, nil, header)
+		res, err := s.c.send(ctx, request{method: http.MethodGet, path: s.path + "/" + url.PathEscape(id) + "/events", header: header})
 		if err != nil {
 			yield(Event{}, err)
 			return
 		}
 		defer res.Body.Close() //nolint:errcheck // only read from
 		if err := readEvents(res.Body, yield); err != nil {
-			yield(Event{}, fmt.Errorf("read events of call %s: %w", callID, err))
+			yield(Event{}, fmt.Errorf("read events of call %s: %w", id, err))
 		}
 	}
 }
@@ -76,15 +76,4 @@ func readEvents(body io.Reader, yield func(Event, error) bool) error {
 		}
 	}
 	return lines.Err()
-}
-
-// Recording writes the WAV recording of a call to w.
-func (c *Client) Recording(ctx context.Context, callID string, w io.Writer) error {
-	res, err := c.send(ctx, http.MethodGet, "/v1/calls/recording", byID(callID), nil, http.Header{"Accept": {"audio/wav"}})
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close() //nolint:errcheck // only read from
-	_, err = io.Copy(w, res.Body)
-	return err
 }

@@ -54,7 +54,7 @@ func (s *show) inbound(ctx context.Context, number string) (id string, err error
 // newCall waits for the newest call of the direction to appear.
 func (s *show) newCall(ctx context.Context, outgoing bool) (string, error) {
 	for {
-		page, err := s.api.Calls(ctx, client.Query{})
+		page, err := s.api.Calls().List(ctx, client.Query{})
 		if err != nil {
 			return "", fmt.Errorf("list calls: %w", err)
 		}
@@ -72,7 +72,7 @@ func (s *show) newCall(ctx context.Context, outgoing bool) (string, error) {
 // watch follows GET /v1/calls/{id}/events to the end of the call.
 func (s *show) watch(ctx context.Context, id string) (watched, error) {
 	var w watched
-	for e, err := range s.api.Events(ctx, id, 0) {
+	for e, err := range s.api.Calls().Events(ctx, id, 0) {
 		if err != nil {
 			return w, fmt.Errorf("follow call %s: %w", id, err)
 		}
@@ -113,7 +113,7 @@ func (s *show) outbound(ctx context.Context, from string) (id string, err error)
 	}
 	agent := map[string]any{"prompt": map[string]any{"content": prompt}, "voice": s.voice(ctx),
 		"initial_message": s.story.reminder, "wait_for_greeting": false}
-	c, err := s.api.CreateCall(ctx, client.CallRequest{FromNumber: from, ToNumber: calledNumber, Agent: agent})
+	c, err := s.api.Calls().Create(ctx, client.CallRequest{FromNumber: from, ToNumber: calledNumber, Agent: agent})
 	if err != nil {
 		return "", fmt.Errorf("create call: %w", err)
 	}

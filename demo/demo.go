@@ -75,7 +75,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // tell goes through the story.
 func (s *show) tell(ctx context.Context) error {
-	agent, err := s.api.CreateAgent(ctx, client.Agent{Name: "Receptionist", InitialMessage: s.story.greeting,
+	agent, err := s.api.Agents().Create(ctx, client.Agent{Name: "Receptionist", InitialMessage: s.story.greeting,
 		Prompt: &client.Prompt{Content: s.story.prompt}, Voice: s.voice(ctx)})
 	if err != nil {
 		return fmt.Errorf("create agent: %w", err)
@@ -84,7 +84,7 @@ func (s *show) tell(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	updated, err := s.api.UpdateNumber(ctx, number.Number, map[string]any{"inbound_agent": agent.ID, "label": "Front desk"})
+	updated, err := s.api.Numbers().Update(ctx, number.Number, client.Change{"inbound_agent": agent.ID, "label": "Front desk"})
 	if err != nil {
 		return fmt.Errorf("place the agent on %s: %w", number.Number, err)
 	}
@@ -102,7 +102,7 @@ func (s *show) tell(ctx context.Context) error {
 
 // voice finds the built-in voice of the story.
 func (s *show) voice(ctx context.Context) *client.Voice {
-	page, err := s.api.Voices(ctx, client.Query{})
+	page, err := s.api.Voices().List(ctx, client.Query{})
 	if err != nil {
 		s.fail(fmt.Errorf("list voices: %w", err))
 		return nil
@@ -117,11 +117,12 @@ func (s *show) voice(ctx context.Context) *client.Voice {
 }
 
 func (s *show) buy(ctx context.Context) (client.Number, error) {
-	offers, err := s.api.Offers(ctx, "415", 3)
+	page, err := s.api.Numbers().Available(ctx, client.OfferQuery{AreaCode: "415", Limit: 3})
+	offers := page.Items
 	if err != nil || len(offers) == 0 {
 		return client.Number{}, fmt.Errorf("find numbers for sale: %d found, %w", len(offers), err)
 	}
-	n, err := s.api.BuyNumber(ctx, offers[0].Number)
+	n, err := s.api.Numbers().Buy(ctx, client.Purchase{PhoneNumber: offers[0].Number})
 	if err != nil {
 		return n, fmt.Errorf("buy %s: %w", offers[0].Number, err)
 	}
@@ -156,7 +157,7 @@ func (s *show) epilogue(ctx context.Context, ids ...string) error {
 // finished returns the call once its end is stored.
 func (s *show) finished(ctx context.Context, id string) (client.Call, error) {
 	for {
-		c, err := s.api.Call(ctx, id)
+		c, err := s.api.Calls().Get(ctx, id)
 		if err != nil {
 			return c, fmt.Errorf("get call %s: %w", id, err)
 		}

@@ -217,7 +217,7 @@ func churn(t *testing.T, s *server, goroutines string) {
 // echo makes an agent that returns what it hears and needs no speech program.
 func (s *server) echo(t *testing.T) string {
 	t.Helper()
-	a, err := s.api.CreateAgent(t.Context(), client.Agent{Name: "Echo", Prompt: &client.Prompt{Content: "echo"}})
+	a, err := s.api.Agents().Create(t.Context(), client.Agent{Name: "Echo", Prompt: &client.Prompt{Content: "echo"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func (s *server) callOut(t *testing.T, ctx context.Context, agent, from, to stri
 	for range min(n, 8) {
 		wg.Go(func() {
 			for range todo {
-				c, err := s.api.CreateCall(ctx, client.CallRequest{FromNumber: from, ToNumber: to, Agent: agent})
+				c, err := s.api.Calls().Create(ctx, client.CallRequest{FromNumber: from, ToNumber: to, Agent: agent})
 				if err != nil {
 					t.Errorf("create call: %v", err)
 					return
@@ -310,7 +310,7 @@ func (s *server) callOut(t *testing.T, ctx context.Context, agent, from, to stri
 // answered.
 func (s *server) follow(ctx context.Context, id string) error {
 	connected := false
-	for e, err := range s.api.Events(ctx, id, 0) {
+	for e, err := range s.api.Calls().Events(ctx, id, 0) {
 		if err != nil {
 			return err
 		}
@@ -327,7 +327,7 @@ func (s *server) follow(ctx context.Context, id string) error {
 func (s *server) settle(t *testing.T, ctx context.Context, n int) {
 	t.Helper()
 	await(t, ctx, "the end of all calls", func() bool {
-		page, err := s.api.Calls(ctx, client.Query{Size: 100})
+		page, err := s.api.Calls().List(ctx, client.Query{Size: 100})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -172,7 +172,7 @@ func (s *server) place(t *testing.T, a client.Agent) string {
 	if a.Prompt == nil {
 		a.Prompt = &client.Prompt{Content: playbook(t)}
 	}
-	made, err := s.api.CreateAgent(t.Context(), a)
+	made, err := s.api.Agents().Create(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,11 +181,11 @@ func (s *server) place(t *testing.T, a client.Agent) string {
 
 func (s *server) placeID(t *testing.T, agent string) string {
 	t.Helper()
-	n, err := s.api.BuyNumber(t.Context(), "")
+	n, err := s.api.Numbers().Buy(t.Context(), client.Purchase{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.api.UpdateNumber(t.Context(), n.Number, map[string]any{"inbound_agent": agent}); err != nil {
+	if _, err := s.api.Numbers().Update(t.Context(), n.Number, client.Change{"inbound_agent": agent}); err != nil {
 		t.Fatal(err)
 	}
 	return n.Number
@@ -204,7 +204,7 @@ func playbook(t *testing.T) string {
 // voice returns the built-in voice of the type.
 func (s *server) voice(t *testing.T, typ string) *client.Voice {
 	t.Helper()
-	page, err := s.api.Voices(t.Context(), client.Query{})
+	page, err := s.api.Voices().List(t.Context(), client.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func (s *server) ended(t *testing.T, ctx context.Context, n int64) client.Call {
 	t.Helper()
 	var newest client.Call
 	await(t, ctx, "the end of the call", func() bool {
-		page, err := s.api.Calls(ctx, client.Query{Size: 100})
+		page, err := s.api.Calls().List(ctx, client.Query{Size: 100})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,10 +235,10 @@ func (s *server) ended(t *testing.T, ctx context.Context, n int64) client.Call {
 		if page.Total < n {
 			return false
 		}
-		newest = page.Items[0].Call
+		newest = page.Items[0]
 		return true
 	})
-	full, err := s.api.Call(ctx, newest.ID)
+	full, err := s.api.Calls().Get(ctx, newest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func (s *server) ended(t *testing.T, ctx context.Context, n int64) client.Call {
 func (s *server) events(t *testing.T, ctx context.Context, id string) []client.Event {
 	t.Helper()
 	var out []client.Event
-	for e, err := range s.api.Events(ctx, id, 0) {
+	for e, err := range s.api.Calls().Events(ctx, id, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}

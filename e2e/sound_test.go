@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/client"
 )
 
 // sound is what one side said: mono.
@@ -49,7 +50,7 @@ func readWAVFile(t *testing.T, path string) sound {
 func (s *server) recording(t *testing.T, ctx context.Context, id string) (caller, agent sound) {
 	t.Helper()
 	var wav bytes.Buffer
-	if err := s.api.Recording(ctx, id, &wav); err != nil {
+	if _, err := s.api.Calls().Recording(ctx, id, client.WAV, &wav); err != nil {
 		t.Fatal(err)
 	}
 	sides := readWAV(t, wav.Bytes())

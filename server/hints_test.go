@@ -41,7 +41,7 @@ func TestHintsCanBeFollowed(t *testing.T) {
 	if out := follow(t, first.out.String(), key); strings.Contains(out, "error") {
 		t.Errorf("the hints lead to\n%s", out)
 	}
-	numbers, err := first.client(key).Numbers(t.Context(), client.Query{})
+	numbers, err := first.client(key).Numbers().List(t.Context(), client.Query{})
 	if err != nil || len(numbers.Items) != 1 {
 		t.Fatalf("numbers after the hints: %+v, %v", numbers, err)
 	}
@@ -78,7 +78,7 @@ func TestHintsForANumberWithoutAgent(t *testing.T) {
 		t.Errorf("hints of an open address:\n%s", first.out)
 	}
 	key := first.ready.APIKey
-	if _, err := first.client(key).BuyNumber(t.Context(), "+12125550123"); err != nil {
+	if _, err := first.client(key).Numbers().Buy(t.Context(), client.Purchase{PhoneNumber: "+12125550123"}); err != nil {
 		t.Fatal(err)
 	}
 	first.end()
@@ -141,7 +141,7 @@ func TestTheFirstKeyIsNotLost(t *testing.T) {
 			if half.key != "" && next.ready.APIKey != half.key.Reveal() {
 				t.Error("the key that waited is not the one that is shown")
 			}
-			if _, err := next.client(next.ready.APIKey).Numbers(t.Context(), client.Query{}); err != nil {
+			if _, err := next.client(next.ready.APIKey).Numbers().List(t.Context(), client.Query{}); err != nil {
 				t.Errorf("the key that is shown: %v", err)
 			}
 			next.end()

@@ -36,12 +36,12 @@ func TestOperateWithoutAndWithAServer(t *testing.T) {
 			if err != nil || who.Type != "operator" || !who.AccountWide {
 				t.Errorf("%s: %+v, %v", name, who, err)
 			}
-			e, err := there.CreateEnvironment(ctx, name)
+			e, err := there.Environments().Create(ctx, name)
 			if err != nil {
 				return err
 			}
 			there.Environment = e.ID
-			k, err := there.CreateAPIKey(ctx, client.KeyRequest{Label: name})
+			k, err := there.APIKeys().Create(ctx, client.KeyRequest{Label: name})
 			if err != nil || k.EnvironmentID != e.ID {
 				t.Errorf("%s: key %+v, %v", name, k, err)
 			}
@@ -59,7 +59,7 @@ func TestOperateWithoutAndWithAServer(t *testing.T) {
 		t.Errorf("control file %v, %v", info, err)
 	}
 	for name, secret := range map[string]sidetone.Secret{"made before": direct, "made by the server": work("with a server")} {
-		if _, err := r.client(secret.Reveal()).Agents(ctx, client.Query{}); err != nil {
+		if _, err := r.client(secret.Reveal()).Agents().List(ctx, client.Query{}); err != nil {
 			t.Errorf("a key %s: %v", name, err)
 		}
 	}

@@ -18,11 +18,11 @@ func TestServerServesFromPostgres(t *testing.T) {
 	c.Database.URL, c.Database.MigrateURL = sidetone.Secret(url), sidetone.Secret(storetest.Owner(url))
 	r := run(t, c)
 	api := r.client(r.ready.APIKey)
-	agents, err := api.Agents(t.Context(), client.Query{})
+	agents, err := api.Agents().List(t.Context(), client.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	number, err := api.BuyNumber(t.Context(), "")
+	number, err := api.Numbers().Buy(t.Context(), client.Purchase{})
 	if err != nil || number.Number == "" {
 		t.Errorf("%+v, %v, %d agents", number, err, len(agents.Items))
 	}

@@ -147,7 +147,7 @@ func TestServerServesFromAnEmptyDirectory(t *testing.T) {
 	if err := api.Ready(t.Context()); err != nil {
 		t.Errorf("ready: %v", err)
 	}
-	agent, err := api.CreateAgent(t.Context(), client.Agent{Prompt: &client.Prompt{Content: "Be brief."}, InitialMessage: "Hello"})
+	agent, err := api.Agents().Create(t.Context(), client.Agent{Prompt: &client.Prompt{Content: "Be brief."}, InitialMessage: "Hello"})
 	if err != nil {
 		t.Fatalf("the first key does not work: %v", err)
 	}
@@ -158,11 +158,11 @@ func TestServerServesFromAnEmptyDirectory(t *testing.T) {
 			t.Errorf("%s is missing in\n%s", line, figures)
 		}
 	}
-	number, err := api.BuyNumber(t.Context(), "")
+	number, err := api.Numbers().Buy(t.Context(), client.Purchase{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := first.client("wrong").Agents(t.Context(), client.Query{}); err == nil {
+	if _, err := first.client("wrong").Agents().List(t.Context(), client.Query{}); err == nil {
 		t.Error("a wrong key works")
 	}
 	if !strings.Contains(first.out.String(), first.ready.APIKey) {
@@ -175,7 +175,7 @@ func TestServerServesFromAnEmptyDirectory(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a running server does not hold its data: %v", err)
 	}
-	kept, err := api.BuyNumber(t.Context(), "")
+	kept, err := api.Numbers().Buy(t.Context(), client.Purchase{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,13 +187,13 @@ func TestServerServesFromAnEmptyDirectory(t *testing.T) {
 		t.Error("the second start made another key")
 	}
 	api = second.client(first.ready.APIKey)
-	if got, err := api.Agent(t.Context(), agent.ID); err != nil || got.InitialMessage != "Hello" {
+	if got, err := api.Agents().Get(t.Context(), agent.ID); err != nil || got.InitialMessage != "Hello" {
 		t.Errorf("agent after a restart: %+v, %v", got, err)
 	}
-	if _, err := api.BuyNumber(t.Context(), number.Number); err == nil {
+	if _, err := api.Numbers().Buy(t.Context(), client.Purchase{PhoneNumber: number.Number}); err == nil {
 		t.Error("a number that is owned was sold again after a restart")
 	}
-	if _, err := api.BuyNumber(t.Context(), kept.Number); err == nil {
+	if _, err := api.Numbers().Buy(t.Context(), client.Purchase{PhoneNumber: kept.Number}); err == nil {
 		t.Error("a detached number was sold again after a restart")
 	}
 	second.end()
@@ -294,7 +294,7 @@ func TestIssuedKeysWork(t *testing.T) {
 	if r.ready.APIKey != "" {
 		t.Error("a store with an environment got a first key")
 	}
-	if _, err := r.client(secret.Reveal()).Agents(ctx, client.Query{}); err != nil {
+	if _, err := r.client(secret.Reveal()).Agents().List(ctx, client.Query{}); err != nil {
 		t.Errorf("the issued key does not work: %v", err)
 	}
 }
@@ -342,7 +342,7 @@ func TestLostCallsAreClosedAtStart(t *testing.T) {
 	}
 	r := run(t, c)
 	api := r.client(key.Reveal())
-	got, err := api.Call(ctx, "00000000-0000-7000-8000-000000000001")
+	got, err := api.Calls().Get(ctx, "00000000-0000-7000-8000-000000000001")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +350,7 @@ func TestLostCallsAreClosedAtStart(t *testing.T) {
 		t.Errorf("lost call: %+v", got)
 	}
 	var kinds, texts []string
-	for e, err := range api.Events(ctx, got.ID, 0) {
+	for e, err := range api.Calls().Events(ctx, got.ID, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}

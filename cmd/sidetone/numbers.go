@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sidetone/sidetone/client"
 )
 
 func jsonText(v any) (string, error) {
@@ -183,7 +185,7 @@ func (e eventsCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	for event, err := range c.Events(a.ctx, e.ID, e.After) {
+	for event, err := range c.Calls().Events(a.ctx, e.ID, e.After) {
 		if err != nil {
 			return e.explain(err)
 		}
@@ -213,7 +215,8 @@ func (r recordingCommand) Run(a *app) (err error) {
 		return err
 	}
 	if r.File == "-" {
-		return c.Recording(a.ctx, r.ID, a.out)
+		_, err := c.Calls().Recording(a.ctx, r.ID, client.WAV, a.out)
+		return r.explain(err)
 	}
 	path := r.File
 	if path == "" {
@@ -223,7 +226,7 @@ func (r recordingCommand) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	err = c.Recording(a.ctx, r.ID, io.Writer(f))
+	_, err = c.Calls().Recording(a.ctx, r.ID, client.WAV, io.Writer(f))
 	if e := f.Close(); err == nil {
 		err = e
 	}

@@ -68,7 +68,7 @@ type tokenCreate struct {
 // Run makes a key.
 func (t tokenCreate) Run(a *app) error {
 	return t.with(a, func(c *client.Client) error {
-		key, err := c.CreateAPIKey(a.ctx, t.request())
+		key, err := c.APIKeys().Create(a.ctx, t.request())
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (t tokenImport) Run(a *app) error {
 		return fmt.Errorf("read the bearer: %w", err)
 	}
 	return t.with(a, func(c *client.Client) error {
-		key, err := c.ImportAPIKey(a.ctx, sidetone.Secret(strings.TrimSpace(string(text))), t.request())
+		key, err := c.APIKeys().Import(a.ctx, sidetone.Secret(strings.TrimSpace(string(text))), t.request())
 		if err != nil {
 			return err
 		}
@@ -118,19 +118,13 @@ func (t tokenList) Run(a *app) error {
 	return t.with(a, func(c *client.Client) error {
 		w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "ID\tENDS IN\tLABEL\tSCOPES\tCREATED\tREVOKED")
-		q := client.Query{Size: 100}
-		for {
-			page, err := c.APIKeys(a.ctx, q)
+		for k, err := range c.APIKeys().All(a.ctx, client.Query{}) {
 			if err != nil {
 				return err
 			}
-			for _, k := range page.Items {
-				fmt.Fprintln(w, keyLine(k))
-			}
-			if q.Cursor = page.NextCursor; q.Cursor == "" {
-				return w.Flush()
-			}
+			fmt.Fprintln(w, keyLine(k))
 		}
+		return w.Flush()
 	})
 }
 
@@ -154,7 +148,7 @@ type tokenRevoke struct {
 // Run revokes a key.
 func (t tokenRevoke) Run(a *app) error {
 	return t.with(a, func(c *client.Client) error {
-		_, err := c.RevokeAPIKey(a.ctx, t.ID)
+		_, err := c.APIKeys().Revoke(a.ctx, t.ID)
 		return err
 	})
 }

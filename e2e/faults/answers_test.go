@@ -24,11 +24,11 @@ func TestAnswers(t *testing.T) {
 	good := n.number(echo)
 	noAgent, outbound := n.number(""), n.number(echo)
 	broken := n.number(`"provider":"nobody-has-configured-this"`)
-	if _, err := n.api.UpdateNumber(t.Context(), outbound, map[string]any{"outbound_only": true}); err != nil {
+	if _, err := n.api.Numbers().Update(t.Context(), outbound, client.Change{"outbound_only": true}); err != nil {
 		t.Fatal(err)
 	}
 	inactive := n.number(echo)
-	if _, err := n.api.CancelNumber(t.Context(), inactive); err != nil {
+	if _, err := n.api.Numbers().Cancel(t.Context(), inactive); err != nil {
 		t.Fatal(err)
 	}
 	n.healthy(good)
@@ -124,7 +124,7 @@ func TestAnswerNumberFull(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
 	number, other := n.number(echo), n.number(echo)
-	if got, err := n.api.UpdateNumber(t.Context(), number, map[string]any{"max_concurrent_calls": 2}); err != nil || got.MaxConcurrentCalls != 2 {
+	if got, err := n.api.Numbers().Update(t.Context(), number, client.Change{"max_concurrent_calls": 2}); err != nil || got.MaxConcurrentCalls != 2 {
 		t.Fatalf("number %+v, %v", got, err)
 	}
 	var taken []*caller
@@ -149,7 +149,7 @@ func TestAnswerNumberFull(t *testing.T) {
 	again.invite(number)
 	again.answered()
 	taken = append(taken, again)
-	if _, err := n.api.UpdateNumber(t.Context(), number, map[string]any{"max_concurrent_calls": 0}); err != nil {
+	if _, err := n.api.Numbers().Update(t.Context(), number, client.Change{"max_concurrent_calls": 0}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -172,20 +172,20 @@ func TestCallOutOfAFullNode(t *testing.T) {
 	first := dial(t, n, "udp")
 	first.invite(number)
 	first.answered()
-	made, err := n.api.CreateCall(t.Context(), client.CallRequest{FromNumber: number, ToNumber: "+12125550177", Agent: n.agent(echo)})
+	made, err := n.api.Calls().Create(t.Context(), client.CallRequest{FromNumber: number, ToNumber: "+12125550177", Agent: n.agent(echo)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	<-time.After(time.Second) // it must not be tried and given up meanwhile
-	if c, err := n.api.Call(t.Context(), made.ID); err != nil || c.Over() {
+	if c, err := n.api.Calls().Get(t.Context(), made.ID); err != nil || c.Over() {
 		t.Errorf("while the node is full: %+v, %v", c, err)
 	}
 	first.bye()
 	until(t, 10*time.Second, "the call to be placed", func() bool {
-		c, err := n.api.Call(t.Context(), made.ID)
+		c, err := n.api.Calls().Get(t.Context(), made.ID)
 		return err == nil && c.Over()
 	})
-	c, err := n.api.Call(t.Context(), made.ID)
+	c, err := n.api.Calls().Get(t.Context(), made.ID)
 	// It was rung at ourselves, and there is no room for both ends of it.
 	if err != nil || !strings.Contains(c.ErrorMessage, "status 503") {
 		t.Errorf("the call was not placed: %+v, %v", c, err)
@@ -330,7 +330,7 @@ func TestBadHTTP(t *testing.T) {
 		t.Errorf("junk: %q", got)
 	}
 	n.key = n.ready.APIKey
-	if _, err := n.api.Agents(t.Context(), client.Query{}); err != nil {
+	if _, err := n.api.Agents().List(t.Context(), client.Query{}); err != nil {
 		t.Error(err)
 	}
 	n.healthy(n.number(echo))

@@ -89,7 +89,7 @@ func TestFullDisk(t *testing.T) {
 	if status/100 != 5 || !strings.Contains(body, `"message"`) {
 		t.Errorf("a change on a full disk: %d %s", status, body)
 	}
-	if _, err := n.api.Numbers(t.Context(), client.Query{}); err != nil {
+	if _, err := n.api.Numbers().List(t.Context(), client.Query{}); err != nil {
 		t.Errorf("reading on a full disk: %v", err)
 	}
 	refused := dial(t, n, "udp")

@@ -222,12 +222,12 @@ func (n *node) create(body string) string {
 // number buys a number and puts an agent on it; none when members is empty.
 func (n *node) number(members string) string {
 	n.t.Helper()
-	bought, err := n.api.BuyNumber(n.t.Context(), "")
+	bought, err := n.api.Numbers().Buy(n.t.Context(), client.Purchase{})
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	if members != "" {
-		if _, err := n.api.UpdateNumber(n.t.Context(), bought.Number, map[string]any{"inbound_agent": n.agent(members)}); err != nil {
+		if _, err := n.api.Numbers().Update(n.t.Context(), bought.Number, client.Change{"inbound_agent": n.agent(members)}); err != nil {
 			n.t.Fatal(err)
 		}
 	}
@@ -235,9 +235,9 @@ func (n *node) number(members string) string {
 }
 
 // calls lists the newest calls.
-func (n *node) calls() []client.ListedCall {
+func (n *node) calls() []client.Call {
 	n.t.Helper()
-	page, err := n.api.Calls(n.t.Context(), client.Query{Size: 100})
+	page, err := n.api.Calls().List(n.t.Context(), client.Query{Size: 100})
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -259,7 +259,7 @@ func (n *node) open() int {
 func (n *node) last(limit time.Duration) client.Call {
 	n.t.Helper()
 	until(n.t, limit, "the calls to end", func() bool { return n.open() == 0 && len(n.calls()) > 0 })
-	c, err := n.api.Call(n.t.Context(), n.calls()[0].ID)
+	c, err := n.api.Calls().Get(n.t.Context(), n.calls()[0].ID)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -287,7 +287,7 @@ func (n *node) events(id string) []client.Event {
 	ctx, cancel := context.WithTimeout(n.t.Context(), 10*time.Second)
 	defer cancel()
 	var all []client.Event
-	for e, err := range n.api.Events(ctx, id, 0) {
+	for e, err := range n.api.Calls().Events(ctx, id, 0) {
 		if err != nil {
 			n.t.Fatal(err)
 		}

@@ -65,7 +65,7 @@ func TestKilledMidCall(t *testing.T) {
 	wg.Wait()
 	c.close()
 	n.start()
-	got, err := n.api.Call(t.Context(), id)
+	got, err := n.api.Calls().Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestKilledServerLeavesNoPrograms(t *testing.T) {
 		return err != nil || strings.Contains(string(raw), ") Z ")
 	})
 	n.start()
-	if got, err := n.api.Call(t.Context(), id); err != nil || got.EndReason != "server_restart" {
+	if got, err := n.api.Calls().Get(t.Context(), id); err != nil || got.EndReason != "server_restart" {
 		t.Errorf("after the restart: %+v, %v", got, err)
 	}
 }
@@ -132,7 +132,7 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("the server ended with %v", n.err)
 	}
 	n.start()
-	if got, err := n.api.Call(t.Context(), id); err != nil || got.Status != "ended" || got.EndReason != "hangup" {
+	if got, err := n.api.Calls().Get(t.Context(), id); err != nil || got.Status != "ended" || got.EndReason != "hangup" {
 		t.Errorf("after the drain: %+v, %v", got, err)
 	}
 	n.healthy(number)
@@ -172,7 +172,7 @@ func TestStopWithLiveCall(t *testing.T) {
 				t.Errorf("it took %s", took)
 			}
 			n.start()
-			if got, err := n.api.Call(t.Context(), id); err != nil || got.Status != "error" || got.EndReason != "shutdown" {
+			if got, err := n.api.Calls().Get(t.Context(), id); err != nil || got.Status != "error" || got.EndReason != "shutdown" {
 				t.Errorf("after the stop: %+v, %v", got, err)
 			}
 			events := n.events(id)

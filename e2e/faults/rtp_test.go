@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/client"
 )
 
 // intruder is a socket that belongs to no call.
@@ -47,7 +48,7 @@ func (in *intruder) close() int {
 func recorded(t *testing.T, n *node, id string) (left []int16, rate int) {
 	t.Helper()
 	var wav bytes.Buffer
-	if err := n.api.Recording(t.Context(), id, &wav); err != nil {
+	if _, err := n.api.Calls().Recording(t.Context(), id, client.WAV, &wav); err != nil {
 		t.Fatal(err)
 	}
 	pcm, format, err := audio.ReadWAV(&wav)

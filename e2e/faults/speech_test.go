@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sidetone/sidetone/client"
 )
 
 // clinic is an agent that greets and knows two answers.
@@ -23,7 +25,7 @@ func (n *node) clinicNumber() string {
 	n.t.Helper()
 	number := n.number("")
 	id := n.create("{" + clinic + "}")
-	if _, err := n.api.UpdateNumber(n.t.Context(), number, map[string]any{"inbound_agent": id}); err != nil {
+	if _, err := n.api.Numbers().Update(n.t.Context(), number, client.Change{"inbound_agent": id}); err != nil {
 		n.t.Fatal(err)
 	}
 	return number
@@ -35,7 +37,7 @@ func (n *node) said(id, kind string, limit time.Duration, words ...string) {
 	ctx, cancel := context.WithTimeout(n.t.Context(), limit)
 	defer cancel()
 	var seen []string
-	for e, err := range n.api.Events(ctx, id, 0) {
+	for e, err := range n.api.Calls().Events(ctx, id, 0) {
 		if err != nil {
 			seen = append(seen, err.Error())
 			break

@@ -1,0 +1,179 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Call is a phone call. Lists carry it without ActionHistory, and without the
+// Transcript of running calls.
+type Call struct {
+	// ID is given by the server.
+	ID string `json:"id,omitempty"`
+	// UserID is the account.
+	UserID string `json:"user_id,omitempty"`
+	// Agent is who talks, as it was when the call began; in lists the id alone,
+	// unless expanded.
+	Agent Ref[Agent] `json:"agent,omitzero"`
+	// Status is not_started, in_progress, ended or error.
+	Status string `json:"status,omitempty"`
+	// Stage is what the carrier's side has reached: created, picked_up,
+	// transfer_started or transfer_successful.
+	Stage string `json:"stage,omitempty"`
+	// StageOutcome is how the call ended.
+	StageOutcome string `json:"stage_outcome,omitempty"`
+	// EndReason is the precise reason.
+	EndReason string `json:"end_reason,omitempty"`
+	// ErrorMessage says what went wrong.
+	ErrorMessage string `json:"error_message,omitempty"`
+	// Errors are all that went wrong.
+	Errors []string `json:"errors,omitempty"`
+	// FromNumber is the caller.
+	FromNumber string `json:"from_number,omitempty"`
+	// ToNumber is the called.
+	ToNumber string `json:"to_number,omitempty"`
+	// AgentPhoneNumber is the number of ours that the agent speaks on.
+	AgentPhoneNumber string `json:"agent_phone_number,omitempty"`
+	// IsOutgoing says that the server placed it.
+	IsOutgoing bool `json:"is_outgoing"`
+	// Transcript has one line for each utterance.
+	Transcript string `json:"transcript,omitempty"`
+	// RecordingAvailable says that Calls.Recording works.
+	RecordingAvailable bool `json:"recording_available"`
+	// HumanDetectionResult is human or no_human; empty when nobody looked.
+	HumanDetectionResult string `json:"human_detection_result,omitempty"`
+	// DoNotCallResult says whether the person asked not to be called again; nil
+	// when nobody looked.
+	DoNotCallResult *bool `json:"do_not_call_result,omitempty"`
+	// RunDoNotCallDetection says that somebody looks.
+	RunDoNotCallDetection bool `json:"run_do_not_call_detection"`
+	// OnNoHumanAnswer is continue or hangup.
+	OnNoHumanAnswer string `json:"on_no_human_answer,omitempty"`
+	// HIPAACompliant says that nothing of what is said is kept.
+	HIPAACompliant bool `json:"hipaa_compliant"`
+	// Context are the values of the prompt's placeholders.
+	Context map[string]any `json:"context,omitempty"`
+	// TelephonyID is the carrier's name of the call.
+	TelephonyID string `json:"telephony_id,omitempty"`
+	// TelephonyProvider is the carrier.
+	TelephonyProvider string `json:"telephony_provider,omitempty"`
+	// TelephonyAccountConnection is the account at the carrier; none for the
+	// server's own. In lists it can be expanded.
+	TelephonyAccountConnection Ref[AccountConnection] `json:"telephony_account_connection,omitzero"`
+	// TelephonyParams are what the carrier was told.
+	TelephonyParams map[string]any `json:"telephony_params,omitempty"`
+	// TelephonyMetadata is what is known of the call at the carrier.
+	TelephonyMetadata map[string]any `json:"telephony_metadata,omitempty"`
+	// ActionHistory is what the agent did.
+	ActionHistory []ActionRun `json:"action_history,omitempty"`
+	// CreatedAt is when the call was asked for or came in.
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	// StartTime is the answer; zero before.
+	StartTime time.Time `json:"start_time,omitzero"`
+	// EndTime is the end; zero before.
+	EndTime time.Time `json:"end_time,omitzero"`
+}
+
+// Over reports whether the call will not change any more.
+func (c Call) Over() bool { return c.Status == "ended" || c.Status == "error" }
+
+// ActionRun is an action that an agent carried out during a call.
+type ActionRun struct {
+	// EventType is the kind of entry.
+	EventType string `json:"event_type,omitempty"`
+	// Timestamp is when it was done.
+	Timestamp time.Time `json:"timestamp,omitzero"`
+	// ActionID names the action; empty for built-in ones.
+	ActionID string `json:"action_id,omitempty"`
+	// ActionType is what kind of action it is.
+	ActionType string `json:"action_type,omitempty"`
+	// ActionLabel is the action's name for people.
+	ActionLabel string `json:"action_label,omitempty"`
+	// Parameters are what the agent chose.
+	Parameters map[string]any `json:"parameters,omitempty"`
+	// Result is what came of it.
+	Result ActionResult `json:"result,omitzero"`
+}
+
+// ActionResult is what came of an action.
+type ActionResult struct {
+	// JSON is the answer.
+	JSON map[string]any `json:"json,omitempty"`
+	// HTTPStatusCode is the status of an external action's answer; 0 for none.
+	HTTPStatusCode int `json:"http_status_code,omitempty"`
+	// Error is what went wrong; nil for nothing.
+	Error *string `json:"error,omitempty"`
+}
+
+// CallRequest asks for an outbound call.
+type CallRequest struct {
+	// FromNumber is one of ours.
+	FromNumber string `json:"from_number"`
+	// ToNumber is whom to call.
+	ToNumber string `json:"to_number"`
+	// AgentPhoneNumber is the number of ours that the call is made as; empty is
+	// FromNumber.
+	AgentPhoneNumber string `json:"agent_phone_number,omitempty"`
+	// Agent is an agent's id, "default", or an object: an Agent or a
+	// map[string]any. One with an id and other members holds for this call only.
+	Agent any `json:"agent"`
+	// Context fills the prompt's placeholders.
+	Context map[string]any `json:"context,omitempty"`
+	// TelephonyProvider is the carrier; empty is FromNumber's.
+	TelephonyProvider string `json:"telephony_provider,omitempty"`
+	// TelephonyAccountConnection is the id of the account to call with.
+	TelephonyAccountConnection string `json:"telephony_account_connection,omitempty"`
+	// TelephonyParams are what the carrier is told.
+	TelephonyParams map[string]any `json:"telephony_params,omitempty"`
+	// OnNoHumanAnswer is continue or hangup; empty for the default.
+	OnNoHumanAnswer string `json:"on_no_human_answer,omitempty"`
+	// RunDoNotCallDetection notices wishes not to be called again; nil is the
+	// agent's setting.
+	RunDoNotCallDetection *bool `json:"run_do_not_call_detection,omitempty"`
+	// HIPAACompliant keeps nothing of what is said.
+	HIPAACompliant bool `json:"hipaa_compliant,omitempty"`
+}
+
+// Calls are phone calls.
+type Calls struct{ Reader[Call] }
+
+// Calls are phone calls.
+func (c *Client) Calls() Calls { return Calls{readerAt[Call](c, "/v1/calls")} }
+
+// Create accepts a call to be placed. With an IdempotencyKey it can be repeated
+// safely.
+func (s Calls) Create(ctx context.Context, r CallRequest, options ...Option) (Call, error) {
+	var out Call
+	err := s.c.post(ctx, s.path+"/create", nil, r, &out, options...)
+	return out, err
+}
+
+// End hangs a call up.
+func (s Calls) End(ctx context.Context, id string) (Call, error) {
+	var out Call
+	err := s.c.post(ctx, s.path+"/end", byID(id), nil, &out)
+	return out, err
+}
+
+const (
+	// WAV asks for a recording as it is stored.
+	WAV = "audio/wav"
+	// MP3 asks for a recording as MP3, which servers without lame answer as WAV.
+	MP3 = "audio/mpeg"
+)
+
+// Recording writes the stereo recording of a call to w: the caller left, the
+// agent right. It asks for the media type (WAV or MP3) and returns the one that
+// came.
+func (s Calls) Recording(ctx context.Context, id, mediaType string, w io.Writer) (string, error) {
+	r := request{method: http.MethodGet, path: s.path + "/recording", query: byID(id), header: http.Header{"Accept": {mediaType}}}
+	res, err := s.c.send(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close() //nolint:errcheck // only read from
+	_, err = io.Copy(w, res.Body)
+	return res.Header.Get("Content-Type"), err
+}

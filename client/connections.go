@@ -1,0 +1,95 @@
+package client
+
+import "context"
+
+// Webhook is a URL that hears of calls.
+type Webhook struct {
+	// ID names the webhook.
+	ID string `json:"id,omitempty"`
+	// UserID is the account; answers only.
+	UserID string `json:"user_id,omitempty"`
+	// Label is a name for people.
+	Label string `json:"label,omitempty"`
+	// Description is for people.
+	Description string `json:"description,omitempty"`
+	// URL is what is requested; creating a webhook needs it.
+	URL string `json:"url,omitempty"`
+	// Method is GET or POST; empty is POST.
+	Method string `json:"method,omitempty"`
+	// Subscriptions are the events it hears of, such as
+	// event_phone_call_ended.
+	Subscriptions []string `json:"subscriptions,omitempty"`
+	// AccountConnectionID is the account whose secret signs.
+	AccountConnectionID string `json:"account_connection_id,omitempty"`
+}
+
+// AccountConnection is an account at a carrier or a vendor.
+type AccountConnection struct {
+	// ID names the connection.
+	ID string `json:"id,omitempty"`
+	// UserID is the account here; answers only.
+	UserID string `json:"user_id,omitempty"`
+	// Type says at whom, such as account_connection_twilio.
+	Type string `json:"type,omitempty"`
+	// Label is a name for people.
+	Label string `json:"label,omitempty"`
+	// Description is for people.
+	Description string `json:"description,omitempty"`
+	// Credentials are what the type needs to log in.
+	Credentials map[string]Credential `json:"credentials,omitempty"`
+	// Config is what else the type needs.
+	Config map[string]any `json:"config,omitempty"`
+	// SteeringPool are the numbers, E.164 with plus, that warm transfers may
+	// use.
+	SteeringPool []string `json:"steering_pool,omitempty"`
+	// AccountSupportsAnyCallerID says that the carrier takes any caller's
+	// number.
+	AccountSupportsAnyCallerID *bool `json:"account_supports_any_caller_id,omitempty"`
+}
+
+// VectorDatabase is where agents look things up.
+type VectorDatabase struct {
+	// ID names the database.
+	ID string `json:"id,omitempty"`
+	// UserID is the account; answers only.
+	UserID string `json:"user_id,omitempty"`
+	// Type is vector_database_pinecone.
+	Type string `json:"type,omitempty"`
+	// Index is the vendor's name of the index.
+	Index string `json:"index,omitempty"`
+	// APIKey is the account's secret at the vendor.
+	APIKey Credential `json:"api_key,omitempty"`
+	// APIEnvironment is the vendor's region.
+	APIEnvironment string `json:"api_environment,omitempty"`
+}
+
+// Webhooks are URLs that hear of calls.
+func (c *Client) Webhooks() Resource[Webhook] { return resourceAt[Webhook](c, "/v1/webhooks") }
+
+// VectorDatabases are where agents look things up.
+func (c *Client) VectorDatabases() Resource[VectorDatabase] {
+	return resourceAt[VectorDatabase](c, "/v1/vector_databases")
+}
+
+// AccountConnections are accounts at carriers and vendors.
+type AccountConnections struct{ Resource[AccountConnection] }
+
+// AccountConnections are accounts at carriers and vendors.
+func (c *Client) AccountConnections() AccountConnections {
+	return AccountConnections{resourceAt[AccountConnection](c, "/v1/account_connections")}
+}
+
+// AddToSteeringPool adds a number that warm transfers may use; one that is
+// there already stays.
+func (a AccountConnections) AddToSteeringPool(ctx context.Context, id, number string) (AccountConnection, error) {
+	var out AccountConnection
+	err := a.c.post(ctx, a.path+"/add_to_steering_pool", byID(id), map[string]string{"phone_number": number}, &out)
+	return out, err
+}
+
+// RemoveFromSteeringPool takes a number out of the pool.
+func (a AccountConnections) RemoveFromSteeringPool(ctx context.Context, id, number string) (AccountConnection, error) {
+	var out AccountConnection
+	err := a.c.post(ctx, a.path+"/remove_from_steering_pool", byID(id), map[string]string{"phone_number": number}, &out)
+	return out, err
+}
