@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -358,6 +359,39 @@ func TestEveryOperation(t *testing.T) {
 	}
 	for id := range all {
 		t.Errorf("%s is not in the document", id)
+	}
+}
+
+// TestEveryPropertyOfRequests: what can be sent can be said with the structs.
+func TestEveryPropertyOfRequests(t *testing.T) {
+	t.Parallel()
+	doc, err := openapi3.NewLoader().LoadFromFile("../api/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const answered = "for calls as they were read; not looked at"
+	for name, test := range map[string]struct {
+		v      any
+		except map[string]string
+	}{
+		"AgentInput": {client.Agent{}, nil}, "PromptInput": {client.Prompt{}, nil}, "VoiceInput": {client.Voice{}, nil},
+		"ActionInput": {client.Action{}, nil}, "WebhookInput": {client.Webhook{}, nil}, "VectorDatabaseInput": {client.VectorDatabase{}, nil},
+		"AccountConnectionInput": {client.AccountConnection{}, nil}, "BuyNumberDto": {client.Purchase{}, nil}, "LinkNumberDto": {client.Link{}, nil},
+		"CreateAPIKeyDto": {client.KeyRequest{}, nil}, "CreateMemberDto": {client.Member{}, nil},
+		"AddDncNumberDto": {client.DNCEntry{}, map[string]string{"userId": "always the key's account"}},
+		"CreateCallDto": {client.CallRequest{}, map[string]string{"is_outgoing": answered, "telephony_id": answered, "telephony_metadata": answered,
+			"human_detection_result": answered, "do_not_call_result": answered}},
+	} {
+		members := map[string]bool{}
+		for field := range reflect.TypeOf(test.v).Fields() {
+			tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			members[tag] = true
+		}
+		for property := range doc.Components.Schemas[name].Value.Properties {
+			if _, excepted := test.except[property]; excepted == members[property] {
+				t.Errorf("%s.%s: in %T %t, excepted %t", name, property, test.v, members[property], excepted)
+			}
+		}
 	}
 }
 
