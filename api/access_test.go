@@ -37,7 +37,7 @@ func TestRoutesAreGuarded(t *testing.T) {
 		switch {
 		case r.open || r.scope == anyScope || r.scope == sidetone.ScopeMetrics:
 			continue
-		case slices.ContainsFunc([]string{"/v1/api_keys", "/v1/members", "/v1/environments", "/v1/audit_log"}, func(p string) bool { return strings.HasPrefix(path, p) }):
+		case slices.ContainsFunc([]string{"/v1/api_keys", "/v1/members", "/v1/environments", "/v1/audit_log", "/v1/secrets"}, func(p string) bool { return strings.HasPrefix(path, p) }):
 			want = sidetone.ScopeAdmin
 		case method == http.MethodGet:
 			want = sidetone.ScopeRead

@@ -178,7 +178,7 @@ func TestHostileBodies(t *testing.T) {
 		p := newProber(b)
 		n := 8
 		if p.db.sqlite {
-			n = 100
+			n = 40
 		}
 		for _, pattern := range posts() {
 			s := samples[pattern]
@@ -194,8 +194,8 @@ func TestHostileBodies(t *testing.T) {
 func FuzzBodies(f *testing.F) {
 	patterns := posts()
 	for i, pattern := range patterns {
-		for _, body := range some(broken(`{"label":"L","prompt":{"content":"p"}}`), pattern, 2) {
-			f.Add(i, body)
+		if i%4 == 0 { // each input costs a store; the corpus above has the rest
+			f.Add(i, some(broken(`{"label":"L","prompt":{"content":"p"}}`), pattern, 1)[0])
 		}
 	}
 	f.Fuzz(func(t *testing.T, i int, body string) {
