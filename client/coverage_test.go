@@ -273,7 +273,7 @@ func (s *stand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "data: %s\n\n", s.body)
 		return
 	}
-	w.Write(s.body) //nolint:errcheck // the client would notice
+	w.Write(s.body)
 }
 
 // parameters checks that what is needed is there, and that nothing else is.
