@@ -53,7 +53,7 @@ lint: ## Run the linters
 
 .PHONY: bench
 bench: setup build ## Measure against the committed baseline, in about 17 minutes
-	$(GO) test -count=1 -v -tags bench -run '^TestUpdatesShare' ./api   # ratios within one run
+	$(GO) test -count=1 -v -tags bench -run '^(TestReadsAgainst|TestUpdatesShare)' ./api   # ratios within one run
 	@$(BIN) bench --baseline bench/baseline.json
 
 .PHONY: fmt

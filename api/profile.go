@@ -126,7 +126,7 @@ func profiles() []profile {
 // profileOf chooses the profile of a request: an SDK that says who it is comes
 // first, the setting of the key second.
 func profileOf(r *http.Request, who sidetone.Principal) profile {
-	switch r.Header.Get("X-Fern-SDK-Name") {
+	switch r.Header.Get("X-Fern-Sdk-Name") {
 	case "vocode-api", "@vocode/vocode-api":
 		switch strings.ToLower(r.Header.Get("X-Fern-Language")) {
 		case "python":
@@ -135,6 +135,9 @@ func profileOf(r *http.Request, who sidetone.Principal) profile {
 			return vocodeJavaScript()
 		}
 		return vocode()
+	}
+	if who.Profile == "" {
+		return fluents()
 	}
 	for _, p := range profiles() {
 		if p.name == who.Profile {

@@ -95,8 +95,10 @@ func TestReadsAgainstAPlainHandler(t *testing.T) {
 	b := newBench(t, storetest.Open(t, storetest.SQLite(t), nil))
 	number := b.number()
 	b.do("POST /v1/numbers/update?phone_number="+number[1:], `{"example_context":{},"inbound_agent":"`+b.agent(`{"prompt":{"content":"Be kind."}}`)+`"}`).want(201)
-	for range 12 {
-		b.agent(`{"prompt":{"content":"Be kind."}}`)
+	agent := b.agent(`{"prompt":{"content":"Be kind."}}`)
+	b.shop.stock(11)
+	for range 11 {
+		b.do("POST /v1/numbers/update?phone_number="+b.number()[1:], `{"example_context":{},"inbound_agent":"`+agent+`"}`).want(201)
 	}
 	for _, tt := range []struct {
 		name, path string

@@ -37,6 +37,9 @@ type request struct {
 	raw []byte
 	// status is what success answers.
 	status int
+	// kept is the answer if memory has it, keep where it may go else.
+	kept []byte
+	keep *keep
 	// key is the request's idempotency key, nil for none.
 	key *once
 }
@@ -178,7 +181,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, route route) {
 	}
 	defer stop()
 	checked, err := s.check(w, r.WithContext(ctx), route)
-	if err == nil {
+	switch {
+	case err == nil && checked.kept != nil:
+		s.writeEncoded(w, r, http.StatusOK, checked.kept)
+	case err == nil:
 		err = s.handle(w, checked, route)
 	}
 	if err != nil {
@@ -199,13 +205,17 @@ func (s *server) check(w http.ResponseWriter, r *http.Request, route route) (*re
 			return out, err
 		}
 		out.who = who
+		out.view = view{profile: profileOf(r, who), secrets: who.Has(sidetone.ScopeSecrets)}
+		if out.kept = s.remember(out, route); out.kept != nil {
+			return out, nil
+		}
 		out.ctx = store.WithActor(out.ctx, out.actor())
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return out, invalid("query must be well escaped")
 	}
-	out.view = newView(profileOf(r, out.who), out.who, query.Get("expand"))
+	out.view = newView(out.view.profile, out.who, query.Get("expand"))
 	if err := route.permit(out.who); err != nil {
 		return out, err
 	}

@@ -136,6 +136,8 @@ type server struct {
 	Config
 	figures figures
 	gzips   sync.Pool
+	// memory has answers about configuration that did not change since.
+	memory memory
 	// inflight are the idempotency keys of requests that are being carried out.
 	inflight sync.Map
 }
@@ -187,6 +189,9 @@ type route struct {
 	scope sidetone.Scope
 	// repeats says what an Idempotency-Key does.
 	repeats repeats
+	// kept answers depend on nothing but the query, the account and the
+	// environment's configuration.
+	kept bool
 	// stream routes may last as long as the client listens.
 	stream    bool
 	operation operation
@@ -214,8 +219,8 @@ func (r route) permit(who sidetone.Principal) error {
 // routes is the whole interface.
 func (s *server) routes() []route {
 	return []route{
-		{pattern: "GET /v1/numbers", scope: sidetone.ScopeRead, handle: s.answer(200, s.getNumber)},
-		{pattern: "GET /v1/numbers/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listNumbers)},
+		{pattern: "GET /v1/numbers", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, s.getNumber)},
+		{pattern: "GET /v1/numbers/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, s.listNumbers)},
 		{pattern: "GET /v1/numbers/available", scope: sidetone.ScopeRead, handle: s.answer(200, s.listAvailable)},
 		{pattern: "POST /v1/numbers/buy", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.buyNumber)},
 		{pattern: "POST /v1/numbers/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateNumber)},
@@ -223,46 +228,46 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/numbers/link", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.linkNumber)},
 		{pattern: "POST /v1/numbers/detach", scope: sidetone.ScopeWrite, handle: s.answer(201, s.detachNumber)},
 
-		{pattern: "GET /v1/agents", scope: sidetone.ScopeRead, handle: s.answer(200, s.getAgent)},
-		{pattern: "GET /v1/agents/list", scope: sidetone.ScopeRead, handle: s.answer(200, s.listAgents)},
+		{pattern: "GET /v1/agents", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, s.getAgent)},
+		{pattern: "GET /v1/agents/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, s.listAgents)},
 		{pattern: "POST /v1/agents/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.createAgent)},
 		{pattern: "POST /v1/agents/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateAgent)},
 		{pattern: "DELETE /v1/agents/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, s.deleteAgent)},
 
-		{pattern: "GET /v1/prompts", scope: sidetone.ScopeRead, handle: s.answer(200, readablePrompts().get(s))},
-		{pattern: "GET /v1/prompts/list", scope: sidetone.ScopeRead, handle: s.answer(200, prompts().page(s))},
+		{pattern: "GET /v1/prompts", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, readablePrompts().get(s))},
+		{pattern: "GET /v1/prompts/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, prompts().page(s))},
 		{pattern: "POST /v1/prompts/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, prompts().create(s))},
 		{pattern: "POST /v1/prompts/update", scope: sidetone.ScopeWrite, handle: s.answer(201, prompts().change(s))},
 		{pattern: "DELETE /v1/prompts/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, prompts().delete(s))},
 
-		{pattern: "GET /v1/actions", scope: sidetone.ScopeRead, handle: s.answer(200, actions().get(s))},
-		{pattern: "GET /v1/actions/list", scope: sidetone.ScopeRead, handle: s.answer(200, actions().page(s))},
+		{pattern: "GET /v1/actions", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, actions().get(s))},
+		{pattern: "GET /v1/actions/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, actions().page(s))},
 		{pattern: "POST /v1/actions/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, actions().create(s))},
 		{pattern: "POST /v1/actions/update", scope: sidetone.ScopeWrite, handle: s.answer(201, actions().change(s))},
 		{pattern: "DELETE /v1/actions/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, actions().delete(s))},
 
-		{pattern: "GET /v1/voices", scope: sidetone.ScopeRead, handle: s.answer(200, voices().get(s))},
-		{pattern: "GET /v1/voices/list", scope: sidetone.ScopeRead, handle: s.answer(200, voices().page(s))},
+		{pattern: "GET /v1/voices", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, voices().get(s))},
+		{pattern: "GET /v1/voices/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, voices().page(s))},
 		{pattern: "POST /v1/voices/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, voices().create(s))},
 		{pattern: "POST /v1/voices/update", scope: sidetone.ScopeWrite, handle: s.answer(201, voices().change(s))},
 		{pattern: "DELETE /v1/voices/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, voices().delete(s))},
 
-		{pattern: "GET /v1/webhooks", scope: sidetone.ScopeRead, handle: s.answer(200, webhooks().get(s))},
-		{pattern: "GET /v1/webhooks/list", scope: sidetone.ScopeRead, handle: s.answer(200, webhooks().page(s))},
+		{pattern: "GET /v1/webhooks", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, webhooks().get(s))},
+		{pattern: "GET /v1/webhooks/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, webhooks().page(s))},
 		{pattern: "POST /v1/webhooks/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, webhooks().create(s))},
 		{pattern: "POST /v1/webhooks/update", scope: sidetone.ScopeWrite, handle: s.answer(201, webhooks().change(s))},
 		{pattern: "DELETE /v1/webhooks/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, webhooks().delete(s))},
 
-		{pattern: "GET /v1/account_connections", scope: sidetone.ScopeRead, handle: s.answer(200, connections().get(s))},
-		{pattern: "GET /v1/account_connections/list", scope: sidetone.ScopeRead, handle: s.answer(200, connections().page(s))},
+		{pattern: "GET /v1/account_connections", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, connections().get(s))},
+		{pattern: "GET /v1/account_connections/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, connections().page(s))},
 		{pattern: "POST /v1/account_connections/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, connections().create(s))},
 		{pattern: "POST /v1/account_connections/update", scope: sidetone.ScopeWrite, handle: s.answer(201, connections().change(s))},
 		{pattern: "DELETE /v1/account_connections/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, connections().delete(s))},
 		{pattern: "POST /v1/account_connections/add_to_steering_pool", scope: sidetone.ScopeWrite, handle: s.answer(200, addToPool(s))},
 		{pattern: "POST /v1/account_connections/remove_from_steering_pool", scope: sidetone.ScopeWrite, handle: s.answer(200, removeFromPool(s))},
 
-		{pattern: "GET /v1/vector_databases", scope: sidetone.ScopeRead, handle: s.answer(200, vectorDatabases().get(s))},
-		{pattern: "GET /v1/vector_databases/list", scope: sidetone.ScopeRead, handle: s.answer(200, vectorDatabases().page(s))},
+		{pattern: "GET /v1/vector_databases", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, vectorDatabases().get(s))},
+		{pattern: "GET /v1/vector_databases/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, vectorDatabases().page(s))},
 		{pattern: "POST /v1/vector_databases/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, vectorDatabases().create(s))},
 		{pattern: "POST /v1/vector_databases/update", scope: sidetone.ScopeWrite, handle: s.answer(201, vectorDatabases().change(s))},
 		{pattern: "DELETE /v1/vector_databases/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, vectorDatabases().delete(s))},
@@ -320,7 +325,7 @@ func (s *server) answer(status int, fn func(*request) (any, error)) handler {
 		if err != nil {
 			return err
 		}
-		return s.writeJSON(w, r.Request, status, body)
+		return s.finish(w, r, status, body)
 	}
 }
 

@@ -45,6 +45,9 @@ func list[T any](s *server, r *request, find func(*store.Tx, sidetone.PageQuery)
 		if err != nil {
 			return err
 		}
+		if page.TotalIsEstimated {
+			r.keep = nil // a guess is made again after a while
+		}
 		out, err = render(w, page)
 		return err
 	})

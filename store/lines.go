@@ -142,6 +142,25 @@ func (s *Store) Line(ctx context.Context, environmentID, id, e164 string) (r Rou
 	return r, ok, nil
 }
 
+// Configuration returns the version of the environment's configuration in memory:
+// what calls start from. It grows with every change, before the change is
+// acknowledged. ok is false when memory cannot tell: the environment is unknown,
+// or other processes write to the database too.
+func (s *Store) Configuration(ctx context.Context, environmentID string) (version int64, ok bool, err error) {
+	if s.lines.shared {
+		return 0, false, nil
+	}
+	if err := s.lines.refresh(ctx); err != nil {
+		return 0, false, err
+	}
+	s.lines.mu.RLock()
+	defer s.lines.mu.RUnlock()
+	if c := s.lines.environments[environmentID]; c != nil {
+		return c.version, true, nil
+	}
+	return 0, false, nil
+}
+
 // Resolve returns the configuration of an agent, from memory; an agent that the
 // environment does not have is NotFound. Slices in it must not be modified.
 func (s *Store) Resolve(ctx context.Context, environmentID, agentID string) (sidetone.Snapshot, error) {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -168,6 +169,41 @@ func TestMemoryEqualsDatabase(t *testing.T) {
 		fresh := storetest.Open(t, url, nil)
 		if d := cmp.Diff(route(t, fresh), route(t, s), cmpopts.EquateEmpty()); d != "" {
 			t.Error(d)
+		}
+	})
+}
+
+// TestConfigurationGrowsWithEveryChange asks for the version around changes, and
+// on Postgres, where other nodes write too, for none.
+func TestConfigurationGrowsWithEveryChange(t *testing.T) {
+	t.Parallel()
+	storetest.RunURL(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url, nil)
+		env := account(t, s)
+		version := func() int64 {
+			t.Helper()
+			v, ok, err := s.Configuration(context.Background(), env)
+			if sqlite := strings.HasPrefix(url, "sqlite:"); ok != sqlite || err != nil {
+				t.Fatalf("version %d, known %v, %v", v, ok, err)
+			}
+			return v
+		}
+		before := version()
+		clinic(t, s, env)
+		made := version()
+		write(t, s, env, func(tx *store.Tx) error {
+			n, err := tx.Number("n")
+			n.Active = false
+			if err == nil {
+				err = tx.UpdateNumber(n)
+			}
+			return err
+		})
+		if gone := version(); gone != version() || gone != 0 && (made <= before || gone <= made) {
+			t.Errorf("versions %d, %d, %d", before, made, gone)
+		}
+		if v, ok, err := s.Configuration(context.Background(), "nobody"); v != 0 || ok || err != nil {
+			t.Errorf("version %d of nobody, %v, %v", v, ok, err)
 		}
 	})
 }
