@@ -107,6 +107,10 @@ func (w work) inbound(v view, n sidetone.Number) (*sidetone.Snapshot, error) {
 	case n.InboundAgentID == "":
 		return nil, nil
 	}
+	if v.list && !v.expand["inbound_agent"] { // shows id and name
+		agent, err := w.tx.Agent(n.InboundAgentID)
+		return &sidetone.Snapshot{Agent: agent}, named(err, "inbound_agent", "agent")
+	}
 	agent, err := w.agentSnapshot(n.InboundAgentID, "inbound_agent")
 	return &agent, err
 }

@@ -88,7 +88,7 @@ func (s *server) outermost(next *http.ServeMux) http.Handler {
 			}
 			took := s.Now().Sub(begun)
 			s.figures.count(t.operation, t.status, took)
-			s.Log.Info("request", slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", t.status), slog.Duration("took", took))
 		}()
 		text := utf8.ValidString(r.URL.Path) && !strings.ContainsRune(r.URL.Path, 0)

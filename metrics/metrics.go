@@ -126,7 +126,11 @@ func render(names, values []string) string {
 		if i < len(values) {
 			value = values[i]
 		}
-		b.WriteString(map[bool]string{true: "{", false: ","}[i == 0] + name + `="` + escape(value, true) + `"`)
+		between := ","
+		if i == 0 {
+			between = "{"
+		}
+		b.WriteString(between + name + `="` + escape(value, true) + `"`)
 	}
 	return b.String() + "}"
 }

@@ -114,10 +114,22 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 			return p, fmt.Errorf("list %ss: %w", tb.noun, err)
 		}
 	}
+	if n, ok := ending(p, after); ok {
+		p.Total = n
+		return p, nil
+	}
 	if p.Total, p.TotalIsEstimated, err = total(t, tb.name, where); err != nil {
 		return p, fmt.Errorf("count %ss: %w", tb.noun, err)
 	}
 	return p, nil
+}
+
+// ending is the total that the last page tells without counting. Behind a cursor
+// the pages before may have changed.
+func ending[T any](p sidetone.Page[T], after position) (n int64, ok bool) {
+	before := int64(p.Page-1) * int64(p.Size)
+	n = before + int64(len(p.Items))
+	return n, after.ID == "" && !p.HasMore && n <= exactTotal && (before == 0 || len(p.Items) > 0)
 }
 
 // pageRows finds the page's ids in the index first, so that skipped rows are
