@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,34 @@ func TestPages(t *testing.T) {
 				t.Errorf("%s: %s more=%v total=%d %v, want %s %v", tt.name, ids(p), p.HasMore, p.Total, err, tt.want, tt.more)
 			}
 		}
+	})
+}
+
+// TestManyQueriesAtOnce asks, from more readers than there are connections, more
+// different queries than are kept compiled, each more than once.
+func TestManyQueriesAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		list := callList(t, s)
+		var wg sync.WaitGroup
+		for reader := range 6 {
+			wg.Go(func() {
+				for n := range 70 {
+					agents, want := []any{fmt.Sprint("a", reader%3)}, []string{"630", "741", "52"}[reader%3]
+					for range n {
+						agents = append(agents, "none")
+					}
+					for _, column := range []string{"created", "to_number"} {
+						p, err := list(sidetone.PageQuery{Page: 1, Size: 8, SortColumn: column, SortDesc: column == "created", Filters: where("agent", "in", agents...)})
+						if err != nil || ids(p) != want || p.Total != int64(len(want)) {
+							t.Errorf("reader %d, %d agents by %s: %s, total %d, %v, want %s", reader, n, column, ids(p), p.Total, err, want)
+							return
+						}
+					}
+				}
+			})
+		}
+		wg.Wait()
 	})
 }
 

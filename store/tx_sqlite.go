@@ -8,11 +8,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
+	"golang.org/x/sync/semaphore"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -27,6 +29,11 @@ type sqliteEngine struct {
 	db     *sql.DB // one connection, shared with the job queue
 	reader *sql.DB
 	writer *writer
+
+	// reading keeps one connection free, on which statements are first compiled.
+	reading      *semaphore.Weighted
+	statementsMu sync.RWMutex
+	statements   map[string]*sql.Stmt // of reader, by their text
 }
 
 func openSQLite(ctx context.Context, s *Store, path string) (engine, error) {
@@ -43,7 +50,7 @@ func openSQLite(ctx context.Context, s *Store, path string) (engine, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	e := &sqliteEngine{store: s, path: path}
+	e := &sqliteEngine{store: s, path: path, statements: map[string]*sql.Stmt{}, reading: semaphore.NewWeighted(sqliteReaders)}
 	if e.db, err = sql.Open("sqlite", file+"&_txlock=immediate"); err != nil {
 		return nil, err
 	}
@@ -54,8 +61,8 @@ func openSQLite(ctx context.Context, s *Store, path string) (engine, error) {
 	if e.reader, err = sql.Open("sqlite", file+"&_pragma=query_only(1)"); err != nil {
 		return nil, errors.Join(err, e.db.Close())
 	}
-	e.reader.SetMaxOpenConns(sqliteReaders)
-	e.reader.SetMaxIdleConns(sqliteReaders)
+	e.reader.SetMaxOpenConns(sqliteReaders + 1)
+	e.reader.SetMaxIdleConns(sqliteReaders + 1)
 	e.writer = startWriter(s, e.db)
 	return e, nil
 }
@@ -65,16 +72,62 @@ func (e *sqliteEngine) write(ctx context.Context, environmentID string, fn func(
 }
 
 func (e *sqliteEngine) read(ctx context.Context, environmentID string, fn func(*Tx) error) error {
+	if err := e.reading.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("begin to read: %w", err)
+	}
+	defer e.reading.Release(1)
 	tx, err := e.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("begin to read: %w", err)
 	}
-	t := &Tx{ctx: ctx, environment: environmentID, store: e.store, db: tx, now: e.store.now(), sqlite: tx, reading: true}
+	t := &Tx{ctx: ctx, environment: environmentID, store: e.store, db: &prepared{tx, e}, now: e.store.now(), sqlite: tx, reading: true}
 	err = t.run(fn)
 	if rollback := tx.Rollback(); err == nil && rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
 		err = rollback
 	}
 	return err
+}
+
+// maxStatements bounds the statements that are kept compiled, some 20 kB each on
+// each connection; what comes later is compiled each time.
+const maxStatements = 128
+
+// statement returns the compiled text, nil when there are too many; each
+// connection that reads compiles it once.
+func (e *sqliteEngine) statement(ctx context.Context, text string) *sql.Stmt {
+	e.statementsMu.RLock()
+	s, full := e.statements[text], len(e.statements) >= maxStatements
+	e.statementsMu.RUnlock()
+	if s != nil || full {
+		return s
+	}
+	made, err := e.reader.PrepareContext(context.WithoutCancel(ctx), text)
+	if err != nil {
+		return nil // running it says what is wrong
+	}
+	e.statementsMu.Lock()
+	defer e.statementsMu.Unlock()
+	if s := e.statements[text]; s != nil {
+		_ = made.Close() // another reader was faster
+		return s
+	}
+	e.statements[text] = made
+	return made
+}
+
+// prepared runs the queries of a reading transaction as compiled statements:
+// compiling takes SQLite longer than finding a row.
+type prepared struct {
+	*sql.Tx
+	engine *sqliteEngine
+}
+
+// QueryContext runs a query.
+func (p *prepared) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if s := p.engine.statement(ctx, text); s != nil {
+		return p.StmtContext(ctx, s).QueryContext(ctx, args...)
+	}
+	return p.Tx.QueryContext(ctx, text, args...)
 }
 
 func (e *sqliteEngine) ready(ctx context.Context) error {
