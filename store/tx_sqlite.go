@@ -108,7 +108,7 @@ func (e *sqliteEngine) statement(ctx context.Context, text string) *sql.Stmt {
 	e.statementsMu.Lock()
 	defer e.statementsMu.Unlock()
 	if s := e.statements[text]; s != nil {
-		_ = made.Close() // another reader was faster
+		_ = made.Close() //nolint:sqlclosecheck // another reader was faster; the statement is used otherwise
 		return s
 	}
 	e.statements[text] = made
@@ -125,7 +125,7 @@ type prepared struct {
 // QueryContext runs a query.
 func (p *prepared) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	if s := p.engine.statement(ctx, text); s != nil {
-		return p.StmtContext(ctx, s).QueryContext(ctx, args...)
+		return p.StmtContext(ctx, s).QueryContext(ctx, args...) //nolint:sqlclosecheck // it ends with its transaction
 	}
 	return p.Tx.QueryContext(ctx, text, args...)
 }
