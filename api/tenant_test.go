@@ -207,7 +207,7 @@ func (f *tenants) unique() string {
 
 func (f *tenants) phone() string {
 	f.made++
-	return fmt.Sprintf("+1415555%04d", f.made)
+	return fmt.Sprintf("+1646555%04d", f.made) // no shop sells these
 }
 
 type tenant struct {
