@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -178,13 +179,17 @@ func (m *sizes) ratios() {
 
 // deepPage skips 800,000 rows. Figures are stated for SQLite, on which the
 // processor's time counts where other programs take it away; Postgres, whose
-// policy looks at each skipped row, has its own.
+// policy looks at each skipped row, has its own. The limit itself is for make
+// bench, on a quiet machine.
 func (m *sizes) deepPage() {
 	m.t.Helper()
 	_, sqlite := m.big.SQLite()
 	limit := 240 * time.Millisecond
 	if sqlite {
 		limit = 60 * time.Millisecond
+	}
+	if os.Getenv("SIDETONE_TEST_STRICT") == "" {
+		limit *= 4 // on a shared machine only a scan must show: it takes over a second
 	}
 	var took []time.Duration
 	for range 15 {
