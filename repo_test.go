@@ -41,7 +41,7 @@ func arrows() map[string][]string {
 		"jobs":      {"", "store", "telephony"},
 		"call":      {"", "audio", "conversation", "telephony", "transcriber", "llm", "synthesizer"},
 		"client":    {""},
-		"apply":     {},
+		"apply":     {""},
 		"api":       {"", "store", "cluster", "telephony", "recording", "metrics"},
 		"softphone": {"audio", "telephony", "transcriber", "synthesizer"},
 		"loadgen":   {"audio"},

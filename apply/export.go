@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sidetone/sidetone"
 )
 
 // Export turns what the server has into resources that Parse reads back and
@@ -96,7 +98,7 @@ func keyFrom(texts ...string) string {
 	for _, t := range texts {
 		key := strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(t), "-"), "-")
 		if key != "" {
-			return key[:min(len(key), maxKey/2)]
+			return key[:min(len(key), sidetone.MaxKey/2)]
 		}
 	}
 	return "resource"

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sidetone/sidetone"
 )
 
 // Kind is a kind of resource that files can describe.
@@ -45,15 +46,6 @@ type Resource struct {
 
 // name is how messages call it.
 func (r Resource) name() string { return string(r.Kind) + " " + r.Key }
-
-// maxKey is the most characters of a key.
-const maxKey = 128
-
-// ValidKey reports whether key can be one: up to 128 letters, digits, dots,
-// hyphens and underscores, the first a letter or a digit.
-func ValidKey(key string) bool {
-	return len(key) <= maxKey && regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`).MatchString(key)
-}
 
 // Parse reads the YAML documents of a file; name is for messages. The error
 // names the place of everything that is wrong.
@@ -102,8 +94,8 @@ func resourceOf(node *yaml.Node) (Resource, error) {
 	if r.Key, err = take[string](r.Fields, "key"); err != nil {
 		return r, err
 	}
-	if !ValidKey(r.Key) {
-		return r, fmt.Errorf("key %q must be 1 to %d letters, digits, dots, hyphens and underscores", r.Key, maxKey)
+	if !sidetone.ValidKey(r.Key) {
+		return r, fmt.Errorf("key %q must be 1 to %d letters, digits, dots, hyphens and underscores", r.Key, sidetone.MaxKey)
 	}
 	r.ID, err = take[string](r.Fields, "id")
 	return r, err

@@ -170,21 +170,7 @@ func applyPath(k apply.Kind) string { return "/v1/" + string(k) + "s" }
 // List reads all pages.
 func (p applied) List(ctx context.Context, k apply.Kind) ([]map[string]any, error) {
 	query := url.Values{"size": {"100"}, "expand": {"prompt,voice,actions,inbound_agent"}}
-	var all []map[string]any
-	for {
-		var page struct {
-			Items []map[string]any `json:"items"`
-			Next  string           `json:"next_cursor"`
-		}
-		if err := p.c.Do(ctx, http.MethodGet, applyPath(k)+"/list", query, nil, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Items...)
-		if page.Next == "" {
-			return all, nil
-		}
-		query.Set("cursor", page.Next)
-	}
+	return listed(ctx, p.c, applyPath(k)+"/list", query, true)
 }
 
 // Create makes a resource or buys a number.

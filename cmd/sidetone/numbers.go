@@ -59,54 +59,26 @@ func (o offersCommand) Run(a *app) error {
 	if o.Provider != "" {
 		query.Set("telephony_provider", o.Provider)
 	}
-	page, err := o.ask(a, http.MethodGet, "/v1/numbers/available", query, nil)
+	c, err := o.client()
 	if err != nil {
 		return err
 	}
-	var items []object
-	list, _ := page["items"].([]any)
-	for _, item := range list {
-		if offer, ok := item.(object); ok {
-			items = append(items, offer)
-		}
+	items, err := listed(a.ctx, c, "/v1/numbers/available", query, false)
+	if err != nil {
+		return o.explain(err)
 	}
 	return o.table(a, []string{"number", "locality", "country", "telephony_provider"}, items)
 }
 
-type buyCommand struct {
+// making is a command that posts properties and shows what came of them.
+type making struct {
 	remote
 	body
-	Number   string `arg:"" optional:"" help:"Number to buy; without it the first for sale."`
-	AreaCode string `help:"Area code of the number to buy." placeholder:"CODE"`
-	Agent    string `help:"Id of the agent that answers." placeholder:"ID"`
 }
 
-// Run buys.
-func (b buyCommand) Run(a *app) error {
-	return b.acquire(a, "/v1/numbers/buy", map[string]string{
-		"phone_number": b.Number, "area_code": b.AreaCode, "inbound_agent": b.Agent,
-	})
-}
-
-type linkCommand struct {
-	remote
-	body
-	Number     string `arg:"" help:"Number to link."`
-	Provider   string `help:"The carrier." placeholder:"NAME"`
-	Connection string `help:"Id of the account connection." placeholder:"ID"`
-	Agent      string `help:"Id of the agent that answers." placeholder:"ID"`
-}
-
-// Run links.
-func (l linkCommand) Run(a *app) error {
-	b := buyCommand{remote: l.remote, body: l.body}
-	return b.acquire(a, "/v1/numbers/link", map[string]string{
-		"phone_number": l.Number, "telephony_provider": l.Provider, "telephony_account_connection": l.Connection, "inbound_agent": l.Agent,
-	})
-}
-
-func (b buyCommand) acquire(a *app, path string, given map[string]string) error {
-	fields, err := b.read()
+// post sends the properties that were read, and over them those given by flags.
+func (m making) post(a *app, path string, given map[string]string) error {
+	fields, err := m.read()
 	if err != nil {
 		return err
 	}
@@ -115,11 +87,40 @@ func (b buyCommand) acquire(a *app, path string, given map[string]string) error 
 			fields[name] = value
 		}
 	}
-	o, err := b.ask(a, http.MethodPost, path, nil, fields)
+	o, err := m.ask(a, http.MethodPost, path, nil, fields)
 	if err != nil {
 		return err
 	}
-	return b.show(a, o)
+	return m.show(a, o)
+}
+
+type buyCommand struct {
+	making
+	Number   string `arg:"" optional:"" help:"Number to buy; without it the first for sale."`
+	AreaCode string `help:"Area code of the number to buy." placeholder:"CODE"`
+	Agent    string `help:"Id of the agent that answers." placeholder:"ID"`
+}
+
+// Run buys.
+func (b buyCommand) Run(a *app) error {
+	return b.post(a, "/v1/numbers/buy", map[string]string{
+		"phone_number": b.Number, "area_code": b.AreaCode, "inbound_agent": b.Agent,
+	})
+}
+
+type linkCommand struct {
+	making
+	Number     string `arg:"" help:"Number to link."`
+	Provider   string `help:"The carrier." placeholder:"NAME"`
+	Connection string `help:"Id of the account connection." placeholder:"ID"`
+	Agent      string `help:"Id of the agent that answers." placeholder:"ID"`
+}
+
+// Run links.
+func (l linkCommand) Run(a *app) error {
+	return l.post(a, "/v1/numbers/link", map[string]string{
+		"phone_number": l.Number, "telephony_provider": l.Provider, "telephony_account_connection": l.Connection, "inbound_agent": l.Agent,
+	})
 }
 
 type letGoCommand struct {
@@ -146,8 +147,7 @@ type callsCommand struct {
 }
 
 type placeCommand struct {
-	remote
-	body
+	making
 	From  string `help:"Our number." placeholder:"NUMBER"`
 	To    string `help:"Number to call." placeholder:"NUMBER"`
 	Agent string `help:"Id of the agent." placeholder:"ID"`
@@ -155,8 +155,7 @@ type placeCommand struct {
 
 // Run places a call.
 func (p placeCommand) Run(a *app) error {
-	b := buyCommand{remote: p.remote, body: p.body}
-	return b.acquire(a, "/v1/calls/create", map[string]string{"from_number": p.From, "to_number": p.To, "agent": p.Agent})
+	return p.post(a, "/v1/calls/create", map[string]string{"from_number": p.From, "to_number": p.To, "agent": p.Agent})
 }
 
 type endCommand struct {

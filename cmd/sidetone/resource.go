@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sidetone/sidetone/client"
 )
 
 // noun is what the commands of a kind of resource have to know about it.
@@ -164,24 +167,34 @@ func (l listCommand) Run(a *app, k *kong.Context) error {
 	if err != nil {
 		return err
 	}
+	c, err := l.client()
+	if err != nil {
+		return err
+	}
+	items, err := listed(a.ctx, c, n.path+"/list", query, l.All)
+	if err != nil {
+		return l.explain(err)
+	}
+	return l.table(a, n.columns, items)
+}
+
+// listed reads a page of a list, or with all that one and those behind it.
+func listed(ctx context.Context, c *client.Client, path string, query url.Values, all bool) ([]object, error) {
 	var items []object
 	for {
-		page, err := l.ask(a, http.MethodGet, n.path+"/list", query, nil)
-		if err != nil {
-			return err
+		var page struct {
+			Items []object `json:"items"`
+			Next  string   `json:"next_cursor"`
 		}
-		list, _ := page["items"].([]any)
-		for _, item := range list {
-			if o, ok := item.(object); ok {
-				items = append(items, o)
-			}
+		if err := c.Do(ctx, http.MethodGet, path, query, nil, &page); err != nil {
+			return nil, err
 		}
-		next, _ := page["next_cursor"].(string)
-		if !l.All || next == "" {
-			return l.table(a, n.columns, items)
+		items = append(items, page.Items...)
+		if !all || page.Next == "" {
+			return items, nil
 		}
 		query.Del("page")
-		query.Set("cursor", next)
+		query.Set("cursor", page.Next)
 	}
 }
 
@@ -230,22 +243,11 @@ func (g getCommand) Run(a *app, k *kong.Context) error {
 	return g.show(a, o)
 }
 
-type createCommand struct {
-	remote
-	body
-}
+type createCommand struct{ making }
 
 // Run creates.
 func (c createCommand) Run(a *app, k *kong.Context) error {
-	fields, err := c.read()
-	if err != nil {
-		return err
-	}
-	o, err := c.ask(a, http.MethodPost, nounOf(k).path+"/create", nil, fields)
-	if err != nil {
-		return err
-	}
-	return c.show(a, o)
+	return c.post(a, nounOf(k).path+"/create", nil)
 }
 
 type updateCommand struct {
