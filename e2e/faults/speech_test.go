@@ -210,10 +210,10 @@ func TestSynthesiserMissing(t *testing.T) {
 	n := serve(t, "speech: {flite: /nowhere/flite}")
 	number := n.clinicNumber()
 	n.phone(number, "--stay", "--length", "40s")
-	n.said(n.live(), "error", 20*time.Second, "voice")
-	got := n.last(30 * time.Second)
+	got := n.last(30 * time.Second) // over in milliseconds: too short to be met alive
 	if got.Status != "error" || got.EndReason != "error" || got.ErrorMessage == "" {
 		t.Errorf("status %s, reason %q, message %q", got.Status, got.EndReason, got.ErrorMessage)
 	}
+	n.said(got.ID, "error", 20*time.Second, "voice")
 	n.healthy(n.number(echo))
 }
