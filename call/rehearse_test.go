@@ -38,6 +38,30 @@ func TestAgentApologisesWithADeadVoice(t *testing.T) {
 	})
 }
 
+// What is prepared must not take the processor from what the caller waits for.
+func TestRehearsalWaitsForASlowGreeting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, c *call.Config) {
+			w.snapshot.Agent.InitialMessage = "hello there"
+			w.voice.Delay = 2500 * time.Millisecond
+			c.Phrases = call.NewPhrases()
+		})
+		defer w.stop()
+		far := w.ring()
+		time.Sleep(2400 * time.Millisecond)
+		if got := len(w.voice.Requests()); got != 1 {
+			t.Errorf("the voice was asked %d times before the greeting, want once", got)
+		}
+		time.Sleep(10 * time.Second)
+		if got := len(w.voice.Requests()); got != 4 {
+			t.Errorf("the voice was asked %d times, want the greeting and three prepared phrases", got)
+		}
+		far.Hangup()
+		w.result()
+	})
+}
+
 // Without a cache nothing is said that nobody asked for.
 func TestNothingIsRehearsedWithoutACache(t *testing.T) {
 	t.Parallel()

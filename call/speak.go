@@ -24,6 +24,7 @@ type mouth struct {
 	mu      sync.Mutex
 	pending []conversation.Say
 	cancel  context.CancelFunc
+	done    chan struct{} // of the synthesis under way; nil when there is none
 	ready   chan struct{}
 }
 
@@ -74,17 +75,32 @@ func (m *mouth) run(ctx context.Context) {
 }
 
 // rehearse fills the phrase cache with lines, so that they can be said even if
-// the voice fails later.
+// the voice fails later. What the caller waits for goes first.
 func (m *mouth) rehearse(ctx context.Context, lines []string) {
 	if m.phrases == nil {
 		return
 	}
 	for _, text := range lines {
+		m.idle(ctx)
 		for _, err := range m.chunks(ctx, conversation.Say{Text: text, Cached: true}) {
 			if err != nil {
 				return // the conversation will find out by itself
 			}
 		}
+	}
+}
+
+// idle waits for the end of the synthesis that is under way.
+func (m *mouth) idle(ctx context.Context) {
+	m.mu.Lock()
+	done := m.done
+	m.mu.Unlock()
+	if done == nil {
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 
@@ -96,6 +112,7 @@ func (m *mouth) take(ctx context.Context) (s conversation.Say, speaking context.
 	}
 	s, m.pending = m.pending[0], m.pending[1:]
 	speaking, m.cancel = context.WithCancel(ctx)
+	m.done = make(chan struct{})
 	return s, speaking, true
 }
 
@@ -104,6 +121,8 @@ func (m *mouth) finish() {
 	defer m.mu.Unlock()
 	m.cancel()
 	m.cancel = nil
+	close(m.done)
+	m.done = nil
 }
 
 // speak synthesises one utterance into the player.
