@@ -246,7 +246,7 @@ func TestExportIsReadBackUnchanged(t *testing.T) {
 	run(t, f, parse(t, clinic), false)
 	f.rows[apply.Prompt] = append(f.rows[apply.Prompt], map[string]any{"id": "p9", "label": "Front desk", "content": "By hand"})
 	f.rows[apply.Action] = append(f.rows[apply.Action], map[string]any{
-		"id": "a9", "type": "action_external", "config": map[string]any{"url": "https://x"}, "signature_secret": "********1234"})
+		"id": "a9", "type": "action_external", "config": map[string]any{"url": "https://x", "signature_secret": "********1234"}})
 	live, err := apply.Fetch(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
@@ -280,7 +280,12 @@ func TestBadFilesAreNamed(t *testing.T) {
 		"kind: number\nnumber: '+1'\nbuy: please": `f:1: buy must be true or false, not please`,
 		"- a": `f:1: a document must be a mapping`,
 		"kind: agent\nkey: a\n---\nkind: x\nkey: b": `f:4: kind must be one of`,
-		"a: [": `f: yaml:`,
+		"a: [":                                  `f:1: did not find expected`,
+		"kind: agent\nkey: a\nname: x\nname: y": `f:4: mapping key "name" already defined at line 3`,
+		"kind: agent\nkey: a\nfirst: x\ninital_message: y": `f:3: agent a cannot have "first"` + "\n" +
+			`f:4: agent a cannot have "inital_message"; did you mean "initial_message"?`,
+		"kind: number\nnumber: '+1'\nkey: x": `f:3: number +1 cannot have "key"`,
+		"kind: prompt\nkey: a\nuser_id: x":   `f:3: prompt a cannot have "user_id"`,
 	} {
 		_, err := apply.Parse("f", strings.NewReader(text))
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -293,7 +298,9 @@ func TestBadPlansAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"kind: prompt\nkey: a\n---\nkind: prompt\nkey: a": "clinic.yaml:4: prompt a is described at clinic.yaml:1 already",
-		"kind: number\nnumber: '+1202'":                   `clinic.yaml:1: the environment has no number +1202; buy it, link it, or write "buy: true"`,
+		"kind: agent\nkey: a\nprompt: p\nactions: [x, {type: y}]\n---\nkind: prompt\nkey: P": `clinic.yaml:1: agent a: prompt "p" is the key or id of no prompt, here or in the files` + "\n" +
+			`clinic.yaml:1: agent a: actions "x" is the key or id of no action, here or in the files`,
+		"kind: number\nnumber: '+1202'": `clinic.yaml:1: the environment has no number +1202; buy it, link it, or write "buy: true"`,
 	} {
 		_, err := apply.NewPlan(parse(t, text), apply.Live{}, false)
 		if err == nil || err.Error() != want {

@@ -49,7 +49,7 @@ func exported(kind Kind, l map[string]any, keys map[Kind]map[string]string) Reso
 	keys[kind][id] = r.Key
 	for name, v := range l {
 		if !slices.Contains(readOnly(), name) && !masked(v) && !empty(v) && v != nil {
-			r.Fields[name] = plain(v)
+			r.Fields[name] = withoutSecrets(plain(v))
 		}
 	}
 	for _, name := range []string{"voice", "webhook", "vector_database", "openai_account_connection"} {
@@ -73,6 +73,23 @@ func readOnly() []string {
 
 // masked values are secrets that the server does not show.
 func masked(v any) bool { return strings.HasPrefix(text(v), "****") }
+
+// withoutSecrets leaves masked values out of objects; what a file does not
+// name, apply leaves as it is.
+func withoutSecrets(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		maps.DeleteFunc(v, func(_ string, member any) bool { return masked(member) })
+		for name, member := range v {
+			v[name] = withoutSecrets(member)
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = withoutSecrets(item)
+		}
+	}
+	return v
+}
 
 // keyed replaces objects and ids by the keys of what they name.
 func keyed(v any, keys map[string]string) any {

@@ -60,24 +60,53 @@ func Parse(name string, r io.Reader) ([]Resource, error) {
 			return out, errors.Join(problems...)
 		}
 		if err != nil {
-			return nil, errors.Join(append(problems, fmt.Errorf("%s: %w", name, err))...)
+			return nil, errors.Join(append(problems, placed(name, err))...)
 		}
 		if len(node.Content) == 0 || node.Content[0].Tag == "!!null" {
 			continue // an empty document between two separators
 		}
 		source := fmt.Sprintf("%s:%d", name, node.Content[0].Line)
 		resource, err := resourceOf(&node)
+		if mistyped := (&yaml.TypeError{}); errors.As(err, &mistyped) {
+			problems = append(problems, placed(name, mistyped))
+			continue
+		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", source, err))
 			continue
 		}
+		problems = append(problems, unknown(name, node.Content[0], resource))
 		resource.Source = source
 		out = append(out, resource)
 	}
 }
 
+// placed puts the lines that the parser of YAML found wrong behind the file's
+// name, as "file:line: what".
+func placed(file string, err error) error {
+	problems := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
+	var mistyped *yaml.TypeError
+	if errors.As(err, &mistyped) {
+		problems = mistyped.Errors
+	}
+	out := make([]error, len(problems))
+	for i, problem := range problems {
+		var line int
+		if _, err := fmt.Sscanf(problem, "line %d:", &line); err != nil {
+			out[i] = fmt.Errorf("%s: %s", file, problem)
+			continue
+		}
+		_, what, _ := strings.Cut(problem, ": ")
+		out[i] = fmt.Errorf("%s:%d: %s", file, line, what)
+	}
+	return errors.Join(out...)
+}
+
 func resourceOf(node *yaml.Node) (Resource, error) {
 	var r Resource
+	if node.Content[0].Kind != yaml.MappingNode {
+		return r, errors.New("a document must be a mapping with text keys")
+	}
 	if err := node.Decode(&r.Fields); err != nil {
 		return r, fmt.Errorf("a document must be a mapping with text keys: %w", err)
 	}

@@ -78,6 +78,9 @@ func NewPlan(wanted []Resource, live Live, prune bool) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
+	if err := p.dangling(wanted, live); err != nil {
+		return p, err
+	}
 	for _, kind := range Kinds() {
 		for i, r := range wanted {
 			if r.Kind == kind {

@@ -1,6 +1,10 @@
 package apply
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
 
 // relation is a property that names other resources.
 type relation struct {
@@ -66,3 +70,47 @@ func (i ids) resolve(k Kind, text string) string {
 
 // pending stands for the id of a resource that a plan creates.
 func pending(r Resource) string { return fmt.Sprintf("(new %s)", r.name()) }
+
+// dangling finds relations to what neither the files nor the server have. Each
+// error begins with file and line.
+func (p *Plan) dangling(wanted []Resource, live Live) error {
+	var problems []error
+	for _, r := range wanted {
+		for _, rel := range relations(r.Kind) {
+			for _, name := range named(r.Fields[rel.property]) {
+				if p.names(rel.target, name, live) {
+					continue
+				}
+				problems = append(problems, fmt.Errorf("%s: %s: %s %q is the key or id of no %s, here or in the files",
+					r.Source, r.name(), rel.property, name, rel.target))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// named are the texts of a relation's value.
+func named(v any) []string {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		var out []string
+		for _, item := range v {
+			if text, ok := item.(string); ok {
+				out = append(out, text)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// names reports whether a text names a resource of the kind: by key, by id, or
+// as one of the two agents that every environment has.
+func (p *Plan) names(k Kind, name string, live Live) bool {
+	if _, ok := p.known.of(k, name); ok || k == Agent && (name == "default" || name == "unassigned") {
+		return true
+	}
+	return slices.ContainsFunc(live[k], func(l map[string]any) bool { return text(l["id"]) == name })
+}

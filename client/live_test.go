@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,20 +23,35 @@ import (
 // first key.
 func live(t *testing.T) *client.Client {
 	t.Helper()
+	c, _, stop, err := start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// start runs a server on an empty directory. It returns a client with the first
+// key, the server's address, and what ends it.
+func start(dir string) (c *client.Client, url string, stop func() error, err error) {
 	config := server.Defaults()
-	dir := t.TempDir()
 	config.Data, config.HTTP.Addr, config.SIP.Addr = filepath.Join(dir, "data"), "127.0.0.1:0", "127.0.0.1:0"
 	path := filepath.Join(dir, "ready.json")
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	log := &strings.Builder{}
 	go func() { ended <- server.Run(ctx, config, server.Options{ReadyFile: path, Log: log, Version: "test"}) }()
-	t.Cleanup(func() {
-		stop()
+	end := func() error {
+		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("the server ended with %v\n%s", err, log)
+			return fmt.Errorf("the server ended with %w\n%s", err, log)
 		}
-	})
+		return nil
+	}
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	deadline := time.After(30 * time.Second)
@@ -44,21 +60,20 @@ func live(t *testing.T) *client.Client {
 		if err == nil {
 			var ready server.Ready
 			if err := json.Unmarshal(text, &ready); err != nil {
-				t.Fatal(err)
+				return nil, "", nil, errors.Join(err, end())
 			}
-			c := client.New(ready.HTTP, sidetone.Secret(ready.APIKey))
-			t.Cleanup(c.HTTP.CloseIdleConnections)
-			return c
+			c = client.New(ready.HTTP, sidetone.Secret(ready.APIKey))
+			return c, ready.HTTP, func() error { c.HTTP.CloseIdleConnections(); return end() }, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
+			return nil, "", nil, errors.Join(err, end())
 		}
 		select {
 		case err := <-ended:
-			ended <- err
-			t.Fatalf("the server ended before it was ready: %v", err)
+			cancel()
+			return nil, "", nil, fmt.Errorf("the server ended before it was ready: %w", err)
 		case <-deadline:
-			t.Fatal("the server did not become ready")
+			return nil, "", nil, errors.Join(errors.New("the server did not become ready"), end())
 		case <-poll.C:
 		}
 	}

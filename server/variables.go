@@ -52,7 +52,7 @@ func lists() []string { return []string{"sip.users", "sip.trunks", "auth.jwt"} }
 // clientVariables belong to the commands that talk to a server, and may stand
 // in the shell that starts one.
 func clientVariables() []string {
-	return []string{"SIDETONE_URL", "SIDETONE_KEY", "SIDETONE_API_KEY", "SIDETONE_CALL_PASSWORD"}
+	return []string{"SIDETONE_URL", "SIDETONE_KEY", "SIDETONE_API_KEY", "SIDETONE_ENVIRONMENT", "SIDETONE_CALL_PASSWORD"}
 }
 
 // checkKeys finds the first key that does not exist; where says where it stands.

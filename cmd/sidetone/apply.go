@@ -170,7 +170,8 @@ func applyPath(k apply.Kind) string { return "/v1/" + string(k) + "s" }
 // List reads all pages.
 func (p applied) List(ctx context.Context, k apply.Kind) ([]map[string]any, error) {
 	query := url.Values{"size": {"100"}, "expand": {"prompt,voice,actions,inbound_agent"}}
-	return listed(ctx, p.c, applyPath(k)+"/list", query, true)
+	items, _, err := listed(ctx, p.c, applyPath(k)+"/list", query, true)
+	return items, err
 }
 
 // Create makes a resource or buys a number.

@@ -33,14 +33,17 @@ type cli struct {
 	Actions         plainNoun      `cmd:"" group:"api" help:"Actions: list, get, create, update, delete."`
 	Voices          plainNoun      `cmd:"" group:"api" help:"Voices: list, get, create, update, delete."`
 	Webhooks        plainNoun      `cmd:"" group:"api" help:"Webhooks: list, get, create, update, delete."`
-	Connections     plainNoun      `cmd:"" group:"api" help:"Accounts at vendors: list, get, create, update, delete."`
+	Connections     accountNoun    `cmd:"" group:"api" help:"Accounts at vendors: list, get, create, update, delete, and their steering pools."`
 	VectorDatabases plainNoun      `cmd:"" group:"api" help:"Vector databases: list, get, create, update, delete."`
 	Dnc             dncCommand     `cmd:"" group:"api" help:"Numbers that are never called: list, create, bulk, delete."`
 	Environments    ownNoun        `cmd:"" group:"api" help:"Environments: list, get, create, update."`
+	APIKeys         keysCommand    `cmd:"" name:"api-keys" group:"api" help:"API keys of an environment: list, get, create, import, update, revoke."`
 	Members         plainNoun      `cmd:"" group:"api" help:"People: list, get, create, update, delete."`
 	AuditLog        readNoun       `cmd:"" group:"api" help:"Who changed what: list, get."`
 	Whoami          whoamiCommand  `cmd:"" group:"api" help:"Show whose key it is and what it may do."`
 	Usage           usageCommand   `cmd:"" group:"api" help:"Show the minutes of this month."`
+	Metrics         metricsCommand `cmd:"" group:"api" help:"Print the server's figures, in the text format of Prometheus."`
+	Openapi         openapiCommand `cmd:"" group:"api" help:"Print the document of the server's API."`
 	Apply           applyCommand   `cmd:"" group:"files" help:"Bring prompts, actions, agents and numbers into the state of files."`
 	Drift           driftCommand   `cmd:"" group:"files" help:"Show where the server differs from files, and fail if it does."`
 	Export          exportCommand  `cmd:"" group:"files" help:"Write prompts, actions, agents and numbers as files."`

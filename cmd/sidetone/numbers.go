@@ -1,16 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
-
-	"github.com/alecthomas/kong"
 
 	"github.com/sidetone/sidetone/client"
 )
@@ -27,28 +27,26 @@ type numbersCommand struct {
 	Buy       buyCommand    `cmd:"" help:"Buy a number."`
 	Link      linkCommand   `cmd:"" help:"Use a number that you have at a carrier."`
 	Update    updateCommand `cmd:"" help:"Change the properties given; null clears one."`
-	Cancel    letGoCommand  `cmd:"" help:"Give a number back to the carrier."`
-	Detach    letGoCommand  `cmd:"" help:"Stop using a number; the carrier keeps it for you."`
+	Cancel    oneCommand    `cmd:"" help:"Give a number back to the carrier."`
+	Detach    oneCommand    `cmd:"" help:"Stop using a number; the carrier keeps it for you."`
 }
 
 type offersCommand struct {
 	remote
-	AreaCode string `help:"Only this area code." placeholder:"CODE"`
-	Contains string `help:"Only numbers with these digits." placeholder:"DIGITS"`
-	Provider string `help:"Whose numbers." placeholder:"NAME"`
-	Limit    int    `help:"The most numbers, 1 to 100." default:"20"`
+	AreaCode   string `help:"Only this area code." placeholder:"CODE"`
+	Contains   string `help:"Only numbers with these digits." placeholder:"DIGITS"`
+	Country    string `help:"Only this country, in two letters." placeholder:"CODE"`
+	Locality   string `help:"Only this place, as the carrier calls it." placeholder:"NAME"`
+	Provider   string `help:"Whose numbers." placeholder:"NAME"`
+	Connection string `help:"Id of the account connection to buy with." placeholder:"ID"`
+	Limit      int    `help:"The most numbers, 1 to 100." default:"20"`
 }
 
 // Run shows offers.
 func (o offersCommand) Run(a *app) error {
 	query := url.Values{"limit": {strconv.Itoa(o.Limit)}}
-	filters := map[string]string{}
-	if o.AreaCode != "" {
-		filters["area_code"] = o.AreaCode
-	}
-	if o.Contains != "" {
-		filters["contains"] = o.Contains
-	}
+	filters := map[string]string{"area_code": o.AreaCode, "contains": o.Contains, "country": o.Country, "locality": o.Locality}
+	maps.DeleteFunc(filters, func(_, value string) bool { return value == "" })
 	if len(filters) > 0 {
 		text, err := jsonText(filters)
 		if err != nil {
@@ -59,11 +57,14 @@ func (o offersCommand) Run(a *app) error {
 	if o.Provider != "" {
 		query.Set("telephony_provider", o.Provider)
 	}
+	if o.Connection != "" {
+		query.Set("telephony_account_connection", o.Connection)
+	}
 	c, err := o.client()
 	if err != nil {
 		return err
 	}
-	items, err := listed(a.ctx, c, "/v1/numbers/available", query, false)
+	items, _, err := listed(a.ctx, c, "/v1/numbers/available", query, false)
 	if err != nil {
 		return o.explain(err)
 	}
@@ -74,6 +75,7 @@ func (o offersCommand) Run(a *app) error {
 type making struct {
 	remote
 	body
+	IdempotencyKey string `help:"Name of this request: sent again within a day, it has no second effect and gets the same answer." placeholder:"TEXT"`
 }
 
 // post sends the properties that were read, and over them those given by flags.
@@ -87,7 +89,11 @@ func (m making) post(a *app, path string, given map[string]string) error {
 			fields[name] = value
 		}
 	}
-	o, err := m.ask(a, http.MethodPost, path, nil, fields)
+	var options []client.Option
+	if m.IdempotencyKey != "" {
+		options = append(options, client.IdempotencyKey(m.IdempotencyKey))
+	}
+	o, err := m.ask(a, http.MethodPost, path, nil, fields, options...)
 	if err != nil {
 		return err
 	}
@@ -123,25 +129,11 @@ func (l linkCommand) Run(a *app) error {
 	})
 }
 
-type letGoCommand struct {
-	remote
-	Number string `arg:"" help:"The number."`
-}
-
-// Run cancels or detaches, by the name of the command.
-func (l letGoCommand) Run(a *app, k *kong.Context) error {
-	o, err := l.ask(a, http.MethodPost, "/v1/numbers/"+k.Selected().Name, url.Values{"phone_number": {l.Number}}, nil)
-	if err != nil {
-		return err
-	}
-	return l.show(a, o)
-}
-
 type callsCommand struct {
 	List      listCommand      `cmd:"" help:"Show a page, or all of them."`
 	Get       getCommand       `cmd:"" help:"Show one, with its transcript."`
 	Create    placeCommand     `cmd:"" help:"Place a call."`
-	End       endCommand       `cmd:"" help:"Hang up a call, or stop it from being placed."`
+	End       oneCommand       `cmd:"" help:"Hang up a call, or stop it from being placed."`
 	Events    eventsCommand    `cmd:"" help:"Follow a call's events until it is over."`
 	Recording recordingCommand `cmd:"" help:"Save a call's recording."`
 }
@@ -156,20 +148,6 @@ type placeCommand struct {
 // Run places a call.
 func (p placeCommand) Run(a *app) error {
 	return p.post(a, "/v1/calls/create", map[string]string{"from_number": p.From, "to_number": p.To, "agent": p.Agent})
-}
-
-type endCommand struct {
-	remote
-	ID string `arg:"" help:"Id of the call."`
-}
-
-// Run hangs up.
-func (e endCommand) Run(a *app) error {
-	o, err := e.ask(a, http.MethodPost, "/v1/calls/end", url.Values{"id": {e.ID}}, nil)
-	if err != nil {
-		return err
-	}
-	return e.show(a, o)
 }
 
 type eventsCommand struct {
@@ -203,8 +181,9 @@ func (e eventsCommand) Run(a *app) error {
 
 type recordingCommand struct {
 	remote
-	ID   string `arg:"" help:"Id of the call."`
-	File string `short:"f" help:"Where to write the WAV; - is standard output. Default: ID.wav." placeholder:"FILE"`
+	ID     string `arg:"" help:"Id of the call."`
+	File   string `short:"f" help:"Where to write; - is standard output. Default: the id, and what the format is called." placeholder:"FILE"`
+	Format string `help:"wav, as it is stored, or mp3." enum:"wav,mp3" default:"wav"`
 }
 
 // Run saves a recording, whole or not at all.
@@ -213,21 +192,25 @@ func (r recordingCommand) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
+	kind := client.WAV
+	if r.Format == "mp3" {
+		kind = client.MP3
+	}
 	if r.File == "-" {
-		_, err := c.Calls().Recording(a.ctx, r.ID, client.WAV, a.out)
+		_, err := c.Calls().Recording(a.ctx, r.ID, kind, a.out)
 		return r.explain(err)
 	}
-	path := r.File
-	if path == "" {
-		path = strings.Map(fileRune, r.ID) + ".wav"
-	}
+	path := cmp.Or(r.File, strings.Map(fileRune, r.ID)+"."+r.Format)
 	f, err := os.Create(path + ".part")
 	if err != nil {
 		return err
 	}
-	_, err = c.Calls().Recording(a.ctx, r.ID, client.WAV, io.Writer(f))
+	came, err := c.Calls().Recording(a.ctx, r.ID, kind, io.Writer(f))
 	if e := f.Close(); err == nil {
 		err = e
+	}
+	if err == nil && came != kind {
+		err = fmt.Errorf("the server has no MP3 of it (it needs the program lame); --format wav gets the recording")
 	}
 	if err != nil {
 		_ = os.Remove(f.Name()) // the error of the download says more

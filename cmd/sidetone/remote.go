@@ -21,9 +21,11 @@ type object = map[string]any
 
 // remote are the flags of commands that ask a server over its API.
 type remote struct {
-	URL    string `help:"Address of the server's API." default:"http://127.0.0.1:8080" env:"SIDETONE_URL" placeholder:"URL"`
-	Key    string `help:"API key; better given as a variable." env:"SIDETONE_API_KEY" placeholder:"KEY"`
-	Output string `short:"o" help:"table or json." enum:"table,json" default:"table"`
+	URL string `help:"Address of the server's API." default:"http://127.0.0.1:8080" env:"SIDETONE_URL" placeholder:"URL"`
+	Key string `help:"API key; better given as a variable." env:"SIDETONE_API_KEY" placeholder:"KEY"`
+	// Environment is for keys that may act in all of an account's.
+	Environment string `help:"Id of another environment of the account, for account-wide keys." env:"SIDETONE_ENVIRONMENT" placeholder:"ID"`
+	Output      string `short:"o" help:"table or json." enum:"table,json" default:"table"`
 }
 
 func (r remote) client() (*client.Client, error) {
@@ -33,17 +35,19 @@ func (r remote) client() (*client.Client, error) {
 	if u, err := url.Parse(r.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("--url %q must be an address such as http://127.0.0.1:8080", r.URL)
 	}
-	return client.New(r.URL, sidetone.Secret(r.Key)), nil
+	c := client.New(r.URL, sidetone.Secret(r.Key))
+	c.Environment = r.Environment
+	return c, nil
 }
 
 // ask sends one request and returns the object it answers.
-func (r remote) ask(a *app, method, path string, query url.Values, body any) (object, error) {
+func (r remote) ask(a *app, method, path string, query url.Values, body any, options ...client.Option) (object, error) {
 	c, err := r.client()
 	if err != nil {
 		return nil, err
 	}
 	var out object
-	if err := c.Do(a.ctx, method, path, query, body, &out); err != nil {
+	if err := c.Do(a.ctx, method, path, query, body, &out, options...); err != nil {
 		return nil, r.explain(err)
 	}
 	return out, nil

@@ -47,6 +47,8 @@ func nouns(command string) noun {
 		return noun{"/v1/vector_databases", []string{"id", "type", "label", "index"}, ""}
 	case "dnc":
 		return noun{"/v1/dnc_numbers", []string{"id", "phoneNumber", "type", "reason"}, ""}
+	case "api-keys":
+		return noun{"/v1/api_keys", []string{"id", "ends_in", "label", "scopes", "active"}, ""}
 	case "environments":
 		return noun{"/v1/environments", []string{"id", "name"}, ""}
 	case "members":
@@ -59,8 +61,12 @@ func nouns(command string) noun {
 // nounOf is the noun whose command was chosen.
 func nounOf(k *kong.Context) noun { return nouns(k.Selected().Parent.Name) }
 
+// idLength is the length of an id; no phone number is as long.
+const idLength = len("00000000-0000-7000-8000-000000000000")
+
+// one is the query that names a resource; a number goes by its id, too.
 func (n noun) one(id string) url.Values {
-	if n.by != "" {
+	if n.by != "" && len(id) != idLength {
 		return url.Values{n.by: {id}}
 	}
 	return url.Values{"id": {id}}
@@ -158,6 +164,7 @@ type listCommand struct {
 	Desc    bool     `help:"Sort downwards."`
 	Filter  []string `help:"Only items with this: name=value. May be repeated." placeholder:"NAME=VALUE" sep:"none"`
 	Filters string   `help:"Filters as the API takes them: a JSON object." placeholder:"JSON"`
+	Expand  []string `help:"References to show whole with -o json: inbound_agent, agent, telephony_account_connection." placeholder:"NAME"`
 }
 
 // Run lists.
@@ -171,30 +178,37 @@ func (l listCommand) Run(a *app, k *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	items, err := listed(a.ctx, c, n.path+"/list", query, l.All)
+	items, more, err := listed(a.ctx, c, n.path+"/list", query, l.All)
 	if err != nil {
 		return l.explain(err)
 	}
-	return l.table(a, n.columns, items)
+	if err := l.table(a, n.columns, items); err != nil || more == "" || l.Output == "json" {
+		return err
+	}
+	_, err = fmt.Fprintf(a.err, "(%d of %s; --page %d shows the next ones, --all shows all)\n", len(items), more, l.Page+1)
+	return err
 }
 
-// listed reads a page of a list, or with all that one and those behind it.
-func listed(ctx context.Context, c *client.Client, path string, query url.Values, all bool) ([]object, error) {
-	var items []object
+// listed reads a page of a list, or with all that one and those behind it. more
+// is how many items the list has when it goes on behind what was read.
+func listed(ctx context.Context, c *client.Client, path string, query url.Values, all bool) (items []object, more string, err error) {
 	for {
-		var page struct {
-			Items []object `json:"items"`
-			Next  string   `json:"next_cursor"`
-		}
+		var page client.Page[object]
 		if err := c.Do(ctx, http.MethodGet, path, query, nil, &page); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		items = append(items, page.Items...)
-		if !all || page.Next == "" {
-			return items, nil
+		switch {
+		case all && page.NextCursor != "":
+		case !page.HasMore:
+			return items, "", nil
+		case page.TotalIsEstimated:
+			return items, fmt.Sprintf("about %d", page.Total), nil
+		default:
+			return items, strconv.FormatInt(page.Total, 10), nil
 		}
 		query.Del("page")
-		query.Set("cursor", page.Next)
+		query.Set("cursor", page.NextCursor)
 	}
 }
 
@@ -208,6 +222,9 @@ func (l listCommand) query() (url.Values, error) {
 	}
 	if l.Desc {
 		q.Set("sort_desc", "true")
+	}
+	if len(l.Expand) > 0 {
+		q.Set("expand", strings.Join(l.Expand, ","))
 	}
 	switch {
 	case len(l.Filter) > 0 && l.Filters != "":
@@ -248,6 +265,22 @@ type createCommand struct{ making }
 // Run creates.
 func (c createCommand) Run(a *app, k *kong.Context) error {
 	return c.post(a, nounOf(k).path+"/create", nil)
+}
+
+// oneCommand does to one resource what its name says: end, cancel, revoke.
+type oneCommand struct {
+	remote
+	ID string `arg:"" help:"Id of the resource; of numbers, the number."`
+}
+
+// Run does it.
+func (o oneCommand) Run(a *app, k *kong.Context) error {
+	n := nounOf(k)
+	changed, err := o.ask(a, http.MethodPost, n.path+"/"+k.Selected().Name, n.one(o.ID), nil)
+	if err != nil {
+		return err
+	}
+	return o.show(a, changed)
 }
 
 type updateCommand struct {

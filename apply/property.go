@@ -1,0 +1,78 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// properties are the properties of a kind that a file can set, as the API
+// names them, beside what identifies the resource.
+func properties(k Kind) []string {
+	switch k {
+	case Prompt:
+		return []string{"label", "description", "content", "context_endpoint", "collect_fields", "tags"}
+	case Action:
+		return []string{"type", "label", "description", "config", "action_trigger"}
+	case Number:
+		return []string{"outbound_only", "max_concurrent_calls", "label", "inbound_agent", "example_context", "description", "tags"}
+	default:
+		return []string{
+			"prompt", "voice", "actions", "webhook", "vector_database", "openai_account_connection", "language",
+			"initial_message", "initial_message_delay", "interrupt_sensitivity", "endpointing_sensitivity",
+			"ivr_navigation_mode", "conversation_speed", "noise_suppression", "context_endpoint",
+			"ask_if_human_present_on_idle", "idle_time_seconds", "max_idle_check_count", "call_duration_sec",
+			"enable_recording", "enable_dynamic_turns", "wait_for_greeting", "run_do_not_call_detection", "provider",
+			"model", "openai_model_name_override", "llm_temperature", "label", "description", "name", "llm_fallback",
+			"deepgram_keywords", "transcriber", "post_call_actions", "post_call_insights",
+		}
+	}
+}
+
+// unknown finds the properties that no resource of the kind has: the API would
+// drop them without a word. Each error begins with file and line.
+func unknown(file string, node *yaml.Node, r Resource) error {
+	known := properties(r.Kind)
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(r.Fields)) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		text := fmt.Sprintf("%s:%d: %s cannot have %q", file, lineOf(node, name), r.name(), name)
+		if like := nearest(name, known); like != "" {
+			text += fmt.Sprintf("; did you mean %q?", like)
+		}
+		problems = append(problems, errors.New(text))
+	}
+	return errors.Join(problems...)
+}
+
+// lineOf is where a mapping has the name; where the mapping begins when the
+// name came by a reference.
+func lineOf(mapping *yaml.Node, name string) int {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == name {
+			return mapping.Content[i].Line
+		}
+	}
+	return mapping.Line
+}
+
+// nearest is the candidate that shares most of the name's letters in their
+// order, "" when none shares three quarters of both.
+func nearest(name string, candidates []string) string {
+	letters := strings.Split(name[:min(len(name), 64)], "")
+	best, most := "", 0.75
+	for _, candidate := range candidates {
+		others := strings.Split(candidate, "")
+		shared := float64(2*commonLengths(letters, others)[0][0]) / float64(len(letters)+len(others))
+		if shared > most {
+			best, most = candidate, shared
+		}
+	}
+	return best
+}

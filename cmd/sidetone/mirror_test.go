@@ -1,0 +1,89 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// notMirrored are operations without a command, and why.
+func notMirrored() map[string]string {
+	return map[string]string{
+		"ServerController_getDocs":           "a page for browsers",
+		"ServerController_getDocsAsset":      "a part of that page",
+		"ServerController_getHealth":         "for those who watch servers; doctor looks at more",
+		"ServerController_getReadiness":      "likewise",
+		"SecretController_rotateEnvironment": "secrets rotate-environment asks the server that holds the data directory; e2e runs it",
+		"SecretController_rotateMaster":      "secrets rotate-master, likewise",
+	}
+}
+
+// mirrored has a command for each other operation.
+func mirrored() map[string]string {
+	all := map[string]string{
+		"NumberController_getNumber": "numbers get +1", "NumberController_listNumbers": "numbers list",
+		"NumberController_listAvailableNumbers": "numbers available", "NumberController_buyNumber": "numbers buy +1",
+		"NumberController_updateNumber": "numbers update +1 --set example_context={}", "NumberController_cancelNumber": "numbers cancel +1",
+		"NumberController_linkNumber": "numbers link +1", "NumberController_detachNumber": "numbers detach +1",
+		"CallController_getCall": "calls get i", "CallController_listCalls": "calls list", "CallController_createCall": "calls create --to +1",
+		"CallController_endCall": "calls end i", "CallController_getRecording": "calls recording i -f -", "CallController_streamEvents": "calls events {id}",
+		"DncController_addDncNumber": "dnc create --set phoneNumber=+1", "DncController_bulkAddDncNumbers": "dnc bulk +1",
+		"DncController_getDncNumbers": "dnc list", "DncController_deleteDncNumber": "dnc delete i",
+		"UsageController_getUsage": "usage", "AccessController_whoAmI": "whoami", "ServerController_getMetrics": "metrics",
+		"ServerController_getDocument": "openapi", "AuditController_getEntry": "audit-log get i", "AuditController_listEntries": "audit-log list",
+		"APIKeyController_importAPIKey": "api-keys import --set key=k", "APIKeyController_revokeAPIKey": "api-keys revoke i",
+		"AccountConnectionController_addToSteeringPool":      "connections add-to-steering-pool i +1",
+		"AccountConnectionController_removeFromSteeringPool": "connections remove-from-steering-pool i +1",
+	}
+	for command, noun := range map[string]string{
+		"agents": "Agent", "prompts": "Prompt", "actions": "Action", "voices": "Voice", "webhooks": "Webhook", "members": "Member",
+		"connections": "AccountConnection", "vector-databases": "VectorDatabase", "environments": "Environment", "api-keys": "APIKey",
+	} {
+		all[noun+"Controller_get"+noun] = command + " get i"
+		all[noun+"Controller_list"+noun+"s"] = command + " list"
+		all[noun+"Controller_create"+noun] = command + " create --set label=x"
+		all[noun+"Controller_update"+noun] = command + " update i --set label=x"
+		if noun != "Environment" && noun != "APIKey" {
+			all[noun+"Controller_delete"+noun] = command + " delete i"
+		}
+	}
+	return all
+}
+
+// TestTheCommandLineMirrorsTheAPI runs a command for each operation of the
+// document and looks at what it asks.
+func TestTheCommandLineMirrorsTheAPI(t *testing.T) {
+	t.Parallel()
+	doc, err := openapi3.NewLoader().LoadFromFile("../../api/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands, excepted := mirrored(), notMirrored()
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			args, ok := commands[op.OperationID]
+			if _, without := excepted[op.OperationID]; ok == without {
+				t.Errorf("%s: has a command %t, excepted %t", op.OperationID, ok, without)
+			}
+			delete(commands, op.OperationID)
+			if !ok {
+				continue
+			}
+			body := `{"items":[]}`
+			if strings.Contains(op.OperationID, "bulk") {
+				body = "[]"
+			}
+			code, _, errs, seen := say(t, body, strings.Fields(args)...)
+			want := method + " " + strings.ReplaceAll(path, "{id}", "%7Bid%7D")
+			if rest, asks := strings.CutPrefix(seen, want); code != 0 || !asks || !strings.ContainsAny(rest[:1], " ?") {
+				t.Errorf("%s: %s asks %s, want %s (exit %d, %s)", op.OperationID, args, seen, want, code, errs)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(commands)) {
+		t.Errorf("%s: no such operation", name)
+	}
+}
