@@ -179,6 +179,37 @@ func TestRevocationsReachOtherNodesWithinASecond(t *testing.T) {
 	check("elsewhere, after a second", here, false, true)
 }
 
+// TestRevocationsReachIdleNodes holds the reader of the keys up on a node that
+// was idle since before a revocation: whoever asks meanwhile must wait for it and
+// not be let in by what the node remembers.
+func TestRevocationsReachIdleNodes(t *testing.T) {
+	t.Parallel()
+	url := storetest.Postgres(t)
+	now := day(1)
+	here, there := storetest.Open(t, url, func() time.Time { return now }), storetest.Open(t, url, nil)
+	env, ctx := account(t, there), context.Background()
+	hash := sidetone.Secret("old").Hash()
+	if err := there.InsertAPIKey(ctx, sidetone.APIKey{ID: "old", EnvironmentID: env, Hash: hash, Scopes: sidetone.DefaultScopes()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := here.Authenticate(ctx, hash); err != nil {
+		t.Fatal(err)
+	}
+	if err := there.RevokeAPIKey(ctx, env, "old"); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Hour)
+	release := store.HoldKeys(here)
+	soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if _, err := here.Authenticate(soon, hash); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while another caller reads the keys: %v", err)
+	}
+	release()
+	_, err := here.Authenticate(ctx, hash)
+	wantCode(t, err, sidetone.Unauthenticated, "")
+}
+
 func TestIdentify(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T, s *store.Store) {

@@ -205,6 +205,12 @@ func (t *Tx) Sealed() ([]string, error) {
 	return out, nil
 }
 
+// HoldKeys makes who looks for changed keys wait until release.
+func HoldKeys(s *Store) (release func()) {
+	_ = s.keys.refreshing.Acquire(context.Background(), 1)
+	return func() { s.keys.refreshing.Release(1) }
+}
+
 // Queued is how many writes wait for the writer of an SQLite store.
 func Queued(s *Store) int { return len(s.engine.(*sqliteEngine).writer.queue) }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/sidetone/sidetone"
 )
 
@@ -20,7 +22,7 @@ const keyTrust = time.Second
 // good nor a bad one costs a query.
 type keys struct {
 	// refreshing lets one caller read the database.
-	refreshing sync.Mutex
+	refreshing *semaphore.Weighted
 
 	mu      sync.RWMutex
 	loaded  bool
@@ -32,7 +34,7 @@ type keys struct {
 	changes int
 }
 
-func newKeys() *keys { return &keys{} }
+func newKeys() *keys { return &keys{refreshing: semaphore.NewWeighted(1)} }
 
 // get returns whose key has the hash.
 func (k *keys) get(hash [32]byte) (sidetone.Principal, bool) {
@@ -56,20 +58,17 @@ func (k *keys) forget() {
 	k.changes++
 }
 
-// refresh brings the memory up to date. While one caller looks for the changes
-// of other nodes, the others use what is there.
+// refresh brings the memory up to date. While one caller reads, the others wait:
+// on a node that was idle the memory can be much older than keyTrust.
 func (k *keys) refresh(ctx context.Context, s *Store) error {
 	now := s.now()
-	loaded, fresh, _ := k.state(now, s.lines.shared)
-	switch {
-	case loaded && fresh:
-		return nil
-	case !loaded:
-		k.refreshing.Lock()
-	case !k.refreshing.TryLock():
+	if loaded, fresh, _ := k.state(now, s.lines.shared); loaded && fresh {
 		return nil
 	}
-	defer k.refreshing.Unlock()
+	if err := k.refreshing.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("wait for the keys: %w", err)
+	}
+	defer k.refreshing.Release(1)
 	for {
 		loaded, fresh, changes := k.state(now, s.lines.shared)
 		if loaded && fresh {
