@@ -45,6 +45,8 @@ type bench struct {
 	calls *fakeCalls
 	feed  *fakeFeed
 	tapes fakeTapes
+	// tokens checks JSON Web Tokens; nil for none.
+	tokens TokenVerifier
 	// copies cannot be made unless a test says so.
 	copies *fakeCopies
 	jobs   *fakeJobs
@@ -86,7 +88,7 @@ func (b *bench) node() string {
 // handler is the interface itself, without a network.
 func (b *bench) handler() http.Handler {
 	return New(Config{
-		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log,
+		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond,
 	})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -374,6 +375,49 @@ func TestStreamsEndWhenTheServerDrains(t *testing.T) {
 		close(b.drain)
 		s.end()
 	})
+}
+
+// TestStreamsEndWithTheirKey revokes a key, takes its scope away, and lets a
+// token expire, while streams are open: nothing is written any more.
+func TestStreamsEndWithTheirKey(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		target := "/v1/calls/" + id + "/events"
+		tokens := &passing{identity: sidetone.Identity{Subject: "ada", EnvironmentID: b.env.ID, Scopes: sidetone.DefaultScopes(), HasScopes: true}}
+		b.tokens = tokens
+		b.url = b.node()
+		admin := b.key
+		revoked, revokedKey := b.keyOf(`{"label":"r"}`)
+		narrowed, narrowedKey := b.keyOf(`{"label":"n"}`)
+		for bearer, end := range map[string]func(){
+			revokedKey:  func() { b.do("POST /v1/api_keys/revoke?id="+revoked, "").want(201) },
+			narrowedKey: func() { b.do("POST /v1/api_keys/update?id="+narrowed, `{"scopes":["write"]}`).want(201) },
+			"a token":   func() { tokens.expired.Store(true) },
+		} {
+			b.key = bearer
+			s := b.listen(target, "")
+			s.comment()
+			b.key = admin
+			end()
+			b.feed.publish(b.event(id, 1, sidetone.EventAgent, "Hello"))
+			s.end()
+		}
+	})
+}
+
+// passing is the verifier of one token that is good until it expires.
+type passing struct {
+	identity sidetone.Identity
+	expired  atomic.Bool
+}
+
+// Verify implements TokenVerifier.
+func (p *passing) Verify(token string) (sidetone.Identity, error) {
+	if token != "a token" || p.expired.Load() {
+		return sidetone.Identity{}, sidetone.Errorf(sidetone.Unauthenticated, "the token is not valid")
+	}
+	return p.identity, nil
 }
 
 func TestEndingAWaitingCallEndsItsStream(t *testing.T) {

@@ -100,14 +100,22 @@ func (e *stream) stored() (events []sidetone.Event, over bool, err error) {
 	return events, over, err
 }
 
-// follow writes what happens until the call or the client is gone.
+// permitted says that the bearer is still good for the stream: keys are revoked
+// and tokens expire while it lasts.
+func (e *stream) permitted() bool {
+	who, err := e.server.authenticate(e.r.Request)
+	return err == nil && who.EnvironmentID == e.r.who.EnvironmentID && who.Has(sidetone.ScopeRead)
+}
+
+// follow writes what happens until the call or the client is gone, or the
+// bearer is no longer good.
 func (e *stream) follow(live <-chan sidetone.Event) {
 	heartbeat := time.NewTicker(e.server.Heartbeat)
 	defer heartbeat.Stop()
 	poll := time.NewTicker(e.server.Poll)
 	defer poll.Stop()
 	for !e.over {
-		var err error
+		write := e.catchUp
 		select {
 		case <-e.r.ctx.Done():
 			return
@@ -118,13 +126,12 @@ func (e *stream) follow(live <-chan sidetone.Event) {
 				live = nil
 				continue
 			}
-			err = e.next(event)
+			write = func() error { return e.next(event) }
 		case <-poll.C:
-			err = e.catchUp()
 		case <-heartbeat.C:
-			err = e.send(": still here\n\n")
+			write = func() error { return e.send(": still here\n\n") }
 		}
-		if err != nil {
+		if !e.permitted() || write() != nil {
 			return
 		}
 	}

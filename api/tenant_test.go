@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sidetone/sidetone"
@@ -30,6 +32,11 @@ type idPlace struct {
 	finds bool
 	// own is the status when the resource is ours, if it is no success.
 	own int
+	// telephone positions take any phone number: what is none is a 400.
+	telephone bool
+	// claims says that the value is taken from all: another's is refused as our
+	// own is.
+	claims bool
 }
 
 func inQuery(name, kind, body string) idPlace {
@@ -103,16 +110,20 @@ func inAgent(at, query, around string) []idPlace {
 func (f *tenants) tenantRows() map[string][]idPlace {
 	agent := `{"prompt":{"content":"p"}}`
 	rows := map[string][]idPlace{
-		"GET /v1/numbers":           {inQuery("phone_number", "number", ""), inQuery("id", "number id", "")},
-		"GET /v1/numbers/list":      inList(map[string]string{"id": "number id", "number": "number", "inbound_agent": "placed agent"}),
+		"GET /v1/numbers": {inQuery("phone_number", "number", ""), inQuery("id", "number id", "")},
+		"GET /v1/numbers/list": inList(map[string]string{"id": "number id", "number": "number", "inbound_agent": "placed agent",
+			"telephony_account_connection": "connection of number"}),
 		"GET /v1/numbers/available": {notSelling(inQuery("telephony_account_connection", "connection", ""))},
 		"POST /v1/numbers/cancel":   {inQuery("phone_number", "number", ""), inQuery("id", "number id", "")},
 		"POST /v1/numbers/detach":   {inQuery("phone_number", "number", ""), inQuery("id", "number id", "")},
 		"POST /v1/numbers/buy": append(inAgent("inbound_agent.", "", `{"inbound_agent":{$$}}`),
+			idPlace{where: "body phone_number", kind: "number", own: 404, telephone: true, with: inBody("", "", "", `{"phone_number":$}`).with},
 			inBody("inbound_agent", "agent", "", `{"inbound_agent":$}`), inBody("inbound_agent.id", "agent", "", `{"inbound_agent":{"id":$}}`),
 			notSelling(inBody("telephony_account_connection", "connection", "", `{"telephony_account_connection":$}`))),
 		"POST /v1/numbers/link": append(inAgent("inbound_agent.", "", `{"phone_number":"PHONE","telephony_account_connection":"`+f.mine.connection+`","inbound_agent":{$$}}`),
 			inBody("inbound_agent", "agent", "", `{"phone_number":"PHONE","telephony_account_connection":"`+f.mine.connection+`","inbound_agent":$}`),
+			inBody("inbound_agent.id", "agent", "", `{"phone_number":"PHONE","telephony_account_connection":"`+f.mine.connection+`","inbound_agent":{"id":$}}`),
+			idPlace{where: "body phone_number", kind: "number", claims: true, with: inBody("", "", "", `{"phone_number":$,"telephony_account_connection":"`+f.mine.connection+`"}`).with},
 			inBody("telephony_account_connection", "connection", "", `{"phone_number":"PHONE","telephony_account_connection":$}`)),
 		"POST /v1/numbers/update": append(inAgent("inbound_agent.", "?phone_number="+f.line[1:], `{"example_context":{},"inbound_agent":{$$}}`),
 			inQuery("phone_number", "number", `{"example_context":{}}`), inQuery("id", "number id", `{"example_context":{}}`),
@@ -122,7 +133,8 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"POST /v1/agents/create": append(inAgent("", "", `{$$}`), ignoring(inBody("id", "agent", "", `{"id":$,"prompt":{"content":"p"}}`))),
 		"POST /v1/agents/update": append(inAgent("", "?id="+f.mine.agent, `{$$}`), inQuery("id", "agent", `{}`),
 			ignoring(inBody("id", "agent", "?id="+f.mine.agent, `{"id":$}`))),
-		"GET /v1/agents/list": inList(map[string]string{"id": "agent", "prompt": "prompt of agent", "voice": "voice of agent"}),
+		"GET /v1/agents/list": inList(map[string]string{"id": "agent", "prompt": "prompt of agent", "voice": "voice of agent",
+			"webhook": "webhook of agent", "vector_database": "vectors of agent", "openai_account_connection": "connection of agent"}),
 
 		"GET /v1/webhooks/list": inList(map[string]string{"id": "webhook", "account_connection_id": "connection of webhook"}),
 		"POST /v1/webhooks/create": {inBody("account_connection_id", "connection", "", `{"url":"https://hook.example/in","subscriptions":[],"account_connection_id":$}`),
@@ -135,6 +147,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 			inBody("agent", "agent", "", `{"to_number":"+12025550199","from_number":"`+f.line+`","agent":$}`),
 			inBody("agent.id", "agent", "", `{"to_number":"+12025550199","from_number":"`+f.line+`","agent":{"id":$}}`),
 			inBody("from_number", "number", "", `{"to_number":"+12025550199","from_number":$,"agent":`+agent+`}`),
+			inBody("agent_phone_number", "number", "", `{"to_number":"+12025550199","from_number":"`+f.line+`","agent_phone_number":$,"agent":`+agent+`}`),
 			ignoring(inBody("telephony_account_connection", "connection", "", `{"to_number":"+12025550199","from_number":"`+f.line+`","agent":`+agent+`,"telephony_account_connection":$}`))),
 		"GET /v1/calls":           {inQuery("id", "call", "")},
 		"POST /v1/calls/end":      {inQuery("id", "call", "")},
@@ -152,14 +165,14 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"DELETE /v1/dnc_numbers/delete": {inQuery("id", "dnc", "")},
 
 		"GET /v1/environments":         {inQuery("id", "environment", "")},
-		"POST /v1/environments/update": {inQuery("id", "environment", `{}`)},
+		"POST /v1/environments/update": {inQuery("id", "environment", `{}`), inBody("default_agent", "agent", "?id="+f.mine.env, `{"default_agent":$}`)},
 		"GET /v1/environments/list":    nil, // no filters
 		"POST /v1/environments/create": nil, // takes a name
 
-		"GET /v1/api_keys/list":               inList(map[string]string{"id": "key"}),
+		"GET /v1/api_keys/list":               inList(map[string]string{"id": "key", "member": "member of key"}),
 		"GET /v1/api_keys":                    {inQuery("id", "key", "")},
-		"POST /v1/api_keys/create":            nil, // takes no ids
-		"POST /v1/api_keys/import":            nil, // takes no ids
+		"POST /v1/api_keys/create":            {inBody("member", "member", "", `{"label":"L","member":$}`)},
+		"POST /v1/api_keys/import":            {inBody("member", "member", "", `{"key":"bearer-of-a-member-UNIQUE","member":$}`)},
 		"POST /v1/api_keys/update":            {inQuery("id", "key", `{}`)},
 		"POST /v1/api_keys/revoke":            {inQuery("id", "key", "")},
 		"GET /v1/audit_log":                   {inQuery("id", "audit", "")},
@@ -170,10 +183,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"POST /v1/secrets/rotate_master":      nil, // names nothing
 		"GET /metrics":                        nil, // counts of the whole server, behind a scope of its own
 	}
-	for noun, kind := range map[string]string{
-		"agents": "agent", "prompts": "prompt", "actions": "action", "voices": "voice", "webhooks": "webhook",
-		"account_connections": "connection", "vector_databases": "vectors", "members": "member",
-	} {
+	for noun, kind := range resembling() {
 		path := "/v1/" + noun
 		rows["GET "+path] = []idPlace{inQuery("id", kind, "")}
 		rows["DELETE "+path+"/delete"] = []idPlace{inQuery("id", "unused "+kind, "")}
@@ -184,10 +194,28 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 			rows["GET "+path+"/list"] = inList(map[string]string{"id": kind})
 		}
 		if _, ok := rows["POST "+path+"/create"]; !ok {
-			rows["POST "+path+"/create"] = nil // takes no ids
+			rows["POST "+path+"/create"] = nil // takes no ids but the one that is ignored
 		}
 	}
+	// An id in the body of what is made or changed says nothing new.
+	for noun, body := range map[string]string{
+		"prompts": `"content":"p"`, "actions": `"type":"action_end_conversation"`, "voices": `"type":"voice_rime","speaker":"s"`,
+		"account_connections": `"type":"account_connection_twilio","credentials":{"twilio_account_sid":"AC0123456789","twilio_auth_token":"token-0123456789"}`,
+		"vector_databases":    `"type":"vector_database_pinecone","index":"i","api_key":"k","api_environment":"e"`,
+	} {
+		create, update := "POST /v1/"+noun+"/create", "POST /v1/"+noun+"/update"
+		rows[create] = append(rows[create], ignoring(inBody("id", resembling()[noun], "", `{"id":$,`+body+`}`)))
+		rows[update] = append(rows[update], ignoring(inBody("id", resembling()[noun], "?id="+f.mine.plain[noun], `{"id":$}`)))
+	}
 	return rows
+}
+
+// resembling are the nouns that are alike in their routes, with the kind of fresh.
+func resembling() map[string]string {
+	return map[string]string{
+		"agents": "agent", "prompts": "prompt", "actions": "action", "voices": "voice", "webhooks": "webhook",
+		"account_connections": "connection", "vector_databases": "vectors", "members": "member",
+	}
 }
 
 // tenants are two environments with one of everything each.
@@ -213,6 +241,8 @@ func (f *tenants) phone() string {
 type tenant struct {
 	key, env                   string
 	agent, webhook, connection string
+	// plain is one of each noun of resembling.
+	plain map[string]string
 }
 
 func newTenants(b *bench) *tenants {
@@ -227,6 +257,10 @@ func newTenants(b *bench) *tenants {
 		who.agent = f.fresh(*who, "agent")
 		who.webhook = f.fresh(*who, "webhook")
 		who.connection = f.fresh(*who, "connection")
+		who.plain = map[string]string{}
+		for noun, kind := range resembling() {
+			who.plain[noun] = f.fresh(*who, kind)
+		}
 	}
 	f.line = f.fresh(f.mine, "number")
 	return f
@@ -258,6 +292,12 @@ func (f *tenants) fresh(who tenant, kind string) string {
 		return post("/v1/prompts/create", `{"content":"p"}`, "id")
 	case "prompt of agent":
 		return post("/v1/agents/create", `{"prompt":{"content":"p"}}`, "prompt.id")
+	case "webhook of agent":
+		return post("/v1/agents/create", `{"prompt":{"content":"p"},"webhook":{"url":"https://hook.example/in","subscriptions":["event_message"]}}`, "webhook.id")
+	case "vectors of agent":
+		return post("/v1/agents/create", `{"prompt":{"content":"p"},"vector_database":{"type":"vector_database_pinecone","index":"i","api_key":"k","api_environment":"e"}}`, "vector_database.id")
+	case "connection of agent":
+		return post("/v1/agents/create", `{"prompt":{"content":"p"},"openai_account_connection":{"type":"account_connection_openai","credentials":{"openai_api_key":"k-0123456789"}}}`, "openai_account_connection.id")
 	case "voice of agent":
 		return post("/v1/agents/create", `{"prompt":{"content":"p"},"voice":{"type":"voice_rime","speaker":"s"}}`, "voice.id")
 	case "voice":
@@ -300,6 +340,14 @@ func (f *tenants) freshOther(who tenant, kind string, post func(path, body, prop
 	case "pooled connection":
 		id := post("/v1/account_connections/create", connection, "id")
 		f.as(who, "POST /v1/account_connections/add_to_steering_pool?id="+id, `{"phone_number":"+12025550144"}`).want(200)
+		return id
+	case "connection of number":
+		id := post("/v1/account_connections/create", connection, "id")
+		post("/v1/numbers/link", `{"phone_number":"`+f.phone()+`","telephony_account_connection":"`+id+`"}`, "id")
+		return id
+	case "member of key":
+		id := f.fresh(who, "member")
+		post("/v1/api_keys/create", `{"label":"L","member":"`+id+`"}`, "id")
 		return id
 	case "connection of webhook":
 		id := post("/v1/account_connections/create", connection, "id")
@@ -363,6 +411,101 @@ func TestEveryRouteHasATenantRow(t *testing.T) {
 	}
 }
 
+// words are the texts of requests that name no resource of an environment, by
+// the last part of their path: plain texts, times, what carriers and vendors call
+// things, and people's telephone numbers.
+func words() []string {
+	return strings.Fields(`cursor page size sort_column sort_desc expand limit after filters
+		type label description name key url method language reason subject role
+		content context_endpoint collect_fields[0] tags[0] subscriptions[0] scopes[0]
+		initial_message model provider openai_model_name_override
+		api_environment api_key api_user_id index model_id quality speaker version voice_id voice_name
+		created updated createdAt updatedAt revoked start_time end_time status stage_outcome is_outgoing outbound_only
+		actor_type action resource request_id telephony_id telephony_provider area_code
+		to_number phoneNumber steering_pool[0] userId`)
+}
+
+// word says that a position of a route takes no id.
+func word(pattern, where string) bool {
+	last := where[strings.LastIndexAny(where, " .")+1:]
+	switch {
+	case slices.Contains(words(), last), strings.HasSuffix(where, "voice.voice"):
+		return true
+	case strings.HasPrefix(pattern, "POST /v1/voices/"):
+		return last == "voice"
+	case strings.HasSuffix(pattern, "_steering_pool"):
+		return last == "phone_number"
+	}
+	return false
+}
+
+// positions are all places of a route, by its part of the document, where an id
+// could be: parameters, filters, and every text in the body.
+func positions(op *openapi3.Operation) []string {
+	var out []string
+	for _, p := range op.Parameters {
+		switch p.Value.In {
+		case openapi3.ParameterInPath:
+			out = append(out, "path")
+		case openapi3.ParameterInQuery:
+			out = append(out, "query "+p.Value.Name)
+		}
+	}
+	for _, other := range alternatives(op) {
+		out = append(out, "query "+other)
+	}
+	for _, column := range columnsOf(op, "x-filter-columns") {
+		out = append(out, "filter "+column)
+	}
+	if op.RequestBody == nil {
+		return out
+	}
+	for _, l := range leaves(op.RequestBody.Value.Content.Get("application/json").Schema.Value, nil, 0) {
+		if takes := jsonTypes(l.schema); (len(takes) == 0 || slices.Contains(takes, "string")) && len(l.schema.Enum) == 0 {
+			out = append(out, "body "+l.name())
+		}
+		if l.schema.Items != nil && slices.Contains(jsonTypes(l.schema.Items.Value), "string") {
+			out = append(out, "body "+l.name()+"[0]")
+		}
+	}
+	return out
+}
+
+func columnsOf(op *openapi3.Operation, extension string) []string {
+	var out []string
+	names, _ := op.Extensions[extension].([]any)
+	for _, name := range names {
+		out = append(out, fmt.Sprint(name))
+	}
+	return out
+}
+
+// TestEveryPositionOfAnIDIsInTheMatrix fails the build when the document gets a
+// parameter, a filter or a text in a body that is neither in the route's row nor
+// known to be no id, and when a row speaks of a position that the document does
+// not have.
+func TestEveryPositionOfAnIDIsInTheMatrix(t *testing.T) {
+	t.Parallel()
+	doc, rows := strictDocument(t), (&tenants{line: "+1"}).tenantRows()
+	for pattern, places := range rows {
+		method, path, _ := strings.Cut(pattern, " ")
+		has, seen := map[string]bool{}, map[string]bool{}
+		for _, p := range places {
+			has[p.where] = true
+		}
+		for _, where := range positions(doc.Paths.Value(path).GetOperation(method)) {
+			if seen[where] = true; !has[where] && !word(pattern, where) {
+				t.Errorf("%s: no row for %s", pattern, where)
+			}
+		}
+		for where := range has {
+			if !seen[where] && where != "cursor" {
+				t.Errorf("%s: the document has no %s", pattern, where)
+			}
+		}
+	}
+}
+
 // TestTenantMatrix sends, to every route and at every position of an id, what
 // the environment has, what another one has, what nobody has and what is no id
 // at all. Another's must look as what nobody has, to the byte, and stay as it is.
@@ -388,6 +531,13 @@ func TestTenantMatrix(t *testing.T) {
 func (f *tenants) hold(pattern string, p idPlace, theirs string) {
 	f.t.Helper()
 	name := pattern + ", " + p.where
+	if p.claims {
+		own := f.try(pattern, p, f.fresh(f.mine, p.kind))
+		if diff := cmp.Diff(own, f.try(pattern, p, theirs), cmp.AllowUnexported(tried{})); diff != "" || own.status != 409 {
+			f.t.Errorf("%s: another's differs from our own (-own +another's)\n%s", name, diff)
+		}
+		return
+	}
 	absent := "00000000-0000-7000-8000-000000000000"
 	if strings.Contains(p.kind, "number") && !strings.Contains(p.kind, "id") {
 		absent = "+14155559999"
@@ -400,6 +550,12 @@ func (f *tenants) hold(pattern string, p idPlace, theirs string) {
 		"another's": theirs, "malformed": "' OR '1'='1", "long": strings.Repeat("x", 300), "not text": "\u2028\u202e%_",
 	} {
 		got := f.try(pattern, p, value)
+		if p.telephone && what != "another's" {
+			if got.status != 400 {
+				f.t.Errorf("%s: %s is answered with %d %s", name, what, got.status, got.body)
+			}
+			continue
+		}
 		if p.ignored && got.status == nobody.status {
 			continue // what was made has an id of its own
 		}
@@ -443,7 +599,7 @@ type tried struct {
 func (f *tenants) try(pattern string, p idPlace, value string) tried {
 	f.t.Helper()
 	query, body := p.with(value)
-	body = strings.ReplaceAll(body, "PHONE", f.phone())
+	body = strings.NewReplacer("PHONE", f.phone(), "UNIQUE", f.unique()).Replace(body)
 	target := pattern + query
 	if path, ok := strings.CutPrefix(query, "PATH "); ok {
 		target = strings.Replace(pattern, "{id}", path, 1)
@@ -457,7 +613,8 @@ func (f *tenants) try(pattern string, p idPlace, value string) tried {
 func (f *tenants) everything(who tenant) map[string]string {
 	f.t.Helper()
 	out := map[string]string{}
-	for _, noun := range []string{"numbers", "agents", "prompts", "actions", "webhooks", "account_connections", "calls", "members", "api_keys"} {
+	for _, noun := range []string{"numbers", "agents", "prompts", "actions", "voices", "webhooks", "account_connections", "vector_databases", "dnc_numbers",
+		"calls", "members", "api_keys", "environments"} {
 		out[noun] = string(f.as(who, "GET /v1/"+noun+"/list?size=100", "").want(200).raw)
 	}
 	return out
