@@ -3,6 +3,7 @@ package call
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -253,6 +254,19 @@ func (p *Player) begin(id uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.queue = append(p.queue, &utterance{id: id})
+}
+
+// insert queues an utterance without sound before another that has none either;
+// it reports false when that has, or is gone.
+func (p *Player) insert(id, ahead uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.IndexFunc(p.queue, func(u *utterance) bool { return u.id == ahead })
+	if i < 0 || len(p.queue[i].pcm) > 0 {
+		return false
+	}
+	p.queue = slices.Insert(p.queue, i, &utterance{id: id})
+	return true
 }
 
 // add appends sound to a queued utterance, in which words end at the given

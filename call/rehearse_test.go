@@ -77,3 +77,69 @@ func TestNothingIsRehearsedWithoutACache(t *testing.T) {
 		}
 	})
 }
+
+// A voice that is slower than a caller likes is waited for: what it makes is
+// heard whole, and its synthesis is not begun anew, which would only take longer.
+func TestSlowVoiceIsHeard(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		delay time.Duration
+		tries int // at the greeting
+	}{{3500 * time.Millisecond, 1}, {5500 * time.Millisecond, 1}, {9 * time.Second, 2}}
+	for _, c := range cases {
+		t.Run(c.delay.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(w *world, cfg *call.Config) {
+					w.snapshot.Agent.InitialMessage = "hello there"
+					w.voice.Delay = c.delay
+					cfg.Phrases = call.NewPhrases()
+				})
+				defer w.stop()
+				far := w.ring()
+				time.Sleep(c.delay + 3*time.Second)
+				far.Hangup()
+				w.result()
+				if got := heard(far); got != "hello there" {
+					t.Errorf("heard %q, want the greeting alone", got)
+				}
+				tries := 0
+				for _, r := range w.voice.Requests() {
+					if r.Text == "hello there" {
+						tries++
+					}
+				}
+				if tries != c.tries {
+					t.Errorf("the greeting was asked for %d times, want %d", tries, c.tries)
+				}
+			})
+		})
+	}
+}
+
+// An answer that is late is bridged by what was prepared, and then heard whole.
+func TestLateAnswerIsBridged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, cfg *call.Config) {
+			w.snapshot.Agent.InitialMessage = "hello there"
+			w.ears.Queue("I want an appointment")
+			w.model.Queue(llmtest.Say("sure which day"))
+			cfg.Phrases = call.NewPhrases()
+		})
+		defer w.stop()
+		far := w.ring()
+		time.Sleep(4 * time.Second)
+		w.voice.Delay = 5 * time.Second
+		far.Speak(speech(800 * time.Millisecond))
+		time.Sleep(9 * time.Second)
+		far.Hangup()
+		r, _ := w.result()
+		if got := heard(far); got != "hello there one moment please sure which day" {
+			t.Errorf("heard %q", got)
+		}
+		if !strings.Contains(r.Transcript, "One moment, please. sure which day") {
+			t.Errorf("transcript: %q", r.Transcript)
+		}
+	})
+}

@@ -208,7 +208,9 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 	case conversation.CancelModel:
 		s.mind.cancel(out.Gen)
 	case conversation.Say:
-		s.mouth.say(out)
+		s.say(ctx, out)
+	case conversation.Unsay:
+		s.mouth.unsay(out.Utt)
 	case conversation.PausePlayout:
 		stopped := s.player.pause()
 		_ = s.leg.Clear() // an ended leg reports itself
@@ -237,6 +239,15 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 		s.note(out)
 	}
 	return nil
+}
+
+// say speaks an utterance behind the others, or before one whose sound is late.
+func (s *Session) say(ctx context.Context, out conversation.Say) {
+	if out.Ahead == 0 {
+		s.mouth.say(out)
+	} else if speak := s.mouth.interject(ctx, out); speak != nil {
+		s.spawn("voice", speak)
+	}
 }
 
 // giveUp ends the call for a reason that is not the conversation's own; an

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/sidetone/sidetone/audio"
@@ -11,8 +12,8 @@ import (
 	"github.com/sidetone/sidetone/synthesizer"
 )
 
-// mouth turns a call's Says into sound, one after the other. say, cancel and
-// close may be called while run works.
+// mouth turns a call's Says into sound, one after the other, but for those that
+// bridge the wait for another. Its methods may be called while run works.
 type mouth struct {
 	plan     Plan
 	language string
@@ -23,13 +24,14 @@ type mouth struct {
 
 	mu      sync.Mutex
 	pending []conversation.Say
-	cancel  context.CancelFunc
-	done    chan struct{} // of the synthesis under way; nil when there is none
+	under   map[uint64]context.CancelFunc // the syntheses under way, by utterance
+	done    chan struct{}                 // of the synthesis under way; nil when there is none
 	ready   chan struct{}
 }
 
 func newMouth(p Plan, language string, player *Player, phrases *Phrases, post func(any)) *mouth {
-	return &mouth{plan: p, language: language, player: player, phrases: phrases, post: post, ready: make(chan struct{}, 1)}
+	return &mouth{plan: p, language: language, player: player, phrases: phrases, post: post,
+		under: map[uint64]context.CancelFunc{}, ready: make(chan struct{}, 1)}
 }
 
 // say queues an utterance.
@@ -44,14 +46,37 @@ func (m *mouth) say(s conversation.Say) {
 	}
 }
 
-// hush drops what is queued and ends the synthesis under way.
+// hush drops what is queued and ends the syntheses under way.
 func (m *mouth) hush() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.pending = nil
-	if m.cancel != nil {
-		m.cancel()
+	for _, cancel := range m.under {
+		cancel()
 	}
+}
+
+// unsay drops one utterance, and ends its synthesis.
+func (m *mouth) unsay(utt uint64) {
+	m.player.drop(utt)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pending = slices.DeleteFunc(m.pending, func(s conversation.Say) bool { return s.Utt == utt })
+	if cancel, ok := m.under[utt]; ok {
+		cancel()
+	}
+}
+
+// interject inserts an utterance before one that has no sound yet, and returns
+// what speaks it beside run until ctx ends; nil when the other has sound.
+func (m *mouth) interject(ctx context.Context, s conversation.Say) func() {
+	if !m.player.insert(s.Utt, s.Ahead) {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	speaking := m.start(ctx, s.Utt)
+	return func() { m.utter(speaking, s) }
 }
 
 // run speaks until ctx ends.
@@ -66,12 +91,21 @@ func (m *mouth) run(ctx context.Context) {
 			}
 			continue
 		}
-		if err := m.speak(speaking, s); err != nil && speaking.Err() == nil {
-			m.player.drop(s.Utt)
-			m.post(conversation.VoiceFailed{Utt: s.Utt, Reason: err.Error()})
-		}
-		m.finish()
+		m.utter(speaking, s)
+		m.rest()
 	}
+}
+
+// utter speaks one utterance and reports its failure.
+func (m *mouth) utter(speaking context.Context, s conversation.Say) {
+	if err := m.speak(speaking, s); err != nil && speaking.Err() == nil {
+		m.player.drop(s.Utt)
+		m.post(conversation.VoiceFailed{Utt: s.Utt, Reason: err.Error()})
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.under[s.Utt]()
+	delete(m.under, s.Utt)
 }
 
 // rehearse fills the phrase cache with lines, so that they can be said even if
@@ -111,16 +145,21 @@ func (m *mouth) take(ctx context.Context) (s conversation.Say, speaking context.
 		return s, nil, false
 	}
 	s, m.pending = m.pending[0], m.pending[1:]
-	speaking, m.cancel = context.WithCancel(ctx)
 	m.done = make(chan struct{})
-	return s, speaking, true
+	return s, m.start(ctx, s.Utt), true
 }
 
-func (m *mouth) finish() {
+// start begins a synthesis. The caller holds mu.
+func (m *mouth) start(ctx context.Context, utt uint64) context.Context {
+	speaking, cancel := context.WithCancel(ctx)
+	m.under[utt] = cancel
+	return speaking
+}
+
+// rest says that run's synthesis is over.
+func (m *mouth) rest() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.cancel()
-	m.cancel = nil
 	close(m.done)
 	m.done = nil
 }
@@ -226,6 +265,9 @@ func (p *Phrases) speak(ctx context.Context, d synthesizer.Driver, r synthesizer
 func (p *Phrases) keep(key phraseKey, all []synthesizer.Chunk) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if _, ok := p.sounds[key]; ok {
+		return // made twice at the same time
+	}
 	for _, c := range all {
 		p.bytes += 2 * len(c.PCM)
 	}

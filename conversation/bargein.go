@@ -233,6 +233,9 @@ func (m *Machine) resumption(s *speech, p *pause) ResumePlayout {
 		return ResumePlayout{}
 	}
 	u.due = m.now
+	if w := s.awaited(); w != nil {
+		w.due, w.waited = m.now, 0
+	}
 	if u.id == p.utt {
 		at := p.at
 		if !p.known {

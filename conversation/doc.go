@@ -16,6 +16,7 @@
 //   - bargein.go judges speech over the agent: pause, then resume or confirm.
 //   - speak.go, chunk.go and ledger.go say what the model wrote, sentence by
 //     sentence, and keep account of what was heard of it.
+//   - late.go bridges the wait for sound that the voice does not deliver in time.
 //   - model.go and tools.go ask the model, bridge its silence, run its tools.
 //   - greet.go, idle.go, keys.go and leave.go are the rest of a call.
 //

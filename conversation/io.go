@@ -184,7 +184,14 @@ type Say struct {
 	Gen    uint64
 	Text   string
 	Cached bool
+	// Ahead, when not zero, is an utterance whose synthesis is under way and goes
+	// on: this one is made beside it and queued before it, or not at all when it
+	// has sound already. The machine takes it back with Unsay in that case.
+	Ahead uint64
 }
+
+// Unsay drops utterance Utt, whose synthesis is cancelled. The others go on.
+type Unsay struct{ Utt uint64 }
 
 // PausePlayout stops sending at once, also when the first frame is still to
 // come; the session answers with Stopped. Sound that is delivered meanwhile is
@@ -278,6 +285,7 @@ const (
 func (AskModel) output()       {}
 func (CancelModel) output()    {}
 func (Say) output()            {}
+func (Unsay) output()          {}
 func (PausePlayout) output()   {}
 func (ResumePlayout) output()  {}
 func (StopPlayout) output()    {}

@@ -138,7 +138,10 @@ func (m *Machine) onUnheld() {
 	m.held = false
 	m.idle.since = m.now
 	m.thaw()
-	if m.speech != nil {
+	if s := m.speech; s != nil {
+		for i := range s.utts {
+			s.utts[i].due, s.utts[i].waited = m.now, 0
+		}
 		m.sayAgain()
 		m.issue()
 		m.finishIfDone()

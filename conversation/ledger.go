@@ -16,10 +16,16 @@ type utterance struct {
 	total time.Duration
 	done  bool
 
+	// hold: it only tells the caller to wait. ahead is the utterance, still
+	// without sound, that it was put before.
+	hold  bool
+	ahead uint64
+
 	audible, played bool
 	retried         bool
-	// due is when sound of it was expected to begin at the latest.
-	due time.Duration
+	// due is when the caller began to wait for its sound; waited is how long
+	// that may last until the next step is taken.
+	due, waited time.Duration
 	// Sound position at was reached at time since; it moves on from there
 	// unless the playout is paused.
 	at, since time.Duration
@@ -124,7 +130,12 @@ func (s *speech) heardOf(i int) string {
 }
 
 func (s *speech) saidOf(i int) string {
-	out := s.join(i, func(u *utterance) string { return u.text })
+	out := s.join(i, func(u *utterance) string {
+		if u.bridge() {
+			return u.text[:u.heard] // no part of what there was to say
+		}
+		return u.text
+	})
 	for _, l := range s.lines {
 		if l.part == i {
 			out = joinWords(out, l.text)

@@ -178,14 +178,12 @@ func (m *Machine) hold(s *speech) {
 	u := s.head()
 	switch {
 	case u == nil && len(s.lines) == 0 && (s.model || m.toolsOf(s)):
-		s.add(true, m.cfg.Phrases.Holding)
-	case u != nil && !u.audible && !u.cached && u.total == 0:
-		m.holdBefore(s, m.cfg.Phrases.Holding)
-	default:
-		return
+		s.lines = append(s.lines, line{text: m.cfg.Phrases.Holding, part: len(s.parts) - 1, cached: true, hold: true})
+		s.holds++
+		m.issue()
+	case u != nil:
+		m.holdAhead(s)
 	}
-	s.holds++
-	m.issue()
 }
 
 // giveUp ends the call with an apology.

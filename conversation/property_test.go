@@ -340,6 +340,8 @@ func (w *world) obey(o Output) int {
 		w.dead[o.Gen] = true
 	case Say:
 		w.say(o)
+	case Unsay:
+		w.unsay(o)
 	case PausePlayout:
 		w.paused = true
 		return 1
@@ -399,20 +401,51 @@ func (w *world) asked(o AskModel) {
 
 func (w *world) say(o Say) {
 	repeated := slices.ContainsFunc(w.every(), func(s *sound) bool { return s.say.Text == o.Text })
-	if w.dead[o.Gen] && !repeated {
+	if w.dead[o.Gen] && !repeated && o.Ahead == 0 {
 		w.r.Fatalf("cancelled generation %d says %q", o.Gen, o.Text)
 	}
 	for _, s := range w.queue {
+		if s.say.Utt == o.Ahead {
+			break
+		}
 		if s.say.Gen > o.Gen {
 			w.r.Fatalf("generation %d says %q behind %d", o.Gen, o.Text, s.say.Gen)
 		}
 	}
-	if len(w.queue) >= aheadLimit {
-		w.r.Fatalf("more than %d utterances ahead", aheadLimit)
-	}
 	w.lastGen = max(w.lastGen, o.Gen)
 	s := &sound{say: o}
+	if o.Ahead != 0 {
+		i := slices.IndexFunc(w.queue, func(s *sound) bool { return s.say.Utt == o.Ahead })
+		if i < 0 || w.queue[i].voiced {
+			w.r.Fatalf("%q is to be said before %d, which is not waited for", o.Text, o.Ahead)
+		}
+		w.queue = slices.Insert(w.queue, i, s)
+		return
+	}
+	waiting := 0
+	for _, s := range w.queue {
+		if s.say.Ahead == 0 {
+			waiting++
+		}
+	}
+	if waiting >= aheadLimit {
+		w.r.Fatalf("more than %d utterances ahead", aheadLimit)
+	}
 	w.queue = append(w.queue, s)
+}
+
+// unsay drops an utterance, of which nothing may have been heard.
+func (w *world) unsay(o Unsay) {
+	for _, s := range w.queue {
+		if s.say.Utt != o.Utt {
+			continue
+		}
+		if s.audible {
+			w.r.Fatalf("%q is taken back while it is heard", s.say.Text)
+		}
+		w.remove(s)
+		return
+	}
 }
 
 func (w *world) resumed(o ResumePlayout) {

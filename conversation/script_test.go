@@ -250,7 +250,12 @@ func show(o Output) string {
 		if o.Cached {
 			s += " cached"
 		}
+		if o.Ahead != 0 {
+			s += fmt.Sprintf(" ahead of %d", o.Ahead)
+		}
 		return s
+	case Unsay:
+		return fmt.Sprintf("Unsay %d", o.Utt)
 	case ResumePlayout:
 		return fmt.Sprintf("ResumePlayout %d from %.3f", o.Utt, o.At.Seconds())
 	case Arm:
@@ -363,6 +368,8 @@ func parseAgentInput(a arguments, said map[uint64]string) Input {
 		return Voiced{Utt: id, Words: evenWords(said[id], total), Total: total, Done: true}
 	case "voice hums":
 		return Voiced{Utt: id, Total: seconds(a.t, a.word(3)), Done: true}
+	case "voice halts":
+		return Voiced{Utt: id, Total: seconds(a.t, a.word(3))}
 	case "voice failed":
 		return VoiceFailed{Utt: id, Reason: a.text(3)}
 	case "playout audible":

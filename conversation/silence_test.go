@@ -3,6 +3,7 @@ package conversation
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -28,9 +29,107 @@ func TestNoUnexplainedSilence(t *testing.T) {
 	t.Logf("worst: %v before the first sound, %v between sounds", worstFirst, worstGap)
 }
 
+// stage is a call on a clock of 10 ms: a caller who asks once, a model, and a
+// voice whose sounds take a second each.
+type stage struct {
+	m            *Machine
+	now          time.Duration
+	model, voice time.Duration
+	cached, hold time.Duration // when what may come from the cache has sound, and a phrase that bridges a wait
+	timers       map[Timer]Arm
+	events       []event
+	queue        []*clip
+	says         []Say
+}
+
+// clip is an utterance in the playout.
+type clip struct {
+	utt             uint64
+	ready, left     time.Duration
+	voiced, audible bool
+}
+
 type event struct {
 	at time.Duration
 	in Input
+}
+
+// run plays until end and tells every sound's begin and end.
+func (s *stage) run(end time.Duration, heard func(from, to time.Duration)) {
+	from := time.Duration(0)
+	for ; s.now < end; s.now += 10 * ms {
+		for i := 0; i < len(s.events); i++ {
+			if e := s.events[i]; e.at <= s.now {
+				s.events = slices.Delete(s.events, i, i+1)
+				i--
+				s.step(e.in)
+			}
+		}
+		for _, name := range timerNames() {
+			if a, ok := s.timers[name]; ok && a.At <= s.now {
+				delete(s.timers, name)
+				s.step(TimerFired{Name: name, Epoch: a.Epoch})
+			}
+		}
+		for _, c := range slices.Clone(s.queue) {
+			if !c.voiced && c.ready <= s.now {
+				c.voiced = true
+				s.step(Voiced{Utt: c.utt, Total: time.Second, Done: true})
+			}
+		}
+		if len(s.queue) == 0 || !s.queue[0].voiced {
+			continue
+		}
+		c := s.queue[0]
+		if !c.audible {
+			c.audible, from = true, s.now
+			s.step(Audible{Utt: c.utt})
+		}
+		if c.left -= 10 * ms; c.left <= 0 {
+			s.queue = s.queue[1:]
+			heard(from, s.now)
+			s.step(Played{Utt: c.utt})
+		}
+	}
+}
+
+func (s *stage) step(in Input) {
+	for _, o := range slices.Clone(s.m.Step(s.now, in)) {
+		switch o := o.(type) {
+		case Arm:
+			s.timers[o.Name] = o
+		case Disarm:
+			delete(s.timers, o.Name)
+		case AskModel:
+			if !o.Hedge {
+				s.events = append(s.events, event{s.now + s.model, ModelText{Gen: o.Gen, Text: "That is easy to answer."}},
+					event{s.now + s.model, ModelDone{Gen: o.Gen}})
+			}
+		case StopPlayout:
+			s.queue = nil
+			defer s.step(Stopped{})
+		case Say:
+			s.say(o)
+		case Unsay:
+			s.queue = slices.DeleteFunc(s.queue, func(c *clip) bool { return c.utt == o.Utt })
+		}
+	}
+}
+
+func (s *stage) say(o Say) {
+	s.says = append(s.says, o)
+	after := s.voice
+	if o.Cached {
+		after = s.cached
+	}
+	if o.Text == s.m.cfg.Phrases.Holding {
+		after = s.hold
+	}
+	i := slices.IndexFunc(s.queue, func(c *clip) bool { return c.utt == o.Ahead })
+	if i < 0 {
+		i = len(s.queue)
+	}
+	s.queue = slices.Insert(s.queue, i, &clip{utt: o.Utt, ready: s.now + after, left: time.Second})
 }
 
 // longestSilence plays one turn and returns how long after the end of the wait
@@ -38,83 +137,63 @@ type event struct {
 // or 40 s.
 func longestSilence(t *testing.T, model, voice, final time.Duration) (first, gap time.Duration) {
 	t.Helper()
-	m := New(Config{IdleTime: time.Hour})
 	const owed = 2500 * ms
-	events := []event{
+	s := &stage{m: New(Config{IdleTime: time.Hour}), model: model, voice: voice, cached: 50 * ms, hold: 50 * ms, timers: map[Timer]Arm{}}
+	s.events = []event{
 		{0, MediaStarted{}}, {1080 * ms, SpeechStarted{Ago: 80 * ms}},
 		{2200 * ms, SpeechEnded{Ago: 200 * ms, Length: time.Second}},
 		{2000*ms + final, Heard{Text: "what is it", Final: true, Flushed: true}},
 	}
 	if final == time.Hour {
-		events = append(events, event{1900 * ms, Heard{Text: "what is it"}})
+		s.events = append([]event{{1900 * ms, Heard{Text: "what is it"}}}, s.events...)
 	}
-	silentSince, heard := owed, false
-	for len(events) > 0 {
-		slices.SortStableFunc(events, func(a, b event) int { return int(a.at - b.at) })
-		e := events[0]
-		events = events[1:]
-		if e.at > 40*time.Second {
-			break
+	silentSince, heard := time.Duration(0), false
+	s.run(40*time.Second, func(from, to time.Duration) {
+		if !heard {
+			first, heard = from-owed, true
+		} else {
+			gap = max(gap, from-silentSince)
 		}
-		switch in := e.in.(type) {
-		case Audible:
-			if !heard {
-				first = e.at - owed
-			} else {
-				gap = max(gap, e.at-silentSince)
-			}
-			heard = true
-		case Played:
-			silentSince = e.at
-		case TimerFired:
-			if m.timers.armed[in.Name].epoch != in.Epoch {
-				continue
-			}
-		}
-		for _, o := range m.Step(e.at, e.in) {
-			events = append(events, react(o, e.at, model, voice, &events)...)
-		}
-	}
+		silentSince = to
+	})
 	if !heard {
 		t.Errorf("model %v, voice %v: nothing was ever heard", model, voice)
 	}
 	return first, gap
 }
 
-// react is the world's answer to an output.
-func react(o Output, now, model, voice time.Duration, events *[]event) []event {
-	switch o := o.(type) {
-	case Arm:
-		return []event{{o.At, TimerFired{Name: o.Name, Epoch: o.Epoch}}}
-	case AskModel:
-		if o.Hedge {
-			return nil
+// A voice that is slow, but not dead, says everything: its synthesis is not
+// thrown away for another try, and the caller is told to wait when that can be
+// said.
+func TestSlowVoiceIsAwaited(t *testing.T) {
+	t.Parallel()
+	const greeting, wait = "Hello, this is the surgery.", "One moment, please."
+	cases := []struct {
+		name          string
+		voice, cached time.Duration
+		want          []string // what is said
+		heard         int      // and how many of that
+	}{
+		{"in time", 2900 * ms, 2900 * ms, []string{greeting}, 1},
+		{"late, nothing is prepared", 5 * time.Second, 5 * time.Second, []string{greeting, wait}, 1},
+		{"very late, nothing is prepared", 5900 * ms, 5900 * ms, []string{greeting, wait}, 1},
+		{"as good as dead", 11900 * ms, 11900 * ms, []string{greeting, wait, greeting}, 1},
+		{"late, the wait is announced", 5 * time.Second, 50 * ms, []string{greeting, wait}, 2},
+	}
+	for _, c := range cases {
+		s := &stage{m: New(Config{IdleTime: time.Hour, Greeting: greeting}), voice: c.voice, cached: c.voice, hold: c.cached, timers: map[Timer]Arm{}}
+		s.events = []event{{0, MediaStarted{}}}
+		sounds := 0
+		s.run(20*time.Second, func(_, _ time.Duration) { sounds++ })
+		var said []string
+		for _, o := range s.says {
+			said = append(said, o.Text)
 		}
-		return []event{{now + model, ModelText{Gen: o.Gen, Text: "That is easy to answer."}}, {now + model, ModelDone{Gen: o.Gen}}}
-	case StopPlayout:
-		*events = slices.DeleteFunc(*events, func(e event) bool {
-			switch e.in.(type) {
-			case Audible, Played, Voiced:
-				return true
-			}
-			return false
-		})
-		return []event{{now, Stopped{}}}
-	case Say:
-		after := voice
-		if o.Cached {
-			after = 50 * ms
+		if !slices.Equal(said, c.want) || sounds != c.heard {
+			t.Errorf("%s: said %q and %d sounds were heard, want %q and %d", c.name, said, sounds, c.want, c.heard)
 		}
-		begin := now + after
-		for _, e := range *events {
-			if p, ok := e.in.(Played); ok && p.Utt < o.Utt {
-				begin = max(begin, e.at)
-			}
-		}
-		return []event{
-			{begin, Voiced{Utt: o.Utt, Total: time.Second, Done: true}}, {begin, Audible{Utt: o.Utt}},
-			{begin + time.Second, Played{Utt: o.Utt}},
+		if h := s.m.History(); len(h) != 1 || !strings.HasSuffix(h[0].Text, greeting) {
+			t.Errorf("%s: history %v", c.name, h)
 		}
 	}
-	return nil
 }

@@ -1,7 +1,6 @@
 package conversation
 
 import (
-	"slices"
 	"time"
 )
 
@@ -21,8 +20,8 @@ type line struct {
 	text   string
 	part   int
 	cached bool
-	// again: it was with the session once already.
-	again bool
+	// hold: it only tells the caller to wait.
+	hold bool
 }
 
 // speech is one contribution of the agent: from the question to the model, over
@@ -36,15 +35,19 @@ type speech struct {
 	// model: a generation is running; texted: it has delivered something;
 	// answered: at least one utterance of it.
 	model, texted, answered bool
-	split                   chunker
-	protected               bool
+	// lost: the voice has failed at an utterance.
+	lost      bool
+	split     chunker
+	protected bool
 	// hangup is the reason to hang up for when all was played.
 	hangup string
 	// endCall is the model's call that asked for it.
 	endCall ToolCall
 
-	// holds counts the holding phrases since the last real words.
+	// holds counts the holding phrases since the last real words; announced is
+	// when the last one was said, or over.
 	steps, retries, holds int
+	announced             time.Duration
 	begun                 bool
 	audibleAt             time.Duration
 	figures               figures
@@ -111,14 +114,14 @@ func (m *Machine) issue() {
 	}
 	waiting := 0
 	for i := range s.utts {
-		if !s.utts[i].played {
+		if u := &s.utts[i]; !u.played && u.ahead == 0 {
 			waiting++
 		}
 	}
 	for ; waiting < aheadLimit && len(s.lines) > 0; waiting++ {
 		l := s.lines[0]
 		s.lines = s.lines[1:]
-		s.utts = append(s.utts, utterance{part: l.part, text: l.text, cached: l.cached, retried: l.again})
+		s.utts = append(s.utts, utterance{part: l.part, text: l.text, cached: l.cached, hold: l.hold, due: m.now})
 		m.say(&s.utts[len(s.utts)-1])
 	}
 }
@@ -127,18 +130,26 @@ func (m *Machine) issue() {
 func (m *Machine) say(u *utterance) {
 	m.utt++
 	*u = utterance{
-		id: m.utt, part: u.part, text: u.text, cached: u.cached, retried: u.retried, heard: u.heard, due: m.now,
-		audible: false,
+		id: m.utt, part: u.part, text: u.text, cached: u.cached, hold: u.hold, ahead: u.ahead, retried: u.retried,
+		heard: u.heard, due: u.due, waited: u.waited,
 	}
 	s := m.speech
 	s.figures.said(m.now)
-	m.emit(Say{Utt: u.id, Gen: s.parts[u.part].gen, Text: u.text, Cached: u.cached})
+	if u.hold {
+		s.announced = m.now
+	}
+	m.emit(Say{Utt: u.id, Gen: s.parts[u.part].gen, Text: u.text, Cached: u.cached, Ahead: u.ahead})
 }
 
-// sayAgain hands all that was not played to the session once more.
+// sayAgain hands all that was not played to the session once more, but for
+// phrases that bridged a wait.
 func (m *Machine) sayAgain() {
 	for i := range m.speech.utts {
-		if u := &m.speech.utts[i]; !u.played {
+		switch u := &m.speech.utts[i]; {
+		case u.played:
+		case u.ahead != 0:
+			u.leaveOut()
+		default:
 			m.say(u)
 		}
 	}
@@ -158,6 +169,9 @@ func (m *Machine) onVoiced(in Voiced) {
 	u.words = append(u.words, in.Words...)
 	u.total = max(u.total, in.Total)
 	u.done = u.done || in.Done
+	if u.total > 0 && s == m.speech {
+		m.overtaken(s, u)
+	}
 	if in.Done && in.Total == 0 && s == m.speech {
 		m.onVoiceFailed(in.Utt, "no sound")
 	}
@@ -212,15 +226,22 @@ func (m *Machine) onPlayed(in Played) {
 		return
 	}
 	u.complete()
+	if u.hold {
+		s.announced = m.now
+	}
+	if next := s.head(); next != nil && (u.ahead == 0 || next.total > 0) {
+		next.due, next.waited = m.now, 0
+	}
+	if s.lost && u.hold && s.hangup == "" && s.mute() {
+		m.giveUp("the voice is silent")
+		return
+	}
 	m.advance()
 }
 
 // advance goes on after an utterance is over.
 func (m *Machine) advance() {
 	s := m.speech
-	if u := s.head(); u != nil {
-		u.due = m.now
-	}
 	m.issue()
 	for i := range s.parts {
 		if m.partOver(s, i) {
@@ -286,125 +307,6 @@ func (m *Machine) next() {
 		m.begin(kindOrdered, "", false, lines...)
 	case m.unseen:
 		m.answer(figures{})
-	}
-}
-
-func (m *Machine) onVoiceTimer() {
-	if s := m.speech; s != nil {
-		if u := s.head(); u != nil {
-			m.onVoiceFailed(u.id, "no sound in time")
-		}
-	}
-}
-
-// onVoiceFailed says the utterance once more, then goes on without it.
-func (m *Machine) onVoiceFailed(id uint64, reason string) {
-	s := m.speech
-	if s == nil {
-		return
-	}
-	u := s.find(id)
-	if u == nil {
-		return
-	}
-	m.emit(Note{Kind: NoteError, Text: "voice: " + reason})
-	u.credit(u.position(m.now) - lag)
-	if !u.retried && s.hangup == "" {
-		u.retried = true
-		m.retryVoice(s, u)
-		if !s.begun {
-			u.due -= soundOverdue - soundRetry
-		}
-		return
-	}
-	stopped := s.head() == u
-	if stopped {
-		m.emit(StopPlayout{})
-	}
-	u.played, u.done = true, true
-	// What made no sound was never said.
-	u.text = u.text[:u.heard]
-	if s.hangup == "" && s.mute() {
-		m.giveUp("the voice is silent")
-		return
-	}
-	if stopped {
-		m.sayAgain()
-		m.pauseAgain(s)
-	}
-	m.advance()
-}
-
-// retryVoice says u again; what is queued behind it must not overtake it.
-func (m *Machine) retryVoice(s *speech, u *utterance) {
-	if s.head() != u {
-		m.say(u)
-		return
-	}
-	m.emit(StopPlayout{})
-	m.sayAgain()
-	m.pauseAgain(s)
-}
-
-// pauseAgain pauses what was queued anew during a pause.
-func (m *Machine) pauseAgain(s *speech) {
-	p, u := m.pause, s.head()
-	if p == nil {
-		return
-	}
-	p.sent = u != nil
-	if p.sent {
-		p.utt, p.at, p.known = u.id, 0, false
-		m.emit(PausePlayout{})
-	}
-}
-
-// mute reports whether nothing is left of the speech and nothing was heard of
-// it but cached phrases.
-func (s *speech) mute() bool {
-	for i := range s.utts {
-		if u := &s.utts[i]; !u.played || u.heard > 0 && (!u.cached || s.kind != kindAnswer) {
-			return false
-		}
-	}
-	return len(s.lines) == 0 && !s.model
-}
-
-// holdBefore says text before what the voice has not delivered in time.
-func (m *Machine) holdBefore(s *speech, text string) {
-	m.emit(StopPlayout{})
-	var back []line
-	for i := range s.utts {
-		if u := &s.utts[i]; !u.played {
-			back = append(back, line{text: u.text, part: u.part, cached: u.cached, again: true})
-		}
-	}
-	s.utts = slices.DeleteFunc(s.utts, func(u utterance) bool { return !u.played })
-	hold := line{text: text, part: back[0].part, cached: true}
-	s.lines = slices.Concat([]line{hold}, back, s.lines)
-}
-
-const (
-	// soundOverdue is how long sound of an utterance may be missing, soundRetry
-	// how long when the caller has heard nothing since it was said before.
-	soundOverdue = 3 * time.Second
-	soundRetry   = time.Second
-)
-
-// voiceDue returns when the playing utterance is to be given up.
-func (m *Machine) voiceDue() (time.Duration, bool) {
-	s := m.speech
-	if s == nil || m.pause != nil || m.held {
-		return 0, false
-	}
-	u := s.head()
-	switch {
-	case u == nil:
-		return 0, false
-	case !u.audible:
-		return u.due + soundOverdue, true
-	default:
-		return u.since + max(0, u.total-u.at) + soundOverdue, true
 	}
 }
 
