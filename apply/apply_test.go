@@ -247,6 +247,10 @@ func TestExportIsReadBackUnchanged(t *testing.T) {
 	f.rows[apply.Prompt] = append(f.rows[apply.Prompt], map[string]any{"id": "p9", "label": "Front desk", "content": "By hand"})
 	f.rows[apply.Action] = append(f.rows[apply.Action], map[string]any{
 		"id": "a9", "type": "action_external", "config": map[string]any{"url": "https://x", "signature_secret": "********1234"}})
+	f.rows[apply.Voice] = []map[string]any{{"id": "v1", "label": "TTY"}, {"id": "v2", "label": "Twice"}, {"id": "v3", "label": "Twice"}}
+	f.rows[apply.Prompt][0]["type"] = "prompt"
+	f.rows[apply.Agent][0]["voice"] = map[string]any{"id": "v1", "label": "TTY"}
+	f.rows[apply.Agent] = append(f.rows[apply.Agent], map[string]any{"id": "a3", "key": "other", "prompt": "p9", "voice": map[string]any{"id": "v3"}})
 	live, err := apply.Fetch(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +259,8 @@ func TestExportIsReadBackUnchanged(t *testing.T) {
 	if err := apply.Write(&b, apply.Export(live)); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(b.String(), "****") || !strings.Contains(b.String(), "prompt: front-desk\n") {
+	if strings.Contains(b.String(), "****") || !strings.Contains(b.String(), "prompt: front-desk\n") ||
+		!strings.Contains(b.String(), "voice: TTY\n") || !strings.Contains(b.String(), "voice: v3\n") {
 		t.Errorf("exported\n%s", b.String())
 	}
 	run(t, f, parse(t, b.String()), true)
@@ -298,8 +303,8 @@ func TestBadPlansAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"kind: prompt\nkey: a\n---\nkind: prompt\nkey: a": "clinic.yaml:4: prompt a is described at clinic.yaml:1 already",
-		"kind: agent\nkey: a\nprompt: p\nactions: [x, {type: y}]\n---\nkind: prompt\nkey: P": `clinic.yaml:1: agent a: prompt "p" is the key or id of no prompt, here or in the files` + "\n" +
-			`clinic.yaml:1: agent a: actions "x" is the key or id of no action, here or in the files`,
+		"kind: agent\nkey: a\nprompt: p\nactions: [x, {type: y}]\n---\nkind: prompt\nkey: P": `clinic.yaml:1: agent a: prompt "p" names no prompt, here or in the files` + "\n" +
+			`clinic.yaml:1: agent a: actions "x" names no action, here or in the files`,
 		"kind: number\nnumber: '+1202'": `clinic.yaml:1: the environment has no number +1202; buy it, link it, or write "buy: true"`,
 	} {
 		_, err := apply.NewPlan(parse(t, text), apply.Live{}, false)

@@ -17,27 +17,16 @@ import (
 // NewPlan finds unchanged. A resource without key gets one made from its label
 // or name, and its id, so that applying the export adopts it.
 func Export(live Live) []Resource {
-	keys := map[Kind]map[string]string{} // id to key
+	keys := map[Kind]map[string]string{Voice: keysOf(Voice, live[Voice])} // id to key
 	var out []Resource
 	for _, kind := range Kinds() {
-		keys[kind] = map[string]string{}
+		keys[kind] = keysOf(kind, live[kind])
 		for _, l := range live[kind] {
-			if key := liveKey(kind, l); key != "" {
-				keys[kind][text(l["id"])] = key
-			}
-		}
-		for _, l := range live[kind] {
-			if builtIn(l) {
-				continue
-			}
 			out = append(out, exported(kind, l, keys))
 		}
 	}
 	return out
 }
-
-// builtIn resources come with every environment.
-func builtIn(l map[string]any) bool { return l["built_in"] == true }
 
 func exported(kind Kind, l map[string]any, keys map[Kind]map[string]string) Resource {
 	id := text(l["id"])
@@ -48,11 +37,11 @@ func exported(kind Kind, l map[string]any, keys map[Kind]map[string]string) Reso
 	}
 	keys[kind][id] = r.Key
 	for name, v := range l {
-		if !slices.Contains(readOnly(), name) && !masked(v) && !empty(v) && v != nil {
+		if slices.Contains(properties(kind), name) && !masked(v) && !empty(v) && v != nil {
 			r.Fields[name] = withoutSecrets(plain(v))
 		}
 	}
-	for _, name := range []string{"voice", "webhook", "vector_database", "openai_account_connection"} {
+	for _, name := range []string{"webhook", "vector_database", "openai_account_connection"} {
 		if o, ok := r.Fields[name].(map[string]any); ok {
 			r.Fields[name] = o["id"] // kinds that files do not describe go by their ids
 		}
@@ -63,12 +52,6 @@ func exported(kind Kind, l map[string]any, keys map[Kind]map[string]string) Reso
 		}
 	}
 	return r
-}
-
-// readOnly are the properties that the server sets.
-func readOnly() []string {
-	return []string{"id", "key", "user_id", "number", "active", "inbound_agent_name", "telephony_provider",
-		"telephony_account_connection", "locality", "country", "created_at", "updated_at", "version"}
 }
 
 // masked values are secrets that the server does not show.

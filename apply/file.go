@@ -24,6 +24,10 @@ const (
 	Number Kind = "number"
 )
 
+// Voice is a kind that files do not describe and agents refer to: by id, or by
+// a label that one voice alone has, which holds in every environment.
+const Voice Kind = "voice"
+
 // Kinds lists the kinds in the order in which they are created.
 func Kinds() []Kind { return []Kind{Prompt, Action, Agent, Number} }
 

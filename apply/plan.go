@@ -68,10 +68,8 @@ func NewPlan(wanted []Resource, live Live, prune bool) (Plan, error) {
 		return p, err
 	}
 	for kind, resources := range live {
-		for _, l := range resources {
-			if key := liveKey(kind, l); key != "" {
-				p.known[string(kind)+" "+key] = text(l["id"])
-			}
+		for id, key := range keysOf(kind, resources) {
+			p.known[string(kind)+" "+key] = id
 		}
 	}
 	found, err := p.match(wanted, live)
@@ -160,10 +158,28 @@ func (p *Plan) prune(wanted []Resource, live Live) {
 }
 
 func liveKey(k Kind, l map[string]any) string {
-	if k == Number {
+	switch k {
+	case Number:
 		return text(l["number"])
+	case Voice:
+		return text(l["label"])
+	default:
+		return text(l["key"])
 	}
-	return text(l["key"])
+}
+
+// keysOf maps the ids of resources to their keys. Labels of voices need not be
+// unique; one that several have is no key.
+func keysOf(k Kind, resources []map[string]any) map[string]string {
+	out, times := map[string]string{}, map[string]int{}
+	for _, l := range resources {
+		if key := liveKey(k, l); key != "" {
+			out[text(l["id"])] = key
+			times[key]++
+		}
+	}
+	maps.DeleteFunc(out, func(_, key string) bool { return k == Voice && times[key] > 1 })
+	return out
 }
 
 func text(v any) string {

@@ -17,7 +17,7 @@ type relation struct {
 func relations(k Kind) []relation {
 	switch k {
 	case Agent:
-		return []relation{{"prompt", Prompt, false}, {"actions", Action, true}}
+		return []relation{{"prompt", Prompt, false}, {"actions", Action, true}, {"voice", Voice, false}}
 	case Number:
 		return []relation{{"inbound_agent", Agent, false}}
 	default:
@@ -81,7 +81,7 @@ func (p *Plan) dangling(wanted []Resource, live Live) error {
 				if p.names(rel.target, name, live) {
 					continue
 				}
-				problems = append(problems, fmt.Errorf("%s: %s: %s %q is the key or id of no %s, here or in the files",
+				problems = append(problems, fmt.Errorf("%s: %s: %s %q names no %s, here or in the files",
 					r.Source, r.name(), rel.property, name, rel.target))
 			}
 		}
@@ -106,7 +106,7 @@ func named(v any) []string {
 	return nil
 }
 
-// names reports whether a text names a resource of the kind: by key, by id, or
+// names reports whether a text names a resource of the kind: by key or label, by id, or
 // as one of the two agents that every environment has.
 func (p *Plan) names(k Kind, name string, live Live) bool {
 	if _, ok := p.known.of(k, name); ok || k == Agent && (name == "default" || name == "unassigned") {

@@ -19,10 +19,10 @@ type API interface {
 	Delete(ctx context.Context, k Kind, id string) error
 }
 
-// Fetch reads what the server has of every kind.
+// Fetch reads what the server has of every kind, voices included.
 func Fetch(ctx context.Context, api API) (Live, error) {
 	live := Live{}
-	for _, k := range Kinds() {
+	for _, k := range append(Kinds(), Voice) {
 		resources, err := api.List(ctx, k)
 		if err != nil {
 			return nil, fmt.Errorf("list %ss: %w", k, err)

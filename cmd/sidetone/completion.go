@@ -26,7 +26,8 @@ func (c completionCommand) Run(a *app) error {
 func completionScript(shell string) string {
 	switch shell {
 	case "zsh":
-		return `_sidetone() {
+		return `(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
+_sidetone() {
   local -a words_found
   words_found=("${(@f)$(sidetone complete -- "${(@)words[2,CURRENT]}")}")
   if (( ${#words_found} )) && [[ -n ${words_found[1]} ]]; then compadd -- "${words_found[@]}"; else _files; fi
@@ -35,7 +36,7 @@ compdef _sidetone sidetone
 `
 	case "fish":
 		return `complete -c sidetone -f -a '(sidetone complete -- (commandline -opc)[2..] (commandline -ct))'
-complete -c sidetone -s f -l file -l config -l data -F
+complete -c sidetone -s f -l file -l config -l data -l ready-file -l wav -l record -r -F
 `
 	default:
 		return `_sidetone() {

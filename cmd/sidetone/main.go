@@ -27,7 +27,7 @@ type cli struct {
 	Secrets secretsCommand `cmd:"" help:"Rotate the keys that stored secrets are encrypted with."`
 
 	Numbers         numbersCommand `cmd:"" group:"api" help:"Phone lines: list, get, available, buy, link, update, cancel, detach."`
-	Calls           callsCommand   `cmd:"" group:"api" help:"Calls: list, get, create, end, follow, recording."`
+	Calls           callsCommand   `cmd:"" group:"api" help:"Calls: list, get, create, end, events, recording."`
 	Agents          agentsCommand  `cmd:"" group:"api" help:"Agents: list, get, create, update, delete, apply, drift, export."`
 	Prompts         plainNoun      `cmd:"" group:"api" help:"Prompts: list, get, create, update, delete."`
 	Actions         plainNoun      `cmd:"" group:"api" help:"Actions: list, get, create, update, delete."`
