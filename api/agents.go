@@ -176,7 +176,7 @@ func (s *server) updateAgent(r *request) (any, error) {
 
 func (s *server) getAgent(r *request) (any, error) {
 	var found sidetone.Snapshot
-	err := s.read(r, func(w work) (err error) {
+	err := s.look(r, func(w work) (err error) {
 		found, err = w.readAgent(r.query.Get("id"), "id")
 		return err
 	})

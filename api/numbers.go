@@ -115,31 +115,9 @@ func (w work) inbound(v view, n sidetone.Number) (*sidetone.Snapshot, error) {
 	return &agent, err
 }
 
-// line is the number that the query names, if memory has it with all that the
-// answer shows.
-func (s *server) line(r *request) (store.Route, bool, error) {
-	id := r.query.Get("id")
-	e164, isPhone := sidetone.NormalisePhone(r.query.Get("phone_number"))
-	if (id == "") != isPhone || r.query.Has("id") && r.query.Has("phone_number") {
-		return store.Route{}, false, nil
-	}
-	line, ok, err := s.Store.Line(r.ctx, r.who.EnvironmentID, id, e164)
-	agentless := line.Number.InboundAgentID == "" && !r.view.profile.unassigned
-	return line, ok && (line.HasAgent || agentless), err
-}
-
-// getNumber answers from memory where that is sure of number and agent.
 func (s *server) getNumber(r *request) (any, error) {
-	line, ok, err := s.line(r)
-	if err != nil || ok {
-		agent := &line.Snapshot
-		if !line.HasAgent {
-			agent = nil
-		}
-		return renderNumber(r.view, line.Number, agent), err
-	}
 	var out object
-	err = s.read(r, func(w work) error {
+	err := s.look(r, func(w work) error {
 		n, err := w.number(r.query)
 		if err != nil {
 			return err

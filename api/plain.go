@@ -44,7 +44,7 @@ type query func(*request) (any, error)
 func (p plain[T]) get(s *server) query {
 	return func(r *request) (any, error) {
 		var row T
-		err := s.read(r, func(w work) (err error) {
+		err := s.look(r, func(w work) (err error) {
 			row, err = p.find(w.tx, r.query.Get("id"))
 			return named(err, "id", p.noun)
 		})

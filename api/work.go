@@ -19,6 +19,12 @@ func (s *server) read(r *request, fn func(work) error) error {
 	return s.Store.Read(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx: tx, ids: s.IDs}) })
 }
 
+// look is read for what is mostly the environment's configuration, which memory
+// may hold: fn may run twice and must assign, not append to, what it hands out.
+func (s *server) look(r *request, fn func(work) error) error {
+	return s.Store.ReadConfiguration(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx: tx, ids: s.IDs}) })
+}
+
 // write runs fn in a write transaction. fn may run more than once and must
 // assign, not append to, what it hands out. The request's view shows the secrets
 // that fn sets.
@@ -40,7 +46,7 @@ func list[T any](s *server, r *request, find func(*store.Tx, sidetone.PageQuery)
 		return nil, err
 	}
 	var out object
-	err = s.read(r, func(w work) error {
+	err = s.look(r, func(w work) error {
 		page, err := find(w.tx, q)
 		if err != nil {
 			return err

@@ -22,7 +22,7 @@ func actionTable() *configured[sidetone.Action] {
 		"created": instant("created"), "updated": instant("updated"),
 	})
 	return &configured[sidetone.Action]{
-		table: tb, rows: func(c *configuration) map[string]sidetone.Action { return c.actions },
+		table:  tb.onShelf(func(c *configuration) *shelf[sidetone.Action] { return c.actions }),
 		detach: func(a *sidetone.Action) { a.Config, a.Trigger = slices.Clone(a.Config), slices.Clone(a.Trigger) },
 		uses:   []use{{table: "agents", noun: "agent", column: "action_ids", shown: "id", among: true}},
 	}

@@ -15,7 +15,7 @@ func agentTable() *configured[sidetone.Agent] {
 		"openai_account_connection": filterOnly(text("model_account")),
 	})
 	return &configured[sidetone.Agent]{
-		table: tb, rows: func(c *configuration) map[string]sidetone.Agent { return c.agents },
+		table:  tb.onShelf(func(c *configuration) *shelf[sidetone.Agent] { return c.agents }),
 		detach: func(a *sidetone.Agent) { a.ActionIDs, a.Extra = slices.Clone(a.ActionIDs), slices.Clone(a.Extra) },
 		uses:   []use{{table: "numbers", noun: "number", column: "inbound_agent_id", shown: "number", and: "active"}},
 	}

@@ -21,6 +21,10 @@ type column struct {
 	secret bool
 }
 
+// settler is a ref that can make its field what reading it from the database
+// would.
+type settler interface{ settle() }
+
 // millis stores a time as milliseconds since 1970; the zero time is 0.
 type millis struct{ t *time.Time }
 
@@ -34,6 +38,8 @@ func (m millis) Scan(v any) error {
 	*m.t = fromMillis(n)
 	return nil
 }
+
+func (m millis) settle() { *m.t = fromMillis(toMillis(*m.t)) }
 
 func toMillis(t time.Time) int64 {
 	if t.IsZero() {
@@ -63,6 +69,8 @@ func (s span) Scan(v any) error {
 	return nil
 }
 
+func (s span) settle() { *s.d = s.d.Truncate(time.Millisecond) }
+
 // raw stores JSON text byte for byte; empty stands for the given default.
 type raw struct {
 	b   *[]byte
@@ -80,6 +88,12 @@ func (r raw) Scan(v any) error {
 	text, err := textOf(v)
 	*r.b = []byte(text)
 	return err
+}
+
+func (r raw) settle() {
+	if len(*r.b) == 0 {
+		*r.b = []byte(r.def)
+	}
 }
 
 // list stores texts as a JSON array; nil is stored as an empty one.
@@ -103,6 +117,12 @@ func (l list) Scan(v any) error {
 		return nil
 	}
 	return json.Unmarshal([]byte(text), l.l)
+}
+
+func (l list) settle() {
+	if len(*l.l) == 0 {
+		*l.l = []string{}
+	}
 }
 
 // document stores a call's snapshot as one JSON text.

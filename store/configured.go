@@ -11,8 +11,6 @@ import (
 // so that on Postgres two that concern each other cannot both commit.
 type configured[T any] struct {
 	*table[T]
-	// rows is where memory keeps them.
-	rows func(*configuration) map[string]T
 	// detach copies what the writer of a row could still reach.
 	detach func(*T)
 	// uses are the columns that name a row of this noun.
@@ -52,8 +50,7 @@ func (tb *configured[T]) update(t *Tx, row T) error {
 // place is the change of memory that puts row there.
 func (tb *configured[T]) place(row T) func(*configuration) {
 	tb.detach(&row)
-	id, _ := named(tb.columns(&row), "id").(*string)
-	return func(c *configuration) { tb.rows(c)[*id] = row }
+	return func(c *configuration) { tb.shelf(c).put(row) }
 }
 
 // remove deletes the row with id. One that is in use is a Conflict that names
@@ -69,7 +66,7 @@ func (tb *configured[T]) remove(t *Tx, id string) error {
 	if err := tb.table.remove(t, id); err != nil {
 		return err
 	}
-	t.change.edits = append(t.change.edits, func(c *configuration) { delete(tb.rows(c), id) })
+	t.change.edits = append(t.change.edits, func(c *configuration) { tb.shelf(c).remove(id) })
 	return nil
 }
 

@@ -21,7 +21,7 @@ func connectionTable() *configured[sidetone.Connection] {
 		"created": instant("created"), "updated": instant("updated"),
 	})
 	return &configured[sidetone.Connection]{
-		table: tb, rows: func(c *configuration) map[string]sidetone.Connection { return c.connections },
+		table: tb.onShelf(func(c *configuration) *shelf[sidetone.Connection] { return c.connections }),
 		detach: func(c *sidetone.Connection) {
 			c.Config, c.SteeringPool = slices.Clone(c.Config), slices.Clone(c.SteeringPool)
 		},

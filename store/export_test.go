@@ -73,9 +73,11 @@ func listQueries(env, table string, columns map[string]listed, own ...condition)
 		}
 		value := map[valueKind]any{textValue: "x", boolValue: true, timeValue: "2026-01-02T03:04:05Z"}[c.kind]
 		q := base()
-		if err := filter(&q, columns, sidetone.Filter{Column: name, Op: "eq", Values: []any{value}}); err != nil {
+		only, err := comparisonOf(columns, sidetone.Filter{Column: name, Op: "eq", Values: []any{value}})
+		if err != nil {
 			panic(err)
 		}
+		only.narrow(&q)
 		if env == "e" {
 			q.text = "SELECT 1 FROM " + table + " WHERE " + q.text
 		} else {
@@ -233,4 +235,30 @@ func Unaudited(s *Store) []string {
 	}
 	slices.Sort(out)
 	return append(out, fmt.Sprint(len(quiet) == len(ts.every())))
+}
+
+// ReadMemory runs fn on the configuration in memory, on any engine; false means
+// that fn asked for more.
+func ReadMemory(s *Store, ctx context.Context, env string, fn func(*Tx) error) (bool, error) { //nolint:revive // the store is the receiver
+	if err := s.lines.refresh(ctx); err != nil {
+		return false, err
+	}
+	return s.lines.read(ctx, env, fn)
+}
+
+// Listed names the documented columns of the lists that memory answers, by noun,
+// with whether each can be sorted by.
+func Listed(s *Store) map[string]map[string]bool {
+	out := map[string]map[string]bool{}
+	for noun, columns := range map[string]map[string]listed{
+		"numbers": s.tables.numbers.listed, "agents": s.tables.agents.listed, "prompts": s.tables.prompts.listed,
+		"voices": s.tables.voices.listed, "actions": s.tables.actions.listed, "webhooks": s.tables.webhooks.listed,
+		"vectors": s.tables.vectors.listed, "connections": s.tables.connections.listed,
+	} {
+		out[noun] = map[string]bool{}
+		for name, c := range columns {
+			out[noun][name] = c.sortable
+		}
+	}
+	return out
 }

@@ -75,22 +75,24 @@ type lines struct {
 type owner struct{ environmentID, numberID string }
 
 type configuration struct {
-	version     int64
-	numbers     map[string]sidetone.Number
-	agents      map[string]sidetone.Agent
-	prompts     map[string]sidetone.Prompt
-	voices      map[string]sidetone.Voice
-	actions     map[string]sidetone.Action
-	webhooks    map[string]sidetone.Webhook
-	vectors     map[string]sidetone.VectorDatabase
-	connections map[string]sidetone.Connection
+	version int64
+	// partial says that secrets are missing that did not open: calls do without,
+	// but who reads such a row is to learn of it.
+	partial     bool
+	numbers     *shelf[sidetone.Number]
+	agents      *shelf[sidetone.Agent]
+	prompts     *shelf[sidetone.Prompt]
+	voices      *shelf[sidetone.Voice]
+	actions     *shelf[sidetone.Action]
+	webhooks    *shelf[sidetone.Webhook]
+	vectors     *shelf[sidetone.VectorDatabase]
+	connections *shelf[sidetone.Connection]
 }
 
-func newConfiguration(version int64) *configuration {
-	return &configuration{version: version, numbers: map[string]sidetone.Number{}, agents: map[string]sidetone.Agent{},
-		prompts: map[string]sidetone.Prompt{}, voices: map[string]sidetone.Voice{}, actions: map[string]sidetone.Action{},
-		webhooks: map[string]sidetone.Webhook{}, vectors: map[string]sidetone.VectorDatabase{},
-		connections: map[string]sidetone.Connection{}}
+func newConfiguration(version int64, ts tables) *configuration {
+	return &configuration{version: version, numbers: newShelf(ts.numbers), agents: newShelf(ts.agents.table),
+		prompts: newShelf(ts.prompts.table), voices: newShelf(ts.voices.table), actions: newShelf(ts.actions.table),
+		webhooks: newShelf(ts.webhooks.table), vectors: newShelf(ts.vectors.table), connections: newShelf(ts.connections.table)}
 }
 
 func newLines(s *Store) *lines { return &lines{store: s} }
@@ -108,38 +110,9 @@ func (s *Store) Route(ctx context.Context, e164 string) (Route, error) {
 		return Route{}, notFound("number")
 	}
 	c := s.lines.environments[o.environmentID]
-	r := Route{Number: c.numbers[o.numberID]}
+	r := Route{Number: c.numbers.rows[o.numberID]}
 	r.Snapshot, r.HasAgent = c.snapshot(r.Number.InboundAgentID)
 	return r, nil
-}
-
-// Line returns an active number of the environment, by id or, when that is "",
-// by its E.164 text, from memory. ok is false when memory cannot tell: the number
-// is unknown, or other processes write to the database too.
-func (s *Store) Line(ctx context.Context, environmentID, id, e164 string) (r Route, ok bool, err error) {
-	if s.lines.shared {
-		return Route{}, false, nil
-	}
-	if err := s.lines.refresh(ctx); err != nil {
-		return Route{}, false, err
-	}
-	s.lines.mu.RLock()
-	defer s.lines.mu.RUnlock()
-	if id == "" {
-		o := s.lines.byPhone[e164]
-		if o.environmentID != environmentID {
-			return Route{}, false, nil
-		}
-		id = o.numberID
-	}
-	c := s.lines.environments[environmentID]
-	if c == nil {
-		return Route{}, false, nil
-	}
-	if r.Number, ok = c.numbers[id]; ok {
-		r.Snapshot, r.HasAgent = c.snapshot(r.Number.InboundAgentID)
-	}
-	return r, ok, nil
 }
 
 // Configuration returns the version of the environment's configuration in memory:
@@ -179,18 +152,18 @@ func (s *Store) Resolve(ctx context.Context, environmentID, agentID string) (sid
 
 // snapshot puts together what a call of the agent runs with.
 func (c *configuration) snapshot(agentID string) (sidetone.Snapshot, bool) {
-	a, ok := c.agents[agentID]
+	a, ok := c.agents.rows[agentID]
 	if !ok {
 		return sidetone.Snapshot{}, false
 	}
-	voice, ok := c.voices[a.VoiceID]
+	voice, ok := c.voices.rows[a.VoiceID]
 	if !ok {
 		voice = c.defaultVoice()
 	}
-	s := sidetone.Snapshot{Agent: a, Prompt: c.prompts[a.PromptID], Voice: voice, Webhook: held(c.webhooks, a.WebhookID),
+	s := sidetone.Snapshot{Agent: a, Prompt: c.prompts.rows[a.PromptID], Voice: voice, Webhook: held(c.webhooks, a.WebhookID),
 		VectorDatabase: held(c.vectors, a.VectorDatabaseID), ModelAccount: held(c.connections, a.ModelAccount)}
 	for _, id := range a.ActionIDs {
-		if action, ok := c.actions[id]; ok {
+		if action, ok := c.actions.rows[id]; ok {
 			s.Actions = append(s.Actions, action)
 		}
 	}
@@ -199,7 +172,7 @@ func (c *configuration) snapshot(agentID string) (sidetone.Snapshot, bool) {
 
 // defaultVoice is the built-in voice of agents that name none.
 func (c *configuration) defaultVoice() sidetone.Voice {
-	for _, v := range c.voices {
+	for _, v := range c.voices.rows {
 		if v.BuiltIn && v.Type == defaultVoiceType {
 			return v
 		}
@@ -208,8 +181,8 @@ func (c *configuration) defaultVoice() sidetone.Voice {
 }
 
 // held returns a copy of the row with id, nil when there is none.
-func held[T any](rows map[string]T, id string) *T {
-	row, ok := rows[id]
+func held[T any](rows *shelf[T], id string) *T {
+	row, ok := rows.rows[id]
 	if !ok {
 		return nil
 	}
@@ -288,7 +261,7 @@ func (l *lines) load(t *Tx, now time.Time) error {
 }
 
 func loadConfiguration(t *Tx, environmentID string, version int64) (*configuration, error) {
-	c, tables := newConfiguration(version), t.store.tables
+	c, tables, unopened := newConfiguration(version, t.store.tables), t.store.tables, t.unopened
 	numbers, err := tables.numbers.all(t, "WHERE environment_id = $1 AND active = $2", environmentID, true)
 	if err != nil {
 		return nil, err
@@ -302,6 +275,7 @@ func loadConfiguration(t *Tx, environmentID string, version int64) (*configurati
 			return nil, err
 		}
 	}
+	c.partial = t.unopened > unopened
 	return c, nil
 }
 
@@ -311,9 +285,9 @@ func (c *configuration) merge(ch change) {
 	for _, n := range ch.numbers {
 		n.Tags, n.ExampleContext = slices.Clone(n.Tags), slices.Clone(n.ExampleContext)
 		if n.Active {
-			c.numbers[n.ID] = n
+			c.numbers.put(n)
 		} else {
-			delete(c.numbers, n.ID)
+			c.numbers.remove(n.ID)
 		}
 	}
 	for _, edit := range ch.edits {
@@ -331,12 +305,12 @@ func (l *lines) replace(id string, c *configuration) {
 		return
 	}
 	if old != nil {
-		for _, n := range old.numbers {
+		for _, n := range old.numbers.rows {
 			l.unlist(n)
 		}
 	}
 	l.environments[id] = c
-	for _, n := range c.numbers {
+	for _, n := range c.numbers.rows {
 		l.byPhone[n.Number] = owner{id, n.ID}
 	}
 }

@@ -86,14 +86,9 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 	if err := q.Validate(); err != nil {
 		return p, err
 	}
-	where := query{text: "environment_id = $1", args: []any{t.environment}}
-	for _, c := range own {
-		where.add(" AND "+c.column+" = %s", c.value)
-	}
-	for _, f := range q.Filters {
-		if err := filter(&where, tb.listed, f); err != nil {
-			return p, err
-		}
+	filters, err := comparisons(tb.listed, q.Filters)
+	if err != nil {
+		return p, err
 	}
 	sorted, err := ordering(tb.listed, q)
 	if err != nil {
@@ -105,7 +100,13 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 		return p, err
 	}
 	p.Page = after.Page
-	if p.Items, err = pageRows(t, tb, after, q.Size, where, sorted); err != nil {
+	where := narrowed(t.environment, own, filters)
+	if t.memory != nil {
+		p.Items, p.Total, err = tb.remembered(t, after, q.Size, filters, sorted)
+	} else {
+		p.Items, err = pageRows(t, tb, after, q.Size, where, sorted)
+	}
+	if err != nil {
 		return p, fmt.Errorf("list %ss: %w", tb.noun, err)
 	}
 	if p.HasMore = len(p.Items) > q.Size; p.HasMore {
@@ -113,6 +114,9 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 		if p.NextCursor, err = t.cursor(list, p.Page+1, tb.columns(&p.Items[q.Size-1]), sorted); err != nil {
 			return p, fmt.Errorf("list %ss: %w", tb.noun, err)
 		}
+	}
+	if t.memory != nil {
+		return p, nil
 	}
 	if n, ok := ending(p, after); ok {
 		p.Total = n
@@ -264,40 +268,85 @@ func documented(columns map[string]listed, sortable bool) string {
 	return strings.Join(slices.Sorted(slices.Values(names)), ", ")
 }
 
-// filter adds one comparison to where.
-func filter(where *query, columns map[string]listed, f sidetone.Filter) error {
-	c, ok := columns[f.Column]
-	if !ok {
-		return sidetone.Errorf(sidetone.Invalid, "filters.%s is not a column; use one of %s", f.Column, documented(columns, false))
-	}
-	if len(f.Values) == 0 || len(f.Values) > 1 && f.Op != "in" || len(f.Values) > 100 {
-		return sidetone.Errorf(sidetone.Invalid, "filters.%s has %d values", f.Column, len(f.Values))
-	}
-	values := make([]any, len(f.Values))
-	for i, v := range f.Values {
-		var err error
-		if values[i], err = c.bind(f.Column, v); err != nil {
-			return err
-		}
-	}
-	return c.compare(where, f, values)
+// comparison is a filter that fits its column, with its operands as they are
+// stored.
+type comparison struct {
+	listed
+	op     string
+	values []any
 }
 
-func (l listed) compare(where *query, f sidetone.Filter, values []any) error {
-	operators := map[string]string{"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-	op := operators[f.Op]
-	switch {
-	case f.Op == "in":
-		where.add(" AND "+l.column+" IN (%s"+strings.Repeat(", %s", len(values)-1)+")", values...)
-	case f.Op == "contains" && l.contains != "":
-		part, _ := values[0].(string)
-		where.add(" AND "+l.contains+` LIKE %s ESCAPE '\'`, "%"+likeText(fold(part))+"%")
-	case op == "" || l.kind == boolValue && f.Op != "eq" && f.Op != "ne":
-		return sidetone.Errorf(sidetone.Invalid, "filters.%s cannot be compared with %q", f.Column, f.Op)
-	default:
-		where.add(" AND "+l.column+" "+op+" %s", values[0])
+// comparisons checks filters.
+func comparisons(columns map[string]listed, filters []sidetone.Filter) ([]comparison, error) {
+	var out []comparison
+	for _, f := range filters {
+		c, err := comparisonOf(columns, f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
 	}
-	return nil
+	return out, nil
+}
+
+func comparisonOf(columns map[string]listed, f sidetone.Filter) (comparison, error) {
+	l, ok := columns[f.Column]
+	if !ok {
+		return comparison{}, sidetone.Errorf(sidetone.Invalid, "filters.%s is not a column; use one of %s", f.Column, documented(columns, false))
+	}
+	if len(f.Values) == 0 || len(f.Values) > 1 && f.Op != "in" || len(f.Values) > 100 {
+		return comparison{}, sidetone.Errorf(sidetone.Invalid, "filters.%s has %d values", f.Column, len(f.Values))
+	}
+	c := comparison{l, f.Op, make([]any, len(f.Values))}
+	for i, v := range f.Values {
+		var err error
+		if c.values[i], err = l.bind(f.Column, v); err != nil {
+			return c, err
+		}
+	}
+	known := f.Op == "in" || f.Op == "contains" && l.contains != "" || operator(f.Op) != ""
+	if !known || l.kind == boolValue && f.Op != "eq" && f.Op != "ne" && f.Op != "in" {
+		return c, sidetone.Errorf(sidetone.Invalid, "filters.%s cannot be compared with %q", f.Column, f.Op)
+	}
+	return c, nil
+}
+
+// operator is SQL's for a comparison with one value, "" for none.
+func operator(op string) string {
+	return map[string]string{"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}[op]
+}
+
+// compared is the column that c looks at.
+func (c comparison) compared() string {
+	if c.op == "contains" {
+		return c.contains
+	}
+	return c.column
+}
+
+// narrow adds c to where.
+func (c comparison) narrow(where *query) {
+	switch c.op {
+	case "in":
+		where.add(" AND "+c.column+" IN (%s"+strings.Repeat(", %s", len(c.values)-1)+")", c.values...)
+	case "contains":
+		part, _ := c.values[0].(string)
+		where.add(" AND "+c.contains+` LIKE %s ESCAPE '\'`, "%"+likeText(fold(part))+"%")
+	default:
+		where.add(" AND "+c.column+" "+operator(c.op)+" %s", c.values[0])
+	}
+}
+
+// narrowed is the condition of a list.
+func narrowed(environment string, own []condition, filters []comparison) query {
+	where := query{text: "environment_id = $1", args: []any{environment}}
+	for _, c := range own {
+		where.add(" AND "+c.column+" = %s", c.value)
+	}
+	for _, c := range filters {
+		c.narrow(&where)
+	}
+	return where
 }
 
 // bind checks an operand's type; nil stands for the column's empty value.

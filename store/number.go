@@ -10,7 +10,7 @@ func numberTable() *table[sidetone.Number] {
 		"created": instant("created"), "updated": instant("updated"),
 		"telephony_provider": filterOnly(text("provider")), "telephony_account_connection": filterOnly(text("connection_id")),
 		"inbound_agent": filterOnly(text("inbound_agent_id")), "outbound_only": filterOnly(boolean("outbound_only")),
-	})
+	}).onShelf(func(c *configuration) *shelf[sidetone.Number] { return c.numbers })
 }
 
 func numberColumns(n *sidetone.Number) []column {
@@ -31,12 +31,18 @@ func numberColumns(n *sidetone.Number) []column {
 
 // Number returns the active number with id; another is NotFound.
 func (t *Tx) Number(id string) (sidetone.Number, error) {
+	if t.memory != nil {
+		return t.store.tables.numbers.get(t, id)
+	}
 	return t.store.tables.numbers.where(t, "id = $2 AND active = $3", id, true)
 }
 
 // NumberByPhone returns the active number with the E.164 text; another is
 // NotFound.
 func (t *Tx) NumberByPhone(e164 string) (sidetone.Number, error) {
+	if t.memory != nil {
+		return t.rememberedNumber(e164)
+	}
 	return t.store.tables.numbers.where(t, "number = $2 AND active = $3", e164, true)
 }
 

@@ -21,7 +21,7 @@ func promptTable() *configured[sidetone.Prompt] {
 		"id": text("id"), "key": filterOnly(text("resource_key")), "label": search("label", "label_folded"), "created": instant("created"), "updated": instant("updated"),
 	})
 	return &configured[sidetone.Prompt]{
-		table: tb, rows: func(c *configuration) map[string]sidetone.Prompt { return c.prompts },
+		table: tb.onShelf(func(c *configuration) *shelf[sidetone.Prompt] { return c.prompts }),
 		detach: func(p *sidetone.Prompt) {
 			p.Tags, p.CollectFields = slices.Clone(p.Tags), slices.Clone(p.CollectFields)
 		},

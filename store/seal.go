@@ -226,6 +226,7 @@ func (tb *table[T]) open(t *Tx, row *T, found []string) error {
 			return err
 		}
 		if err != nil {
+			t.unopened++
 			t.store.log.Error("a stored secret does not open", slog.String("environment", environment), slog.Any("error", err))
 			continue
 		}

@@ -15,6 +15,10 @@ type table[T any] struct {
 	columns    func(*T) []column
 	// sorted and filtered columns by their documented names.
 	listed map[string]listed
+	// places numbers the columns that lists sort and filter by.
+	places map[string]int
+	// shelf is where memory keeps the rows, nil when it does not.
+	shelf func(*configuration) *shelf[T]
 	// unaudited rows leave no trace in the audit log.
 	unaudited bool
 
@@ -27,10 +31,12 @@ type table[T any] struct {
 }
 
 func newTable[T any](name, noun string, columns func(*T) []column, lists map[string]listed) *table[T] {
-	t := &table[T]{name: name, noun: noun, columns: columns, listed: lists}
+	t := &table[T]{name: name, noun: noun, columns: columns, listed: lists, places: map[string]int{}}
 	var names, marks, sets []string
 	for _, c := range columns(new(T)) {
-		names = append(names, c.name)
+		if names = append(names, c.name); t.lists(c.name) {
+			t.places[c.name] = len(t.places)
+		}
 		t.secret = t.secret || isSealed(c)
 		marks = append(marks, fmt.Sprintf("$%d", len(names)))
 		if !c.fixed && c.name != "version" {
@@ -152,8 +158,33 @@ func (tb *table[T]) quiet() *table[T] {
 	return tb
 }
 
+// lists says that lists sort or filter by the column.
+func (tb *table[T]) lists(column string) bool {
+	for _, l := range tb.listed {
+		if column == l.column || column == l.contains {
+			return true
+		}
+	}
+	return false
+}
+
+// onShelf makes a table whose rows, or those that matter, memory keeps too.
+func (tb *table[T]) onShelf(at func(*configuration) *shelf[T]) *table[T] {
+	tb.shelf = at
+	return tb
+}
+
 // get returns the row with id in the transaction's environment.
-func (tb *table[T]) get(t *Tx, id string) (T, error) { return tb.where(t, "id = $2", id) }
+func (tb *table[T]) get(t *Tx, id string) (T, error) {
+	if t.memory == nil || tb.shelf == nil {
+		return tb.where(t, "id = $2", id)
+	}
+	row, ok := tb.shelf(t.memory).rows[id]
+	if !ok {
+		return row, notFound(tb.noun)
+	}
+	return row, nil
+}
 
 // where returns the row that cond, which starts at $2, selects.
 func (tb *table[T]) where(t *Tx, cond string, args ...any) (T, error) {

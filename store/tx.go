@@ -36,6 +36,12 @@ type Tx struct {
 	failed error
 	// change is what the commit does to the configuration in memory.
 	change change
+	// memory, where there is no database underneath, is all that can be read; its
+	// lock is held.
+	memory *configuration
+	// unopened counts the secrets, met in reading all environments, that do not
+	// open.
+	unopened int
 	// seals are the data keys met so far.
 	seals seals
 }
@@ -49,6 +55,9 @@ func (t *Tx) Now() time.Time { return t.now }
 func (t *Tx) exec(text string, args ...any) (int64, error) {
 	if t.failed != nil {
 		return 0, t.failed
+	}
+	if t.memory != nil {
+		return 0, t.fail(errBeyondMemory)
 	}
 	res, err := t.db.ExecContext(t.ctx, text, args...)
 	if err != nil {
@@ -76,6 +85,9 @@ func (t *Tx) refuse(err error) error {
 func (t *Tx) each(scan func(*sql.Rows) error, text string, args ...any) error {
 	if t.failed != nil {
 		return t.failed
+	}
+	if t.memory != nil {
+		return t.fail(errBeyondMemory)
 	}
 	rows, err := t.db.QueryContext(t.ctx, text, args...)
 	if err != nil {

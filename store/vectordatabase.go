@@ -15,7 +15,7 @@ func vectorTable() *configured[sidetone.VectorDatabase] {
 		"type": filterOnly(text("type")),
 	})
 	return &configured[sidetone.VectorDatabase]{
-		table: tb, rows: func(c *configuration) map[string]sidetone.VectorDatabase { return c.vectors },
+		table:  tb.onShelf(func(c *configuration) *shelf[sidetone.VectorDatabase] { return c.vectors }),
 		detach: func(*sidetone.VectorDatabase) {},
 		uses:   []use{{table: "agents", noun: "agent", column: "vector_database_id", shown: "id"}},
 	}

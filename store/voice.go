@@ -23,7 +23,7 @@ func voiceTable() *configured[sidetone.Voice] {
 		"created": instant("created"), "updated": instant("updated"),
 	})
 	return &configured[sidetone.Voice]{
-		table: tb, rows: func(c *configuration) map[string]sidetone.Voice { return c.voices },
+		table:  tb.onShelf(func(c *configuration) *shelf[sidetone.Voice] { return c.voices }),
 		detach: func(v *sidetone.Voice) { v.Config = slices.Clone(v.Config) },
 		uses:   []use{{table: "agents", noun: "agent", column: "voice_id", shown: "id"}},
 	}
@@ -48,6 +48,9 @@ func (t *Tx) Voice(id string) (sidetone.Voice, error) { return t.store.tables.vo
 // DefaultVoice returns the built-in voice that agents without a voice speak
 // with.
 func (t *Tx) DefaultVoice() (sidetone.Voice, error) {
+	if t.memory != nil {
+		return t.memory.defaultVoice(), nil
+	}
 	return t.store.tables.voices.where(t, "type = $2 AND built_in = $3", defaultVoiceType, true)
 }
 

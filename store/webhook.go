@@ -20,7 +20,7 @@ func webhookTable() *configured[sidetone.Webhook] {
 		"url": filterOnly(text("url")), "account_connection_id": filterOnly(text("connection_id")),
 	})
 	return &configured[sidetone.Webhook]{
-		table: tb, rows: func(c *configuration) map[string]sidetone.Webhook { return c.webhooks },
+		table:  tb.onShelf(func(c *configuration) *shelf[sidetone.Webhook] { return c.webhooks }),
 		detach: func(h *sidetone.Webhook) { h.Subscriptions = slices.Clone(h.Subscriptions) },
 		uses:   []use{{table: "agents", noun: "agent", column: "webhook_id", shown: "id"}},
 	}
