@@ -1,6 +1,7 @@
 package sidetone_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -360,6 +361,55 @@ func TestNetworkGoesThroughDrivers(t *testing.T) {
 				}
 				return true
 			})
+		}
+	}
+}
+
+// Who looks for a part finds it in ARCHITECTURE.md.
+func TestArchitectureNamesEveryPackage(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := strings.Split(string(raw), "```")[1]
+	for _, p := range packages(t, true) {
+		if p.dir != "" && !strings.Contains(tree, filepath.Base(p.dir)+"/") {
+			t.Errorf("the tree in ARCHITECTURE.md lacks %s/", p.dir)
+		}
+	}
+	for _, dir := range regexp.MustCompile(`(?m)^([a-z0-9/]+)/ `).FindAllStringSubmatch(tree, -1) {
+		if _, err := os.Stat(dir[1]); err != nil {
+			t.Errorf("the tree in ARCHITECTURE.md has %s/, which is not there", dir[1])
+		}
+	}
+}
+
+// Every document is linked from the list of its folder; decisions are numbered
+// without gaps.
+func TestDocumentsAreListed(t *testing.T) {
+	t.Parallel()
+	for _, dir := range []string{"docs", "docs/adr"} {
+		list, err := os.ReadFile(filepath.Join(dir, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "*.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, path := range files { // in the order of their names
+			name := filepath.Base(path)
+			if name == "README.md" {
+				continue
+			}
+			if !strings.Contains(string(list), "("+name+")") {
+				t.Errorf("%s/README.md does not list %s", dir, name)
+			}
+			if n++; dir == "docs/adr" && !strings.HasPrefix(name, fmt.Sprintf("%04d-", n)) {
+				t.Errorf("decision %d is called %s", n, name)
+			}
 		}
 	}
 }

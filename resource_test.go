@@ -2,6 +2,8 @@ package sidetone_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -232,4 +234,51 @@ func TestVectorDatabaseValidate(t *testing.T) {
 			t.Errorf("%+v: got %q, want %q", step.change, got, step.want)
 		}
 	}
+}
+
+// Where a webhook is accepted, a request can be sent.
+func FuzzWebhookURL(f *testing.F) {
+	for _, text := range []string{"https://example.com/x?y#z", "HTTP://[::1]:8080", "http://a:99999/", "http://u:p@a/", "//a", "http:///x", "http://a b/", "http://\u00fc/%zz"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		h := sidetone.NewWebhook("h", "e", time.Time{})
+		h.URL = text
+		if err := h.Validate(); err != nil {
+			if sidetone.CodeOf(err) != sidetone.Invalid || !strings.HasPrefix(err.Error(), "invalid: url ") {
+				t.Errorf("%q: %v", text, err)
+			}
+			return
+		}
+		r, err := http.NewRequestWithContext(t.Context(), h.Method, text, nil)
+		if err != nil {
+			t.Fatalf("%q is accepted: %v", text, err)
+		}
+		if port, err := strconv.Atoi("0" + r.URL.Port()); r.URL.Hostname() == "" || r.URL.User != nil || err != nil || port > 65535 {
+			t.Errorf("%q leads to %q", text, r.URL.Host)
+		}
+	})
+}
+
+// Sets of scopes are read as they are written, and an unknown name is no scope.
+func FuzzScopes(f *testing.F) {
+	f.Add("read write,secrets:read")
+	f.Add("admin  fly")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := sidetone.ParseScopes(text)
+		if err != nil {
+			if s != 0 || sidetone.CodeOf(err) != sidetone.Invalid {
+				t.Errorf("%q: %v, %v", text, s, err)
+			}
+			return
+		}
+		if again, err := sidetone.ParseScopes(s.String()); err != nil || again != s {
+			t.Errorf("%v is read back as %v, %v", s, again, err)
+		}
+		for _, one := range s.Names() {
+			if !strings.Contains(text, one) || !s.Has(sidetone.Scope(one)) {
+				t.Errorf("%q becomes %v", text, s)
+			}
+		}
+	})
 }

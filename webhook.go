@@ -3,6 +3,7 @@ package sidetone
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -75,14 +76,20 @@ func (h Webhook) Validate() error {
 	return describable(h.Label, h.Description)
 }
 
-// webAddress checks an absolute http address without user and fragment.
+// webAddress checks an absolute http address without a user.
 func webAddress(path, text string) error {
 	if text == "" {
 		return Errorf(Invalid, "%s is required", path)
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || !portExists(u.Port()) {
 		return Errorf(Invalid, "%s must be an address such as https://example.com/path, without a user", path)
 	}
 	return maxLength(path, text, 2048)
+}
+
+// portExists says that a URL's port is none or one that can be connected to.
+func portExists(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil && n > 0
 }

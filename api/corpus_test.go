@@ -189,6 +189,46 @@ func TestHostileBodies(t *testing.T) {
 	})
 }
 
+// Whatever stands in a header, as far as HTTP lets it through, nothing answers
+// 5xx, and nothing of it comes back but an id that can be repeated safely.
+func TestHostileHeaders(t *testing.T) {
+	both(t, func(b *bench) {
+		handler := b.handler()
+		_, key := b.keyOf(`{"account_wide":true}`)
+		values := []string{"\xff", "\xc3(", "\xed\xa0\x80", strings.Repeat("x", 9000), strings.Repeat(",", 9000), "\u202etxt", "bytes=5-1,-0,99999999999999999999-", "*/*;q=NaN",
+			"audio/wav;q=1e999", "-1", "99999999999999999999", `"`, "gzip;q=-1", "a\tb", "' OR 1=1 --", "%00", "null"}
+		names := []string{"Accept", "Accept-Encoding", "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "If-Range", "Last-Event-ID", "Origin", "Range",
+			environmentHeader, "X-Fern-Language", "X-Fern-Sdk-Name", "X-Forwarded-For", "X-Request-Id"}
+		for i, name := range names {
+			for j, value := range values {
+				for _, pattern := range []string{"GET /v1/agents/list", "GET /v1/calls/x/events", "POST /v1/prompts/create", "GET /v1/whoami", "GET /nothing"} {
+					method, path, _ := strings.Cut(pattern, " ")
+					body := ""
+					if method == http.MethodPost {
+						body = fmt.Sprintf(`{"content":"%d %d"}`, i, j)
+					}
+					r := httptest.NewRequestWithContext(b.t.Context(), method, path, strings.NewReader(body))
+					r.Header.Set("Authorization", "Bearer "+key)
+					r.Header.Set(name, value)
+					if name == "Authorization" {
+						r.Header.Set(name, "Bearer "+value)
+					}
+					w := httptest.NewRecorder()
+					handler.ServeHTTP(w, r)
+					if w.Code >= 500 || name == "Authorization" && w.Code != http.StatusUnauthorized && path != "/nothing" {
+						b.t.Errorf("%s with %s: %s answers %d %s", pattern, name, excerpt(value), w.Code, excerpt(w.Body.String()))
+					}
+					for back, told := range w.Header() {
+						if text := strings.Join(told, ","); strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' }) {
+							b.t.Errorf("%s with %s: %s answers %s: %s", pattern, name, excerpt(value), back, excerpt(text))
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 // FuzzBodies sends any body to any POST route. Each input has a store of its own
 // with a number and an agent in it.
 func FuzzBodies(f *testing.F) {

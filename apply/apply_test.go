@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -327,5 +328,33 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(err)
 		}
 		_, _ = apply.NewPlan(resources, apply.Live{}, true)
+	})
+}
+
+// Whatever texts a resource has, its export is read back as the same resource.
+func FuzzExport(f *testing.F) {
+	f.Add("Be kind.\nBe brief.\n", "yes", "a b")
+	f.Add("\n  indented\n\ttab \n\n", "2026-01-02", "<<")
+	f.Add(" \u0085\u2028x\r\n", "0x1F", "!!binary")
+	f.Fuzz(func(t *testing.T, content, label, member string) {
+		if !utf8.ValidString(content + label + member) {
+			return // JSON has no such texts
+		}
+		live := apply.Live{
+			apply.Prompt: {{"id": "p1", "key": "front", "content": content, "label": label}},
+			apply.Number: {{"id": "n1", "number": "+12025550100", "label": content, "example_context": map[string]any{member: label}}},
+		}
+		var b strings.Builder
+		if err := apply.Write(&b, apply.Export(live)); err != nil {
+			t.Fatal(err)
+		}
+		resources, err := apply.Parse("f", strings.NewReader(b.String()))
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, b.String())
+		}
+		p, err := apply.NewPlan(resources, live, true)
+		if err != nil || p.Drifted() || p.Unchanged != 2 {
+			t.Fatalf("applying the export would do %+v, %v\n%s", p.Steps, err, b.String())
+		}
 	})
 }

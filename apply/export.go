@@ -135,6 +135,7 @@ func document(r Resource) *yaml.Node {
 	add := func(name string, v any) {
 		value := &yaml.Node{}
 		if value.Encode(v) == nil { // what came from JSON can be encoded
+			quoteMerges(value)
 			node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, value)
 		}
 	}
@@ -151,4 +152,14 @@ func document(r Resource) *yaml.Node {
 		add(name, r.Fields[name])
 	}
 	return node
+}
+
+// quoteMerges quotes members called <<, which YAML takes for an instruction.
+func quoteMerges(node *yaml.Node) {
+	if node.Kind == yaml.ScalarNode && node.Value == "<<" {
+		node.Tag, node.Style = "!!str", yaml.DoubleQuotedStyle
+	}
+	for _, child := range node.Content {
+		quoteMerges(child)
+	}
 }

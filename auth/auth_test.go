@@ -478,3 +478,30 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// What is read of a set of keys is public, and tied to the algorithm that it is
+// for.
+func FuzzKeySet(f *testing.F) {
+	s := newSigners(f)
+	f.Add(public(f, jose.JSONWebKey{Key: s.rsa.Public(), KeyID: "r", Use: "sig"}, jose.JSONWebKey{Key: s.ec.Public(), KeyID: "e"},
+		jose.JSONWebKey{Key: s.ed.Public(), KeyID: "d", Algorithm: "EdDSA"}, jose.JSONWebKey{Key: []byte(secret), KeyID: "h", Algorithm: "HS256"}))
+	f.Add(public(f, jose.JSONWebKey{Key: s.rsa, KeyID: "p"}))
+	f.Add([]byte(`{"keys":[null,{},{"kty":"EC","crv":"P-256","x":"AA","y":"AA"},{"kty":"RSA","n":"AA","e":"AA"},{"kty":"oct","k":""}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		ring, err := parseSet(text)
+		if (err == nil) != (len(ring) > 0) {
+			t.Fatalf("%d keys, %v", len(ring), err)
+		}
+		for _, k := range ring {
+			again, err := newKey(k.id, string(k.algorithm), k.material)
+			if err != nil || again.algorithm != k.algorithm {
+				t.Fatalf("key %q for %s: %v", k.id, k.algorithm, err)
+			}
+			switch k.material.(type) {
+			case []byte, *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
+			default:
+				t.Fatalf("key %q is %T", k.id, k.material)
+			}
+		}
+	})
+}

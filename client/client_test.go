@@ -395,3 +395,32 @@ func TestRecordingAndDocument(t *testing.T) {
 		t.Error("a document that is not there is no error")
 	}
 }
+
+// A stream of anything is read to its end or to an error, and each event comes
+// once.
+func FuzzReadEvents(f *testing.F) {
+	f.Add(": hello\n\nid: 1\ndata: {\"sequence\":1,\"type\":\"caller\",\"text\":\"hi\"}\n\ndata: {\"type\":\"ended\"}\r\n")
+	f.Add("data: {\ndata: null\ndata: []")
+	f.Fuzz(func(t *testing.T, stream string) {
+		n := 0
+		var err error
+		c := client.New("http://127.0.0.1", "sk_x")
+		c.HTTP = &http.Client{Transport: answering(func() io.ReadCloser { return io.NopCloser(strings.NewReader(stream)) })}
+		for _, e := range c.Calls().Events(t.Context(), "c", 0) {
+			if err = e; err == nil {
+				n++
+			}
+		}
+		if all := strings.Count("\n"+stream, "\ndata: "); n > all || err == nil && n != all {
+			t.Errorf("%d of %d events are read, %v", n, all, err)
+		}
+	})
+}
+
+// answering answers every request with 200 and a body.
+type answering func() io.ReadCloser
+
+// RoundTrip implements http.RoundTripper.
+func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: a(), Request: r}, nil
+}

@@ -8,9 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leash ties the child's life to this process.
+// leash ties the child's life to this process, and that of what it starts to
+// the end of its context: a wrapper in the program's place is no way out.
 func leash(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error {
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
+			return os.ErrProcessDone
+		}
+		return nil
+	}
 }
 
 // shrink makes the pipe as small as the system allows. A pipe that stays large

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
@@ -199,7 +202,7 @@ func (c Config) Validate() error {
 	switch {
 	case c.Data == "":
 		return errors.New("data must name a directory")
-	case c.SIP.RTPMin != 0 && (c.SIP.RTPMin < 1024 || c.SIP.RTPMax < c.SIP.RTPMin+3 || c.SIP.RTPMax > 65535):
+	case (c.SIP.RTPMin != 0 || c.SIP.RTPMax != 0) && (c.SIP.RTPMin < 1024 || c.SIP.RTPMax < c.SIP.RTPMin+3 || c.SIP.RTPMax > 65535):
 		return errors.New("sip.rtp_min and sip.rtp_max must span at least 4 ports between 1024 and 65535")
 	case c.SIP.MediaTimeout < time.Second || c.SIP.MediaTimeoutFirst < time.Second || c.SIP.MediaTimeoutQuiet < time.Second:
 		return errors.New("sip.media_timeout, sip.media_timeout_first and sip.media_timeout_quiet must be at least 1s")
@@ -209,6 +212,8 @@ func (c Config) Validate() error {
 		return errors.New("calls.offline must not be negative")
 	case c.Calls.AnswerAfter < 0 || c.Calls.AnswerAfter > time.Minute:
 		return errors.New("calls.answer_after must be between 0 and 1m")
+	case c.Calls.Drain < 0:
+		return errors.New("calls.drain must not be negative")
 	case c.Speech.Voice != "flite" && c.Speech.Voice != "tty":
 		return errors.New("speech.voice must be flite or tty")
 	}
@@ -223,12 +228,17 @@ func (c SIPConfig) validate() error {
 	if _, err := prefixes("sip.sources", c.Sources); err != nil {
 		return err
 	}
-	for i, u := range c.Users {
-		if u.Name == "" || u.Password == "" {
-			return fmt.Errorf("sip.users[%d] must have a name and a password", i)
-		}
-	}
 	names := map[string]bool{}
+	for i, u := range c.Users {
+		switch {
+		case u.Name == "" || u.Password == "":
+			return fmt.Errorf("sip.users[%d] must have a name and a password", i)
+		case names[u.Name]:
+			return fmt.Errorf("sip.users[%d].name %q is taken by another user", i, u.Name)
+		}
+		names[u.Name] = true
+	}
+	clear(names)
 	for i, t := range c.Trunks {
 		key := fmt.Sprintf("sip.trunks[%d]", i)
 		switch {
@@ -238,6 +248,8 @@ func (c SIPConfig) validate() error {
 			return fmt.Errorf("%s.name %q is taken by another trunk", key, t.Name)
 		case t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp":
 			return fmt.Errorf("%s.transport must be udp or tcp", key)
+		case !hostAndPort(t.Host):
+			return fmt.Errorf("%s.host must be host:port with a port between 1 and 65535", key)
 		case t.Username != "" && t.Password == "":
 			return fmt.Errorf("%s.password must go with the username", key)
 		}
@@ -252,6 +264,17 @@ func (c SIPConfig) validate() error {
 		}
 	}
 	return nil
+}
+
+// hostAndPort says that calls can be sent to a trunk's host. Without a port it
+// is SIP's own, without anything nothing is sent.
+func hostAndPort(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return !strings.ContainsAny(text, "/ @") && (strings.Count(text, ":") != 1)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return host != "" && err == nil && n > 0
 }
 
 func (c Config) validateLog() error {

@@ -205,10 +205,17 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "privileged media port", file: "sip: {rtp_min: 80, rtp_max: 2000}", want: "sip.rtp_min"},
 		{name: "narrow media ports", file: "sip: {rtp_min: 10000, rtp_max: 10002}", want: "sip.rtp_max"},
 		{name: "media ports too high", file: "sip: {rtp_min: 10000, rtp_max: 70000}", want: "sip.rtp_max"},
+		{name: "an end of the media ports alone", file: "sip: {rtp_max: 20000}", want: "sip.rtp_min"},
+		{name: "drains backwards", file: "calls: {drain: -1s}", want: "calls.drain"},
 		{name: "media timeout", file: "sip: {media_timeout: 10ms}", want: "sip.media_timeout"},
 		{name: "user's member", file: "sip: {users: [{name: a, password: b}, {name: c, pasword: d}]}", want: "sip.users[1].pasword"},
 		{name: "trunk's member", file: "sip: {trunks: [{name: a, hots: b}]}", want: "sip.trunks[0].hots"},
 		{name: "user without a password", file: "sip: {users: [{name: a}]}", want: "sip.users[0]"},
+		{name: "two users of a name", file: "sip: {users: [{name: a, password: sesame}, {name: a, password: sesame}]}", want: "sip.users[1].name"},
+		{name: "password as list", file: "sip: {users: [{name: a, password: [sesame]}]}", want: "assword"},
+		{name: "password as members", file: "sip: {trunks: [{name: a, username: b, password: {sesame: sesame}}]}", want: "assword"},
+		{name: "database as list", file: "database: {url: [postgres://a:sesame@db]}", want: "database.url"},
+		{name: "a key's secret as list", file: "auth: {jwt: [{issuer: a, keys: [{id: a, secret: [sesame]}]}]}", want: "ecret"},
 		{name: "users in a line", environ: []string{"SIDETONE_SIP_USERS=desk:sesame"}, want: "SIDETONE_SIP_USERS"},
 		{name: "users cut off", environ: []string{"SIDETONE_SIP_USERS=[{name: desk"}, want: "SIDETONE_SIP_USERS"},
 		{name: "user's member in a variable", environ: []string{"SIDETONE_SIP_USERS=[{user: desk}]"}, want: "sip.users[0].user"},
@@ -216,6 +223,9 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "two trunks of a name", file: "sip: {trunks: [{name: a}, {name: a}]}", want: "sip.trunks[1].name"},
 		{name: "nameless trunk", file: "sip: {trunks: [{host: a}]}", want: "sip.trunks[0].name"},
 		{name: "trunk's transport", file: "sip: {trunks: [{name: a, transport: tls}]}", want: "sip.trunks[0].transport"},
+		{name: "trunk's host as address", file: "sip: {trunks: [{name: a, host: \"sip:x@b\"}]}", want: "sip.trunks[0].host"},
+		{name: "trunk's port", file: "sip: {trunks: [{name: a, host: \"b:sip\"}]}", want: "sip.trunks[0].host"},
+		{name: "trunk's port zero", file: "sip: {trunks: [{name: a, host: \"b:0\"}]}", want: "sip.trunks[0].host"},
 		{name: "trunk's password", file: "sip: {trunks: [{name: a, username: b}]}", want: "sip.trunks[0].password"},
 		{name: "trunk's addresses", file: "sip: {trunks: [{name: a, addresses: [b]}]}", want: "sip.trunks[0].addresses"},
 		{name: "trunk's numbers", file: "sip: {trunks: [{name: a, numbers: [b]}]}", want: "sip.trunks[0].numbers"},
@@ -332,4 +342,37 @@ func TestSIPConfigTranslatesTheOperatorsSettings(t *testing.T) {
 	if err != nil || len(closed.LocalSources) != 0 {
 		t.Errorf("without loopback: sources %v, %v", closed.LocalSources, err)
 	}
+}
+
+// Whatever a file says, it is either refused or good for the telephone driver.
+func FuzzConfig(f *testing.F) {
+	f.Add(fullFile)
+	f.Add("sip: {trunks: [{name: a, host: \"[::1]:5061\", addresses: [::1], numbers: [\"+14155550100\"]}], sources: [fe80::/10]}")
+	f.Add("calls: {max: 1e3, drain: 1h1m}\nsip.addr: 127.0.0.1:0\n? [a]\n: b")
+	sample, err := os.ReadFile("../sidetone.sample.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(sample))
+	path := filepath.Join(f.TempDir(), "sidetone.yaml")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := LoadConfig(path, nil)
+		if err != nil {
+			if !strings.Contains(err.Error(), "must") && !strings.Contains(err.Error(), "read configuration") && !strings.Contains(err.Error(), path) &&
+				!strings.Contains(err.Error(), "sip.") {
+				t.Errorf("the error does not say where: %v", err)
+			}
+			return
+		}
+		out, err := sipConfig(c.SIP, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatalf("accepted, and of no use: %v", err)
+		}
+		if int(out.RTPPorts.First) != c.SIP.RTPMin || int(out.RTPPorts.Last) != c.SIP.RTPMax {
+			t.Errorf("ports %d to %d become %d to %d", c.SIP.RTPMin, c.SIP.RTPMax, out.RTPPorts.First, out.RTPPorts.Last)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,6 +169,31 @@ func FuzzOpen(f *testing.F) {
 		_, _ = vault.VersionOf(text)
 		if _, err := (vault.Masters{key}).Unwrap("e1", 1, text); err == nil {
 			t.Errorf("%q unwraps", text)
+		}
+	})
+}
+
+// Keys that are read are written so that they are read again, and no error
+// repeats what it was given.
+func FuzzParseMasters(f *testing.F) {
+	one, two := vault.NewKey().Text(), vault.NewKey().Text()
+	f.Add(one)
+	f.Add("# current\n" + one + "\r\n\n # before\n " + two + " ,\n")
+	f.Add(one + "," + one)
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := vault.ParseMasters(text)
+		if err != nil {
+			if len(text) > 12 && strings.Contains(err.Error(), text) {
+				t.Errorf("the error shows the key: %v", err)
+			}
+			return
+		}
+		again, err := vault.ParseMasters(m.Text())
+		if err != nil || !slices.Equal(again, m) || len(m) == 0 {
+			t.Errorf("%d keys are read back as %d, %v", len(m), len(again), err)
+		}
+		if shown := fmt.Sprintf("%v %+v %s %q %x %d", m, m, m, m, m, m); strings.Contains(shown, m[0].Text()) || !strings.Contains(shown, "****") {
+			t.Errorf("printed as %s", shown)
 		}
 	})
 }

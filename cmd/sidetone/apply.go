@@ -103,7 +103,7 @@ func (c applyCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := plan.WriteText(a.out); err != nil || c.DryRun {
+	if err := plan.WriteText(plainWriter{a.out}); err != nil || c.DryRun {
 		return err
 	}
 	return plan.Run(a.ctx, api, func(s apply.Step) {
@@ -127,7 +127,7 @@ func (c driftCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := plan.WriteText(a.out); err != nil {
+	if err := plan.WriteText(plainWriter{a.out}); err != nil {
 		return err
 	}
 	if plan.Drifted() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -132,12 +134,30 @@ func cell(v any, width int) string {
 	return text
 }
 
-// printable keeps texts of others from moving the terminal's cursor.
+// printable keeps texts of others from steering the terminal: control
+// characters, of which C1 has some too, and those that turn the direction.
 func printable(r rune) rune {
-	if r < ' ' || r == 0x7f {
+	if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 		return ' '
 	}
 	return r
+}
+
+// plainWriter does the same for what is written to it, line ends aside.
+type plainWriter struct{ to io.Writer }
+
+// Write implements io.Writer. Each call must hold whole characters.
+func (w plainWriter) Write(p []byte) (int, error) {
+	clean := bytes.Map(func(r rune) rune {
+		if r == '\n' {
+			return r
+		}
+		return printable(r)
+	}, p)
+	if _, err := w.to.Write(clean); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // body reads the properties of a request: a JSON or YAML file, then --set.
@@ -155,6 +175,9 @@ func (b body) read() (object, error) {
 		}
 		if err := yaml.Unmarshal(raw, &out); err != nil { // JSON is YAML
 			return nil, fmt.Errorf("read %s: %w", b.File, err)
+		}
+		if out == nil {
+			out = object{} // the file says null
 		}
 	}
 	for _, pair := range b.Set {

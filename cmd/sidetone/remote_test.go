@@ -122,6 +122,64 @@ func TestBodyReadsFiles(t *testing.T) {
 	}
 }
 
+func TestFilesWithoutPropertiesTakeSet(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "null", "---\n", "# nothing yet\n", "{}"} {
+		path := filepath.Join(t.TempDir(), "a.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := body{File: path, Set: []string{"name=Ann"}}.read()
+		if err != nil || !cmp.Equal(object{"name": "Ann"}, got) {
+			t.Errorf("%q: got %v, %v", text, got, err)
+		}
+	}
+}
+
+// What somebody else wrote into a resource cannot steer the terminal that shows
+// it, in a table or as a difference.
+func TestTextsOfOthersDoNotSteerTheTerminal(t *testing.T) {
+	t.Parallel()
+	const evil = "a\\u001b[2J\\u009b2J\\u202etxt\\u0007\\r\\nb"
+	file := filepath.Join(t.TempDir(), "p.yaml")
+	if err := os.WriteFile(file, []byte("kind: prompt\nkey: k\ncontent: |\n  b\n  c\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"prompts", "list"}, {"prompts", "get", "p"}, {"drift", "-f", file}} {
+		_, out, errs, _ := say(t, `{"id":"p","key":"k","content":"`+evil+`","items":[{"id":"p","key":"k","content":"`+evil+`"}]}`, args...)
+		if !strings.Contains(out, "2J") || errs != "" {
+			t.Errorf("%v shows %q and %q", args, out, errs)
+		}
+		if i := strings.IndexAny(out, "\x1b\u009b\u202e\a\r"); i >= 0 {
+			t.Errorf("%v prints %q", args, out[i:min(len(out), i+10)])
+		}
+	}
+}
+
+func FuzzSet(f *testing.F) {
+	f.Add("a.b", "1", "a", "[1]")
+	f.Add("a", "{}", "a.b.c", "x")
+	f.Add("a", "null", "a.b", `{"c":1}`)
+	f.Fuzz(func(t *testing.T, name, value, second, other string) {
+		got, err := body{Set: []string{name + "=" + value, second + "=" + other}}.read()
+		if err != nil {
+			return
+		}
+		if _, err := jsonText(got); err != nil {
+			t.Fatalf("%v: %v", got, err)
+		}
+		at := any(got) // the second is there, wherever the dots lead
+		name, _, _ = strings.Cut(second+"="+other, "=")
+		for part := range strings.SplitSeq(name, ".") {
+			o, ok := at.(object)
+			if !ok {
+				t.Fatalf("%q is not in %v", name, got)
+			}
+			at = o[part]
+		}
+	})
+}
+
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	parser, err := kong.New(&cli{})

@@ -115,7 +115,7 @@ func TestAnswerFull(t *testing.T) {
 		t.Error("503 without Retry-After")
 	}
 	first.bye()
-	n.last(5 * time.Second)
+	n.last(20 * time.Second)
 	n.healthy(number)
 }
 
@@ -144,7 +144,7 @@ func TestAnswerNumberFull(t *testing.T) {
 	elsewhere.answered()
 	elsewhere.bye()
 	taken[0].bye()
-	until(t, 5*time.Second, "one call fewer", func() bool { return n.open() == 1 })
+	until(t, 20*time.Second, "one call fewer", func() bool { return n.open() == 1 })
 	again := dial(t, n, "udp")
 	again.invite(number)
 	again.answered()
@@ -161,7 +161,7 @@ func TestAnswerNumberFull(t *testing.T) {
 	for _, c := range taken[1:] {
 		c.bye()
 	}
-	n.last(5 * time.Second)
+	n.last(20 * time.Second)
 }
 
 // A call that is asked for while the node is full waits for its turn.
@@ -181,7 +181,7 @@ func TestCallOutOfAFullNode(t *testing.T) {
 		t.Errorf("while the node is full: %+v, %v", c, err)
 	}
 	first.bye()
-	until(t, 10*time.Second, "the call to be placed", func() bool {
+	until(t, 20*time.Second, "the call to be placed", func() bool {
 		c, err := n.api.Calls().Get(t.Context(), made.ID)
 		return err == nil && c.Over()
 	})
@@ -203,7 +203,7 @@ func TestAnswerCancelled(t *testing.T) {
 		c.send(c.request("CANCEL", 1, ""))
 		c.status("CANCEL", 200)
 		c.refused(487)
-		if got := n.last(5 * time.Second); got.EndReason != "cancelled" || got.StageOutcome != "call_did_not_connect" {
+		if got := n.last(20 * time.Second); got.EndReason != "cancelled" || got.StageOutcome != "call_did_not_connect" {
 			t.Errorf("%s: reason %s, outcome %s", network, got.EndReason, got.StageOutcome)
 		}
 	}
@@ -227,7 +227,7 @@ func TestAnswerPending(t *testing.T) {
 	c.send(c.request("INVITE", 4, c.sdp()))
 	c.take(c.status("INVITE", 200))
 	c.bye()
-	n.last(5 * time.Second)
+	n.last(20 * time.Second)
 	n.healthy(number)
 }
 
@@ -260,7 +260,7 @@ func TestAnswerDigest(t *testing.T) {
 	if !wrong.ended(20*time.Second) || wrong.err == nil || !strings.Contains(wrong.out.String(), "unauthorised") {
 		t.Errorf("with a wrong password: %v\n%s", wrong.err, wrong.out.String())
 	}
-	if got := n.last(5 * time.Second); got.Status != "ended" || len(n.calls()) != 1 {
+	if got := n.last(20 * time.Second); got.Status != "ended" || len(n.calls()) != 1 {
 		t.Errorf("%d calls, the last %s", len(n.calls()), got.Status)
 	}
 }

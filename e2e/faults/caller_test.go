@@ -167,14 +167,16 @@ func (c *caller) receive(limit time.Duration) string {
 	}
 }
 
-// status waits for the answer to method, over provisional ones, and fails when
-// it is another than want.
+// status waits for the answer to method, over provisional ones and repeated
+// answers to an INVITE before the last, and fails when it is another than want.
 func (c *caller) status(method string, want int) string {
 	c.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for time.Now().Before(deadline) {
 		msg := c.receive(time.Until(deadline))
-		if !strings.HasPrefix(msg, "SIP/2.0 ") || !strings.HasSuffix(header(msg, "CSeq"), " "+method) {
+		number, of, _ := strings.Cut(header(msg, "CSeq"), " ")
+		seq, _ := strconv.Atoi(number)
+		if !strings.HasPrefix(msg, "SIP/2.0 ") || of != method || method == "INVITE" && seq < c.seq {
 			continue
 		}
 		got, _ := strconv.Atoi(msg[8:11])

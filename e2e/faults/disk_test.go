@@ -98,7 +98,7 @@ func TestFullDisk(t *testing.T) {
 		t.Error("503 without Retry-After")
 	}
 	was := c.heard()
-	until(t, 5*time.Second, "sound on a full disk", func() bool { return c.heard() > was+50 })
+	until(t, 20*time.Second, "sound on a full disk", func() bool { return c.heard() > was+50 })
 	c.bye()
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)

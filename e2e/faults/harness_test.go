@@ -270,7 +270,7 @@ func (n *node) last(limit time.Duration) client.Call {
 func (n *node) live() string {
 	n.t.Helper()
 	id := ""
-	until(n.t, 10*time.Second, "a call to be under way", func() bool {
+	until(n.t, 20*time.Second, "a call to be under way", func() bool {
 		for _, c := range n.calls() {
 			if c.Status == "in_progress" {
 				id = c.ID
@@ -307,10 +307,10 @@ func (n *node) healthy(number string) {
 	c := dial(n.t, n, "udp")
 	c.invite(number)
 	c.answered()
-	until(n.t, 10*time.Second, "sound to come back", func() bool { return c.heard() > 10 })
+	until(n.t, 20*time.Second, "sound to come back", func() bool { return c.heard() > 10 })
 	c.bye()
 	c.close()
-	got := n.last(10 * time.Second)
+	got := n.last(20 * time.Second)
 	if got.Status != "ended" || got.EndReason != "hangup" {
 		n.t.Errorf("the ordinary call: status %s, reason %s", got.Status, got.EndReason)
 	}
@@ -332,7 +332,7 @@ func (n *node) steady() func() {
 	return func() {
 		n.t.Helper()
 		const idle = 6
-		until(n.t, 10*time.Second, fmt.Sprintf("the descriptors to be %d again", before), func() bool { return count() <= before+idle })
+		until(n.t, 20*time.Second, fmt.Sprintf("the descriptors to be %d again", before), func() bool { return count() <= before+idle })
 	}
 }
 

@@ -94,9 +94,9 @@ func TestKilledServerLeavesNoPrograms(t *testing.T) {
 	n.phone(number, "--say", "Is there any parking?", "--stay", "--length", "30s")
 	id := n.live()
 	var pids []int
-	until(t, 10*time.Second, "the recogniser", func() bool { pids = n.children("pocketsphinx"); return len(pids) == 1 })
+	until(t, 20*time.Second, "the recogniser", func() bool { pids = n.children("pocketsphinx"); return len(pids) == 1 })
 	n.kill()
-	until(t, 10*time.Second, "the recogniser to end", func() bool {
+	until(t, 20*time.Second, "the recogniser to end", func() bool {
 		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pids[0]))
 		return err != nil || strings.Contains(string(raw), ") Z ")
 	})
@@ -116,14 +116,14 @@ func TestDrain(t *testing.T) {
 	c.answered()
 	id := n.live()
 	n.signal(syscall.SIGTERM)
-	until(t, 5*time.Second, "the server to drain", func() bool { return strings.Contains(n.out.String(), "draining") })
+	until(t, 20*time.Second, "the server to drain", func() bool { return strings.Contains(n.out.String(), "draining") })
 	late := dial(t, n, "udp")
 	late.invite(number)
 	if got := header(late.refused(503), "Retry-After"); got == "" {
 		t.Error("503 without Retry-After")
 	}
 	was := c.heard()
-	until(t, 5*time.Second, "sound during the drain", func() bool { return c.heard() > was+50 })
+	until(t, 20*time.Second, "sound during the drain", func() bool { return c.heard() > was+50 })
 	if n.ended(0) {
 		t.Fatal("the server did not wait for its call")
 	}
@@ -160,7 +160,7 @@ func TestStopWithLiveCall(t *testing.T) {
 			began := time.Now()
 			for i, s := range test.signals {
 				if i > 0 {
-					until(t, 5*time.Second, "the server to drain", func() bool { return strings.Contains(n.out.String(), "draining") })
+					until(t, 20*time.Second, "the server to drain", func() bool { return strings.Contains(n.out.String(), "draining") })
 				}
 				n.signal(s)
 			}

@@ -105,10 +105,10 @@ func TestRecogniserKilled(t *testing.T) {
 		t.Errorf("recognisers after the loss: %v, before %v", again, pids)
 	}
 	p.signal(syscall.SIGINT)
-	if got := n.last(10 * time.Second); got.Status != "ended" {
+	if got := n.last(20 * time.Second); got.Status != "ended" {
 		t.Errorf("status %s, reason %s", got.Status, got.EndReason)
 	}
-	until(t, 5*time.Second, "the recogniser to end", func() bool { return len(n.children("pocketsphinx")) == 0 })
+	until(t, 20*time.Second, "the recogniser to end", func() bool { return len(n.children("pocketsphinx")) == 0 })
 }
 
 // A recogniser that hangs costs at most an answer: the call stays, can be ended
@@ -129,8 +129,8 @@ func TestRecogniserHangs(t *testing.T) {
 	}
 	n.said(id, "agent", 30*time.Second, "catch", "still there", "did not understand", "parking")
 	p.signal(syscall.SIGINT)
-	n.last(10 * time.Second)
-	until(t, 10*time.Second, "the recogniser to end", func() bool { return len(n.children("pocketsphinx")) == 0 })
+	n.last(20 * time.Second)
+	until(t, 20*time.Second, "the recogniser to end", func() bool { return len(n.children("pocketsphinx")) == 0 })
 }
 
 // Without a recogniser the agent greets, apologises and hangs up.
@@ -139,9 +139,8 @@ func TestRecogniserMissing(t *testing.T) {
 	n := serve(t, "speech: {pocketsphinx: /nowhere/pocketsphinx}")
 	number := n.clinicNumber()
 	n.phone(number, "--stay", "--length", "30s")
-	id := n.live()
-	n.said(id, "agent", 20*time.Second, "something went wrong")
-	got := n.last(20 * time.Second)
+	got := n.last(40 * time.Second)
+	n.said(got.ID, "agent", 20*time.Second, "something went wrong")
 	if got.Status != "error" || got.EndReason != "error" || got.ErrorMessage == "" {
 		t.Errorf("status %s, reason %q, message %q", got.Status, got.EndReason, got.ErrorMessage)
 	}
@@ -198,10 +197,11 @@ func synthesiserFails(t *testing.T, otherwise string) {
 	if err := os.WriteFile(works, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n.phone(number, "--length", "6s", "--stay")
-	n.said(n.live(), "agent", 20*time.Second, "how can i help")
-	n.last(20 * time.Second)
-	until(t, 5*time.Second, "the programs to end", func() bool { return len(n.children("")) == 0 })
+	if p = n.phone(number, "--length", "6s", "--stay"); !p.ended(40 * time.Second) {
+		t.Error("the caller did not hang up")
+	}
+	n.said(n.last(20*time.Second).ID, "agent", 20*time.Second, "how can i help")
+	until(t, 20*time.Second, "the programs to end", func() bool { return len(n.children("")) == 0 })
 }
 
 // A voice that never worked: the call ends with a clean reason.

@@ -3,7 +3,9 @@ package flite
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -109,6 +111,19 @@ func TestASlotIsAwaitedNoLongerThanTheContext(t *testing.T) {
 	cancel()
 	_, _, err := synthesizertest.Collect(ctx, t, driver, synthesizer.Request{Text: "a word", Rate: 8000})
 	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// A program that never stops writing is an error, and soon.
+func TestEndlessSoundIsRefused(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "flite")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n[ \"$3\" = -psdur ] && exec cat /dev/zero >&3\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d := New(Options{Program: program})
+	if _, _, err := d.sound(t.Context(), "rms", "hello"); err == nil || !strings.Contains(err.Error(), "run "+program) {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -55,6 +55,7 @@ func (d *Driver) sound(ctx context.Context, voice, text string) (wav []byte, spo
 		return nil, nil, process.Explain(ctx, d.program, err, &stderr)
 	}
 	wav, readErr := io.ReadAll(io.LimitReader(read, maxWAV))
+	_ = read.Close() // who would write more must not wait for ever
 	if err := cmd.Wait(); err != nil {
 		return nil, nil, process.Explain(ctx, d.program, err, &stderr)
 	}

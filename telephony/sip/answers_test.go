@@ -197,7 +197,7 @@ func TestStrangersGetNoAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if _, err := conn.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
 		t.Errorf("a stranger's connection was not closed: %v", err)
 	}
@@ -230,17 +230,18 @@ func TestRetransmissionsGetTheSameAnswer(t *testing.T) {
 	})
 	u := newRawUA(t, d, "udp")
 	invite := u.request("INVITE", 1, basicSDP(4000))
+	start := time.Now()
 	u.send(invite)
 	first := u.status("INVITE", 200)
 	u.send(invite)
 	if again := u.status("INVITE", 200); again != first {
 		t.Errorf("answers differ:\n%s\n%s", first, again)
 	}
-	// Without an ACK the 200 comes again by itself, after 0.5 and 1 s.
-	start := time.Now()
+	// Without an ACK the 200 comes again by itself, after 0.5 and 1 s: never
+	// earlier, and later only as a busy machine is late.
 	for _, want := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond} {
 		u.status("INVITE", 200)
-		if at := time.Since(start); at < want-150*time.Millisecond || at > want+400*time.Millisecond {
+		if at := time.Since(start); at < want || at > want+2*time.Second {
 			t.Errorf("repeated after %s, want %s", at, want)
 		}
 	}

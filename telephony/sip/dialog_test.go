@@ -34,7 +34,7 @@ func next(t *testing.T, events chan telephony.Event) telephony.Event {
 	select {
 	case ev := <-events:
 		return ev
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("no event came")
 		return telephony.Event{}
 	}
@@ -97,7 +97,7 @@ func TestReinviteWhileOneIsPending(t *testing.T) {
 	u.status("INVITE", 200)
 	u.send(u.request("INVITE", 3, basicSDP(4000)))
 	for {
-		msg := u.receive(5 * time.Second)
+		msg := u.receive(20 * time.Second)
 		if strings.HasPrefix(msg, "SIP/2.0 491") {
 			break
 		}
@@ -208,7 +208,7 @@ func TestRecordRouteAndContact(t *testing.T) {
 	leg := <-legs
 	done := make(chan error, 1)
 	go func() { done <- leg.Hangup(t.Context(), telephony.CauseNormal) }()
-	bye := proxy.receive(5 * time.Second)
+	bye := proxy.receive(20 * time.Second)
 	if !strings.HasPrefix(bye, "BYE sip:me@192.0.2.77:7777 SIP/2.0") || headerOf(bye, "Route") != route {
 		t.Fatalf("through the proxy came %q", bye)
 	}
@@ -266,7 +266,7 @@ func TestRegisterAndDialLocally(t *testing.T) {
 		_, err := d.Dial(t.Context(), req, nil)
 		done <- err
 	}()
-	invite := u.receive(5 * time.Second)
+	invite := u.receive(20 * time.Second)
 	if !strings.HasPrefix(invite, "INVITE sip:raw@") {
 		t.Fatalf("got %q", invite)
 	}
@@ -276,7 +276,7 @@ func TestRegisterAndDialLocally(t *testing.T) {
 	if err := <-done; err == nil || !strings.Contains(err.Error(), "busy") {
 		t.Errorf("Dial: %v", err)
 	}
-	if ack := u.receive(5 * time.Second); !strings.HasPrefix(ack, "ACK ") {
+	if ack := u.receive(20 * time.Second); !strings.HasPrefix(ack, "ACK ") {
 		t.Errorf("got %q, want the ACK", ack)
 	}
 	u.send(u.request("REGISTER", 3, "", "Expires: 0"))
@@ -303,7 +303,7 @@ func TestListenEverywhere(t *testing.T) {
 		if err := (<-legs).Send(audio.Frame{PCM: make([]int16, 160), Rate: 8000}); err != nil {
 			t.Error(err)
 		}
-		if _, _, ok := p.receive(5 * time.Second); !ok {
+		if _, _, ok := p.receive(20 * time.Second); !ok {
 			t.Errorf("%s: nothing was sent", listen)
 		}
 		u.send(u.request("BYE", 2, ""))

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -96,4 +97,124 @@ func checkHead(t *testing.T, raw []byte) {
 	if !bytes.HasPrefix(raw, []byte("SIP/2.0 ")) || !strings.HasSuffix(string(raw), "Content-Length: 0\r\n\r\n") {
 		t.Fatalf("answer %q", raw)
 	}
+}
+
+// textHeader fits a fuzzed text into one header line, as the parser of messages
+// does.
+func textHeader(name, value string) sip.Header {
+	return sip.NewHeader(name, strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(value)))
+}
+
+func FuzzDigitsOfINFO(f *testing.F) {
+	f.Add("Signal=5\r\nDuration=160\r\n")
+	f.Add("signal= 11\nDURATION=65535\nSignal=d")
+	f.Fuzz(func(t *testing.T, body string) {
+		digit, held := parseRelay(body)
+		if digit != 0 && !strings.ContainsRune("0123456789*#ABCD", digit) {
+			t.Errorf("digit %q", digit)
+		}
+		if held < 0 || held > 65535*time.Millisecond {
+			t.Errorf("held for %v", held)
+		}
+		if alone := digitOf(body); alone != 0 && digitOf(string(alone)) != alone {
+			t.Errorf("digit %q is not one", alone)
+		}
+	})
+}
+
+func FuzzSessionExpires(f *testing.F) {
+	f.Add("1800;refresher=uac", "timer")
+	f.Add(" 90 ; refresher=uas", "100rel, TIMER")
+	f.Add("2147483647", "")
+	f.Fuzz(func(t *testing.T, expires, supported string) {
+		req := sip.NewRequest(sip.INVITE, sip.Uri{Scheme: "sip", Host: "a"})
+		req.AppendHeader(textHeader("Session-Expires", expires))
+		req.AppendHeader(textHeader("Supported", supported))
+		s, refused := sessionOf(req)
+		if refused != nil && (s.interval != 0 || refused.status != 400 && refused.status != 422) {
+			t.Errorf("refused with %d and %+v", refused.status, s)
+		}
+		if s.interval != 0 && s.interval < minSession*time.Second {
+			t.Errorf("interval %v", s.interval)
+		}
+		res := sip.NewResponseFromRequest(req, 200, "OK", nil)
+		for _, h := range s.headers() { // what we say of it is understood as we meant it
+			res.AppendHeader(sip.NewHeader(h.name, h.value))
+		}
+		if back := sessionOfAnswer(res); back.interval != s.interval || s.interval != 0 && back.ours == s.ours {
+			t.Errorf("%+v is read back as %+v", s, back)
+		}
+	})
+}
+
+// What is dialled comes out of the URI as it went in, and nothing else does.
+func FuzzNumberInURI(f *testing.F) {
+	f.Add("+12125550123")
+	f.Add("*31#0049.30-12_x")
+	f.Fuzz(func(t *testing.T, dialled string) {
+		user, err := userPart(dialled)
+		if err != nil {
+			return
+		}
+		var uri sip.Uri
+		if err := sip.ParseUri("sip:"+user+"@198.51.100.1:5060", &uri); err != nil {
+			t.Fatalf("%q: %v", dialled, err)
+		}
+		if got := number(&uri); got != dialled || uri.Host != "198.51.100.1" || uri.Port != 5060 {
+			t.Errorf("%q is called as %q at %s:%d", dialled, got, uri.Host, uri.Port)
+		}
+		if !sameResource("sip:"+user+"@198.51.100.1", &uri) || sameResource("sip:x"+user+"@198.51.100.1", &uri) {
+			t.Errorf("%q is not told from its neighbours", dialled)
+		}
+	})
+}
+
+// Whatever a caller's From says, our requests to him name the same address
+// with the tag that he gave.
+func FuzzTagOfFrom(f *testing.F) {
+	f.Add(`<sip:a@b>;tag=1`)
+	f.Add(`"x;tag=y" <sip:a;tag=z@b;tag=w>;p=q;tag=1;r`)
+	f.Add(`sip:a@b;tag=1;tagged=2`)
+	f.Fuzz(func(t *testing.T, value string) {
+		from := fromOf(value)
+		if from == nil || tagOf(from.Params) == "" {
+			return
+		}
+		tag := tagOf(from.Params)
+		again := fromOf(withoutTag(from.Value()) + ";tag=" + tag)
+		if again == nil || tagOf(again.Params) != tag || again.Address.String() != from.Address.String() {
+			t.Fatalf("%q becomes %q", from.Value(), withoutTag(from.Value())+";tag="+tag)
+		}
+	})
+}
+
+// fromOf reads a From header as it arrives; nil when the message is refused.
+func fromOf(value string) *sip.FromHeader {
+	msg, err := sip.ParseMessage([]byte("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: " + value +
+		"\r\nTo: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"))
+	req, ok := msg.(*sip.Request)
+	if err != nil || !ok || validate(req) != nil {
+		return nil
+	}
+	return req.From()
+}
+
+// Nobody gets in by guessing, and no challenge makes us write more than a line.
+func FuzzDigest(f *testing.F) {
+	f.Add(`Digest username="desk", realm="sidetone", nonce="n", uri="sip:a@b", response="x", qop=auth, nc=00000001, cnonce="c"`,
+		`Digest realm="r", nonce="n", algorithm=MD5, qop="auth,auth-int", opaque="o"`)
+	f.Add(`Digest nc=zz`, `Basic realm="r"`)
+	d := &Driver{cfg: Config{Realm: "sidetone", Users: []User{{Name: "desk", Password: "secret"}}}, nonces: newNonces(time.Now)}
+	f.Fuzz(func(t *testing.T, authorization, challenge string) {
+		req := sip.NewRequest(sip.OPTIONS, sip.Uri{Scheme: "sip", User: "a", Host: "b"})
+		req.AppendHeader(textHeader("Authorization", authorization))
+		if _, refused, ok := d.authenticate(req); ok || refused == nil {
+			t.Fatalf("%q lets in", authorization)
+		}
+		res := sip.NewResponseFromRequest(req, 401, "Unauthorized", nil)
+		res.AppendHeader(textHeader("WWW-Authenticate", challenge))
+		if h, err := digestAnswer(res, "OPTIONS", "sip:a@b", "desk", "secret"); err == nil && strings.ContainsAny(h.value, "\r\n") {
+			t.Fatalf("%q is answered with %q", challenge, h.value)
+		}
+	})
 }

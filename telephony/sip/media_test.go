@@ -111,7 +111,7 @@ func sound(level int16, n int) []byte {
 // other loud one.
 func wantLevel(t *testing.T, frames chan heardFrame, level int16) {
 	t.Helper()
-	limit := time.After(5 * time.Second)
+	limit := time.After(20 * time.Second)
 	for {
 		select {
 		case f := <-frames:
@@ -160,7 +160,7 @@ func TestLatch(t *testing.T) {
 	if err := leg.Send(audio.Frame{PCM: make([]int16, 160), Rate: 8000}); err != nil {
 		t.Error(err)
 	}
-	if _, _, ok := real.receive(5 * time.Second); !ok {
+	if _, _, ok := real.receive(20 * time.Second); !ok {
 		t.Error("nothing is sent to the latched source")
 	}
 	for name, p := range map[string]*rtpPeer{"thief": thief, "nowhere": nowhere} {
@@ -324,7 +324,7 @@ func TestSentPacketsFollowTheClock(t *testing.T) {
 		if err := l.Send(audio.Frame{PCM: make([]int16, 160), Rate: 8000}); err != nil {
 			t.Fatal(err)
 		}
-		h, payload, ok := p.receive(5 * time.Second)
+		h, payload, ok := p.receive(20 * time.Second)
 		if !ok || len(payload) != 160 || h.marker != step.marker || h.pt != 0 {
 			t.Fatalf("packet %d: %+v, %d bytes", i, h, len(payload))
 		}
@@ -346,7 +346,7 @@ func TestShortPacketsWhenTheFarEndWantsThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, payload, ok := p.receive(5 * time.Second); !ok || len(payload) != 80 {
+		if _, payload, ok := p.receive(20 * time.Second); !ok || len(payload) != 80 {
 			t.Errorf("a packet of %d bytes", len(payload))
 		}
 	}
@@ -363,7 +363,7 @@ func TestMediaTimeout(t *testing.T) {
 	if ev := next(t, events); ev.Kind != telephony.KindEnded || ev.Cause != telephony.CauseMediaTimeout || ev.Remote {
 		t.Errorf("event %+v", ev)
 	}
-	if bye := u.receive(5 * time.Second); !strings.HasPrefix(bye, "BYE ") {
+	if bye := u.receive(20 * time.Second); !strings.HasPrefix(bye, "BYE ") {
 		t.Errorf("got %q", bye)
 	}
 	held := newRawUA(t, d, "udp")

@@ -31,7 +31,7 @@ func adjacent(t *testing.T) (rtp, rtcp *net.UDPConn) {
 func TestRTCPIsLifeAndSaysGoodbye(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, func(c *Config) {
-		c.MediaTimeouts = Timeouts{First: 400 * time.Millisecond, Later: 400 * time.Millisecond, Quiet: 400 * time.Millisecond}
+		c.MediaTimeouts = Timeouts{First: time.Second, Later: time.Second, Quiet: time.Second}
 	})
 	legs, _, events := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
@@ -41,7 +41,7 @@ func TestRTCPIsLifeAndSaysGoodbye(t *testing.T) {
 	to := netip.AddrPortFrom(p.to.Addr(), p.to.Port()+1)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for range 20 { // a second of nothing but reports
+	for range 32 { // longer than any timeout: nothing but reports
 		if _, err := rtcp.WriteToUDPAddrPort(appendRTCP(nil, sendReport{ssrc: 9}), to); err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestRTCPIsLifeAndSaysGoodbye(t *testing.T) {
 	l.media.report(time.Now(), &receptionBlock{ssrc: 9, lost: 5}, false)
 	l.media.mu.Unlock()
 	buf := make([]byte, 1500)
-	rtcp.SetReadDeadline(time.Now().Add(5 * time.Second))
+	rtcp.SetReadDeadline(time.Now().Add(20 * time.Second))
 	for _, bye := range []bool{false, true} { // the second comes with the timeout
 		n, err := rtcp.Read(buf)
 		if err != nil {
