@@ -317,6 +317,7 @@ func TestBadPlansAreRefused(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(clinic)
+	f.Add("# nothing yet\n---\n")
 	f.Add("kind: agent\nkey: a\nid: b\nprompt: {content: [1, {a: 2}]}")
 	f.Fuzz(func(t *testing.T, text string) {
 		resources, err := apply.Parse("f", strings.NewReader(text))

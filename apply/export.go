@@ -117,8 +117,12 @@ func unused(key string, taken map[string]string) string {
 	}
 }
 
-// Write writes resources as YAML documents with their members in a fixed order.
+// Write writes resources as YAML documents with their members in a fixed order;
+// nothing for none.
 func Write(w io.Writer, resources []Resource) error {
+	if len(resources) == 0 {
+		return nil // the encoder cannot end before it began
+	}
 	encoder := yaml.NewEncoder(w)
 	encoder.SetIndent(2)
 	for _, r := range resources {

@@ -255,7 +255,7 @@ func (i *issuer) identity(subject string, claims map[string]any) (sidetone.Ident
 	for _, name := range names {
 		out.Scopes |= sidetone.NewScopes(sidetone.Scope(name))
 	}
-	return out, subject != "" && out.EnvironmentID != ""
+	return out, subject != "" && out.EnvironmentID != "" && !strings.ContainsRune(subject+out.EnvironmentID, 0) // which no database takes
 }
 
 // keySet is the document of a JWKS file ([RFC 7517] section 5), its keys not

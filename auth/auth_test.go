@@ -158,6 +158,8 @@ func TestClaimsAreMapped(t *testing.T) {
 		"no place":     {claims: map[string]any{"https://x/env": nil}, bad: true},
 		"odd place":    {claims: map[string]any{"https://x/env": 7}, bad: true},
 		"odd subject":  {claims: map[string]any{"sub": 7}, bad: true},
+		"NUL subject":  {claims: map[string]any{"sub": "a\x00"}, bad: true},
+		"NUL place":    {claims: map[string]any{"https://x/env": "e\x00"}, bad: true},
 		"many readers": {claims: map[string]any{"aud": []string{"other", "sidetone"}}},
 	} {
 		got, err := v.Verify(sign(t, jose.HS256, []byte(secret), "h", claims(merge(map[string]any{"https://x/env": "env-2"}, row.claims))))

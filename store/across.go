@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sidetone/sidetone"
 )
@@ -68,7 +69,7 @@ func (s *Store) EnvironmentsOf(ctx context.Context, accountID string) ([]sideton
 
 // EnvironmentByID returns an environment of whichever account.
 func (s *Store) EnvironmentByID(ctx context.Context, id string) (sidetone.Environment, error) {
-	if id == "" {
+	if id == "" || !utf8.ValidString(id) || strings.ContainsRune(id, 0) { // Postgres takes no such texts
 		return sidetone.Environment{}, notFound("environment")
 	}
 	var e sidetone.Environment

@@ -95,7 +95,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		callID: req.CallID().Value(), tx: tx, offer: offer, stream: st, session: session, peer: tx.peer,
 		media:     newMedia(rtp, rtcp, tx.peer.addr.Addr(), d.cfg.Now),
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
-		local: headerValue(req, "To"), remote: withoutTag(headerValue(req, "From")), target: contact.Address,
+		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: contact.Address,
 		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who)}
 	l.session.bind(l)
 	for _, h := range req.GetHeaders("Record-Route") {
@@ -109,16 +109,11 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	return l, nil
 }
 
-// withoutTag cuts the tag off a From or To value.
-func withoutTag(value string) string {
-	if at := strings.Index(value, ";tag="); at >= 0 {
-		end := strings.IndexByte(value[at+1:], ';')
-		if end < 0 {
-			return value[:at]
-		}
-		return value[:at] + value[at+1+end:]
-	}
-	return value
+// withoutTag is the value of a From header but for its tag.
+func withoutTag(from *sip.FromHeader) string {
+	bare := sip.FromHeader{DisplayName: from.DisplayName, Address: from.Address, Params: from.Params.Clone()}
+	bare.Params.Remove("tag")
+	return bare.Value()
 }
 
 // readOffer reads the offer of a request; all nil without one.

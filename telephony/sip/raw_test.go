@@ -30,7 +30,7 @@ type rawUA struct {
 	callID string
 	toTag  string
 	branch int
-	seq    map[string]int // of the last request of each method
+	last   int // CSeq of the last INVITE
 }
 
 func newRawUA(t testing.TB, d *Driver, network string) *rawUA {
@@ -45,7 +45,7 @@ func newRawUAAt(t testing.TB, network string, server netip.AddrPort) *rawUA {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	u := &rawUA{t: t, conn: conn, callID: fmt.Sprintf("%s-%s", t.Name(), conn.LocalAddr()), seq: make(map[string]int),
+	u := &rawUA{t: t, conn: conn, callID: fmt.Sprintf("%s-%s", t.Name(), conn.LocalAddr()),
 		via: fmt.Sprintf("SIP/2.0/%s %s;rport", strings.ToUpper(network), conn.LocalAddr())}
 	if network == "tcp" {
 		u.in = bufio.NewReader(conn)
@@ -59,7 +59,9 @@ func (u *rawUA) request(method string, seq int, body string, headers ...string) 
 	if method != "ACK" && method != "CANCEL" {
 		u.branch++
 	}
-	u.seq[method] = seq
+	if method == "INVITE" {
+		u.last = seq
+	}
 	to := "<sip:+12125550123@sidetone>"
 	if u.toTag != "" {
 		to += ";tag=" + u.toTag
@@ -131,9 +133,8 @@ func (u *rawUA) receive(limit time.Duration) string {
 	return b.String() + string(body)
 }
 
-// status waits for an answer to the last request of method with that status,
-// over provisional ones and repeated answers to earlier requests, and returns
-// it.
+// status waits for an answer to method with that status, over provisional ones
+// and repeated answers to an earlier INVITE, and returns it.
 func (u *rawUA) status(method string, want int) string {
 	u.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -142,7 +143,9 @@ func (u *rawUA) status(method string, want int) string {
 		if msg == "" {
 			break
 		}
-		if !strings.HasPrefix(msg, "SIP/2.0 ") || headerOf(msg, "CSeq") != fmt.Sprintf("%d %s", u.seq[method], method) {
+		number, of, _ := strings.Cut(headerOf(msg, "CSeq"), " ")
+		seq, _ := strconv.Atoi(number)
+		if !strings.HasPrefix(msg, "SIP/2.0 ") || of != method || method == "INVITE" && seq < u.last {
 			continue
 		}
 		got, _ := strconv.Atoi(msg[8:11])
