@@ -100,15 +100,19 @@ func (s *Store) Rewrap(ctx context.Context, masters vault.Masters) (int, error) 
 }
 
 func (t *Tx) rewrap(masters vault.Masters) (int, error) {
+	if err := t.reserve(); err != nil {
+		return 0, err
+	}
 	keys, err := t.wrappedKeys()
 	if err != nil {
 		return 0, err
 	}
-	n := 0
+	n, before := 0, ""
 	for _, k := range keys {
 		if masters.Current(k.wrapped) {
 			continue
 		}
+		before = vault.WrappedBy(k.wrapped)
 		data, err := masters.Unwrap(t.environment, k.version, k.wrapped)
 		if err != nil {
 			return 0, fmt.Errorf("unwrap data key %d: %w", k.version, err)
@@ -120,7 +124,11 @@ func (t *Tx) rewrap(masters vault.Masters) (int, error) {
 		}
 		n++
 	}
-	return n, nil
+	if n == 0 {
+		return 0, nil
+	}
+	return n, t.audit(sidetone.AuditEntry{Action: sidetone.AuditUpdate, Noun: "master_key", ResourceID: t.environment},
+		map[string]any{"id": before}, map[string]any{"id": masters[0].ID()})
 }
 
 // Rotation says what RotateEnvironment did.
@@ -163,7 +171,7 @@ func (s *Store) RotateEnvironment(ctx context.Context, environmentID string) (Ro
 		if _, err := t.newDataKey(r.Version); err != nil {
 			return err
 		}
-		return t.audit(sidetone.AuditEntry{Action: sidetone.AuditUpdate, Noun: "data key", ResourceID: environmentID},
+		return t.audit(sidetone.AuditEntry{Action: sidetone.AuditUpdate, Noun: "data_key", ResourceID: environmentID},
 			map[string]any{"version": r.Version - 1}, map[string]any{"version": r.Version})
 	})
 	if err != nil {

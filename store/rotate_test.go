@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,5 +206,62 @@ func TestRewrap(t *testing.T) {
 		if has, err := s.HasDataKeys(ctx); !has || err != nil {
 			t.Errorf("no data keys: %v, %v", has, err)
 		}
+	})
+}
+
+// TestRewrapSeesDataKeysOfRunningTransactions rotates the master key while a
+// transaction that has asked for the old one is not committed yet: the data key
+// it makes must not stay behind.
+func TestRewrapSeesDataKeysOfRunningTransactions(t *testing.T) {
+	t.Parallel()
+	storetest.RunURL(t, func(t *testing.T, url string) {
+		ctx := context.Background()
+		old := vault.Masters{vault.NewKey()}
+		both := append(vault.Masters{vault.NewKey()}, old...)
+		var now atomic.Pointer[vault.Masters]
+		now.Store(&old)
+		with := func(masters func() (vault.Masters, error)) *store.Store {
+			t.Helper()
+			s, err := store.Open(ctx, store.Config{URL: url, Masters: masters})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			return s
+		}
+		s := with(func() (vault.Masters, error) { return *now.Load(), nil })
+		env := account(t, s)
+		asked, release, stored := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		once := sync.OnceFunc(func() { close(asked) })
+		go func() {
+			stored <- s.Write(ctx, env, func(tx *store.Tx) error {
+				err := tx.InsertVoice(sidetone.Voice{ID: "v", Type: "voice_azure", APIKey: "canary", Created: day(1), Updated: day(1)})
+				once()
+				<-release
+				return err
+			})
+		}()
+		<-asked
+		now.Store(&both)
+		wrapped := make(chan error, 1)
+		go func() { _, err := s.Rewrap(ctx, both); wrapped <- err }()
+		select {
+		case err := <-wrapped:
+			t.Errorf("the rotation did not wait for the transaction: %v", err)
+			wrapped <- nil
+		case <-time.After(100 * time.Millisecond):
+		}
+		close(release)
+		if err := errors.Join(<-stored, <-wrapped); err != nil {
+			t.Fatal(err)
+		}
+		after := with(func() (vault.Masters, error) { return both[:1], nil })
+		read(t, after, env, func(tx *store.Tx) error {
+			v, err := tx.Voice("v")
+			if v.APIKey != "canary" {
+				t.Errorf("got %q", v.APIKey.Reveal())
+			}
+			return err
+		})
 	})
 }

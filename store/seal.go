@@ -97,8 +97,15 @@ func (t *Tx) sealing() (vault.Key, error) {
 }
 
 // newDataKey makes the key of a version, which seals from now on. When another
-// transaction was faster, this one has to start again.
+// transaction was faster, this one has to start again. It is written to the
+// environment's row, so that a rotation of the master key that runs meanwhile
+// sees the key: without that it could stay wrapped with a master key that is
+// about to be thrown away.
 func (t *Tx) newDataKey(version int64) (vault.Key, error) {
+	if err := t.reserve(); err != nil {
+		return vault.Key{}, err
+	}
+	t.change.environment = true
 	masters, err := t.store.dataKeys.masters()
 	if err != nil {
 		return vault.Key{}, noMaster(err)

@@ -111,8 +111,17 @@ func (m Masters) Unwrap(environment string, version int64, wrapped string) (Key,
 // Current reports whether the first master key wrapped the data key. m must not
 // be empty.
 func (m Masters) Current(wrapped string) bool {
+	return WrappedBy(wrapped) == m[0].ID()
+}
+
+// WrappedBy returns the id of the master key that wrapped the data key, "" when
+// the text is no wrapped key.
+func WrappedBy(wrapped string) string {
 	id, _, err := split(wrappedMark, wrapped)
-	return err == nil && id == m[0].ID()
+	if err != nil {
+		return ""
+	}
+	return id
 }
 
 // bound is what is authenticated beside a value: each part with its length in
