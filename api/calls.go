@@ -150,7 +150,11 @@ func (s *server) endCall(r *request) (any, error) {
 }
 
 func (s *server) end(r *request, call sidetone.Call) error {
-	err := s.Calls.End(r.ctx, r.who.EnvironmentID, call.ID)
+	err := s.write(r, func(w work) error { return w.tx.EndingCall(call) })
+	if err != nil {
+		return err
+	}
+	err = s.Calls.End(r.ctx, r.who.EnvironmentID, call.ID)
 	switch code := sidetone.CodeOf(err); {
 	case code != "" && code != sidetone.NotFound:
 		return err

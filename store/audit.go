@@ -220,6 +220,10 @@ func maskMembers(v any, secret bool) any {
 		if secret && v != "" {
 			return stars
 		}
+	case json.Number:
+		if secret {
+			return stars
+		}
 	}
 	return v
 }

@@ -99,7 +99,7 @@ func TestAuditShowsNoSecret(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, s *store.Store) {
 		env := account(t, s)
 		ctx := store.WithActor(context.Background(), sidetone.Actor{Kind: sidetone.ActorOperator})
-		voice := sidetone.Voice{ID: "v", EnvironmentID: env, Type: "voice_flite", Config: []byte(`{"api_key":"canary-1","nested":[{"Auth_Token":"canary-2"}],"rate":1.50,"voice":"slt"}`)}
+		voice := sidetone.Voice{ID: "v", EnvironmentID: env, Type: "voice_flite", Config: []byte(`{"api_key":"canary-1","nested":[{"Auth_Token":"canary-2"}],"credentials":{"pin":4711},"rate":1.50,"voice":"slt"}`)}
 		key := sidetone.APIKey{ID: "k", EnvironmentID: env, Hash: sidetone.Secret("canary-3").Hash(), Scopes: sidetone.DefaultScopes()}
 		err := s.Write(ctx, env, func(tx *store.Tx) error {
 			if err := tx.InsertVoice(voice); err != nil {
@@ -115,7 +115,7 @@ func TestAuditShowsNoSecret(t *testing.T) {
 			t.Fatalf("%+v", log)
 		}
 		text := string(log[0].After) + string(log[1].After)
-		if strings.Contains(text, "canary") || strings.Contains(text, hex.EncodeToString(key.Hash[:])) || !strings.Contains(text, `"voice":"slt"`) || !strings.Contains(text, `"rate":1.50`) {
+		if strings.Contains(text, "canary") || strings.Contains(text, "4711") || strings.Contains(text, hex.EncodeToString(key.Hash[:])) || !strings.Contains(text, `"voice":"slt"`) || !strings.Contains(text, `"rate":1.50`) {
 			t.Errorf("%s", text)
 		}
 	})

@@ -66,8 +66,8 @@ func (t *Tx) Talked(since time.Time) (time.Duration, error) {
 	return time.Duration(millis) * time.Millisecond, err
 }
 
-// InsertCall stores a new call. The audit log holds who placed one, and nothing
-// of what becomes of it.
+// InsertCall stores a new call. The audit log holds who placed one and who ended
+// it, and nothing of what becomes of it.
 func (t *Tx) InsertCall(c sidetone.Call) error {
 	if err := t.store.tables.calls.insert(t, &c); err != nil || !c.Outgoing {
 		return err
@@ -75,6 +75,12 @@ func (t *Tx) InsertCall(c sidetone.Call) error {
 	return t.audit(sidetone.AuditEntry{Action: sidetone.AuditCreate, Noun: "call", ResourceID: c.ID}, map[string]any{}, map[string]any{
 		"from_number": c.FromNumber, "to_number": c.ToNumber, "agent_id": c.AgentID, "agent_version": c.Snapshot.Agent.Version,
 	})
+}
+
+// EndingCall writes into the audit log that somebody asked for the call's end.
+func (t *Tx) EndingCall(c sidetone.Call) error {
+	return t.audit(sidetone.AuditEntry{Action: sidetone.AuditUpdate, Noun: "call", ResourceID: c.ID},
+		map[string]any{"status": string(c.Status), "ending": false}, map[string]any{"status": string(c.Status), "ending": true})
 }
 
 // UpdateCall stores how far the call has come if c.Version is the stored one,

@@ -182,6 +182,13 @@ func TestRewrap(t *testing.T) {
 			t.Errorf("a second run wraps %d, %v", n, err)
 		}
 		opens(t, s, env, 3, 2) // who has the data keys goes on
+		read(t, s, env, func(tx *store.Tx) error {
+			log, err := tx.AuditLog(sidetone.PageQuery{Page: 1, Size: 10, Filters: []sidetone.Filter{{Column: "resource", Op: "eq", Values: []any{"master_key"}}}})
+			if len(log.Items) != 1 || string(log.Items[0].Before) != `{"id":"`+old[0].ID()+`"}` || string(log.Items[0].After) != `{"id":"`+masters[0].ID()+`"}` {
+				t.Errorf("audited as %+v", log.Items)
+			}
+			return err
+		})
 		only := func(m vault.Masters) *store.Store {
 			t.Helper()
 			s, err := store.Open(ctx, store.Config{URL: url, Masters: func() (vault.Masters, error) { return m, nil }})
