@@ -162,6 +162,10 @@ func TestGroupChild(t *testing.T) {
 		return
 	}
 	s := storetest.Open(t, url, nil)
+	if at := os.Getenv("SIDETONE_TEST_GROUP_POSITION"); at != "" {
+		childGroup(t, s, env, at)
+		return
+	}
 	fmt.Println("ready")
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		t.Fatal(err)
@@ -199,6 +203,70 @@ func TestGroupChild(t *testing.T) {
 	}
 }
 
+// childGroup runs a group of which the write at one position waits for its
+// system calls to be broken, and has to write to the disk before the commit:
+// its row is larger than the page cache.
+func childGroup(t *testing.T, s *store.Store, env, position string) {
+	db, _ := s.SQLite()
+	if _, err := db.Exec("PRAGMA cache_size = 8"); err != nil {
+		t.Fatal(err)
+	}
+	g := holdWriter(t, s, env)
+	var fns []func(*store.Tx) error
+	for i := range groupOf {
+		fn := insert(fmt.Sprint("w", i))
+		if strconv.Itoa(i) == position {
+			fn = func(tx *store.Tx) error {
+				fmt.Println("ready")
+				if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+					return err
+				}
+				big := prompt("big")
+				big.Content = strings.Repeat("x", 200_000)
+				err := tx.InsertPrompt(big)
+				fmt.Println("met", err != nil)
+				return err
+			}
+		}
+		fns = append(fns, fn)
+	}
+	results := g.inOrder(t, slices.Repeat([]context.Context{context.Background()}, groupOf), fns)
+	close(g.release)
+	if err := <-g.first; err == nil {
+		fmt.Println("acknowledged held")
+	}
+	for i, result := range results {
+		if err := <-result; err == nil {
+			fmt.Printf("acknowledged w%d\n", i)
+		}
+	}
+}
+
+// TestDiskFailsAtEveryPositionOfAGroup makes the disk fail while the write at
+// each position of a group runs, long before the commit.
+func TestDiskFailsAtEveryPositionOfAGroup(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []string{"pwrite64:error=EIO:when=1", "pwrite64:error=ENOSPC:when=1", "pwrite64:error=EIO"} {
+		for position := range groupOf {
+			t.Run(fmt.Sprint(fault, " at ", position), func(t *testing.T) {
+				t.Parallel()
+				url := storetest.SQLite(t)
+				s := storetest.Open(t, url, nil)
+				env := account(t, s)
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				acknowledged, said := brokenChild(t, url, env, fault, "SIDETONE_TEST_GROUP_POSITION="+strconv.Itoa(position))
+				if !strings.Contains(said, "met true") {
+					t.Errorf("the fault was not met: %s", said)
+				}
+				slices.Sort(acknowledged)
+				wantPrompts(t, storetest.Open(t, url, nil), env, acknowledged...)
+			})
+		}
+	}
+}
+
 // TestSystemCallsFailInAGroup makes one write or sync of the child fail, a
 // later one in each round, with an I/O error or a full disk. What another
 // process finds afterwards is what was acknowledged.
@@ -218,7 +286,7 @@ func TestSystemCallsFailInAGroup(t *testing.T) {
 				if err := s.Close(); err != nil {
 					t.Fatal(err)
 				}
-				acknowledged := brokenChild(t, url, env, fmt.Sprintf("%s:when=%d", fault, when))
+				acknowledged, _ := brokenChild(t, url, env, fmt.Sprintf("%s:when=%d", fault, when))
 				if len(acknowledged) < 4*groupOf {
 					refused++
 				}
@@ -233,11 +301,12 @@ func TestSystemCallsFailInAGroup(t *testing.T) {
 }
 
 // brokenChild runs TestGroupChild under strace with a fault and returns what it
-// was told is stored.
-func brokenChild(t *testing.T, url, env, inject string) (acknowledged []string) {
+// was told is stored, and all it said.
+func brokenChild(t *testing.T, url, env, inject string, more ...string) (acknowledged []string, said string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestGroupChild$")
 	cmd.Env = append(os.Environ(), "SIDETONE_TEST_GROUP_URL="+url, "SIDETONE_TEST_GROUP_ENVIRONMENT="+env)
+	cmd.Env = append(cmd.Env, more...)
 	in, err1 := cmd.StdinPipe()
 	out, err2 := cmd.StdoutPipe()
 	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
@@ -270,5 +339,5 @@ func brokenChild(t *testing.T, url, env, inject string) (acknowledged []string) 
 		t.Errorf("%s: %v: %s", inject, err, rest.String())
 	}
 	_ = trace.Wait() // it ends with the process it traces
-	return acknowledged
+	return acknowledged, rest.String()
 }
