@@ -37,6 +37,7 @@ type world struct {
 	outbound bool // the number takes no calls
 	limit    int
 	noAgent  bool
+	inactive bool
 	echo     bool
 	carrier  bool
 	routeErr error
@@ -105,7 +106,7 @@ func (w *world) Route(_ context.Context, number string) (call.Route, error) {
 		return call.Route{}, sidetone.Errorf(sidetone.NotFound, "number not found")
 	}
 	n := sidetone.NewNumber("number", "env", number, "simulated", time.Now())
-	n.OutboundOnly = w.outbound
+	n.OutboundOnly, n.Active = w.outbound, !w.inactive
 	n.MaxCalls = w.limit
 	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent, Trunks: w.trunks}, nil
 }
@@ -353,6 +354,8 @@ func TestRefusals(t *testing.T) {
 			w.ledger.calls["other"] = sidetone.Call{ID: "other", AgentNumber: "+14155550100"}
 		}, "+14155550100", telephony.CauseBusy},
 		{"store down", func(w *world, _ *call.Config) { w.ledger.fail = context.DeadlineExceeded }, "+14155550100", telephony.CauseOverload},
+		{"directory broken", func(w *world, _ *call.Config) { w.routeErr = errors.New("connection refused") }, "+14155550100", telephony.CauseOverload},
+		{"inactive", func(w *world, _ *call.Config) { w.inactive = true }, "+14155550100", telephony.CauseUnavailable},
 		{"directory down", func(w *world, _ *call.Config) { w.routeErr = context.DeadlineExceeded }, "+14155550100", telephony.CauseOverload},
 	}
 	for _, c := range cases {

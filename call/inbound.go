@@ -100,8 +100,11 @@ func (x *Exchange) route(number, trunk string) (Route, error) {
 	defer cancel()
 	r, err := x.c.Directory.Route(ctx, number)
 	switch {
-	case err != nil:
+	case sidetone.CodeOf(err) == sidetone.NotFound:
 		return r, err
+	case err != nil:
+		x.c.Log.Error("find who answers", slog.Any("error", err))
+		return r, &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "the records are not available"}
 	case r.Trunks != nil && !slices.Contains(r.Trunks, trunk):
 		return r, &telephony.Refusal{Cause: telephony.CauseUnknownNumber, Reason: "nobody has this number"}
 	case r.Number.OutboundOnly:

@@ -1,0 +1,169 @@
+package sip
+
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// silentMedia is the media of a call on a clock that the test turns; it
+// negotiated G.711 with a port from which nothing comes.
+func silentMedia(t *testing.T, change func(*stream)) (m *media, turn func(time.Duration)) {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	now := time.Unix(1e9, 0)
+	m = newMedia(conn, nil, netip.MustParseAddr("192.0.2.9"), func() time.Time { return now })
+	st := &stream{codec: codecPCMU, eventPT: 101, noisePT: 13, remote: netip.MustParseAddrPort("192.0.2.1:4000")}
+	if change != nil {
+		change(st)
+	}
+	m.apply(st)
+	return m, func(d time.Duration) { now = now.Add(d) }
+}
+
+// Another source is learnt for 5 s after the answer, and again after a re-INVITE
+// that changes the address; only from a known address, and only once.
+func TestLatchRules(t *testing.T) {
+	t.Parallel()
+	const described, signalling, stranger = "192.0.2.1:7000", "192.0.2.9:7000", "192.0.2.77:7000"
+	cases := []struct {
+		name, from string
+		before     func(m *media, turn func(time.Duration))
+		pt         uint8
+		want       bool
+	}{
+		{"from the described address", described, nil, 0, true},
+		{"from the signalling address", signalling, nil, 0, true},
+		{"with telephone events", described, nil, 101, true},
+		{"from elsewhere", stranger, nil, 0, false},
+		{"of another payload type", described, nil, 96, false},
+		{"in the last moment", described, func(_ *media, turn func(time.Duration)) { turn(4900 * time.Millisecond) }, 0, true},
+		{"too late", described, func(_ *media, turn func(time.Duration)) { turn(5100 * time.Millisecond) }, 0, false},
+		{"after the address changed", described, func(m *media, turn func(time.Duration)) {
+			turn(time.Minute)
+			st := m.st
+			st.remote = netip.MustParseAddrPort("192.0.2.1:4002")
+			m.apply(&st)
+		}, 0, true},
+		{"after a re-INVITE that kept it", described, func(m *media, turn func(time.Duration)) {
+			turn(time.Minute)
+			st := m.st
+			m.apply(&st)
+		}, 0, false},
+		{"after the negotiated source spoke", described, func(m *media, _ func(time.Duration)) {
+			m.accept(m.remote, rtpHeader{ssrc: 1}, m.now())
+		}, 0, false},
+		{"after another was learnt", described, func(m *media, _ func(time.Duration)) {
+			for i := range uint16(3) {
+				m.accept(netip.MustParseAddrPort(signalling), rtpHeader{ssrc: 1, seq: i}, m.now())
+			}
+		}, 0, false},
+	}
+	for _, c := range cases {
+		m, turn := silentMedia(t, nil)
+		if c.before != nil {
+			c.before(m, turn)
+		}
+		learnt := false
+		for i := range uint16(5) {
+			learnt = m.accept(netip.MustParseAddrPort(c.from), rtpHeader{pt: c.pt, ssrc: 7, seq: 100 + i}, m.now())
+			if learnt && i < 2 {
+				t.Errorf("%s: learnt with packet %d", c.name, i+1)
+			}
+		}
+		if learnt != c.want {
+			t.Errorf("%s: learnt %t, want %t", c.name, learnt, c.want)
+		}
+	}
+}
+
+// A call without sign of life ends after 30 s, after 15 s when sound had come,
+// after 60 s when the far end suppresses silence; never while no sound is due.
+func TestMediaTimeoutRules(t *testing.T) {
+	t.Parallel()
+	spoken := func(m *media) { m.accept(m.remote, rtpHeader{ssrc: 1}, m.now()) }
+	cases := []struct {
+		name   string
+		change func(*stream)
+		before func(m *media)
+		want   time.Duration // 0: never
+	}{
+		{"nothing ever came", nil, nil, 30 * time.Second},
+		{"sound stopped", nil, spoken, 15 * time.Second},
+		{"comfort noise", nil, func(m *media) { spoken(m); m.quiet = true }, 60 * time.Second},
+		{"on hold", func(st *stream) { st.remoteDir, st.localDir = sendOnly, recvOnly }, spoken, 0},
+		{"inactive", func(st *stream) { st.remoteDir, st.localDir = inactive, inactive }, spoken, 0},
+		{"they only listen", func(st *stream) { st.remoteDir, st.localDir = recvOnly, sendOnly }, nil, 0},
+	}
+	var c Config
+	if err := c.complete(); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range cases {
+		m, turn := silentMedia(t, test.change)
+		if test.before != nil {
+			test.before(m)
+		}
+		turn(10 * time.Second)
+		m.alive() // a report, or a request of the dialog
+		if test.want == 0 {
+			turn(time.Hour)
+			if m.expired(m.now(), c.MediaTimeouts) {
+				t.Errorf("%s: expired", test.name)
+			}
+			continue
+		}
+		turn(test.want)
+		if m.expired(m.now(), c.MediaTimeouts) {
+			t.Errorf("%s: expired after %s", test.name, test.want)
+		}
+		turn(time.Millisecond)
+		if !m.expired(m.now(), c.MediaTimeouts) {
+			t.Errorf("%s: not expired after %s", test.name, test.want)
+		}
+	}
+}
+
+// Answers go where the request came from, and say so (RFC 3581).
+func TestAnswersGoBackToTheSource(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, nil)
+	u := newRawUA(t, d, "udp")
+	u.via = "SIP/2.0/UDP 192.0.2.5:5060;rport"
+	u.send(u.request("OPTIONS", 1, ""))
+	ok := u.status("OPTIONS", 200)
+	_, port, _ := net.SplitHostPort(u.conn.LocalAddr().String())
+	for _, want := range []string{"rport=" + port, "received=127.0.0.1"} {
+		if !strings.Contains(headerOf(ok, "Via"), want) {
+			t.Errorf("Via %q without %s", headerOf(ok, "Via"), want)
+		}
+	}
+}
+
+func TestStrangersAreLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	now := time.Unix(1e9, 0)
+	s := &strangers{now: func() time.Time { return now }, log: slog.New(slog.NewTextHandler(&log, nil)), seen: map[netip.Addr]*stranger{}}
+	lines := func() int { return strings.Count(log.String(), "\n") }
+	for range 50 {
+		s.note(netip.MustParseAddr("192.0.2.1"), "udp")
+	}
+	s.note(netip.MustParseAddr("192.0.2.2"), "tcp")
+	if lines() != 2 {
+		t.Errorf("%d lines for two sources:\n%s", lines(), log.String())
+	}
+	now = now.Add(time.Minute)
+	s.note(netip.MustParseAddr("192.0.2.1"), "udp")
+	if lines() != 3 || !strings.Contains(log.String(), "messages=50") {
+		t.Errorf("a minute later:\n%s", log.String())
+	}
+}
