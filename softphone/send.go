@@ -22,9 +22,11 @@ func (c *conversation) send(ctx context.Context, done <-chan struct{}) {
 	frame := make([]int16, c.rate/50)
 	var mic *microphone
 	if c.phone.Microphone != nil {
+		c.lines = nil
 		mic = openMicrophone(c.phone.Microphone, len(frame))
 		defer mic.close(c.phone.once)
 	}
+	speaking := mic
 	for next := time.Now(); ; next = next.Add(audio.FrameDuration) {
 		if behind := time.Since(next); behind > catchUp {
 			next = next.Add(behind) // too late for a listener's buffer
@@ -37,11 +39,11 @@ func (c *conversation) send(ctx context.Context, done <-chan struct{}) {
 			return
 		case <-timer.C:
 		}
-		if mic != nil {
-			if !mic.next(frame, done, ctx.Done()) {
-				return
-			}
-		} else if !c.fill(ctx, frame) {
+		if speaking != nil && !speaking.next(frame, done, ctx.Done()) {
+			speaking = nil // what was said last may still be answered
+			c.await()
+		}
+		if speaking == nil && !c.fill(ctx, frame) {
 			return
 		}
 		if err := c.leg.Send(audio.Frame{PCM: frame, Rate: c.rate}); errors.Is(err, telephony.ErrGone) {
@@ -122,14 +124,19 @@ func (c *conversation) begin(l Line) {
 	c.tell(Event{Kind: "said", Text: l.Text})
 }
 
+// await begins the wait for an answer to what was just said or pressed.
+func (c *conversation) await() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answered, c.lineEnded = false, time.Now()
+	c.talkSince = time.Time{}
+}
+
 func (c *conversation) press(ctx context.Context, keys string) {
 	if d, ok := c.leg.(telephony.DigitSender); ok {
 		_ = d.SendDigits(ctx, keys) // a lost leg ends the loop
 	}
-	c.mu.Lock()
-	c.answered, c.lineEnded = false, time.Now()
-	c.talkSince = time.Time{}
-	c.mu.Unlock()
+	c.await()
 	c.tell(Event{Kind: "key", Text: keys})
 }
 

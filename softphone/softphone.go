@@ -55,9 +55,9 @@ type Phone struct {
 	// Record, when set, is given what is heard as a mono WAV.
 	Record io.WriterAt
 	// Microphone and Speaker are raw signed 16-bit little-endian mono PCM at
-	// the leg's rate; nil means none. A microphone replaces the lines; one that
-	// can be closed is, at the end of the only call, and that must end a Read
-	// under way.
+	// the leg's rate; nil means none. A microphone replaces the lines; at its end
+	// the line stays open as after a last line. One that can be closed is, at the
+	// end of the only call, and that must end a Read under way.
 	Microphone io.Reader
 	Speaker    io.Writer
 	// Notify is told what happens, one event at a time; nil means nobody.

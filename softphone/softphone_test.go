@@ -331,7 +331,7 @@ func TestMicrophoneReplacesTheLines(t *testing.T) {
 			raw = binary.LittleEndian.AppendUint16(raw, uint16(s))
 		}
 		far, done := dial(t, softphone.Phone{Microphone: bytes.NewReader(raw), Lines: []softphone.Line{{Sound: speech(time.Second)}}})
-		r := finish(t, done) // the microphone's end is the call's
+		r := finish(t, done)
 		loud := 0
 		for _, f := range far.Heard() {
 			if slices.Max(f.PCM) > 5000 {
@@ -342,6 +342,26 @@ func TestMicrophoneReplacesTheLines(t *testing.T) {
 			t.Errorf("loud frames: got %d, want 50; lines said %d", loud, r.Said)
 		}
 	})
+}
+
+// The answer to the last words of a microphone is heard out, and with Stay the
+// other side ends the call.
+func TestLineStaysOpenAfterTheMicrophone(t *testing.T) {
+	t.Parallel()
+	for _, stay := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			far, done := dial(t, softphone.Phone{Stay: stay, Length: time.Minute, Microphone: bytes.NewReader(make([]byte, 16000))})
+			time.Sleep(4 * time.Second)
+			far.Speak(tone(2 * time.Second))
+			r := finish(t, done)
+			if want := 8 * time.Second; stay && r.Length < time.Minute || !stay && (r.Length < want || r.Length > want+time.Second) {
+				t.Errorf("stay %t: the call lasted %s", stay, r.Length)
+			}
+			if r.Audible < 95 {
+				t.Errorf("stay %t: %d frames of the answer were heard", stay, r.Audible)
+			}
+		})
+	}
 }
 
 // A microphone that gives nothing holds up neither the line nor the end of the

@@ -35,7 +35,7 @@ type callCommand struct {
 	TCP      bool          `help:"Use SIP over TCP."`
 	Say      []string      `help:"A line to say; repeat it for more. \"@1.5s text\" interrupts 1.5 s after the agent began; \"key:12#\" presses keys." sep:"none" placeholder:"TEXT"`
 	Wav      string        `help:"Play this 16-bit mono WAV as the first line." type:"existingfile" placeholder:"FILE"`
-	Mic      string        `help:"Command that writes raw 16-bit mono PCM at the line's rate; it replaces the lines." placeholder:"CMD"`
+	Mic      string        `help:"Command that writes raw 16-bit mono PCM at the line's rate (16000 Hz with G.722, 8000 otherwise); it replaces the lines." placeholder:"CMD"`
 	Spk      string        `name:"speaker" help:"Command that reads what is heard, likewise." placeholder:"CMD"`
 	Record   string        `help:"Write what is heard to this WAV." placeholder:"FILE"`
 	Codec    string        `help:"G722, PCMU or PCMA; empty offers all." enum:",G722,PCMU,PCMA" default:""`
@@ -79,7 +79,11 @@ func (c callCommand) Run(a *app) error {
 	return err
 }
 
-const serverTrunk = "server"
+const (
+	serverTrunk = "server"
+	// answerSoon is when a caller is told that nothing comes back.
+	answerSoon = 4 * time.Second
+)
 
 func (c callCommand) sipConfig(a *app) sip.Config {
 	level := slog.LevelError
@@ -104,6 +108,15 @@ func (c callCommand) sipConfig(a *app) sip.Config {
 }
 
 func (c callCommand) dial(a *app, driver *sip.Driver, p softphone.Phone) error {
+	told := p.Notify
+	late := time.AfterFunc(answerSoon, func() {
+		fmt.Fprintf(a.err, "no answer from %s yet: does a server listen for SIP there? (--server)\n", c.Server)
+	})
+	defer late.Stop()
+	p.Notify = func(e softphone.Event) {
+		late.Stop()
+		told(e)
+	}
 	r, err := p.Call(a.ctx, telephony.DialRequest{From: c.From, To: c.Number, Trunk: serverTrunk})
 	if err != nil {
 		return err

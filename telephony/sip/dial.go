@@ -96,8 +96,8 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 	if err := a.invite(nil); err != nil {
 		return &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
-	wait, total := t1, time.Duration(0)
-	again := time.NewTimer(wait)
+	var repeats resends
+	again := time.NewTimer(repeats.next())
 	defer again.Stop()
 	for {
 		select {
@@ -110,11 +110,11 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 			if a.heard || a.to.peer.reliable() {
 				continue
 			}
-			if total += wait; total >= t64 {
+			wait := repeats.next()
+			if wait == 0 {
 				return a.fail(telephony.CauseNoAnswer, 0, errors.New("the far end does not answer"))
 			}
 			_ = a.d.transport.send(a.to.peer, a.raw) // a lost message is like one lost on the way
-			wait *= 2
 			again.Reset(wait)
 		case <-limit:
 			return a.cancel(telephony.CauseNoAnswer, nil)
@@ -124,6 +124,18 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 			return a.fail(telephony.CauseFailure, 0, net.ErrClosed)
 		}
 	}
+}
+
+// resends is when an INVITE is sent again over UDP (timers A and B of
+// https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2).
+type resends struct{ wait, total time.Duration }
+
+// next is how long to wait until the next one; 0 when nothing is to be expected
+// any more.
+func (r *resends) next() time.Duration {
+	r.wait = min(max(2*r.wait, t1), t64-r.total)
+	r.total += r.wait
+	return r.wait
 }
 
 // invite sends the INVITE, with extra headers the second time.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,5 +166,24 @@ func TestStrangersAreLoggedOnceAMinute(t *testing.T) {
 	s.note(netip.MustParseAddr("192.0.2.1"), "udp")
 	if lines() != 3 || !strings.Contains(log.String(), "messages=50") {
 		t.Errorf("a minute later:\n%s", log.String())
+	}
+}
+
+// An INVITE is repeated after 0.5, 1, 2, 4, 8 and 16 s, and given up after 32 s.
+func TestRepeatsOfAnInvite(t *testing.T) {
+	t.Parallel()
+	var r resends
+	var got []time.Duration
+	total := time.Duration(0)
+	for wait := r.next(); wait > 0; wait = r.next() {
+		total += wait
+		got = append(got, total)
+	}
+	var want []time.Duration
+	for _, ms := range []int{500, 1500, 3500, 7500, 15500, 31500, 32000} {
+		want = append(want, time.Duration(ms)*time.Millisecond)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
