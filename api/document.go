@@ -3,6 +3,7 @@ package api
 import (
 	_ "embed"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -24,6 +25,33 @@ type parameter struct {
 	// instead names a parameter that may stand for this one; "" for none.
 	instead string
 	schema  *openapi3.Schema
+	// bounded schemas limit a value's size or length and nothing else.
+	bounded bool
+}
+
+// fits says that the value surely fits the schema, which is cheaper to find out
+// here than by the validator.
+func (p parameter) fits(value any) bool {
+	if !p.bounded {
+		return false
+	}
+	switch v := value.(type) {
+	case float64:
+		return (p.schema.Min == nil || v >= *p.schema.Min) && (p.schema.Max == nil || v <= *p.schema.Max)
+	case string: // bytes are at least as many as what the schema counts
+		short := p.schema.MaxLength == nil || uint64(len(v)) <= *p.schema.MaxLength
+		return short && (p.schema.MinLength == 0 || p.schema.MinLength == 1 && v != "")
+	default:
+		return true
+	}
+}
+
+// bounded reports whether fits looks at all that the schema says.
+func bounded(s *openapi3.Schema) bool {
+	rest := *s
+	rest.Extensions, rest.Type, rest.Title, rest.Description, rest.Default, rest.Example = nil, nil, "", "", nil, nil
+	rest.Min, rest.Max, rest.MinLength, rest.MaxLength = nil, nil, 0, nil
+	return reflect.DeepEqual(rest, openapi3.Schema{Origin: s.Origin})
 }
 
 // operation is what the document says about one method of one path.
@@ -71,7 +99,7 @@ func operationOf(doc *openapi3.T, method, path string) (operation, error) {
 		}
 		op.parameters = append(op.parameters, parameter{
 			name: ref.Value.Name, kind: kindOf(ref.Value.Schema.Value), required: ref.Value.Required,
-			instead: instead[ref.Value.Name], schema: ref.Value.Schema.Value,
+			instead: instead[ref.Value.Name], schema: ref.Value.Schema.Value, bounded: bounded(ref.Value.Schema.Value),
 		})
 	}
 	if declared.RequestBody != nil {

@@ -1,12 +1,9 @@
 package api
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/sidetone/sidetone"
@@ -141,15 +138,4 @@ func (r *request) undone(w work) error {
 		return nil
 	}
 	return w.tx.DeleteAnswer(r.key.id)
-}
-
-// encodeJSON is body as answers have it.
-func encodeJSON(body any) ([]byte, error) {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(body); err != nil {
-		return nil, fmt.Errorf("encode the answer: %w", err)
-	}
-	return b.Bytes(), nil
 }

@@ -136,6 +136,8 @@ type server struct {
 	Config
 	figures figures
 	gzips   sync.Pool
+	// operatorHash is that of Operator.
+	operatorHash [32]byte
 	// memory has answers about configuration that did not change since.
 	memory memory
 	// inflight are the idempotency keys of requests that are being carried out.
@@ -149,7 +151,7 @@ func New(c Config) http.Handler {
 	if err != nil {
 		panic(err)
 	}
-	s := &server{Config: c.withDefaults()}
+	s := &server{Config: c.withDefaults(), operatorHash: c.Operator.Hash()}
 	s.figures = newFigures(s.Metrics)
 	s.gzips.New = func() any { return gzip.NewWriter(io.Discard) }
 	paths := map[string]methods{}

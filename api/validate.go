@@ -103,6 +103,9 @@ func (c checker) parameter(p parameter, text string) []string {
 	if !ok {
 		return []string{p.name + " must be " + article(p.kind)}
 	}
+	if p.fits(value) {
+		return nil
+	}
 	return c.check([]string{p.name}, p.schema, value)
 }
 

@@ -7,15 +7,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +34,7 @@ type issuers struct {
 	secret   []byte
 	private  ed25519.PrivateKey
 	public   []byte // as PEM
+	config   []auth.Issuer
 	verifier *auth.Verifier
 }
 
@@ -56,16 +54,24 @@ func newIssuers(t testing.TB) *issuers {
 	if err := os.WriteFile(path, i.public, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	i.verifier, err = auth.New([]auth.Issuer{
+	i.config = []auth.Issuer{
 		{Name: "https://login.example", Audience: "sidetone", Keys: []auth.Key{{ID: "h", Algorithm: "HS256", Secret: sidetone.Secret(i.secret)}},
 			EnvironmentClaim: "environment", ScopesClaim: "scope", SubjectPrefix: "login|"},
 		{Name: "https://staff.example", Audience: "sidetone", Keys: []auth.Key{{ID: "e", Algorithm: "EdDSA", File: path}},
 			EnvironmentClaim: "environment", ScopesClaim: "scope", SubjectPrefix: "staff|", MembersOnly: true},
-	}, time.Now, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
 	}
+	i.accept()
 	return i
+}
+
+// accept makes the verifier of the issuers and of others.
+func (i *issuers) accept(others ...auth.Issuer) {
+	i.t.Helper()
+	var err error
+	i.verifier, err = auth.New(append(i.config, others...), time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		i.t.Fatal(err)
+	}
 }
 
 // token signs good claims with change laid over them; nil removes a claim.
@@ -263,77 +269,4 @@ func TestBadTokens(t *testing.T) { //nolint:paralleltest // measures what is all
 		}
 	}
 	t.Logf("%d bad tokens, the dearest allocates %d bytes", len(animals), dearest)
-}
-
-// BenchmarkRefusal compares the refusal of bad tokens with a plain handler that
-// sends the same 401, over connections of the same kind; the ratio of the two is
-// what counts.
-func BenchmarkRefusal(b *testing.B) {
-	s := storetest.Open(b, storetest.SQLite(b), nil)
-	env, key := environmentWithKey(b, s, "clinic")
-	i := newIssuers(b)
-	ours := httptest.NewServer(New(Config{Store: s, Tokens: i.verifier, Operator: sidetone.NewKey()}))
-	defer ours.Close()
-	parts := strings.Split(i.token(env.ID, nil), ".")
-	anew := 0
-	fetch := func(url, token string) *http.Response {
-		r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url+"/v1/agents/list", nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if token == "forged-anew" { // no two are the same
-			anew++
-			token = parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%032d", anew))
-		}
-		r.Header.Set("Authorization", "Bearer "+token)
-		res, err := http.DefaultTransport.RoundTrip(r)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return res
-	}
-	first := fetch(ours.URL, "x")
-	sent := make([]byte, first.ContentLength)
-	_, _ = first.Body.Read(sent)
-	_ = first.Body.Close()
-	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		for name, values := range first.Header {
-			w.Header()[name] = values
-		}
-		w.WriteHeader(http.StatusUnauthorized)
-		_, _ = w.Write(sent)
-	}))
-	defer plain.Close()
-	for name, token := range map[string]string{
-		"unknown-key": sidetone.NewKey().Reveal(), "wrong-checksum": key[:len(key)-1] + "_", "long": strings.Repeat("a", 6<<10),
-		"expired-token": i.token(env.ID, map[string]any{"exp": 1}), "alg-none": base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + ".",
-		"forged-token": parts[0] + "." + parts[1] + "." + parts[2][1:] + "A", "forged-anew": "forged-anew",
-	} {
-		b.Run(name, func(b *testing.B) {
-			alternate(b, func() *http.Response { return fetch(plain.URL, token) }, func() *http.Response { return fetch(ours.URL, token) })
-		})
-	}
-}
-
-// alternate times two requests in turns, so that a busy machine slows both, and
-// reports the ratio of their medians.
-func alternate(b *testing.B, plain, ours func() *http.Response) {
-	b.Helper()
-	took := [2][]time.Duration{}
-	for range b.N {
-		for n, fetch := range []func() *http.Response{plain, ours} {
-			begun := time.Now()
-			res := fetch()
-			if res.StatusCode != http.StatusUnauthorized {
-				b.Fatalf("status %d", res.StatusCode)
-			}
-			_, _ = io.Copy(io.Discard, res.Body)
-			_ = res.Body.Close()
-			took[n] = append(took[n], time.Since(begun))
-		}
-	}
-	slices.Sort(took[0])
-	slices.Sort(took[1])
-	b.ReportMetric(float64(took[1][b.N/2])/float64(took[0][b.N/2]), "x-plain")
-	b.ReportMetric(float64(took[0][b.N/2])/1e3, "plain-us")
 }

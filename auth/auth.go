@@ -9,10 +9,8 @@ package auth
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,9 +25,6 @@ const (
 	maxToken  = 8 << 10
 	maxHeader = 1 << 10
 )
-
-// maxNesting is how deep claims may be nested: reading deeper ones is costly.
-const maxNesting = 32
 
 // maxLeeway bounds how far two clocks may differ.
 const maxLeeway = time.Minute
@@ -65,7 +60,9 @@ type Issuer struct {
 type Verifier struct {
 	issuers map[string]*issuer
 	now     func() time.Time
-	refused refused
+	// refused and good are tokens with costly signatures that were looked at.
+	refused, good known
+	wrong         budget
 }
 
 // issuer is an Issuer with its keys read.
@@ -98,141 +95,103 @@ func New(issuers []Issuer, now func() time.Time, log *slog.Logger) (*Verifier, e
 	return v, nil
 }
 
-// head is what a token's header says about its key.
-type head struct {
-	KeyID     string `json:"kid"`
-	Algorithm string `json:"alg"`
-}
-
-// early is what is looked at before the signature: it costs little, and most
-// bad tokens fail here.
-type early struct {
-	Issuer    string           `json:"iss"`
-	Expiry    *jwt.NumericDate `json:"exp"`
-	NotBefore *jwt.NumericDate `json:"nbf"`
-}
-
 // Verify returns what a good token says; every other text is Unauthenticated.
-// It allocates at most 64 KiB for a bad one, whatever its length.
-func (v *Verifier) Verify(token string) (sidetone.Identity, error) {
-	identity, ok := v.verify(token)
-	if !ok {
-		return sidetone.Identity{}, sidetone.Errorf(sidetone.Unauthenticated, "the token is not valid")
+// It allocates at most 64 KiB for a bad one, whatever its length. from is the
+// network address that presents it: when too many tokens with wrong signatures
+// came from there lately, one that was not seen to be good before is Limited, and
+// not looked at.
+func (v *Verifier) Verify(token, from string) (sidetone.Identity, error) {
+	if len(token) > maxToken || strings.Count(token, ".") != 2 {
+		return sidetone.Identity{}, bad()
 	}
+	g, ok := glance(token)
+	if !ok {
+		return sidetone.Identity{}, bad()
+	}
+	issuer := v.issuers[g.issuer]
+	if issuer == nil || !issuer.fits(g, v.now()) {
+		return sidetone.Identity{}, bad()
+	}
+	k, ok := issuer.key(g.keyID, g.algorithm)
+	switch {
+	case !ok:
+		return sidetone.Identity{}, bad()
+	case k.costly():
+		return v.verify(token, from, g, issuer, k)
+	case !k.signed(g):
+		return sidetone.Identity{}, bad()
+	}
+	return issuer.read(token, g, k, v.now())
+}
+
+// bad is what Verify says of every bad token.
+func bad() error { return sidetone.Errorf(sidetone.Unauthenticated, "the token is not valid") }
+
+// verify is Verify for a token whose signature takes long to look at. Tokens that
+// were good before are not held up by others' wrong ones, and whatever is
+// remembered of them, their signature is verified each time.
+func (v *Verifier) verify(token, from string, g glimpse, issuer *issuer, k key) (sidetone.Identity, error) {
+	hash, now := sha256.Sum256([]byte(token)), v.now()
+	if v.refused.lately(hash, now) {
+		return sidetone.Identity{}, bad()
+	}
+	if _, before := v.good.since(hash); !before {
+		who := neighbours(from)
+		if !v.wrong.take(who, now) {
+			return sidetone.Identity{}, sidetone.Errorf(sidetone.Limited, "too many tokens with wrong signatures came from this address; try again in a second")
+		}
+		if !k.signed(g) {
+			v.refused.add(hash, now)
+			return sidetone.Identity{}, bad()
+		}
+		v.wrong.giveBack(who)
+	}
+	identity, err := issuer.read(token, g, k, now)
+	if err != nil {
+		v.good.remove(hash)
+		v.refused.add(hash, now)
+		return identity, err
+	}
+	v.good.add(hash, now)
 	return identity, nil
 }
 
-func (v *Verifier) verify(token string) (sidetone.Identity, bool) {
-	if len(token) > maxToken || strings.Count(token, ".") != 2 {
-		return sidetone.Identity{}, false
-	}
-	hash := sha256.Sum256([]byte(token))
-	if v.refused.has(hash, v.now()) {
-		return sidetone.Identity{}, false
-	}
-	head, before, ok := glance(token)
-	if !ok {
-		return sidetone.Identity{}, false
-	}
-	from := v.issuers[before.Issuer]
-	if from == nil || !from.timely(before, v.now()) {
-		return sidetone.Identity{}, false
-	}
-	k, ok := from.key(head.KeyID, head.Algorithm)
-	if !ok {
-		return sidetone.Identity{}, false
-	}
-	identity, ok := from.read(token, head, k, v.now())
-	if !ok {
-		v.refused.add(hash, v.now())
-	}
-	return identity, ok
-}
-
 // read verifies a token with the key and returns what it says.
-func (i *issuer) read(token string, head head, k key, now time.Time) (sidetone.Identity, bool) {
+func (i *issuer) read(token string, g glimpse, k key, now time.Time) (sidetone.Identity, error) {
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{k.algorithm})
-	if err != nil || len(parsed.Headers) != 1 || parsed.Headers[0].KeyID != head.KeyID {
-		return sidetone.Identity{}, false
+	if err != nil || len(parsed.Headers) != 1 || parsed.Headers[0].KeyID != g.keyID {
+		return sidetone.Identity{}, bad()
 	}
 	var claims jwt.Claims
 	others := map[string]any{}
 	if parsed.Claims(k.material, &claims, &others) != nil {
-		return sidetone.Identity{}, false
+		return sidetone.Identity{}, bad()
 	}
 	expected := jwt.Expected{Issuer: i.Name, AnyAudience: jwt.Audience{i.Audience}, Time: now}
 	if claims.Expiry == nil || claims.ValidateWithLeeway(expected, i.Leeway) != nil {
-		return sidetone.Identity{}, false
+		return sidetone.Identity{}, bad()
 	}
-	return i.identity(claims.Subject, others)
-}
-
-// glance reads what decides about most bad tokens and costs little. Nothing of
-// it is trusted: the signature and the claims are checked by what is parsed
-// afterwards.
-func glance(token string) (head, early, bool) {
-	var h head
-	var e early
-	header, rest, _ := strings.Cut(token, ".")
-	payload, _, _ := strings.Cut(rest, ".")
-	if len(header) > maxHeader {
-		return h, e, false
+	identity, ok := i.identity(claims.Subject, others)
+	if !ok {
+		return sidetone.Identity{}, bad()
 	}
-	text, err := base64.RawURLEncoding.DecodeString(header)
-	if err != nil || !shallow(text) || json.Unmarshal(text, &h) != nil {
-		return h, e, false
-	}
-	text, err = base64.RawURLEncoding.DecodeString(payload)
-	return h, e, err == nil && shallow(text) && json.Unmarshal(text, &e) == nil
-}
-
-// shallow says that a JSON text is not nested beyond maxNesting.
-func shallow(text []byte) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > maxNesting {
-				return false
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return true
-}
-
-// timely says that the token is neither over nor early. One without an expiry
-// never is.
-func (i *issuer) timely(e early, now time.Time) bool {
-	if e.Expiry == nil || now.Add(-i.Leeway).After(e.Expiry.Time()) {
-		return false
-	}
-	return e.NotBefore == nil || !now.Add(i.Leeway).Before(e.NotBefore.Time())
+	return identity, nil
 }
 
 // key finds the key of a header. Without a key id it is the only one of the
 // algorithm.
 func (i *issuer) key(id, algorithm string) (key, bool) {
-	ring := i.configured
-	if i.file != nil {
-		ring = append(slices.Clone(ring), i.file.keys()...)
-	}
-	var found []key
-	for _, k := range ring {
-		if string(k.algorithm) == algorithm && (id == "" || k.id == id) {
-			found = append(found, k)
+	var found key
+	count := 0
+	for _, ring := range []keyring{i.configured, i.file.keys()} {
+		for _, k := range ring {
+			if string(k.algorithm) == algorithm && (id == "" || k.id == id) {
+				found = k
+				count++
+			}
 		}
 	}
-	if len(found) != 1 {
-		return key{}, false
-	}
-	return found[0], true
+	return found, count == 1
 }
 
 // identity maps verified claims.

@@ -125,12 +125,12 @@ func TestEveryAlgorithmIsVerified(t *testing.T) {
 	for algorithm, key := range map[jose.SignatureAlgorithm]any{jose.HS256: []byte(secret), jose.RS256: s.rsa, jose.ES256: s.ec, jose.EdDSA: s.ed} {
 		kid := map[jose.SignatureAlgorithm]string{jose.HS256: "h", jose.RS256: "r", jose.ES256: "e", jose.EdDSA: "d"}[algorithm]
 		for _, id := range []string{kid, ""} { // one key for each algorithm: no id is needed
-			got, err := v.Verify(sign(t, algorithm, key, id, claims(nil)))
+			got, err := v.Verify(sign(t, algorithm, key, id, claims(nil)), "")
 			if d := cmp.Diff(want, got); d != "" || err != nil {
 				t.Errorf("%s with kid %q: %v %s", algorithm, id, err, d)
 			}
 		}
-		if _, err := v.Verify(sign(t, algorithm, key, "x", claims(nil))); sidetone.CodeOf(err) != sidetone.Unauthenticated {
+		if _, err := v.Verify(sign(t, algorithm, key, "x", claims(nil)), ""); sidetone.CodeOf(err) != sidetone.Unauthenticated {
 			t.Errorf("%s with an unknown kid: %v", algorithm, err)
 		}
 	}
@@ -162,7 +162,7 @@ func TestClaimsAreMapped(t *testing.T) {
 		"NUL place":    {claims: map[string]any{"https://x/env": "e\x00"}, bad: true},
 		"many readers": {claims: map[string]any{"aud": []string{"other", "sidetone"}}},
 	} {
-		got, err := v.Verify(sign(t, jose.HS256, []byte(secret), "h", claims(merge(map[string]any{"https://x/env": "env-2"}, row.claims))))
+		got, err := v.Verify(sign(t, jose.HS256, []byte(secret), "h", claims(merge(map[string]any{"https://x/env": "env-2"}, row.claims))), "")
 		if row.bad {
 			if sidetone.CodeOf(err) != sidetone.Unauthenticated {
 				t.Errorf("%s: %v", name, err)
@@ -176,7 +176,7 @@ func TestClaimsAreMapped(t *testing.T) {
 	}
 	pinned := issuerOf(hmacKey())
 	pinned.Environment = "env-9"
-	got, err := verifier(t, pinned).Verify(sign(t, jose.HS256, []byte(secret), "h", claims(nil)))
+	got, err := verifier(t, pinned).Verify(sign(t, jose.HS256, []byte(secret), "h", claims(nil)), "")
 	if err != nil || got.EnvironmentID != "env-9" {
 		t.Errorf("a pinned environment: %+v, %v", got, err)
 	}
@@ -208,7 +208,7 @@ func TestTimes(t *testing.T) {
 		"a fraction":         {map[string]any{"exp": float64(at(time.Minute)) + 0.5}, true},
 		"beyond all numbers": {map[string]any{"exp": json.Number("1e400")}, false},
 	} {
-		_, err := v.Verify(sign(t, jose.HS256, []byte(secret), "h", claims(row.claims)))
+		_, err := v.Verify(sign(t, jose.HS256, []byte(secret), "h", claims(row.claims)), "")
 		if (err == nil) != row.good {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -262,7 +262,7 @@ func TestAlgorithmsCannotBeConfused(t *testing.T) {
 		"other audience":                   sign(t, jose.HS256, []byte(secret), "h", claims(map[string]any{"aud": "else"})),
 		"no audience":                      sign(t, jose.HS256, []byte(secret), "h", claims(map[string]any{"aud": nil})),
 	} {
-		if got, err := v.Verify(token); sidetone.CodeOf(err) != sidetone.Unauthenticated || got != (sidetone.Identity{}) {
+		if got, err := v.Verify(token, ""); sidetone.CodeOf(err) != sidetone.Unauthenticated || got != (sidetone.Identity{}) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
@@ -271,7 +271,7 @@ func TestAlgorithmsCannotBeConfused(t *testing.T) {
 	two.Name, two.SubjectPrefix = "https://two.example", "two|"
 	one := issuerOf(hmacKey())
 	one.SubjectPrefix = "one|"
-	if _, err := verifier(t, one, two).Verify(sign(t, jose.HS256, []byte(secret), "h", claims(map[string]any{"iss": two.Name}))); err == nil {
+	if _, err := verifier(t, one, two).Verify(sign(t, jose.HS256, []byte(secret), "h", claims(map[string]any{"iss": two.Name})), ""); err == nil {
 		t.Error("the key of one issuer signs for another")
 	}
 }
@@ -311,14 +311,14 @@ func TestKeyFileIsReadAgainWhenItChanges(t *testing.T) {
 	old, fresh := sign(t, jose.RS256, s.rsa, "old", claims(nil)), sign(t, jose.EdDSA, s.ed, "new", claims(nil))
 	check := func(when string, oldGood, freshGood bool) {
 		t.Helper()
-		_, errOld := v.Verify(old)
-		_, errFresh := v.Verify(fresh)
+		_, errOld := v.Verify(old, "")
+		_, errFresh := v.Verify(fresh, "")
 		if (errOld == nil) != oldGood || (errFresh == nil) != freshGood {
 			t.Errorf("%s: old %v, new %v", when, errOld, errFresh)
 		}
 	}
 	check("at first", true, false)
-	if _, err := v.Verify(sign(t, jose.ES256, s.ec, "enc", claims(nil))); err == nil {
+	if _, err := v.Verify(sign(t, jose.ES256, s.ec, "enc", claims(nil)), ""); err == nil {
 		t.Error("a key for encryption verifies signatures")
 	}
 	place(public(t, jose.JSONWebKey{Key: s.ed.Public(), KeyID: "new"}))
@@ -406,7 +406,7 @@ func TestBadTokensCostLittle(t *testing.T) { //nolint:paralleltest // measures a
 		"a long issuer":        header + "." + segment(fill(room, `{"exp":1e11,"iss":"`, `\n`, `"}`)) + ".aaaa",
 		"forged but plausible": header + "." + segment(`{"iss":"https://login.example","exp":1e11}`) + "." + segment(strings.Repeat("x", 32)),
 	} {
-		bytes := allocated(100, func() { _, _ = v.Verify(token) })
+		bytes := allocated(100, func() { _, _ = v.Verify(token, "") })
 		if bytes > 64<<10 {
 			t.Errorf("%s: %d bytes", name, bytes)
 		}
@@ -446,7 +446,7 @@ func TestRefusedTokensAreRememberedForAMoment(t *testing.T) {
 	}
 	token := sign(t, jose.EdDSA, s.ed, "k", claims(nil))
 	for range 2 {
-		if _, err := v.Verify(token); err == nil {
+		if _, err := v.Verify(token, ""); err == nil {
 			t.Fatal("a token of an unknown key is accepted")
 		}
 	}
@@ -455,13 +455,13 @@ func TestRefusedTokensAreRememberedForAMoment(t *testing.T) {
 	}
 	place(s.ed.Public())
 	now = now.Add(refusedFor)
-	if _, err := v.Verify(token); err != nil {
+	if _, err := v.Verify(token, ""); err != nil {
 		t.Errorf("the token is still refused: %v", err)
 	}
-	for n := range 3 * maxRefused {
+	for n := range 3 * maxKnown {
 		v.refused.add([32]byte{byte(n), byte(n >> 8)}, now)
 	}
-	if len(v.refused.tokens) > maxRefused {
+	if len(v.refused.tokens) > maxKnown {
 		t.Errorf("%d tokens are remembered", len(v.refused.tokens))
 	}
 }
@@ -474,7 +474,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add("..")
 	parts := strings.Split(good, ".")
 	f.Fuzz(func(t *testing.T, token string) {
-		got, err := v.Verify(token)
+		got, err := v.Verify(token, "")
 		if err == nil && (got.Subject != "ada" || !strings.HasPrefix(token, parts[0]+"."+parts[1]+".")) {
 			t.Errorf("accepted %q as %+v", token, got)
 		}

@@ -45,9 +45,12 @@ func openKeyFile(path string, now func() time.Time, log *slog.Logger) (*keyFile,
 	return f, nil
 }
 
-// keys returns the file's keys as of a second ago or later. The slice is shared
-// and must not be modified.
+// keys returns the file's keys as of a second ago or later, none without a file.
+// The slice is shared and must not be modified.
 func (f *keyFile) keys() keyring {
+	if f == nil {
+		return nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.now()

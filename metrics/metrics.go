@@ -37,13 +37,20 @@ type family struct {
 type Counter struct {
 	labels []string
 	mu     sync.Mutex
-	sums   map[string]float64
+	// sums are by the values of the labels, each followed by a zero byte.
+	sums map[string]*sum
+}
+
+// sum is one of a counter's, with its rendered labels.
+type sum struct {
+	labels string
+	n      float64
 }
 
 // Counter makes a counter called name with the given label names. Names are
 // those of Prometheus: letters, digits and underscores, ending in _total.
 func (r *Registry) Counter(name, help string, labels ...string) *Counter {
-	c := &Counter{labels: labels, sums: map[string]float64{}}
+	c := &Counter{labels: labels, sums: map[string]*sum{}}
 	r.add(family{name, help, "counter", c.snapshot})
 	return c
 }
@@ -69,16 +76,29 @@ func (r *Registry) add(f family) {
 // in the order of the names. The number of combinations must be bounded: each
 // is kept for ever.
 func (c *Counter) Add(n float64, values ...string) {
-	key := render(c.labels, values)
+	var room [64]byte // a key on the stack costs no allocation
+	key := room[:0]
+	for _, v := range values {
+		key = append(append(key, v...), 0)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sums[key] += n
+	one := c.sums[string(key)]
+	if one == nil {
+		one = &sum{labels: render(c.labels, values)}
+		c.sums[string(key)] = one
+	}
+	one.n += n
 }
 
 func (c *Counter) snapshot() map[string]float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return maps.Clone(c.sums)
+	out := make(map[string]float64, len(c.sums))
+	for _, one := range c.sums {
+		out[one.labels] += one.n
+	}
+	return out
 }
 
 // WriteTo writes all figures, families in the order in which they were made.

@@ -1,0 +1,185 @@
+package auth
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxNesting is how deep claims may be nested: reading deeper ones is costly.
+const maxNesting = 32
+
+// glimpse is what is looked at before the signature: it costs little, and most
+// bad tokens fail here. Nothing of it is trusted.
+type glimpse struct {
+	keyID, algorithm  string
+	issuer            string
+	audience          []byte // as it is in the claims
+	expiry, notBefore *int64
+	// signed is what the signature is of, the token without its last part.
+	signed    string
+	signature string
+}
+
+// glance reads what decides about most bad tokens. Only the outline of the JSON
+// is looked at: the texts are parsed strictly once the signature holds.
+func glance(token string) (glimpse, bool) {
+	header, rest, _ := strings.Cut(token, ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	g := glimpse{signed: token[:len(header)+1+len(payload)], signature: signature}
+	if len(header) > maxHeader {
+		return g, false
+	}
+	text, err := base64.RawURLEncoding.DecodeString(header)
+	if err != nil || !members(text, g.header) {
+		return g, false
+	}
+	text, err = base64.RawURLEncoding.DecodeString(payload)
+	ok := err == nil && members(text, g.claim)
+	return g, ok
+}
+
+// header takes a member of the header in.
+func (g *glimpse) header(name, value []byte) (ok bool) {
+	switch string(name) {
+	case "kid":
+		g.keyID, ok = text(value)
+	case "alg":
+		g.algorithm, ok = text(value)
+	default:
+		ok = true
+	}
+	return ok
+}
+
+// claim takes a claim in.
+func (g *glimpse) claim(name, value []byte) (ok bool) {
+	switch string(name) {
+	case "iss":
+		g.issuer, ok = text(value)
+	case "aud":
+		g.audience, ok = value, true
+	case "exp":
+		g.expiry, ok = seconds(value)
+	case "nbf":
+		g.notBefore, ok = seconds(value)
+	default:
+		ok = true
+	}
+	return ok
+}
+
+// fits says that the claims are of this issuer, for its audience, and neither
+// over nor early. Claims without an expiry never are.
+func (i *issuer) fits(g glimpse, now time.Time) bool {
+	if g.expiry == nil || now.Add(-i.Leeway).After(time.Unix(*g.expiry, 0)) || !among(g.audience, i.Audience) {
+		return false
+	}
+	return g.notBefore == nil || !now.Add(i.Leeway).Before(time.Unix(*g.notBefore, 0))
+}
+
+// text reads a JSON text; null is "".
+func text(value []byte) (string, bool) {
+	if len(value) > 1 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
+		return string(value[1 : len(value)-1]), true
+	}
+	var s string
+	err := json.Unmarshal(value, &s)
+	return s, err == nil
+}
+
+// among reports whether a JSON text, or one of a list of them, is want. It does
+// not read the list into memory, which may be long.
+func among(value []byte, want string) bool {
+	if len(value) == 0 || value[0] != '[' {
+		one, ok := text(value)
+		return ok && one == want
+	}
+	for rest := space(value[1:]); ; rest = space(rest[1:]) {
+		n, ok := extent(rest)
+		if !ok {
+			return false
+		}
+		if one, ok := text(rest[:n]); ok && one == want {
+			return true
+		}
+		if rest = space(rest[n:]); len(rest) == 0 || rest[0] != ',' {
+			return false
+		}
+	}
+}
+
+// seconds reads a time in seconds since 1970; null is none.
+func seconds(value []byte) (*int64, bool) {
+	if string(value) == "null" {
+		return nil, true
+	}
+	f, err := strconv.ParseFloat(string(value), 64)
+	n := int64(f)
+	return &n, err == nil
+}
+
+// members calls visit with the members of a JSON object, names without quotes,
+// until that returns false. It returns whether visit never did, the outline is
+// that of an object, and nothing is nested beyond maxNesting.
+func members(text []byte, visit func(name, value []byte) bool) bool {
+	text = space(text)
+	if len(text) == 0 || text[0] != '{' {
+		return false
+	}
+	for text = space(text[1:]); len(text) > 0 && text[0] == '"'; text = space(text[1:]) {
+		n, ok := extent(text)
+		if !ok {
+			return false
+		}
+		name := text[1 : n-1]
+		if text = space(text[n:]); len(text) == 0 || text[0] != ':' {
+			return false
+		}
+		text = space(text[1:])
+		if n, ok = extent(text); !ok || !visit(name, text[:n]) {
+			return false
+		}
+		if text = space(text[n:]); len(text) == 0 || text[0] != ',' {
+			break
+		}
+	}
+	return len(text) > 0 && text[0] == '}'
+}
+
+func space(text []byte) []byte { return bytes.TrimLeft(text, " \t\r\n") }
+
+// extent is the length of the JSON value at the start of text; false when it
+// does not end, is none, or is nested too deep.
+func extent(text []byte) (int, bool) {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+			continue
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+			continue
+		case c == '{' || c == '[':
+			if depth++; depth > maxNesting {
+				return 0, false
+			}
+			continue
+		case depth > 0 && (c == '}' || c == ']'):
+			depth--
+		case depth == 0 && strings.IndexByte(",:}] \t\r\n", c) >= 0:
+			return i, i > 0 // behind a number, a truth or null
+		default:
+			continue
+		}
+		if depth == 0 && !quoted {
+			return i + 1, true
+		}
+	}
+	return 0, false
+}
