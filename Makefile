@@ -53,7 +53,7 @@ lint: ## Run the linters
 
 .PHONY: bench
 bench: setup build ## Measure against the committed baseline, in about 17 minutes
-	$(GO) test -count=1 -v -tags bench -run '^(TestReadsAgainst|TestUpdatesShare)' ./api   # ratios within one run
+	$(GO) test -count=1 -v -tags bench -run '^(TestReadsAgainst|TestUpdatesShare|TestRefusals|TestForged)' ./api   # ratios within one run
 	SIDETONE_TEST_STRICT=1 $(GO) test -count=1 -v -timeout 5m -tags million -run '^TestMillion' ./store
 	@$(BIN) bench --baseline bench/baseline.json
 

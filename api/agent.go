@@ -79,11 +79,14 @@ func extraNames() []string {
 	return []string{"llm_fallback", "deepgram_keywords", "transcriber", "post_call_actions", "post_call_insights"}
 }
 
+// agentMembers is about how many members a rendered agent has.
+const agentMembers = 40
+
 // renderAgent renders an agent with what it names as objects, or as ids in lists
 // of families that want it so.
 func renderAgent(v view, s sidetone.Snapshot) object {
 	a := s.Agent
-	o := object{}
+	o := make(object, agentMembers)
 	o.members(a.Extra)
 	o["id"], o["user_id"] = a.ID, v.account
 	if v.list && !v.profile.listedAgents {
@@ -95,13 +98,15 @@ func renderAgent(v view, s sidetone.Snapshot) object {
 	}
 	related(v, o, "vector_database", s.VectorDatabase, renderVectorDatabase)
 	related(v, o, "openai_account_connection", s.ModelAccount, renderConnection)
-	for name, value := range map[string]string{
-		"key": a.Key, "name": a.Name, "label": a.Label, "description": a.Description, "initial_message": a.InitialMessage,
-		"context_endpoint": a.ContextEndpoint, "provider": a.Provider, "model": a.Model,
-		"openai_model_name_override": a.ModelOverride,
-	} {
-		o.text(name, value)
-	}
+	o.text("key", a.Key)
+	o.text("name", a.Name)
+	o.text("label", a.Label)
+	o.text("description", a.Description)
+	o.text("initial_message", a.InitialMessage)
+	o.text("context_endpoint", a.ContextEndpoint)
+	o.text("provider", a.Provider)
+	o.text("model", a.Model)
+	o.text("openai_model_name_override", a.ModelOverride)
 	renderDials(v, o, a)
 	return v.finish("agent", o)
 }

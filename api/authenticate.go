@@ -5,8 +5,10 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
 )
 
 // TokenVerifier checks JSON Web Tokens. auth.Verifier implements it.
@@ -62,11 +64,50 @@ func (s *server) principal(r *http.Request, token string) (sidetone.Principal, e
 	if s.Tokens == nil || sidetone.CodeOf(err) != sidetone.Unauthenticated {
 		return who, err
 	}
+	access, err := s.Store.Access(r.Context())
+	if err != nil {
+		return sidetone.Principal{}, err
+	}
+	if s.strangers.has(hash, access) {
+		return sidetone.Principal{}, unauthenticated()
+	}
 	identity, err := s.Tokens.Verify(token, r.RemoteAddr)
 	if err != nil {
 		return sidetone.Principal{}, err
 	}
-	return s.Store.Identify(r.Context(), identity)
+	who, err = s.Store.Identify(r.Context(), identity)
+	if sidetone.CodeOf(err) == sidetone.Unauthenticated {
+		s.strangers.add(hash, access)
+	}
+	return who, err
+}
+
+// maxStrangers bounds the tokens of strangers in memory.
+const maxStrangers = 1024
+
+// strangers are tokens that are signed well and speak of nobody who may come in,
+// with the state of access of which that is true. Its methods may be called
+// concurrently.
+type strangers struct {
+	mu     sync.RWMutex
+	tokens map[[sha256.Size]byte]store.Access
+}
+
+func (s *strangers) has(hash [sha256.Size]byte, access store.Access) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	then, known := s.tokens[hash]
+	return known && then == access
+}
+
+// add notes a token. When there are too many all are forgotten.
+func (s *strangers) add(hash [sha256.Size]byte, access store.Access) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tokens == nil || len(s.tokens) >= maxStrangers {
+		s.tokens = map[[sha256.Size]byte]store.Access{}
+	}
+	s.tokens[hash] = access
 }
 
 // operator is the command line on this machine, in the first environment unless

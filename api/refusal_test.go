@@ -136,18 +136,23 @@ func (f *refuser) ask(url string, authorization []string) time.Duration {
 	return took
 }
 
-// ratio is the median time of ours in that of plain ones, asked in turns so that
-// a busy machine slows both.
-func (f *refuser) ratio(plain, ours string, n int, header func() []string) (float64, time.Duration) {
+// ratio is the time of ours in that of plain ones, asked in turns so that a busy
+// machine slows both: of the medians, and of the means.
+func (f *refuser) ratio(plain, ours string, n int, header func() []string) (median, mean float64) {
 	var took [2][]time.Duration
 	for range n {
 		for i, url := range []string{plain, ours} {
 			took[i] = append(took[i], f.ask(url, header()))
 		}
 	}
-	slices.Sort(took[0])
-	slices.Sort(took[1])
-	return float64(took[1][n/2]) / float64(took[0][n/2]), took[0][n/2]
+	var sums [2]time.Duration
+	for i := range took {
+		slices.Sort(took[i])
+		for _, d := range took[i] {
+			sums[i] += d
+		}
+	}
+	return float64(took[1][n/2]) / float64(took[0][n/2]), float64(sums[1]) / float64(sums[0])
 }
 
 // plain401 sends the bytes and headers of our own refusal and does nothing else.
@@ -191,15 +196,18 @@ func TestRefusalsAgainstAPlain401(t *testing.T) {
 	ratios := map[string]float64{}
 	for name, header := range kinds {
 		f.limited = 0
-		n := 400
-		got, took := f.ratio(plain.URL, ours.URL, n, header)
-		if got > maxRefusal { // once more, for longer
-			got, took = f.ratio(plain.URL, ours.URL, 4*n, header)
+		got, mean := f.ratio(plain.URL, ours.URL, 400, header)
+		if max(got, mean) > maxRefusal { // once more, for longer
+			f.limited = 0
+			got, mean = f.ratio(plain.URL, ours.URL, 1600, header)
+		}
+		if strings.HasPrefix(name, "forged") { // some are looked at, most are not
+			got = max(got, mean)
 		}
 		if ratios[name] = got; got > ratios[dearest] {
 			dearest = name
 		}
-		t.Logf("%-40s %.2f of a plain 401 of %s, %d as too many", name, got, took, f.limited)
+		t.Logf("%-40s %.2f of a plain 401, %.2f on average, %d as too many", name, got, mean, f.limited)
 		if got > maxRefusal {
 			t.Errorf("refusing %s costs %.2f plain 401s, want %.1f", name, got, maxRefusal)
 		}
@@ -208,7 +216,7 @@ func TestRefusalsAgainstAPlain401(t *testing.T) {
 }
 
 // TestForgedSignaturesThatAreLookedAt prints what the first wrong signatures of an
-// address cost, which are verified: each 80 come from another address.
+// address cost, which are verified: each 16 come from another address.
 func TestForgedSignaturesThatAreLookedAt(t *testing.T) {
 	s := storetest.Open(t, storetest.SQLite(t), nil)
 	i := newIssuers(t)
@@ -219,12 +227,12 @@ func TestForgedSignaturesThatAreLookedAt(t *testing.T) {
 	address := 0
 	for _, algorithm := range []string{"HS256", "RS256", "ES256", "EdDSA"} {
 		var ratios []float64
-		for range 15 {
+		for range 60 {
 			address++
 			dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(address))}}
 			f := &refuser{t: t, client: &http.Transport{DisableCompression: true, DialContext: dialer.DialContext}}
 			f.ratio(plain.URL, ours.URL, 10, func() []string { return nil })
-			got, _ := f.ratio(plain.URL, ours.URL, 80, forgery(algorithm, `"kid":"`+algorithm+`",`))
+			got, _ := f.ratio(plain.URL, ours.URL, 16, forgery(algorithm, `"kid":"`+algorithm+`",`))
 			f.client.CloseIdleConnections()
 			if ratios = append(ratios, got); f.limited > 0 {
 				t.Errorf("%s: %d were not looked at", algorithm, f.limited)

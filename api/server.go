@@ -138,6 +138,7 @@ type server struct {
 	gzips   sync.Pool
 	// operatorHash is that of Operator.
 	operatorHash [32]byte
+	strangers    strangers
 	// memory has answers about configuration that did not change since.
 	memory memory
 	// inflight are the idempotency keys of requests that are being carried out.

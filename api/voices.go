@@ -78,6 +78,9 @@ func renderVoice(v view, voice sidetone.Voice) object {
 
 // members adds the members of a JSON object.
 func (o object) members(raw []byte) {
+	if string(raw) == "{}" {
+		return
+	}
 	var f fields
 	if json.Unmarshal(raw, &f) != nil {
 		return // a broken row shows what can be shown

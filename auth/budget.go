@@ -10,8 +10,8 @@ import (
 // Wrong signatures that one address may present: so many at once, and then so
 // many each second. Looking at one takes up to a tenth of a millisecond.
 const (
-	wrongAtOnce    = 100
-	wrongEach      = 50
+	wrongAtOnce    = 20
+	wrongEach      = 10
 	maxAddresses   = 4096
 	ipv6PrefixBits = 64
 )

@@ -15,10 +15,12 @@ const maxNesting = 32
 // glimpse is what is looked at before the signature: it costs little, and most
 // bad tokens fail here. Nothing of it is trusted.
 type glimpse struct {
-	keyID, algorithm  string
-	issuer            string
-	audience          []byte // as it is in the claims
-	expiry, notBefore *int64
+	keyID, algorithm string
+	issuer, subject  string
+	audience         []byte // as it is in the claims
+	// expiry, notBefore and issued are nil when they are not given.
+	expiry, notBefore, issued *int64
+	claims                    []byte
 	// signed is what the signature is of, the token without its last part.
 	signed    string
 	signature string
@@ -37,8 +39,8 @@ func glance(token string) (glimpse, bool) {
 	if err != nil || !members(text, g.header) {
 		return g, false
 	}
-	text, err = base64.RawURLEncoding.DecodeString(payload)
-	ok := err == nil && members(text, g.claim)
+	g.claims, err = base64.RawURLEncoding.DecodeString(payload)
+	ok := err == nil && members(g.claims, g.claim)
 	return g, ok
 }
 
@@ -60,25 +62,47 @@ func (g *glimpse) claim(name, value []byte) (ok bool) {
 	switch string(name) {
 	case "iss":
 		g.issuer, ok = text(value)
+	case "sub":
+		g.subject, ok = text(value)
 	case "aud":
 		g.audience, ok = value, true
 	case "exp":
 		g.expiry, ok = seconds(value)
 	case "nbf":
 		g.notBefore, ok = seconds(value)
+	case "iat":
+		g.issued, ok = seconds(value)
 	default:
 		ok = true
 	}
 	return ok
 }
 
-// fits says that the claims are of this issuer, for its audience, and neither
-// over nor early. Claims without an expiry never are.
+// fits says that the claims are of this issuer, for its audience, neither over
+// nor early, and speak of somebody somewhere. Claims without an expiry never do.
 func (i *issuer) fits(g glimpse, now time.Time) bool {
-	if g.expiry == nil || now.Add(-i.Leeway).After(time.Unix(*g.expiry, 0)) || !among(g.audience, i.Audience) {
+	if g.expiry == nil || now.Add(-i.Leeway).After(time.Unix(*g.expiry, 0)) || g.subject == "" || !among(g.audience, i.Audience) {
 		return false
 	}
-	return g.notBefore == nil || !now.Add(i.Leeway).Before(time.Unix(*g.notBefore, 0))
+	for _, begin := range []*int64{g.notBefore, g.issued} {
+		if begin != nil && now.Add(i.Leeway).Before(time.Unix(*begin, 0)) {
+			return false
+		}
+	}
+	return i.Environment != "" || g.names(i.EnvironmentClaim)
+}
+
+// names says that the claim is a text with something in it.
+func (g glimpse) names(claim string) bool {
+	found := false
+	members(g.claims, func(name, value []byte) bool {
+		if string(name) == claim {
+			s, ok := text(value)
+			found = ok && s != ""
+		}
+		return true
+	})
+	return found
 }
 
 // text reads a JSON text; null is "".
@@ -150,7 +174,13 @@ func members(text []byte, visit func(name, value []byte) bool) bool {
 	return len(text) > 0 && text[0] == '}'
 }
 
-func space(text []byte) []byte { return bytes.TrimLeft(text, " \t\r\n") }
+// space is text without the space before it.
+func space(text []byte) []byte {
+	for len(text) > 0 && (text[0] == ' ' || text[0] == '\n' || text[0] == '\t' || text[0] == '\r') {
+		text = text[1:]
+	}
+	return text
+}
 
 // extent is the length of the JSON value at the start of text; false when it
 // does not end, is none, or is nested too deep.
@@ -172,7 +202,7 @@ func extent(text []byte) (int, bool) {
 			continue
 		case depth > 0 && (c == '}' || c == ']'):
 			depth--
-		case depth == 0 && strings.IndexByte(",:}] \t\r\n", c) >= 0:
+		case depth == 0 && (c == ',' || c == '}' || c == ']' || c == ':' || c <= ' '):
 			return i, i > 0 // behind a number, a truth or null
 		default:
 			continue

@@ -39,6 +39,7 @@ func (s *Store) createEnvironment(ctx context.Context, accountID, name string, b
 		if err := before(t); err != nil {
 			return err
 		}
+		t.change.keys = true // tokens can name it from now on
 		tb := s.tables.environments
 		if _, err := t.exec(tb.insertText, refs(tb.columns(&e))...); err != nil {
 			return err

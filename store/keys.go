@@ -162,6 +162,24 @@ func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (sidetone.Princ
 	return p, nil
 }
 
+// Access is a state of who may come in: keys, members and environments. States
+// can be compared; each change that this node knows of makes a new one.
+type Access struct {
+	changes       int
+	configuration int64
+}
+
+// Access returns the present state. A change on this node has made a new one
+// before it is acknowledged, one on another node does so within a second.
+func (s *Store) Access(ctx context.Context) (Access, error) {
+	if err := s.keys.refresh(ctx, s); err != nil {
+		return Access{}, err
+	}
+	s.keys.mu.RLock()
+	defer s.keys.mu.RUnlock()
+	return Access{s.keys.changes, s.keys.configuration}, nil
+}
+
 // InsertAPIKey stores a new key. A key with the same hash, be it of another
 // environment, is a Conflict.
 func (t *Tx) InsertAPIKey(k sidetone.APIKey) error {

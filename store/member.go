@@ -30,7 +30,10 @@ func (t *Tx) Members(q sidetone.PageQuery) (sidetone.Page[sidetone.Member], erro
 }
 
 // InsertMember stores a new member. One with the same subject is a Conflict.
-func (t *Tx) InsertMember(m sidetone.Member) error { return t.store.tables.members.insert(t, &m) }
+func (t *Tx) InsertMember(m sidetone.Member) error {
+	t.change.keys = true
+	return t.store.tables.members.insert(t, &m)
+}
 
 // UpdateMember stores the member's name and role if m.Version is the stored
 // one, else it is a Conflict. The member's keys follow the role.
