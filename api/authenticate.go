@@ -147,5 +147,5 @@ func (s *server) elsewhere(r *http.Request, who sidetone.Principal) (sidetone.Pr
 }
 
 func unauthenticated() error {
-	return sidetone.Errorf(sidetone.Unauthenticated, "Unauthorized: a known API key is needed as Authorization: Bearer KEY")
+	return &sidetone.Error{Code: sidetone.Unauthenticated, Message: "Unauthorized: a known API key is needed as Authorization: Bearer KEY"}
 }

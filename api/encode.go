@@ -16,7 +16,7 @@ import (
 // is written here, because the library's reflection takes most of the time of an
 // answer; everything else is left to it.
 func encodeJSON(value any) ([]byte, error) {
-	b, err := appendJSON(make([]byte, 0, 1<<10), value)
+	b, err := appendJSON(make([]byte, 0, 256), value)
 	if err != nil {
 		return nil, fmt.Errorf("encode the answer: %w", err)
 	}

@@ -88,6 +88,9 @@ func (s *server) outermost(next *http.ServeMux) http.Handler {
 			}
 			took := s.Now().Sub(begun)
 			s.figures.count(t.operation, t.status, took)
+			if !s.Log.Enabled(r.Context(), slog.LevelInfo) {
+				return
+			}
 			s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", t.status), slog.Duration("took", took))
 		}()

@@ -157,7 +157,7 @@ func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (sidetone.Princ
 	}
 	p, ok := s.keys.get(hash)
 	if !ok {
-		return p, sidetone.Errorf(sidetone.Unauthenticated, "the API key is not valid")
+		return p, &sidetone.Error{Code: sidetone.Unauthenticated, Message: "the API key is not valid"}
 	}
 	return p, nil
 }
