@@ -125,7 +125,9 @@ func (v *Verifier) Verify(token, from string) (sidetone.Identity, error) {
 }
 
 // bad is what Verify says of every bad token.
-func bad() error { return &sidetone.Error{Code: sidetone.Unauthenticated, Message: "the token is not valid"} }
+func bad() error {
+	return &sidetone.Error{Code: sidetone.Unauthenticated, Message: "the token is not valid"}
+}
 
 // verify is Verify for a token whose signature takes long to look at. Tokens that
 // were good before are not held up by others' wrong ones, and whatever is
