@@ -104,7 +104,7 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 	if t.memory != nil {
 		p.Items, p.Total, err = tb.remembered(t, after, q.Size, filters, sorted)
 	} else {
-		p.Items, err = pageRows(t, tb, after, q.Size, where, sorted)
+		p.Items, err = deepRows(t, tb, after, q.Size, where, sorted)
 	}
 	if err != nil {
 		return p, fmt.Errorf("list %ss: %w", tb.noun, err)
@@ -131,7 +131,7 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 // ending is the total that the last page tells without counting. Behind a cursor
 // the pages before may have changed.
 func ending[T any](p sidetone.Page[T], after position) (n int64, ok bool) {
-	before := int64(p.Page-1) * int64(p.Size)
+	before := position{Page: p.Page}.skip(p.Size)
 	n = before + int64(len(p.Items))
 	return n, after.ID == "" && !p.HasMore && n <= exactTotal && (before == 0 || len(p.Items) > 0)
 }
@@ -150,7 +150,7 @@ func pageIDs(name string, after position, size int, where query, o order) query 
 	skip := int64(0)
 	switch {
 	case after.ID == "":
-		skip = int64(after.Page-1) * int64(size)
+		skip = after.skip(size)
 	case o.column == "id":
 		where.add(" AND id "+o.beyond()+" %s", after.ID)
 	default:

@@ -79,13 +79,15 @@ type Store struct {
 	dataKeys *dataKeys
 	enqueuer atomic.Pointer[Enqueuer]
 	closed   func() error
+	// longSkip is the constant but in tests.
+	longSkip int64
 	// watch, in tests, stands between a transaction and the database.
 	watch func(*Tx) querier
 }
 
 // Open opens the database at c.URL without migrating it. The caller closes it.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys(), totals: newTotals(), dataKeys: newDataKeys(c.Masters)}
+	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys(), totals: newTotals(), dataKeys: newDataKeys(c.Masters), longSkip: longSkip}
 	if s.now == nil {
 		s.now = time.Now
 	}
