@@ -133,6 +133,8 @@ func validate(req *sip.Request) *fault {
 		return &fault{status: 400, reason: "Bad Request"}
 	case cseq.MethodName != req.Method:
 		return &fault{status: 400, reason: "Bad Request: CSeq names another method"}
+	case strings.ContainsAny(req.From().Address.String()+req.To().Address.String(), "<>\" "):
+		return &fault{status: 400, reason: "Bad Request: URI"} // the parser is lenient; those whom we repeat it to are not
 	case tagOf(req.From().Params) == "":
 		return &fault{status: 400, reason: "Bad Request: From without a tag"}
 	case req.Recipient.Scheme != "sip" && req.Recipient.Scheme != "sips" && req.Recipient.Scheme != "tel":
