@@ -238,3 +238,40 @@ func TestMoreThanTheFragment(t *testing.T) {
 		}
 	})
 }
+
+// TestExamplesCanBeSentAsTheyAre: each request body has an example, which is
+// what the page of the API offers; it fits, and those that refer to nothing
+// else succeed on a new environment.
+func TestExamplesCanBeSentAsTheyAre(t *testing.T) {
+	both(t, func(b *bench) {
+		sent := 0
+		for path, item := range b.doc.Paths.Map() {
+			for method, op := range item.Operations() {
+				if op.RequestBody == nil {
+					continue
+				}
+				media := op.RequestBody.Value.Content.Get("application/json")
+				if media.Example == nil {
+					b.t.Errorf("%s %s has no example", method, path)
+					continue
+				}
+				if err := media.Schema.Value.VisitJSON(media.Example); err != nil {
+					b.t.Errorf("%s %s: the example does not fit: %v", method, path, err)
+				}
+				if !strings.HasSuffix(path, "/create") && !strings.HasSuffix(path, "/bulk") && !strings.HasSuffix(path, "/import") ||
+					path == "/v1/calls/create" { // needs a number
+					continue
+				}
+				raw, err := json.Marshal(media.Example)
+				if err != nil {
+					b.t.Fatal(err)
+				}
+				b.do(method+" "+path, string(raw)).want(201)
+				sent++
+			}
+		}
+		if sent < 12 {
+			b.t.Errorf("only %d examples were sent", sent)
+		}
+	})
+}

@@ -44,7 +44,7 @@ func nouns(command string) noun {
 	case "connections":
 		return noun{"/v1/account_connections", []string{"id", "type", "label"}, ""}
 	case "vector-databases":
-		return noun{"/v1/vector_databases", []string{"id", "type", "label", "index"}, ""}
+		return noun{"/v1/vector_databases", []string{"id", "type", "index", "api_environment"}, ""}
 	case "dnc":
 		return noun{"/v1/dnc_numbers", []string{"id", "phoneNumber", "type", "reason"}, ""}
 	case "api-keys":
