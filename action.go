@@ -50,6 +50,22 @@ func NewAction(id, environmentID string, now time.Time) Action {
 	return Action{ID: id, EnvironmentID: environmentID, Config: []byte("{}"), Trigger: defaultTrigger(), Created: now, Updated: now}
 }
 
+// completeTrigger keeps what a trigger consists of. Its config is there even
+// when it is empty: clients exist that cannot read a trigger without.
+func completeTrigger(raw []byte) []byte {
+	picked := pickJSON(raw, "type", "config")
+	if string(picked) == "{}" {
+		return defaultTrigger()
+	}
+	var given struct {
+		Config json.RawMessage `json:"config"`
+	}
+	if json.Unmarshal(picked, &given) == nil && (given.Config == nil || string(given.Config) == "null") {
+		return MergeJSON(picked, []byte(`{"config":{}}`))
+	}
+	return picked
+}
+
 func defaultTrigger() []byte { return []byte(`{"type":"` + triggerByModel + `","config":{}}`) }
 
 // NewSignatureSecret makes the secret of an external action: 32 random bytes in
@@ -85,9 +101,7 @@ func (c ActionChange) Apply(a *Action, now time.Time) {
 	c.Label.Apply(&a.Label, "")
 	c.Description.Apply(&a.Description, "")
 	c.Trigger.Apply(&a.Trigger, defaultTrigger())
-	if a.Trigger = pickJSON(a.Trigger, "type", "config"); string(a.Trigger) == "{}" {
-		a.Trigger = defaultTrigger()
-	}
+	a.Trigger = completeTrigger(a.Trigger)
 	c.SignatureSecret.Apply(&a.SignatureSecret, "")
 	a.Config = MergeJSON(actionDefaults(a.Type), MergeJSON(a.Config, c.Config.Value))
 	if names, open := actionMembers(a.Type); !open {

@@ -59,7 +59,7 @@ func TestWhatIsSentBackChangesNothing(t *testing.T) {
 	both(t, func(b *bench) {
 		warm := b.do("POST /v1/actions/create", `{"type":"action_warm_transfer","label":"W","config":{"to":"desk"}}`).want(201).text("id")
 		model := b.do("POST /v1/account_connections/create", `{"type":"account_connection_google","credentials":{"google_api_key":"AIza-0123456789"}}`).want(201).text("id")
-		agent := b.agent(`{"name":"N","prompt":{"content":"p","collect_fields":["email"]},"actions":["` + warm + `"],"openai_account_connection":"` + model + `",
+		agent := b.agent(`{"name":"N","prompt":{"content":"p","collect_fields":["email"]},"actions":["` + warm + `",{"type":"action_dtmf"}],"openai_account_connection":"` + model + `",
 			"deepgram_keywords":["k"],"idle_time_seconds":12.5,"initial_message_delay":850,"llm_fallback":{"provider":"azure"}}`)
 		number := b.number()
 		query := "?phone_number=" + number[1:]
