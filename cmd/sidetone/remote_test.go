@@ -77,6 +77,7 @@ func TestResourceCommandsSayWhatIsWrong(t *testing.T) {
 		"agents update x --set =1":              `--set "=1" must be name=value`,
 		"agents update x --set a=1 --set a.b=2": "--set a.b: a is no object",
 		"agents list --filter a=1 --filters {}": "--filter and --filters exclude each other",
+		"environments list --filter name=x":     "environments can neither be filtered nor sorted",
 		"agents list -o xml":                    "must be one of",
 		"apply -f /nowhere.yaml":                "no such file",
 		"agents create --file /nowhere.yaml":    "no such file",

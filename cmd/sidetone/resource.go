@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -173,6 +174,9 @@ func (l listCommand) Run(a *app, k *kong.Context) error {
 	query, err := l.query()
 	if err != nil {
 		return err
+	}
+	if n.path == "/v1/environments" && (query.Has("filters") || query.Has("sort_column")) {
+		return errors.New("environments can neither be filtered nor sorted; --all shows all")
 	}
 	c, err := l.client()
 	if err != nil {
