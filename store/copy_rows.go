@@ -204,7 +204,7 @@ func (r *copying) verify(ctx context.Context, t copyTable) error {
 		for i := range max(len(want), len(got)) {
 			switch {
 			case i >= len(got):
-				return fmt.Errorf("row %v is missing in the target", t.keyOf(want[i]))
+				return fmt.Errorf("row %v is missing in the target: was the source changed since the copy began? Empty the target and copy again", t.keyOf(want[i]))
 			case i >= len(want):
 				return fmt.Errorf("row %v is in the target only: was the source changed since the copy began? Empty the target and copy again", t.keyOf(got[i]))
 			}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -122,6 +123,13 @@ func (t *Tx) Explain(q ListQuery) (string, error) {
 		}
 	}
 	return t.Plan(q)
+}
+
+// RunFirst runs q for a first page that is long enough for every row.
+func (t *Tx) RunFirst(q ListQuery) error {
+	text := regexp.MustCompile(`LIMIT (\$\d+) OFFSET (\$\d+)`).
+		ReplaceAllString(q.query.text, "LIMIT 1000 + CAST($1 AS BIGINT) OFFSET 0 * CAST($2 AS BIGINT)")
+	return t.each(func(*sql.Rows) error { return nil }, text, q.query.args...)
 }
 
 // Plan returns the engine's plan for q.

@@ -290,6 +290,50 @@ func TestManyWritersCountExactly(t *testing.T) {
 	})
 }
 
+// TestNodesCountExactly increments one row from many writers of two nodes that
+// share a database.
+func TestNodesCountExactly(t *testing.T) {
+	t.Parallel()
+	url := storetest.Postgres(t)
+	nodes := []*store.Store{storetest.Open(t, url, nil), storetest.Open(t, url, nil)}
+	env := account(t, nodes[0])
+	write(t, nodes[0], env, insert("counter"))
+	const writers, each = 32, 4
+	var wg sync.WaitGroup
+	var done atomic.Int64
+	for i := range writers {
+		wg.Go(func() {
+			for range each {
+				err := nodes[i%len(nodes)].Write(context.Background(), env, func(tx *store.Tx) error {
+					p, err := tx.Prompt("counter")
+					if err != nil {
+						return err
+					}
+					n, _ := strconv.Atoi(strings.TrimPrefix(p.Content, "Be kind."))
+					p.Content = fmt.Sprint("Be kind.", n+1)
+					return tx.UpdatePrompt(p)
+				})
+				if err == nil {
+					done.Add(1)
+				} else if code := sidetone.CodeOf(err); code != sidetone.Unavailable && code != sidetone.Conflict {
+					t.Errorf("write: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	read(t, nodes[1], env, func(tx *store.Tx) error {
+		p, err := tx.Prompt("counter")
+		if p.Content != fmt.Sprint("Be kind.", done.Load()) || p.Version != done.Load()+1 {
+			t.Errorf("%s at version %d after %d acknowledged increments", p.Content, p.Version, done.Load())
+		}
+		return err
+	})
+	if t.Logf("%d of %d writes were acknowledged", done.Load(), writers*each); done.Load() < writers*each*9/10 {
+		t.Errorf("only %d of %d writes were acknowledged", done.Load(), writers*each)
+	}
+}
+
 func BenchmarkStartCall(b *testing.B) {
 	s := storetest.Open(b, storetest.SQLite(b), nil)
 	env := account(b, s)
