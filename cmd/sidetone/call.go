@@ -7,12 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/process"
 	"github.com/sidetone/sidetone/softphone"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/synthesizer/flite"
@@ -279,23 +279,26 @@ func wavLine(path, codec string) (softphone.Line, error) {
 	return softphone.Line{Sound: pcm}, nil
 }
 
-// source starts a command and returns what it writes.
+// source starts a command and returns what it writes, and a function that ends
+// it with all that it started.
 func source(ctx context.Context, line string) (io.Reader, func() error, error) {
-	cmd := exec.CommandContext(ctx, "sh", "-c", line)
+	ctx, cancel := context.WithCancel(ctx)
+	cmd := process.Command(ctx, "sh", "-c", line)
 	cmd.Stderr = os.Stderr
 	r, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err != nil {
+		cancel()
 		return nil, nil, fmt.Errorf("microphone: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, fmt.Errorf("microphone: %w", err)
-	}
-	return r, func() error { _ = cmd.Process.Kill(); _ = cmd.Wait(); return nil }, nil // it ends with the call, however it likes
+	return r, func() error { cancel(); _ = cmd.Wait(); return nil }, nil // it ends with the call, however it likes
 }
 
 // sink starts a command and returns what it reads.
 func sink(ctx context.Context, line string) (io.Writer, func() error, error) {
-	cmd := exec.CommandContext(ctx, "sh", "-c", line)
+	cmd := process.Command(ctx, "sh", "-c", line)
 	cmd.Stderr = os.Stderr
 	w, err := cmd.StdinPipe()
 	if err != nil {

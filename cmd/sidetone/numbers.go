@@ -209,7 +209,7 @@ func (r recordingCommand) Run(a *app) (err error) {
 	if e := f.Close(); err == nil {
 		err = e
 	}
-	if err == nil && came != kind {
+	if err == nil && kind == client.MP3 && came != kind {
 		err = fmt.Errorf("the server has no MP3 of it (it needs the program lame); --format wav gets the recording")
 	}
 	if err != nil {
