@@ -124,12 +124,12 @@ func (c *conversation) begin(l Line) {
 	c.tell(Event{Kind: "said", Text: l.Text})
 }
 
-// await begins the wait for an answer to what was just said or pressed.
+// await begins the wait for an answer to what was just said or pressed. What the
+// other side is saying already is none.
 func (c *conversation) await() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answered, c.lineEnded = false, time.Now()
-	c.talkSince = time.Time{}
 }
 
 func (c *conversation) press(ctx context.Context, keys string) {

@@ -364,6 +364,21 @@ func TestLineStaysOpenAfterTheMicrophone(t *testing.T) {
 	}
 }
 
+// What the agent was saying when the microphone ended is no answer to it.
+func TestWhatIsBeingSaidIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		far, done := dial(t, softphone.Phone{Microphone: bytes.NewReader(make([]byte, 8000))})
+		far.Speak(tone(2 * time.Second))
+		time.Sleep(3 * time.Second)
+		far.Speak(tone(time.Second))
+		r := finish(t, done)
+		if len(r.Gaps) != 1 || r.Gaps[0] < time.Second {
+			t.Errorf("gaps %v, want one, of more than a second", r.Gaps)
+		}
+	})
+}
+
 // A microphone that gives nothing holds up neither the line nor the end of the
 // call.
 func TestSilentMicrophone(t *testing.T) {
