@@ -263,10 +263,11 @@ func TestTranscript(t *testing.T) {
 		{Kind: sidetone.EventAgent, Offset: 20 * time.Millisecond, Text: "Good morning."},
 		{Kind: sidetone.EventCaller, Offset: 61*time.Second + 239*time.Millisecond, Text: "Hello"},
 		{Kind: sidetone.EventTurn, Text: "not speech"},
+		{Kind: sidetone.EventIgnored, Offset: 62 * time.Second, Text: "mm-hm"},
 		{Kind: sidetone.EventDigits, Offset: 100 * time.Minute, Text: "42"},
 		{Kind: sidetone.EventEnded},
 	})
-	want := "[00:00.02] BOT: Good morning.\n[01:01.23] HUMAN: Hello\n[100:00.00] HUMAN: 42"
+	want := "[00:00.02] BOT: Good morning.\n[01:01.23] HUMAN: Hello\n[01:02.00] HUMAN: [mm-hm]\n[100:00.00] HUMAN: 42"
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

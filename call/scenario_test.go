@@ -69,6 +69,36 @@ func TestFalseAlarmResumesWithoutLosingAWord(t *testing.T) {
 	})
 }
 
+// What the caller puts in while the agent goes on speaking is no turn: the
+// model does not see it, and the transcript has it in brackets.
+func TestBackchannelStandsInBrackets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.ears.Queue("count for me", "mm-hm")
+			w.model.Queue(llmtest.Say(counting))
+		})
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		far.Speak(speech(800 * time.Millisecond))
+		time.Sleep(3 * time.Second)
+		far.Speak(speech(300 * time.Millisecond))
+		time.Sleep(9 * time.Second)
+		far.Hangup()
+		r, events := w.result()
+		if got := told(events, sidetone.EventIgnored); len(got) != 1 || got[0] != "mm-hm" {
+			t.Errorf("ignored: %q", got)
+		}
+		if got := told(events, sidetone.EventCaller); len(got) != 1 {
+			t.Errorf("turns: %q", got)
+		}
+		if !strings.Contains(r.Transcript, "HUMAN: [mm-hm]\n") || !strings.Contains(r.Transcript, counting) {
+			t.Errorf("transcript:\n%s", r.Transcript)
+		}
+	})
+}
+
 func without(want, got []string) []string {
 	var missing []string
 	for _, w := range want {
