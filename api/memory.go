@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"hash/maphash"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,10 +11,13 @@ import (
 // Bounds of the answers in memory, in bytes: of all, and of one; and what one
 // takes besides its texts.
 const (
-	maxKept       = 16 << 20
+	maxKept       = 4 << 20
 	maxKeptAnswer = 64 << 10
 	keptOverhead  = 256
 )
+
+// maxAsked is how many of the last questions are known to have been asked.
+const maxAsked = 1 << 10
 
 // question is what an answer about the configuration depends on besides the
 // configuration itself.
@@ -29,12 +33,20 @@ type keep struct {
 }
 
 // memory holds rendered answers, each for as long as nothing changes in the
-// configuration that it shows. Its methods may be called concurrently.
+// configuration that it shows. Only what is asked a second time is kept: what is
+// never asked again would cost more than it saves. Its methods may be called
+// concurrently.
 type memory struct {
+	seed maphash.Seed
+
 	mu           sync.RWMutex
 	environments map[string]edition
 	bytes        int
+	// asked are hashes of questions by their remainder.
+	asked [maxAsked]uint64
 }
+
+func newMemory() *memory { return &memory{seed: maphash.MakeSeed()} }
 
 // edition is the answers that show one version of a configuration.
 type edition struct {
@@ -54,16 +66,22 @@ func (m *memory) get(at keep) []byte {
 	return e.answers[at.question]
 }
 
-// put keeps a copy of the answer, unless it is large or a newer version of the
-// configuration is known. When memory is full everything is forgotten.
+// put keeps a copy of the answer if it was put before, unless it is large or a
+// newer version of the configuration is known. When memory is full everything is
+// forgotten.
 func (m *memory) put(at keep, answer []byte) {
 	size := len(answer) + len(at.question.query) + keptOverhead
 	if size > maxKeptAnswer {
 		return
 	}
-	at.question.query = strings.Clone(at.question.query) // it is a part of the request's first line
+	hash := maphash.Comparable(m.seed, at)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if asked := &m.asked[hash%maxAsked]; *asked != hash {
+		*asked = hash
+		return
+	}
+	at.question.query = strings.Clone(at.question.query) // it is a part of the request's first line
 	e, known := m.environments[at.environmentID]
 	if known && e.version > at.version {
 		return

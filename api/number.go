@@ -34,12 +34,14 @@ func decodePlacement(d *decoder) (placement, error) {
 	return p, below("inbound_agent", err)
 }
 
+// numberMembers is the most members that a rendered number has.
+const numberMembers = 14
+
 // renderNumber renders a number; agent is its inbound agent, nil for none.
 func renderNumber(v view, n sidetone.Number, agent *sidetone.Snapshot) object {
-	o := object{
-		"id": n.ID, "user_id": v.account, "number": n.Number, "active": n.Active, "outbound_only": n.OutboundOnly,
-		"example_context": json.RawMessage(n.ExampleContext), "telephony_provider": n.Provider, "tags": n.Tags,
-	}
+	o := make(object, numberMembers)
+	o["id"], o["user_id"], o["number"], o["active"], o["outbound_only"] = n.ID, v.account, n.Number, n.Active, n.OutboundOnly
+	o["example_context"], o["telephony_provider"], o["tags"] = json.RawMessage(n.ExampleContext), n.Provider, n.Tags
 	o.text("label", n.Label)
 	o.text("description", n.Description)
 	if n.MaxCalls > 0 {

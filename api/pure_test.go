@@ -345,3 +345,39 @@ func FuzzBody(f *testing.F) {
 		}
 	})
 }
+
+// TestWhatFitsIsValid holds that no parameter takes the short way which the
+// validator would refuse, and that most can take it.
+func TestWhatFitsIsValid(t *testing.T) {
+	t.Parallel()
+	doc, err := loadDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := []any{"", "x", "äöü", strings.Repeat("x", 300), strings.Repeat("🔑", 5000), 0.0, 1.0, -1.0, 10.0, 100.0, 101.0, 1e9, true, false}
+	all, short := 0, 0
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			op, err := operationOf(doc, method, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range op.parameters {
+				if all++; p.bounded {
+					short++
+				}
+				for _, v := range values {
+					_, isText := v.(string)
+					_, isNumber := v.(float64)
+					suits := isText && p.kind == "string" || isNumber && (p.kind == "integer" || p.kind == "number") || !isText && !isNumber && p.kind == "boolean"
+					if err := p.schema.VisitJSON(v); suits && p.fits(v) && err != nil {
+						t.Errorf("%s %s: %s=%v fits, says the short way; the validator says %v", method, path, p.name, v, err)
+					}
+				}
+			}
+		}
+	}
+	if t.Logf("%d of %d parameters can take the short way", short, all); 10*short < 7*all {
+		t.Errorf("only %d of %d parameters can take the short way", short, all)
+	}
+}

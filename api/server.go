@@ -140,7 +140,7 @@ type server struct {
 	operatorHash [32]byte
 	strangers    strangers
 	// memory has answers about configuration that did not change since.
-	memory memory
+	memory *memory
 	// inflight are the idempotency keys of requests that are being carried out.
 	inflight sync.Map
 }
@@ -152,7 +152,7 @@ func New(c Config) http.Handler {
 	if err != nil {
 		panic(err)
 	}
-	s := &server{Config: c.withDefaults(), operatorHash: c.Operator.Hash()}
+	s := &server{Config: c.withDefaults(), operatorHash: c.Operator.Hash(), memory: newMemory()}
 	s.figures = newFigures(s.Metrics)
 	s.gzips.New = func() any { return gzip.NewWriter(io.Discard) }
 	paths := map[string]methods{}

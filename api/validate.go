@@ -23,7 +23,8 @@ const (
 
 // checker holds values against schemas.
 type checker struct {
-	options []openapi3.SchemaValidationOption
+	// thorough looks for every problem.
+	thorough bool
 }
 
 func newChecker(in input) checker {
@@ -31,18 +32,20 @@ func newChecker(in input) checker {
 	for _, raw := range in.body {
 		size += len(raw)
 	}
-	// The library's own texts quote the whole value at each level; ours do not
-	// need them.
-	quiet := openapi3.SetSchemaErrorMessageCustomizer(func(e *openapi3.SchemaError) string { return e.SchemaField })
-	if size > thoroughUpTo {
-		return checker{options: []openapi3.SchemaValidationOption{quiet}}
-	}
-	return checker{options: []openapi3.SchemaValidationOption{quiet, openapi3.MultiErrors()}}
+	return checker{thorough: size <= thoroughUpTo}
 }
 
 // check returns the sentences about value, none when it fits.
 func (c checker) check(path []string, s *openapi3.Schema, value any) []string {
-	if err := s.VisitJSON(value, c.options...); err != nil {
+	// The library's own texts quote the whole value at each level; ours do not
+	// need them.
+	options := []openapi3.SchemaValidationOption{
+		openapi3.SetSchemaErrorMessageCustomizer(func(e *openapi3.SchemaError) string { return e.SchemaField }),
+	}
+	if c.thorough {
+		options = append(options, openapi3.MultiErrors())
+	}
+	if err := s.VisitJSON(value, options...); err != nil {
 		return c.sentences(path, err)
 	}
 	return nil
