@@ -39,31 +39,50 @@ func (w work) numberByPhone(text, path string) (sidetone.Number, error) {
 	return n, named(err, path, "number")
 }
 
-// place resolves who answers a number that is answered by current now ("" for
-// nobody). changed says that the agent itself was changed.
-func (w work) place(p placement, current string) (agentID string, changed bool, err error) {
+// placing is who is to answer a number, "" for nobody, and what has to be
+// written for that.
+type placing struct {
+	agentID string
+	draft   draft
+	// changed says that the agent itself changes.
+	changed bool
+}
+
+// plan resolves who is to answer a number that is answered by current now (""
+// for nobody). It writes nothing.
+func (w work) plan(p placement, current string) (placing, error) {
+	var err error
 	switch {
 	case !p.ref.set:
-		return current, false, nil
+		return placing{agentID: current}, nil
 	case p.ref.null:
-		return "", false, nil
+		return placing{}, nil
 	case p.ref.byID:
 		current, err = w.agentID(p.ref)
 	case current == "" && !p.ref.fields.has("prompt"):
-		return "", false, invalid("inbound_agent.prompt is required")
+		return placing{}, invalid("inbound_agent.prompt is required")
 	case current == "":
-		made, err := w.createAgent(p.patch)
-		return made.Agent.ID, false, below("inbound_agent", err)
+		d, err := w.newAgent(p.patch)
+		return placing{agentID: d.Agent.ID, draft: d}, below("inbound_agent", err)
 	}
 	if err != nil || len(p.ref.fields) == 0 {
-		return current, false, err
+		return placing{agentID: current}, err
 	}
 	agent, err := w.agentSnapshot(current, "inbound_agent")
 	if err != nil {
-		return current, false, err
+		return placing{}, err
 	}
-	_, err = w.changeAgent(agent, p.patch)
-	return current, true, below("inbound_agent", err)
+	d, err := w.changedAgent(agent, p.patch)
+	return placing{current, d, true}, below("inbound_agent", err)
+}
+
+// place carries out what plan resolves.
+func (w work) place(p placement, current string) (agentID string, changed bool, err error) {
+	planned, err := w.plan(p, current)
+	if err == nil {
+		err = planned.draft.write()
+	}
+	return planned.agentID, planned.changed, err
 }
 
 // agentID checks the id of a placement; the word default, as a string, stands

@@ -116,6 +116,26 @@ func TestLinesAsObjects(t *testing.T) {
 	})
 }
 
+// TestAccountsOfNumbersAreWhole: memory knows the number, not its account.
+func TestAccountsOfNumbersAreWhole(t *testing.T) {
+	both(t, func(b *bench) {
+		id := b.carrierAccount()
+		b.do("POST /v1/numbers/link", `{"phone_number":"+12025550160","telephony_account_connection":"`+id+`"}`).want(201)
+		for _, language := range []string{"Python", "JavaScript", "other"} {
+			want := b.sdk(language, "GET /v1/account_connections?id="+id, "").want(200).json
+			if text, _ := want["credentials"].(map[string]any)["twilio_account_sid"].(string); !strings.HasPrefix(text, "****") {
+				b.t.Errorf("%s sees the account %v", language, want)
+			}
+			for range 2 {
+				got := b.sdk(language, "GET /v1/numbers?phone_number=12025550160", "").want(200)
+				if diff := cmp.Diff(any(want), got.at("telephony_account_connection")); diff != "" {
+					b.t.Errorf("%s: (-account +in the number) %s", language, diff)
+				}
+			}
+		}
+	})
+}
+
 // TestEveryOperationSaysWhatProfilesAnswer: where one answer with a schema has
 // another one in x-profile, all have; and all errors have.
 func TestEveryOperationSaysWhatProfilesAnswer(t *testing.T) {
