@@ -264,10 +264,14 @@ func TestTranscript(t *testing.T) {
 		{Kind: sidetone.EventCaller, Offset: 61*time.Second + 239*time.Millisecond, Text: "Hello"},
 		{Kind: sidetone.EventTurn, Text: "not speech"},
 		{Kind: sidetone.EventIgnored, Offset: 62 * time.Second, Text: "mm-hm"},
+		{Kind: sidetone.EventAction, Offset: 62 * time.Second, Text: "end_conversation", Data: []byte(`{"said":"done"}`)},
+		{Kind: sidetone.EventAction, Offset: 63 * time.Second, Text: "book"},
 		{Kind: sidetone.EventDigits, Offset: 100 * time.Minute, Text: "42"},
 		{Kind: sidetone.EventEnded},
 	})
-	want := "[00:00.02] BOT: Good morning.\n[01:01.23] HUMAN: Hello\n[01:02.00] HUMAN: [mm-hm]\n[100:00.00] HUMAN: 42"
+	want := "[00:00.02] BOT: Good morning.\n[01:01.23] HUMAN: Hello\n[01:02.00] HUMAN: [mm-hm]\n" +
+		"[01:02.00] BOT_ACTION_START: end_conversation\n[01:02.00] BOT_ACTION_FINISH: end_conversation: done\n" +
+		"[01:03.00] BOT_ACTION_START: book\n[01:03.00] BOT_ACTION_FINISH: book\n[100:00.00] HUMAN: 42"
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

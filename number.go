@@ -28,6 +28,9 @@ type Number struct {
 	// ExampleContext is sample data for the prompt's placeholders, a JSON
 	// object.
 	ExampleContext []byte
+	// Config is what the account keeps about the number, a JSON object; nothing
+	// here acts on it.
+	Config []byte
 	// Provider is simulated, sip, twilio, vonage or telnyx.
 	Provider string
 	// ConnectionID names the carrier account or trunk; "" for simulated.
@@ -41,7 +44,7 @@ type Number struct {
 // NewNumber returns an active number with the documented defaults.
 func NewNumber(id, environmentID, e164, provider string, now time.Time) Number {
 	return Number{ID: id, EnvironmentID: environmentID, Number: e164, Active: true, Provider: provider,
-		ExampleContext: []byte("{}"), Tags: []string{}, Created: now, Updated: now}
+		ExampleContext: []byte("{}"), Config: []byte("{}"), Tags: []string{}, Created: now, Updated: now}
 }
 
 // NumberChange is a partial update of a Number.
@@ -51,6 +54,7 @@ type NumberChange struct {
 	OutboundOnly   Optional[bool]
 	MaxCalls       Optional[int]
 	ExampleContext Optional[[]byte]
+	Config         Optional[[]byte]
 	InboundAgentID Optional[string]
 	Tags           Optional[[]string]
 }
@@ -62,6 +66,7 @@ func (c NumberChange) Apply(n *Number, now time.Time) {
 	c.OutboundOnly.Apply(&n.OutboundOnly, false)
 	c.MaxCalls.Apply(&n.MaxCalls, 0)
 	c.ExampleContext.Apply(&n.ExampleContext, []byte("{}"))
+	c.Config.Apply(&n.Config, []byte("{}"))
 	c.InboundAgentID.Apply(&n.InboundAgentID, "")
 	c.Tags.Apply(&n.Tags, []string{})
 	n.Updated = now

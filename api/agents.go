@@ -38,8 +38,6 @@ func (w work) applyPrompt(d *draft, patch agentPatch) error {
 		return invalid("prompt must not be null")
 	case !ref.set && current == nil:
 		return invalid("prompt is required")
-	case ref.set && !ref.byID && current == nil && !ref.fields.has("content"):
-		return invalid("prompt.content is required")
 	}
 	prompt, err := prompts().relate(w, d, patch.prompt, current)
 	if err == nil {
@@ -112,38 +110,52 @@ func (d draft) write() error {
 	return nil
 }
 
-// createAgent makes and stores an agent from patch.
-func (w work) createAgent(patch agentPatch) (sidetone.Snapshot, error) {
+// newAgent drafts an agent from patch.
+func (w work) newAgent(patch agentPatch) (draft, error) {
 	voice, err := w.tx.DefaultVoice()
 	if err != nil {
-		return sidetone.Snapshot{}, err
+		return draft{}, err
 	}
 	d := draft{Snapshot: sidetone.Snapshot{
 		Agent: sidetone.NewAgent(w.ids.New(), w.tx.EnvironmentID(), "", w.tx.Now()), Voice: voice,
 	}}
 	if err := w.apply(&d, patch); err != nil {
-		return sidetone.Snapshot{}, err
+		return draft{}, err
 	}
-	if err := d.write(); err != nil {
-		return sidetone.Snapshot{}, err
+	d.writes = append(d.writes, func() error { return w.tx.InsertAgent(d.Agent) })
+	return d, nil
+}
+
+// createAgent makes and stores an agent from patch.
+func (w work) createAgent(patch agentPatch) (sidetone.Snapshot, error) {
+	d, err := w.newAgent(patch)
+	if err == nil {
+		err = d.write()
 	}
-	return d.Snapshot, w.tx.InsertAgent(d.Agent)
+	return d.Snapshot, err
+}
+
+// changedAgent drafts a stored agent with patch carried out.
+func (w work) changedAgent(current sidetone.Snapshot, patch agentPatch) (draft, error) {
+	d := draft{Snapshot: current}
+	patch, err := patch.since(current)
+	if err == nil {
+		err = w.apply(&d, patch)
+	}
+	if err != nil {
+		return draft{Snapshot: current}, err
+	}
+	d.writes = append(d.writes, func() error { return w.tx.UpdateAgent(d.Agent) })
+	return d, nil
 }
 
 // changeAgent carries patch out on a stored agent and stores it.
 func (w work) changeAgent(current sidetone.Snapshot, patch agentPatch) (sidetone.Snapshot, error) {
-	patch, err := patch.since(current)
-	if err != nil {
-		return current, err
+	d, err := w.changedAgent(current, patch)
+	if err == nil {
+		err = d.write()
 	}
-	d := draft{Snapshot: current}
-	if err := w.apply(&d, patch); err != nil {
-		return current, err
-	}
-	if err := d.write(); err != nil {
-		return current, err
-	}
-	return d.Snapshot, w.tx.UpdateAgent(d.Agent)
+	return d.Snapshot, err
 }
 
 func (s *server) createAgent(r *request) (any, error) {

@@ -54,7 +54,6 @@ func TestAgentRelations(t *testing.T) {
 		}{
 			`{"prompt":"x"}`:                                     {404, "prompt names no prompt in this environment"},
 			`{"prompt":{"id":"x"}}`:                              {404, "prompt.id names no prompt in this environment"},
-			`{"prompt":{}}`:                                      {400, "prompt.content is required"},
 			`{"prompt":null}`:                                    {400, "prompt must not be null"},
 			`{"prompt":7}`:                                       {400, "prompt must be a string or an object"},
 			`{"prompt":{"content":"p"},"voice":""}`:              {404, "voice names no voice in this environment"},

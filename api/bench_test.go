@@ -52,6 +52,8 @@ type bench struct {
 	jobs   *fakeJobs
 	doc    *openapi3.T
 	drain  chan struct{}
+	// now is the clock of the servers; nil for the true one.
+	now func() time.Time
 }
 
 // both runs test on SQLite and on Postgres.
@@ -90,7 +92,7 @@ func (b *bench) handler() http.Handler {
 	return New(Config{
 		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
-		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond,
+		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})
 }
 
@@ -153,6 +155,16 @@ func (a answer) want(status int) answer {
 		a.t.Fatalf("got status %d, want %d: %s", a.status, status, a.raw)
 	}
 	return a
+}
+
+// made wants that something was made or changed: 201, and 200 where only the
+// ancestor had the operation. Which of them is the document's to say.
+func (a answer) made() answer {
+	a.t.Helper()
+	if a.status == http.StatusOK {
+		return a
+	}
+	return a.want(http.StatusCreated)
 }
 
 // fails checks a whole error answer.

@@ -90,9 +90,9 @@ func (b *bench) plant(c *canaries, i int, others *bytes.Buffer) {
 	b.t.Helper()
 	create := func(path, body string) string {
 		b.t.Helper()
-		got := b.with(fmt.Sprint(path, i), "POST /v1/"+path+"/create", body).want(201)
+		got := b.with(fmt.Sprint(path, i), "POST /v1/"+path+"/create", body).made()
 		id := got.text("id")
-		b.with(fmt.Sprint(path, i), "POST /v1/"+path+"/create", body).want(201)
+		b.with(fmt.Sprint(path, i), "POST /v1/"+path+"/create", body).made()
 		others.Write(b.do("GET /v1/"+path+"?id="+id, "").want(200).raw)
 		return id
 	}

@@ -69,20 +69,12 @@ func (s *server) listEnvironments(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.Store.EnvironmentsOf(r.ctx, r.who.AccountID)
-	if err != nil {
-		return nil, err
+	only := r.who.EnvironmentID
+	if r.who.AccountWide {
+		only = ""
 	}
-	seen := all[:0]
-	for _, e := range all {
-		if r.who.AccountWide || e.ID == r.who.EnvironmentID {
-			seen = append(seen, e)
-		}
-	}
-	from := min((q.Page-1)*q.Size, len(seen))
-	to := min(from+q.Size, len(seen))
-	page := sidetone.Page[sidetone.Environment]{Items: seen[from:to], Page: q.Page, Size: q.Size, HasMore: to < len(seen), Total: int64(len(seen))}
-	return renderPage(page, renderEnvironment), nil
+	page, err := s.Store.EnvironmentsOf(r.ctx, r.who.AccountID, only, q)
+	return renderPage(page, renderEnvironment), err
 }
 
 func (s *server) createEnvironment(r *request) (any, error) {
@@ -97,8 +89,10 @@ func (s *server) createEnvironment(r *request) (any, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
-	e, err := s.Store.CreateEnvironment(r.ctx, r.who.AccountID, e.Name)
-	return renderEnvironment(e), err
+	return s.apart(r, func() (any, error) {
+		made, err := s.Store.CreateEnvironment(r.ctx, r.who.AccountID, e.Name)
+		return renderEnvironment(made), err
+	})
 }
 
 // wide refuses keys that may act in their own environment only.

@@ -42,7 +42,7 @@ func goldenNumber() sidetone.Number {
 	n := sidetone.NewNumber("number-1", "env-1", "+12025550101", "sip", time.Time{})
 	n.Label, n.Description, n.ConnectionID, n.InboundAgentID = "Front desk", "main line", "trunk-1", "agent-1"
 	n.ExampleContext, n.Tags = []byte(`{"name":"Ada"}`), []string{"tag"}
-	n.MaxCalls = 3
+	n.MaxCalls, n.Config = 3, []byte(`{"forward_to":"desk"}`)
 	return n
 }
 

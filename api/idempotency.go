@@ -14,6 +14,13 @@ import (
 // again without a second effect.
 const idempotencyHeader = "Idempotency-Key"
 
+const (
+	// begunStatus is the status of an answer that is not known yet; after
+	// cutOffAfter it will not be.
+	begunStatus = 0
+	cutOffAfter = handleWithin + 2*writeWithin
+)
+
 // repeats says what a route does with an idempotency key.
 type repeats string
 
@@ -97,6 +104,10 @@ func (s *server) repeat(w http.ResponseWriter, r *request, o *once) (found bool,
 		return false, err
 	case a.RequestHash != o.hash:
 		return true, sidetone.Errorf(sidetone.Unprocessable, "%s was used for another request", idempotencyHeader)
+	case a.Status == begunStatus && s.Now().Sub(a.Created) < cutOffAfter:
+		return true, s.inProgress(r)
+	case a.Status == begunStatus:
+		return true, sidetone.Errorf(sidetone.Conflict, "the request with this %s was cut off; look for its effect before you repeat it with another key", idempotencyHeader)
 	case o.mode == shownOnce:
 		return true, sidetone.Errorf(sidetone.Conflict, "already created, and its secret was shown once")
 	}
@@ -132,10 +143,37 @@ func (o *once) keep(w work, status int, answer any) error {
 	return w.tx.InsertAnswer(a)
 }
 
+// begun keeps the place of the answer to what takes more than one transaction.
+func (r *request) begun(w work) error {
+	if r.key == nil {
+		return nil
+	}
+	return w.tx.InsertAnswer(store.Answer{ID: r.key.id, Operation: r.key.operation, RequestHash: r.key.hash, Status: begunStatus})
+}
+
 // undone forgets the answer to what did not come about after all.
 func (r *request) undone(w work) error {
 	if r.key == nil {
 		return nil
 	}
 	return w.tx.DeleteAnswer(r.key.id)
+}
+
+// apart runs fn, whose effect is outside of the request's environment and so of
+// its transactions. For a request with an idempotency key the place of the
+// answer is kept before: what is cut off in between is not repeated.
+func (s *server) apart(r *request, fn func() (any, error)) (any, error) {
+	if r.key == nil {
+		return fn()
+	}
+	if err := s.write(r, r.begun); err != nil {
+		return nil, err
+	}
+	out, err := fn()
+	late, stop := r.late()
+	defer stop()
+	if err != nil {
+		return nil, errors.Join(err, s.write(late, r.undone))
+	}
+	return s.effect(late, func(w work) (any, error) { return out, r.undone(w) })
 }

@@ -42,7 +42,7 @@ func TestDocumentedColumnsWork(t *testing.T) {
 			}
 			b.do("GET "+path+"?filters="+url.QueryEscape(`{"shoe_size":1}`), "").want(400)
 		}
-		if lists != 13 {
+		if lists != 14 {
 			b.t.Errorf("%d lists were tested", lists)
 		}
 	})
@@ -60,6 +60,7 @@ func TestListsContinueByCursor(t *testing.T) {
 		for _, name := range []string{"ada", "bob"} {
 			b.do("POST /v1/members/create", `{"subject":"`+name+`"}`).want(201)
 			b.do("POST /v1/api_keys/create", `{"label":"`+name+`"}`).want(201)
+			b.do("POST /v1/environments/create", `{"name":"`+name+`"}`).want(201)
 			b.furnish()
 		}
 		_, foreign := b.newEnvironment("other")

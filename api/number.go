@@ -14,7 +14,7 @@ func decodeNumberChange(d *decoder) sidetone.NumberChange {
 	return sidetone.NumberChange{
 		Label: d.text("label"), Description: d.text("description"), OutboundOnly: d.truth("outbound_only"),
 		MaxCalls:       d.whole("max_concurrent_calls"),
-		ExampleContext: d.raw("example_context"), Tags: d.texts("tags"),
+		ExampleContext: d.raw("example_context"), Config: d.raw("config"), Tags: d.texts("tags"),
 	}
 }
 
@@ -35,13 +35,15 @@ func decodePlacement(d *decoder) (placement, error) {
 }
 
 // numberMembers is the most members that a rendered number has.
-const numberMembers = 14
+const numberMembers = 17
 
 // renderNumber renders a number; agent is its inbound agent, nil for none.
 func renderNumber(v view, n sidetone.Number, agent *sidetone.Snapshot) object {
 	o := make(object, numberMembers)
 	o["id"], o["user_id"], o["number"], o["active"], o["outbound_only"] = n.ID, v.account, n.Number, n.Active, n.OutboundOnly
 	o["example_context"], o["telephony_provider"], o["tags"] = json.RawMessage(n.ExampleContext), n.Provider, n.Tags
+	// No number here forwards calls for others or takes text messages.
+	o["config"], o["is_routing_number"], o["sms_enabled"] = jsonObject(n.Config), false, false
 	o.text("label", n.Label)
 	o.text("description", n.Description)
 	if n.MaxCalls > 0 {

@@ -154,11 +154,11 @@ func TestSharedAgentSaysHowManyNumbersChange(t *testing.T) {
 func TestNumberFieldsChangeAlone(t *testing.T) {
 	both(t, func(b *bench) {
 		target := "?phone_number=" + b.number()[1:]
-		full := `{"example_context":{"a":"b"},"label":"L","description":"D","outbound_only":true,"max_concurrent_calls":3,"tags":["t"],
+		full := `{"example_context":{"a":"b"},"label":"L","description":"D","outbound_only":true,"max_concurrent_calls":3,"tags":["t"],"config":{"a":1},
 			"inbound_agent":{"name":"N","prompt":{"content":"p"}}}`
 		for _, test := range []struct{ name, value, cleared string }{
 			{"label", `"other"`, `null`}, {"description", `"other"`, `null`}, {"outbound_only", `false`, `false`},
-			{"tags", `["u","v"]`, `[]`}, {"max_concurrent_calls", `10000`, `null`}, {"max_concurrent_calls", `1`, `null`},
+			{"tags", `["u","v"]`, `[]`}, {"config", `{"c":{"d":[1]}}`, `{}`}, {"max_concurrent_calls", `10000`, `null`}, {"max_concurrent_calls", `1`, `null`},
 		} {
 			for _, value := range []string{test.value, "null"} {
 				before := b.do("POST /v1/numbers/update"+target, full).want(201)
@@ -273,6 +273,48 @@ func TestBrokenShopLeavesNothingBehind(t *testing.T) {
 		b.shop.breakDown(errors.New("carrier on fire"))
 		b.do("POST /v1/numbers/cancel?id="+number.text("id"), "").fails(503, "the carrier does not take the number back now")
 		b.do("GET /v1/numbers?id="+number.text("id"), "").want(200)
+	})
+}
+
+// TestFailedPurchasesLeaveNoAgent: an agent that is to be made or changed for a
+// number is, once the number is bought, and not before.
+func TestFailedPurchasesLeaveNoAgent(t *testing.T) {
+	both(t, func(b *bench) {
+		agent := b.agent(`{"name":"A","prompt":{"content":"p"}}`)
+		look := func() string {
+			out := ""
+			for _, noun := range []string{"numbers", "agents", "prompts", "voices", "actions", "webhooks"} {
+				out += string(b.do("GET /v1/"+noun+"/list", "").want(200).raw)
+			}
+			return out
+		}
+		before := look()
+		made := `{"name":"B","prompt":{"content":"q"},"voice":{"type":"voice_tty"},"actions":[{"type":"action_dtmf"}],
+			"webhook":{"url":"https://hook.example/in","subscriptions":[]}}`
+		changed := `{"id":"` + agent + `","name":"C","prompt":{"content":"r"}}`
+		for _, who := range []string{made, changed} {
+			b.shop.breakDown(errors.New("carrier on fire"))
+			b.with("a"+who[2:4], "POST /v1/numbers/buy", `{"phone_number":"+12025550101","inbound_agent":`+who+`}`).want(503)
+			b.shop.breakDown(nil)
+			b.do("POST /v1/numbers/buy", `{"phone_number":"+12025550999","inbound_agent":`+who+`}`).fails(404, "phone_number names no number for sale")
+			if diff := cmp.Diff(before, look()); diff != "" {
+				b.t.Errorf("%s left something behind: %s", who, diff)
+			}
+		}
+		b.shop.onBuy(func(context.Context) error {
+			b.do("DELETE /v1/agents/delete?id="+agent, "").want(200)
+			return nil
+		})
+		b.do("POST /v1/numbers/buy", `{"phone_number":"+12025550101","inbound_agent":"`+agent+`"}`).
+			fails(404, "inbound_agent names no agent in this environment")
+		b.shop.onBuy(nil)
+		if diff := cmp.Diff([]string{"+12025550101"}, b.shop.released); diff != "" {
+			b.t.Errorf("the number was not given back: %s", diff)
+		}
+		got := b.do("POST /v1/numbers/buy", `{"phone_number":"+12025550102","inbound_agent":`+made+`}`).want(201)
+		if got.text("inbound_agent.prompt.content") != "q" || b.do("GET /v1/agents/list", "").at("total") != 1.0 {
+			b.t.Errorf("got %s", got.raw)
+		}
 	})
 }
 

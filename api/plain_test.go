@@ -87,7 +87,7 @@ func (b *bench) furnish() map[string]string {
 	b.t.Helper()
 	ids := map[string]string{}
 	for _, p := range plainTests() {
-		ids[p.path] = b.do("POST /v1/"+p.path+"/create", p.create).want(201).text("id")
+		ids[p.path] = b.do("POST /v1/"+p.path+"/create", p.create).made().text("id")
 	}
 	return ids
 }
@@ -106,7 +106,7 @@ func TestPlainNouns(t *testing.T) {
 }
 
 func (b *bench) life(p plainTest) {
-	base, made := "/v1/"+p.path, b.do("POST /v1/"+p.path+"/create", p.create).want(201)
+	base, made := "/v1/"+p.path, b.do("POST /v1/"+p.path+"/create", p.create).made()
 	target, want := "?id="+made.text("id"), made.json
 	if p.secret != "" {
 		hide(want, p.secret)
@@ -119,11 +119,11 @@ func (b *bench) life(p plainTest) {
 	}
 	same("get", any(b.do("GET "+base+target, "").want(200).json))
 	same("list", b.do("GET "+base+"/list?size=1", "").want(200).at("items").([]any)[0])
-	same("nothing", any(b.do("POST "+base+"/update"+target, ``).want(201).json))
-	same("whole", any(b.do("POST "+base+"/update"+target, string(encode(b.t, want))).want(201).json))
+	same("nothing", any(b.do("POST "+base+"/update"+target, ``).made().json))
+	same("whole", any(b.do("POST "+base+"/update"+target, string(encode(b.t, want))).made().json))
 	for _, f := range p.fields {
 		set(b.t, want, f.name, f.value, f.cleared)
-		same("set "+f.name, any(b.do("POST "+base+"/update"+target, `{"`+f.name+`":`+f.value+`}`).want(201).json))
+		same("set "+f.name, any(b.do("POST "+base+"/update"+target, `{"`+f.name+`":`+f.value+`}`).made().json))
 	}
 	for _, f := range p.fields {
 		got := b.do("POST "+base+"/update"+target, `{"`+f.name+`":null}`)
@@ -132,7 +132,7 @@ func (b *bench) life(p plainTest) {
 			continue
 		}
 		set(b.t, want, f.name, "null", f.cleared)
-		same("clear "+f.name, any(got.want(201).json))
+		same("clear "+f.name, any(got.made().json))
 	}
 	for body, message := range p.required {
 		b.do("POST "+base+"/create", body).fails(400, message)
@@ -185,7 +185,7 @@ func TestSecretsOfPlainNouns(t *testing.T) {
 			if p.secret == "" {
 				continue
 			}
-			base, made := "/v1/"+p.path, b.do("POST /v1/"+p.path+"/create", p.create).want(201)
+			base, made := "/v1/"+p.path, b.do("POST /v1/"+p.path+"/create", p.create).made()
 			target, first := "?id="+made.text("id"), made.text(p.secret)
 			if p.value != "" && first != p.value || len(first) < 12 {
 				b.t.Errorf("%s: the answer to the creation shows %q", p.path, first)
@@ -200,12 +200,12 @@ func TestSecretsOfPlainNouns(t *testing.T) {
 				}
 				return `{"` + p.secret + `":"` + value + `"}`
 			}
-			if got := b.do("POST "+base+"/update"+target, body(shown)).want(201).text(p.secret); got != shown {
+			if got := b.do("POST "+base+"/update"+target, body(shown)).made().text(p.secret); got != shown {
 				b.t.Errorf("%s: the mask made it %q", p.path, got)
 			}
 			b.do("POST "+base+"/update"+target, body("****other")).want(400)
 			fresh := "bmV3IHNlY3JldCBoZXJlISE="
-			if got := b.do("POST "+base+"/update"+target, body(fresh)).want(201).text(p.secret); got != fresh {
+			if got := b.do("POST "+base+"/update"+target, body(fresh)).made().text(p.secret); got != fresh {
 				b.t.Errorf("%s: the answer to the change shows %q", p.path, got)
 			}
 			if got := b.do("GET "+base+target, "").want(200).text(p.secret); got != "********ISE=" {

@@ -16,7 +16,7 @@ func (b *bench) samples() map[string]sample {
 	const agent = `{"prompt":{"content":"Be kind."},"initial_message":"Hello","label":"L"}`
 	id := func(pattern, body string) string {
 		b.t.Helper()
-		return "?id=" + b.do(pattern, body).want(201).text("id")
+		return "?id=" + b.do(pattern, body).made().text("id")
 	}
 	made := map[string]sample{
 		"/v1/agents/create":              {"", agent},

@@ -271,8 +271,8 @@ func (s *server) routes() []route {
 
 		{pattern: "GET /v1/vector_databases", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, vectorDatabases().get(s))},
 		{pattern: "GET /v1/vector_databases/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, vectorDatabases().page(s))},
-		{pattern: "POST /v1/vector_databases/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, vectorDatabases().create(s))},
-		{pattern: "POST /v1/vector_databases/update", scope: sidetone.ScopeWrite, handle: s.answer(201, vectorDatabases().change(s))},
+		{pattern: "POST /v1/vector_databases/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(200, vectorDatabases().create(s))},
+		{pattern: "POST /v1/vector_databases/update", scope: sidetone.ScopeWrite, handle: s.answer(200, vectorDatabases().change(s))},
 		{pattern: "DELETE /v1/vector_databases/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, vectorDatabases().delete(s))},
 
 		{pattern: "POST /v1/dnc_numbers/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.createDNC)},
@@ -292,7 +292,7 @@ func (s *server) routes() []route {
 		{pattern: "GET /v1/whoami", scope: anyScope, handle: s.answer(200, s.whoAmI)},
 		{pattern: "GET /v1/environments", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getEnvironment)},
 		{pattern: "GET /v1/environments/list", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.listEnvironments)},
-		{pattern: "POST /v1/environments/create", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.createEnvironment)},
+		{pattern: "POST /v1/environments/create", scope: sidetone.ScopeAdmin, repeats: answered, handle: s.answer(201, s.createEnvironment)},
 		{pattern: "POST /v1/environments/update", scope: sidetone.ScopeAdmin, handle: s.answer(201, s.updateEnvironment)},
 		{pattern: "GET /v1/api_keys", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.getKey)},
 		{pattern: "GET /v1/api_keys/list", scope: sidetone.ScopeAdmin, handle: s.answer(200, s.listKeys)},

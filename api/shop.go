@@ -143,12 +143,9 @@ func (s *server) buyNumber(r *request) (any, error) {
 		return nil, err
 	}
 	for _, candidate := range candidates {
-		number, err := s.buy(r, shop, provider, candidate, &p.where)
-		switch {
-		case err == nil:
-			return s.renderBought(r, number)
-		case sidetone.CodeOf(err) != sidetone.Conflict:
-			return nil, err
+		bought, err := s.buy(r, shop, provider, candidate, p.where)
+		if !errors.Is(err, telephony.ErrTaken) {
+			return bought, err
 		}
 	}
 	if p.phone != "" {
@@ -174,47 +171,84 @@ func (s *server) candidates(r *request, shop telephony.NumberShop, p purchase) (
 	return numbers, err
 }
 
-// buy reserves the number with a row of ours, which nobody else can have, and
-// then takes it from the carrier; when that fails the row is given up. A
-// number that is gone is a Conflict. The agent that where asked for exists
-// afterwards even if the purchase failed, and where then names it.
-func (s *server) buy(r *request, shop telephony.NumberShop, provider, e164 string, where *placement) (sidetone.Number, error) {
-	var number sidetone.Number
-	_, err := s.effect(r, func(w work) (any, error) {
-		number = sidetone.NewNumber(w.ids.New(), w.tx.EnvironmentID(), e164, provider, w.tx.Now())
-		var err error
-		if number.InboundAgentID, _, err = w.place(*where, ""); err != nil {
+// buy reserves the number with a row of ours, which nobody else can have, then
+// takes it from the carrier, and then places the agent: what the request says
+// about that is checked before anything is spent and written only once the
+// number is ours. When something fails, number and row are given up. A number
+// that somebody else has is telephony.ErrTaken.
+func (s *server) buy(r *request, shop telephony.NumberShop, provider, e164 string, where placement) (any, error) {
+	number, err := s.reserve(r, provider, e164, where)
+	if err != nil {
+		return nil, err
+	}
+	if err := shop.Buy(r.ctx, e164); err != nil {
+		s.giveUp(r, number)
+		if errors.Is(err, telephony.ErrTaken) {
 			return nil, err
 		}
-		if err := w.tx.InsertNumber(number); err != nil {
+		return nil, unavailable("the carrier does not sell the number now", err)
+	}
+	late, stop := r.late()
+	defer stop()
+	out, err := s.putIntoService(late, number.ID, where)
+	if err != nil {
+		if err := shop.Release(late.ctx, e164); err != nil {
+			s.Log.Error("give back a number that could not be put into service", slog.String("number", e164), slog.Any("error", err))
+		}
+		s.giveUp(r, number)
+	}
+	return out, err
+}
+
+// reserve stores the number without agent.
+func (s *server) reserve(r *request, provider, e164 string, where placement) (number sidetone.Number, err error) {
+	err = s.write(r, func(w work) error {
+		number = sidetone.NewNumber(w.ids.New(), w.tx.EnvironmentID(), e164, provider, w.tx.Now())
+		if _, err := w.plan(where, ""); err != nil {
+			return err
+		}
+		err := w.tx.InsertNumber(number)
+		if sidetone.CodeOf(err) == sidetone.Conflict {
+			return fmt.Errorf("reserve a number: %w", telephony.ErrTaken)
+		}
+		return firstOf(err, r.begun(w))
+	})
+	return number, err
+}
+
+// putIntoService places the agent of a number that was bought.
+func (s *server) putIntoService(r *request, id string, where placement) (any, error) {
+	return s.effect(r, func(w work) (any, error) {
+		number, err := w.tx.Number(id)
+		if err != nil {
+			return nil, err
+		}
+		if number.InboundAgentID, _, err = w.place(where, ""); err != nil {
+			return nil, err
+		}
+		number.Updated = w.tx.Now()
+		if err := firstOf(w.tx.UpdateNumber(number), r.undone(w)); err != nil {
 			return nil, err
 		}
 		agent, err := w.inbound(r.view, number)
 		return renderNumber(r.view, number, agent), err
 	})
-	if err != nil {
-		return number, err
-	}
-	if number.InboundAgentID != "" {
-		*where = placement{ref: reference{set: true, byID: true, id: number.InboundAgentID}}
-	}
-	if err := shop.Buy(r.ctx, e164); err != nil {
-		s.giveUp(r, number)
-		if errors.Is(err, telephony.ErrTaken) {
-			return number, sidetone.Errorf(sidetone.Conflict, "phone_number is taken")
-		}
-		return number, unavailable("the carrier does not sell the number now", err)
-	}
-	return number, nil
 }
 
-// giveUp also works when the client is gone or the request's time is up.
-func (s *server) giveUp(r *request, number sidetone.Number) {
-	late := *r
+// late is the request for what has to be finished although the client is gone
+// or the request's time is up.
+func (r *request) late() (*request, context.CancelFunc) {
+	later := *r
 	ctx, stop := context.WithTimeout(context.WithoutCancel(r.ctx), writeWithin)
+	later.ctx = ctx
+	return &later, stop
+}
+
+// giveUp takes the row of a number that was not bought out of use.
+func (s *server) giveUp(r *request, number sidetone.Number) {
+	late, stop := r.late()
 	defer stop()
-	late.ctx = ctx
-	err := s.write(&late, func(w work) error {
+	err := s.write(late, func(w work) error {
 		_, err := w.deactivate(number.ID)
 		return firstOf(err, r.undone(w))
 	})
@@ -230,16 +264,6 @@ func (w work) deactivate(id string) (sidetone.Number, error) {
 	}
 	n.Active, n.Updated = false, w.tx.Now()
 	return n, w.tx.UpdateNumber(n)
-}
-
-func (s *server) renderBought(r *request, number sidetone.Number) (any, error) {
-	var out object
-	err := s.read(r, func(w work) error {
-		agent, err := w.inbound(r.view, number)
-		out = renderNumber(r.view, number, agent)
-		return err
-	})
-	return out, err
 }
 
 // cancelNumber gives the number back first: releasing is idempotent, so a

@@ -37,7 +37,7 @@ func (s *Session) note(n conversation.Note) {
 func (s *Session) event(kind sidetone.EventKind, text string, data map[string]any) {
 	e := s.newEvent(kind, text, data)
 	switch kind {
-	case sidetone.EventCaller, sidetone.EventAgent, sidetone.EventDigits, sidetone.EventIgnored:
+	case sidetone.EventCaller, sidetone.EventAgent, sidetone.EventDigits, sidetone.EventIgnored, sidetone.EventAction:
 		s.spoken = append(s.spoken, e)
 	}
 	s.record(e)

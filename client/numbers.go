@@ -41,6 +41,13 @@ type Number struct {
 	TelephonyAccountConnection Ref[AccountConnection] `json:"telephony_account_connection,omitzero"`
 	// Tags are for people.
 	Tags []string `json:"tags,omitempty"`
+	// Config is what the account keeps about the number; the server does not act
+	// on it.
+	Config map[string]any `json:"config,omitempty"`
+	// IsRoutingNumber and SMSEnabled are false: no number of the server forwards
+	// calls for others or takes text messages.
+	IsRoutingNumber bool `json:"is_routing_number"`
+	SMSEnabled      bool `json:"sms_enabled"`
 }
 
 // Offer is a number for sale.
@@ -182,7 +189,7 @@ func (n Numbers) Link(ctx context.Context, l Link, options ...Option) (Number, e
 }
 
 // Update changes any of label, description, outbound_only,
-// max_concurrent_calls, inbound_agent, example_context and tags. The API wants
+// max_concurrent_calls, inbound_agent, example_context, config and tags. The API wants
 // example_context in every update: when change has none, the present one is
 // read first and sent back, so that it stays. Another client's change of
 // example_context between the two is undone; send it to avoid that.

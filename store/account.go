@@ -13,7 +13,7 @@ func environmentTable() *table[sidetone.Environment] {
 			{name: "name", ref: &e.Name}, {name: "default_agent_id", ref: &e.DefaultAgentID},
 			{name: "created", ref: millis{&e.Created}, fixed: true},
 		}
-	}, nil)
+	}, map[string]listed{"id": text("id"), "name": text("name"), "created": instant("created")})
 }
 
 func keyTable() *table[sidetone.APIKey] {

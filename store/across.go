@@ -57,12 +57,16 @@ func (s *Store) createEnvironment(ctx context.Context, accountID, name string, b
 	return e, err
 }
 
-// EnvironmentsOf returns the environments of an account, newest first.
-func (s *Store) EnvironmentsOf(ctx context.Context, accountID string) ([]sidetone.Environment, error) {
-	var out []sidetone.Environment
-	err := s.readAcross(ctx, func(t *Tx) error {
-		var err error
-		out, err = s.tables.environments.all(t, "WHERE account_id = $1 ORDER BY created DESC, id DESC", accountID)
+// EnvironmentsOf lists the environments of an account; onlyID, unless it is "",
+// leaves that one alone.
+func (s *Store) EnvironmentsOf(ctx context.Context, accountID, onlyID string, q sidetone.PageQuery) (sidetone.Page[sidetone.Environment], error) {
+	var own []condition
+	if onlyID != "" {
+		own = append(own, condition{"id", onlyID})
+	}
+	var out sidetone.Page[sidetone.Environment]
+	err := s.readAcross(ctx, func(t *Tx) (err error) {
+		out, err = pageOf(t, s.tables.environments, q, condition{"account_id", accountID}, own...)
 		return err
 	})
 	return out, err

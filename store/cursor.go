@@ -27,9 +27,12 @@ type position struct {
 
 // cursorList is everything a cursor is bound to.
 type cursorList struct {
-	environment, table string
-	own                []condition
-	q                  sidetone.PageQuery
+	// owner is the id of the environment whose rows are listed, or of the
+	// account whose environments are.
+	owner any
+	table string
+	own   []condition
+	q     sidetone.PageQuery
 }
 
 // mac signs a position of the list.
@@ -38,7 +41,7 @@ func (l cursorList) mac(key, payload []byte) ([]byte, error) {
 	for _, c := range l.own {
 		own = append(own, c.column, c.value)
 	}
-	bound, err := json.Marshal([]any{l.environment, l.table, own, l.q.SortColumn, l.q.SortDesc, l.q.Filters})
+	bound, err := json.Marshal([]any{l.owner, l.table, own, l.q.SortColumn, l.q.SortDesc, l.q.Filters})
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,7 @@ func ListQueriesOf(s *Store, env string) []ListQuery {
 		return listQueries(env, table, columns, own...)
 	}
 	var out []ListQuery
+	out = append(out, listQueriesOf("account_id", env, "environments", s.tables.environments.listed)...)
 	out = append(out, listQueries("numbers", s.tables.numbers.listed, condition{"active", true})...)
 	out = append(out, listQueries("agents", s.tables.agents.listed)...)
 	out = append(out, listQueries("prompts", s.tables.prompts.listed)...)
@@ -52,8 +53,12 @@ func ListQueriesOf(s *Store, env string) []ListQuery {
 }
 
 func listQueries(env, table string, columns map[string]listed, own ...condition) []ListQuery {
+	return listQueriesOf("environment_id", env, table, columns, own...)
+}
+
+func listQueriesOf(owner, env, table string, columns map[string]listed, own ...condition) []ListQuery {
 	base := func() query {
-		q := query{text: "environment_id = $1", args: []any{env}}
+		q := query{text: owner + " = $1", args: []any{env}}
 		for _, c := range own {
 			q.add(" AND "+c.column+" = %s", c.value)
 		}

@@ -283,7 +283,7 @@ func loadConfiguration(t *Tx, environmentID string, version int64) (*configurati
 // the row could still reach.
 func (c *configuration) merge(ch change) {
 	for _, n := range ch.numbers {
-		n.Tags, n.ExampleContext = slices.Clone(n.Tags), slices.Clone(n.ExampleContext)
+		n.Tags, n.ExampleContext, n.Config = slices.Clone(n.Tags), slices.Clone(n.ExampleContext), slices.Clone(n.Config)
 		if n.Active {
 			c.numbers.put(n)
 		} else {

@@ -80,8 +80,14 @@ func (q *query) add(format string, args ...any) {
 	q.text += fmt.Sprintf(format, marks...)
 }
 
-// page answers a list: one page, whether more follow, and the total.
+// page answers a list of the transaction's environment: one page, whether more
+// follow, and the total.
 func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (sidetone.Page[T], error) {
+	return pageOf(t, tb, q, condition{"environment_id", t.environment}, own...)
+}
+
+// pageOf answers a list of what belongs to owner.
+func pageOf[T any](t *Tx, tb *table[T], q sidetone.PageQuery, owner condition, own ...condition) (sidetone.Page[T], error) {
 	p := sidetone.Page[T]{Items: []T{}, Page: q.Page, Size: q.Size}
 	if err := q.Validate(); err != nil {
 		return p, err
@@ -94,13 +100,13 @@ func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (s
 	if err != nil {
 		return p, err
 	}
-	list := cursorList{t.environment, tb.name, own, q}
+	list := cursorList{owner.value, tb.name, own, q}
 	after, err := t.position(list, sorted)
 	if err != nil {
 		return p, err
 	}
 	p.Page = after.Page
-	where := narrowed(t.environment, own, filters)
+	where := narrowed(owner, own, filters)
 	if t.memory != nil {
 		p.Items, p.Total, err = tb.remembered(t, after, q.Size, filters, sorted)
 	} else {
@@ -338,8 +344,8 @@ func (c comparison) narrow(where *query) {
 }
 
 // narrowed is the condition of a list.
-func narrowed(environment string, own []condition, filters []comparison) query {
-	where := query{text: "environment_id = $1", args: []any{environment}}
+func narrowed(owner condition, own []condition, filters []comparison) query {
+	where := query{text: owner.column + " = $1", args: []any{owner.value}}
 	for _, c := range own {
 		where.add(" AND "+c.column+" = %s", c.value)
 	}

@@ -23,6 +23,7 @@ func numberColumns(n *sidetone.Number) []column {
 		{name: "inbound_agent_id", ref: &n.InboundAgentID}, {name: "outbound_only", ref: &n.OutboundOnly},
 		{name: "max_calls", ref: &n.MaxCalls},
 		{name: "example_context", ref: raw{&n.ExampleContext, "{}"}},
+		{name: "config", ref: raw{&n.Config, "{}"}},
 		{name: "provider", ref: &n.Provider}, {name: "connection_id", ref: &n.ConnectionID},
 		{name: "tags", ref: list{&n.Tags}}, {name: "version", ref: &n.Version},
 		{name: "created", ref: millis{&n.Created}, fixed: true}, {name: "updated", ref: millis{&n.Updated}},
