@@ -156,9 +156,9 @@ func (c *Client) Environments() Environments {
 }
 
 // Create makes another environment of the account.
-func (e Environments) Create(ctx context.Context, name string) (Environment, error) {
+func (e Environments) Create(ctx context.Context, name string, options ...Option) (Environment, error) {
 	var out Environment
-	err := e.c.post(ctx, e.path+"/create", nil, map[string]string{"name": name}, &out)
+	err := e.c.post(ctx, e.path+"/create", nil, map[string]string{"name": name}, &out, options...)
 	return out, err
 }
 

@@ -141,7 +141,9 @@ func accessExercises() map[string]exercise {
 		"AccountConnectionController_removeFromSteeringPool": func(t *testing.T, c *client.Client) (any, error) {
 			return c.AccountConnections().RemoveFromSteeringPool(t.Context(), "i", "+12125550123")
 		},
-		"EnvironmentController_createEnvironment": func(t *testing.T, c *client.Client) (any, error) { return c.Environments().Create(t.Context(), "n") },
+		"EnvironmentController_createEnvironment": func(t *testing.T, c *client.Client) (any, error) {
+			return c.Environments().Create(t.Context(), "n", client.IdempotencyKey("k"))
+		},
 		"APIKeyController_createAPIKey": func(t *testing.T, c *client.Client) (any, error) {
 			return c.APIKeys().Create(t.Context(), key, client.IdempotencyKey("k"))
 		},
