@@ -43,6 +43,8 @@ func ActionTypes() []string {
 const (
 	triggerByModel  = "action_trigger_function_call"
 	triggerByPhrase = "action_trigger_phrase_based"
+	// conditionContains: the agent's words contain the phrase, whatever its case.
+	conditionContains = "phrase_condition_type_contains"
 )
 
 // NewAction returns an action without a type that the model decides on.
@@ -76,6 +78,35 @@ func NewSignatureSecret() Secret {
 	return Secret(base64.StdEncoding.EncodeToString(b[:]))
 }
 
+// withConditions gives phrases of a trigger that say no condition the only one
+// there is: clients read it of every phrase.
+func withConditions(trigger []byte) []byte {
+	var t struct {
+		Type   string `json:"type"`
+		Config struct {
+			Phrases []map[string]any `json:"phrase_triggers"`
+		} `json:"config"`
+	}
+	if json.Unmarshal(trigger, &t) != nil || t.Type != triggerByPhrase {
+		return trigger
+	}
+	changed := false
+	for _, phrase := range t.Config.Phrases {
+		given, isList := phrase["conditions"].([]any)
+		if phrase != nil && (phrase["conditions"] == nil || isList && len(given) == 0) {
+			phrase["conditions"], changed = []string{conditionContains}, true
+		}
+	}
+	if !changed {
+		return trigger
+	}
+	out, err := json.Marshal(t)
+	if err != nil {
+		return trigger
+	}
+	return out
+}
+
 // ActionChange is a partial update of an Action.
 type ActionChange struct {
 	Key         Optional[string]
@@ -102,6 +133,7 @@ func (c ActionChange) Apply(a *Action, now time.Time) {
 	c.Description.Apply(&a.Description, "")
 	c.Trigger.Apply(&a.Trigger, defaultTrigger())
 	a.Trigger = completeTrigger(a.Trigger)
+	a.Trigger = withConditions(a.Trigger)
 	c.SignatureSecret.Apply(&a.SignatureSecret, "")
 	a.Config = MergeJSON(actionDefaults(a.Type), MergeJSON(a.Config, c.Config.Value))
 	if names, open := actionMembers(a.Type); !open {
@@ -267,10 +299,13 @@ func (a Action) validateTrigger() error {
 		if text, _ := member["phrase"].(string); strings.TrimSpace(text) == "" {
 			return Errorf(Invalid, "action_trigger.config.phrase_triggers[%d].phrase is required", i)
 		}
-		conditions, _ := member["conditions"].([]any)
+		conditions, isList := member["conditions"].([]any)
+		if !isList {
+			return Errorf(Invalid, "action_trigger.config.phrase_triggers[%d].conditions must be a list", i)
+		}
 		for _, c := range conditions {
-			if c != "phrase_condition_type_contains" {
-				return Errorf(Invalid, "action_trigger.config.phrase_triggers[%d].conditions must be of phrase_condition_type_contains", i)
+			if c != conditionContains {
+				return Errorf(Invalid, "action_trigger.config.phrase_triggers[%d].conditions must be of %s", i, conditionContains)
 			}
 		}
 	}

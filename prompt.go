@@ -17,9 +17,33 @@ type Prompt struct {
 	// CollectFields is a JSON array, as given.
 	CollectFields []byte
 	Tags          []string
-	Version       int64
-	Created       time.Time
-	Updated       time.Time
+	// Template says what the prompt's placeholders need.
+	Template PromptTemplate
+	Version  int64
+	Created  time.Time
+	Updated  time.Time
+}
+
+// PromptTemplate names the keys of a call's context that a prompt cannot do
+// without. It belongs to one prompt; an ID of "" means that there is none.
+// Nothing here acts on it.
+type PromptTemplate struct {
+	ID    string
+	Label string
+	// RequiredKeys are the names of placeholders.
+	RequiredKeys []string
+}
+
+// PromptTemplateChange is a partial update of a PromptTemplate.
+type PromptTemplateChange struct {
+	Label        Optional[string]
+	RequiredKeys Optional[[]string]
+}
+
+// Apply carries the change out on t.
+func (c PromptTemplateChange) Apply(t *PromptTemplate) {
+	c.Label.Apply(&t.Label, "")
+	c.RequiredKeys.Apply(&t.RequiredKeys, []string{})
 }
 
 // NewPrompt returns a prompt with the documented defaults.
@@ -57,6 +81,9 @@ func (p Prompt) Validate() error {
 		return err
 	}
 	if err := describable(p.Label, p.Description); err != nil {
+		return err
+	}
+	if err := maxLength("prompt_template.label", p.Template.Label, 256); err != nil {
 		return err
 	}
 	return maxLength("content", p.Content, 262144)

@@ -74,6 +74,8 @@ func TestActionValidate(t *testing.T) {
 		{"action_set_hold", `{}`, `{"type":"action_trigger_phrase_based","config":{"phrase_triggers":[{"phrase":" "}]}}`, "action_trigger.config.phrase_triggers[0].phrase is required"},
 		{"action_set_hold", `{}`, `{"type":"action_trigger_phrase_based","config":{"phrase_triggers":[{"phrase":"hold","conditions":["x"]}]}}`, "action_trigger.config.phrase_triggers[0].conditions must be of phrase_condition_type_contains"},
 		{"action_set_hold", `{}`, `{"type":"action_trigger_phrase_based","config":{"phrase_triggers":[{"phrase":"hold","conditions":["phrase_condition_type_contains"]}]}}`, ""},
+		{"action_set_hold", `{}`, `{"type":"action_trigger_phrase_based","config":{"phrase_triggers":[{"phrase":"hold"}]}}`, ""},
+		{"action_set_hold", `{}`, `{"type":"action_trigger_phrase_based","config":{"phrase_triggers":[{"phrase":"hold","conditions":"x"}]}}`, "action_trigger.config.phrase_triggers[0].conditions must be a list"},
 	} {
 		a := sidetone.NewAction("a", "e", time.Time{})
 		change := sidetone.ActionChange{Type: sidetone.Some(c.kind), Config: sidetone.Some([]byte(c.config))}
@@ -83,6 +85,9 @@ func TestActionValidate(t *testing.T) {
 		change.Apply(&a, time.Time{})
 		if got := message(a.Validate()); got != c.want {
 			t.Errorf("%s %s %s: got %q, want %q", c.kind, c.config, c.trigger, got, c.want)
+		}
+		if c.want == "" && strings.Contains(c.trigger, "hold") && !strings.Contains(string(a.Trigger), "phrase_condition_type_contains") {
+			t.Errorf("%s has no condition", a.Trigger)
 		}
 	}
 	a := external()

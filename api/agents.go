@@ -174,16 +174,14 @@ func (s *server) updateAgent(r *request) (any, error) {
 	if err = firstOf(err, builtInAgent(r.query.Get("id"), "id")); err != nil {
 		return nil, err
 	}
-	var changed sidetone.Snapshot
-	err = s.write(r, func(w work) error {
+	return s.effect(r, func(w work) (any, error) {
 		current, err := w.agentSnapshot(r.query.Get("id"), "id")
 		if err != nil {
-			return err
+			return nil, err
 		}
-		changed, err = w.changeAgent(current, patch)
-		return err
+		changed, err := w.changeAgent(current, patch)
+		return renderAgent(r.view, changed), err
 	})
-	return renderAgent(r.view, changed), err
 }
 
 func (s *server) getAgent(r *request) (any, error) {

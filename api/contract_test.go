@@ -297,6 +297,36 @@ func meaningful(pattern, name string) bool {
 	return false
 }
 
+// TestDocumentedDefaults: what the document says about what nobody says is so.
+func TestDocumentedDefaults(t *testing.T) {
+	both(t, func(b *bench) {
+		b.shop.stock(1)
+		account := b.carrierAccount()
+		number := b.number()
+		for pattern, body := range map[string]string{
+			"POST /v1/agents/create": `{"prompt":{}}`,
+			"POST /v1/numbers/link":  `{"phone_number":"+12025550160","telephony_account_connection":"` + account + `"}`,
+			"POST /v1/calls/create":  `{"to_number":"+12025550199","from_number":"` + number + `","agent":{"prompt":{}}}`,
+		} {
+			method, path, _ := strings.Cut(pattern, " ")
+			schema := b.doc.Paths.Value(path).GetOperation(method).RequestBody.Value.Content.Get("application/json").Schema.Value
+			got, seen := b.do(pattern, body).want(201), 0
+			for _, l := range leaves(schema, nil, 3) {
+				if l.schema.Default == nil {
+					continue
+				}
+				seen++
+				if value := got.at(l.name()); value != l.schema.Default {
+					b.t.Errorf("%s: %s is %v, documented is %v", pattern, l.name(), value, l.schema.Default)
+				}
+			}
+			if seen == 0 {
+				b.t.Errorf("%s documents no defaults", pattern)
+			}
+		}
+	})
+}
+
 // TestQueriesOneMistakeAway gives each parameter of each route values that do
 // not fit, twice the same one, and none where one is required.
 func TestQueriesOneMistakeAway(t *testing.T) {

@@ -3,6 +3,7 @@ package api
 import (
 	_ "embed"
 	"fmt"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -73,6 +74,15 @@ func (op operation) bodyFor(p profile) *openapi3.Schema {
 		return op.lenient
 	}
 	return op.body
+}
+
+// expand is what the query asks to be returned as objects, "" where the operation
+// does not know that.
+func (op operation) expand(query url.Values) string {
+	if !slices.ContainsFunc(op.parameters, func(p parameter) bool { return p.name == "expand" }) {
+		return ""
+	}
+	return query.Get("expand")
 }
 
 // loadDocument parses and checks the embedded document.

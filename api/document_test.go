@@ -28,6 +28,9 @@ func TestDocumentIsValid(t *testing.T) {
 			if op.Responses.Default() == nil {
 				t.Errorf("%s %s declares no default error", method, path)
 			}
+			if op.Extensions["x-source"] == nil {
+				t.Errorf("%s %s does not say where it comes from", method, path)
+			}
 			if op.Summary == "" || op.OperationID == "" {
 				t.Errorf("%s %s has no summary or no id", method, path)
 			}

@@ -13,6 +13,7 @@ func goldenPrompt() sidetone.Prompt {
 	p.Key = "front-desk"
 	p.Label, p.Description, p.ContextEndpoint = "label", "description", "https://example.com/prompt"
 	p.Tags, p.CollectFields = []string{"tag"}, []byte(`["email",{"name":"phone"}]`)
+	p.Template = sidetone.PromptTemplate{ID: "template-1", Label: "label", RequiredKeys: []string{"name"}}
 	return p
 }
 

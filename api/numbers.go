@@ -179,11 +179,10 @@ func (s *server) updateNumber(r *request) (any, error) {
 	if err != nil || d.err() != nil {
 		return nil, firstOf(d.err(), err)
 	}
-	var out object
 	var shared int
-	err = s.write(r, func(w work) (err error) {
+	out, err := s.effect(r, func(w work) (out any, err error) {
 		out, shared, err = w.updateNumber(r, d, where)
-		return err
+		return out, err
 	})
 	if err == nil && shared > 0 {
 		r.header.Set("Sidetone-Agent-Numbers", strconv.Itoa(shared))

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -90,6 +91,51 @@ func (b *bench) furnish() map[string]string {
 		ids[p.path] = b.do("POST /v1/"+p.path+"/create", p.create).made().text("id")
 	}
 	return ids
+}
+
+// TestPromptTemplates: a template is made, changed, kept and removed with its
+// prompt, and is no other prompt's.
+func TestPromptTemplates(t *testing.T) {
+	both(t, func(b *bench) {
+		made := b.do("POST /v1/prompts/create", `{"content":"Dear ${name}","prompt_template":{"required_context_keys":["name"]}}`).want(201)
+		target, id := "POST /v1/prompts/update?id="+made.text("id"), made.text("prompt_template.id")
+		template := func(a answer) string { return string(encode(b.t, a.want(201).at("prompt_template"))) }
+		user := made.text("user_id")
+		row := `{"id":"` + id + `",%s"required_context_keys":["name"],"user_id":"` + user + `"}`
+		for _, step := range []struct{ body, want string }{
+			{`{"label":"L"}`, fmt.Sprintf(row, "")},
+			{`{"prompt_template":"` + id + `"}`, fmt.Sprintf(row, "")},
+			{`{"prompt_template":` + fmt.Sprintf(row, `"label":"T",`) + `}`, fmt.Sprintf(row, `"label":"T",`)},
+			{`{"prompt_template":{"label":null}}`, fmt.Sprintf(row, "")},
+			{`{"prompt_template":null}`, "null"},
+		} {
+			if got := template(b.do(target, step.body)); got != step.want {
+				b.t.Errorf("%s: got %s, want %s", step.body, got, step.want)
+			}
+		}
+		for _, absent := range []string{id, "", "nothing"} {
+			b.do(target, `{"prompt_template":"`+absent+`"}`).fails(404, "prompt_template names no prompt template in this environment")
+			b.do(target, `{"prompt_template":{"id":"`+absent+`"}}`).fails(404, "prompt_template.id names no prompt template in this environment")
+		}
+		again := b.do(target, `{"prompt_template":{"label":"new"}}`).want(201)
+		if got := again.text("prompt_template.id"); got == id || got == "" {
+			b.t.Errorf("a new template has the id %q", got)
+		}
+		agent := b.agent(`{"prompt":"` + made.text("id") + `"}`)
+		shown := b.sdk("Python", "GET /v1/agents?id="+agent, "").want(200)
+		if shown.text("prompt.prompt_template.label") != "new" {
+			b.t.Errorf("got %s", shown.raw)
+		}
+		listed := firstItem(b.sdk("Python", "GET /v1/prompts/list", "").want(200).json)
+		if listed["prompt_template"] != again.text("prompt_template.id") {
+			b.t.Errorf("got %v", listed)
+		}
+		b.sdk("Python", target, string(encode(b.t, listed))).want(201)
+		b.sdk("Python", "POST /v1/agents/update?id="+agent, string(shown.raw)).want(201)
+		if got := b.do("GET /v1/prompts?id="+made.text("id"), "").text("prompt_template.label"); got != "new" {
+			b.t.Errorf("after an echo it is %q", got)
+		}
+	})
 }
 
 // TestPlainNouns takes each noun through its life.

@@ -26,9 +26,9 @@ type profile struct {
 	emptyObjectKeeps bool `about:"{} in a request means not set"`
 	// contextOptional says that numbers/update needs no example_context.
 	contextOptional bool `about:"numbers/update without example_context"`
-	// listedAgents says that agents/list carries prompts and voices as objects,
-	// not as ids.
-	listedAgents bool `about:"agents/list with objects, not ids"`
+	// listedAgents says that agents in lists carry prompts and voices, and prompts
+	// in lists their templates, as objects, not as ids.
+	listedAgents bool `about:"agents and prompts in lists with objects, not ids"`
 	// connections says that a single number or call carries its account
 	// connection as an object, not as an id.
 	connections bool `about:"account connection of a single number or call as object"`

@@ -218,7 +218,7 @@ func (s *server) check(w http.ResponseWriter, r *http.Request, route route) (*re
 	if err != nil {
 		return out, invalid("query must be well escaped")
 	}
-	out.view = newView(out.view.profile, out.who, query.Get("expand"))
+	out.view = newView(out.view.profile, out.who, route.operation.expand(query))
 	if err := route.permit(out.who); err != nil {
 		return out, err
 	}

@@ -226,7 +226,7 @@ func (s *server) routes() []route {
 		{pattern: "GET /v1/numbers/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, s.listNumbers)},
 		{pattern: "GET /v1/numbers/available", scope: sidetone.ScopeRead, handle: s.answer(200, s.listAvailable)},
 		{pattern: "POST /v1/numbers/buy", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.buyNumber)},
-		{pattern: "POST /v1/numbers/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateNumber)},
+		{pattern: "POST /v1/numbers/update", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.updateNumber)},
 		{pattern: "POST /v1/numbers/cancel", scope: sidetone.ScopeWrite, handle: s.answer(201, s.cancelNumber)},
 		{pattern: "POST /v1/numbers/link", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.linkNumber)},
 		{pattern: "POST /v1/numbers/detach", scope: sidetone.ScopeWrite, handle: s.answer(201, s.detachNumber)},
@@ -234,7 +234,7 @@ func (s *server) routes() []route {
 		{pattern: "GET /v1/agents", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, s.getAgent)},
 		{pattern: "GET /v1/agents/list", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, s.listAgents)},
 		{pattern: "POST /v1/agents/create", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.createAgent)},
-		{pattern: "POST /v1/agents/update", scope: sidetone.ScopeWrite, handle: s.answer(201, s.updateAgent)},
+		{pattern: "POST /v1/agents/update", scope: sidetone.ScopeWrite, repeats: answered, handle: s.answer(201, s.updateAgent)},
 		{pattern: "DELETE /v1/agents/delete", scope: sidetone.ScopeWrite, handle: s.answer(200, s.deleteAgent)},
 
 		{pattern: "GET /v1/prompts", scope: sidetone.ScopeRead, kept: true, handle: s.answer(200, readablePrompts().get(s))},

@@ -103,6 +103,8 @@ func TestLinesAsObjects(t *testing.T) {
 			id, kindOf string
 		}{
 			{b.do(single, "").want(200).at("telephony_account_connection"), id, ""},
+			{b.do(single+"&expand=telephony_account_connection", "").want(200).at("telephony_account_connection"), id, "account_connection_telnyx"},
+			{b.do("POST /v1/numbers/update?phone_number=12025550160&expand=telephony_account_connection", `{"example_context":{}}`).want(201).at("telephony_account_connection"), id, ""},
 			{b.sdk("Python", single, "").want(200).at("telephony_account_connection"), id, "account_connection_twilio"},
 			{firstItem(b.do(list, "").want(200).json)["telephony_account_connection"], id, ""},
 			{firstItem(b.sdk("Python", list, "").want(200).json)["telephony_account_connection"], id, ""},

@@ -245,7 +245,11 @@ func TestExportIsReadBackUnchanged(t *testing.T) {
 	t.Parallel()
 	f := newFake()
 	run(t, f, parse(t, clinic), false)
-	f.rows[apply.Prompt] = append(f.rows[apply.Prompt], map[string]any{"id": "p9", "label": "Front desk", "content": "By hand"})
+	f.rows[apply.Prompt] = append(f.rows[apply.Prompt], map[string]any{"id": "p9", "label": "Front desk", "content": "By hand",
+		"prompt_template": map[string]any{"id": "t9", "user_id": "u", "required_context_keys": []any{"name"}}})
+	for _, number := range f.rows[apply.Number] {
+		number["is_routing_number"], number["sms_enabled"], number["config"] = false, false, map[string]any{"desk": 1.0}
+	}
 	f.rows[apply.Action] = append(f.rows[apply.Action], map[string]any{
 		"id": "a9", "type": "action_external", "config": map[string]any{"url": "https://x", "signature_secret": "********1234"}})
 	f.rows[apply.Voice] = []map[string]any{{"id": "v1", "label": "TTY"}, {"id": "v2", "label": "Twice"}, {"id": "v3", "label": "Twice"}}
@@ -261,7 +265,8 @@ func TestExportIsReadBackUnchanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(b.String(), "****") || !strings.Contains(b.String(), "prompt: front-desk\n") ||
-		!strings.Contains(b.String(), "voice: TTY\n") || !strings.Contains(b.String(), "voice: v3\n") {
+		!strings.Contains(b.String(), "voice: TTY\n") || !strings.Contains(b.String(), "voice: v3\n") ||
+		strings.Contains(b.String(), "t9") || !strings.Contains(b.String(), "required_context_keys") {
 		t.Errorf("exported\n%s", b.String())
 	}
 	run(t, f, parse(t, b.String()), true)

@@ -46,6 +46,10 @@ func exported(kind Kind, l map[string]any, keys map[Kind]map[string]string) Reso
 			r.Fields[name] = o["id"] // kinds that files do not describe go by their ids
 		}
 	}
+	if template, ok := r.Fields["prompt_template"].(map[string]any); ok { // it is the prompt's, whichever id it has
+		delete(template, "id")
+		delete(template, "user_id")
+	}
 	for _, rel := range relations(kind) {
 		if v, ok := r.Fields[rel.property]; ok {
 			r.Fields[rel.property] = keyed(v, keys[rel.target])

@@ -15,11 +15,11 @@ import (
 func properties(k Kind) []string {
 	switch k {
 	case Prompt:
-		return []string{"label", "description", "content", "context_endpoint", "collect_fields", "tags"}
+		return []string{"label", "description", "content", "context_endpoint", "collect_fields", "tags", "prompt_template"}
 	case Action:
 		return []string{"type", "label", "description", "config", "action_trigger"}
 	case Number:
-		return []string{"outbound_only", "max_concurrent_calls", "label", "inbound_agent", "example_context", "description", "tags"}
+		return []string{"outbound_only", "max_concurrent_calls", "label", "inbound_agent", "example_context", "description", "tags", "config"}
 	default:
 		return []string{
 			"prompt", "voice", "actions", "webhook", "vector_database", "openai_account_connection", "language",

@@ -23,6 +23,21 @@ type Prompt struct {
 	CollectFields []any `json:"collect_fields,omitempty"`
 	// Tags are for people.
 	Tags []string `json:"tags,omitempty"`
+	// PromptTemplate names what the placeholders need; nil for none.
+	PromptTemplate *PromptTemplate `json:"prompt_template,omitempty"`
+}
+
+// PromptTemplate names the keys of a call's context that a prompt cannot do
+// without. It belongs to one prompt.
+type PromptTemplate struct {
+	// ID names the template; answers only, unless it is the prompt's own.
+	ID string `json:"id,omitempty"`
+	// UserID is the account; answers only.
+	UserID string `json:"user_id,omitempty"`
+	// Label is a name for people.
+	Label string `json:"label,omitempty"`
+	// RequiredContextKeys are names of placeholders.
+	RequiredContextKeys []string `json:"required_context_keys"`
 }
 
 // Voice is a way to speak. Type decides which of the other members count; nil

@@ -45,7 +45,7 @@ func plain[T any](all map[string]exercise, noun string, of func(*client.Client) 
 func editing[T any](all map[string]exercise, noun, many string, of func(*client.Client) client.Editor[T]) {
 	reading(all, noun+"Controller_get"+noun, noun+"Controller_list"+many, func(c *client.Client) client.Reader[T] { return of(c).Reader })
 	all[noun+"Controller_update"+noun] = func(t *testing.T, c *client.Client) (any, error) {
-		return of(c).Update(t.Context(), "i", client.Change{})
+		return of(c).Update(t.Context(), "i", client.Change{}, client.IdempotencyKey("k"))
 	}
 }
 
@@ -60,7 +60,8 @@ func exercises() map[string]exercise {
 	all := map[string]exercise{}
 	plain(all, "Agent", (*client.Client).Agents, client.Agent{Prompt: &client.Prompt{Content: "p"}, LLMTemperature: new(0.0),
 		Actions: []client.Action{{ID: "a"}}, EnableRecording: new(false), DeepgramKeywords: []string{"w"}})
-	plain(all, "Prompt", (*client.Client).Prompts, client.Prompt{Content: "p", CollectFields: []any{"email"}, Tags: []string{"t"}})
+	plain(all, "Prompt", (*client.Client).Prompts, client.Prompt{Content: "p", CollectFields: []any{"email"}, Tags: []string{"t"},
+		PromptTemplate: &client.PromptTemplate{RequiredContextKeys: []string{"name"}}})
 	plain(all, "Voice", (*client.Client).Voices, client.Voice{Type: "voice_flite", Pitch: new(0), Rate: new(3)})
 	plain(all, "Action", (*client.Client).Actions, client.Action{Type: "action_dtmf", Config: map[string]any{}})
 	plain(all, "Webhook", (*client.Client).Webhooks, client.Webhook{URL: "https://example.com", Subscriptions: []string{"event_error"}})

@@ -193,7 +193,7 @@ func (n Numbers) Link(ctx context.Context, l Link, options ...Option) (Number, e
 // example_context in every update: when change has none, the present one is
 // read first and sent back, so that it stays. Another client's change of
 // example_context between the two is undone; send it to avoid that.
-func (n Numbers) Update(ctx context.Context, number string, change Change) (Number, error) {
+func (n Numbers) Update(ctx context.Context, number string, change Change, options ...Option) (Number, error) {
 	var out Number
 	_, given := change["example_context"]
 	if !given || len(number) == idLength {
@@ -204,7 +204,7 @@ func (n Numbers) Update(ctx context.Context, number string, change Change) (Numb
 		number = now.Number
 		change = withContext(change, now.ExampleContext)
 	}
-	err := n.c.post(ctx, n.path+"/update", named(number), change, &out)
+	err := n.c.post(ctx, n.path+"/update", named(number), change, &out, options...)
 	return out, err
 }
 

@@ -196,10 +196,12 @@ func (r Reader[T]) Get(ctx context.Context, id string) (T, error) {
 // Editor is a kind of resource that can be read and changed.
 type Editor[T any] struct{ Reader[T] }
 
-// Update changes the one with the id and returns what it is now.
-func (e Editor[T]) Update(ctx context.Context, id string, change Change) (T, error) {
+// Update changes the one with the id and returns what it is now. Of the options
+// an idempotency key counts with agents only: other updates come out the same
+// when they are repeated.
+func (e Editor[T]) Update(ctx context.Context, id string, change Change, options ...Option) (T, error) {
 	var out T
-	err := e.c.post(ctx, e.path+"/update", byID(id), change, &out)
+	err := e.c.post(ctx, e.path+"/update", byID(id), change, &out, options...)
 	return out, err
 }
 

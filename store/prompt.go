@@ -14,6 +14,8 @@ func promptTable() *configured[sidetone.Prompt] {
 			{name: "label", ref: &p.Label}, {name: "label_folded", ref: folded(p.Label)},
 			{name: "description", ref: &p.Description}, {name: "content", ref: &p.Content},
 			{name: "context_endpoint", ref: &p.ContextEndpoint}, {name: "collect_fields", ref: raw{&p.CollectFields, "[]"}},
+			{name: "template_id", ref: &p.Template.ID}, {name: "template_label", ref: &p.Template.Label},
+			{name: "template_keys", ref: list{&p.Template.RequiredKeys}},
 			{name: "tags", ref: list{&p.Tags}}, {name: "version", ref: &p.Version},
 			{name: "created", ref: millis{&p.Created}, fixed: true}, {name: "updated", ref: millis{&p.Updated}},
 		}
@@ -24,6 +26,7 @@ func promptTable() *configured[sidetone.Prompt] {
 		table: tb.onShelf(func(c *configuration) *shelf[sidetone.Prompt] { return c.prompts }),
 		detach: func(p *sidetone.Prompt) {
 			p.Tags, p.CollectFields = slices.Clone(p.Tags), slices.Clone(p.CollectFields)
+			p.Template.RequiredKeys = slices.Clone(p.Template.RequiredKeys)
 		},
 		uses: []use{{table: "agents", noun: "agent", column: "prompt_id", shown: "id"}},
 	}
