@@ -78,6 +78,18 @@ func inList(columns map[string]string) []idPlace {
 	return out
 }
 
+// inTemplate are the positions inside a prompt of a request. A template is no
+// other prompt's: our own ones are refused as well.
+func inTemplate(at, query, around string) []idPlace {
+	var out []idPlace
+	for form, template := range map[string]string{"prompt_template": `"prompt_template":$`, "prompt_template.id": `"prompt_template":{"id":$}`} {
+		p := inBody(at+form, "template", query, strings.Replace(around, "$$", template, 1))
+		p.own = 404
+		out = append(out, p)
+	}
+	return out
+}
+
 // inAgent are the positions inside an agent of a request; at is its path, around
 // the body with the agent's members for "$$".
 func inAgent(at, query, around string) []idPlace {
@@ -97,6 +109,7 @@ func inAgent(at, query, around string) []idPlace {
 		}
 	}
 	base := `"prompt":{"content":"p"},`
+	out = append(out, inTemplate(at+"prompt.", query, strings.Replace(around, "$$", `"prompt":{"content":"p",$$}`, 1))...)
 	return append(out,
 		inBody(at+"actions[0]", "action", query, strings.Replace(around, "$$", base+`"actions":[$]`, 1)),
 		inBody(at+"actions[0].id", "action", query, strings.Replace(around, "$$", base+`"actions":[{"id":$}]`, 1)),
@@ -166,7 +179,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 
 		"GET /v1/environments":         {inQuery("id", "environment", "")},
 		"POST /v1/environments/update": {inQuery("id", "environment", `{}`), inBody("default_agent", "agent", "?id="+f.mine.env, `{"default_agent":$}`)},
-		"GET /v1/environments/list":    nil, // no filters
+		"GET /v1/environments/list":    inList(map[string]string{"id": "environment"}),
 		"POST /v1/environments/create": nil, // takes a name
 
 		"GET /v1/api_keys/list":               inList(map[string]string{"id": "key", "member": "member of key"}),
@@ -207,6 +220,8 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		rows[create] = append(rows[create], ignoring(inBody("id", resembling()[noun], "", `{"id":$,`+body+`}`)))
 		rows[update] = append(rows[update], ignoring(inBody("id", resembling()[noun], "?id="+f.mine.plain[noun], `{"id":$}`)))
 	}
+	rows["POST /v1/prompts/create"] = append(rows["POST /v1/prompts/create"], inTemplate("", "", `{"content":"p",$$}`)...)
+	rows["POST /v1/prompts/update"] = append(rows["POST /v1/prompts/update"], inTemplate("", "?id="+f.mine.plain["prompts"], `{$$}`)...)
 	return rows
 }
 
@@ -290,6 +305,10 @@ func (f *tenants) fresh(who tenant, kind string) string {
 		return post("/v1/numbers/buy", `{"inbound_agent":{"prompt":{"content":"p"}}}`, "inbound_agent.id")
 	case "prompt":
 		return post("/v1/prompts/create", `{"content":"p"}`, "id")
+	case "template":
+		return post("/v1/prompts/create", `{"content":"p","prompt_template":{}}`, "prompt_template.id")
+	case "new environment":
+		return post("/v1/environments/create", `{"name":"`+f.unique()+`"}`, "id")
 	case "prompt of agent":
 		return post("/v1/agents/create", `{"prompt":{"content":"p"}}`, "prompt.id")
 	case "webhook of agent":
@@ -420,7 +439,7 @@ func words() []string {
 		content context_endpoint collect_fields[0] tags[0] subscriptions[0] scopes[0]
 		initial_message model provider openai_model_name_override
 		api_environment api_key api_user_id index model_id quality speaker version voice_id voice_name
-		created updated createdAt updatedAt revoked start_time end_time status stage_outcome is_outgoing outbound_only
+		model_name required_context_keys[0] created updated createdAt updatedAt revoked start_time end_time status stage_outcome is_outgoing outbound_only
 		actor_type action resource request_id telephony_id telephony_provider area_code
 		to_number phoneNumber steering_pool[0] userId`)
 }
@@ -580,7 +599,7 @@ func (f *tenants) theirsAt(pattern string, p idPlace) string {
 	}
 	kind := map[string]string{"numbers": "number", "agents": "agent", "prompts": "prompt", "actions": "action", "voices": "voice",
 		"webhooks": "webhook", "account_connections": "connection", "vector_databases": "vectors", "members": "member",
-		"calls": "call", "dnc_numbers": "dnc", "api_keys": "key", "audit_log": "prompt"}[strings.Split(pattern, "/")[2]]
+		"calls": "call", "dnc_numbers": "dnc", "api_keys": "key", "audit_log": "prompt", "environments": "new environment"}[strings.Split(pattern, "/")[2]]
 	f.fresh(f.theirs, kind)
 	f.fresh(f.theirs, kind)
 	cursor := f.as(f.theirs, pattern+"?size=1", "").want(200).text("next_cursor")
