@@ -129,6 +129,7 @@ func TestValidate(t *testing.T) {
 		{"POST /v1/agents/create", "", `{"prompt":"p","actions":["a",{"id":1}]}`, "actions[1].id must be a string"},
 		{"POST /v1/agents/create", "", `{"prompt":"p","conversation_speed":1e999}`, "conversation_speed holds a number out of range"},
 		{"POST /v1/agents/create", "", `{"prompt":"p","language":null}`, ""},
+		{"POST /v1/agents/create", "", `{"prompt":"p","interrupt_sensitivity":"x","max_idle_check_count":"y"}`, "interrupt_sensitivity must be one of low, high; max_idle_check_count must be a whole number"},
 		{"POST /v1/calls/create", "", `{"agent":null}`, "agent must be a string or an object; to_number is required; from_number is required"},
 		{"GET /v1/numbers/list", "page=0&size=101", "", "page must be 1 or more; size must be between 1 and 100"},
 		{"GET /v1/numbers/list", "page=x&sort_desc=maybe", "", "page must be a whole number; sort_desc must be true or false"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -63,10 +64,22 @@ func validate(p profile, op operation, in input) error {
 		}
 		faults = append(faults, c.check(nil, op.bodyFor(p), tree)...)
 	}
+	faults = withoutRepetition(faults)
 	if len(faults) > maxProblems {
 		faults = faults[:maxProblems]
 	}
 	return problems(faults)
+}
+
+// withoutRepetition leaves out what was said before: parts of a conjunction may
+// say the same of a property.
+func withoutRepetition(faults []string) []string {
+	said := map[string]bool{}
+	return slices.DeleteFunc(faults, func(fault string) bool {
+		before := said[fault]
+		said[fault] = true
+		return before
+	})
 }
 
 // tree is the body as the validator wants it.
