@@ -234,7 +234,7 @@ func TestLongListsAreEstimated(t *testing.T) {
 		const rows = 10_500
 		write(t, s, env, func(tx *store.Tx) error {
 			return tx.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-				INSERT INTO prompts SELECT CAST(i AS text), $2, '', '', '', '', '', '[]', '[]', 1, i, i, '' FROM n`, rows, env)
+				INSERT INTO prompts SELECT CAST(i AS text), $2, '', '', '', '', '', '[]', '[]', 1, i, i, '', '', '', '[]' FROM n`, rows, env)
 		})
 		read(t, s, env, func(tx *store.Tx) error {
 			p, err := tx.Prompts(sidetone.PageQuery{Page: 400, Size: 25})

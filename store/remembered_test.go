@@ -275,7 +275,7 @@ func TestManyRowsAreListedBySQL(t *testing.T) {
 	const rows = 10_001
 	write(t, s, env, func(tx *store.Tx) error {
 		return tx.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-			INSERT INTO prompts SELECT CAST(i AS text), $2, '', '', '', '', '', '[]', '[]', 1, i, i, '' FROM n`, rows, env)
+			INSERT INTO prompts SELECT CAST(i AS text), $2, '', '', '', '', '', '[]', '[]', 1, i, i, '', '', '', '[]' FROM n`, rows, env)
 	})
 	list := func() (p sidetone.Page[sidetone.Prompt], ok bool) {
 		t.Helper()
