@@ -139,6 +139,9 @@ func TestEnvironmentsWithIdempotencyKeys(t *testing.T) {
 		if total := b.do("GET /v1/environments/list", "").at("total"); total != 2.0 {
 			b.t.Errorf("there are %v environments", total)
 		}
+		if far := b.do("GET /v1/environments/list?page=99999&size=100", "").want(200); len(far.at("items").([]any)) != 0 {
+			b.t.Errorf("got %s", far.raw)
+		}
 		b.env, b.key = env, key
 		if got := b.with("a", "POST /v1/environments/create", `{"name":"staging"}`).want(201); got.text("id") == first.text("id") {
 			b.t.Error("another account sees the answer")

@@ -107,9 +107,12 @@ func pageOf[T any](t *Tx, tb *table[T], q sidetone.PageQuery, owner condition, o
 	}
 	p.Page = after.Page
 	where := narrowed(owner, own, filters)
-	if t.memory != nil {
+	switch {
+	case t.memory != nil:
 		p.Items, p.Total, err = tb.remembered(t, after, q.Size, filters, sorted)
-	} else {
+	case owner.column != "environment_id": // an account's environments are few
+		p.Items, err = pageRows(t, tb, after, q.Size, where, sorted)
+	default:
 		p.Items, err = deepRows(t, tb, after, q.Size, where, sorted)
 	}
 	if err != nil {
