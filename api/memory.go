@@ -124,13 +124,10 @@ func (s *server) remember(r *request, route route) []byte {
 
 // finish writes the answer and keeps it where that was found possible.
 func (s *server) finish(w http.ResponseWriter, r *request, status int, body any) error {
-	b, err := encodeJSON(body)
-	if err != nil {
-		return err
-	}
-	if r.keep != nil {
-		s.memory.put(*r.keep, b)
-	}
-	s.writeEncoded(w, r.Request, status, b)
-	return nil
+	return s.encoded(body, func(b []byte) {
+		if r.keep != nil {
+			s.memory.put(*r.keep, b)
+		}
+		s.writeEncoded(w, r.Request, status, b)
+	})
 }

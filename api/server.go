@@ -136,6 +136,7 @@ type server struct {
 	Config
 	figures figures
 	gzips   sync.Pool
+	rooms   sync.Pool // of *[]byte
 	// operatorHash is that of Operator.
 	operatorHash [32]byte
 	strangers    strangers

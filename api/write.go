@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,11 +14,28 @@ const gzipFrom = 1 << 10
 
 // writeJSON writes an answer.
 func (s *server) writeJSON(w http.ResponseWriter, r *http.Request, status int, body any) error {
-	b, err := encodeJSON(body)
-	if err != nil {
-		return err
+	return s.encoded(body, func(b []byte) { s.writeEncoded(w, r, status, b) })
+}
+
+// maxRoom bounds the room for an answer that is used again, in bytes.
+const maxRoom = 64 << 10
+
+// encoded calls use with body as JSON, which is gone when use returns: answers
+// are written into the room of earlier ones.
+func (s *server) encoded(body any, use func([]byte)) error {
+	room, _ := s.rooms.Get().(*[]byte)
+	if room == nil {
+		room = new([]byte)
 	}
-	s.writeEncoded(w, r, status, b)
+	b, err := appendJSON((*room)[:0], body)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	b = append(b, '\n')
+	use(b)
+	if *room = b; cap(b) <= maxRoom {
+		s.rooms.Put(room)
+	}
 	return nil
 }
 
