@@ -76,3 +76,52 @@ func TestDistantPagesOfFilteredLists(t *testing.T) {
 		}
 	})
 }
+
+// TestDistantPagesWhileRowsAreAdded compares, within one transaction each, the
+// page that is skipped to with the one that cursors lead to.
+func TestDistantPagesWhileRowsAreAdded(t *testing.T) {
+	t.Parallel()
+	runLists(t, func(t *testing.T, s *store.Store) {
+		store.SkipFrom(s, 1)
+		env := account(t, s)
+		add := func(i int) {
+			write(t, s, env, func(tx *store.Tx) error {
+				return tx.InsertPrompt(sidetone.NewPrompt(fmt.Sprintf("p%03d", i), "", "x", day(1+i/10)))
+			})
+		}
+		for i := range 40 {
+			add(i)
+		}
+		added := make(chan struct{})
+		go func() {
+			defer close(added)
+			for i := range 60 {
+				add(40 + i)
+			}
+		}()
+		for going := true; going; {
+			select {
+			case <-added:
+				going = false
+			default:
+			}
+			read(t, s, env, func(tx *store.Tx) error {
+				var walked, skipped sidetone.Page[sidetone.Prompt]
+				for page := range 4 {
+					var err error
+					if walked, err = tx.Prompts(sidetone.PageQuery{Page: 1, Size: 7, Cursor: walked.NextCursor}); err != nil {
+						return err
+					}
+					if skipped, err = tx.Prompts(sidetone.PageQuery{Page: page + 1, Size: 7}); err != nil {
+						return err
+					}
+					if d := cmp.Diff(walked, skipped); d != "" {
+						t.Errorf("page %d: %s", page+1, d)
+					}
+				}
+				return nil
+			})
+		}
+		<-added
+	})
+}
