@@ -135,6 +135,7 @@ func (t *Tx) Explain(q ListQuery) (string, error) {
 func (t *Tx) RunFirst(q ListQuery) error {
 	text := regexp.MustCompile(`LIMIT (\$\d+) OFFSET (\$\d+)`).
 		ReplaceAllString(q.query.text, "LIMIT 1000 + CAST($1 AS BIGINT) OFFSET 0 * CAST($2 AS BIGINT)")
+	text = regexp.MustCompile(`LIMIT 1 OFFSET (\$\d+)`).ReplaceAllString(text, "LIMIT 1000 OFFSET 0 * CAST($1 AS BIGINT)")
 	return t.each(func(*sql.Rows) error { return nil }, text, q.query.args...)
 }
 

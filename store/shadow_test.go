@@ -33,7 +33,7 @@ type shadow struct {
 // bare is text without its environment_id predicates; ok is false when there is
 // none. The parameters stay in use.
 func bare(text string) (string, bool) {
-	predicate := regexp.MustCompile(`(\w+\.)?environment_id = (\$\d+)`)
+	predicate := regexp.MustCompile(`(\w+\.)?environment_id [<>]?= (\$\d+)`)
 	if regexp.MustCompile(`(FROM|UPDATE) environments\b`).MatchString(text) {
 		predicate = regexp.MustCompile(`(\bid = )(\$\d+)`)
 	}
