@@ -182,6 +182,9 @@ func TestListsWithoutTheirPredicate(t *testing.T) {
 			if strings.Contains(q.Name, " filtered by ") || strings.Contains(q.Name, " behind a cursor ") {
 				continue // the same tables, and values that no row has
 			}
+			if strings.HasPrefix(q.Name, "environments ") {
+				continue // they are an account's; the shadow knows predicates of an environment
+			}
 			before := reports
 			read(t, s, env, func(tx *store.Tx) error { return tx.RunFirst(q) })
 			if lists++; (reports > before) != tt.told {
