@@ -79,12 +79,10 @@ func ExampleCalls_Events() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	last := int64(0)
-	for event, err := range api.Calls().Events(ctx, call.ID, last) {
+	for event, err := range api.Calls().Events(ctx, call.ID, 0) {
 		if err != nil {
-			log.Fatal(err) // or go on after the event numbered last
+			log.Fatal(err) // or go on behind the last event's Sequence
 		}
-		last = event.Sequence
 		if event.Type == "ended" {
 			fmt.Println("ended:", event.Text)
 		}

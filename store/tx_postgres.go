@@ -21,8 +21,12 @@ import (
 )
 
 const (
-	// writeAttempts is how often a colliding write is run in all.
-	writeAttempts = 6
+	// writeAttempts is how often a colliding write is run in all. Against another
+	// process that writes without pause each attempt after the first wins with a
+	// chance of about a third: its snapshot is older than its lock.
+	writeAttempts = 20
+	// longestPause bounds the wait between two attempts.
+	longestPause = 256 * time.Millisecond
 	// commitTimeout bounds the wait for a server that has gone silent.
 	commitTimeout = 15 * time.Second
 	// migrateLock is the advisory lock that migrations hold.
@@ -118,7 +122,7 @@ func (e *postgresEngine) turnsOf(environmentID string) *semaphore.Weighted {
 
 // pause waits a random while that grows with the attempt.
 func pause(ctx context.Context, attempt int) error {
-	most := time.Duration(8<<attempt) * time.Millisecond
+	most := min(time.Duration(8<<attempt)*time.Millisecond, longestPause)
 	timer := time.NewTimer(rand.N(most))
 	defer timer.Stop()
 	select {
