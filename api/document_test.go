@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -269,7 +270,11 @@ func TestExamplesCanBeSentAsTheyAre(t *testing.T) {
 				if err != nil {
 					b.t.Fatal(err)
 				}
-				b.do(method+" "+path, string(raw)).want(201)
+				status := http.StatusCreated
+				if op.Responses.Status(status) == nil {
+					status = http.StatusOK
+				}
+				b.do(method+" "+path, string(raw)).want(status)
 				sent++
 			}
 		}

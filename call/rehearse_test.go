@@ -130,7 +130,7 @@ func TestLateAnswerIsBridged(t *testing.T) {
 		defer w.stop()
 		far := w.ring()
 		time.Sleep(4 * time.Second)
-		w.voice.Delay = 5 * time.Second
+		w.voice.Slow(5 * time.Second)
 		far.Speak(speech(800 * time.Millisecond))
 		time.Sleep(9 * time.Second)
 		far.Hangup()

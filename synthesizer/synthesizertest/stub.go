@@ -44,6 +44,13 @@ func (s *Stub) Fail(err error, chunks int) {
 	s.failing, s.after = err, chunks
 }
 
+// Slow makes every Speak from now on wait d before its first chunk.
+func (s *Stub) Slow(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Delay = d
+}
+
 // Requests returns what was asked for so far, oldest first.
 func (s *Stub) Requests() []synthesizer.Request {
 	s.mu.Lock()
@@ -61,20 +68,24 @@ func (s *Stub) Running() int {
 // Speak spells the words of the text as tones.
 func (s *Stub) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[synthesizer.Chunk, error] {
 	return func(yield func(synthesizer.Chunk, error) bool) {
-		after, failing := s.begin(r)
+		after, delay, failing := s.begin(r)
 		defer s.end()
-		if err := s.stream(ctx, r, failing, after, yield); err != nil {
+		err := wait(ctx, delay, s.Gate)
+		if err == nil {
+			err = s.stream(ctx, r, failing, after, yield)
+		}
+		if err != nil {
 			yield(synthesizer.Chunk{}, err)
 		}
 	}
 }
 
-func (s *Stub) begin(r synthesizer.Request) (after int, failing error) {
+func (s *Stub) begin(r synthesizer.Request) (after int, delay time.Duration, failing error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running++
 	s.requests = append(s.requests, r)
-	return s.after, s.failing
+	return s.after, s.Delay, s.failing
 }
 
 func (s *Stub) end() {
@@ -87,9 +98,6 @@ func (s *Stub) end() {
 func (s *Stub) stream(ctx context.Context, r synthesizer.Request, failing error, after int, yield func(synthesizer.Chunk, error) bool) error {
 	if r.Rate != 8000 && r.Rate != 16000 {
 		return fmt.Errorf("speak with the stub voice: rate %d Hz is neither 8000 nor 16000", r.Rate)
-	}
-	if err := wait(ctx, s.Delay, s.Gate); err != nil {
-		return err
 	}
 	for i, chunk := range s.chunks(r) {
 		if failing != nil && i == after {
