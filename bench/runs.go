@@ -57,13 +57,18 @@ func (b *bench) counted(ctx context.Context, c loadgen.Config) (*loadgen.Report,
 		if report.Attempts = attempt; attempt == 1 {
 			first = report
 		}
-		// Later runs find memory that earlier calls have used.
-		report.BaseKB, report.FullKB, report.KBPerCall = first.BaseKB, first.FullKB, first.KBPerCall
+		remember(&report, &first)
 		if report.Counts() || attempt == b.size.attempts {
 			return &report, nil
 		}
 		b.printf("          repeated: the callers themselves were %.1f ms late\n", report.Lateness.P99)
 	}
+}
+
+// remember gives a run the memory figures of the first: later ones find memory
+// that earlier calls have used.
+func remember(r, first *loadgen.Report) {
+	r.BaseKB, r.FullKB, r.KBPerCall = first.BaseKB, first.FullKB, first.KBPerCall
 }
 
 // echo measures bare sockets and, right after, the echo agent, several times in
@@ -86,11 +91,8 @@ func (b *bench) echo(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(pairs) > 0 { // memory that earlier calls have used is no call's
-			first := pairs[0].echo
-			echo.BaseKB, echo.FullKB, echo.KBPerCall = first.BaseKB, first.FullKB, first.KBPerCall
-		}
 		pairs = append(pairs, pair{&calibration, echo})
+		remember(echo, pairs[0].echo)
 	}
 	slices.SortFunc(pairs, func(p, q pair) int {
 		return cmp.Compare(p.echo.CPUPerCallMinute*q.calibration.CPUPerCallMinute,

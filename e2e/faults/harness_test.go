@@ -255,6 +255,21 @@ func (n *node) open() int {
 	return open
 }
 
+// eachStore runs a test with a server on SQLite and one on Postgres: settings
+// name the database, and url is "" for SQLite.
+func eachStore(t *testing.T, test func(t *testing.T, settings, url string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, "", "")
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		url := storetest.Postgres(t)
+		test(t, fmt.Sprintf("database: {url: %q, migrate_url: %q}\n", url, storetest.Owner(url)), url)
+	})
+}
+
 // last waits until no call is open and returns the newest one.
 func (n *node) last(limit time.Duration) client.Call {
 	n.t.Helper()

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidetone/sidetone/store/storetest"
 	"github.com/sidetone/sidetone/vault"
 )
 
@@ -25,41 +24,32 @@ const sealed = 250
 // next rotation finishes what was begun.
 func TestKilledWhileRotating(t *testing.T) {
 	t.Parallel()
-	for name, settings := range map[string]func(t *testing.T) string{
-		"sqlite": func(*testing.T) string { return "" },
-		"postgres": func(t *testing.T) string {
-			url := storetest.Postgres(t)
-			return fmt.Sprintf("database: {url: %q, migrate_url: %q}", url, storetest.Owner(url))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := &rotating{node: serve(t, settings(t)), secrets: map[string]string{}}
-			status, body := r.post("/v1/api_keys/create", `{"scopes":["read","write","secrets:read"]}`)
-			var made struct{ Key string }
-			if err := json.Unmarshal([]byte(body), &made); err != nil || status != http.StatusCreated {
-				t.Fatalf("make a key that reads secrets: %d %s", status, body)
-			}
-			r.key = made.Key
-			for range sealed {
-				r.store()
-			}
-			for round := range 6 {
-				r.killed([]string{"rotate_environment", "rotate_master"}[round%2])
-				r.holds()
-			}
-			for _, what := range []string{"rotate_master", "rotate_environment", "rotate_master"} {
-				if status := r.rotate(what); status != http.StatusCreated {
-					t.Errorf("%s at last: %d", what, status)
-				}
-			}
+	eachStore(t, func(t *testing.T, settings, _ string) {
+		r := &rotating{node: serve(t, settings), secrets: map[string]string{}}
+		status, body := r.post("/v1/api_keys/create", `{"scopes":["read","write","secrets:read"]}`)
+		var made struct{ Key string }
+		if err := json.Unmarshal([]byte(body), &made); err != nil || status != http.StatusCreated {
+			t.Fatalf("make a key that reads secrets: %d %s", status, body)
+		}
+		r.key = made.Key
+		for range sealed {
+			r.store()
+		}
+		for round := range 6 {
+			r.killed([]string{"rotate_environment", "rotate_master"}[round%2])
 			r.holds()
-			text, err := os.ReadFile(filepath.Join(r.data(), "master.key"))
-			if keys, parsed := vault.ParseMasters(string(text)); err != nil || parsed != nil || len(keys) != 1 {
-				t.Errorf("the file holds %d master keys, %v, %v", len(keys), err, parsed)
+		}
+		for _, what := range []string{"rotate_master", "rotate_environment", "rotate_master"} {
+			if status := r.rotate(what); status != http.StatusCreated {
+				t.Errorf("%s at last: %d", what, status)
 			}
-		})
-	}
+		}
+		r.holds()
+		text, err := os.ReadFile(filepath.Join(r.data(), "master.key"))
+		if keys, parsed := vault.ParseMasters(string(text)); err != nil || parsed != nil || len(keys) != 1 {
+			t.Errorf("the file holds %d master keys, %v, %v", len(keys), err, parsed)
+		}
+	})
 }
 
 // rotating is a server with secrets that are known.

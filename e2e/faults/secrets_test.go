@@ -32,49 +32,39 @@ func (c *canaries) next() string {
 // what it tells people who may not see secrets, holds none of them.
 func TestNoSecretIsLeftLying(t *testing.T) {
 	t.Parallel()
-	for name, database := range map[string]func(t *testing.T) (url, settings string){
-		"sqlite": func(*testing.T) (string, string) { return "", "" },
-		"postgres": func(t *testing.T) (string, string) {
-			url := storetest.Postgres(t)
-			return url, fmt.Sprintf("database: {url: %q, migrate_url: %q}\n", url, storetest.Owner(url))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var c canaries
-			url, settings := database(t)
-			n := serve(t, settings+"log: {level: debug, format: json}\n"+
-				"auth: {jwt: [{issuer: login, audience: us, keys: [{id: a, algorithm: HS256, secret: "+c.next()+c.next()+"}]}]}\n"+
-				"sip: {users: [{name: desk, password: "+c.next()+"}]}\n")
-			p := &planting{node: n, c: &c, from: n.number(""), to: n.number(echo)}
-			for i := range 7 {
-				p.round(i)
-			}
-			p.call()
-			p.tells("secrets", "rotate-environment", "--config", n.config, "--data", n.data())
-			p.tells("secrets", "rotate-master", "--config", n.config, "--data", n.data())
-			p.round(7)
-			p.look()
-			if len(c.all) < 100 {
-				t.Fatalf("only %d canaries", len(c.all))
-			}
-			n.kill() // and so the log of the database stays as it is
-			c.all = append(c.all, n.key)
-			places := p.lying()
-			places["log"], places["answers"] = []byte(n.out.String()), p.others.Bytes()
-			if url != "" {
-				places["dump"] = dump(t, url)
-			}
-			for place, text := range places {
-				for _, canary := range c.all {
-					if i := bytes.Index(text, []byte(canary)); i >= 0 {
-						t.Errorf("%s holds %s: %s", place, canary, text[max(0, i-100):min(len(text), i+50)])
-					}
+	eachStore(t, func(t *testing.T, settings, url string) {
+		var c canaries
+		n := serve(t, settings+"log: {level: debug, format: json}\n"+
+			"auth: {jwt: [{issuer: login, audience: us, keys: [{id: a, algorithm: HS256, secret: "+c.next()+c.next()+"}]}]}\n"+
+			"sip: {users: [{name: desk, password: "+c.next()+"}]}\n")
+		p := &planting{node: n, c: &c, from: n.number(""), to: n.number(echo)}
+		for i := range 7 {
+			p.round(i)
+		}
+		p.call()
+		p.tells("secrets", "rotate-environment", "--config", n.config, "--data", n.data())
+		p.tells("secrets", "rotate-master", "--config", n.config, "--data", n.data())
+		p.round(7)
+		p.look()
+		if len(c.all) < 100 {
+			t.Fatalf("only %d canaries", len(c.all))
+		}
+		n.kill() // and so the log of the database stays as it is
+		c.all = append(c.all, n.key)
+		places := p.lying()
+		places["log"], places["answers"] = []byte(n.out.String()), p.others.Bytes()
+		if url != "" {
+			places["dump"] = dump(t, url)
+		}
+		for place, text := range places {
+			for _, canary := range c.all {
+				if i := bytes.Index(text, []byte(canary)); i >= 0 {
+					t.Errorf("%s holds %s: %s", place, canary, text[max(0, i-100):min(len(text), i+50)])
 				}
 			}
-			p.sawEverything(places, url)
-		})
-	}
+		}
+		p.sawEverything(places, url)
+	})
 }
 
 // planting writes secrets into a server.

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/sidetone/sidetone/store/storetest"
 )
 
 // writes is how many writes are tried, by how many clients; kills is how often
@@ -28,30 +26,21 @@ const (
 // refused is not; of a write without an answer nobody knows.
 func TestKilledWhileWriting(t *testing.T) {
 	t.Parallel()
-	for name, settings := range map[string]func(t *testing.T) string{
-		"sqlite": func(*testing.T) string { return "" },
-		"postgres": func(t *testing.T) string {
-			url := storetest.Postgres(t)
-			return fmt.Sprintf("database: {url: %q, migrate_url: %q}", url, storetest.Owner(url))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			n := serve(t, settings(t))
-			w := &writing{n: n, fate: map[string]string{}}
-			if status := w.try("taken", `{"content":"Be kind.","key":"taken","label":"taken"}`); status != http.StatusCreated {
-				t.Fatalf("create a prompt: %d", status)
-			}
-			for range kills {
-				w.until(writes/(kills+1), true)
-				n.kill()
-				w.wg.Wait()
-				n.start()
-			}
-			w.until(writes-w.tried(), false)
-			w.check()
-		})
-	}
+	eachStore(t, func(t *testing.T, settings, _ string) {
+		n := serve(t, settings)
+		w := &writing{n: n, fate: map[string]string{}}
+		if status := w.try("taken", `{"content":"Be kind.","key":"taken","label":"taken"}`); status != http.StatusCreated {
+			t.Fatalf("create a prompt: %d", status)
+		}
+		for range kills {
+			w.until(writes/(kills+1), true)
+			n.kill()
+			w.wg.Wait()
+			n.start()
+		}
+		w.until(writes-w.tried(), false)
+		w.check()
+	})
 }
 
 // writing is a crowd of clients and what each of their writes came to.
