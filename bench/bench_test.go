@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sidetone/sidetone/loadgen"
+	"github.com/sidetone/sidetone/process/processtest"
 )
 
 func TestChoose(t *testing.T) {
@@ -120,10 +121,7 @@ func TestJudgeReportsMisses(t *testing.T) {
 
 func TestStartTellsWhyAServerEnds(t *testing.T) {
 	t.Parallel()
-	program := filepath.Join(t.TempDir(), "server")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\necho the port is taken >&2\nexit 1\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	program := processtest.Script(t, "server", "echo the port is taken >&2\nexit 1")
 	_, err := start(context.Background(), program, t.TempDir())
 	if err == nil || !strings.Contains(err.Error(), "the port is taken") {
 		t.Errorf("start = %v", err)

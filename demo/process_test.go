@@ -2,22 +2,19 @@ package demo
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sidetone/sidetone/process/processtest"
 )
 
 // showWith returns a demo whose program is a shell script.
 func showWith(t *testing.T, script string) (*show, *bytes.Buffer) {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	program := processtest.Script(t, "program", script)
 	var out bytes.Buffer
 	return &show{o: Options{Program: program, Out: &out, Shift: 7 * time.Millisecond}, story: typed(), dir: t.TempDir(), begun: time.Now()}, &out
 }

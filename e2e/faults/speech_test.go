@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/process/processtest"
 )
 
 // clinic is an agent that greets and knows two answers.
@@ -151,12 +152,8 @@ func TestRecogniserMissing(t *testing.T) {
 // exists and does something else without.
 func voice(t *testing.T, otherwise string) (program, works string) {
 	t.Helper()
-	dir := t.TempDir()
-	program, works = filepath.Join(dir, "flite"), filepath.Join(dir, "works")
-	script := fmt.Sprintf("#!/bin/sh\n[ -e %s ] || { %s; }\nexec flite \"$@\"\n", works, otherwise)
-	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	works = filepath.Join(t.TempDir(), "works")
+	program = processtest.Script(t, "flite", fmt.Sprintf("[ -e %s ] || { %s; }\nexec flite \"$@\"", works, otherwise))
 	if err := os.WriteFile(works, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/process/processtest"
 	"github.com/sidetone/sidetone/recording/disk"
 	"github.com/sidetone/sidetone/recording/mp3"
 )
@@ -53,12 +54,8 @@ func tape(t *testing.T, rate, seconds int) *disk.Recordings {
 // counting is lame behind a script that notes each run.
 func counting(t *testing.T) (program string, runs func() int) {
 	t.Helper()
-	dir := t.TempDir()
-	program, notes := filepath.Join(dir, "lame"), filepath.Join(dir, "runs")
-	script := fmt.Sprintf("#!/bin/sh\necho run >> %s\nexec lame \"$@\"\n", notes)
-	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	notes := filepath.Join(t.TempDir(), "runs")
+	program = processtest.Script(t, "lame", fmt.Sprintf("echo run >> %s\nexec lame \"$@\"", notes))
 	return program, func() int {
 		text, _ := os.ReadFile(notes) // none before the first run
 		return strings.Count(string(text), "run")

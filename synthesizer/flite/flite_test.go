@@ -3,14 +3,13 @@ package flite
 import (
 	"context"
 	"errors"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sidetone/sidetone/process/processtest"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/synthesizer/synthesizertest"
 )
@@ -118,10 +117,7 @@ func TestASlotIsAwaitedNoLongerThanTheContext(t *testing.T) {
 // A program that never stops writing is an error, and soon.
 func TestEndlessSoundIsRefused(t *testing.T) {
 	t.Parallel()
-	program := filepath.Join(t.TempDir(), "flite")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\n[ \"$3\" = -psdur ] && exec cat /dev/zero >&3\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	program := processtest.Script(t, "flite", `[ "$3" = -psdur ] && exec cat /dev/zero >&3`)
 	d := New(Options{Program: program})
 	if _, _, err := d.sound(t.Context(), "rms", "hello"); err == nil || !strings.Contains(err.Error(), "run "+program) {
 		t.Errorf("error = %v", err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/process/processtest"
 	"github.com/sidetone/sidetone/transcriber"
 	"github.com/sidetone/sidetone/transcriber/transcribertest"
 )
@@ -107,11 +108,7 @@ func TestOpenRefuses(t *testing.T) {
 // stand returns a shell script that stands in for the recogniser.
 func stand(t *testing.T, script string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "recogniser")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return processtest.Script(t, "recogniser", script)
 }
 
 func openStand(t *testing.T, o Options) (transcriber.Stream, *transcribertest.Reader) {
