@@ -14,6 +14,7 @@ import (
 
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
 
 // baresip calls number for some seconds and returns what it heard. It binds
@@ -31,7 +32,7 @@ func baresip(t *testing.T, ctx context.Context, codec, target string, bind bool)
 	if err := os.Mkdir(filepath.Join(dir, "out"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t, 50)
+	port := telephonytest.Ports(t, 50)
 	for _, name := range []string{"config", "accounts"} {
 		raw, err := os.ReadFile(filepath.Join("testdata/baresip", name))
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
 
 // The softphone's keys are RFC 4733 events, for the server offers them.
@@ -94,7 +95,7 @@ func dtmf(out string) string {
 // returns its port.
 func answering(t *testing.T, media string) int {
 	t.Helper()
-	port := freePort(t, 50)
+	port := telephonytest.Ports(t, 50)
 	dir := t.TempDir()
 	raw := strings.ReplaceAll(readText(t, "testdata/sipp/answer.xml"), "@PORT@", media)
 	writeText(t, filepath.Join(dir, "answer.xml"), raw)

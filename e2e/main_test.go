@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -289,39 +286,4 @@ func try(ctx context.Context, dir, name string, args ...string) (out, problems s
 	cmd.Stdout, cmd.Stderr = &o, &e
 	err = cmd.Run()
 	return o.String(), e.String(), err
-}
-
-// ports remembers what freePort gave away.
-var ports sync.Map
-
-// freePort returns the first of n consecutive ports that nothing uses, outside
-// the range from which the system serves port 0, for peers that must be told.
-func freePort(t *testing.T, n int) int {
-	t.Helper()
-	for range 200 {
-		first := 10000 + 50*rand.IntN(400) // blocks of 50 below the ephemeral range
-		if n > 50 || !unused(first) || !unused(first+n-1) {
-			continue
-		}
-		if _, taken := ports.LoadOrStore(first, true); !taken {
-			return first
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
-
-func unused(port int) bool {
-	at := fmt.Sprintf("127.0.0.1:%d", port)
-	u, err := net.ListenPacket("udp", at)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = u.Close() }()
-	l, err := net.Listen("tcp", at)
-	if err != nil {
-		return false
-	}
-	_ = l.Close()
-	return true
 }

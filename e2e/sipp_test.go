@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
 
 // greeting lasts longer than the call of testdata/sipp/call.xml.
@@ -31,7 +32,7 @@ func sipp(t *testing.T, ctx context.Context, scenario, target, number, transport
 			t.Fatal(err)
 		}
 	}
-	port := freePort(t, 50)
+	port := telephonytest.Ports(t, 50)
 	args := []string{"-sf", scenario, "-t", transport, "-i", "127.0.0.1", "-mi", "127.0.0.1",
 		"-p", fmt.Sprint(port), "-mp", fmt.Sprint(port + 10), "-m", "1", "-nostdin", "-timeout", "60s", "-timeout_error", "-trace_err"}
 	if target != "" {

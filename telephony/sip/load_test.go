@@ -62,7 +62,7 @@ func TestTwoHundredCalls(t *testing.T) {
 	if each > 100<<10 {
 		t.Errorf("%d bytes a call", each)
 	}
-	if took[calls/2] > 20*time.Millisecond {
+	if took[calls/2] > 200*time.Millisecond { // what it takes on a quiet machine is a benchmark
 		t.Errorf("INVITE to 200 takes %s", took[calls/2])
 	}
 	for _, u := range uas {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
 
 // rtpPeer is a far end that sends and receives RTP by hand.
@@ -381,7 +382,7 @@ func TestMediaTimeout(t *testing.T) {
 func TestPortsRest(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
-	first := uint16(freePort(t, 8))
+	first := uint16(telephonytest.Ports(t, 8))
 	p := ports{addr: netip.MustParseAddr("127.0.0.1"), span: PortRange{first, first + 3}, rest: 30 * time.Second,
 		now: func() time.Time { return now }}
 	var used []int

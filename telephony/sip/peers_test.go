@@ -3,7 +3,6 @@ package sip
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
 
 // echo answers calls and returns what it hears, and keeps count.
@@ -52,24 +52,6 @@ func (e *echo) answer(ctx context.Context, leg telephony.Leg) {
 			}
 		}
 	}
-}
-
-// freePort returns a UDP port that was free a moment ago, with n after it.
-func freePort(t *testing.T, n int) int {
-	t.Helper()
-	for range 50 {
-		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := portOf(c)
-		c.Close()
-		if port%2 == 0 && port+n < 65000 {
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 // run runs a peer and fails with its output.
@@ -119,8 +101,8 @@ func TestSIPp(t *testing.T) {
 				t.Fatal(err)
 			}
 			run(t, dir, "sipp", d.Addr().String(), "-sf", scenario, "-s", "+12125550123", "-t", test.mode,
-				"-max_socket", "500", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", fmt.Sprint(freePort(t, 2)),
-				"-mp", fmt.Sprint(freePort(t, 100)), "-m", "1", "-nostdin", "-trace_err")
+				"-max_socket", "500", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", fmt.Sprint(telephonytest.Ports(t, 2)),
+				"-mp", fmt.Sprint(telephonytest.Ports(t, 100)), "-m", "1", "-nostdin", "-trace_err")
 			if test.ring {
 				eventually(t, "the cancelled call", func() bool { return e.cancelled.Load() == 1 })
 				return
@@ -187,9 +169,9 @@ func baresipDir(t *testing.T, codec string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rtp := freePort(t, 40)
+		rtp := telephonytest.Ports(t, 42)
 		text := strings.NewReplacer("@WAV@", wav, "@DIR@", dir, "G722/16000/1", codec,
-			"127.0.0.1:15070", fmt.Sprintf("127.0.0.1:%d", freePort(t, 2)),
+			"127.0.0.1:15070", fmt.Sprintf("127.0.0.1:%d", telephonytest.Ports(t, 2)),
 			"15100-15140", fmt.Sprintf("%d-%d", rtp, rtp+40)).Replace(string(raw))
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
