@@ -103,6 +103,9 @@ func (k APIKey) Validate() error {
 type Principal struct {
 	EnvironmentID string
 	AccountID     string
+	// HomeID is the environment of an account-wide key that acts in another one;
+	// "" at home.
+	HomeID string
 	// KeyID names the API key; "" when there was none.
 	KeyID string
 	// Profile is the key's fixed profile, may be empty.

@@ -142,7 +142,7 @@ func (s *server) elsewhere(r *http.Request, who sidetone.Principal) (sidetone.Pr
 	case err != nil:
 		return who, err
 	}
-	who.EnvironmentID, who.AccountID = e.ID, e.AccountID
+	who.HomeID, who.EnvironmentID, who.AccountID = who.EnvironmentID, e.ID, e.AccountID
 	return who, nil
 }
 

@@ -47,6 +47,8 @@ type bench struct {
 	tapes fakeTapes
 	// tokens checks JSON Web Tokens; nil for none.
 	tokens TokenVerifier
+	// operator is the bearer of the command line; "" for none.
+	operator sidetone.Secret
 	// copies cannot be made unless a test says so.
 	copies *fakeCopies
 	jobs   *fakeJobs
@@ -91,8 +93,9 @@ func (b *bench) node() string {
 func (b *bench) handler() http.Handler {
 	return New(Config{
 		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
-		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
-		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
+		Operator: b.operator,
+		Shops:    map[string]telephony.NumberShop{"simulated": b.shop},
+		Poll:     20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})
 }
 

@@ -122,9 +122,18 @@ func (s *server) changeKey(r *request, change func(*store.Tx, *sidetone.APIKey) 
 				return err
 			}
 		}
-		return change(w.tx, &k)
+		before := k
+		if err := change(w.tx, &k); err != nil || !administers(before) || administers(k) {
+			return err
+		}
+		return s.keepAdministrator(r, w.tx, k.AccountWide)
 	})
 	return renderKey(k), err
+}
+
+// administers reports whether the key is valid and has the scope admin.
+func administers(k sidetone.APIKey) bool {
+	return k.Revoked.IsZero() && k.Scopes.Has(sidetone.ScopeAdmin)
 }
 
 func (s *server) updateKey(r *request) (any, error) {

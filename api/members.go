@@ -60,18 +60,27 @@ func (s *server) updateMember(r *request) (any, error) {
 		return nil, err
 	}
 	return s.member(r, s.write, func(tx *store.Tx, m *sidetone.Member) error {
+		was := m.Role
 		name.Apply(&m.Name, "")
 		role.Apply((*string)(&m.Role), string(sidetone.RoleMember))
 		m.Updated = tx.Now()
 		if err := m.Validate(); err != nil {
 			return err
 		}
-		return tx.UpdateMember(*m)
+		if err := tx.UpdateMember(*m); err != nil || was != sidetone.RoleAdmin || m.Role == was {
+			return err
+		}
+		return s.keepAdministrator(r, tx, false)
 	})
 }
 
 // deleteMember removes a member, whose keys are revoked in the same
 // transaction.
 func (s *server) deleteMember(r *request) (any, error) {
-	return s.member(r, s.write, func(tx *store.Tx, m *sidetone.Member) error { return tx.RemoveMember(m.ID) })
+	return s.member(r, s.write, func(tx *store.Tx, m *sidetone.Member) error {
+		if err := tx.RemoveMember(m.ID); err != nil || m.Role != sidetone.RoleAdmin {
+			return err
+		}
+		return s.keepAdministrator(r, tx, false)
+	})
 }

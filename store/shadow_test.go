@@ -97,7 +97,7 @@ func (s *shadow) unguarded(text string) {
 	switch {
 	case strings.HasPrefix(text, "INSERT INTO "), strings.HasPrefix(text, "EXPLAIN"), strings.HasPrefix(text, "SELECT set_config"),
 		strings.HasPrefix(text, "SET LOCAL"), strings.HasPrefix(text, "WITH RECURSIVE"),
-		regexp.MustCompile(`FROM (installation|accounts|things)\b`).MatchString(text):
+		regexp.MustCompile(`(FROM|UPDATE) (installation|accounts|things)\b`).MatchString(text):
 	default:
 		s.report("names no environment: " + text)
 	}
