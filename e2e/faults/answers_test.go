@@ -80,9 +80,7 @@ func TestAnswers(t *testing.T) {
 			c.close()
 		}
 	}
-	if open := n.open(); open != 0 {
-		t.Errorf("%d calls are left open", open)
-	}
+	until(t, 20*time.Second, "no call to be open", func() bool { return n.open() == 0 })
 	n.healthy(good)
 	steady()
 }

@@ -246,8 +246,13 @@ func (n *node) calls() []client.Call {
 
 // open counts the calls that are not over in the record.
 func (n *node) open() int {
+	n.t.Helper()
+	return unfinished(n.calls())
+}
+
+func unfinished(calls []client.Call) int {
 	open := 0
-	for _, c := range n.calls() {
+	for _, c := range calls {
 		if !c.Over() {
 			open++
 		}
@@ -270,11 +275,15 @@ func eachStore(t *testing.T, test func(t *testing.T, settings, url string)) {
 	})
 }
 
-// last waits until no call is open and returns the newest one.
+// last waits until there are calls and none is open, and returns the newest one.
 func (n *node) last(limit time.Duration) client.Call {
 	n.t.Helper()
-	until(n.t, limit, "the calls to end", func() bool { return n.open() == 0 && len(n.calls()) > 0 })
-	c, err := n.api.Calls().Get(n.t.Context(), n.calls()[0].ID)
+	var all []client.Call
+	until(n.t, limit, "the calls to end", func() bool {
+		all = n.calls() // one list: between two of them a call may begin
+		return len(all) > 0 && unfinished(all) == 0
+	})
+	c, err := n.api.Calls().Get(n.t.Context(), all[0].ID)
 	if err != nil {
 		n.t.Fatal(err)
 	}
