@@ -38,24 +38,6 @@ func (o object) secret(v view, name string, s sidetone.Secret) {
 	}
 }
 
-// secretJSON sets name to an object whose every text and number is a secret, as
-// credentials are.
-func (o object) secretJSON(v view, name string, s sidetone.Secret) {
-	if s == "" {
-		return
-	}
-	if v.shows(name) {
-		o[name] = json.RawMessage(s.Reveal())
-		return
-	}
-	value, err := parseSecret(s)
-	if err != nil {
-		o[name] = mask // a broken row shows that there is something
-		return
-	}
-	o[name] = maskedJSON(value)
-}
-
 // showing returns the view of the one answer that shows the secrets of these
 // names, because the request set them.
 func (v view) showing(names ...string) view {

@@ -76,30 +76,6 @@ func FadePart(pcm []int16, from, to float64) {
 	}
 }
 
-// TrimSilence returns the part of a recorded sentence from at most lead before
-// its first audible sample to at most tail after its last one, and how many
-// samples were cut off in front. Audible is what lies above -50 dBFS and above
-// a hundredth of the sentence's peak. Silence alone gives an empty slice. The
-// result shares pcm's memory.
-func TrimSilence(pcm []int16, rate int, lead, tail time.Duration) (trimmed []int16, cut int) {
-	threshold := max(int(linearLevel(-50)), peak(pcm)/100)
-	first, last := -1, 0
-	for i, s := range pcm {
-		if int(s) > threshold || -int(s) > threshold {
-			if first < 0 {
-				first = i
-			}
-			last = i
-		}
-	}
-	if first < 0 {
-		return pcm[:0], len(pcm)
-	}
-	from := max(first-int(Samples(lead, rate)), 0)
-	to := min(last+1+int(Samples(tail, rate)), len(pcm))
-	return pcm[from:to], from
-}
-
 // ActiveLevel returns the RMS level in dBFS of the 10 ms frames of pcm that lie
 // less than 25 dB below the loudest one; false for silence.
 func ActiveLevel(pcm []int16, rate int) (float64, bool) {

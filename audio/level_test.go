@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"testing"
-	"time"
 )
 
 func TestLevels(t *testing.T) {
@@ -56,45 +55,6 @@ func TestFades(t *testing.T) {
 		t.Errorf("in pieces %v, at once %v", pieces, whole)
 	}
 	FadeIn(nil, 10)
-}
-
-func TestTrimSilence(t *testing.T) {
-	t.Parallel()
-	const rate = 16000
-	pcm := slices.Concat(make([]int16, 3584), sineWave(300, rate, 0.5), make([]int16, 4320))
-	got, cut := TrimSilence(pcm, rate, 20*time.Millisecond, 100*time.Millisecond)
-	// The sine's first and last samples lie below the threshold.
-	if lead := 3584 - cut; lead < 318 || lead > 320 {
-		t.Errorf("%d samples before the sound, want 320", lead)
-	}
-	if tail := cut + len(got) - 3584 - 8000; tail < 1590 || tail > 1600 {
-		t.Errorf("%d samples after the sound, want 1600", tail)
-	}
-	if got, cut := TrimSilence(make([]int16, 50), rate, 0, 0); len(got) != 0 || cut != 50 {
-		t.Errorf("silence: %d left, %d cut", len(got), cut)
-	}
-	short := []int16{0, 9000, 0}
-	if got, cut := TrimSilence(short, rate, time.Second, time.Second); !slices.Equal(got, short) || cut != 0 {
-		t.Errorf("little silence: %v, %d cut", got, cut)
-	}
-}
-
-func TestTrimSilenceOfVoices(t *testing.T) {
-	t.Parallel()
-	for _, voice := range spokenVoices() {
-		t.Run(voice, func(t *testing.T) {
-			t.Parallel()
-			pcm := spokenSentence(t, voice, 16000)
-			got, _ := TrimSilence(pcm, 16000, 20*time.Millisecond, 100*time.Millisecond)
-			if len(got) < len(pcm)*3/4 {
-				t.Fatalf("%d of %d samples left", len(got), len(pcm))
-			}
-			// What is left at the ends is sound, apart from the margins.
-			if head, tail := RMS(got[320:960]), RMS(got[len(got)-2400:len(got)-1600]); head < -60 || tail < -60 {
-				t.Errorf("begins at %.1f and ends at %.1f dBFS", head, tail)
-			}
-		})
-	}
 }
 
 func TestNormalizeVoices(t *testing.T) {

@@ -256,6 +256,3 @@ func (s *TelephoneEventSender) Next() (TelephoneEventPacket, bool) {
 		Marker: marker,
 	}, true
 }
-
-// Duration returns how long the digit lasts, in RTP timestamp units.
-func (s *TelephoneEventSender) Duration() uint32 { return uint32(s.total) }

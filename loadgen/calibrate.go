@@ -131,7 +131,7 @@ func (m *mirror) send() bool {
 
 // Calibrate starts the peer and measures gaps, round trip and the peer's
 // processor time, with the same pacing and receiving as Run. It repeats the run
-// until it counts, like Counted. The peer has ended when it returns.
+// until it counts, at most MaxAttempts times. The peer has ended when it returns.
 func Calibrate(ctx context.Context, c Calibration) (Report, error) {
 	c.Sockets = or(c.Sockets, 200)
 	c.Log = or(c.Log, slog.New(slog.DiscardHandler))

@@ -10,7 +10,7 @@
 // clock. How late the generator itself was is part of every report: a run
 // counts only when its 99th percentile is at most 3 ms.
 //
-// Run measures one scenario, Counted repeats it until it counts, Calibrate
-// measures bare sockets under the same load, ColdStart times a start from
-// nothing, and Results.Judge compares all of it with the limits.
+// Run measures one scenario, Calibrate bare sockets under the same load, ColdStart
+// times a start from nothing, and Results.Judge compares all of it with the
+// limits.
 package loadgen

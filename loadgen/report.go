@@ -164,13 +164,8 @@ func (p *printer) quantiles(name string, q Quantiles) {
 	}
 }
 
-// Counted makes a run until it counts, at most MaxAttempts times, and returns
-// the last report with the number of attempts.
-func Counted(ctx context.Context, cfg Config) (Report, error) {
-	return repeat(ctx, func(ctx context.Context) (Report, error) { return Run(ctx, cfg) })
-}
-
-// repeat makes runs until one counts.
+// repeat makes runs until one counts, at most MaxAttempts, and returns the last
+// report with the number of attempts.
 func repeat(ctx context.Context, run func(context.Context) (Report, error)) (Report, error) {
 	for attempt := 1; ; attempt++ {
 		report, err := run(ctx)

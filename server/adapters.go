@@ -82,13 +82,6 @@ func systemClock() call.Clock {
 	}
 }
 
-// IssueKey makes an operator's API key for the environment, which may act in
-// all of the account, and returns its secret, which is not kept.
-func IssueKey(ctx context.Context, s *store.Store, environmentID, label string, now time.Time) (sidetone.Secret, error) {
-	secret := sidetone.NewKey()
-	return secret, insertKey(ctx, s, environmentID, label, secret, now)
-}
-
 // insertKey stores a key that may do everything.
 func insertKey(ctx context.Context, s *store.Store, environmentID, label string, secret sidetone.Secret, now time.Time) error {
 	return s.InsertAPIKey(ctx, sidetone.APIKey{ID: sidetone.NewIDs(time.Now).New(), EnvironmentID: environmentID, Label: label,
