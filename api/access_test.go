@@ -170,6 +170,9 @@ func TestMembersAndTheirKeys(t *testing.T) {
 		}
 		b.do("POST /v1/members/create", `{"subject":"login|ada"}`).fails(409, "member already exists")
 		b.do("POST /v1/members/create", `{"subject":"x","role":"owner"}`).want(400)
+		if got := b.do("POST /v1/members/create", `{"subject":"x","role":null}`).want(201); got.text("role") != "member" {
+			b.t.Errorf("%s", got.raw)
+		}
 		b.do("POST /v1/api_keys/create", `{"member":"nobody"}`).fails(404, "member names no member in this environment")
 		b.do("POST /v1/api_keys/create", `{"member":"`+id+`","account_wide":true}`).want(400)
 		// The key can do no more than the member.

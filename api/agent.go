@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -69,7 +70,7 @@ func decodeAgentChange(d *decoder) sidetone.AgentChange {
 		EnableDynamicTurns: d.truth("enable_dynamic_turns"), WaitForGreeting: d.truth("wait_for_greeting"),
 		RunDoNotCall: d.truth("run_do_not_call_detection"), Provider: d.text("provider"), Model: d.text("model"),
 		ModelOverride: d.text("openai_model_name_override"), Temperature: d.number("llm_temperature"),
-		Extra: d.members(extraNames()),
+		Extra: d.extra(),
 	}
 }
 
@@ -77,6 +78,37 @@ func decodeAgentChange(d *decoder) sidetone.AgentChange {
 // part acts on yet.
 func extraNames() []string {
 	return []string{"llm_fallback", "deepgram_keywords", "transcriber", "post_call_actions", "post_call_insights"}
+}
+
+// extra reads the fields of extraNames.
+func (d *decoder) extra() sidetone.Optional[[]byte] {
+	raw, ok := d.fields["deepgram_keywords"]
+	if !ok {
+		return d.members(extraNames())
+	}
+	d.fields = maps.Clone(d.fields)
+	d.fields["deepgram_keywords"] = weighted(raw)
+	return d.members(extraNames())
+}
+
+// weighted gives keywords whose weight is null the weight 1, which words in a
+// list have.
+func weighted(keywords json.RawMessage) json.RawMessage {
+	var weights map[string]*float64
+	if json.Unmarshal(keywords, &weights) != nil || weights == nil {
+		return keywords
+	}
+	out := make(map[string]float64, len(weights))
+	for word, weight := range weights {
+		if out[word] = 1; weight != nil {
+			out[word] = *weight
+		}
+	}
+	raw, err := json.Marshal(out)
+	if err != nil {
+		return keywords // numbers always encode
+	}
+	return raw
 }
 
 // agentMembers is about how many members a rendered agent has.

@@ -90,6 +90,24 @@ func agentFields() []struct{ name, value, cleared string } {
 	}
 }
 
+// TestKeywordsWithoutWeight: the Python SDK's type has null for a keyword's
+// weight.
+func TestKeywordsWithoutWeight(t *testing.T) {
+	both(t, func(b *bench) {
+		made := b.do("POST /v1/agents/create", `{"prompt":{"content":"p"},"deepgram_keywords":{"Sidetone":2.5,"playout":null}}`).want(201)
+		want := map[string]any{"Sidetone": 2.5, "playout": 1.0}
+		if diff := cmp.Diff(want, made.at("deepgram_keywords")); diff != "" {
+			b.t.Errorf("(-want +got)\n%s", diff)
+		}
+		got := b.do("POST /v1/agents/update?id="+made.text("id"), `{"deepgram_keywords":{"playout":null}}`).want(201)
+		if diff := cmp.Diff(map[string]any{"playout": 1.0}, got.at("deepgram_keywords")); diff != "" {
+			b.t.Errorf("(-want +got)\n%s", diff)
+		}
+		b.do("POST /v1/agents/update?id="+made.text("id"), `{"deepgram_keywords":{"playout":"much"}}`).
+			fails(400, "deepgram_keywords.playout must be a number")
+	})
+}
+
 // TestAgentFieldsChangeAlone updates each field of a fresh and of a full agent
 // by itself, to a value and to null, and holds all others against before.
 func TestAgentFieldsChangeAlone(t *testing.T) {

@@ -48,8 +48,14 @@ func (s *server) linkNumber(r *request) (any, error) {
 func (w work) link(l link) (sidetone.Number, error) {
 	number := sidetone.NewNumber(w.ids.New(), w.tx.EnvironmentID(), l.number, "", w.tx.Now())
 	number.OutboundOnly = l.outboundOnly
-	err := w.carrier(&number, l)
-	if err != nil {
+	_, err := w.tx.NumberByPhone(l.number)
+	if err == nil {
+		return number, sidetone.Errorf(sidetone.Conflict, "phone_number is in use")
+	}
+	if sidetone.CodeOf(err) != sidetone.NotFound {
+		return number, err
+	}
+	if err := w.carrier(&number, l); err != nil {
 		return number, err
 	}
 	if number.InboundAgentID, _, err = w.place(l.where, ""); err != nil {

@@ -27,6 +27,9 @@ func TestLinkAndDetach(t *testing.T) {
 		}
 		b.do("POST /v1/numbers/link", `{"phone_number":"+14155550111","telephony_account_connection":"`+account+`"}`).
 			fails(409, "phone_number is in use")
+		b.do("POST /v1/numbers/link", `{"phone_number":"+14155550111"}`).fails(409, "phone_number is in use")
+		_, rival := b.newEnvironment("rival") // learns nothing of it
+		b.as(rival, "POST /v1/numbers/link", `{"phone_number":"+14155550111"}`).want(400)
 		b.do("DELETE /v1/account_connections/delete?id="+account, "").
 			fails(409, "the account connection is used by number +14155550111")
 		gone := b.do("POST /v1/numbers/detach?phone_number=14155550111", "").want(201)
