@@ -49,7 +49,7 @@ func arrows() map[string][]string {
 		"demo":      {"", "client", "softphone", "telephony", "audio", "transcriber", "synthesizer", "server"},
 		"bench":     {"", "client", "loadgen", "process", "server", "synthesizer", "synthesizer/flite"},
 		"server":    {"*"},
-		"cmd/sidetone": {"server", "client", "apply", "demo", "bench", "softphone", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
+		"cmd/sidetone": {"server", "api", "client", "apply", "demo", "bench", "softphone", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
 			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store"},
 		"e2e": {"*"}, "e2e/...": {"*"},
 	}

@@ -309,14 +309,56 @@ func TestBadPlansAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"kind: prompt\nkey: a\n---\nkind: prompt\nkey: a": "clinic.yaml:4: prompt a is described at clinic.yaml:1 already",
-		"kind: agent\nkey: a\nprompt: p\nactions: [x, {type: y}]\n---\nkind: prompt\nkey: P": `clinic.yaml:1: agent a: prompt "p" names no prompt, here or in the files` + "\n" +
-			`clinic.yaml:1: agent a: actions "x" names no action, here or in the files`,
+		"kind: agent\nkey: a\nprompt: p\nactions: [x, {type: y}]\n---\nkind: prompt\nkey: P": `clinic.yaml:3: agent a: prompt "p" names no prompt, here or in the files` + "\n" +
+			`clinic.yaml:4: agent a: actions "x" names no action, here or in the files`,
 		"kind: number\nnumber: '+1202'": `clinic.yaml:1: the environment has no number +1202; buy it, link it, or write "buy: true"`,
 	} {
 		_, err := apply.NewPlan(parse(t, text), apply.Live{}, false)
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
+	}
+}
+
+// TestPlansAreCheckedBeforeAnythingIsSent: each step's body is looked at, and a
+// problem is where the property stands.
+func TestPlansAreCheckedBeforeAnythingIsSent(t *testing.T) {
+	t.Parallel()
+	live := apply.Live{apply.Prompt: {{"id": "p1", "key": "old", "content": "x", "label": "same"}, {"id": "p2", "key": "gone"}}}
+	p, err := apply.NewPlan(parse(t, clinic+"---\nkind: prompt\nkey: old\nlabel: same\ncontent: y\n"), live, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	err = p.Check(func(v apply.Verb, k apply.Kind, fields map[string]any) ([]string, error) {
+		raw, err := json.Marshal(fields)
+		seen = append(seen, fmt.Sprintf("%s %s %s", v, k, raw))
+		switch {
+		case v == apply.Update:
+			return []string{"content must be a number"}, err
+		case k == apply.Agent:
+			return []string{"actions[0] must be an object", "voice is required"}, err
+		}
+		return nil, err
+	})
+	want := "clinic.yaml:28: prompt old: content must be a number\n" +
+		"clinic.yaml:11: agent receptionist: actions[0] must be an object\n" +
+		"clinic.yaml:7: agent receptionist: voice is required"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+	bodies := []string{
+		`create prompt {"content":"Be kind.\nBe brief.\n","key":"front-desk"}`,
+		`update prompt {"content":"y"}`,
+		`create action {"config":{},"key":"hang-up","type":"action_end_conversation"}`,
+		`create agent {"actions":["(new action hang-up)"],"conversation_speed":1,"key":"receptionist","name":"Receptionist","prompt":"(new prompt front-desk)"}`,
+		`buy number {"example_context":{},"inbound_agent":"(new agent receptionist)"}`,
+	}
+	if diff := cmp.Diff(bodies, seen); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if err := p.Check(func(apply.Verb, apply.Kind, map[string]any) ([]string, error) { return nil, errors.New("no") }); err == nil {
+		t.Error("an error of the check is lost")
 	}
 }
 

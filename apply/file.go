@@ -46,6 +46,9 @@ type Resource struct {
 	Fields map[string]any
 	// Source is "file:line", for messages.
 	Source string
+
+	// places are "file:line" of the properties.
+	places map[string]string
 }
 
 // name is how messages call it.
@@ -79,8 +82,8 @@ func Parse(name string, r io.Reader) ([]Resource, error) {
 			problems = append(problems, fmt.Errorf("%s: %w", source, err))
 			continue
 		}
-		problems = append(problems, unknown(name, node.Content[0], resource))
-		resource.Source = source
+		resource.Source, resource.places = source, places(name, node.Content[0])
+		problems = append(problems, unknown(resource))
 		out = append(out, resource)
 	}
 }

@@ -35,14 +35,14 @@ func properties(k Kind) []string {
 
 // unknown finds the properties that no resource of the kind has: the API would
 // drop them without a word. Each error begins with file and line.
-func unknown(file string, node *yaml.Node, r Resource) error {
+func unknown(r Resource) error {
 	known := properties(r.Kind)
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(r.Fields)) {
 		if slices.Contains(known, name) {
 			continue
 		}
-		text := fmt.Sprintf("%s:%d: %s cannot have %q", file, lineOf(node, name), r.name(), name)
+		text := fmt.Sprintf("%s: %s cannot have %q", r.placeOf(name), r.name(), name)
 		if like := nearest(name, known); like != "" {
 			text += fmt.Sprintf("; did you mean %q?", like)
 		}
@@ -51,15 +51,13 @@ func unknown(file string, node *yaml.Node, r Resource) error {
 	return errors.Join(problems...)
 }
 
-// lineOf is where a mapping has the name; where the mapping begins when the
-// name came by a reference.
-func lineOf(mapping *yaml.Node, name string) int {
+// places maps the names of a mapping to "file:line".
+func places(file string, mapping *yaml.Node) map[string]string {
+	out := map[string]string{}
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == name {
-			return mapping.Content[i].Line
-		}
+		out[mapping.Content[i].Value] = fmt.Sprintf("%s:%d", file, mapping.Content[i].Line)
 	}
-	return mapping.Line
+	return out
 }
 
 // nearest is the candidate that shares most of the name's letters in their

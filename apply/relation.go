@@ -82,7 +82,7 @@ func (p *Plan) dangling(wanted []Resource, live Live) error {
 					continue
 				}
 				problems = append(problems, fmt.Errorf("%s: %s: %s %q names no %s, here or in the files",
-					r.Source, r.name(), rel.property, name, rel.target))
+					r.placeOf(rel.property), r.name(), rel.property, name, rel.target))
 			}
 		}
 	}

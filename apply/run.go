@@ -54,21 +54,16 @@ func (p Plan) step(ctx context.Context, api API, s Step) error {
 	case Delete:
 		return api.Delete(ctx, r.Kind, s.ID)
 	case Update:
-		return api.Update(ctx, r.Kind, s.ID, p.changed(s))
+		return api.Update(ctx, r.Kind, s.ID, p.body(s))
 	}
-	fields := resolve(r, p.known)
 	if r.Kind == Number {
 		made, err := api.Create(ctx, Number, map[string]any{"phone_number": r.Key})
-		if err != nil || len(fields) == 0 {
+		if err != nil || len(r.Fields) == 0 {
 			return err
 		}
-		if _, ok := fields["example_context"]; !ok { // numbers/update requires it
-			fields["example_context"] = map[string]any{}
-		}
-		return api.Update(ctx, Number, text(made["id"]), fields)
+		return api.Update(ctx, Number, text(made["id"]), p.body(s))
 	}
-	fields["key"] = r.Key
-	made, err := api.Create(ctx, r.Kind, fields)
+	made, err := api.Create(ctx, r.Kind, p.body(s))
 	if err == nil {
 		p.known[r.name()] = text(made["id"])
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/sidetone/sidetone/api"
 	"github.com/sidetone/sidetone/apply"
 	"github.com/sidetone/sidetone/client"
 )
@@ -82,13 +83,32 @@ func (f files) plan(ctx context.Context, prune bool) (apply.Plan, apply.API, err
 	if err != nil {
 		return apply.Plan{}, nil, err
 	}
-	api := applied{c}
-	live, err := apply.Fetch(ctx, api)
+	there := applied{c}
+	live, err := apply.Fetch(ctx, there)
 	if err != nil {
 		return apply.Plan{}, nil, f.explain(err)
 	}
 	plan, err := apply.NewPlan(wanted, live, prune)
-	return plan, api, err
+	if err != nil {
+		return plan, nil, err
+	}
+	check, err := newBodyCheck()
+	if err != nil {
+		return plan, nil, err
+	}
+	return plan, there, plan.Check(check)
+}
+
+// newBodyCheck holds what plans send against this program's own document.
+func newBodyCheck() (apply.BodyCheck, error) {
+	checker, err := api.NewChecker()
+	return func(v apply.Verb, k apply.Kind, fields map[string]any) ([]string, error) {
+		verb := "/update"
+		if v == apply.Create {
+			verb = "/create"
+		}
+		return checker.Check(applyPath(k)+verb, fields)
+	}, err
 }
 
 type applyCommand struct {
