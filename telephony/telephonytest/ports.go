@@ -1,6 +1,7 @@
 package telephonytest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,11 +18,11 @@ func Ports(t testing.TB, n int) int {
 	const low, blocks, size = 10000, 176, 128 // below 32768
 	for range 20 * blocks {
 		first := low + size*rand.IntN(blocks) //nolint:gosec // a choice, no secret
-		guard, err := net.Listen("tcp4", local(first+size-1))
+		guard, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", local(first+size-1))
 		if err != nil {
 			continue // another test has the block
 		}
-		if n < size && unused(first, n) {
+		if n < size && unused(t.Context(), first, n) {
 			t.Cleanup(func() { _ = guard.Close() })
 			return first
 		}
@@ -33,13 +34,14 @@ func Ports(t testing.TB, n int) int {
 
 func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
-func unused(first, n int) bool {
+func unused(ctx context.Context, first, n int) bool {
+	var lc net.ListenConfig
 	for port := first; port < first+n; port++ {
-		u, err := net.ListenPacket("udp4", local(port))
+		u, err := lc.ListenPacket(ctx, "udp4", local(port))
 		if err != nil {
 			return false
 		}
-		l, err := net.Listen("tcp4", local(port))
+		l, err := lc.Listen(ctx, "tcp4", local(port))
 		if err != nil {
 			_ = u.Close()
 			return false

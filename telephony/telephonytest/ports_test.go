@@ -23,7 +23,7 @@ func TestPorts(t *testing.T) {
 		if err != nil {
 			t.Fatalf("port %d of 40: %v", first+39, err)
 		}
-		if unused(first, 40) {
+		if unused(t.Context(), first, 40) {
 			t.Error("a port that a program holds is called unused")
 		}
 		_ = c.Close()
