@@ -63,7 +63,11 @@ func localURL(addr net.Addr) string {
 // of the server that holds the data directory, or, when none does, of the same
 // interface on the database itself.
 func Operate(ctx context.Context, c Config, do func(*client.Client) error) error {
-	err := withStore(ctx, c, func(s *store.Store, masters *masterKeys) error {
+	_, err := os.Stat(c.Data)
+	if errors.Is(err, fs.ErrNotExist) && c.Database.URL == "" { // looking must not make one
+		return fmt.Errorf("there is no data directory %s (--data names it; `sidetone serve` makes it)", c.Data)
+	}
+	err = withStore(ctx, c, func(s *store.Store, masters *masterKeys) error {
 		key := sidetone.NewKey()
 		direct := client.New("http://direct", key)
 		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key,

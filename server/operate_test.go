@@ -20,7 +20,20 @@ import (
 func TestOperateWithoutAndWithAServer(t *testing.T) {
 	t.Parallel()
 	c, ctx := testConfig(t), t.Context()
-	err := Operate(ctx, c, func(there *client.Client) error { _, err := there.WhoAmI(ctx); return err })
+	who := func() error {
+		return Operate(ctx, c, func(there *client.Client) error { _, err := there.WhoAmI(ctx); return err })
+	}
+	err := who()
+	if err == nil || !strings.Contains(err.Error(), "there is no data directory") {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+	if _, err := os.Stat(c.Data); err == nil {
+		t.Error("looking made a data directory")
+	}
+	if err := os.Mkdir(c.Data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err = who()
 	if err == nil || !strings.Contains(err.Error(), "no environment") {
 		t.Errorf("an empty installation: %v", err)
 	}

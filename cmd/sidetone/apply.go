@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/sidetone/sidetone/api"
 	"github.com/sidetone/sidetone/apply"
@@ -51,7 +52,7 @@ func (f files) parse() ([]apply.Resource, error) {
 		return nil, err
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%v describe nothing", f.Files)
+		return nil, fmt.Errorf("there is no prompt, action, agent or number in %s", strings.Join(f.Files, ", "))
 	}
 	return all, nil
 }
@@ -111,6 +112,25 @@ func newBodyCheck() (apply.BodyCheck, error) {
 	}, err
 }
 
+// report prints what differs.
+func (f files) report(a *app, plan apply.Plan) error {
+	if f.Output != "json" {
+		return plan.WriteText(plainWriter{a.out})
+	}
+	steps := make([]object, len(plan.Steps))
+	for i, s := range plan.Steps {
+		changes := make([]object, len(s.Changes))
+		for n, c := range s.Changes {
+			changes[n] = object{"property": c.Property, "from": c.From, "to": c.To}
+		}
+		steps[i] = object{"verb": s.Verb, "kind": s.Resource.Kind, "key": s.Resource.Key, "changes": changes}
+		if s.ID != "" {
+			steps[i]["id"] = s.ID
+		}
+	}
+	return printJSON(a.out, object{"steps": steps, "unchanged": plan.Unchanged})
+}
+
 type applyCommand struct {
 	files
 	DryRun bool `name:"dry-run" help:"Show what would be done and do nothing."`
@@ -123,7 +143,7 @@ func (c applyCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := plan.WriteText(plainWriter{a.out}); err != nil || c.DryRun {
+	if err := c.report(a, plan); err != nil || c.DryRun {
 		return err
 	}
 	return plan.Run(a.ctx, api, func(s apply.Step) {
@@ -147,7 +167,7 @@ func (c driftCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := plan.WriteText(plainWriter{a.out}); err != nil {
+	if err := c.report(a, plan); err != nil {
 		return err
 	}
 	if plan.Drifted() {

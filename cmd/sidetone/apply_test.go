@@ -35,6 +35,54 @@ buy: true
 example_context: none
 `
 
+func TestPlansAsJSON(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "f.yaml")
+	if err := os.WriteFile(path, []byte("kind: prompt\nkey: desk\nlabel: L\n---\nkind: action\nkey: x\ntype: action_dtmf\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs, seen := say(t, `{"items":[{"id":"1","key":"desk","label":"M","type":"action_dtmf"}]}`, "drift", "-o", "json", "-f", path)
+	want := `{
+  "steps": [
+    {
+      "changes": [
+        {
+          "from": "M",
+          "property": "label",
+          "to": "L"
+        }
+      ],
+      "id": "1",
+      "key": "desk",
+      "kind": "prompt",
+      "verb": "update"
+    },
+    {
+      "changes": [
+        {
+          "from": null,
+          "property": "key",
+          "to": "x"
+        },
+        {
+          "from": null,
+          "property": "type",
+          "to": "action_dtmf"
+        }
+      ],
+      "key": "x",
+      "kind": "action",
+      "verb": "create"
+    }
+  ],
+  "unchanged": 0
+}
+`
+	if diff := cmp.Diff(want, out); diff != "" || code != 1 || errs != "" || strings.Contains(seen, "POST") {
+		t.Errorf("exit %d %s (-want +got)\n%s", code, errs, diff)
+	}
+}
+
 // TestFilesAreCheckedBeforeAnythingIsSent holds files against the document: in a
 // dry run, when they are applied, and when drift is looked for.
 func TestFilesAreCheckedBeforeAnythingIsSent(t *testing.T) {

@@ -93,7 +93,7 @@ func run(args []string, out, errs io.Writer) int {
 	parsed, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintln(errs, "sidetone:", err)
-		fmt.Fprintln(errs, "Run `sidetone --help` for the commands.")
+		fmt.Fprintf(errs, "Run `%s --help` for what there is.\n", reached(err))
 		return 2
 	}
 	err = parsed.Run(&app{ctx: ctx, out: out, err: errs, environ: os.Environ(), now: now})
@@ -105,6 +105,15 @@ func run(args []string, out, errs io.Writer) int {
 	}
 	fmt.Fprintln(errs, "sidetone:", err)
 	return 1
+}
+
+// reached is the command that a line named before it went wrong.
+func reached(err error) string {
+	var misread *kong.ParseError
+	if errors.As(err, &misread) && misread.Context.Selected() != nil {
+		return misread.Context.Selected().FullPath()
+	}
+	return "sidetone"
 }
 
 // silent is a failure that has been explained already.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -175,9 +174,6 @@ func (l listCommand) Run(a *app, k *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.path == "/v1/environments" && (query.Has("filters") || query.Has("sort_column")) {
-		return errors.New("environments can neither be filtered nor sorted; --all shows all")
-	}
 	c, err := l.client()
 	if err != nil {
 		return err
@@ -236,6 +232,11 @@ func (l listCommand) query() (url.Values, error) {
 	case l.Filters != "":
 		q.Set("filters", l.Filters)
 	case len(l.Filter) > 0:
+		for _, pair := range l.Filter {
+			if name, _, ok := strings.Cut(pair, "="); !ok || name == "" {
+				return nil, fmt.Errorf("--filter %q must be name=value", pair)
+			}
+		}
 		wanted, err := body{Set: l.Filter}.read()
 		if err != nil {
 			return nil, err
