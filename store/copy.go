@@ -123,7 +123,8 @@ func (r *copying) run(ctx context.Context) error {
 }
 
 // targetTables reads the target's tables of ours, referenced ones first. The
-// job queue's and the migrations' own are left out.
+// job queue's and the migrations' own are left out, as is what Postgres alone
+// knows, by which transaction a row came.
 func targetTables(ctx context.Context, to *pgxpool.Pool) ([]copyTable, error) {
 	type row struct {
 		Name    string
@@ -133,8 +134,8 @@ func targetTables(ctx context.Context, to *pgxpool.Pool) ([]copyTable, error) {
 		Needs   []string
 	}
 	rows, err := to.Query(ctx, `SELECT c.relname::text,
-			ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname),
-			ARRAY(SELECT format_type(a.atttypid, NULL) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname),
+			ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'transaction_id' ORDER BY a.attname),
+			ARRAY(SELECT format_type(a.atttypid, NULL) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'transaction_id' ORDER BY a.attname),
 			ARRAY(SELECT a.attname::text FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(n, place), pg_attribute a
 				WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.n ORDER BY k.place),
 			ARRAY(SELECT DISTINCT f.relname::text FROM pg_constraint x JOIN pg_class f ON f.oid = x.confrelid

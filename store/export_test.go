@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sidetone/sidetone"
 )
@@ -49,6 +51,12 @@ func ListQueriesOf(s *Store, env string) []ListQuery {
 	out = append(out, listQueries("vector_databases", s.tables.vectors.listed)...)
 	out = append(out, listQueries("connections", s.tables.connections.listed)...)
 	out = append(out, listQueries("dnc_numbers", s.tables.dnc.listed)...)
+	if _, ok := s.Postgres(); ok {
+		out = append(out, ListQuery{Name: "calls behind a rung", query: rowBehind("calls", env, order{"created", true}, rung{created: math.MaxInt64}, 10)},
+			ListQuery{Name: "calls before a rung", query: rowBehind("calls", env, order{"created", false}, rung{}, 10)},
+			ListQuery{Name: "calls newer than a ladder", query: newerRows("calls", env, 0)},
+			ListQuery{Name: "calls newest transaction", query: newestRow("calls", env)})
+	}
 	return append(out, listQueries("calls", s.tables.calls.listed)...)
 }
 
@@ -99,6 +107,12 @@ func listQueriesOf(owner, env, table string, columns map[string]listed, own ...c
 		out = append(out, ListQuery{Name: table + " filtered by " + name, Narrows: c.column + "=?", query: q})
 	}
 	return out
+}
+
+// Of is q for another owner.
+func (q ListQuery) Of(owner string) ListQuery {
+	q.query.args = append([]any{owner}, q.query.args[1:]...)
+	return q
 }
 
 // seek is how SQLite says that it begins behind a row.
@@ -237,6 +251,14 @@ func HoldKeys(s *Store) (release func()) {
 	return func() { s.keys.refreshing.Release(1) }
 }
 
+// HoldLines makes who looks for changed configuration wait until release, and
+// from then on as long as it takes.
+func HoldLines(s *Store) (release func()) {
+	s.lines.patience = time.Hour
+	_ = s.lines.refreshing.Acquire(context.Background(), 1)
+	return func() { s.lines.refreshing.Release(1) }
+}
+
 // Queued is how many writes wait for the writer of an SQLite store.
 func Queued(s *Store) int { return len(s.engine.(*sqliteEngine).writer.queue) }
 
@@ -285,4 +307,11 @@ func Listed(s *Store) map[string]map[string]bool {
 		}
 	}
 	return out
+}
+
+// Rungs is how many rungs the ladders of an environment's calls have.
+func Rungs(s *Store, env string) int {
+	s.ladders.mu.Lock()
+	defer s.ladders.mu.Unlock()
+	return len(s.ladders.entries[ladderOf{env, "calls", true}].rungs) + len(s.ladders.entries[ladderOf{env, "calls", false}].rungs)
 }

@@ -3,10 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/sidetone/sidetone"
 )
@@ -60,7 +64,11 @@ type lines struct {
 	// shared says that other processes write to the database too.
 	shared bool
 	// refreshing lets one caller look for changes of others.
-	refreshing sync.Mutex
+	refreshing *semaphore.Weighted
+	// patience is how long a caller with memory to go on with waits for another.
+	patience time.Duration
+	// looks counts how often somebody did.
+	looks atomic.Int64
 
 	mu           sync.RWMutex
 	loaded       bool
@@ -95,7 +103,9 @@ func newConfiguration(version int64, ts tables) *configuration {
 		webhooks: newShelf(ts.webhooks.table), vectors: newShelf(ts.vectors.table), connections: newShelf(ts.connections.table)}
 }
 
-func newLines(s *Store) *lines { return &lines{store: s} }
+func newLines(s *Store) *lines {
+	return &lines{store: s, refreshing: semaphore.NewWeighted(1), patience: time.Second}
+}
 
 // Route returns who answers calls to the number, from memory; a number that is
 // not active is NotFound. On Postgres other nodes' changes show within a second.
@@ -190,29 +200,44 @@ func held[T any](rows *shelf[T], id string) *T {
 }
 
 // refresh loads everything once, and on a shared database looks at most every
-// second for environments that another process changed. While that fails, calls
-// go on with what memory holds.
+// second for environments that another process changed. While one caller looks,
+// the others wait: on a node that was idle the memory can be much older than a
+// second. While the database does not answer, calls go on with what memory holds.
 func (l *lines) refresh(ctx context.Context) error {
 	now := l.store.now()
 	loaded, fresh := l.state(now)
-	switch {
-	case loaded && fresh:
+	if loaded && fresh {
 		return nil
-	case !loaded:
-		l.refreshing.Lock()
-	case !l.refreshing.TryLock():
-		return nil // another caller is looking; what we have is a second old
 	}
-	defer l.refreshing.Unlock()
-	if nowLoaded, _ := l.state(now); nowLoaded && !loaded {
-		return nil // the caller we waited for loaded it
+	looks := l.looks.Load()
+	if err := l.turn(ctx, loaded); err != nil {
+		if loaded {
+			return nil
+		}
+		return fmt.Errorf("wait for the configuration: %w", err)
+	}
+	defer l.refreshing.Release(1)
+	if nowLoaded, nowFresh := l.state(now); nowLoaded && (nowFresh || looks != l.looks.Load()) {
+		return nil // the caller we waited for has looked, or cannot
 	}
 	err := l.store.readAcross(ctx, func(t *Tx) error { return l.load(t, now) })
+	l.looks.Add(1)
 	if err != nil && loaded {
 		l.store.log.Warn("look for changed configuration", "error", err)
 		return nil
 	}
 	return err
+}
+
+// turn waits until no other caller looks, not for long when there is memory to
+// go on with.
+func (l *lines) turn(ctx context.Context, loaded bool) error {
+	if loaded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.patience)
+		defer cancel()
+	}
+	return l.refreshing.Acquire(ctx, 1)
 }
 
 func (l *lines) state(now time.Time) (loaded, fresh bool) {

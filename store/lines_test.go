@@ -239,3 +239,41 @@ func TestOtherNodesSeeChangesWithinASecond(t *testing.T) {
 		t.Errorf("after a second the label is %q", r.Number.Label)
 	}
 }
+
+// TestIdleNodesCatchUp asks a node that was idle while another caller already
+// looks for changes: it must not answer with what it remembers, but when the
+// other caller gets no answer either.
+func TestIdleNodesCatchUp(t *testing.T) {
+	t.Parallel()
+	url, now := storetest.Postgres(t), day(1)
+	here, there := storetest.Open(t, url, func() time.Time { return now }), storetest.Open(t, url, nil)
+	env := account(t, there)
+	clinic(t, there, env)
+	route(t, here)
+	write(t, there, env, func(tx *store.Tx) error {
+		n, err := tx.Number("n")
+		n.Label = "changed"
+		if err == nil {
+			err = tx.UpdateNumber(n)
+		}
+		return err
+	})
+	now = now.Add(time.Hour)
+	release := store.HoldLines(here)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r, err := here.Route(gone, line); err != nil || r.Number.Label != "" { // memory, without waiting
+		t.Errorf("route %+v, %v", r, err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			r, err := here.Route(context.Background(), line)
+			if err != nil || r.Number.Label != "changed" {
+				t.Errorf("after an hour the label is %q, %v", r.Number.Label, err)
+			}
+		})
+	}
+	release()
+	wg.Wait()
+}

@@ -35,7 +35,7 @@ type shadow struct {
 func bare(text string) (string, bool) {
 	predicate := regexp.MustCompile(`(\w+\.)?environment_id [<>]?= (\$\d+)`)
 	if regexp.MustCompile(`(FROM|UPDATE) environments\b`).MatchString(text) {
-		predicate = regexp.MustCompile(`(\bid = )(\$\d+)`)
+		predicate = regexp.MustCompile(`(\b(?:account_)?id = )(\$\d+)`)
 	}
 	out := predicate.ReplaceAllString(text, "CAST($2 AS text) IS NOT NULL")
 	return out, out != text

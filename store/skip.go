@@ -45,6 +45,9 @@ func deepRows[T any](t *Tx, tb *table[T], after position, size int, where query,
 // rowAt is the environment's row that comes behind n others; sql.ErrNoRows when
 // there are not so many.
 func (t *Tx) rowAt(name string, o order, n int64) (position, error) {
+	if t.climbs(name, o) {
+		return t.climb(name, o, n)
+	}
 	if n/overrun >= t.store.longSkip {
 		if _, err := t.rowAt(name, o, n/overrun); err != nil {
 			return position{}, err

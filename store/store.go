@@ -75,6 +75,7 @@ type Store struct {
 	lines    *lines
 	keys     *keys
 	totals   *totals
+	ladders  *ladders
 	signing  atomic.Pointer[[]byte] // the cursors' key, once read
 	dataKeys *dataKeys
 	enqueuer atomic.Pointer[Enqueuer]
@@ -87,7 +88,7 @@ type Store struct {
 
 // Open opens the database at c.URL without migrating it. The caller closes it.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys(), totals: newTotals(), dataKeys: newDataKeys(c.Masters), longSkip: longSkip}
+	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys(), totals: newTotals(), ladders: newLadders(), dataKeys: newDataKeys(c.Masters), longSkip: longSkip}
 	if s.now == nil {
 		s.now = time.Now
 	}
