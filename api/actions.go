@@ -45,7 +45,7 @@ func renderAction(v view, a sidetone.Action) object {
 	config := object{}
 	config.members(a.Config)
 	config.secret(v.of(a.ID), "signature_secret", a.SignatureSecret)
-	o := object{"id": a.ID, "user_id": v.account, "type": a.Type, "config": config, "action_trigger": json.RawMessage(a.Trigger)}
+	o := object{{"id", a.ID}, {"user_id", v.account}, {"type", a.Type}, {"config", config}, {"action_trigger", json.RawMessage(a.Trigger)}}
 	o.text("key", a.Key)
 	o.text("label", a.Label)
 	o.text("description", a.Description)

@@ -118,18 +118,23 @@ const agentMembers = 40
 // of families that want it so.
 func renderAgent(v view, s sidetone.Snapshot) object {
 	a := s.Agent
-	o := make(object, agentMembers)
+	o := make(object, 0, agentMembers)
 	o.members(a.Extra)
-	o["id"], o["user_id"] = a.ID, v.account
+	o.set("id", a.ID)
+	o.set("user_id", v.account)
 	if v.list && !v.profile.listedAgents {
-		o["prompt"], o["voice"], o["actions"] = s.Prompt.ID, s.Voice.ID, a.ActionIDs
+		o.set("prompt", s.Prompt.ID)
+		o.set("voice", s.Voice.ID)
+		o.set("actions", a.ActionIDs)
 		o.text("webhook", a.WebhookID)
 	} else {
-		o["prompt"], o["voice"], o["actions"] = renderPrompt(v, s.Prompt), renderVoice(v, s.Voice), renderAgentActions(v, s.Actions)
-		related(v, o, "webhook", s.Webhook, renderWebhook)
+		o.set("prompt", renderPrompt(v, s.Prompt))
+		o.set("voice", renderVoice(v, s.Voice))
+		o.set("actions", renderAgentActions(v, s.Actions))
+		related(v, &o, "webhook", s.Webhook, renderWebhook)
 	}
-	related(v, o, "vector_database", s.VectorDatabase, renderVectorDatabase)
-	related(v, o, "openai_account_connection", s.ModelAccount, renderConnection)
+	related(v, &o, "vector_database", s.VectorDatabase, renderVectorDatabase)
+	related(v, &o, "openai_account_connection", s.ModelAccount, renderConnection)
 	o.text("key", a.Key)
 	o.text("name", a.Name)
 	o.text("label", a.Label)
@@ -139,7 +144,7 @@ func renderAgent(v view, s sidetone.Snapshot) object {
 	o.text("provider", a.Provider)
 	o.text("model", a.Model)
 	o.text("openai_model_name_override", a.ModelOverride)
-	renderDials(v, o, a)
+	renderDials(v, &o, a)
 	return v.finish("agent", o)
 }
 
@@ -152,25 +157,31 @@ func renderAgentActions(v view, actions []sidetone.Action) []object {
 }
 
 // related sets name to the row that an agent names, if there is one.
-func related[T any](v view, o object, name string, row *T, render func(view, T) object) {
+func related[T any](v view, o *object, name string, row *T, render func(view, T) object) {
 	if row != nil {
-		o[name] = render(v, *row)
+		o.set(name, render(v, *row))
 	}
 }
 
-func renderDials(v view, o object, a sidetone.Agent) {
-	o["language"] = a.Language
-	o["initial_message_delay"] = float64(a.InitialMessageDelay) / float64(v.profile.delayUnit)
-	o["interrupt_sensitivity"], o["endpointing_sensitivity"] = a.InterruptSensitivity, a.EndpointingSensitivity
-	o["ivr_navigation_mode"], o["conversation_speed"] = a.IVRNavigationMode, a.ConversationSpeed
-	o["noise_suppression"], o["enable_recording"] = a.NoiseSuppression, a.EnableRecording
-	o["ask_if_human_present_on_idle"], o["max_idle_check_count"] = a.AskIfHumanPresentOnIdle, a.MaxIdleChecks
-	o["enable_dynamic_turns"], o["wait_for_greeting"] = a.EnableDynamicTurns, a.WaitForGreeting
-	o["run_do_not_call_detection"], o["llm_temperature"] = a.RunDoNotCall, a.Temperature
+func renderDials(v view, o *object, a sidetone.Agent) {
+	o.set("ask_if_human_present_on_idle", a.AskIfHumanPresentOnIdle)
+	o.set("conversation_speed", a.ConversationSpeed)
+	o.set("enable_dynamic_turns", a.EnableDynamicTurns)
+	o.set("enable_recording", a.EnableRecording)
+	o.set("endpointing_sensitivity", a.EndpointingSensitivity)
+	o.set("initial_message_delay", float64(a.InitialMessageDelay)/float64(v.profile.delayUnit))
+	o.set("interrupt_sensitivity", a.InterruptSensitivity)
+	o.set("ivr_navigation_mode", a.IVRNavigationMode)
+	o.set("language", a.Language)
+	o.set("llm_temperature", a.Temperature)
+	o.set("max_idle_check_count", a.MaxIdleChecks)
+	o.set("noise_suppression", a.NoiseSuppression)
+	o.set("run_do_not_call_detection", a.RunDoNotCall)
+	o.set("wait_for_greeting", a.WaitForGreeting)
 	if a.IdleTime > 0 {
-		o["idle_time_seconds"] = a.IdleTime.Seconds()
+		o.set("idle_time_seconds", a.IdleTime.Seconds())
 	}
 	if a.CallDuration > 0 {
-		o["call_duration_sec"] = a.CallDuration.Seconds()
+		o.set("call_duration_sec", a.CallDuration.Seconds())
 	}
 }

@@ -215,5 +215,5 @@ func (s *server) deleteAgent(r *request) (any, error) {
 	if err == nil {
 		err = s.write(r, func(w work) error { return named(w.tx.DeleteAgent(id), "id", "agent") })
 	}
-	return object{"id": id, "deleted": true}, err
+	return object{{"id", id}, {"deleted", true}}, err
 }

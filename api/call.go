@@ -66,14 +66,14 @@ func verdict(o sidetone.Optional[bool]) string {
 // actions, for single calls only.
 func renderCall(v view, c sidetone.Call, transcript string, actions []sidetone.Event) object {
 	o := object{
-		"id": c.ID, "user_id": v.account, "status": c.Status, "recording_available": c.RecordingPath != "",
-		"to_number": c.ToNumber, "from_number": c.FromNumber, "agent_phone_number": c.AgentNumber,
-		"telephony_provider": c.Provider, "is_outgoing": c.Outgoing, "hipaa_compliant": c.HIPAA,
-		"context": jsonObject(c.Context), "telephony_params": jsonObject(c.Params),
-		"run_do_not_call_detection": c.RunDoNotCall, "errors": c.Errors,
+		{"id", c.ID}, {"user_id", v.account}, {"status", c.Status}, {"recording_available", c.RecordingPath != ""},
+		{"to_number", c.ToNumber}, {"from_number", c.FromNumber}, {"agent_phone_number", c.AgentNumber},
+		{"telephony_provider", c.Provider}, {"is_outgoing", c.Outgoing}, {"hipaa_compliant", c.HIPAA},
+		{"context", jsonObject(c.Context)}, {"telephony_params", jsonObject(c.Params)},
+		{"run_do_not_call_detection", c.RunDoNotCall}, {"errors", c.Errors},
 	}
 	if c.Errors == nil {
-		o["errors"] = []string{}
+		o.set("errors", []string{})
 	}
 	for name, value := range map[string]string{
 		"stage": string(c.Stage), "stage_outcome": string(c.Outcome), "error_message": c.ErrorMessage,
@@ -89,19 +89,19 @@ func renderCall(v view, c sidetone.Call, transcript string, actions []sidetone.E
 		o.text("transcript", transcript)
 	}
 	if c.DoNotCall != "" {
-		o["do_not_call_result"] = c.DoNotCall == "yes"
+		o.set("do_not_call_result", c.DoNotCall == "yes")
 	}
 	if metadata := carrierData(c); len(metadata) > 0 {
-		o["telephony_metadata"] = metadata
+		o.set("telephony_metadata", metadata)
 	}
 	if !v.list {
-		o["action_history"] = renderActions(actions)
+		o.set("action_history", renderActions(actions))
 	}
-	v.connection(o, c.ConnectionID)
+	v.connection(&o, c.ConnectionID)
 	o.time(v, "start_time", c.Started)
 	o.time(v, "end_time", c.Ended)
 	o.time(v, "created_at", c.Created)
-	o["agent"] = renderCallAgent(v, c)
+	o.set("agent", renderCallAgent(v, c))
 	return v.finish("call", o)
 }
 
@@ -112,10 +112,10 @@ func carrierData(c sidetone.Call) object {
 	if c.CarrierID == "" || c.Stage == sidetone.StageCreated {
 		return o // what whoever placed the call said, if anything
 	}
-	if _, given := o["type"]; !given {
-		o["type"] = "telephony_metadata_" + c.Provider
+	if !o.has("type") {
+		o.set("type", "telephony_metadata_"+c.Provider)
 	}
-	o["call_sid"] = c.CarrierID
+	o.set("call_sid", c.CarrierID)
 	return o
 }
 
@@ -125,15 +125,15 @@ func renderActions(events []sidetone.Event) []object {
 	for i, e := range events {
 		o := object{}
 		o.members(e.Data)
-		entry := object{"event_type": "action_completed", "timestamp": isoTime.render(e.At)}
+		entry := object{{"event_type", "action_completed"}, {"timestamp", isoTime.render(e.At)}}
 		entry.text("action_label", e.Text)
 		for _, name := range []string{"action_id", "action_type", "parameters", "result"} {
-			if value, ok := o[name]; ok {
-				entry[name] = value
+			if o.has(name) {
+				entry.set(name, o.get(name))
 			}
 		}
-		if _, whole := entry["result"]; !whole {
-			entry["result"] = actionResult(stringOf(o["said"]))
+		if !entry.has("result") {
+			entry.set("result", actionResult(stringOf(o.get("said"))))
 		}
 		out[i] = entry
 	}
@@ -143,9 +143,9 @@ func renderActions(events []sidetone.Event) []object {
 // actionResult is the result of an action that answered in words.
 func actionResult(said string) object {
 	if fault, failed := strings.CutPrefix(said, "failed: "); failed {
-		return object{"json": object{}, "error": fault}
+		return object{{"json", object{}}, {"error", fault}}
 	}
-	return object{"json": object{"text": said}, "error": nil}
+	return object{{"json", object{{"text", said}}}, {"error", nil}}
 }
 
 func renderCallAgent(v view, c sidetone.Call) any {

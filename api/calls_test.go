@@ -463,7 +463,7 @@ func TestRecordingForms(t *testing.T) {
 func TestTranscriptIsTheFinalOneIfThereIs(t *testing.T) {
 	t.Parallel()
 	for stored, want := range map[string]string{"final": "final", "": "so far"} {
-		if got := renderCall(view{profile: fluents()}, sidetone.Call{Transcript: stored}, "so far", nil)["transcript"]; got != want {
+		if got := renderCall(view{profile: fluents()}, sidetone.Call{Transcript: stored}, "so far", nil); got.get("transcript") != want {
 			t.Errorf("got %v, want %s", got, want)
 		}
 	}

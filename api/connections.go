@@ -50,8 +50,8 @@ func renderConnection(v view, c sidetone.Connection) object {
 	for name, secret := range credentials(c) {
 		shown.secret(own, name, secret)
 	}
-	o := object{"id": c.ID, "user_id": v.account, "type": c.Type, "credentials": shown, "config": jsonObject(c.Config),
-		"steering_pool": c.SteeringPool, "account_supports_any_caller_id": c.AnyCallerID}
+	o := object{{"id", c.ID}, {"user_id", v.account}, {"type", c.Type}, {"credentials", shown}, {"config", jsonObject(c.Config)},
+		{"steering_pool", c.SteeringPool}, {"account_supports_any_caller_id", c.AnyCallerID}}
 	o.text("label", c.Label)
 	o.text("description", c.Description)
 	return v.finish("connection", o)

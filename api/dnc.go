@@ -51,8 +51,8 @@ func (w work) keepOff(l listing) (sidetone.DNCNumber, error) {
 // renderDNC is in camel case, unlike every other noun, and the same in all
 // profiles, for only one family of clients knows it.
 func renderDNC(v view, n sidetone.DNCNumber) object {
-	o := object{"id": n.ID, "userId": v.account, "phoneNumber": n.Number,
-		"createdAt": isoTime.render(n.Created), "updatedAt": isoTime.render(n.Updated)}
+	o := object{{"id", n.ID}, {"userId", v.account}, {"phoneNumber", n.Number},
+		{"createdAt", isoTime.render(n.Created)}, {"updatedAt", isoTime.render(n.Updated)}}
 	o.text("reason", n.Reason)
 	return o
 }
@@ -108,7 +108,7 @@ func (s *server) listDNC(r *request) (any, error) {
 func (s *server) deleteDNC(r *request) (any, error) {
 	id := r.query.Get("id")
 	err := s.write(r, func(w work) error { return named(w.tx.DeleteDNCNumber(id), "id", "do-not-call number") })
-	return object{"id": id, "deleted": true}, err
+	return object{{"id", id}, {"deleted", true}}, err
 }
 
 // callable refuses a number that must not be called.

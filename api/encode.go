@@ -42,9 +42,9 @@ func appendJSON(b []byte, value any) ([]byte, error) {
 	case object:
 		return appendObject(b, v)
 	case map[string]any:
-		return appendObject(b, v)
+		return appendMap(b, v)
 	case map[string]string:
-		return appendObject(b, v)
+		return appendMap(b, v)
 	case []string:
 		return appendList(b, v)
 	case []object:
@@ -67,7 +67,26 @@ func appendOther(b []byte, value any) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-func appendObject[V any](b []byte, members map[string]V) ([]byte, error) {
+// appendObject writes the object, whose members it brings into order.
+func appendObject(b []byte, o object) ([]byte, error) {
+	if o == nil {
+		return append(b, "null"...), nil
+	}
+	o.sort()
+	b = append(b, '{')
+	for i, m := range o {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = appendJSON(append(appendText(b, m.name), ':'), m.value); err != nil {
+			return b, err
+		}
+	}
+	return append(b, '}'), nil
+}
+
+func appendMap[V any](b []byte, members map[string]V) ([]byte, error) {
 	if members == nil {
 		return append(b, "null"...), nil
 	}

@@ -8,14 +8,14 @@ import (
 
 // moment sets name unless t is zero. What only our own clients read has one form
 // of times in every profile.
-func (o object) moment(name string, t time.Time) {
+func (o *object) moment(name string, t time.Time) {
 	if !t.IsZero() {
-		o[name] = isoTime.render(t)
+		o.set(name, isoTime.render(t))
 	}
 }
 
 func renderEnvironment(e sidetone.Environment) object {
-	o := object{"id": e.ID, "user_id": e.AccountID, "name": e.Name}
+	o := object{{"id", e.ID}, {"user_id", e.AccountID}, {"name", e.Name}}
 	o.text("default_agent", e.DefaultAgentID)
 	o.moment("created_at", e.Created)
 	return o
@@ -25,8 +25,8 @@ func renderEnvironment(e sidetone.Environment) object {
 func (s *server) whoAmI(r *request) (any, error) {
 	kind := r.who.Actor()
 	o := object{
-		"type": string(kind.Kind), "user_id": r.who.AccountID, "scopes": r.who.Scopes.Names(),
-		"profile": r.view.profile.name, "account_wide": r.who.AccountWide,
+		{"type", string(kind.Kind)}, {"user_id", r.who.AccountID}, {"scopes", r.who.Scopes.Names()},
+		{"profile", r.view.profile.name}, {"account_wide", r.who.AccountWide},
 	}
 	o.text("id", kind.ID)
 	o.text("label", kind.Label)
@@ -35,12 +35,12 @@ func (s *server) whoAmI(r *request) (any, error) {
 		if err != nil {
 			return err
 		}
-		o["environment"] = renderEnvironment(e)
+		o.set("environment", renderEnvironment(e))
 		if r.who.MemberID == "" {
 			return nil
 		}
 		m, err := w.tx.Member(r.who.MemberID)
-		o["member"] = renderMember(m)
+		o.set("member", renderMember(m))
 		return err
 	})
 	return o, err

@@ -72,7 +72,7 @@ func detail(o outcome, message string) any {
 	for part := range strings.SplitSeq(message, "; ") {
 		location, _, _ := strings.Cut(part, " ")
 		loc := append([]string{"body"}, strings.Split(location, ".")...)
-		out = append(out, object{"loc": loc, "msg": part, "type": "value_error"})
+		out = append(out, object{{"loc", loc}, {"msg", part}, {"type", "value_error"}})
 	}
 	return out
 }

@@ -12,11 +12,11 @@ import (
 
 // renderEvent renders an entry of a call's record.
 func renderEvent(v view, e sidetone.Event) object {
-	o := object{"call_id": e.CallID, "sequence": e.Sequence, "type": e.Kind, "offset_ms": e.Offset.Milliseconds()}
-	o["at"] = isoTime.render(e.At)
+	o := object{{"call_id", e.CallID}, {"sequence", e.Sequence}, {"type", e.Kind}, {"offset_ms", e.Offset.Milliseconds()}}
+	o.set("at", isoTime.render(e.At))
 	o.text("text", e.Text)
 	if len(e.Data) > 0 && string(e.Data) != "{}" {
-		o["data"] = json.RawMessage(e.Data)
+		o.set("data", json.RawMessage(e.Data))
 	}
 	return o
 }

@@ -19,7 +19,7 @@ type noun struct {
 	// kinds are the types that older clients know.
 	kinds kinds
 	// rework is what no other field describes; nil for nothing.
-	rework func(object)
+	rework func(*object)
 }
 
 // nounOf describes a resource. What fluents clients see is what the renderer
@@ -30,7 +30,7 @@ func nounOf(name string) noun {
 		return noun{
 			nulls:  []string{"inbound_agent", "telephony_account_connection"},
 			digits: []string{"number"}, maps: []string{"example_context"},
-			rework: func(o object) { carrierAccounts().fitMember(o, "telephony_account_connection") },
+			rework: func(o *object) { carrierAccounts().fitMember(o, "telephony_account_connection") },
 		}
 	case "offer":
 		return noun{digits: []string{"number"}, maps: []string{"example_context"}}
@@ -75,24 +75,24 @@ func (v view) finish(name string, o object) object {
 	n := nounOf(name)
 	if p.digits {
 		for _, member := range n.digits {
-			o[member] = withoutPlus(o[member])
+			o.set(member, withoutPlus(o.get(member)))
 		}
 	}
 	if p.textMaps {
 		for _, member := range n.maps {
-			o[member] = textMap(o[member])
+			o.set(member, textMap(o.get(member)))
 		}
 	}
 	if p.knownTypes {
-		n.kinds.fit(o)
+		n.kinds.fit(&o)
 		if n.rework != nil {
-			n.rework(o)
+			n.rework(&o)
 		}
 	}
 	if p.unset == unsetNull {
 		for _, member := range n.nulls {
-			if _, ok := o[member]; !ok {
-				o[member] = nil
+			if !o.has(member) {
+				o.set(member, nil)
 			}
 		}
 	}
@@ -149,16 +149,16 @@ func textOf(raw json.RawMessage) string {
 
 // reworkAgent: seconds are whole, keywords map to numbers, a fallback is whole
 // or null.
-func reworkAgent(o object) {
-	if s, ok := o["idle_time_seconds"].(float64); ok {
-		o["idle_time_seconds"] = math.Ceil(s)
+func reworkAgent(o *object) {
+	if s, ok := o.get("idle_time_seconds").(float64); ok {
+		o.set("idle_time_seconds", math.Ceil(s))
 	}
-	if raw, ok := o["deepgram_keywords"]; ok {
-		o["deepgram_keywords"] = keywordMap(raw)
+	if o.has("deepgram_keywords") {
+		o.set("deepgram_keywords", keywordMap(o.get("deepgram_keywords")))
 	}
 	modelAccounts().fitMember(o, "openai_account_connection")
-	if f := membersOf(o["llm_fallback"]); !f.has("provider") || !f.has("model_name") {
-		delete(o, "llm_fallback")
+	if f := membersOf(o.get("llm_fallback")); !f.has("provider") || !f.has("model_name") {
+		o.drop("llm_fallback")
 	}
 }
 
@@ -178,59 +178,60 @@ func keywordMap(v any) any {
 
 // reworkPrompt shows fields to collect that are mere names as what the family
 // has for them.
-func reworkPrompt(o object) {
-	raw, err := json.Marshal(o["collect_fields"])
+func reworkPrompt(o *object) {
+	raw, err := json.Marshal(o.get("collect_fields"))
 	var items []json.RawMessage
 	if err != nil || json.Unmarshal(raw, &items) != nil {
-		o["collect_fields"] = nil
+		o.set("collect_fields", nil)
 		return
 	}
 	out := make([]object, len(items))
 	for i, item := range items {
 		out[i] = collectField(item)
 	}
-	o["collect_fields"] = out
+	o.set("collect_fields", out)
 }
 
 func collectField(raw json.RawMessage) object {
 	o := object{}
 	o.members(raw)
 	name := textOf(raw)
-	if text, ok := o["name"].(json.RawMessage); ok {
+	if text, ok := o.get("name").(json.RawMessage); ok {
 		name = textOf(text)
 	}
 	if len(o) == 0 || name == "" {
 		name = textOf(raw)
 	}
 	for member, standIn := range map[string]string{"field_type": "field_type_email", "label": name, "name": name} {
-		if _, ok := o[member]; !ok {
-			o[member] = standIn
+		if !o.has(member) {
+			o.set(member, standIn)
 		}
 	}
-	o["field_type"] = "field_type_email"
+	o.set("field_type", "field_type_email")
 	return o
 }
 
 // reworkCall shows a known type of account and leaves out carrier data of a type
 // that the family cannot read.
-func reworkCall(o object) {
+func reworkCall(o *object) {
 	carrierAccounts().fitMember(o, "telephony_account_connection")
-	switch textOf(membersOf(o["telephony_metadata"])["type"]) {
+	switch textOf(membersOf(o.get("telephony_metadata"))["type"]) {
 	case "telephony_metadata_twilio", "telephony_metadata_vonage":
 	default:
-		delete(o, "telephony_metadata")
+		o.drop("telephony_metadata")
 	}
 }
 
 // reworkAction takes the plus from the number to call and gives an action without trigger the default one: an empty
 // trigger breaks one SDK, and none at all the other.
-func reworkAction(o object) {
-	if config, ok := o["config"].(object); ok {
-		if phone := stringOf(config["phone_number"]); phone != "" {
-			config["phone_number"] = withoutPlus(phone)
+func reworkAction(o *object) {
+	if config, ok := o.get("config").(object); ok {
+		if phone := stringOf(config.get("phone_number")); phone != "" {
+			config.set("phone_number", withoutPlus(phone))
+			o.set("config", config)
 		}
 	}
-	if len(membersOf(o["action_trigger"])) == 0 {
-		o["action_trigger"] = object{"type": "action_trigger_function_call", "config": object{}}
+	if len(membersOf(o.get("action_trigger"))) == 0 {
+		o.set("action_trigger", object{{"type", "action_trigger_function_call"}, {"config", object{}}})
 	}
 }

@@ -138,7 +138,7 @@ func goldenPage(items ...object) object {
 }
 
 func without(o object, name string) object {
-	delete(o, name)
+	o.drop(name)
 	return o
 }
 
@@ -300,17 +300,17 @@ func TestEveryDeclaredPropertyIsRendered(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]map[string]bool{}
-	see := func(schema string, o map[string]any) {
+	see := func(schema string, o object) {
 		if seen[schema] == nil {
 			seen[schema] = map[string]bool{}
 		}
-		for name := range o {
-			seen[schema][name] = true
+		for _, m := range o {
+			seen[schema][m.name] = true
 		}
 	}
 	for _, r := range renderings(fluents()) {
 		see(r.schema, r.value)
-		if items, isPage := r.value["items"].([]object); isPage {
+		if items, isPage := r.value.get("items").([]object); isPage {
 			for _, item := range items {
 				see(itemSchema(doc.Components.Schemas[r.schema].Value), item)
 			}

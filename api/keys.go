@@ -10,8 +10,8 @@ import (
 // renderKey renders a key. Its secret is not part of it.
 func renderKey(k sidetone.APIKey) object {
 	o := object{
-		"id": k.ID, "environment_id": k.EnvironmentID, "label": k.Label, "scopes": k.Scopes.Names(),
-		"account_wide": k.AccountWide, "imported": k.Imported, "active": k.Revoked.IsZero(),
+		{"id", k.ID}, {"environment_id", k.EnvironmentID}, {"label", k.Label}, {"scopes", k.Scopes.Names()},
+		{"account_wide", k.AccountWide}, {"imported", k.Imported}, {"active", k.Revoked.IsZero()},
 	}
 	o.text("ends_in", k.Hint)
 	o.text("profile", k.Profile)
@@ -56,7 +56,7 @@ func (s *server) createKey(r *request) (any, error) {
 		return nil, err
 	}
 	o := renderKey(k)
-	o["key"] = secret.Reveal()
+	o.set("key", secret.Reveal())
 	return o, nil
 }
 

@@ -30,45 +30,41 @@ func (k kinds) shown(trueType string) string {
 
 // fit makes o a resource of a known type. One of an unknown type keeps its id
 // and what all types share.
-func (k kinds) fit(o object) {
+func (k kinds) fit(o *object) {
 	if k.needs == nil {
 		return
 	}
-	trueType := stringOf(o["type"])
+	trueType := stringOf(o.get("type"))
 	shown := k.shown(trueType)
 	if shown != trueType {
-		label := stringOf(o["label"])
+		label := stringOf(o.get("label"))
 		if label == "" {
 			label = trueType
 		}
-		for name := range o {
-			switch name {
-			case "id", "user_id", "label", "description", k.inside:
-			default:
-				delete(o, name)
-			}
-		}
+		o.keep("id", "user_id", "label", "description", k.inside)
 		if k.named != "" {
-			o[k.named] = label
+			o.set(k.named, label)
 		}
-		o["type"] = shown
+		o.set("type", shown)
 	}
 	k.complete(o, shown)
 }
 
-func (k kinds) complete(o object, shown string) {
+func (k kinds) complete(o *object, shown string) {
 	dest := o
 	if k.inside != "" {
-		dest = object{}
-		for name, raw := range membersOf(o[k.inside]) {
-			dest[name] = raw
+		dest = &object{}
+		for name, raw := range membersOf(o.get(k.inside)) {
+			dest.set(name, raw)
 		}
-		o[k.inside] = dest
 	}
-	for name, standIn := range k.needs[shown] {
-		if raw, ok := dest[name]; !ok || !sameKind(raw, standIn) {
-			dest[name] = standIn
+	for _, need := range k.needs[shown] {
+		if !dest.has(need.name) || !sameKind(dest.get(need.name), need.value) {
+			dest.set(need.name, need.value)
 		}
+	}
+	if k.inside != "" {
+		o.set(k.inside, *dest)
 	}
 }
 
@@ -105,8 +101,8 @@ func stringOf(v any) string {
 func voiceKinds() kinds {
 	return kinds{
 		needs: map[string]object{
-			"voice_azure": {"voice_name": ""}, "voice_rime": {"speaker": ""}, "voice_eleven_labs": {"voice_id": ""},
-			"voice_play_ht": {"voice_id": ""}, "voice_vocode": {"voice_id": "joe"},
+			"voice_azure": {{"voice_name", ""}}, "voice_rime": {{"speaker", ""}}, "voice_eleven_labs": {{"voice_id", ""}},
+			"voice_play_ht": {{"voice_id", ""}}, "voice_vocode": {{"voice_id", "joe"}},
 		},
 		otherwise: "voice_azure", named: "voice_name",
 	}
@@ -115,11 +111,11 @@ func voiceKinds() kinds {
 func actionKinds() kinds {
 	return kinds{
 		needs: map[string]object{
-			"action_transfer_call": {"phone_number": ""}, "action_end_conversation": {}, "action_dtmf": {},
-			"action_add_to_conference": {"phone_number": ""}, "action_set_hold": {},
+			"action_transfer_call": {{"phone_number", ""}}, "action_end_conversation": {}, "action_dtmf": {},
+			"action_add_to_conference": {{"phone_number", ""}}, "action_set_hold": {},
 			"action_external": {
-				"name": "", "description": "", "url": "", "input_schema": object{}, "speak_on_send": false,
-				"speak_on_receive": false,
+				{"name", ""}, {"description", ""}, {"url", ""}, {"input_schema", object{}}, {"speak_on_send", false},
+				{"speak_on_receive", false},
 			},
 		},
 		nearest:   map[string]string{"action_warm_transfer": "action_add_to_conference"},
@@ -134,8 +130,8 @@ func connectionKinds() kinds {
 	}
 	return kinds{
 		needs: map[string]object{
-			"account_connection_twilio": {"twilio_account_sid": "", "twilio_auth_token": ""},
-			"account_connection_openai": {"openai_api_key": ""},
+			"account_connection_twilio": {{"twilio_account_sid", ""}, {"twilio_auth_token", ""}},
+			"account_connection_openai": {{"openai_api_key", ""}},
 		},
 		nearest: models, otherwise: "account_connection_twilio", inside: "credentials",
 	}
@@ -158,8 +154,9 @@ func carrierAccounts() kinds {
 }
 
 // fitMember makes the member name, if it is an object, one of a known type.
-func (k kinds) fitMember(o object, name string) {
-	if member, ok := o[name].(object); ok {
-		k.fit(member)
+func (k kinds) fitMember(o *object, name string) {
+	if inner, ok := o.get(name).(object); ok {
+		k.fit(&inner)
+		o.set(name, inner)
 	}
 }

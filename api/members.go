@@ -6,7 +6,7 @@ import (
 )
 
 func renderMember(m sidetone.Member) object {
-	o := object{"id": m.ID, "subject": m.Subject, "role": string(m.Role)}
+	o := object{{"id", m.ID}, {"subject", m.Subject}, {"role", string(m.Role)}}
 	o.text("name", m.Name)
 	o.moment("created_at", m.Created)
 	o.moment("updated_at", m.Updated)

@@ -39,26 +39,34 @@ const numberMembers = 17
 
 // renderNumber renders a number; agent is its inbound agent, nil for none.
 func renderNumber(v view, n sidetone.Number, agent *sidetone.Snapshot) object {
-	o := make(object, numberMembers)
-	o["id"], o["user_id"], o["number"], o["active"], o["outbound_only"] = n.ID, v.account, n.Number, n.Active, n.OutboundOnly
-	o["example_context"], o["telephony_provider"], o["tags"] = json.RawMessage(n.ExampleContext), n.Provider, n.Tags
+	o := make(object, 0, numberMembers)
+	o.set("active", n.Active)
+	o.set("config", jsonObject(n.Config))
+	o.set("example_context", json.RawMessage(n.ExampleContext))
+	o.set("id", n.ID)
 	// No number here forwards calls for others or takes text messages.
-	o["config"], o["is_routing_number"], o["sms_enabled"] = jsonObject(n.Config), false, false
+	o.set("is_routing_number", false)
+	o.set("number", n.Number)
+	o.set("outbound_only", n.OutboundOnly)
+	o.set("sms_enabled", false)
+	o.set("tags", n.Tags)
+	o.set("telephony_provider", n.Provider)
+	o.set("user_id", v.account)
 	o.text("label", n.Label)
 	o.text("description", n.Description)
 	if n.MaxCalls > 0 {
-		o["max_concurrent_calls"] = n.MaxCalls
+		o.set("max_concurrent_calls", n.MaxCalls)
 	}
-	v.connection(o, n.ConnectionID)
+	v.connection(&o, n.ConnectionID)
 	if agent == nil {
 		return v.finish("number", o)
 	}
 	o.text("inbound_agent_name", agent.Agent.Name)
 	if v.list && !v.expand["inbound_agent"] {
-		o["inbound_agent"] = agent.Agent.ID
+		o.set("inbound_agent", agent.Agent.ID)
 	} else {
 		v.list = false
-		o["inbound_agent"] = renderAgent(v, *agent)
+		o.set("inbound_agent", renderAgent(v, *agent))
 	}
 	return v.finish("number", o)
 }
@@ -67,9 +75,9 @@ func renderNumber(v view, n sidetone.Number, agent *sidetone.Snapshot) object {
 // number, so that the same offer has the same id every time.
 func renderAvailable(v view, provider string, n telephony.AvailableNumber) object {
 	o := object{
-		"id":      uuid.NewSHA1(uuid.NameSpaceURL, []byte("tel:"+provider+":"+n.Number)).String(),
-		"user_id": v.account, "number": n.Number, "active": false,
-		"example_context": object{}, "telephony_provider": provider,
+		{"id", uuid.NewSHA1(uuid.NameSpaceURL, []byte("tel:"+provider+":"+n.Number)).String()},
+		{"user_id", v.account}, {"number", n.Number}, {"active", false},
+		{"example_context", object{}}, {"telephony_provider", provider},
 	}
 	o.text("locality", n.Locality)
 	o.text("country", n.Country)

@@ -125,11 +125,11 @@ func renderPage[T any](p sidetone.Page[T], render func(T) object) object {
 		items[i] = render(item)
 	}
 	out := object{
-		"items": items, "page": p.Page, "size": p.Size, "has_more": p.HasMore,
-		"total": p.Total, "total_is_estimated": p.TotalIsEstimated,
+		{"items", items}, {"page", p.Page}, {"size", p.Size}, {"has_more", p.HasMore},
+		{"total", p.Total}, {"total_is_estimated", p.TotalIsEstimated},
 	}
 	if p.NextCursor != "" {
-		out["next_cursor"] = p.NextCursor
+		out.set("next_cursor", p.NextCursor)
 	}
 	return out
 }

@@ -134,7 +134,7 @@ func (p plain[T]) delete(s *server) query {
 	return func(r *request) (any, error) {
 		id := r.query.Get("id")
 		err := s.write(r, func(w work) error { return named(p.remove(w.tx, id), "id", p.noun) })
-		return object{"id": id, "deleted": true}, err
+		return object{{"id", id}, {"deleted", true}}, err
 	}
 }
 

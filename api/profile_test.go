@@ -125,10 +125,10 @@ func TestDetailedErrors(t *testing.T) {
 	}
 	_, got = detailErrors.body(sidetone.Errorf(sidetone.Unprocessable, "agent.prompt is odd; label is long"))
 	list := []object{
-		{"loc": []string{"body", "agent", "prompt"}, "msg": "agent.prompt is odd", "type": "value_error"},
-		{"loc": []string{"body", "label"}, "msg": "label is long", "type": "value_error"},
+		{{"loc", []string{"body", "agent", "prompt"}}, {"msg", "agent.prompt is odd"}, {"type", "value_error"}},
+		{{"loc", []string{"body", "label"}}, {"msg", "label is long"}, {"type", "value_error"}},
 	}
-	if diff := cmp.Diff(list, got.(map[string]any)["detail"]); diff != "" {
+	if diff := cmp.Diff(list, got.(map[string]any)["detail"], cmp.AllowUnexported(member{})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

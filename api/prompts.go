@@ -75,20 +75,28 @@ func renderTemplate(v view, t sidetone.PromptTemplate) any {
 	if keys == nil {
 		keys = []string{}
 	}
-	o := object{"id": t.ID, "user_id": v.account, "required_context_keys": keys}
+	o := object{{"id", t.ID}, {"user_id", v.account}, {"required_context_keys", keys}}
 	o.text("label", t.Label)
 	return o
 }
 
+// promptMembers is about how many members a rendered prompt has.
+const promptMembers = 8
+
 func renderPrompt(v view, p sidetone.Prompt) object {
-	o := object{"id": p.ID, "user_id": v.account, "content": p.Content, "type": "prompt",
-		"collect_fields": json.RawMessage(p.CollectFields), "tags": p.Tags}
+	o := make(object, 0, promptMembers)
+	o.set("collect_fields", json.RawMessage(p.CollectFields))
+	o.set("content", p.Content)
+	o.set("id", p.ID)
+	o.set("tags", p.Tags)
+	o.set("type", "prompt")
+	o.set("user_id", v.account)
 	o.text("key", p.Key)
 	o.text("label", p.Label)
 	o.text("description", p.Description)
 	o.text("context_endpoint", p.ContextEndpoint)
 	if template := renderTemplate(v, p.Template); template != nil {
-		o[templateName] = template
+		o.set(templateName, template)
 	}
 	return v.finish("prompt", o)
 }

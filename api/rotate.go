@@ -15,7 +15,7 @@ type MasterRotation struct {
 func (s *server) rotateEnvironment(r *request) (any, error) {
 	done, err := s.Store.RotateEnvironment(r.ctx, r.who.EnvironmentID)
 	return object{
-		"environment_id": r.who.EnvironmentID, "data_key_version": done.Version, "resealed": done.Resealed, "retired": done.Retired,
+		{"environment_id", r.who.EnvironmentID}, {"data_key_version", done.Version}, {"resealed", done.Resealed}, {"retired", done.Retired},
 	}, err
 }
 
@@ -29,5 +29,5 @@ func (s *server) rotateMaster(r *request) (any, error) {
 		return nil, unavailable("the master key cannot be rotated here", nil)
 	}
 	done, err := s.RotateMaster(r.ctx)
-	return object{"master_key_id": done.KeyID, "rewrapped": done.Rewrapped}, err
+	return object{{"master_key_id", done.KeyID}, {"rewrapped", done.Rewrapped}}, err
 }

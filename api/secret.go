@@ -28,13 +28,13 @@ func masked(s sidetone.Secret) string {
 // secret sets name to the secret: whole if the view shows secrets, else masked;
 // absent when there is none. Decision 6: the answer that creates or sets a
 // secret is rendered with v.showing(path).
-func (o object) secret(v view, name string, s sidetone.Secret) {
+func (o *object) secret(v view, name string, s sidetone.Secret) {
 	switch {
 	case s == "":
 	case v.shows(name):
-		o[name] = s.Reveal()
+		o.set(name, s.Reveal())
 	default:
-		o[name] = masked(s)
+		o.set(name, masked(s))
 	}
 }
 

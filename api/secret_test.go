@@ -98,7 +98,8 @@ func TestMasksKeepCredentials(t *testing.T) {
 	}
 	// A client that sends back all it read changes nothing.
 	const flat = `{"sid":"AC0123456789c123","token":"tok"}`
-	echo, err := json.Marshal(renderConnection(view{profile: fluents()}, sidetone.Connection{Credentials: flat})["credentials"])
+	shown := renderConnection(view{profile: fluents()}, sidetone.Connection{Credentials: flat})
+	echo, err := json.Marshal(shown.get("credentials"))
 	if err != nil {
 		t.Fatal(err)
 	}

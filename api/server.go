@@ -340,12 +340,12 @@ func (s *server) getDocument(w http.ResponseWriter, r *request) error {
 }
 
 func (s *server) getHealth(w http.ResponseWriter, r *request) error {
-	return s.writeJSON(w, r.Request, http.StatusOK, object{"status": "ok"})
+	return s.writeJSON(w, r.Request, http.StatusOK, object{{"status", "ok"}})
 }
 
 func (s *server) getReadiness(w http.ResponseWriter, r *request) error {
 	if err := s.Ready(r.ctx); err != nil {
 		return unavailable("not ready", err)
 	}
-	return s.writeJSON(w, r.Request, http.StatusOK, object{"status": "ok"})
+	return s.writeJSON(w, r.Request, http.StatusOK, object{{"status", "ok"}})
 }

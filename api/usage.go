@@ -12,7 +12,7 @@ func (s *server) getUsage(r *request) (any, error) {
 		return err
 	})
 	return object{
-		"user_id": r.view.account, "plan_type": "plan_unlimited", "monthly_usage_limit_minutes": nil,
-		"monthly_usage_minutes": int64((talked + time.Minute - 1) / time.Minute),
+		{"user_id", r.view.account}, {"plan_type", "plan_unlimited"}, {"monthly_usage_limit_minutes", nil},
+		{"monthly_usage_minutes", int64((talked + time.Minute - 1) / time.Minute)},
 	}, err
 }

@@ -33,7 +33,7 @@ func decodeVectorDatabase(d *decoder) edit[sidetone.VectorDatabase] {
 }
 
 func renderVectorDatabase(v view, db sidetone.VectorDatabase) object {
-	o := object{"id": db.ID, "user_id": v.account, "type": db.Type, "index": db.Index, "api_environment": db.APIEnvironment}
+	o := object{{"id", db.ID}, {"user_id", v.account}, {"type", db.Type}, {"index", db.Index}, {"api_environment", db.APIEnvironment}}
 	o.secret(v.of(db.ID), "api_key", db.APIKey)
 	return v.finish("vector_database", o)
 }

@@ -30,6 +30,9 @@ type view struct {
 
 func newView(p profile, who sidetone.Principal, expand string) view {
 	v := view{profile: p, account: who.AccountID, expand: map[string]bool{}, lines: map[string]sidetone.Connection{}, secrets: who.Has(sidetone.ScopeSecrets)}
+	if expand == "" {
+		return v
+	}
 	for name := range strings.SplitSeq(expand, ",") {
 		v.expand[strings.TrimSpace(name)] = true
 	}
@@ -51,19 +54,8 @@ func (v view) item() view {
 	return v
 }
 
-// object is a JSON object under construction.
-type object map[string]any
-
-// text sets name unless value is empty: absent is absent, never null. What a
-// profile wants to see as null is the business of view.finish.
-func (o object) text(name, value string) {
-	if value != "" {
-		o[name] = value
-	}
-}
-
 // time sets name unless t is zero.
-func (o object) time(v view, name string, t time.Time) {
+func (o *object) time(v view, name string, t time.Time) {
 	if t.IsZero() {
 		return
 	}
@@ -71,7 +63,7 @@ func (o object) time(v view, name string, t time.Time) {
 	if v.list {
 		form = v.profile.listedTimes
 	}
-	o[name] = form.render(t)
+	o.set(name, form.render(t))
 }
 
 // epoch is t in seconds since 1970 with the milliseconds it has.
@@ -90,16 +82,16 @@ func (v view) wholeLines() bool {
 
 // connection sets the reference to the carrier account with id; "" is none. An
 // operator's own trunk, or an account that is gone, is no more than its id.
-func (v view) connection(o object, id string) {
+func (v view) connection(o *object, id string) {
 	account, known := v.lines[id]
 	switch {
 	case id == "":
 	case !v.wholeLines() || !known && !v.profile.connections:
-		o[accountName] = id
+		o.set(accountName, id)
 	case known:
 		v.list = false
-		o[accountName] = renderConnection(v, account)
+		o.set(accountName, renderConnection(v, account))
 	default:
-		o[accountName] = v.finish("connection", object{"id": id, "user_id": v.account, "type": "account_connection_sip"})
+		o.set(accountName, v.finish("connection", object{{"id", id}, {"user_id", v.account}, {"type", "account_connection_sip"}}))
 	}
 }

@@ -195,11 +195,9 @@ func TestKinds(t *testing.T) {
 		{modelAccounts(), "account_connection_twilio", "account_connection_openai", "credentials", false},
 		{carrierAccounts(), "account_connection_openai", "account_connection_twilio", "credentials", false},
 	} {
-		o := object{"id": "1", "user_id": "u", "label": "L", "type": test.from, "own": 1}
-		test.k.fit(o)
-		_, complete := o[test.needs]
-		_, kept := o["own"]
-		if o["type"] != test.to || o["id"] != "1" || o["label"] != "L" || !complete || kept != test.unchanged {
+		o := object{{"id", "1"}, {"user_id", "u"}, {"label", "L"}, {"type", test.from}, {"own", 1}}
+		test.k.fit(&o)
+		if o.get("type") != test.to || o.get("id") != "1" || o.get("label") != "L" || !o.has(test.needs) || o.has("own") != test.unchanged {
 			t.Errorf("%s became %v", test.from, o)
 		}
 		if again := test.k.shown(test.from); again != test.to {
@@ -221,7 +219,7 @@ func TestTextMaps(t *testing.T) {
 	}
 	call := sidetone.Call{CarrierID: "x", Provider: "twilio", Stage: sidetone.StagePickedUp}
 	shown := renderCall(newView(vocode(), sidetone.Principal{}, ""), call, "", nil)
-	if got := membersOf(shown["telephony_metadata"]); string(got["type"]) != `"telephony_metadata_twilio"` {
+	if got := membersOf(shown.get("telephony_metadata")); string(got["type"]) != `"telephony_metadata_twilio"` {
 		t.Errorf("got %v", got)
 	}
 }
@@ -241,14 +239,14 @@ func TestVocodePropertiesAreAllFilled(t *testing.T) {
 			if seen[schema] == nil {
 				seen[schema] = map[string]bool{}
 			}
-			for name, value := range o {
-				seen[schema][name] = seen[schema][name] || value != nil
+			for _, m := range o {
+				seen[schema][m.name] = seen[schema][m.name] || m.value != nil
 			}
 		}
 		for _, r := range renderings(p) {
 			schema := answerSchema(t, doc, r.schema, p)
 			see(schema, r.value)
-			if items, isPage := r.value["items"].([]object); isPage {
+			if items, isPage := r.value.get("items").([]object); isPage {
 				for _, item := range items {
 					see(schema.Properties["items"].Value.Items.Value, item)
 				}

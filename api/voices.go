@@ -65,27 +65,18 @@ func (d *decoder) members(names []string) sidetone.Optional[[]byte] {
 	return sidetone.Some(raw)
 }
 
+// shownVoiceMembers is about how many members a rendered voice has.
+const shownVoiceMembers = 8
+
 // renderVoice lays the type's own fields beside the common ones.
 func renderVoice(v view, voice sidetone.Voice) object {
-	o := object{}
+	o := make(object, 0, shownVoiceMembers)
 	o.members(voice.Config)
-	o["id"], o["user_id"], o["type"] = voice.ID, v.account, voice.Type
+	o.set("id", voice.ID)
+	o.set("user_id", v.account)
+	o.set("type", voice.Type)
 	o.text("label", voice.Label)
 	o.text("description", voice.Description)
 	o.secret(v.of(voice.ID), "api_key", voice.APIKey)
 	return v.finish("voice", o)
-}
-
-// members adds the members of a JSON object.
-func (o object) members(raw []byte) {
-	if string(raw) == "{}" {
-		return
-	}
-	var f fields
-	if json.Unmarshal(raw, &f) != nil {
-		return // a broken row shows what can be shown
-	}
-	for name, value := range f {
-		o[name] = value
-	}
 }

@@ -31,7 +31,7 @@ func decodeWebhook(d *decoder) edit[sidetone.Webhook] {
 }
 
 func renderWebhook(v view, h sidetone.Webhook) object {
-	o := object{"id": h.ID, "user_id": v.account, "url": h.URL, "method": h.Method, "subscriptions": h.Subscriptions}
+	o := object{{"id", h.ID}, {"user_id", v.account}, {"url", h.URL}, {"method", h.Method}, {"subscriptions", h.Subscriptions}}
 	o.text("label", h.Label)
 	o.text("description", h.Description)
 	o.text("account_connection_id", h.ConnectionID)
