@@ -35,10 +35,13 @@ type Number struct {
 	Provider string
 	// ConnectionID names the carrier account or trunk; "" for simulated.
 	ConnectionID string
-	Tags         []string
-	Version      int64
-	Created      time.Time
-	Updated      time.Time
+	// Reserved is when a purchase of the number began that is not over; zero for
+	// a number that is ours.
+	Reserved time.Time
+	Tags     []string
+	Version  int64
+	Created  time.Time
+	Updated  time.Time
 }
 
 // NewNumber returns an active number with the documented defaults.

@@ -4,12 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/store/storetest"
 )
 
 // TestPlacement is decision 14 of the contract: what inbound_agent means.
@@ -367,5 +373,45 @@ func TestNumberList(t *testing.T) {
 		}
 		b.do("GET /v1/numbers/list?sort_column=shoe_size", "").want(400)
 		b.do("GET /v1/numbers/list?filters=[]", "").fails(400, "filters must be a JSON object")
+	})
+}
+
+// TestPurchaseThatIsCutOff ends the process's store while the carrier sells: what
+// is left is a row that the next one knows to be of a purchase that is not over,
+// and a purchase that was taken for one is not put into service.
+func TestPurchaseThatIsCutOff(t *testing.T) {
+	both(t, func(b *bench) {
+		during := func(do func(n sidetone.Number) error) func(context.Context) error {
+			return func(ctx context.Context) error {
+				cut, err := b.store.CutOffPurchases(ctx, time.Now().Add(time.Hour))
+				if err != nil || len(cut) != 1 || cut[0].Number != "+12025550101" {
+					return fmt.Errorf("reserved are %+v, %w", cut, err)
+				}
+				return do(cut[0])
+			}
+		}
+		b.shop.onBuy(during(func(sidetone.Number) error { return nil }))
+		b.do("POST /v1/numbers/buy", `{"phone_number":"+12025550101"}`).want(201)
+		if cut, err := b.store.CutOffPurchases(b.t.Context(), time.Now().Add(time.Hour)); err != nil || len(cut) != 0 {
+			b.t.Errorf("reserved after the purchase: %+v, %v", cut, err)
+		}
+		b.do("POST /v1/numbers/cancel?phone_number=%2B12025550101", "").want(201)
+		b.shop.onBuy(during(func(n sidetone.Number) error {
+			n.Reserved = n.Reserved.Add(-time.Millisecond)
+			return b.store.Write(context.Background(), n.EnvironmentID, func(tx *store.Tx) error { return tx.UpdateNumber(n) })
+		}))
+		b.do("POST /v1/numbers/buy", `{"phone_number":"+12025550101"}`).fails(503, "the purchase took too long")
+		if total := b.do("GET /v1/numbers/list", "").at("total"); total != 0.0 || len(b.shop.released) != 2 {
+			b.t.Errorf("%v numbers are left, given back %v", total, b.shop.released)
+		}
+		b.shop.onBuy(during(func(sidetone.Number) error { return b.store.Close() }))
+		if got := b.do("POST /v1/numbers/buy", `{"phone_number":"+12025550101"}`); got.status < 500 {
+			b.t.Errorf("%d without a store", got.status)
+		}
+		again := storetest.Open(b.t, b.database, nil)
+		cut, err := again.CutOffPurchases(b.t.Context(), time.Now().Add(time.Hour))
+		if err != nil || len(cut) != 1 || cut[0].Number != "+12025550101" || cut[0].InboundAgentID != "" {
+			b.t.Errorf("the next process finds %+v, %v", cut, err)
+		}
 	})
 }

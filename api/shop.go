@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/telephony"
@@ -174,8 +175,9 @@ func (s *server) candidates(r *request, shop telephony.NumberShop, p purchase) (
 // buy reserves the number with a row of ours, which nobody else can have, then
 // takes it from the carrier, and then places the agent: what the request says
 // about that is checked before anything is spent and written only once the
-// number is ours. When something fails, number and row are given up. A number
-// that somebody else has is telephony.ErrTaken.
+// number is ours. When something fails, number and row are given up; when this
+// process does not live to do so, whoever finds the row still reserved does. A
+// number that somebody else has is telephony.ErrTaken.
 func (s *server) buy(r *request, shop telephony.NumberShop, provider, e164 string, where placement) (any, error) {
 	number, err := s.reserve(r, provider, e164, where)
 	if err != nil {
@@ -190,7 +192,7 @@ func (s *server) buy(r *request, shop telephony.NumberShop, provider, e164 strin
 	}
 	late, stop := r.late()
 	defer stop()
-	out, err := s.putIntoService(late, number.ID, where)
+	out, err := s.putIntoService(late, number, where)
 	if err != nil {
 		if err := shop.Release(late.ctx, e164); err != nil {
 			s.Log.Error("give back a number that could not be put into service", slog.String("number", e164), slog.Any("error", err))
@@ -204,6 +206,7 @@ func (s *server) buy(r *request, shop telephony.NumberShop, provider, e164 strin
 func (s *server) reserve(r *request, provider, e164 string, where placement) (number sidetone.Number, err error) {
 	err = s.write(r, func(w work) error {
 		number = sidetone.NewNumber(w.ids.New(), w.tx.EnvironmentID(), e164, provider, w.tx.Now())
+		number.Reserved = w.tx.Now()
 		if _, err := w.plan(where, ""); err != nil {
 			return err
 		}
@@ -216,13 +219,18 @@ func (s *server) reserve(r *request, provider, e164 string, where placement) (nu
 	return number, err
 }
 
-// putIntoService places the agent of a number that was bought.
-func (s *server) putIntoService(r *request, id string, where placement) (any, error) {
+// putIntoService places the agent of a number that was bought, unless its
+// purchase was taken for one that was cut off.
+func (s *server) putIntoService(r *request, reserved sidetone.Number, where placement) (any, error) {
 	return s.effect(r, func(w work) (any, error) {
-		number, err := w.tx.Number(id)
+		number, err := w.tx.Number(reserved.ID)
 		if err != nil {
 			return nil, err
 		}
+		if number.Reserved.UnixMilli() != reserved.Reserved.UnixMilli() {
+			return nil, unavailable("the purchase took too long", nil)
+		}
+		number.Reserved = time.Time{}
 		if number.InboundAgentID, _, err = w.place(where, ""); err != nil {
 			return nil, err
 		}
@@ -262,7 +270,7 @@ func (w work) deactivate(id string) (sidetone.Number, error) {
 	if err != nil {
 		return n, err
 	}
-	n.Active, n.Updated = false, w.tx.Now()
+	n.Active, n.Reserved, n.Updated = false, time.Time{}, w.tx.Now()
 	return n, w.tx.UpdateNumber(n)
 }
 

@@ -14,8 +14,7 @@ import (
 // the true reason, and makes their recordings readable.
 func (s *server) recover(ctx context.Context) error {
 	at := s.clock.Now()
-	if s.config.Database.URL == "" {
-		// this process holds the data directory: nobody else can run calls of it
+	if s.alone() {
 		at = at.Add(24 * time.Hour)
 	}
 	for {
@@ -32,6 +31,30 @@ func (s *server) recover(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// alone says that this process holds the data directory: nobody else can run
+// calls or buy numbers of it.
+func (s *server) alone() bool { return s.config.Database.URL == "" }
+
+// abandoned is before when a purchase that is not over began at the latest for
+// it to be certain, at start, that nobody is at it.
+func (s *server) abandoned() time.Time {
+	if s.alone() {
+		return s.clock.Now().Add(24 * time.Hour)
+	}
+	return s.clock.Now().Add(-longestPurchase)
+}
+
+func (s *server) purchases() purchases {
+	return purchases{store: s.store, shops: s.shops(), now: s.clock.Now, log: s.log}
+}
+
+// settlePurchases is for while other purchases go on.
+func (s *server) settlePurchases() {
+	ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
+	defer cancel()
+	s.purchases().settle(ctx, s.clock.Now().Add(-longestPurchase))
 }
 
 // reapEvery is the interval of looking for calls whose node is gone.
@@ -51,6 +74,7 @@ func (s *server) reap(stop <-chan struct{}) {
 		default:
 		}
 		suspects = s.reapOnce(context.Background(), suspects)
+		s.settlePurchases()
 	}
 }
 

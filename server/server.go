@@ -189,6 +189,7 @@ func (s *server) serve(ctx context.Context) (err error) {
 	if err := s.recover(ctx); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	s.purchases().settle(ctx, s.abandoned())
 	s.wg.Go(func() { s.reap(s.stop) })
 	s.wg.Go(func() { s.tidy(s.stop) })
 	if err := s.startJobs(ctx); err != nil {
@@ -310,6 +311,11 @@ func (s *server) open(ctx context.Context, listener net.Listener) error {
 // trunks are the operator's own carriers.
 func (s *server) trunks() trunks { return trunks{Driver: s.sip, list: s.config.SIP.Trunks} }
 
+// shops are the carriers that sell numbers, by provider.
+func (s *server) shops() map[string]telephony.NumberShop {
+	return map[string]telephony.NumberShop{"simulated": s.shop, "sip": s.trunks()}
+}
+
 // web is the HTTP server of the API.
 func (s *server) web() *http.Server {
 	figures := &metrics.Registry{}
@@ -320,7 +326,7 @@ func (s *server) web() *http.Server {
 	config := api.Config{
 		Metrics: figures,
 		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Drain: s.draining,
-		Shops: map[string]telephony.NumberShop{"simulated": s.shop, "sip": s.trunks()}, Log: s.log,
+		Shops: s.shops(), Log: s.log,
 		Operator:     s.operator,
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}

@@ -148,6 +148,19 @@ func (s *Store) LostCalls(ctx context.Context, now time.Time) ([]sidetone.Call, 
 	return out, err
 }
 
+// CutOffPurchases returns the active numbers whose purchase began before the
+// given time and is not over, oldest first: whoever bought them is gone, and
+// whether the carrier sold them is not known.
+func (s *Store) CutOffPurchases(ctx context.Context, before time.Time) ([]sidetone.Number, error) {
+	var out []sidetone.Number
+	err := s.readAcross(ctx, func(t *Tx) error {
+		var err error
+		out, err = s.tables.numbers.all(t, "WHERE reserved > 0 AND reserved < $1 AND active = $2 ORDER BY reserved, id", toMillis(before), true)
+		return err
+	})
+	return out, err
+}
+
 // PendingIntents declares claimed intents whose lease ended before now unknown
 // and returns the wake-ups of those still planned, oldest first.
 func (s *Store) PendingIntents(ctx context.Context, now time.Time) ([]sidetone.DialJob, error) {

@@ -111,7 +111,7 @@ func compare(before, after []column, i int, was, is map[string]any) error {
 		rows = after
 	}
 	update := before != nil && after != nil
-	if slices.Contains([]string{"id", "environment_id", "version", "updated"}, rows[i].name) || update && rows[i].fixed {
+	if slices.Contains([]string{"id", "environment_id", "version", "updated", "reserved"}, rows[i].name) || update && rows[i].fixed {
 		return nil
 	}
 	if _, computed := rows[i].ref.(derived); computed {

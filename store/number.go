@@ -25,6 +25,7 @@ func numberColumns(n *sidetone.Number) []column {
 		{name: "example_context", ref: raw{&n.ExampleContext, "{}"}},
 		{name: "config", ref: raw{&n.Config, "{}"}},
 		{name: "provider", ref: &n.Provider}, {name: "connection_id", ref: &n.ConnectionID},
+		{name: "reserved", ref: millis{&n.Reserved}},
 		{name: "tags", ref: list{&n.Tags}}, {name: "version", ref: &n.Version},
 		{name: "created", ref: millis{&n.Created}, fixed: true}, {name: "updated", ref: millis{&n.Updated}},
 	}

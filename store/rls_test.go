@@ -333,7 +333,7 @@ func TestStatementsAcrossEnvironmentsAreFew(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
 		"Environments": "start, recovery, command line", "EnvironmentsOf": "an account's environments, for its administrators",
-		"RenewLeases": "one statement for all calls of a node", "LostCalls": "recovery", "SchemaVersion": "the doctor", "PendingIntents": "recovery",
+		"RenewLeases": "one statement for all calls of a node", "LostCalls": "recovery", "SchemaVersion": "the doctor", "PendingIntents": "recovery", "CutOffPurchases": "recovery",
 		"(l *lines) refresh": "who answers a number is known only afterwards", "(k *keys) refresh": "whose key it is is known only afterwards",
 	}
 	files, err := filepath.Glob("*.go")
