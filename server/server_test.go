@@ -63,7 +63,7 @@ func run(t *testing.T, c Config) *running {
 	t.Cleanup(r.end)
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		text, err := os.ReadFile(path)
 		if err == nil {
@@ -227,7 +227,7 @@ func TestServerSaysWhyItCannotStart(t *testing.T) {
 			t.Parallel()
 			config := testConfig(t)
 			c.change(&config)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			err := Run(ctx, config, Options{})
 			for _, want := range c.want {
