@@ -61,18 +61,17 @@ type APIKey struct {
 	Revoked time.Time
 }
 
-// Limits of an imported key, in characters.
-const (
-	minImportedKey = 20
-	maxImportedKey = 4096
-)
+// MaxImportedKey is the most characters of an imported key; ours are shorter.
+const MaxImportedKey = 4096
+
+const minImportedKey = 20
 
 // ValidateImportedKey checks a bearer that was chosen elsewhere: 20 to 4,096
 // visible ASCII characters. It need not look like a key of ours.
 func ValidateImportedKey(s Secret) error {
 	text := s.Reveal()
-	if len(text) < minImportedKey || len(text) > maxImportedKey {
-		return Errorf(Invalid, "key must have %d to %d characters", minImportedKey, maxImportedKey)
+	if len(text) < minImportedKey || len(text) > MaxImportedKey {
+		return Errorf(Invalid, "key must have %d to %d characters", minImportedKey, MaxImportedKey)
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return Errorf(Invalid, "key must consist of visible ASCII characters without spaces")

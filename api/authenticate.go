@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"hash/maphash"
 	"net/http"
 	"strings"
 	"sync"
@@ -56,28 +57,41 @@ func bearer(h http.Header) (string, bool) {
 }
 
 func (s *server) principal(r *http.Request, token string) (sidetone.Principal, error) {
-	hash := sha256.Sum256([]byte(token))
-	if s.Operator != "" && subtle.ConstantTimeCompare(hash[:], s.operatorHash[:]) == 1 {
-		return s.operator(r)
-	}
-	who, err := s.Store.Authenticate(r.Context(), hash)
+	who, err := s.holder(r, token)
 	if s.Tokens == nil || sidetone.CodeOf(err) != sidetone.Unauthenticated {
 		return who, err
 	}
+	return s.speaker(r, token)
+}
+
+// holder is who holds the key. What is longer than any key is not even hashed.
+func (s *server) holder(r *http.Request, key string) (sidetone.Principal, error) {
+	if len(key) > sidetone.MaxImportedKey {
+		return sidetone.Principal{}, unauthenticated()
+	}
+	hash := sha256.Sum256([]byte(key))
+	if s.Operator != "" && subtle.ConstantTimeCompare(hash[:], s.operatorHash[:]) == 1 {
+		return s.operator(r)
+	}
+	return s.Store.Authenticate(r.Context(), hash)
+}
+
+// speaker is whom the JSON Web Token speaks of.
+func (s *server) speaker(r *http.Request, token string) (sidetone.Principal, error) {
 	access, err := s.Store.Access(r.Context())
 	if err != nil {
 		return sidetone.Principal{}, err
 	}
-	if s.strangers.has(hash, access) {
+	if s.strangers.has(token, access) {
 		return sidetone.Principal{}, unauthenticated()
 	}
 	identity, err := s.Tokens.Verify(token, r.RemoteAddr)
 	if err != nil {
 		return sidetone.Principal{}, err
 	}
-	who, err = s.Store.Identify(r.Context(), identity)
+	who, err := s.Store.Identify(r.Context(), identity)
 	if sidetone.CodeOf(err) == sidetone.Unauthenticated {
-		s.strangers.add(hash, access)
+		s.strangers.add(token, access)
 	}
 	return who, err
 }
@@ -89,25 +103,32 @@ const maxStrangers = 1024
 // with the state of access of which that is true. Its methods may be called
 // concurrently.
 type strangers struct {
-	mu     sync.RWMutex
-	tokens map[[sha256.Size]byte]store.Access
+	seed maphash.Seed
+
+	mu sync.RWMutex
+	// tokens has hashes: no token is kept, and long ones cost little to look for.
+	tokens map[uint64]store.Access
 }
 
-func (s *strangers) has(hash [sha256.Size]byte, access store.Access) bool {
+func newStrangers() *strangers {
+	return &strangers{seed: maphash.MakeSeed(), tokens: map[uint64]store.Access{}}
+}
+
+func (s *strangers) has(token string, access store.Access) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	then, known := s.tokens[hash]
+	then, known := s.tokens[maphash.String(s.seed, token)]
 	return known && then == access
 }
 
 // add notes a token. When there are too many all are forgotten.
-func (s *strangers) add(hash [sha256.Size]byte, access store.Access) {
+func (s *strangers) add(token string, access store.Access) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tokens == nil || len(s.tokens) >= maxStrangers {
-		s.tokens = map[[sha256.Size]byte]store.Access{}
+	if len(s.tokens) >= maxStrangers {
+		clear(s.tokens)
 	}
-	s.tokens[hash] = access
+	s.tokens[maphash.String(s.seed, token)] = access
 }
 
 // operator is the command line on this machine, in the first environment unless

@@ -172,15 +172,16 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, route route) {
 	if t, ok := w.(*tracked); ok {
 		t.operation = route.operation.id
 	}
-	ctx, stop := r.Context(), context.CancelFunc(func() {})
+	ctx, stop := r.Context(), func() {}
 	control := http.NewResponseController(w)
 	if route.stream {
 		_ = control.SetWriteDeadline(time.Time{}) // streams set one for each write
 	} else {
 		// A recorder in a test has no deadlines; then the context alone holds.
-		_ = control.SetReadDeadline(time.Now().Add(handleWithin))
-		_ = control.SetWriteDeadline(time.Now().Add(handleWithin + writeWithin))
-		ctx, stop = context.WithTimeout(ctx, handleWithin)
+		end := time.Now().Add(handleWithin)
+		_ = control.SetReadDeadline(end)
+		_ = control.SetWriteDeadline(end.Add(writeWithin))
+		ctx, stop = withDeadline(ctx, end)
 	}
 	defer stop()
 	checked, err := s.check(w, r.WithContext(ctx), route)
@@ -258,8 +259,7 @@ func readBody(w http.ResponseWriter, r *http.Request, op operation) ([]byte, err
 // explain logs what a customer will not see, and tells a deadline from a
 // failure.
 func (s *server) explain(ctx context.Context, r *http.Request, err error) error {
-	var known *sidetone.Error
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.As(err, &known) {
+	if _, known := errors.AsType[*sidetone.Error](err); !known && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = unavailable("the request took too long", err)
 	}
 	if code := sidetone.CodeOf(err); code == sidetone.Internal || code == sidetone.Unavailable {

@@ -139,7 +139,7 @@ type server struct {
 	rooms   sync.Pool // of *[]byte
 	// operatorHash is that of Operator.
 	operatorHash [32]byte
-	strangers    strangers
+	strangers    *strangers
 	// memory has answers about configuration that did not change since.
 	memory *memory
 	// inflight are the idempotency keys of requests that are being carried out.
@@ -153,7 +153,7 @@ func New(c Config) http.Handler {
 	if err != nil {
 		panic(err)
 	}
-	s := &server{Config: c.withDefaults(), operatorHash: c.Operator.Hash(), memory: newMemory()}
+	s := &server{Config: c.withDefaults(), operatorHash: c.Operator.Hash(), memory: newMemory(), strangers: newStrangers()}
 	s.figures = newFigures(s.Metrics)
 	s.gzips.New = func() any { return gzip.NewWriter(io.Discard) }
 	paths := map[string]methods{}
