@@ -35,9 +35,6 @@ func (c *Checker) Check(path string, body map[string]any) ([]string, error) {
 	if err != nil || op.body == nil {
 		return nil, err
 	}
-	tree, err := tree(in.body)
-	if err != nil {
-		return nil, err
-	}
-	return withoutRepetition(newChecker(in).check(nil, op.body, tree)), nil
+	faults, err := newChecker(in).body(op.body, in.body)
+	return withoutRepetition(faults), err
 }

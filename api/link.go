@@ -40,17 +40,19 @@ func (s *server) linkNumber(r *request) (any, error) {
 		return renderNumber(r.view, number, agent), err
 	})
 	if sidetone.CodeOf(err) == sidetone.Conflict {
-		return nil, sidetone.Errorf(sidetone.Conflict, "phone_number is in use")
+		return nil, phoneInUse()
 	}
 	return out, err
 }
+
+func phoneInUse() error { return sidetone.Errorf(sidetone.Conflict, "phone_number is in use") }
 
 func (w work) link(l link) (sidetone.Number, error) {
 	number := sidetone.NewNumber(w.ids.New(), w.tx.EnvironmentID(), l.number, "", w.tx.Now())
 	number.OutboundOnly = l.outboundOnly
 	_, err := w.tx.NumberByPhone(l.number)
 	if err == nil {
-		return number, sidetone.Errorf(sidetone.Conflict, "phone_number is in use")
+		return number, phoneInUse()
 	}
 	if sidetone.CodeOf(err) != sidetone.NotFound {
 		return number, err

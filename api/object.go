@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sidetone/sidetone/outline"
 )
 
 // object is a JSON object under construction, each name once and in any order.
@@ -68,49 +70,17 @@ func (o *object) text(name, value string) {
 
 // members adds the members of a JSON object; their values stay parts of raw.
 func (o *object) members(raw []byte) {
-	rest := unspaced(raw)
-	if len(rest) == 0 || rest[0] != '{' || string(rest) == "{}" || !json.Valid(raw) {
+	if string(raw) == "{}" || !json.Valid(raw) {
 		return // a broken row shows what can be shown
 	}
-	for rest = unspaced(rest[1:]); rest[0] == '"'; rest = unspaced(rest[1:]) {
-		n := extent(rest)
-		name := rest[1 : n-1]
+	outline.Members(raw, len(raw), func(name, value []byte) bool {
 		if bytes.IndexByte(name, '\\') >= 0 || !utf8.Valid(name) {
-			name = []byte(textOf(rest[:n]))
+			name = []byte(textOf(slices.Concat([]byte{'"'}, name, []byte{'"'})))
 		}
-		rest = unspaced(unspaced(rest[n:])[len(":"):])
-		n = extent(rest)
-		o.set(string(name), json.RawMessage(rest[:n:n]))
-		if rest = unspaced(rest[n:]); rest[0] == '}' {
-			return
-		}
-	}
+		o.set(string(name), json.RawMessage(slices.Clip(value)))
+		return true
+	})
 }
-
-// extent is the length of the first value in a valid JSON text that goes on
-// behind it.
-func extent(text []byte) int {
-	depth, quoted := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case depth == 0 && strings.IndexByte(" \t\r\n,:]}", c) >= 0:
-			return i
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return len(text)
-}
-
-// unspaced is a JSON text without the space before it.
-func unspaced(text []byte) []byte { return bytes.TrimLeft(text, " \t\r\n") }
 
 // MarshalJSON writes the object as encodeJSON does.
 func (o object) MarshalJSON() ([]byte, error) { return appendJSON(nil, o) }

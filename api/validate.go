@@ -58,17 +58,26 @@ func validate(p profile, op operation, in input) error {
 	c := newChecker(in)
 	faults := c.query(op, in.query)
 	if op.body != nil {
-		tree, err := tree(in.body)
+		inside, err := c.body(op.bodyFor(p), in.body)
 		if err != nil {
 			return err
 		}
-		faults = append(faults, c.check(nil, op.bodyFor(p), tree)...)
+		faults = append(faults, inside...)
 	}
 	faults = withoutRepetition(faults)
 	if len(faults) > maxProblems {
 		faults = faults[:maxProblems]
 	}
 	return problems(faults)
+}
+
+// body returns the sentences about a body.
+func (c checker) body(s *openapi3.Schema, body fields) ([]string, error) {
+	tree, err := tree(body)
+	if err != nil {
+		return nil, err
+	}
+	return c.check(nil, s, tree), nil
 }
 
 // withoutRepetition leaves out what was said before: parts of a conjunction may

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sidetone/sidetone/outline"
 )
 
 // maxNesting is how deep claims may be nested: reading deeper ones is costly.
@@ -36,11 +38,11 @@ func glance(token string) (glimpse, bool) {
 		return g, false
 	}
 	text, err := base64.RawURLEncoding.DecodeString(header)
-	if err != nil || !members(text, g.header) {
+	if err != nil || !outline.Members(text, maxNesting, g.header) {
 		return g, false
 	}
 	g.claims, err = base64.RawURLEncoding.DecodeString(payload)
-	ok := err == nil && members(g.claims, g.claim)
+	ok := err == nil && outline.Members(g.claims, maxNesting, g.claim)
 	return g, ok
 }
 
@@ -95,7 +97,7 @@ func (i *issuer) fits(g glimpse, now time.Time) bool {
 // names says that the claim is a text with something in it.
 func (g glimpse) names(claim string) bool {
 	found := false
-	members(g.claims, func(name, value []byte) bool {
+	outline.Members(g.claims, maxNesting, func(name, value []byte) bool {
 		if string(name) == claim {
 			s, ok := text(value)
 			found = ok && s != ""
@@ -122,15 +124,15 @@ func among(value []byte, want string) bool {
 		one, ok := text(value)
 		return ok && one == want
 	}
-	for rest := space(value[1:]); ; rest = space(rest[1:]) {
-		n, ok := extent(rest)
+	for rest := outline.Space(value[1:]); ; rest = outline.Space(rest[1:]) {
+		n, ok := outline.Value(rest, maxNesting)
 		if !ok {
 			return false
 		}
 		if one, ok := text(rest[:n]); ok && one == want {
 			return true
 		}
-		if rest = space(rest[n:]); len(rest) == 0 || rest[0] != ',' {
+		if rest = outline.Space(rest[n:]); len(rest) == 0 || rest[0] != ',' {
 			return false
 		}
 	}
@@ -144,72 +146,4 @@ func seconds(value []byte) (*int64, bool) {
 	f, err := strconv.ParseFloat(string(value), 64)
 	n := int64(f)
 	return &n, err == nil
-}
-
-// members calls visit with the members of a JSON object, names without quotes,
-// until that returns false. It returns whether visit never did, the outline is
-// that of an object, and nothing is nested beyond maxNesting.
-func members(text []byte, visit func(name, value []byte) bool) bool {
-	text = space(text)
-	if len(text) == 0 || text[0] != '{' {
-		return false
-	}
-	for text = space(text[1:]); len(text) > 0 && text[0] == '"'; text = space(text[1:]) {
-		n, ok := extent(text)
-		if !ok {
-			return false
-		}
-		name := text[1 : n-1]
-		if text = space(text[n:]); len(text) == 0 || text[0] != ':' {
-			return false
-		}
-		text = space(text[1:])
-		if n, ok = extent(text); !ok || !visit(name, text[:n]) {
-			return false
-		}
-		if text = space(text[n:]); len(text) == 0 || text[0] != ',' {
-			break
-		}
-	}
-	return len(text) > 0 && text[0] == '}'
-}
-
-// space is text without the space before it.
-func space(text []byte) []byte {
-	for len(text) > 0 && (text[0] == ' ' || text[0] == '\n' || text[0] == '\t' || text[0] == '\r') {
-		text = text[1:]
-	}
-	return text
-}
-
-// extent is the length of the JSON value at the start of text; false when it
-// does not end, is none, or is nested too deep.
-func extent(text []byte) (int, bool) {
-	depth, quoted := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-			continue
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-			continue
-		case c == '{' || c == '[':
-			if depth++; depth > maxNesting {
-				return 0, false
-			}
-			continue
-		case depth > 0 && (c == '}' || c == ']'):
-			depth--
-		case depth == 0 && (c == ',' || c == '}' || c == ']' || c == ':' || c <= ' '):
-			return i, i > 0 // behind a number, a truth or null
-		default:
-			continue
-		}
-		if depth == 0 && !quoted {
-			return i + 1, true
-		}
-	}
-	return 0, false
 }
