@@ -21,6 +21,9 @@ type Environment struct {
 	Name      string
 	// DefaultAgentID is what the literal "default" stands for; may be empty.
 	DefaultAgentID string
+	// DefaultCountry is where numbers without plus are dialled, an ISO 3166 code
+	// in capitals; "" for nowhere: such numbers then need their country code.
+	DefaultCountry string
 	Created        time.Time
 }
 

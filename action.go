@@ -136,10 +136,9 @@ func (c ActionChange) Apply(a *Action, now time.Time) {
 	a.Trigger = withConditions(a.Trigger)
 	c.SignatureSecret.Apply(&a.SignatureSecret, "")
 	a.Config = MergeJSON(actionDefaults(a.Type), MergeJSON(a.Config, c.Config.Value))
-	if names, open := actionMembers(a.Type); !open {
+	if names, open := ActionMembers(a.Type); !open {
 		a.Config = pickJSON(a.Config, names...)
 	}
-	a.Config = normaliseMember(a.Config, "phone_number")
 	switch {
 	case a.Type != "action_external":
 		a.SignatureSecret = ""
@@ -149,44 +148,48 @@ func (c ActionChange) Apply(a *Action, now time.Time) {
 	a.Updated = now
 }
 
-// normaliseMember writes a member that is a phone number in E.164.
-func normaliseMember(config []byte, name string) []byte {
-	var members map[string]json.RawMessage
-	var text string
-	if json.Unmarshal(config, &members) != nil || json.Unmarshal(members[name], &text) != nil {
-		return config
-	}
-	e164, ok := NormalisePhone(text)
-	if !ok {
-		return config
-	}
-	return MergeJSON(config, []byte(`{"`+name+`":"`+e164+`"}`))
+// NeedsPhone says that the type's configuration must hold a phone number.
+func (a Action) NeedsPhone() bool {
+	return a.Type == "action_transfer_call" || a.Type == "action_add_to_conference"
 }
 
-// actionMembers are what a configuration of the type may hold; open says that
-// it may hold anything.
-func actionMembers(kind string) (names []string, open bool) {
-	switch kind {
-	case "action_transfer_call":
-		return []string{"phone_number"}, false
-	case "action_add_to_conference":
-		return []string{"phone_number", "place_primary_on_hold"}, false
-	case "action_external":
-		return []string{"processing_mode", "name", "description", "url", "input_schema", "speak_on_send", "speak_on_receive"}, false
+// actionKind is what the configuration of a type of actions has.
+type actionKind struct {
+	// members are what it may hold; open says that it may hold anything.
+	members []string
+	open    bool
+	// defaults are the documented ones, JSON.
+	defaults string
+}
+
+// actionKinds has every type of ActionTypes.
+func actionKinds() map[string]actionKind {
+	return map[string]actionKind{
+		"action_transfer_call":    {members: []string{"phone_number"}, defaults: `{}`},
+		"action_end_conversation": {defaults: `{}`},
+		"action_dtmf":             {defaults: `{}`},
+		"action_add_to_conference": {members: []string{"phone_number", "place_primary_on_hold"},
+			defaults: `{"place_primary_on_hold":true}`},
+		"action_set_hold":      {defaults: `{}`},
+		"action_warm_transfer": {open: true, defaults: `{}`},
+		"action_external": {members: []string{"processing_mode", "name", "description", "url", "input_schema", "speak_on_send", "speak_on_receive"},
+			defaults: `{"processing_mode":"muted","speak_on_send":false,"speak_on_receive":false}`},
 	}
-	return nil, kind == "action_warm_transfer"
+}
+
+// ActionMembers are what a configuration of the type may hold beside the secret; open
+// says that it may hold anything. An unknown type, which Validate refuses, has none.
+func ActionMembers(kind string) (names []string, open bool) {
+	k := actionKinds()[kind]
+	return k.members, k.open
 }
 
 // actionDefaults are the documented defaults of a type's configuration.
 func actionDefaults(kind string) []byte {
-	switch kind {
-	case "action_add_to_conference":
-		return []byte(`{"place_primary_on_hold":true}`)
-	case "action_external":
-		return []byte(`{"processing_mode":"muted","speak_on_send":false,"speak_on_receive":false}`)
-	default:
-		return []byte("{}")
+	if k, ok := actionKinds()[kind]; ok {
+		return []byte(k.defaults)
 	}
+	return []byte("{}")
 }
 
 // Validate checks what the type needs; the message starts with the property's
@@ -224,8 +227,8 @@ func validateActionConfig(kind string, c map[string]any) error {
 			return Errorf(Invalid, "config.phone_number is required")
 		}
 		text, isText := c["phone_number"].(string)
-		if _, ok := NormalisePhone(text); !isText || !ok {
-			return Errorf(Invalid, "config.phone_number must be a phone number with country code")
+		if !isText || !IsE164(text) {
+			return Errorf(Invalid, "config.phone_number must be a phone number with plus and country code")
 		}
 		if _, ok := c["place_primary_on_hold"].(bool); !ok && kind == "action_add_to_conference" {
 			return Errorf(Invalid, "config.place_primary_on_hold must be true or false")

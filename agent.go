@@ -1,6 +1,7 @@
 package sidetone
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +68,17 @@ func NewAgent(id, environmentID, promptID string, now time.Time) Agent {
 		ConversationSpeed: 1, EnableRecording: true, EnableDynamicTurns: true, WaitForGreeting: true,
 		MaxIdleChecks: 2, Extra: []byte("{}"), Created: now, Updated: now,
 	}
+}
+
+// ExtraText is the text called name of an object in Extra; "" for none.
+func (a Agent) ExtraText(object, name string) string {
+	var extra map[string]json.RawMessage
+	_ = json.Unmarshal(a.Extra, &extra) // Extra is always an object
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(extra[object], &members) // what is no object has no members
+	var text string
+	_ = json.Unmarshal(members[name], &text) // what is no text counts as none
+	return text
 }
 
 // AgentChange is a partial update of an Agent. PromptID and the other ids are
@@ -173,6 +185,9 @@ func (a Agent) Validate() error {
 		}
 	}
 	if err := validKey(a.Key); err != nil {
+		return err
+	}
+	if err := optionalAddress("context_endpoint", a.ContextEndpoint); err != nil {
 		return err
 	}
 	return a.validateRanges()

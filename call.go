@@ -83,7 +83,10 @@ type Call struct {
 	Errors       []string
 	// EndReason is our own precise reason: hangup, goodbye, idle, api, ...
 	EndReason string
-	Created   time.Time
+	// RefusedCount is how many calls to one number were refused that this row
+	// stands for; 0 of a call that was not refused.
+	RefusedCount int
+	Created      time.Time
 	// Started is when it was answered, Ended when it was over; zero until then.
 	Started, Ended time.Time
 	// Node and Lease say who runs it and until when that is believed.
@@ -105,8 +108,9 @@ type CallResult struct {
 	Ended         time.Time
 }
 
-// Snapshot is the configuration a call runs with. Stored with a call, its
-// secrets are stars: who needs one asks for the resource.
+// Snapshot is the configuration a call runs with. In a call that is read its
+// secrets are stars; the store hands them out, until the call is over, only with
+// the claim to dial it.
 type Snapshot struct {
 	Agent  Agent
 	Prompt Prompt

@@ -40,6 +40,19 @@ func NewConnection(id, environmentID string, now time.Time) Connection {
 // Provider is the telephony provider of a connection, such as twilio.
 func (c Connection) Provider() string { return strings.TrimPrefix(c.Type, connectionPrefix) }
 
+// ServesModels reports whether an agent can think with the account: it is not of a
+// type that is known to be for something else, calls or speech.
+func (c Connection) ServesModels() bool {
+	others := []string{"twilio", "vonage", "telnyx", "sip", "assemblyai", "azure_speech", "cartesia", "deepgram", "elevenlabs", "playht", "rime"}
+	return !slices.Contains(others, c.Provider())
+}
+
+// ServesEndpoints reports whether requests to somebody's own server can be
+// authenticated with the account.
+func (c Connection) ServesEndpoints() bool {
+	return slices.Contains([]string{"un_pw_oauth", "login_key_oauth", "external_api_key"}, c.Provider())
+}
+
 // ConnectionChange is a partial update of a Connection.
 type ConnectionChange struct {
 	Type        Optional[string]
@@ -73,22 +86,17 @@ func (ch ConnectionChange) Apply(c *Connection, now time.Time) {
 	c.Updated = now
 }
 
-// AddToPool puts a number into the steering pool unless it is there; what is
-// no phone number stays as it is for Validate to refuse.
+// AddToPool puts a number, E.164, into the steering pool unless it is there.
 func (c *Connection) AddToPool(number string) {
-	if e164, ok := NormalisePhone(number); ok {
-		number = e164
-	}
 	if !slices.Contains(c.SteeringPool, number) {
 		c.SteeringPool = append(slices.Clone(c.SteeringPool), number)
 	}
 }
 
-// RemoveFromPool takes a number out of the steering pool and says whether it
-// was there.
+// RemoveFromPool takes a number, E.164, out of the steering pool and says whether
+// it was there.
 func (c *Connection) RemoveFromPool(number string) bool {
-	e164, _ := NormalisePhone(number)
-	kept := slices.DeleteFunc(slices.Clone(c.SteeringPool), func(n string) bool { return n == e164 })
+	kept := slices.DeleteFunc(slices.Clone(c.SteeringPool), func(n string) bool { return n == number })
 	found := len(kept) < len(c.SteeringPool)
 	c.SteeringPool = kept
 	return found
@@ -114,8 +122,8 @@ func (c Connection) Validate() error {
 		}
 	}
 	for _, number := range c.SteeringPool {
-		if e164, ok := NormalisePhone(number); !ok || e164 != number {
-			return Errorf(Invalid, "steering_pool must hold phone numbers with country code")
+		if !IsE164(number) {
+			return Errorf(Invalid, "steering_pool must hold phone numbers with plus and country code")
 		}
 	}
 	if len(c.SteeringPool) > 1000 {

@@ -8,6 +8,12 @@ type DNCNumber struct {
 	EnvironmentID string
 	// Number is E.164 with plus, unique in the environment.
 	Number string
+	// Written is how the number was given; "" for entries of before that was kept.
+	Written string
+	// Certain says that Number is what was meant: it was written with a plus or
+	// read with the default country, or a person decided. Of another, what its
+	// digits are in the environment's country is not called either.
+	Certain bool
 	// Reason is for people; may be empty.
 	Reason  string
 	Version int64

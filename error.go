@@ -3,6 +3,7 @@ package sidetone
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Code classifies an Error for machines.
@@ -30,6 +31,9 @@ type Error struct {
 	// Message is safe to show and starts with the path of the property it
 	// concerns, if any.
 	Message string
+	// Problems are the sentences, each with its own path, when the message joins
+	// several; nil for one.
+	Problems []string
 	// Cause is the technical reason, never shown; may be nil.
 	Cause error
 }
@@ -48,6 +52,26 @@ func (e *Error) Unwrap() error { return e.Cause }
 // Errorf returns an Error with a formatted, customer-safe message.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Joined returns an Error with the code about several problems, at least one. Each
+// is a customer-safe sentence that starts with its path; the message joins them
+// with "; ".
+func Joined(code Code, problems []string) *Error {
+	e := &Error{Code: code, Message: strings.Join(problems, "; ")}
+	if len(problems) > 1 {
+		e.Problems = problems
+	}
+	return e
+}
+
+// ProblemsOf returns the sentences of err's message, one for each problem. They are
+// not to be modified.
+func ProblemsOf(err error) []string {
+	if e, ok := errors.AsType[*Error](err); ok && e.Problems != nil {
+		return e.Problems
+	}
+	return []string{MessageOf(err)}
 }
 
 // CodeOf returns the code of the first Error in err's chain; Internal when

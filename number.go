@@ -35,6 +35,8 @@ type Number struct {
 	Provider string
 	// ConnectionID names the carrier account or trunk; "" for simulated.
 	ConnectionID string
+	// Carrier is whether the carrier says that the number is the account's.
+	Carrier CarrierState
 	// Reserved is when a purchase of the number began that is not over; zero for
 	// a number that is ours.
 	Reserved time.Time
@@ -43,6 +45,27 @@ type Number struct {
 	Created  time.Time
 	Updated  time.Time
 }
+
+// CarrierState is what is known from the carrier of a number that is the customer's
+// there; the zero value is that of a number which was bought here.
+type CarrierState struct {
+	// State is CarrierUnverified, CarrierVerified or CarrierFailed; "" for none.
+	State string
+	// Since is when the state began.
+	Since time.Time
+	// Cause says why it is not verified, for people.
+	Cause string
+}
+
+// The states of a number at its carrier.
+const (
+	// CarrierUnverified: nobody has asked the carrier.
+	CarrierUnverified = "unverified"
+	// CarrierVerified: the carrier says that the number is the account's.
+	CarrierVerified = "verified"
+	// CarrierFailed: the carrier was asked and says otherwise, or did not say.
+	CarrierFailed = "failed"
+)
 
 // NewNumber returns an active number with the documented defaults.
 func NewNumber(id, environmentID, e164, provider string, now time.Time) Number {

@@ -83,6 +83,9 @@ func (p Prompt) Validate() error {
 	if err := describable(p.Label, p.Description); err != nil {
 		return err
 	}
+	if err := optionalAddress("context_endpoint", p.ContextEndpoint); err != nil {
+		return err
+	}
 	if err := maxLength("prompt_template.label", p.Template.Label, 256); err != nil {
 		return err
 	}

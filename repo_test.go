@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -21,36 +22,37 @@ const module = "github.com/sidetone/sidetone"
 // draws the same picture. "*" stands for everything. A driver inherits the rule
 // of its contract's "/..." line.
 func arrows() map[string][]string {
-	speech := []string{"audio"}
 	return map[string][]string{
 		"":             {},
 		"audio":        {},
-		"conversation": {""},
-		"metrics":      {}, "outline": {},
+		"conversation": {}, "conversation/script": {"conversation"},
+		"metrics": {}, "support": {},
 		"process": {}, "process/processtest": {},
-		"telephony":   {"audio", ""},
-		"transcriber": speech, "synthesizer": speech, "llm": {},
-		"telephony/telephonytest": {"telephony", "audio"}, "telephony/...": {"telephony", "audio", ""},
-		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process", ""},
-		"synthesizer/synthesizertest": {"synthesizer", "audio"}, "synthesizer/...": {"synthesizer", "audio", "process", ""},
-		"llm/llmtest": {"llm"}, "llm/...": {"llm", "audio", ""},
-		"cluster": {""}, "cluster/...": {"cluster", ""},
-		"auth":      {"", "outline"},
-		"recording": {""}, "recording/...": {"recording", "audio", "process", ""},
-		"vault": {},
-		"store": {"", "vault"}, "store/storetest": {"store", "vault", ""},
-		"jobs":      {"", "store", "telephony"},
-		"call":      {"", "audio", "conversation", "telephony", "transcriber", "llm", "synthesizer"},
-		"client":    {""},
-		"apply":     {""},
-		"api":       {"", "outline", "store", "cluster", "telephony", "recording", "metrics"},
+		"telephony":   {"audio"},
+		"transcriber": {"audio"}, "synthesizer": {}, "llm": {},
+		"telephony/telephonytest": {"telephony", "audio"}, "telephony/...": {"telephony", "audio"},
+		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process"},
+		"synthesizer/synthesizertest": {"synthesizer"}, "synthesizer/...": {"synthesizer", "audio", "process"},
+		"llm/llmtest": {"llm"}, "llm/...": {"llm"},
+		"cluster/local":  {""},
+		"auth":           {""},
+		"recording/disk": {"audio"}, "recording/mp3": {"process"},
+		"vault": {}, "phonenumber": {},
+		"store": {"", "vault", "phonenumber", "store/configuration"}, "store/configuration": {""}, "store/copy": {}, "store/storetest": {"store", "vault", ""},
+		"jobs":     {"", "store", "telephony"},
+		"call":     {"", "audio", "conversation", "telephony", "transcriber", "llm", "synthesizer"},
+		"client":   {""},
+		"apply":    {""},
+		"api":      {"", "api/wire", "api/contract", "api/dialect", "phonenumber", "store", "support", "telephony", "metrics"},
+		"api/wire": {""}, "api/dialect": {"api/wire"}, "api/contract": {"", "api/wire", "api/dialect"},
 		"softphone": {"audio", "telephony", "transcriber", "synthesizer"},
 		"loadgen":   {"audio"},
-		"demo":      {"", "client", "softphone", "telephony", "audio", "transcriber", "synthesizer", "server"},
+		"demo":      {"", "client", "process"},
 		"bench":     {"", "client", "loadgen", "process", "server", "synthesizer", "synthesizer/flite"},
 		"server":    {"*"},
-		"cmd/sidetone": {"server", "api", "client", "apply", "demo", "bench", "softphone", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
-			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store"},
+		"cmd/docs":  {"audio", "client", "support"},
+		"cmd/sidetone": {"server", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
+			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy"},
 		"e2e": {"*"}, "e2e/...": {"*"},
 	}
 }
@@ -136,13 +138,51 @@ func TestArrows(t *testing.T) {
 	}
 }
 
+// An arrow that nobody uses is a promise of a coupling that nobody needs.
+func TestArrowsAreUsed(t *testing.T) {
+	t.Parallel()
+	used := map[string]map[string]bool{} // by rule, then by target
+	for _, p := range packages(t, false) {
+		key := ruleKey(p.dir)
+		if used[key] == nil {
+			used[key] = map[string]bool{}
+		}
+		for _, f := range p.files {
+			for _, imp := range f.Imports {
+				if target, ours := strings.CutPrefix(strings.Trim(imp.Path.Value, `"`), module); ours {
+					used[key][strings.TrimPrefix(target, "/")] = true
+				}
+			}
+		}
+	}
+	for key, allowed := range arrows() {
+		if used[key] == nil {
+			t.Errorf("arrows() has a rule for %q, which is no package", key)
+		}
+		for _, target := range allowed {
+			if target != "*" && !used[key][target] {
+				t.Errorf("package %q may import %q and does not: remove the arrow", key, target)
+			}
+		}
+	}
+}
+
+// ruleKey is the line of arrows() that holds for a package.
+func ruleKey(dir string) string {
+	if _, ok := arrows()[dir]; ok {
+		return dir
+	}
+	return filepath.ToSlash(filepath.Dir(dir)) + "/..."
+}
+
 // pure packages decide; they read no clock, start no goroutine, do no I/O.
 func TestPurePackages(t *testing.T) {
 	t.Parallel()
 	banned := map[string][]string{
-		"conversation": {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"audio":        {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"call":         {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "time.NewTicker"},
+		"conversation":        {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"conversation/script": {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"audio":               {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"call":                {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "time.NewTicker"},
 	}
 	for _, p := range packages(t, false) {
 		for path, f := range p.files {
@@ -385,6 +425,28 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 	}
 }
 
+// The walk of a request in ARCHITECTURE.md has at most ten steps, each of which
+// begins with a file that exists.
+func TestArchitectureWalk(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, walk, _ := strings.Cut(string(raw), "## From a request to a row\n")
+	walk, _, _ = strings.Cut(walk, "\n## ")
+	steps := regexp.MustCompile(`(?m)^\d+\. `).FindAllString(walk, -1)
+	files := regexp.MustCompile("(?m)^\\d+\\. `([a-z_/]+\\.go)`: ").FindAllStringSubmatch(walk, -1)
+	if len(files) == 0 || len(files) != len(steps) || len(files) > 10 {
+		t.Errorf("the walk has %d steps, %d of them with a file; want 1 to 10", len(steps), len(files))
+	}
+	for _, m := range files {
+		if _, err := os.Stat(m[1]); err != nil {
+			t.Errorf("the walk leads through %s: %v", m[1], err)
+		}
+	}
+}
+
 // Every document is linked from the list of its folder; decisions are numbered
 // without gaps.
 func TestDocumentsAreListed(t *testing.T) {
@@ -445,4 +507,109 @@ func TestDocumentLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// The conversation decides with integers: floating point may round differently
+// on another machine, and a journal would then not reproduce its call.
+func TestConversationUsesNoFloats(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, p := range packages(t, false) {
+		if p.dir != "conversation" && !strings.HasPrefix(p.dir, "conversation/") {
+			continue
+		}
+		found++
+		for _, f := range p.files {
+			ast.Inspect(f, func(n ast.Node) bool {
+				if what := floating(n); what != "" {
+					t.Errorf("%s: %s", p.fset.Position(n.Pos()), what)
+				}
+				return true
+			})
+		}
+	}
+	if found == 0 {
+		t.Error("no package conversation")
+	}
+}
+
+// floating names the floating point that n brings in, or is "": a type, a
+// literal, a function that parses or prints it, or one of the methods of
+// time.Duration that return it.
+func floating(n ast.Node) string {
+	switch n := n.(type) {
+	case *ast.Ident:
+		if slices.Contains([]string{"float32", "float64", "complex64", "complex128"}, n.Name) {
+			return n.Name
+		}
+	case *ast.BasicLit:
+		if n.Kind == token.FLOAT || n.Kind == token.IMAG {
+			return "literal " + n.Value
+		}
+	case *ast.SelectorExpr:
+		if slices.Contains([]string{"Seconds", "Minutes", "Hours", "ParseFloat", "AppendFloat", "FormatFloat"}, n.Sel.Name) {
+			return n.Sel.Name + " is floating point"
+		}
+	case *ast.ImportSpec:
+		if path := strings.Trim(n.Path.Value, `"`); strings.HasPrefix(path, "math") && path != "math/bits" {
+			return "import of " + path
+		}
+	}
+	return ""
+}
+
+// reachedLater are functions, and packages, that no program reaches yet, each
+// with its later user. More than ten would be a store of spare parts.
+func reachedLater() map[string]string {
+	return map[string]string{
+		"conversation/script":               "the replay of a journal",
+		"conversation.Figures":              "conversation/script",
+		"audio.DTMFDetector.Down":           "keys that are down when a call ends",
+		"audio.TelephoneEventReceiver.Open": "keys that are down when a call ends",
+		"audio.Sine":                        "ring-back tones",
+		"audio.WriteWAV":                    "the sound of one turn",
+	}
+}
+
+// Code that only tests reach has no user: `deadcode` finds functions in the
+// packages of the programs, the list of dependencies whole packages.
+func TestProgramsReachAllCode(t *testing.T) {
+	t.Parallel()
+	later := reachedLater()
+	if len(later) > 10 {
+		t.Errorf("%d exceptions, at most 10 are allowed", len(later))
+	}
+	unreached := map[string]bool{}
+	for _, line := range goTool(t, "tool", "deadcode", "-f", `{{range .Funcs}}{{printf "%s.%s\n" $.Path .Name}}{{end}}`, "./cmd/...") {
+		unreached[strings.TrimPrefix(line, module+"/")] = true
+	}
+	linked := goTool(t, "list", "-deps", "./cmd/...")
+	for _, p := range packages(t, false) {
+		suite := strings.HasSuffix(p.dir, "test") || strings.HasPrefix(p.dir, "e2e")
+		if !suite && !slices.Contains(linked, strings.TrimSuffix(module+"/"+p.dir, "/")) {
+			unreached[p.dir] = true
+		}
+	}
+	for what := range unreached {
+		if later[what] == "" {
+			t.Errorf("only tests reach %s", what)
+		}
+	}
+	for what := range later {
+		if !unreached[what] {
+			t.Errorf("%s is listed as unreached, but is reached or gone", what)
+		}
+	}
+}
+
+// goTool runs a go command and returns the lines it prints.
+func goTool(t *testing.T, args ...string) []string {
+	t.Helper()
+	var out, complaints strings.Builder
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("go %s: %v: %s", strings.Join(args, " "), err, complaints.String())
+	}
+	return strings.Fields(out.String())
 }

@@ -57,7 +57,7 @@ func TestActionValidate(t *testing.T) {
 		{"action_warm_transfer", `{"anything":[1]}`, ``, ""},
 		{"fly", `{}`, ``, "type must be one of " + strings.Join(sidetone.ActionTypes(), ", ")},
 		{"action_transfer_call", `{"Phone_number":"+12025550100"}`, ``, "config.phone_number is required"},
-		{"action_transfer_call", `{"phone_number":7}`, ``, "config.phone_number must be a phone number with country code"},
+		{"action_transfer_call", `{"phone_number":7}`, ``, "config.phone_number must be a phone number with plus and country code"},
 		{"action_add_to_conference", `{"phone_number":"+12025550100"}`, ``, ""},
 		{"action_add_to_conference", `{"phone_number":"+12025550100","place_primary_on_hold":1}`, ``, "config.place_primary_on_hold must be true or false"},
 		{"action_external", `{"name":"n","description":"d"}`, ``, "config.url is required"},
@@ -129,17 +129,6 @@ func FuzzAction(f *testing.F) {
 	})
 }
 
-func TestActionPhoneNumbersAreNormalised(t *testing.T) {
-	t.Parallel()
-	for given, want := range map[string]string{`"1 (202) 555-0100"`: `{"phone_number":"+12025550100"}`, `"x"`: `{"phone_number":"x"}`, `7`: `{"phone_number":7}`} {
-		a := sidetone.NewAction("a", "e", time.Time{})
-		sidetone.ActionChange{Type: sidetone.Some("action_transfer_call"), Config: sidetone.Some([]byte(`{"phone_number":` + given + `}`))}.Apply(&a, time.Time{})
-		if string(a.Config) != want {
-			t.Errorf("%s: got %s", given, a.Config)
-		}
-	}
-}
-
 func TestVoiceChange(t *testing.T) {
 	t.Parallel()
 	v := sidetone.NewVoice("v", "e", time.Time{})
@@ -207,8 +196,8 @@ func TestConnectionChange(t *testing.T) {
 		{sidetone.ConnectionChange{Credentials: secret(`{"twilio_auth_token":null}`)}, "credentials.twilio_auth_token is required"},
 		{sidetone.ConnectionChange{Credentials: secret(`{"twilio_auth_token":"t","more":[1]}`)}, "credentials must be an object of strings"},
 		{sidetone.ConnectionChange{Type: sidetone.Some("account_connection_google")}, ""},
-		{sidetone.ConnectionChange{SteeringPool: sidetone.Some([]string{"1 202 555 0100", "+12025550100"})}, ""},
-		{sidetone.ConnectionChange{SteeringPool: sidetone.Some([]string{"office"})}, "steering_pool must hold phone numbers with country code"},
+		{sidetone.ConnectionChange{SteeringPool: sidetone.Some([]string{"+12025550100", "+12025550100"})}, ""},
+		{sidetone.ConnectionChange{SteeringPool: sidetone.Some([]string{"office"})}, "steering_pool must hold phone numbers with plus and country code"},
 	} {
 		if got := change(step.change); got != step.want {
 			t.Errorf("%+v: got %q, want %q", step.change, got, step.want)

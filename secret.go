@@ -69,16 +69,6 @@ func NewKey() Secret {
 	return Secret(b.String() + checksum(b.String()))
 }
 
-// WellFormedKey reports whether s has the prefix and checksum of a key we
-// issued; imported keys need neither.
-func WellFormedKey(s string) bool {
-	if len(s) != len(KeyPrefix)+36 || !strings.HasPrefix(s, KeyPrefix) {
-		return false
-	}
-	body, sum := s[:len(s)-6], s[len(s)-6:]
-	return checksum(body) == sum
-}
-
 func checksum(s string) string {
 	n := crc32.ChecksumIEEE([]byte(s))
 	var t [6]byte

@@ -88,6 +88,14 @@ func webAddress(path, text string) error {
 	return maxLength(path, text, 2048)
 }
 
+// optionalAddress is webAddress for what may be empty.
+func optionalAddress(path, text string) error {
+	if text == "" {
+		return nil
+	}
+	return webAddress(path, text)
+}
+
 // portExists says that a URL's port is none or one that can be connected to.
 func portExists(text string) bool {
 	n, err := strconv.ParseUint(text, 10, 16)

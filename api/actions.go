@@ -4,14 +4,15 @@ import (
 	"encoding/json"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
 	"github.com/sidetone/sidetone/store"
 )
 
-func actions() plain[sidetone.Action] {
-	return plain[sidetone.Action]{
+func actions() resource[sidetone.Action] {
+	return resource[sidetone.Action]{
 		noun: "action", fresh: sidetone.NewAction, decode: decodeAction, render: renderAction,
 		id:   func(a sidetone.Action) string { return a.ID },
-		kind: func(a sidetone.Action) string { return a.Type }, types: actionKinds(),
+		kind: func(a sidetone.Action) string { return a.Type }, types: dialect.ActionTypes(),
 		secrets: func(a sidetone.Action) map[string]sidetone.Secret {
 			return map[string]sidetone.Secret{"signature_secret": a.SignatureSecret}
 		},
@@ -21,33 +22,42 @@ func actions() plain[sidetone.Action] {
 }
 
 func decodeAction(d *decoder) edit[sidetone.Action] {
-	config := &decoder{fields: d.reference("config").fields, profile: d.profile}
+	config := d.inner(d.Reference("config").Fields)
 	change := sidetone.ActionChange{
-		Key: d.text("key"), Type: d.text("type"), Label: d.text("label"), Description: d.text("description"), Config: d.raw("config"),
-		Trigger: d.raw("action_trigger"), SignatureSecret: config.secret("signature_secret"),
+		Key: d.Text("key"), Type: d.Text("type"), Label: d.Text("label"), Description: d.Text("description"), Config: d.JSON("config"),
+		Trigger: d.JSON("action_trigger"), SignatureSecret: config.secret("signature_secret"),
 	}
-	for _, fault := range config.faults {
-		d.faults = append(d.faults, "config."+fault)
-	}
+	d.Below("config", config.Reader)
 	return func(w work, a *sidetone.Action) error {
-		change := change
+		change, given, before := change, change.SignatureSecret, *a
 		var err error
-		if change.SignatureSecret, err = kept("config.signature_secret", change.SignatureSecret, a.SignatureSecret); err != nil {
+		if change.SignatureSecret, err = maskResolved("config.signature_secret", given, a.SignatureSecret); err != nil {
+			return err
+		}
+		var unread error
+		if change.Config, unread, err = w.configPhone(d.profile, change.Config, a.Config); err != nil {
 			return err
 		}
 		change.Apply(a, w.tx.Now())
-		return a.Validate()
+		if unread != nil && a.NeedsPhone() {
+			return unread
+		}
+		// A signing secret is never sent to the URL, unlike a key: left out, it stays.
+		if err := a.Validate(); err != nil || !given.Set || memberOf(a.Config, "url") == memberOf(before.Config, "url") {
+			return err
+		}
+		return notCarried("config.signature_secret", given, before.SignatureSecret, a.SignatureSecret)
 	}
 }
 
 // renderAction lays the secret beside the other members of the configuration.
 func renderAction(v view, a sidetone.Action) object {
 	config := object{}
-	config.members(a.Config)
-	config.secret(v.of(a.ID), "signature_secret", a.SignatureSecret)
-	o := object{{"id", a.ID}, {"user_id", v.account}, {"type", a.Type}, {"config", config}, {"action_trigger", json.RawMessage(a.Trigger)}}
-	o.text("key", a.Key)
-	o.text("label", a.Label)
-	o.text("description", a.Description)
-	return v.finish("action", o)
+	setMembers(config, a.Config)
+	v.of(a.ID).setSecret(config, "signature_secret", a.SignatureSecret)
+	o := object{"id": a.ID, "user_id": v.account, "type": a.Type, "config": config, "action_trigger": json.RawMessage(a.Trigger)}
+	setText(o, "key", a.Key)
+	setText(o, "label", a.Label)
+	setText(o, "description", a.Description)
+	return v.profile.Adapt(dialect.Action(), o)
 }

@@ -5,11 +5,11 @@ import (
 	"github.com/sidetone/sidetone/store"
 )
 
-// keepAdministrator refuses a change, which the transaction holds already, that
+// requireAdministrator refuses a change, which the transaction holds already, that
 // leaves nobody to manage access through this interface: in the environment, or,
 // when an account-wide key goes, in the account. The command line on the server's
 // machine, which can always make a key, may do it nevertheless.
-func (s *server) keepAdministrator(r *request, tx *store.Tx, accountWide bool) error {
+func (s *server) requireAdministrator(r *request, tx *store.Tx, accountWide bool) error {
 	if r.who.Operator {
 		return nil
 	}

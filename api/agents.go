@@ -23,8 +23,13 @@ func (w work) apply(d *draft, patch agentPatch) error {
 	}
 	change := patch.change
 	change.PromptID = sidetone.Some(d.Prompt.ID)
+	before := d.Agent
 	change.Apply(&d.Agent, w.tx.Now())
-	return d.Agent.Validate()
+	chosenInside := func(object, name string) error {
+		return w.chosen("agent", object+"."+name, before.ExtraText(object, name), d.Agent.ExtraText(object, name))
+	}
+	return firstOf(d.Agent.Validate(), w.chosen("agent", "provider", before.Provider, d.Agent.Provider),
+		chosenInside("llm_fallback", "provider"), chosenInside("transcriber", "type"))
 }
 
 // applyPrompt attaches a prompt by id, changes the attached one, or makes one.
@@ -34,9 +39,9 @@ func (w work) applyPrompt(d *draft, patch agentPatch) error {
 		current = nil
 	}
 	switch {
-	case ref.null:
+	case ref.Null:
 		return invalid("prompt must not be null")
-	case !ref.set && current == nil:
+	case !ref.Set && current == nil:
 		return invalid("prompt is required")
 	}
 	prompt, err := prompts().relate(w, d, patch.prompt, current)
@@ -53,7 +58,12 @@ func (w work) applyVoice(d *draft, patch agentPatch) error {
 	if d.Agent.VoiceID != "" {
 		current = &d.Voice
 	}
-	voice, err := voices().relate(w, d, patch.voice, current)
+	sent := patch.voice
+	var err error
+	if sent.ref, err = w.builtInReadAs(sent); err != nil {
+		return err
+	}
+	voice, err := voices().relate(w, d, sent, current)
 	if err != nil {
 		return err
 	}
@@ -66,11 +76,12 @@ func (w work) applyVoice(d *draft, patch agentPatch) error {
 }
 
 // applyActions replaces the agent's actions; one that is listed twice counts
-// once.
+// once. What was sent without an id is matched with the actions there are.
 func (w work) applyActions(d *draft, patch agentPatch) error {
 	if !patch.listed {
 		return nil
 	}
+	patch = patch.withMatches(d.Actions)
 	d.Agent.ActionIDs, d.Actions = []string{}, nil
 	for _, r := range patch.actions {
 		action, err := actions().relate(w, d, r, nil)
@@ -94,6 +105,9 @@ func (w work) applyRelations(d *draft, patch agentPatch) (err error) {
 	}
 	if d.ModelAccount, err = connections().relate(w, d, patch.account, d.ModelAccount); err != nil {
 		return err
+	}
+	if patch.account.ref.Set && d.ModelAccount != nil && !d.ModelAccount.ServesModels() {
+		return invalid("openai_account_connection must be of a type that serves a language model, such as account_connection_openai, not %s", d.ModelAccount.Type)
 	}
 	d.Agent.WebhookID, d.Agent.VectorDatabaseID = webhooks().idOf(d.Webhook), vectorDatabases().idOf(d.VectorDatabase)
 	d.Agent.ModelAccount = connections().idOf(d.ModelAccount)
@@ -165,6 +179,7 @@ func (s *server) createAgent(r *request) (any, error) {
 	}
 	return s.effect(r, func(w work) (any, error) {
 		made, err := w.createAgent(patch)
+		r.agent = &made
 		return renderAgent(r.view, made), err
 	})
 }
@@ -180,13 +195,14 @@ func (s *server) updateAgent(r *request) (any, error) {
 			return nil, err
 		}
 		changed, err := w.changeAgent(current, patch)
+		r.agent = &changed
 		return renderAgent(r.view, changed), err
 	})
 }
 
 func (s *server) getAgent(r *request) (any, error) {
 	var found sidetone.Snapshot
-	err := s.look(r, func(w work) (err error) {
+	err := s.readConfiguration(r, func(w work) (err error) {
 		found, err = w.readAgent(r.query.Get("id"), "id")
 		return err
 	})
@@ -197,7 +213,7 @@ func (s *server) listAgents(r *request) (any, error) {
 	return list(s, r, (*store.Tx).Agents, func(w work, page sidetone.Page[sidetone.Agent]) (object, error) {
 		full := make(map[string]sidetone.Snapshot, len(page.Items))
 		for _, agent := range page.Items {
-			snapshot, err := w.snapshot(agent)
+			snapshot, err := w.tx.Snapshot(agent)
 			if err != nil {
 				return nil, err
 			}
@@ -215,5 +231,5 @@ func (s *server) deleteAgent(r *request) (any, error) {
 	if err == nil {
 		err = s.write(r, func(w work) error { return named(w.tx.DeleteAgent(id), "id", "agent") })
 	}
-	return object{{"id", id}, {"deleted", true}}, err
+	return object{"id": id, "deleted": true}, err
 }

@@ -9,7 +9,7 @@ import (
 func TestCreateAgent(t *testing.T) {
 	both(t, func(b *bench) {
 		made := b.do("POST /v1/agents/create", `{"name":"Reception","prompt":{"content":"Be kind.","label":"L","tags":["a"],"collect_fields":["email"]},
-			"initial_message_delay":800,"idle_time_seconds":12.5,"deepgram_keywords":{"Sidetone":2},"transcriber":{"type":"x"},"actions":[],"webhook":null}`).want(201)
+			"initial_message_delay":800,"idle_time_seconds":12.5,"deepgram_keywords":{"Sidetone":2},"transcriber":{"type":"tty"},"actions":[],"webhook":null}`).want(201)
 		for path, want := range map[string]any{
 			"name": "Reception", "prompt.content": "Be kind.", "language": "en", "interrupt_sensitivity": "low",
 			"initial_message_delay": 800.0, "idle_time_seconds": 12.5, "deepgram_keywords.Sidetone": 2.0,

@@ -8,15 +8,15 @@ import (
 )
 
 func renderAuditEntry(e sidetone.AuditEntry) object {
-	actor := object{{"type", string(e.Actor.Kind)}}
-	actor.text("id", e.Actor.ID)
-	actor.text("label", e.Actor.Label)
+	actor := object{"type": string(e.Actor.Kind)}
+	setText(actor, "id", e.Actor.ID)
+	setText(actor, "label", e.Actor.Label)
 	o := object{
-		{"id", e.ID}, {"actor", actor}, {"action", string(e.Action)}, {"resource", e.Noun}, {"resource_id", e.ResourceID},
-		{"before", json.RawMessage(e.Before)}, {"after", json.RawMessage(e.After)},
+		"id": e.ID, "actor": actor, "action": string(e.Action), "resource": e.Noun, "resource_id": e.ResourceID,
+		"before": json.RawMessage(e.Before), "after": json.RawMessage(e.After),
 	}
-	o.text("request_id", e.Actor.RequestID)
-	o.moment("created_at", e.Created)
+	setText(o, "request_id", e.Actor.RequestID)
+	setTime(o, "created_at", e.Created)
 	return o
 }
 

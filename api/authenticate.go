@@ -3,24 +3,21 @@ package api
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"hash/maphash"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/sidetone/sidetone"
-	"github.com/sidetone/sidetone/store"
 )
 
 // TokenVerifier checks JSON Web Tokens. auth.Verifier implements it.
 type TokenVerifier interface {
-	// Verify returns what a good token says; every other text is
-	// Unauthenticated, at little cost, or Limited when too many came from the
-	// same network address.
+	// Verify returns what a good token says; every other text is Unauthenticated,
+	// or Limited when too many wrong signatures came from the same client. from is
+	// the client's address, with or without a port.
 	Verify(token, from string) (sidetone.Identity, error)
 }
 
-// maxBearer bounds a bearer, in bytes. What is longer is refused unread.
+// maxBearer is the longest bearer that is looked up, in bytes.
 const maxBearer = 8 << 10
 
 // environmentHeader names another environment of the account, for keys that may
@@ -64,7 +61,7 @@ func (s *server) principal(r *http.Request, token string) (sidetone.Principal, e
 	return s.speaker(r, token)
 }
 
-// holder is who holds the key. What is longer than any key is not even hashed.
+// holder is who holds the key. What is longer than any key is not hashed.
 func (s *server) holder(r *http.Request, key string) (sidetone.Principal, error) {
 	if len(key) > sidetone.MaxImportedKey {
 		return sidetone.Principal{}, unauthenticated()
@@ -78,57 +75,11 @@ func (s *server) holder(r *http.Request, key string) (sidetone.Principal, error)
 
 // speaker is whom the JSON Web Token speaks of.
 func (s *server) speaker(r *http.Request, token string) (sidetone.Principal, error) {
-	access, err := s.Store.Access(r.Context())
+	identity, err := s.Tokens.Verify(token, s.clientAddress(r))
 	if err != nil {
 		return sidetone.Principal{}, err
 	}
-	if s.strangers.has(token, access) {
-		return sidetone.Principal{}, unauthenticated()
-	}
-	identity, err := s.Tokens.Verify(token, r.RemoteAddr)
-	if err != nil {
-		return sidetone.Principal{}, err
-	}
-	who, err := s.Store.Identify(r.Context(), identity)
-	if sidetone.CodeOf(err) == sidetone.Unauthenticated {
-		s.strangers.add(token, access)
-	}
-	return who, err
-}
-
-// maxStrangers bounds the tokens of strangers in memory.
-const maxStrangers = 1024
-
-// strangers are tokens that are signed well and speak of nobody who may come in,
-// with the state of access of which that is true. Its methods may be called
-// concurrently.
-type strangers struct {
-	seed maphash.Seed
-
-	mu sync.RWMutex
-	// tokens has hashes: no token is kept, and long ones cost little to look for.
-	tokens map[uint64]store.Access
-}
-
-func newStrangers() *strangers {
-	return &strangers{seed: maphash.MakeSeed(), tokens: map[uint64]store.Access{}}
-}
-
-func (s *strangers) has(token string, access store.Access) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	then, known := s.tokens[maphash.String(s.seed, token)]
-	return known && then == access
-}
-
-// add notes a token. When there are too many all are forgotten.
-func (s *strangers) add(token string, access store.Access) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.tokens) >= maxStrangers {
-		clear(s.tokens)
-	}
-	s.tokens[maphash.String(s.seed, token)] = access
+	return s.Store.Identify(r.Context(), identity)
 }
 
 // operator is the command line on this machine, in the first environment unless

@@ -22,6 +22,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/contract"
+	"github.com/sidetone/sidetone/api/dialect"
+	"github.com/sidetone/sidetone/llm/scripted"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/store/storetest"
 	"github.com/sidetone/sidetone/telephony"
@@ -56,13 +59,19 @@ type bench struct {
 	drain  chan struct{}
 	// now is the clock of the servers; nil for the true one.
 	now func() time.Time
+	// cannotThink is the servers' CannotThink; nil asks nothing.
+	cannotThink func(sidetone.Snapshot) string
 }
 
-// both runs test on SQLite and on Postgres.
+// both runs test on SQLite and on Postgres, with the race detector on Postgres only.
 func both(t *testing.T, test func(b *bench)) {
 	t.Helper()
 	t.Parallel()
-	storetest.RunURL(t, func(t *testing.T, url string) {
+	run := storetest.RunURL
+	if raceDetector {
+		run = storetest.RunPostgresURL
+	}
+	run(t, func(t *testing.T, url string) {
 		b := newBench(t, storetest.Open(t, url, nil))
 		b.database = url
 		test(b)
@@ -91,11 +100,15 @@ func (b *bench) node() string {
 
 // handler is the interface itself, without a network.
 func (b *bench) handler() http.Handler {
+	doc, err := document()
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	return New(Config{
-		Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
-		Operator: b.operator,
-		Shops:    map[string]telephony.NumberShop{"simulated": b.shop},
-		Poll:     20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
+		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
+		Operator: b.operator, CheckPrompt: scripted.Check, CannotThink: b.cannotThink,
+		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
+		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})
 }
 
@@ -214,7 +227,7 @@ func (b *bench) send(target, body string, header http.Header) answer {
 			b.t.Fatalf("%s answers no JSON: %s", target, raw)
 		}
 		a.json, _ = a.value.(map[string]any)
-		b.check(method, req.URL.Path, profileOf(req, sidetone.Principal{}), a)
+		b.check(method, req.URL.Path, dialect.Of(req.Header, ""), a)
 		return a
 	}
 	b.checkForm(method, req.URL.Path, a)
@@ -237,7 +250,7 @@ func (b *bench) checkForm(method, path string, a answer) {
 }
 
 // check holds an answer in the form of a profile against the strict document.
-func (b *bench) check(method, path string, p profile, a answer) {
+func (b *bench) check(method, path string, p dialect.Profile, a answer) {
 	b.t.Helper()
 	item := b.doc.Paths.Find(path)
 	if item == nil || item.GetOperation(strings.ToUpper(method)) == nil {
@@ -259,10 +272,10 @@ func (b *bench) check(method, path string, p profile, a answer) {
 
 // schemaFor is the schema of an answer in the form of a profile: the one that
 // x-profile names for it, else for its family, else the answer's own.
-func schemaFor(doc *openapi3.T, media *openapi3.MediaType, p profile) *openapi3.Schema {
-	family, _, _ := strings.Cut(p.name, "-")
+func schemaFor(doc *openapi3.T, media *openapi3.MediaType, p dialect.Profile) *openapi3.Schema {
+	family, _, _ := strings.Cut(p.Name, "-")
 	names, _ := media.Extensions["x-profile"].(map[string]any)
-	for _, name := range []string{p.name, family} {
+	for _, name := range []string{p.Name, family} {
 		if entry, ok := names[name].(map[string]any); ok {
 			ref, _ := entry["$ref"].(string)
 			return doc.Components.Schemas[strings.TrimPrefix(ref, "#/components/schemas/")].Value
@@ -271,12 +284,32 @@ func schemaFor(doc *openapi3.T, media *openapi3.MediaType, p profile) *openapi3.
 	return media.Schema.Value
 }
 
-// strictDocument is the document without undeclared properties.
+// loadDocument parses the document that the server serves.
+func loadDocument() (*openapi3.T, error) {
+	return openapi3.NewLoader().LoadFromData([]byte(contract.Text()))
+}
+
+// document and strict are parsed once for all tests, which only read them: with the
+// race detector parsing takes a second.
+var (
+	document = sync.OnceValues(contract.Load)
+	strict   = sync.OnceValues(makeStrict)
+)
+
+// strictDocument is the document without undeclared properties. It is shared.
 func strictDocument(t testing.TB) *openapi3.T {
 	t.Helper()
-	doc, err := loadDocument()
+	doc, err := strict()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return doc
+}
+
+func makeStrict() (*openapi3.T, error) {
+	doc, err := loadDocument()
+	if err != nil {
+		return nil, err
 	}
 	for name, ref := range doc.Components.Schemas {
 		if strings.HasPrefix(name, "Vocode") {
@@ -290,7 +323,7 @@ func strictDocument(t testing.TB) *openapi3.T {
 			s.AdditionalProperties.Has = &no
 		}
 	}
-	return doc
+	return doc, nil
 }
 
 // flatten turns a schema composed of parts into one with the properties of all,
@@ -492,12 +525,15 @@ type fakeJobs struct {
 	jobs []sidetone.DialJob
 }
 
-func (f *fakeJobs) EnqueueDial(_ context.Context, _ *store.Tx, job sidetone.DialJob) error {
+func (f *fakeJobs) Enqueue(_ context.Context, _ *store.Tx, job sidetone.Job) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.jobs = append(f.jobs, job)
+	f.jobs = append(f.jobs, job.(sidetone.DialJob))
 	return nil
 }
+
+// Committed implements store.Enqueuer.
+func (*fakeJobs) Committed([]sidetone.Job) {}
 
 // agent creates an agent and returns its id.
 func (b *bench) agent(body string) string {

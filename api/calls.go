@@ -1,14 +1,68 @@
 package api
 
 import (
+	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
+	"github.com/sidetone/sidetone/api/wire"
 	"github.com/sidetone/sidetone/store"
 )
 
 // dialWithin is how long after its acceptance a call may still be dialled.
 const dialWithin = 15 * time.Minute
+
+// callRequest is a decoded calls/create.
+type callRequest struct {
+	profile  dialect.Profile
+	to, from string
+	// ours is agent_phone_number, "" for from.
+	ours            string
+	agent           wire.Reference
+	patch           agentPatch
+	context, params []byte
+	onNoHuman       string
+	runDoNotCall    sidetone.Optional[bool]
+	hipaa           bool
+	// What the client says is known of the call elsewhere; the call itself replaces it.
+	carrierID, human, doNotCall string
+	metadata                    []byte
+}
+
+func decodeCall(p dialect.Profile, body wire.Object) (callRequest, error) {
+	d := newDecoder(p, body)
+	c := callRequest{
+		profile: p, to: d.Text("to_number").Value, from: d.Text("from_number").Value, ours: d.Text("agent_phone_number").Value,
+		agent: d.agentReference("agent"), context: []byte("{}"), params: []byte("{}"), onNoHuman: "continue",
+		runDoNotCall: d.Bool("run_do_not_call_detection"), hipaa: d.Bool("hipaa_compliant").Value,
+		carrierID: d.Text("telephony_id").Value, human: d.Text("human_detection_result").Value, metadata: []byte("{}"),
+		doNotCall: yesOrNo(d.Bool("do_not_call_result")),
+	}
+	d.JSON("context").Apply(&c.context, c.context)
+	d.JSON("telephony_params").Apply(&c.params, c.params)
+	d.JSON("telephony_metadata").Apply(&c.metadata, c.metadata)
+	d.Text("on_no_human_answer").Apply(&c.onNoHuman, c.onNoHuman)
+	if err := d.Err(); err != nil || c.agent.Fields == nil {
+		return c, err
+	}
+	patch, err := decodeAgent(p, c.agent.Fields)
+	c.patch = patch
+	return c, below("agent", err)
+}
+
+// yesOrNo is how a decision that may be unknown is stored.
+func yesOrNo(o sidetone.Optional[bool]) string {
+	switch {
+	case !o.Set || o.Null:
+		return ""
+	case o.Value:
+		return "yes"
+	default:
+		return "no"
+	}
+}
 
 // createCall commits the call and the intent to dial it together.
 func (s *server) createCall(r *request) (any, error) {
@@ -21,7 +75,8 @@ func (s *server) createCall(r *request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := w.line(r.view, made.ConnectionID); err != nil {
+		r.agent = &made.Snapshot
+		if err := w.loadConnection(&r.view, made.ConnectionID); err != nil {
 			return nil, err
 		}
 		return renderCall(r.view, made, "", nil), nil
@@ -39,16 +94,20 @@ func (w work) createCall(c callRequest) (sidetone.Call, error) {
 			return sidetone.Call{}, err
 		}
 	}
-	if err := w.callable(c.to); err != nil {
+	to, err := w.callable(c)
+	if err != nil {
 		return sidetone.Call{}, err
 	}
 	snapshot, err := w.callAgent(c)
 	if err != nil {
 		return sidetone.Call{}, err
 	}
+	if err := complete(snapshot.Prompt.Template, c.context); err != nil {
+		return sidetone.Call{}, err
+	}
 	call := sidetone.Call{
 		ID: w.ids.New(), EnvironmentID: w.tx.EnvironmentID(), Status: sidetone.CallNotStarted,
-		Stage: sidetone.StageCreated, Outgoing: true, FromNumber: number.Number, ToNumber: c.to,
+		Stage: sidetone.StageCreated, Outgoing: true, FromNumber: number.Number, ToNumber: to,
 		AgentNumber: ours.Number, AgentID: snapshot.Agent.ID, Provider: number.Provider,
 		ConnectionID: number.ConnectionID, Snapshot: snapshot, Context: c.context, Params: c.params,
 		OnNoHuman: c.onNoHuman, HIPAA: c.hipaa, RunDoNotCall: snapshot.Agent.RunDoNotCall,
@@ -65,20 +124,68 @@ func (w work) createCall(c callRequest) (sidetone.Call, error) {
 	})
 }
 
+// callable reads whom to call and refuses a number that must not be called.
+func (w work) callable(c callRequest) (e164 string, err error) {
+	if e164, err = w.phone(c.profile, "to_number", c.to); err != nil {
+		return "", err
+	}
+	blocked, err := w.tx.MustNotCall(e164)
+	if blocked {
+		err = invalid("to_number is on the do-not-call list")
+	}
+	return e164, err
+}
+
+// complete checks that a call's context has what the prompt's template requires.
+func complete(t sidetone.PromptTemplate, context []byte) error {
+	values := map[string]any{}
+	_ = json.Unmarshal(context, &values) // what is no object has no keys
+	var lacking []string
+	for _, key := range t.RequiredKeys {
+		if values[key] == nil {
+			lacking = append(lacking, key)
+		}
+	}
+	if len(lacking) > 0 {
+		return invalid("context must have %s: the prompt's template requires it", strings.Join(lacking, ", "))
+	}
+	return nil
+}
+
 // callAgent is the configuration a call runs with: a stored agent, the same
 // with changes that hold for this call only, or a new one.
 func (w work) callAgent(c callRequest) (sidetone.Snapshot, error) {
-	if c.agent.null {
+	if c.agent.Null {
 		return sidetone.Snapshot{}, invalid("agent must not be null")
 	}
-	if !c.agent.byID {
-		made, err := w.createAgent(c.patch)
-		return made, below("agent", err)
+	if !c.agent.ByID {
+		return w.inlineAgent(c)
 	}
-	snapshot, err := w.agentSnapshot(c.agent.id, c.agent.path("agent"))
-	if err != nil || c.agent.fields == nil {
+	snapshot, err := w.agentSnapshot(c.agent.ID, c.agent.Path("agent"))
+	if err != nil || c.agent.Fields == nil {
 		return snapshot, err
 	}
+	return w.agentOfCall(snapshot, c)
+}
+
+// inlineAgent is the configuration of a call with an agent without id: a new agent,
+// or, when there are masks in it, the stored one that it was read from.
+func (w work) inlineAgent(c callRequest) (sidetone.Snapshot, error) {
+	if hasMask(c.agent.Fields.Only(withSecrets()...)) {
+		snapshot, found, err := w.agentReadAs(c.profile, c.agent.Fields)
+		if err != nil {
+			return snapshot, err
+		}
+		if found {
+			return w.agentOfCall(snapshot, c)
+		}
+	}
+	made, err := w.createAgent(c.patch)
+	return made, below("agent", err)
+}
+
+// agentOfCall is a stored agent with the changes that hold for this call only.
+func (w work) agentOfCall(snapshot sidetone.Snapshot, c callRequest) (sidetone.Snapshot, error) {
 	d := draft{Snapshot: snapshot}
 	patch, err := c.patch.since(snapshot)
 	if err == nil {
@@ -106,7 +213,7 @@ func (s *server) call(r *request, id string) (call sidetone.Call, record record,
 		if call, err = w.tx.Call(id); err != nil {
 			return named(err, "id", "call")
 		}
-		if err := w.line(r.view, call.ConnectionID); err != nil {
+		if err := w.loadConnection(&r.view, call.ConnectionID); err != nil {
 			return err
 		}
 		if call.Started.IsZero() {
@@ -124,12 +231,13 @@ func (s *server) call(r *request, id string) (call sidetone.Call, record record,
 
 func (s *server) listCalls(r *request) (any, error) {
 	return list(s, r, (*store.Tx).Calls, func(w work, page sidetone.Page[sidetone.Call]) (object, error) {
+		item := r.view.item()
 		for _, c := range page.Items {
-			if err := w.line(r.view.item(), c.ConnectionID); err != nil {
+			if err := w.loadConnection(&item, c.ConnectionID); err != nil {
 				return nil, err
 			}
 		}
-		return renderPage(page, func(c sidetone.Call) object { return renderCall(r.view.item(), c, "", nil) }), nil
+		return renderPage(page, func(c sidetone.Call) object { return renderCall(item, c, "", nil) }), nil
 	})
 }
 
@@ -164,26 +272,11 @@ func (s *server) end(r *request, call sidetone.Call) error {
 	if asked, err := s.Store.RequestEnd(r.ctx, r.who.EnvironmentID, call.ID); asked || err != nil {
 		return err // another node runs it and stores its end
 	}
-	var last int64
-	err = s.read(r, func(w work) error {
-		events, err := w.tx.Events(call.ID, 0)
-		if len(events) > 0 {
-			last = events[len(events)-1].Sequence
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	now := s.Now()
 	result := sidetone.CallResult{
-		Status: sidetone.CallEnded, Outcome: sidetone.OutcomeBotDisconnected, EndReason: "api", Errors: []string{}, Ended: now,
+		Status: sidetone.CallEnded, Outcome: sidetone.OutcomeBotDisconnected, EndReason: "api", Errors: []string{}, Ended: s.Now(),
 	}
 	if call.Status == sidetone.CallNotStarted {
 		result.Outcome = sidetone.OutcomeDidNotConnect
 	}
-	return s.Store.FinishCall(r.ctx, r.who.EnvironmentID, call.ID, result, []sidetone.Event{{
-		CallID: call.ID, EnvironmentID: r.who.EnvironmentID, Sequence: last + 1, Kind: sidetone.EventEnded,
-		At: now, Text: "api", Data: []byte("{}"),
-	}})
+	return s.Store.FinishCall(r.ctx, r.who.EnvironmentID, call.ID, result, nil)
 }

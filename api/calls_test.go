@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
 	"github.com/sidetone/sidetone/store"
 )
 
@@ -463,7 +464,7 @@ func TestRecordingForms(t *testing.T) {
 func TestTranscriptIsTheFinalOneIfThereIs(t *testing.T) {
 	t.Parallel()
 	for stored, want := range map[string]string{"final": "final", "": "so far"} {
-		if got := renderCall(view{profile: fluents()}, sidetone.Call{Transcript: stored}, "so far", nil); got.get("transcript") != want {
+		if got := renderCall(view{profile: dialect.Fluents()}, sidetone.Call{Transcript: stored}, "so far", nil); got["transcript"] != want {
 			t.Errorf("got %v, want %s", got, want)
 		}
 	}

@@ -13,14 +13,20 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/store/storetest"
 	"github.com/sidetone/sidetone/vault"
 )
 
 // canaries hands out secrets that are easy to find again.
-type canaries struct{ all []string }
+type canaries struct {
+	all []string
+	// number places the calls that hold some.
+	number string
+}
 
 func (c *canaries) next() string {
 	s := fmt.Sprintf("canary%03dQwErTyUiOpAsDfG", len(c.all))
@@ -104,6 +110,7 @@ func (b *bench) plant(c *canaries, i int, others *bytes.Buffer) {
 	create("agents", `{"prompt":{"content":"p"},"voice":{"type":"voice_eleven_labs","voice_id":"v","api_key":"`+c.next()+`"},"actions":[`+fmt.Sprintf(action, c.next())+`]}`)
 	b.do("POST /v1/voices/update?id="+voice, `{"api_key":"`+c.next()+`"}`).want(201)
 	b.do("POST /v1/account_connections/update?id="+connection, `{"credentials":{"twilio_auth_token":"`+c.next()+`"}}`).want(201)
+	b.plantCall(c, i, others)
 	// Imported keys are bearers: only their hash is kept.
 	b.with(fmt.Sprint("import", i), "POST /v1/api_keys/import", `{"key":"`+c.next()+`","label":"L"}`).want(201)
 	for _, bad := range []string{
@@ -114,6 +121,46 @@ func (b *bench) plant(c *canaries, i int, others *bytes.Buffer) {
 	}
 	others.Write(b.do("POST /v1/account_connections/update?id="+connection, `{"credentials":"`+c.next()+`"}`).raw)
 	others.Write(b.send("GET /v1/whoami", "", http.Header{"Authorization": {"Bearer " + c.next()}}).raw)
+}
+
+// plantCall gives secrets inside of calls/create, which live nowhere but with the
+// call: the claim to dial it has them, on a node that just started, and its end
+// erases them.
+func (b *bench) plantCall(c *canaries, i int, others *bytes.Buffer) {
+	b.t.Helper()
+	if c.number == "" {
+		c.number = b.number()
+	}
+	key, signature := c.next(), c.next()
+	body := fmt.Sprintf(`{"to_number":"+12025550199","from_number":"%s","agent":{"prompt":{"content":"p"},
+		"voice":{"type":"voice_eleven_labs","voice_id":"v","api_key":"%s"},
+		"actions":[{"type":"action_external","config":{"name":"look_up","description":"d","url":"https://a.example/x","input_schema":{"type":"object"},"signature_secret":"%s"}}]}}`,
+		c.number, key, signature)
+	id := b.with(fmt.Sprint("call", i), "POST /v1/calls/create", body).made().text("id")
+	b.with(fmt.Sprint("call", i), "POST /v1/calls/create", body).made()
+	others.Write(b.do("GET /v1/calls?id="+id, "").want(200).raw)
+	if i%2 == 0 {
+		return // it waits to be dialled while the database is looked through
+	}
+	s := storetest.Open(b.t, b.database, nil)
+	planned, err := s.PlannedDials(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, job := range planned {
+		_, call, err := s.ClaimIntent(b.t.Context(), job.EnvironmentID, job.IntentID)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if call.ID == id && (call.Snapshot.Voice.APIKey.Reveal() != key || call.Snapshot.Actions[0].SignatureSecret.Reveal() != signature) {
+			b.t.Error("the claim of a call has other secrets than it was created with")
+		}
+		fmt.Fprintf(others, "%+v", call)
+		result := sidetone.CallResult{Status: sidetone.CallError, Ended: time.Now()}
+		if err := s.FinishCall(b.t.Context(), job.EnvironmentID, call.ID, result, nil); err != nil {
+			b.t.Fatal(err)
+		}
+	}
 }
 
 // moved checks that a ciphertext opens in its own row and environment only.

@@ -2,16 +2,22 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
+	"github.com/sidetone/sidetone/api/wire"
+	"github.com/sidetone/sidetone/phonenumber"
 	"github.com/sidetone/sidetone/store"
 )
 
-func connections() plain[sidetone.Connection] {
-	return plain[sidetone.Connection]{
+func connections() resource[sidetone.Connection] {
+	return resource[sidetone.Connection]{
 		noun: "account connection", fresh: sidetone.NewConnection, decode: decodeConnection, render: renderConnection,
 		id:   func(c sidetone.Connection) string { return c.ID },
-		kind: func(c sidetone.Connection) string { return c.Type }, types: connectionKinds(),
+		kind: func(c sidetone.Connection) string { return c.Type }, types: dialect.ConnectionTypes(),
 		secrets: func(c sidetone.Connection) map[string]sidetone.Secret { return credentials(c) },
 		find:    (*store.Tx).Connection, list: (*store.Tx).Connections, insert: (*store.Tx).InsertConnection,
 		update: (*store.Tx).UpdateConnection, remove: (*store.Tx).DeleteConnection,
@@ -20,18 +26,60 @@ func connections() plain[sidetone.Connection] {
 
 func decodeConnection(d *decoder) edit[sidetone.Connection] {
 	change := sidetone.ConnectionChange{
-		Type: d.text("type"), Label: d.text("label"), Description: d.text("description"), Credentials: d.secretJSON("credentials"),
-		Config: d.raw("config"), SteeringPool: d.texts("steering_pool"), AnyCallerID: d.truth("account_supports_any_caller_id"),
+		Type: d.Text("type"), Label: d.Text("label"), Description: d.Text("description"), Credentials: d.secretJSON("credentials"),
+		Config: d.JSON("config"), SteeringPool: d.Strings("steering_pool"), AnyCallerID: d.Bool("account_supports_any_caller_id"),
 	}
 	return func(w work, c *sidetone.Connection) error {
-		change := change
+		change, given, before := change, change.Credentials, *c
 		var err error
-		if change.Credentials, err = keptJSON("credentials", change.Credentials, c.Credentials); err != nil {
+		if change.Credentials, err = masksResolved("credentials", given, c.Credentials); err != nil {
+			return err
+		}
+		if change.SteeringPool.Value, err = w.pool(d.profile, "steering_pool", change.SteeringPool.Value, c.SteeringPool); err != nil {
 			return err
 		}
 		change.Apply(c, w.tx.Now())
-		return c.Validate()
+		err = firstOf(c.Validate(), w.chosen("account_connection", "type", before.Type, c.Type), credentialsNotCarried(given, before, *c))
+		if err != nil || before.Type == "" || before.Type == c.Type {
+			return err
+		}
+		return w.fitsUsers(*c)
 	}
+}
+
+// credentialsNotCarried does what notCarried does for each member of the credentials
+// of a connection that gets another host or type.
+func credentialsNotCarried(given sidetone.Optional[sidetone.Secret], before, after sidetone.Connection) error {
+	if before.Type == after.Type && maps.Equal(hosts(before.Config), hosts(after.Config)) &&
+		maps.Equal(hosts([]byte(before.Credentials.Reveal())), hosts([]byte(after.Credentials.Reveal()))) {
+		return nil
+	}
+	was, now, sent := credentials(before), credentials(after), credentials(sidetone.Connection{Credentials: given.Value})
+	var problems []string
+	for _, name := range slices.Sorted(maps.Keys(was)) {
+		text, isSent := sent[name]
+		member := sidetone.Optional[sidetone.Secret]{Value: text, Set: isSent}
+		if err := notCarried("credentials."+wire.Clip(name), member, was[name], now[name]); err != nil {
+			problems = append(problems, sidetone.MessageOf(err))
+		}
+	}
+	return wire.Problems(problems)
+}
+
+// fitsUsers checks that the type of a connection is one for what uses it. A number's
+// carrier stays the same.
+func (w work) fitsUsers(c sidetone.Connection) error {
+	users, err := w.tx.ConnectionUsers(c.ID)
+	if err != nil {
+		return err
+	}
+	for _, user := range users {
+		if strings.HasPrefix(user, "number ") || strings.HasPrefix(user, "agent ") && !c.ServesModels() ||
+			strings.HasPrefix(user, "webhook ") && !c.ServesEndpoints() {
+			return sidetone.Errorf(sidetone.Conflict, "type must fit what uses the account connection: %s", user)
+		}
+	}
+	return nil
 }
 
 // credentials are the members of a connection's credentials.
@@ -48,27 +96,28 @@ func credentials(c sidetone.Connection) map[string]sidetone.Secret {
 func renderConnection(v view, c sidetone.Connection) object {
 	shown, own := object{}, v.of(c.ID)
 	for name, secret := range credentials(c) {
-		shown.secret(own, name, secret)
+		own.setSecret(shown, name, secret)
 	}
-	o := object{{"id", c.ID}, {"user_id", v.account}, {"type", c.Type}, {"credentials", shown}, {"config", jsonObject(c.Config)},
-		{"steering_pool", c.SteeringPool}, {"account_supports_any_caller_id", c.AnyCallerID}}
-	o.text("label", c.Label)
-	o.text("description", c.Description)
-	return v.finish("connection", o)
+	o := object{"id": c.ID, "user_id": v.account, "type": c.Type, "credentials": shown, "config": jsonObject(c.Config),
+		"steering_pool": c.SteeringPool, "account_supports_any_caller_id": c.AnyCallerID}
+	setText(o, "label", c.Label)
+	setText(o, "description", c.Description)
+	return v.profile.Adapt(dialect.Connection(), o)
 }
 
 // addToPool puts a number into the connection's steering pool.
-func addToPool(s *server) query {
+func addToPool(s *server) operation {
 	return func(r *request) (any, error) {
-		phone := (&decoder{fields: r.body}).text("phone_number")
+		phone := newDecoder(r.view.profile, r.body).Text("phone_number")
 		if !phone.Set || phone.Null {
 			return nil, invalid("phone_number is required: numbers for the pool cannot be bought here")
 		}
 		return connections().alter(s, r, func(w work, c *sidetone.Connection) error {
-			if _, ok := sidetone.NormalisePhone(phone.Value); !ok {
-				return invalid("phone_number must be a phone number with country code")
+			e164, err := w.phone(r.view.profile, "phone_number", phone.Value)
+			if err != nil {
+				return err
 			}
-			c.AddToPool(phone.Value)
+			c.AddToPool(e164)
 			c.Updated = w.tx.Now()
 			return c.Validate()
 		})
@@ -76,11 +125,11 @@ func addToPool(s *server) query {
 }
 
 // removeFromPool takes a number out of the connection's steering pool.
-func removeFromPool(s *server) query {
+func removeFromPool(s *server) operation {
 	return func(r *request) (any, error) {
-		phone := (&decoder{fields: r.body}).text("phone_number").Value
+		phone := newDecoder(r.view.profile, r.body).Text("phone_number").Value
 		return connections().alter(s, r, func(w work, c *sidetone.Connection) error {
-			if !c.RemoveFromPool(phone) {
+			if ours, ok := phonenumber.Digits(phone); !ok || !c.RemoveFromPool(ours) {
 				return sidetone.Errorf(sidetone.NotFound, "phone_number names no number in the steering pool")
 			}
 			c.Updated = w.tx.Now()

@@ -15,6 +15,8 @@ import (
 	"github.com/swaggest/swgui/v5/static"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/contract"
+	"github.com/sidetone/sidetone/api/wire"
 )
 
 // docsPage is the page of /docs.
@@ -51,7 +53,7 @@ func (s *server) getDocsAsset(w http.ResponseWriter, r *request) error {
 	body, packed, err := docsAsset(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return sidetone.Errorf(sidetone.NotFound, "there is no %s", clip(r.URL.Path))
+		return sidetone.Errorf(sidetone.NotFound, "there is no %s", wire.Clip(r.URL.Path))
 	case err != nil:
 		return err
 	case packed && acceptsGzip(r.Request):
@@ -101,7 +103,16 @@ func assetType(name string) string {
 		return "text/javascript; charset=utf-8"
 	case ".css":
 		return "text/css; charset=utf-8"
-	default:
+	case ".png":
 		return "image/png"
+	default:
+		return "application/octet-stream"
 	}
+}
+
+// getDocument serves openapi.yaml.
+func (s *server) getDocument(w http.ResponseWriter, r *request) error {
+	w.Header().Set("Content-Type", "application/yaml")
+	s.writeBody(w, r.Request, http.StatusOK, []byte(contract.Text()))
+	return nil
 }

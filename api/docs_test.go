@@ -39,6 +39,19 @@ func TestDocsPageNeedsNothingButThisServer(t *testing.T) {
 	})
 }
 
+// There is no page at the root yet, so browsers are led to the document.
+func TestRootLeadsToTheDocument(t *testing.T) {
+	both(t, func(b *bench) {
+		for _, method := range []string{"GET", "HEAD"} {
+			if got := b.send(method+" /", "", nil).want(302).header.Get("Location"); got != "/docs" {
+				t.Errorf("%s leads to %q", method, got)
+			}
+		}
+		b.send("POST /", "{}", nil).want(404)
+		b.send("GET /nothing", "", nil).want(404)
+	})
+}
+
 func TestDocsPageKeepsItsPolicy(t *testing.T) {
 	both(t, func(b *bench) {
 		page := b.send("GET /docs", "", nil).want(200)

@@ -1,23 +1,14 @@
 package api
 
 import (
-	"time"
-
 	"github.com/sidetone/sidetone"
 )
 
-// moment sets name unless t is zero. What only our own clients read has one form
-// of times in every profile.
-func (o *object) moment(name string, t time.Time) {
-	if !t.IsZero() {
-		o.set(name, isoTime.render(t))
-	}
-}
-
 func renderEnvironment(e sidetone.Environment) object {
-	o := object{{"id", e.ID}, {"user_id", e.AccountID}, {"name", e.Name}}
-	o.text("default_agent", e.DefaultAgentID)
-	o.moment("created_at", e.Created)
+	o := object{"id": e.ID, "user_id": e.AccountID, "name": e.Name}
+	setText(o, "default_agent", e.DefaultAgentID)
+	setText(o, "default_country", e.DefaultCountry)
+	setTime(o, "created_at", e.Created)
 	return o
 }
 
@@ -25,22 +16,22 @@ func renderEnvironment(e sidetone.Environment) object {
 func (s *server) whoAmI(r *request) (any, error) {
 	kind := r.who.Actor()
 	o := object{
-		{"type", string(kind.Kind)}, {"user_id", r.who.AccountID}, {"scopes", r.who.Scopes.Names()},
-		{"profile", r.view.profile.name}, {"account_wide", r.who.AccountWide},
+		"type": string(kind.Kind), "user_id": r.who.AccountID, "scopes": r.who.Scopes.Names(),
+		"profile": r.view.profile.Name, "account_wide": r.who.AccountWide,
 	}
-	o.text("id", kind.ID)
-	o.text("label", kind.Label)
+	setText(o, "id", kind.ID)
+	setText(o, "label", kind.Label)
 	err := s.read(r, func(w work) error {
 		e, err := w.tx.Environment()
 		if err != nil {
 			return err
 		}
-		o.set("environment", renderEnvironment(e))
+		o["environment"] = renderEnvironment(e)
 		if r.who.MemberID == "" {
 			return nil
 		}
 		m, err := w.tx.Member(r.who.MemberID)
-		o.set("member", renderMember(m))
+		o["member"] = renderMember(m)
 		return err
 	})
 	return o, err
@@ -81,16 +72,17 @@ func (s *server) createEnvironment(r *request) (any, error) {
 	if err := wide(r); err != nil {
 		return nil, err
 	}
-	d := decoder{fields: r.body}
-	e := sidetone.Environment{Name: d.text("name").Value}
-	if err := d.err(); err != nil {
+	d := newDecoder(r.view.profile, r.body)
+	e := sidetone.Environment{AccountID: r.who.AccountID, Name: d.Text("name").Value}
+	d.country("default_country").Apply(&e.DefaultCountry, "")
+	if err := d.Err(); err != nil {
 		return nil, err
 	}
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
-	return s.apart(r, func() (any, error) {
-		made, err := s.Store.CreateEnvironment(r.ctx, r.who.AccountID, e.Name)
+	return s.outsideTransaction(r, func() (any, error) {
+		made, err := s.Store.CreateEnvironment(r.ctx, e)
 		return renderEnvironment(made), err
 	})
 }
@@ -108,9 +100,9 @@ func (s *server) updateEnvironment(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := decoder{fields: r.body}
-	name, agent := d.text("name"), d.text("default_agent")
-	if err := d.err(); err != nil {
+	d := newDecoder(r.view.profile, r.body)
+	name, agent, country := d.Text("name"), d.Text("default_agent"), d.country("default_country")
+	if err := d.Err(); err != nil {
 		return nil, err
 	}
 	there := *r
@@ -121,6 +113,7 @@ func (s *server) updateEnvironment(r *request) (any, error) {
 		}
 		name.Apply(&e.Name, "")
 		agent.Apply(&e.DefaultAgentID, "")
+		country.Apply(&e.DefaultCountry, "")
 		if err := e.Validate(); err != nil {
 			return err
 		}

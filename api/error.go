@@ -2,9 +2,12 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/contract"
+	"github.com/sidetone/sidetone/api/dialect"
 )
 
 // outcome is how an error code looks on the wire.
@@ -28,10 +31,14 @@ func outcomeOf(code sidetone.Code) outcome {
 		return outcome{http.StatusNotFound, "Not Found", ""}
 	case methodNotAllowed:
 		return outcome{http.StatusMethodNotAllowed, "Method Not Allowed", ""}
+	case tooSlow:
+		return outcome{http.StatusRequestTimeout, "Request Timeout", ""}
 	case sidetone.Conflict:
 		return outcome{http.StatusConflict, "Conflict", ""}
 	case sidetone.TooLarge:
 		return outcome{http.StatusRequestEntityTooLarge, "Payload Too Large", ""}
+	case badEncoding:
+		return outcome{http.StatusUnsupportedMediaType, "Unsupported Media Type", ""}
 	case badRange:
 		return outcome{http.StatusRequestedRangeNotSatisfiable, "Range Not Satisfiable", ""}
 	case sidetone.Unprocessable:
@@ -49,30 +56,40 @@ func outcomeOf(code sidetone.Code) outcome {
 const (
 	methodNotAllowed sidetone.Code = "method_not_allowed"
 	badRange         sidetone.Code = "bad_range"
+	badEncoding      sidetone.Code = "bad_encoding"
+	tooSlow          sidetone.Code = "too_slow"
 )
 
-// body renders err as the form has it.
-func (f errorForm) body(err error) (outcome, any) {
-	o := outcomeOf(sidetone.CodeOf(err))
+// errorBody renders err, of a request for op, in the form that a profile wants.
+func errorBody(form dialect.ErrorForm, op contract.Operation, err error) (outcome, object) {
+	code := sidetone.CodeOf(err)
+	if form == dialect.DetailErrors && code == sidetone.Invalid {
+		code = sidetone.Unprocessable // the ancestor's status for what does not validate
+	}
+	o := outcomeOf(code)
 	message := sidetone.MessageOf(err)
-	body := map[string]any{"message": message, "error": o.name, "statusCode": o.status}
-	if f == detailErrors {
-		body["detail"] = detail(o, message)
+	body := object{"message": message, "error": o.name, "statusCode": o.status}
+	if form == dialect.DetailErrors {
+		body["detail"] = detail(o, op, err)
 	}
 	return o, body
 }
 
 // detail is the message, or with 422 the list of problems that the ancestor's
 // clients parse then.
-func detail(o outcome, message string) any {
+func detail(o outcome, op contract.Operation, err error) any {
 	if o.status != http.StatusUnprocessableEntity {
-		return message
+		return sidetone.MessageOf(err)
 	}
 	var out []object
-	for part := range strings.SplitSeq(message, "; ") {
+	for _, part := range sidetone.ProblemsOf(err) {
 		location, _, _ := strings.Cut(part, " ")
-		loc := append([]string{"body"}, strings.Split(location, ".")...)
-		out = append(out, object{{"loc", loc}, {"msg", part}, {"type", "value_error"}})
+		path := strings.Split(location, ".")
+		where := "body"
+		if op.HasParameter(path[0]) {
+			where = "query"
+		}
+		out = append(out, object{"loc": append([]string{where}, path...), "msg": part, "type": "value_error"})
 	}
 	return out
 }
@@ -80,14 +97,6 @@ func detail(o outcome, message string) any {
 // invalid is a 400 with a formatted message that starts with the path.
 func invalid(format string, args ...any) error {
 	return sidetone.Errorf(sidetone.Invalid, format, args...)
-}
-
-// problems joins several messages into one 400; nil when there are none.
-func problems(messages []string) error {
-	if len(messages) == 0 {
-		return nil
-	}
-	return invalid("%s", strings.Join(messages, "; "))
 }
 
 // missing is the 404 of a path whose value names no resource here.
@@ -110,9 +119,9 @@ func below(path string, err error) error {
 	if code != sidetone.Invalid && code != sidetone.NotFound {
 		return err
 	}
-	parts := strings.Split(sidetone.MessageOf(err), "; ")
-	for i := range parts {
-		parts[i] = path + "." + parts[i]
+	problems := slices.Clone(sidetone.ProblemsOf(err))
+	for i := range problems {
+		problems[i] = path + "." + problems[i]
 	}
-	return sidetone.Errorf(code, "%s", strings.Join(parts, "; "))
+	return sidetone.Joined(code, problems)
 }

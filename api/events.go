@@ -8,15 +8,16 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
 )
 
 // renderEvent renders an entry of a call's record.
 func renderEvent(v view, e sidetone.Event) object {
-	o := object{{"call_id", e.CallID}, {"sequence", e.Sequence}, {"type", e.Kind}, {"offset_ms", e.Offset.Milliseconds()}}
-	o.set("at", isoTime.render(e.At))
-	o.text("text", e.Text)
+	o := object{"call_id": e.CallID, "sequence": e.Sequence, "type": e.Kind, "offset_ms": e.Offset.Milliseconds()}
+	o["at"] = dialect.ISOTime.Render(e.At)
+	setText(o, "text", e.Text)
 	if len(e.Data) > 0 && string(e.Data) != "{}" {
-		o.set("data", json.RawMessage(e.Data))
+		o["data"] = json.RawMessage(e.Data)
 	}
 	return o
 }

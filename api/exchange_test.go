@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
 )
 
 // TestExchanges replays what real clients send, byte for byte with their own
@@ -191,7 +192,7 @@ func (p *player) hold(head []string, status int, value any) {
 	if strings.Contains(header.Get("Authorization"), "{{vocode key}}") {
 		who.Profile = "vocode"
 	}
-	chosen := profileOf(&http.Request{Header: header}, who)
+	chosen := dialect.Of(header, who.Profile)
 	p.check(method, path, chosen, answer{t: p.t, status: status, value: value})
 }
 

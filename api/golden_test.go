@@ -16,6 +16,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -42,6 +43,7 @@ func goldenNumber() sidetone.Number {
 	n := sidetone.NewNumber("number-1", "env-1", "+12025550101", "sip", time.Time{})
 	n.Label, n.Description, n.ConnectionID, n.InboundAgentID = "Front desk", "main line", "trunk-1", "agent-1"
 	n.ExampleContext, n.Tags = []byte(`{"name":"Ada"}`), []string{"tag"}
+	n.Carrier = sidetone.CarrierState{State: sidetone.CarrierFailed, Since: time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC), Cause: "refused"}
 	n.MaxCalls, n.Config = 3, []byte(`{"forward_to":"desk"}`)
 	return n
 }
@@ -77,20 +79,24 @@ type rendering struct {
 }
 
 // renderings are what the golden files of a profile hold.
-func renderings(p profile) map[string]rendering {
+func renderings(p dialect.Profile) map[string]rendering {
 	v := newView(p, sidetone.Principal{AccountID: "account-1"}, "")
 	wide := newView(p, sidetone.Principal{AccountID: "account-1"}, "inbound_agent, agent").item()
 	full, bare := goldenSnapshot(), sidetone.NewNumber("number-2", "env-1", "+12025550102", "simulated", time.Time{})
 	plain := sidetone.Snapshot{Agent: sidetone.NewAgent("agent-2", "env-1", "prompt-2", time.Time{}),
 		Prompt: sidetone.NewPrompt("prompt-2", "env-1", "x", time.Time{}), Voice: sidetone.Voice{ID: "voice-1", Type: "voice_flite"}}
 	var nobody *sidetone.Snapshot
-	if unassigned := unassignedAgent("env-1", full.Voice); p.unassigned {
+	if unassigned := unassignedAgent("env-1", full.Voice); p.Unassigned {
 		nobody = &unassigned
 	}
 	hipaa := goldenCall()
 	hipaa.HIPAA = true
 	waiting := sidetone.Call{ID: "call-2", Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated, FromNumber: "+12025550101",
 		ToNumber: "+12025550198", AgentNumber: "+12025550101", AgentID: "agent-2", Provider: "simulated", Snapshot: plain}
+	refused := waiting
+	refused.ID, refused.Status, refused.Outcome, refused.EndReason, refused.RefusedCount = "call-3", sidetone.CallError, sidetone.OutcomeDidNotConnect, "unavailable", 17
+	refused.ErrorMessage, refused.Errors = "the number has no agent", []string{"the number has no agent"}
+	refused.Created, refused.Ended = goldenCall().Created, goldenCall().Created
 	offer := telephony.AvailableNumber{Number: "+12025550103", Locality: "Washington", Country: "US"}
 	azure := sidetone.Voice{ID: "voice-2", Type: "voice_azure", Config: []byte(`{"voice_name":"en-US-JennyNeural","pitch":0,"rate":15}`)}
 	moment := sidetone.Event{CallID: "call-1", Sequence: 3, Kind: sidetone.EventTurn, At: goldenCall().Created, Offset: 1500 * time.Millisecond,
@@ -99,36 +105,38 @@ func renderings(p profile) map[string]rendering {
 	model := sidetone.Connection{ID: "connection-2", Type: "account_connection_google", Credentials: `{"google_api_key":"AIza0123456789"}`, Config: []byte(`{}`), SteeringPool: []string{}}
 	i := v.item()
 	return map[string]rendering{
-		"agent":            {"AgentDto", "Agent", renderAgent(v, full)},
-		"agent-plain":      {"AgentDto", "Agent", renderAgent(v, plain)},
-		"agent-list":       {"AgentPage", "AgentPage", goldenPage(renderAgent(i, full), renderAgent(i, plain))},
-		"number":           {"NormalizedNumberDto", "PhoneNumber", renderNumber(v, goldenNumber(), &full)},
-		"number-plain":     {"NormalizedNumberDto", "PhoneNumber", renderNumber(v, bare, nobody)},
-		"number-list":      {"NumberPage", "PhoneNumberPage", goldenPage(renderNumber(i, goldenNumber(), &full), renderNumber(i, bare, nobody))},
-		"number-list-wide": {"NumberPage", "", goldenPage(renderNumber(wide, goldenNumber(), &full))},
-		"number-for-sale":  {"AvailableNumberPage", "", without(goldenPage(renderAvailable(v, "simulated", offer)), "next_cursor")},
-		"call":             {"CallDto", "Call", renderCall(v, goldenCall(), "", goldenActions())},
-		"call-plain":       {"CallDto", "Call", renderCall(v, waiting, "", nil)},
-		"call-hipaa":       {"CallDto", "Call", renderCall(v, hipaa, "", goldenActions())},
-		"call-list":        {"CallPage", "CallPage", goldenPage(renderCall(i, goldenCall(), "", nil), renderCall(i, waiting, "", nil))},
-		"call-list-wide":   {"CallPage", "", goldenPage(renderCall(wide, goldenCall(), "", nil))},
-		"event":            {"CallEvent", "", renderEvent(v, moment)},
-		"voice":            {"VoiceDto", "Voice", renderVoice(v, full.Voice)},
-		"voice-vendor":     {"VoiceDto", "Voice", renderVoice(v, goldenVoice())},
-		"voice-list":       {"VoicePage", "VoicePage", goldenPage(renderVoice(i, full.Voice), renderVoice(i, goldenVoice()), renderVoice(i, azure))},
-		"prompt":           {"PromptDto", "Prompt", renderPrompt(v, goldenPrompt())},
-		"prompt-list":      {"PromptPage", "PromptPage", goldenPage(renderPrompt(i, goldenPrompt()), renderPrompt(i, plain.Prompt))},
-		"action":           {"ActionDto", "Action", renderAction(v, goldenAction())},
-		"action-warm":      {"ActionDto", "Action", renderAction(v, warm)},
-		"action-list":      {"ActionPage", "ActionPage", goldenPage(renderAction(i, goldenAction()), renderAction(i, goldenTransfer()), renderAction(i, warm))},
-		"webhook":          {"WebhookDto", "Webhook", renderWebhook(v, goldenWebhook())},
-		"webhook-list":     {"WebhookPage", "WebhookPage", goldenPage(renderWebhook(i, goldenWebhook()))},
-		"connection":       {"AccountConnectionDto", "AccountConnection", renderConnection(v, goldenConnection())},
-		"connection-list":  {"AccountConnectionPage", "AccountConnectionPage", goldenPage(renderConnection(i, goldenConnection()), renderConnection(i, model))},
-		"vectors":          {"VectorDatabaseDto", "PineconeVectorDatabase", renderVectorDatabase(v, goldenVectorDatabase())},
-		"vectors-list":     {"VectorDatabasePage", "VectorDatabasePage", goldenPage(renderVectorDatabase(i, goldenVectorDatabase()))},
-		"dnc":              {"DncNumberDto", "", renderDNC(v, goldenDNC())},
-		"dnc-list":         {"DncNumberPage", "", goldenPage(renderDNC(i, goldenDNC()))},
+		"agent":             {"AgentDto", "Agent", renderAgent(v, full)},
+		"agent-plain":       {"AgentDto", "Agent", renderAgent(v, plain)},
+		"agent-list":        {"AgentPage", "AgentPage", goldenPage(renderAgent(i, full), renderAgent(i, plain))},
+		"number":            {"NormalizedNumberDto", "PhoneNumber", renderNumber(v, goldenNumber(), &full)},
+		"number-plain":      {"NormalizedNumberDto", "PhoneNumber", renderNumber(v, bare, nobody)},
+		"number-list":       {"NumberPage", "PhoneNumberPage", goldenPage(renderNumber(i, goldenNumber(), &full), renderNumber(i, bare, nobody))},
+		"number-list-wide":  {"NumberPage", "", goldenPage(renderNumber(wide, goldenNumber(), &full))},
+		"number-for-sale":   {"AvailableNumberPage", "", without(goldenPage(renderAvailable(v, "simulated", offer)), "next_cursor")},
+		"call":              {"CallDto", "Call", renderCall(v, goldenCall(), "", goldenActions())},
+		"call-plain":        {"CallDto", "Call", renderCall(v, waiting, "", nil)},
+		"call-hipaa":        {"CallDto", "Call", renderCall(v, hipaa, "", goldenActions())},
+		"call-list":         {"CallPage", "CallPage", goldenPage(renderCall(i, goldenCall(), "", nil), renderCall(i, waiting, "", nil))},
+		"call-refused":      {"CallDto", "Call", renderCall(v, refused, "", nil)},
+		"call-list-refused": {"CallPage", "CallPage", goldenPage(renderCall(i, refused, "", nil))},
+		"call-list-wide":    {"CallPage", "", goldenPage(renderCall(wide, goldenCall(), "", nil))},
+		"event":             {"CallEvent", "", renderEvent(v, moment)},
+		"voice":             {"VoiceDto", "Voice", renderVoice(v, full.Voice)},
+		"voice-vendor":      {"VoiceDto", "Voice", renderVoice(v, goldenVoice())},
+		"voice-list":        {"VoicePage", "VoicePage", goldenPage(renderVoice(i, full.Voice), renderVoice(i, goldenVoice()), renderVoice(i, azure))},
+		"prompt":            {"PromptDto", "Prompt", renderPrompt(v, goldenPrompt())},
+		"prompt-list":       {"PromptPage", "PromptPage", goldenPage(renderPrompt(i, goldenPrompt()), renderPrompt(i, plain.Prompt))},
+		"action":            {"ActionDto", "Action", renderAction(v, goldenAction())},
+		"action-warm":       {"ActionDto", "Action", renderAction(v, warm)},
+		"action-list":       {"ActionPage", "ActionPage", goldenPage(renderAction(i, goldenAction()), renderAction(i, goldenTransfer()), renderAction(i, warm))},
+		"webhook":           {"WebhookDto", "Webhook", renderWebhook(v, goldenWebhook())},
+		"webhook-list":      {"WebhookPage", "WebhookPage", goldenPage(renderWebhook(i, goldenWebhook()))},
+		"connection":        {"AccountConnectionDto", "AccountConnection", renderConnection(v, goldenConnection())},
+		"connection-list":   {"AccountConnectionPage", "AccountConnectionPage", goldenPage(renderConnection(i, goldenConnection()), renderConnection(i, model))},
+		"vectors":           {"VectorDatabaseDto", "PineconeVectorDatabase", renderVectorDatabase(v, goldenVectorDatabase())},
+		"vectors-list":      {"VectorDatabasePage", "VectorDatabasePage", goldenPage(renderVectorDatabase(i, goldenVectorDatabase()))},
+		"dnc":               {"DncNumberDto", "", renderDNC(v, goldenDNC(), []string{"US"})},
+		"dnc-list":          {"DncNumberPage", "", goldenPage(renderDNC(i, goldenDNC(), []string{"US"}))},
 	}
 }
 
@@ -138,16 +146,16 @@ func goldenPage(items ...object) object {
 }
 
 func without(o object, name string) object {
-	o.drop(name)
+	delete(o, name)
 	return o
 }
 
 // goldenDir is where the golden files of a profile are.
-func goldenDir(p profile) string {
-	if language, isVocode := strings.CutPrefix(p.name, "vocode"); isVocode {
+func goldenDir(p dialect.Profile) string {
+	if language, isVocode := strings.CutPrefix(p.Name, "vocode"); isVocode {
 		return filepath.Join("testdata", "vocode", cmp.Or(strings.TrimPrefix(language, "-"), "neutral"))
 	}
-	return filepath.Join("testdata", p.name)
+	return filepath.Join("testdata", p.Name)
 }
 
 // TestGoldenRenderings compares with the golden files of each profile; with
@@ -155,7 +163,7 @@ func goldenDir(p profile) string {
 func TestGoldenRenderings(t *testing.T) {
 	t.Parallel()
 	doc := strictDocument(t)
-	for _, p := range profiles() {
+	for _, p := range dialect.Profiles() {
 		schemas := sdkSchemas(t, p)
 		for name, r := range renderings(p) {
 			text := indented(t, r.value)
@@ -164,11 +172,11 @@ func TestGoldenRenderings(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := answerSchema(t, doc, r.schema, p).VisitJSON(value, openapi3.MultiErrors()); err != nil {
-				t.Errorf("%s: %s does not fit %s: %v", p.name, name, r.schema, err)
+				t.Errorf("%s: %s does not fit %s: %v", p.Name, name, r.schema, err)
 			}
-			if p.name != "fluents" && r.sdk != "" {
+			if p.Name != "fluents" && r.sdk != "" {
 				if err := schemas(r.sdk).Validate(value); err != nil {
-					t.Errorf("%s: the SDK refuses %s as %s: %v", p.name, name, r.sdk, err)
+					t.Errorf("%s: the SDK refuses %s as %s: %v", p.Name, name, r.sdk, err)
 				}
 			}
 			compareGolden(t, filepath.Join(goldenDir(p), name+".json"), text)
@@ -177,7 +185,7 @@ func TestGoldenRenderings(t *testing.T) {
 }
 
 // answerSchema is the schema that stands for the named one in a profile.
-func answerSchema(t *testing.T, doc *openapi3.T, name string, p profile) *openapi3.Schema {
+func answerSchema(t *testing.T, doc *openapi3.T, name string, p dialect.Profile) *openapi3.Schema {
 	t.Helper()
 	for _, item := range doc.Paths.Map() {
 		for _, op := range item.Operations() {
@@ -222,9 +230,9 @@ func compareGolden(t *testing.T, path string, got []byte) {
 
 // sdkSchemas finds the schemas of what the SDK of a profile accepts by the name
 // of a type; fluents clients have none.
-func sdkSchemas(t *testing.T, p profile) func(string) *jsonschema.Schema {
+func sdkSchemas(t *testing.T, p dialect.Profile) func(string) *jsonschema.Schema {
 	t.Helper()
-	path := filepath.Join("testdata", "vocode", "schemas", p.name+".json")
+	path := filepath.Join("testdata", "vocode", "schemas", p.Name+".json")
 	return func(name string) *jsonschema.Schema {
 		t.Helper()
 		schema, err := jsonschema.NewCompiler().Compile(path + "#/$defs/" + name)
@@ -239,9 +247,9 @@ func sdkSchemas(t *testing.T, p profile) func(string) *jsonschema.Schema {
 // was seen to accept and to refuse: schemas that take everything prove nothing.
 func TestSDKSchemasHoldTheMatrix(t *testing.T) {
 	t.Parallel()
-	python, javaScript := vocodePython(), vocodeJavaScript()
+	python, javaScript := dialect.VocodePython(), dialect.VocodeJavaScript()
 	for _, test := range []struct {
-		p           profile
+		p           dialect.Profile
 		golden, sdk string
 		change      func(map[string]any)
 		accepted    bool
@@ -282,7 +290,7 @@ func TestSDKSchemasHoldTheMatrix(t *testing.T) {
 		}
 		test.change(value)
 		if err := sdkSchemas(t, test.p)(test.sdk).Validate(value); (err == nil) != test.accepted {
-			t.Errorf("%s: %s as %s: got %v, accepted should be %v", test.p.name, test.golden, test.sdk, err, test.accepted)
+			t.Errorf("%s: %s as %s: got %v, accepted should be %v", test.p.Name, test.golden, test.sdk, err, test.accepted)
 		}
 	}
 }
@@ -304,13 +312,13 @@ func TestEveryDeclaredPropertyIsRendered(t *testing.T) {
 		if seen[schema] == nil {
 			seen[schema] = map[string]bool{}
 		}
-		for _, m := range o {
-			seen[schema][m.name] = true
+		for name := range o {
+			seen[schema][name] = true
 		}
 	}
-	for _, r := range renderings(fluents()) {
+	for _, r := range renderings(dialect.Fluents()) {
 		see(r.schema, r.value)
-		if items, isPage := r.value.get("items").([]object); isPage {
+		if items, isPage := r.value["items"].([]object); isPage {
 			for _, item := range items {
 				see(itemSchema(doc.Components.Schemas[r.schema].Value), item)
 			}

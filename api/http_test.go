@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/contract"
+	"github.com/sidetone/sidetone/api/wire"
 )
 
 func TestAuthentication(t *testing.T) {
@@ -28,7 +30,7 @@ func TestAuthentication(t *testing.T) {
 		b.send("GET /v1/nothing", "", nil).fails(404, "there is no /v1/nothing")
 		b.send("GET /healthz", "", nil).want(200)
 		b.send("GET /readyz", "", nil).want(200)
-		if got := b.send("GET /openapi.yaml", "", nil).want(200); string(got.raw) != document {
+		if got := b.send("GET /openapi.yaml", "", nil).want(200); string(got.raw) != contract.Text() {
 			b.t.Error("/openapi.yaml is not the document")
 		}
 	})
@@ -49,7 +51,7 @@ func TestMethodsAndRoutes(t *testing.T) {
 			b.t.Errorf("HEAD answers %q", got.raw)
 		}
 		b.do("GET /v1//agents", "").fails(404, "there is no /v1//agents")
-		b.do("GET /v1/agents/", "").fails(404, "there is no /v1/agents/")
+		b.do("GET /v1/agents//", "").fails(404, "there is no /v1/agents//")
 		b.do("GET /v1/agents?id=%zz", "").fails(400, "query must be well escaped")
 	})
 }
@@ -68,7 +70,7 @@ func TestBodies(t *testing.T) {
 		} {
 			b.do("POST /v1/agents/create", body).fails(400, message)
 		}
-		b.do("POST /v1/agents/create", `{"prompt":{"content":"`+strings.Repeat("x", maxBody)+`"}}`).
+		b.do("POST /v1/agents/create", `{"prompt":{"content":"`+strings.Repeat("x", wire.MaxBody)+`"}}`).
 			fails(413, "body must be at most 1048576 bytes")
 		// Whatever the content type says, and wherever unknown properties stand.
 		header := http.Header{"Authorization": {"Bearer " + b.key}, "Content-Type": {"application/x-www-form-urlencoded"}}
@@ -100,7 +102,7 @@ func TestCompression(t *testing.T) {
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		if text, err := io.ReadAll(z); err != nil || string(text) != document {
+		if text, err := io.ReadAll(z); err != nil || string(text) != contract.Text() {
 			b.t.Errorf("the compressed document differs: %v", err)
 		}
 	})

@@ -1,22 +1,25 @@
 package api
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/store"
 )
 
-// idempotencyHeader names a request, so that a client that got no answer can ask
-// again without a second effect.
+// idempotencyHeader names a request, so that a client that got no response can send
+// it again without a second effect.
 const idempotencyHeader = "Idempotency-Key"
 
 const (
-	// begunStatus is the status of an answer that is not known yet; after
-	// cutOffAfter it will not be.
+	// begunStatus is the status of a response that is not known yet; after
+	// cutOffAfter it never will be.
 	begunStatus = 0
 	cutOffAfter = handleWithin + 2*writeWithin
 )
@@ -27,38 +30,60 @@ type repeats string
 const (
 	// ignored: the route has no effect that a repetition would double.
 	ignored repeats = ""
-	// answered: a repetition gets the stored answer.
-	answered repeats = "answered"
-	// shownOnce: what was answered is not shown again, so that a repetition is a
-	// conflict.
+	// replayed: a repetition gets the stored response.
+	replayed repeats = "replayed"
+	// shownOnce: the response is not shown again, so that a repetition is a conflict.
 	shownOnce repeats = "shown once"
 )
 
-// once is the idempotency key of one request.
-type once struct {
+// idempotencyKey is that of one request.
+type idempotencyKey struct {
 	id, operation string
 	hash          [32]byte
 	mode          repeats
 }
 
-// once reads the key of a request to a route that heeds it; nil for none.
-func (r *request) once(route route) (*once, error) {
-	key := r.Header.Get(idempotencyHeader)
-	switch {
-	case route.repeats == ignored || key == "":
+// idempotencyKey reads the key of a request to a route that heeds it; nil for none.
+func (r *request) idempotencyKey(route route) (*idempotencyKey, error) {
+	keys := r.Header.Values(idempotencyHeader)
+	if route.repeats == ignored || len(keys) == 0 {
 		return nil, nil
+	}
+	key := strings.TrimSpace(keys[0])
+	switch {
+	case len(keys) > 1:
+		return nil, invalid("%s must be given once", idempotencyHeader)
+	case key == "":
+		return nil, invalid("%s must not be blank", idempotencyHeader)
 	case len(key) > 255:
 		return nil, invalid("%s must have at most 255 bytes", idempotencyHeader)
 	}
-	name := sha256.Sum256([]byte(route.operation.id + "\n" + key))
-	o := &once{id: hex.EncodeToString(name[:]), operation: route.operation.id, mode: route.repeats}
-	o.hash = sha256.Sum256(append([]byte(r.URL.RawQuery+"\n"), r.raw...))
+	name := sha256.Sum256([]byte(route.operation.ID + "\n" + key))
+	o := &idempotencyKey{id: hex.EncodeToString(name[:]), operation: route.operation.ID, mode: route.repeats}
+	o.hash = sha256.Sum256(append([]byte(r.URL.RawQuery+"\n"), canonical(r.raw)...))
 	return o, nil
 }
 
-// handle carries a request out, or repeats the answer it got before.
-func (s *server) handle(w http.ResponseWriter, r *request, route route) error {
-	o, err := r.once(route)
+// canonical returns a JSON body without white space and with sorted members, so
+// that equal bodies have equal bytes. Numbers stay as they are written.
+func canonical(body []byte) []byte {
+	var value any
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if d.Decode(&value) != nil {
+		return body // the empty one: every other was validated
+	}
+	out, err := json.Marshal(value)
+	if err != nil {
+		return body
+	}
+	return out
+}
+
+// handleOnce carries out a request with an idempotency key, or replays the response
+// that it got before.
+func (s *server) handleOnce(w http.ResponseWriter, r *request, route route) error {
+	o, err := r.idempotencyKey(route)
 	if err != nil {
 		return err
 	}
@@ -70,7 +95,7 @@ func (s *server) handle(w http.ResponseWriter, r *request, route route) error {
 		return s.inProgress(r)
 	}
 	defer s.inflight.Delete(busy)
-	if found, err := s.repeat(w, r, o); found || err != nil {
+	if found, err := s.replay(w, r, o); found || err != nil {
 		return err
 	}
 	r.key = o
@@ -79,7 +104,7 @@ func (s *server) handle(w http.ResponseWriter, r *request, route route) error {
 		return err
 	}
 	// A request at another node was faster.
-	if found, err := s.repeat(w, r, o); found || err != nil {
+	if found, err := s.replay(w, r, o); found || err != nil {
 		return err
 	}
 	return s.inProgress(r)
@@ -90,11 +115,11 @@ func (s *server) inProgress(r *request) error {
 	return sidetone.Errorf(sidetone.Conflict, "a request with this %s is in progress", idempotencyHeader)
 }
 
-// repeat writes the stored answer, if there is one.
-func (s *server) repeat(w http.ResponseWriter, r *request, o *once) (found bool, err error) {
-	var a store.Answer
+// replay writes the stored response, if there is one.
+func (s *server) replay(w http.ResponseWriter, r *request, o *idempotencyKey) (found bool, err error) {
+	var a store.StoredResponse
 	err = s.read(r, func(w work) (err error) {
-		a, err = w.tx.Answer(o.id)
+		a, err = w.tx.StoredResponse(o.id)
 		return err
 	})
 	switch {
@@ -112,68 +137,56 @@ func (s *server) repeat(w http.ResponseWriter, r *request, o *once) (found bool,
 		return true, sidetone.Errorf(sidetone.Conflict, "already created, and its secret was shown once")
 	}
 	r.header.Set("Idempotency-Replayed", "true")
+	r.warn(strings.Split(a.Warnings, "\n"))
 	s.writeEncoded(w, r.Request, a.Status, []byte(a.Body.Reveal()))
 	return true, nil
 }
 
-// effect runs fn, which makes or spends something, in a write transaction and
-// returns what fn answers. For a request with an idempotency key the answer is
-// stored in the same transaction.
-func (s *server) effect(r *request, fn func(work) (any, error)) (any, error) {
-	var out any
-	err := s.write(r, func(w work) (err error) {
-		if out, err = fn(w); err != nil || r.key == nil {
-			return err
-		}
-		return r.key.keep(w, r.status, out)
-	})
-	return out, err
-}
-
-// keep stores the answer to the request.
-func (o *once) keep(w work, status int, answer any) error {
-	a := store.Answer{ID: o.id, Operation: o.operation, RequestHash: o.hash, Status: status}
-	if o.mode == answered {
-		body, err := encodeJSON(answer)
+// storeResponse stores the response to the request.
+func (o *idempotencyKey) storeResponse(w work, status int, response any, warnings []string) error {
+	a := store.StoredResponse{ID: o.id, Operation: o.operation, RequestHash: o.hash, Status: status, Warnings: strings.Join(warnings, "\n")}
+	if o.mode == replayed {
+		body, err := encodeBody(response)
 		if err != nil {
 			return err
 		}
 		a.Body = sidetone.Secret(body)
 	}
-	return w.tx.InsertAnswer(a)
+	return w.tx.InsertStoredResponse(a)
 }
 
-// begun keeps the place of the answer to what takes more than one transaction.
-func (r *request) begun(w work) error {
+// reserveResponse stores that the request has begun, where it takes more than one
+// transaction.
+func (r *request) reserveResponse(w work) error {
 	if r.key == nil {
 		return nil
 	}
-	return w.tx.InsertAnswer(store.Answer{ID: r.key.id, Operation: r.key.operation, RequestHash: r.key.hash, Status: begunStatus})
+	return w.tx.InsertStoredResponse(store.StoredResponse{ID: r.key.id, Operation: r.key.operation, RequestHash: r.key.hash, Status: begunStatus})
 }
 
-// undone forgets the answer to what did not come about after all.
-func (r *request) undone(w work) error {
+// releaseResponse deletes what reserveResponse stored.
+func (r *request) releaseResponse(w work) error {
 	if r.key == nil {
 		return nil
 	}
-	return w.tx.DeleteAnswer(r.key.id)
+	return w.tx.DeleteStoredResponse(r.key.id)
 }
 
-// apart runs fn, whose effect is outside of the request's environment and so of
-// its transactions. For a request with an idempotency key the place of the
-// answer is kept before: what is cut off in between is not repeated.
-func (s *server) apart(r *request, fn func() (any, error)) (any, error) {
+// outsideTransaction runs fn, whose effect is outside of the request's environment
+// and so of its transactions. For a request with an idempotency key the response is
+// reserved before: what is cut off in between is not repeated.
+func (s *server) outsideTransaction(r *request, fn func() (any, error)) (any, error) {
 	if r.key == nil {
 		return fn()
 	}
-	if err := s.write(r, r.begun); err != nil {
+	if err := s.write(r, r.reserveResponse); err != nil {
 		return nil, err
 	}
 	out, err := fn()
 	late, stop := r.late()
 	defer stop()
 	if err != nil {
-		return nil, errors.Join(err, s.write(late, r.undone))
+		return nil, errors.Join(err, s.write(late, r.releaseResponse))
 	}
-	return s.effect(late, func(w work) (any, error) { return out, r.undone(w) })
+	return s.effect(late, func(w work) (any, error) { return out, r.releaseResponse(w) })
 }

@@ -31,7 +31,7 @@ func TestRoutesWithIdempotencyKeys(t *testing.T) {
 		if pattern == "POST /v1/agents/update" || pattern == "POST /v1/numbers/update" {
 			return false
 		}
-		for _, end := range []string{"/update", "/cancel", "/end", "/revoke", "_steering_pool", "/detach", "/rotate_environment", "/rotate_master"} {
+		for _, end := range []string{"/update", "/cancel", "/end", "/revoke", "_steering_pool", "/detach", "/decide", "/rotate_environment", "/rotate_master"} {
 			if strings.HasSuffix(pattern, end) {
 				return true
 			}
@@ -81,7 +81,9 @@ func TestRepeatedRequests(t *testing.T) {
 			} else if again.status != first.status || string(again.raw) != string(first.raw) || again.header.Get("Idempotency-Replayed") != "true" {
 				b.t.Errorf("%s answers %d %s, at first %s", r.pattern, again.status, again.raw, first.raw)
 			}
-			b.with("key-1", target, s.body+" ").fails(422, "Idempotency-Key was used for another request")
+			b.with("key-1", target, strings.Replace(s.body, "{", "{ \n", 1)+" ").want(again.status)
+			other := strings.Replace(strings.Replace(s.body, "{", `{"unknown_member":1,`, 1), ",}", "}", 1)
+			b.with("key-1", target, other).fails(422, "Idempotency-Key was used for another request")
 			b.with("key-1", target+"?other=1", s.body).fails(422, "Idempotency-Key was used for another request")
 			b.with(strings.Repeat("k", 256), target, s.body).fails(400, "Idempotency-Key must have at most 255 bytes")
 		}
@@ -92,6 +94,40 @@ func TestRepeatedRequests(t *testing.T) {
 			b.t.Error("another environment sees the answer")
 		}
 	})
+}
+
+// A key that could be read in two ways is refused.
+func TestBadIdempotencyKeys(t *testing.T) {
+	both(t, func(b *bench) {
+		for message, keys := range map[string][]string{
+			"Idempotency-Key must be given once":  {"a", "b"},
+			"Idempotency-Key must not be blank":   {""},
+			"Idempotency-Key must not be blank\t": {" \t "},
+			"Idempotency-Key must be given once ": {"", ""},
+		} {
+			header := http.Header{"Authorization": {"Bearer " + b.key}, "Idempotency-Key": keys}
+			b.send("POST /v1/prompts/create", `{"content":"p"}`, header).fails(400, strings.TrimSpace(message))
+		}
+		if total := b.do("GET /v1/prompts/list", "").at("total"); total != 0.0 {
+			b.t.Errorf("%v prompts were made", total)
+		}
+	})
+}
+
+// Bodies are equal whatever their white space and the order of their members,
+// and not equal when a value differs.
+func TestEqualBodies(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"b":[1,{"c":null}],"a":"\u0061"}`, ` { "a" : "a" ,` + "\n\t" + `"b" : [ 1 , {"c":null} ] } `} {
+		if got, want := string(canonical([]byte(body))), `{"a":"a","b":[1,{"c":null}]}`; got != want {
+			t.Errorf("%s is %s, want %s", body, got, want)
+		}
+	}
+	for _, pair := range [][2]string{{`{"a":1}`, `{"a":"1"}`}, {`{"a":12345678901234567890}`, `{"a":12345678901234567891}`}, {`{"a":[1,2]}`, `{"a":[2,1]}`}, {``, `{}`}} {
+		if string(canonical([]byte(pair[0]))) == string(canonical([]byte(pair[1]))) {
+			t.Errorf("%s equals %s", pair[0], pair[1])
+		}
+	}
 }
 
 // A refusal is not kept: the mended request goes through with the same key.
@@ -221,10 +257,10 @@ func TestRepetitionAtAnotherNode(t *testing.T) {
 		if got := other.with("a", "POST /v1/prompts/create", `{"content":"p"}`).want(201); string(got.raw) != string(first.raw) {
 			b.t.Errorf("got %s, want %s", got.raw, first.raw)
 		}
-		var a store.Answer
+		var a store.StoredResponse
 		err := b.store.Write(b.t.Context(), b.env.ID, func(tx *store.Tx) error {
-			a = store.Answer{ID: "x", Operation: "o", RequestHash: [32]byte{1}, Status: 201, Body: sidetone.Secret("{}")}
-			return errors.Join(tx.InsertAnswer(a), tx.InsertAnswer(a))
+			a = store.StoredResponse{ID: "x", Operation: "o", RequestHash: [32]byte{1}, Status: 201, Body: sidetone.Secret("{}")}
+			return errors.Join(tx.InsertStoredResponse(a), tx.InsertStoredResponse(a))
 		})
 		if !errors.Is(err, store.ErrRepeated) {
 			b.t.Errorf("got %v", err)

@@ -1,6 +1,8 @@
 package api
 
-import "testing"
+import (
+	"testing"
+)
 
 // TestResourceKeys walks through what files rely on: a key finds its resource, belongs
 // to one of a kind, and can be taken over once it is given up.

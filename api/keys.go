@@ -1,8 +1,6 @@
 package api
 
 import (
-	"encoding/json"
-
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/store"
 )
@@ -10,21 +8,21 @@ import (
 // renderKey renders a key. Its secret is not part of it.
 func renderKey(k sidetone.APIKey) object {
 	o := object{
-		{"id", k.ID}, {"environment_id", k.EnvironmentID}, {"label", k.Label}, {"scopes", k.Scopes.Names()},
-		{"account_wide", k.AccountWide}, {"imported", k.Imported}, {"active", k.Revoked.IsZero()},
+		"id": k.ID, "environment_id": k.EnvironmentID, "label": k.Label, "scopes": k.Scopes.Names(),
+		"account_wide": k.AccountWide, "imported": k.Imported, "active": k.Revoked.IsZero(),
 	}
-	o.text("ends_in", k.Hint)
-	o.text("profile", k.Profile)
-	o.text("member", k.MemberID)
-	o.moment("created_at", k.Created)
-	o.moment("updated_at", k.Updated)
-	o.moment("revoked_at", k.Revoked)
+	setText(o, "ends_in", k.Hint)
+	setText(o, "profile", k.Profile)
+	setText(o, "member", k.MemberID)
+	setTime(o, "created_at", k.Created)
+	setTime(o, "updated_at", k.Updated)
+	setTime(o, "revoked_at", k.Revoked)
 	return o
 }
 
 // scopes reads a list of scopes.
 func (d *decoder) scopes(name string) sidetone.Optional[sidetone.Scopes] {
-	names := d.texts(name)
+	names := d.Strings(name)
 	out := sidetone.Optional[sidetone.Scopes]{Set: names.Set, Null: names.Null}
 	for _, one := range names.Value {
 		out.Value |= sidetone.NewScopes(sidetone.Scope(one))
@@ -47,7 +45,7 @@ func (s *server) listKeys(r *request) (any, error) {
 	})
 }
 
-// createKey makes a key; its answer is the only place where the secret is ever
+// createKey makes a key; its response is the only place where the secret is ever
 // shown.
 func (s *server) createKey(r *request) (any, error) {
 	secret := sidetone.NewKey()
@@ -56,15 +54,16 @@ func (s *server) createKey(r *request) (any, error) {
 		return nil, err
 	}
 	o := renderKey(k)
-	o.set("key", secret.Reveal())
+	o["key"] = secret.Reveal()
 	return o, nil
 }
 
 // importKey makes a bearer that clients have already a key.
 func (s *server) importKey(r *request) (any, error) {
-	var secret sidetone.Secret
-	if json.Unmarshal(r.body["key"], (*string)(&secret)) != nil {
-		return nil, invalid("key must be a string")
+	d := newDecoder(r.view.profile, r.body)
+	secret := sidetone.Secret(d.Text("key").Value)
+	if err := d.Err(); err != nil {
+		return nil, err
 	}
 	if err := sidetone.ValidateImportedKey(secret); err != nil {
 		return nil, err
@@ -75,9 +74,9 @@ func (s *server) importKey(r *request) (any, error) {
 
 // addKey stores the key that the body describes.
 func (s *server) addKey(r *request, secret sidetone.Secret, imported bool) (sidetone.APIKey, error) {
-	d := decoder{fields: r.body}
-	label, scopes, profile, member, accountWide := d.text("label"), d.scopes("scopes"), d.text("profile"), d.text("member"), d.truth("account_wide")
-	if err := d.err(); err != nil {
+	d := newDecoder(r.view.profile, r.body)
+	label, scopes, profile, member, accountWide := d.Text("label"), d.scopes("scopes"), d.Text("profile"), d.Text("member"), d.Bool("account_wide")
+	if err := d.Err(); err != nil {
 		return sidetone.APIKey{}, err
 	}
 	k := sidetone.APIKey{EnvironmentID: r.who.EnvironmentID, Hint: secret.Hint(), Hash: secret.Hash(), Imported: imported}
@@ -126,7 +125,7 @@ func (s *server) changeKey(r *request, change func(*store.Tx, *sidetone.APIKey) 
 		if err := change(w.tx, &k); err != nil || !administers(before) || administers(k) {
 			return err
 		}
-		return s.keepAdministrator(r, w.tx, k.AccountWide)
+		return s.requireAdministrator(r, w.tx, k.AccountWide)
 	})
 	return renderKey(k), err
 }
@@ -137,9 +136,9 @@ func administers(k sidetone.APIKey) bool {
 }
 
 func (s *server) updateKey(r *request) (any, error) {
-	d := decoder{fields: r.body}
-	label, scopes, profile := d.text("label"), d.scopes("scopes"), d.text("profile")
-	if err := d.err(); err != nil {
+	d := newDecoder(r.view.profile, r.body)
+	label, scopes, profile := d.Text("label"), d.scopes("scopes"), d.Text("profile")
+	if err := d.Err(); err != nil {
 		return nil, err
 	}
 	return s.changeKey(r, func(tx *store.Tx, k *sidetone.APIKey) error {

@@ -4,25 +4,23 @@ import (
 	"slices"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
 )
 
 // link is a decoded numbers/link.
 type link struct {
+	profile            dialect.Profile
 	number, connection string
 	outboundOnly       bool
 	where              placement
 }
 
 func decodeLink(r *request) (link, error) {
-	d := &decoder{fields: r.body, profile: r.view.profile}
-	l := link{connection: d.text("telephony_account_connection").Value, outboundOnly: d.truth("outbound_only").Value}
-	var ok bool
-	if l.number, ok = sidetone.NormalisePhone(d.text("phone_number").Value); !ok {
-		d.faults = append(d.faults, "phone_number must be a phone number with country code")
-	}
+	d := newDecoder(r.view.profile, r.body)
+	l := link{profile: d.profile, number: d.Text("phone_number").Value, connection: d.Text("telephony_account_connection").Value, outboundOnly: d.Bool("outbound_only").Value}
 	var err error
 	l.where, err = decodePlacement(d)
-	return l, firstOf(d.err(), err)
+	return l, firstOf(d.Err(), err)
 }
 
 // linkNumber takes a number into service that the customer has at a carrier.
@@ -36,7 +34,8 @@ func (s *server) linkNumber(r *request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		agent, err := w.inbound(r.view, number)
+		agent, err := w.inbound(&r.view, number)
+		r.agent = agent
 		return renderNumber(r.view, number, agent), err
 	})
 	if sidetone.CodeOf(err) == sidetone.Conflict {
@@ -48,10 +47,13 @@ func (s *server) linkNumber(r *request) (any, error) {
 func phoneInUse() error { return sidetone.Errorf(sidetone.Conflict, "phone_number is in use") }
 
 func (w work) link(l link) (sidetone.Number, error) {
+	var err error
+	if l.number, err = w.phone(l.profile, "phone_number", l.number); err != nil {
+		return sidetone.Number{}, err
+	}
 	number := sidetone.NewNumber(w.ids.New(), w.tx.EnvironmentID(), l.number, "", w.tx.Now())
 	number.OutboundOnly = l.outboundOnly
-	_, err := w.tx.NumberByPhone(l.number)
-	if err == nil {
+	if _, err = w.tx.NumberByPhone(l.number); err == nil {
 		return number, phoneInUse()
 	}
 	if sidetone.CodeOf(err) != sidetone.NotFound {
@@ -63,11 +65,15 @@ func (w work) link(l link) (sidetone.Number, error) {
 	if number.InboundAgentID, _, err = w.place(l.where, ""); err != nil {
 		return number, err
 	}
+	number.Carrier = sidetone.CarrierState{State: sidetone.CarrierUnverified, Since: w.tx.Now(), Cause: neverAsked}
 	return number, w.tx.InsertNumber(number)
 }
 
+// neverAsked is why a linked number is not verified.
+const neverAsked = "The server has no driver that asks the carrier."
+
 // carrier says whose number it is: that of the account connection, else of the
-// carrier that kept it when it was detached here.
+// carrier that had it when it was detached here.
 func (w work) carrier(number *sidetone.Number, l link) error {
 	before, err := w.tx.DetachedNumber(l.number)
 	detached := err == nil
@@ -105,8 +111,8 @@ func (w work) carrierAccount(id string) (sidetone.Connection, error) {
 	return account, nil
 }
 
-// detachNumber takes a number out of service; the carrier keeps it for the
-// customer.
+// detachNumber takes a number out of service; it stays at the carrier for
+// the customer.
 func (s *server) detachNumber(r *request) (any, error) {
 	var out object
 	err := s.write(r, func(w work) error {
@@ -118,7 +124,7 @@ func (s *server) detachNumber(r *request) (any, error) {
 		if err := w.tx.UpdateNumber(n); err != nil {
 			return err
 		}
-		agent, err := w.inbound(r.view, n)
+		agent, err := w.inbound(&r.view, n)
 		out = renderNumber(r.view, n, agent)
 		return err
 	})

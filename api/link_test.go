@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/url"
 	"testing"
 
 	"github.com/sidetone/sidetone/store"
@@ -98,7 +99,7 @@ func TestLinkRefuses(t *testing.T) {
 			`{"phone_number":"+14155550111"}`:                                                                                {400, "telephony_account_connection is required: no carrier is known to keep the number for you"},
 			`{"phone_number":"+14155550111","telephony_account_connection":"x"}`:                                             {404, "telephony_account_connection names no account connection in this environment"},
 			`{"phone_number":"+14155550111","telephony_account_connection":"` + model + `"}`:                                 {400, "telephony_account_connection must name an account with twilio, vonage or telnyx"},
-			`{"phone_number":"+14155550111","telephony_account_connection":"` + account + `","inbound_agent":"default"}`:     {404, "inbound_agent names no agent in this environment"},
+			`{"phone_number":"+14155550111","telephony_account_connection":"` + account + `","inbound_agent":"default"}`:     {400, "inbound_agent must be an agent's id: the environment has no default agent; set its default_agent with environments/update"},
 			`{"phone_number":"+14155550111","telephony_account_connection":"` + account + `","inbound_agent":{"label":"x"}}`: {400, "inbound_agent.prompt is required"},
 		} {
 			b.do("POST /v1/numbers/link", body).fails(want.status, want.message)
@@ -127,5 +128,30 @@ func TestDefaultAgentOfNewNumbers(t *testing.T) {
 			b.t.Errorf("got %s and %s", bought.raw, linked.raw)
 		}
 		b.do("DELETE /v1/agents/delete?id="+agent, "").fails(409, "the agent is used by the environment as its default agent")
+	})
+}
+
+// A linked number is in service here, and nobody has asked its carrier: an account
+// with invented credentials is not shown as one that works.
+func TestLinkedNumbersAreUnverified(t *testing.T) {
+	both(t, func(b *bench) {
+		account := b.do("POST /v1/account_connections/create",
+			`{"type":"account_connection_twilio","credentials":{"twilio_account_sid":"invented","twilio_auth_token":"invented"}}`).want(201).text("id")
+		linked := b.do("POST /v1/numbers/link", `{"phone_number":"+12025550160","telephony_account_connection":"`+account+`"}`).want(201)
+		read := b.do("GET /v1/numbers?phone_number=12025550160", "").want(200)
+		for _, got := range []answer{linked, read} {
+			if got.at("active") != true || got.text("carrier_state") != "unverified" || got.text("carrier_state_since") == "" ||
+				got.text("carrier_state_cause") != "The server has no driver that asks the carrier." {
+				b.t.Errorf("got %s", got.raw)
+			}
+		}
+		bought := b.do("GET /v1/numbers?phone_number="+b.number()[1:], "").want(200)
+		if bought.at("carrier_state") != nil || bought.at("active") != true {
+			b.t.Errorf("got %s", bought.raw)
+		}
+		list := b.do("GET /v1/numbers/list?filters="+url.QueryEscape(`{"carrier_state":"unverified"}`), "").want(200)
+		if list.at("total") != 1.0 {
+			b.t.Errorf("got %s", list.raw)
+		}
 	})
 }

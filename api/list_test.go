@@ -123,9 +123,10 @@ func filterOn(t *testing.T, column string) string {
 	t.Helper()
 	var operand any = "x"
 	switch column {
-	case "outbound_only", "is_outgoing":
+	case "outbound_only", "is_outgoing", "certain", "active":
 		operand = true
-	case "created", "updated", "createdAt", "updatedAt", "start_time", "end_time", "revoked":
+	case "created", "updated", "createdAt", "updatedAt", "created_at", "updated_at", "start_time", "end_time",
+		"revoked", "revoked_at":
 		operand = "2026-11-01T10:00:00.000Z"
 	}
 	raw, err := json.Marshal(map[string]any{column: operand})
@@ -133,4 +134,40 @@ func filterOn(t *testing.T, column string) string {
 		t.Fatal(err)
 	}
 	return string(raw)
+}
+
+// TestFiltersByWhatAnswersShow filters by names of members of the answers: what is
+// shown is found, what is not shown is not.
+func TestFiltersByWhatAnswersShow(t *testing.T) {
+	both(t, func(b *bench) {
+		number := b.number()
+		b.number()
+		b.do("POST /v1/numbers/update?phone_number="+number[1:], `{"example_context":{},"tags":["front \"desk\"","vip"]}`).want(201)
+		b.do("POST /v1/prompts/create", `{"content":"p","tags":["vip"]}`).want(201)
+		b.do("POST /v1/prompts/create", `{"content":"p"}`).want(201)
+		b.do("POST /v1/voices/create", `{"type":"voice_azure","voice_name":"n"}`).want(201)
+		b.do("POST /v1/vector_databases/create", `{"index":"i","api_key":"k","api_environment":"e"}`).want(200)
+		revoked := b.do("POST /v1/api_keys/create", `{}`).want(201).text("id")
+		b.do("POST /v1/api_keys/revoke?id="+revoked, "").want(201)
+		for _, c := range []struct {
+			list, filters string
+			want          float64
+		}{
+			{"numbers", `{"active":true}`, 2}, {"numbers", `{"active":false}`, 0},
+			{"numbers", `{"tags":"vip"}`, 1}, {"numbers", `{"tags":{"contains":"front \"desk\""}}`, 1}, {"numbers", `{"tags":"desk"}`, 0},
+			{"numbers", `{"tags":"VIP"}`, 0}, {"numbers", `{"tags":{"ne":"vip"}}`, 1}, {"numbers", `{"tags":{"in":["no","vip"]}}`, 1},
+			{"numbers", `{"carrier_state":"unverified"}`, 0},
+			{"prompts", `{"tags":"vip"}`, 1}, {"voices", `{"type":"voice_azure"}`, 1}, {"vector_databases", `{"type":"vector_database_pinecone"}`, 1},
+			{"api_keys", `{"active":false}`, 1}, {"api_keys", `{"active":true}`, 1}, {"api_keys", `{"revoked_at":{"gt":"2000-01-01T00:00:00Z"}}`, 1},
+			{"environments", `{"created_at":{"gt":"2000-01-01T00:00:00Z"}}`, 1},
+		} {
+			got := b.do("GET /v1/"+c.list+"/list?filters="+url.QueryEscape(c.filters), "").want(200)
+			if got.at("total") != c.want || float64(len(got.at("items").([]any))) != c.want {
+				b.t.Errorf("%s %s: got %v, want %v", c.list, c.filters, got.at("total"), c.want)
+			}
+		}
+		b.do("GET /v1/numbers/list?filters="+url.QueryEscape(`{"tags":{"gt":"a"}}`), "").fails(400, `filters.tags cannot be compared with "gt"`)
+		b.do("GET /v1/numbers/list?filters="+url.QueryEscape(`{"tags":5}`), "").fails(400, "filters.tags must be a text")
+		b.do("GET /v1/numbers/list?filters="+url.QueryEscape(`{"tags":null}`), "").fails(400, "filters.tags must be a text")
+	})
 }

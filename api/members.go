@@ -6,14 +6,14 @@ import (
 )
 
 func renderMember(m sidetone.Member) object {
-	o := object{{"id", m.ID}, {"subject", m.Subject}, {"role", string(m.Role)}}
-	o.text("name", m.Name)
-	o.moment("created_at", m.Created)
-	o.moment("updated_at", m.Updated)
+	o := object{"id": m.ID, "subject": m.Subject, "role": string(m.Role)}
+	setText(o, "name", m.Name)
+	setTime(o, "created_at", m.Created)
+	setTime(o, "updated_at", m.Updated)
 	return o
 }
 
-// member answers with the member whose id the query names, after do.
+// member runs do with the member whose id the query names and renders it.
 func (s *server) member(r *request, run func(*request, func(work) error) error, do func(*store.Tx, *sidetone.Member) error) (any, error) {
 	var m sidetone.Member
 	err := run(r, func(w work) (err error) {
@@ -36,9 +36,9 @@ func (s *server) listMembers(r *request) (any, error) {
 }
 
 func (s *server) createMember(r *request) (any, error) {
-	d := decoder{fields: r.body}
-	subject, name, role := d.text("subject"), d.text("name"), d.text("role")
-	if err := d.err(); err != nil {
+	d := newDecoder(r.view.profile, r.body)
+	subject, name, role := d.Text("subject"), d.Text("name"), d.Text("role")
+	if err := d.Err(); err != nil {
 		return nil, err
 	}
 	m := sidetone.Member{ID: s.IDs.New(), Subject: subject.Value, Role: sidetone.RoleMember}
@@ -54,9 +54,9 @@ func (s *server) createMember(r *request) (any, error) {
 }
 
 func (s *server) updateMember(r *request) (any, error) {
-	d := decoder{fields: r.body}
-	name, role := d.text("name"), d.text("role")
-	if err := d.err(); err != nil {
+	d := newDecoder(r.view.profile, r.body)
+	name, role := d.Text("name"), d.Text("role")
+	if err := d.Err(); err != nil {
 		return nil, err
 	}
 	return s.member(r, s.write, func(tx *store.Tx, m *sidetone.Member) error {
@@ -70,7 +70,7 @@ func (s *server) updateMember(r *request) (any, error) {
 		if err := tx.UpdateMember(*m); err != nil || was != sidetone.RoleAdmin || m.Role == was {
 			return err
 		}
-		return s.keepAdministrator(r, tx, false)
+		return s.requireAdministrator(r, tx, false)
 	})
 }
 
@@ -81,6 +81,6 @@ func (s *server) deleteMember(r *request) (any, error) {
 		if err := tx.RemoveMember(m.ID); err != nil || m.Role != sidetone.RoleAdmin {
 			return err
 		}
-		return s.keepAdministrator(r, tx, false)
+		return s.requireAdministrator(r, tx, false)
 	})
 }

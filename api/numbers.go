@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/wire"
 	"github.com/sidetone/sidetone/store"
 )
 
@@ -30,17 +31,8 @@ func (w work) number(query url.Values) (sidetone.Number, error) {
 	return byPhone, err
 }
 
-func (w work) numberByPhone(text, path string) (sidetone.Number, error) {
-	e164, ok := sidetone.NormalisePhone(text)
-	if !ok {
-		return sidetone.Number{}, missing(path, "number")
-	}
-	n, err := w.tx.NumberByPhone(e164)
-	return n, named(err, path, "number")
-}
-
-// placing is who is to answer a number, "" for nobody, and what has to be
-// written for that.
+// placing is the agent that is to answer calls to a number, "" for none, and what
+// has to be written for that.
 type placing struct {
 	agentID string
 	draft   draft
@@ -48,24 +40,26 @@ type placing struct {
 	changed bool
 }
 
-// plan resolves who is to answer a number that is answered by current now (""
-// for nobody). It writes nothing.
+// plan resolves which agent is to answer calls to a number whose agent is current
+// now ("" for none). It writes nothing.
 func (w work) plan(p placement, current string) (placing, error) {
 	var err error
 	switch {
-	case !p.ref.set:
+	case !p.ref.Set:
 		return placing{agentID: current}, nil
-	case p.ref.null:
+	case p.ref.Null:
 		return placing{}, nil
-	case p.ref.byID:
+	case p.ref.ByID:
 		current, err = w.agentID(p.ref)
-	case current == "" && !p.ref.fields.has("prompt"):
+	case current == "" && w.isUnassigned(p):
+		return placing{}, nil
+	case current == "" && !p.ref.Fields.Has("prompt"):
 		return placing{}, invalid("inbound_agent.prompt is required")
 	case current == "":
 		d, err := w.newAgent(p.patch)
 		return placing{agentID: d.Agent.ID, draft: d}, below("inbound_agent", err)
 	}
-	if err != nil || len(p.ref.fields) == 0 {
+	if err != nil || len(p.ref.Fields) == 0 {
 		return placing{agentID: current}, err
 	}
 	agent, err := w.agentSnapshot(current, "inbound_agent")
@@ -87,40 +81,42 @@ func (w work) place(p placement, current string) (agentID string, changed bool, 
 
 // agentID checks the id of a placement; the word default, as a string, stands
 // for the environment's default agent.
-func (w work) agentID(ref reference) (string, error) {
-	id := ref.id
-	if id == "default" && ref.fields == nil {
+func (w work) agentID(ref wire.Reference) (string, error) {
+	id := ref.ID
+	if id == "default" && ref.Fields == nil {
 		environment, err := w.tx.Environment()
 		if err != nil {
 			return "", err
 		}
-		id = environment.DefaultAgentID
+		if id = environment.DefaultAgentID; id == "" {
+			return "", invalid("inbound_agent must be an agent's id: the environment has no default agent; set its default_agent with environments/update")
+		}
 	}
 	agent, err := w.tx.Agent(id)
-	return agent.ID, named(err, ref.path("inbound_agent"), "agent")
+	return agent.ID, named(err, ref.Path("inbound_agent"), "agent")
 }
 
-// line gets the account connection with id ready to be rendered; one that is
-// gone is left out.
-func (w work) line(v view, id string) error {
-	if id == "" || !v.wholeLines() {
+// loadConnection gets the account connection with id ready to be rendered, where
+// the view shows it as an object; one that is gone is left out.
+func (w work) loadConnection(v *view, id string) error {
+	if id == "" || !v.connectionObjects() {
 		return nil
 	}
 	account, err := w.tx.Connection(id)
 	if sidetone.CodeOf(err) == sidetone.NotFound {
 		return nil
 	}
-	v.lines[id] = account
+	v.addConnection(account)
 	return err
 }
 
 // inbound is the agent to show with n, nil for none.
-func (w work) inbound(v view, n sidetone.Number) (*sidetone.Snapshot, error) {
-	if err := w.line(v, n.ConnectionID); err != nil {
+func (w work) inbound(v *view, n sidetone.Number) (*sidetone.Snapshot, error) {
+	if err := w.loadConnection(v, n.ConnectionID); err != nil {
 		return nil, err
 	}
 	switch {
-	case n.InboundAgentID == "" && v.profile.unassigned:
+	case n.InboundAgentID == "" && v.profile.Unassigned:
 		agent, err := w.unassigned()
 		return &agent, err
 	case n.InboundAgentID == "":
@@ -136,12 +132,12 @@ func (w work) inbound(v view, n sidetone.Number) (*sidetone.Snapshot, error) {
 
 func (s *server) getNumber(r *request) (any, error) {
 	var out object
-	err := s.look(r, func(w work) error {
+	err := s.readConfiguration(r, func(w work) error {
 		n, err := w.number(r.query)
 		if err != nil {
 			return err
 		}
-		agent, err := w.inbound(r.view, n)
+		agent, err := w.inbound(&r.view, n)
 		out = renderNumber(r.view, n, agent)
 		return err
 	})
@@ -150,22 +146,22 @@ func (s *server) getNumber(r *request) (any, error) {
 
 func (s *server) listNumbers(r *request) (any, error) {
 	return list(s, r, (*store.Tx).Numbers, func(w work, page sidetone.Page[sidetone.Number]) (object, error) {
-		agents := map[string]*sidetone.Snapshot{}
+		item, agents := r.view.item(), map[string]*sidetone.Snapshot{}
 		for _, n := range page.Items {
 			if _, known := agents[n.InboundAgentID]; known {
-				if err := w.line(r.view.item(), n.ConnectionID); err != nil {
+				if err := w.loadConnection(&item, n.ConnectionID); err != nil {
 					return nil, err
 				}
 				continue
 			}
-			agent, err := w.inbound(r.view.item(), n)
+			agent, err := w.inbound(&item, n)
 			if err != nil {
 				return nil, err
 			}
 			agents[n.InboundAgentID] = agent
 		}
 		return renderPage(page, func(n sidetone.Number) object {
-			return renderNumber(r.view.item(), n, agents[n.InboundAgentID])
+			return renderNumber(item, n, agents[n.InboundAgentID])
 		}), nil
 	})
 }
@@ -173,11 +169,11 @@ func (s *server) listNumbers(r *request) (any, error) {
 // updateNumber changes the number, the agent and the agent's prompt in one
 // transaction.
 func (s *server) updateNumber(r *request) (any, error) {
-	d := &decoder{fields: r.body, profile: r.view.profile}
+	d := newDecoder(r.view.profile, r.body)
 	decodeNumberChange(d)
 	where, err := decodePlacement(d)
-	if err != nil || d.err() != nil {
-		return nil, firstOf(d.err(), err)
+	if err != nil || d.Err() != nil {
+		return nil, firstOf(d.Err(), err)
 	}
 	var shared int
 	out, err := s.effect(r, func(w work) (out any, err error) {
@@ -207,8 +203,7 @@ func (w work) updateNumber(r *request, d *decoder, where placement) (object, int
 		return nil, 0, err
 	}
 	shown := func() object { return renderNumber(view{profile: d.profile}, n, nil) }
-	d.fields = withoutEcho(d.profile, shown, r.body)
-	change := decodeNumberChange(d)
+	change := decodeNumberChange(d.inner(d.profile.Changed(r.body, shown)))
 	agentID, changed, err := w.place(where, n.InboundAgentID)
 	if err != nil {
 		return nil, 0, err
@@ -224,6 +219,7 @@ func (w work) updateNumber(r *request, d *decoder, where placement) (object, int
 			return nil, 0, err
 		}
 	}
-	agent, err := w.inbound(r.view, n)
+	agent, err := w.inbound(&r.view, n)
+	r.agent = agent
 	return renderNumber(r.view, n, agent), shared, err
 }

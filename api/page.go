@@ -5,14 +5,17 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/wire"
+	"github.com/sidetone/sidetone/phonenumber"
 )
 
 // pageQuery reads page, size, sorting and filters of a validated query.
 func pageQuery(query url.Values) (sidetone.PageQuery, error) {
 	q := sidetone.PageQuery{
-		Page: whole(query.Get("page"), 1), Size: whole(query.Get("size"), 10),
+		Page: intOr(query.Get("page"), 1), Size: intOr(query.Get("size"), 10),
 		Cursor: query.Get("cursor"), SortColumn: query.Get("sort_column"), SortDesc: query.Get("sort_desc") == "true",
 	}
 	if q.Cursor != "" {
@@ -23,7 +26,8 @@ func pageQuery(query url.Values) (sidetone.PageQuery, error) {
 	return q, err
 }
 
-func whole(text string, otherwise int) int {
+// intOr is the whole number that text is, otherwise for every other text.
+func intOr(text string, otherwise int) int {
 	n, err := strconv.Atoi(text)
 	if err != nil {
 		return otherwise
@@ -38,13 +42,13 @@ func parseFilters(text string) ([]sidetone.Filter, error) {
 	if text == "" {
 		return nil, nil
 	}
-	columns, err := parseObject([]byte(text))
+	columns, err := wire.Parse([]byte(text))
 	if err != nil {
 		return nil, invalid("filters must be a JSON object")
 	}
 	var out []sidetone.Filter
-	for _, column := range sortedNames(columns) {
-		filters, err := parseFilter(column, columns[column])
+	for _, column := range sorted(columns) {
+		filters, err := parseFilter(column)
 		if err != nil {
 			return nil, err
 		}
@@ -53,69 +57,77 @@ func parseFilters(text string) ([]sidetone.Filter, error) {
 	return out, nil
 }
 
-func parseFilter(column string, raw json.RawMessage) ([]sidetone.Filter, error) {
-	var ops fields
-	if json.Unmarshal(raw, &ops) != nil || ops == nil {
-		ops = fields{"eq": raw}
+func parseFilter(column wire.Member) ([]sidetone.Filter, error) {
+	ops, long := column.Value.(wire.Object)
+	if !long {
+		ops = wire.Object{{Name: "eq", Value: column.Value}}
 	}
 	var out []sidetone.Filter
-	for _, op := range sortedNames(ops) {
-		if !slices.Contains([]string{"eq", "ne", "in", "gt", "gte", "lt", "lte", "contains"}, op) {
-			return nil, invalid("filters.%s must use eq, ne, in, gt, gte, lt, lte or contains", clip(column))
+	for _, op := range sorted(ops) {
+		path := "filters." + wire.Clip(column.Name)
+		if long {
+			path += "." + wire.Clip(op.Name)
 		}
-		values, ok := operands(op, ops[op])
-		if !ok {
-			return nil, invalid("filters.%s.%s must be a text, a number, true, false or null", clip(column), op)
+		if !slices.Contains([]string{"eq", "ne", "in", "gt", "gte", "lt", "lte", "contains"}, op.Name) {
+			return nil, invalid("%s is no comparison; use eq, ne, in, gt, gte, lt, lte or contains", path)
 		}
-		out = append(out, sidetone.Filter{Column: column, Op: op, Values: phones(column, op, values)})
+		values, ok := operands(op)
+		switch {
+		case !ok && op.Name == "in":
+			return nil, invalid("%s must be a list of texts, numbers, true, false or null", path)
+		case !ok:
+			return nil, invalid("%s must be a text, a number, true, false or null", path)
+		}
+		out = append(out, sidetone.Filter{Column: column.Name, Op: op.Name, Values: phones(column.Name, op.Name, values)})
 	}
 	return out, nil
 }
 
 // operands reads one scalar, or the list that only in takes.
-func operands(op string, raw json.RawMessage) ([]any, bool) {
-	var value any
-	if json.Unmarshal(raw, &value) != nil {
-		return nil, false
-	}
-	list, isList := value.([]any)
-	if isList != (op == "in") {
+func operands(op wire.Member) ([]any, bool) {
+	list, isList := op.Value.([]any)
+	if isList != (op.Name == "in") {
 		return nil, false
 	}
 	if !isList {
-		list = []any{value}
+		list = []any{op.Value}
 	}
-	for _, v := range list {
-		switch v.(type) {
-		case map[string]any, []any:
+	out := make([]any, len(list))
+	for i, value := range list {
+		switch v := value.(type) {
+		case wire.Object, []any:
 			return nil, false
+		case json.Number:
+			n, err := v.Float64()
+			if err != nil {
+				return nil, false
+			}
+			out[i] = n
+		default:
+			out[i] = v
 		}
 	}
-	return list, true
+	return out, true
 }
 
 // phones brings the operands of a phone number column into the form in which
-// numbers are stored.
+// numbers are stored: only their digits count.
 func phones(column, op string, values []any) []any {
 	if op == "contains" || !slices.Contains([]string{"number", "from_number", "to_number", "agent_phone_number", "phoneNumber"}, column) {
 		return values
 	}
 	for i, v := range values {
 		text, isText := v.(string)
-		if e164, ok := sidetone.NormalisePhone(text); isText && ok {
+		if e164, ok := phonenumber.Digits(text); isText && ok {
 			values[i] = e164
 		}
 	}
 	return values
 }
 
-func sortedNames(f fields) []string {
-	names := make([]string, 0, len(f))
-	for name := range f {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+// sorted are the members in the order of their names.
+func sorted(o wire.Object) wire.Object {
+	return slices.SortedFunc(slices.Values(o), func(a, b wire.Member) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // renderPage renders the envelope that all lists share.
@@ -125,11 +137,11 @@ func renderPage[T any](p sidetone.Page[T], render func(T) object) object {
 		items[i] = render(item)
 	}
 	out := object{
-		{"items", items}, {"page", p.Page}, {"size", p.Size}, {"has_more", p.HasMore},
-		{"total", p.Total}, {"total_is_estimated", p.TotalIsEstimated},
+		"items": items, "page": p.Page, "size": p.Size, "has_more": p.HasMore,
+		"total": p.Total, "total_is_estimated": p.TotalIsEstimated,
 	}
 	if p.NextCursor != "" {
-		out.set("next_cursor", p.NextCursor)
+		out["next_cursor"] = p.NextCursor
 	}
 	return out
 }

@@ -6,13 +6,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sidetone/sidetone"
 )
 
-// getRecording serves the recording of a call, whole or in ranges: WAV when the
+// getRecording serves the recording of a call, all of it or ranges: WAV when the
 // client asks for it, else MP3 where that can be made, else WAV.
 func (s *server) getRecording(w http.ResponseWriter, r *request) error {
 	call, _, err := s.call(r, r.query.Get("id"))
@@ -40,7 +41,7 @@ func (s *server) getRecording(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// soundForm is a form in which a recording can be answered.
+// soundForm is a format in which a recording can be sent.
 type soundForm struct{ name, mime string }
 
 func (s *server) openRecording(r *request, path string) (soundForm, io.ReadSeekCloser, error) {
@@ -53,7 +54,7 @@ func (s *server) openRecording(r *request, path string) (soundForm, io.ReadSeekC
 			return soundForm{}, nil, err
 		}
 		if !errors.Is(err, errors.ErrUnsupported) {
-			s.Log.Error("answer a recording as WAV", slog.Any("error", err))
+			s.Log.Error("send a recording as WAV, because MP3 failed", slog.Any("error", err))
 		}
 	}
 	file, err := s.Recordings.Open(path)
@@ -73,10 +74,11 @@ func prefersWAV(accept string) bool {
 				q = 1
 			}
 		}
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave":
+		name = strings.ToLower(strings.TrimSpace(name))
+		if slices.Contains([]string{"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}, name) {
 			wav = max(wav, q)
-		case "audio/mpeg", "audio/mp3":
+		}
+		if slices.Contains([]string{"audio/mpeg", "audio/mp3"}, name) {
 			mp3 = max(mp3, q)
 		}
 	}

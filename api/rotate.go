@@ -15,12 +15,12 @@ type MasterRotation struct {
 func (s *server) rotateEnvironment(r *request) (any, error) {
 	done, err := s.Store.RotateEnvironment(r.ctx, r.who.EnvironmentID)
 	return object{
-		{"environment_id", r.who.EnvironmentID}, {"data_key_version", done.Version}, {"resealed", done.Resealed}, {"retired", done.Retired},
+		"environment_id": r.who.EnvironmentID, "data_key_version": done.Version, "resealed": done.Resealed, "retired": done.Retired,
 	}, err
 }
 
 // rotateMaster is for the operator only: the key is that of all accounts, and
-// whoever keeps a copy of it has to know of a new one.
+// whoever has a copy of it has to learn of a new one.
 func (s *server) rotateMaster(r *request) (any, error) {
 	if !r.who.Operator {
 		return nil, sidetone.Errorf(sidetone.Forbidden, "Forbidden: this is for `sidetone secrets rotate-master` on the server's machine")
@@ -29,5 +29,5 @@ func (s *server) rotateMaster(r *request) (any, error) {
 		return nil, unavailable("the master key cannot be rotated here", nil)
 	}
 	done, err := s.RotateMaster(r.ctx)
-	return object{{"master_key_id", done.KeyID}, {"rewrapped", done.Rewrapped}}, err
+	return object{"master_key_id": done.KeyID, "rewrapped": done.Rewrapped}, err
 }

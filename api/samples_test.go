@@ -64,6 +64,8 @@ func (b *bench) samples() map[string]sample {
 	fourth := b.do("POST /v1/numbers/link", `{"phone_number":"+12025550160","telephony_account_connection":"`+connection[4:]+`"}`).want(201).text("number")
 	out["POST /v1/numbers/detach"] = sample{"?phone_number=" + fourth[1:], ``}
 	out["POST /v1/dnc_numbers/create"] = sample{"", `{"phoneNumber":"+12025550170"}`}
+	doubtful := b.send("POST /v1/dnc_numbers/create", `{"phoneNumber":"2025550173"}`, b.vocodeClient()).want(201)
+	out["POST /v1/dnc_numbers/decide"] = sample{"?id=" + doubtful.text("id"), `{"phoneNumber":"+2025550173"}`}
 	out["POST /v1/dnc_numbers/bulk"] = sample{"", `{"phoneNumbers":[{"phoneNumber":"+12025550171"},{"phoneNumber":"+12025550172"}]}`}
 	out["POST /v1/secrets/rotate_environment"] = sample{"", ``}
 	call := `{"to_number":"+12025550199","from_number":"` + ours + `","agent":` + agent + `,"context":{"name":"Ann"}}`

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/wire"
 )
 
 // maskMark starts every mask, and no value that a client may set.
@@ -25,20 +26,20 @@ func masked(s sidetone.Secret) string {
 	return mask + string(r[len(r)-4:])
 }
 
-// secret sets name to the secret: whole if the view shows secrets, else masked;
-// absent when there is none. Decision 6: the answer that creates or sets a
-// secret is rendered with v.showing(path).
-func (o *object) secret(v view, name string, s sidetone.Secret) {
+// setSecret sets name to the secret: in clear if the view shows secrets, else
+// masked; absent when there is none. Decision 6: the response to a request that
+// creates or sets a secret is rendered with v.showing(path).
+func (v view) setSecret(o object, name string, s sidetone.Secret) {
 	switch {
 	case s == "":
 	case v.shows(name):
-		o.set(name, s.Reveal())
+		o[name] = s.Reveal()
 	default:
-		o.set(name, masked(s))
+		o[name] = masked(s)
 	}
 }
 
-// showing returns the view of the one answer that shows the secrets of these
+// showing returns the view of the one response that shows the secrets of these
 // names, because the request set them.
 func (v view) showing(names ...string) view {
 	shown := map[string]bool{}
@@ -54,26 +55,26 @@ func (v view) showing(names ...string) view {
 
 func (v view) shows(name string) bool { return v.secrets || v.shown[name] }
 
-// secret reads a secret: absent keeps, null clears, and whether a text that
-// looks like a mask is the current one is for kept to say.
+// secret reads a secret: absent changes nothing, null clears, and whether a text
+// that looks like a mask is the current one is for maskResolved to say.
 func (d *decoder) secret(name string) sidetone.Optional[sidetone.Secret] {
-	text := d.text(name)
+	text := d.Text(name)
 	return sidetone.Optional[sidetone.Secret]{Value: sidetone.Secret(text.Value), Set: text.Set, Null: text.Null}
 }
 
 // secretJSON reads an object of secrets as compact JSON.
 func (d *decoder) secretJSON(name string) sidetone.Optional[sidetone.Secret] {
-	raw := d.raw(name)
+	raw := d.JSON(name)
 	if raw.Set && !raw.Null && !bytes.HasPrefix(raw.Value, []byte("{")) {
-		d.faults = append(d.faults, name+" must be an object")
+		d.Faults = append(d.Faults, name+" must be an object")
 	}
 	return sidetone.Optional[sidetone.Secret]{Value: sidetone.Secret(raw.Value), Set: raw.Set, Null: raw.Null}
 }
 
-// kept replaces the current mask in a change by what it stands for: exactly that
-// mask keeps the secret, any other value that starts like one is a 400 naming
-// path. current is "" for something new.
-func kept(path string, change sidetone.Optional[sidetone.Secret], current sidetone.Secret) (sidetone.Optional[sidetone.Secret], error) {
+// maskResolved replaces the current mask in a change by what it stands for: exactly
+// that mask leaves the secret as it is, any other value that starts like one is a
+// 400 naming path. current is "" for something new.
+func maskResolved(path string, change sidetone.Optional[sidetone.Secret], current sidetone.Secret) (sidetone.Optional[sidetone.Secret], error) {
 	if !change.Set || change.Null || !strings.HasPrefix(change.Value.Reveal(), maskMark) {
 		return change, nil
 	}
@@ -83,14 +84,25 @@ func kept(path string, change sidetone.Optional[sidetone.Secret], current sideto
 	return change, notAMask(path)
 }
 
+// notCarried refuses a change that would take a secret, as it was stored, to another
+// URL, host, region or type: it must be sent anew. given is what the request says of
+// it; a mask says nothing.
+func notCarried(path string, given sidetone.Optional[sidetone.Secret], before, after sidetone.Secret) error {
+	anew := given.Set && !strings.HasPrefix(given.Value.Reveal(), maskMark)
+	if before == "" || before != after || anew {
+		return nil
+	}
+	return invalid("%s must be sent again, or as null: what is stored is not carried to another URL, host, region or type", path)
+}
+
 func notAMask(path string) error {
 	return invalid("%s must be a new value, or exactly the mask that reads show; it must not start with %s", path, maskMark)
 }
 
-// keptJSON is kept for an object of secrets, member by member: masks in it are
-// replaced by the current values, so that a client that changes one member can
-// repeat the others as it read them.
-func keptJSON(path string, change sidetone.Optional[sidetone.Secret], current sidetone.Secret) (sidetone.Optional[sidetone.Secret], error) {
+// masksResolved does the same with an object of secrets: masks in it are replaced
+// by the current values, so that a client that changes one member can repeat the
+// others as it read them.
+func masksResolved(path string, change sidetone.Optional[sidetone.Secret], current sidetone.Secret) (sidetone.Optional[sidetone.Secret], error) {
 	if !change.Set || change.Null || !strings.Contains(change.Value.Reveal(), maskMark) {
 		return change, nil
 	}
@@ -102,11 +114,11 @@ func keptJSON(path string, change sidetone.Optional[sidetone.Secret], current si
 	if err != nil {
 		now = nil // a new one, or a broken row: no mask stands for anything
 	}
-	whole, err := unmasked(path, given, now)
+	full, err := unmasked(path, given, now)
 	if err != nil {
 		return change, err
 	}
-	b, err := json.Marshal(whole)
+	b, err := json.Marshal(full)
 	if err != nil {
 		return change, invalid("%s must be JSON", path)
 	}
@@ -162,11 +174,11 @@ func unmasked(path string, given, current any) (any, error) {
 	case map[string]any:
 		now, _ := current.(map[string]any)
 		for name, member := range v {
-			whole, err := unmasked(path+"."+clip(name), member, now[name])
+			full, err := unmasked(path+"."+wire.Clip(name), member, now[name])
 			if err != nil {
 				return nil, err
 			}
-			v[name] = whole
+			v[name] = full
 		}
 	case []any:
 		now, _ := current.([]any)
@@ -175,11 +187,11 @@ func unmasked(path string, given, current any) (any, error) {
 			if i < len(now) {
 				item = now[i]
 			}
-			whole, err := unmasked(path+"["+strconv.Itoa(i)+"]", v[i], item)
+			full, err := unmasked(path+"["+strconv.Itoa(i)+"]", v[i], item)
 			if err != nil {
 				return nil, err
 			}
-			v[i] = whole
+			v[i] = full
 		}
 	case string:
 		if !strings.HasPrefix(v, maskMark) {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
+	"github.com/sidetone/sidetone/api/wire"
 )
 
 func TestMasks(t *testing.T) {
@@ -33,8 +35,8 @@ func TestSecretsAreRendered(t *testing.T) {
 		"an item of a list too": {view{secrets: true}.item(), `{"secret":"0123456789abcdef"}`},
 	} {
 		o := object{}
-		o.secret(c.view, "secret", "0123456789abcdef")
-		o.secret(c.view, "none", "")
+		c.view.setSecret(o, "secret", "0123456789abcdef")
+		c.view.setSecret(o, "none", "")
 		got, err := json.Marshal(o)
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: got %s, %v, want %s", name, got, err, c.want)
@@ -63,7 +65,7 @@ func TestMasksKeepSecrets(t *testing.T) {
 		"four stars":               {given("****"), given("****"), current, refused},
 		"a mask where nothing was": {given("********"), given("********"), "", refused},
 	} {
-		got, err := kept("api_key", c.change, c.current)
+		got, err := maskResolved("api_key", c.change, c.current)
 		if got != c.want || (err == nil) != (c.message == "") || err != nil && sidetone.MessageOf(err) != c.message {
 			t.Errorf("%s: got %q set %v, %v", name, got.Value.Reveal(), got.Set, err)
 		}
@@ -85,7 +87,7 @@ func TestMasksKeepCredentials(t *testing.T) {
 		`{"sid":["********c123"]}`:    "credentials.sid[0]",
 		`{"sid":{"x":"********c12"}}`: "credentials.sid.x",
 	} {
-		got, err := keptJSON("credentials", sidetone.Some(sidetone.Secret(given)), current)
+		got, err := masksResolved("credentials", sidetone.Some(sidetone.Secret(given)), current)
 		if err != nil {
 			if sidetone.CodeOf(err) != sidetone.Invalid || sidetone.MessageOf(err) != want+" must be a new value, or exactly the mask that reads show; it must not start with ****" {
 				t.Errorf("%s: %v", given, err)
@@ -98,23 +100,26 @@ func TestMasksKeepCredentials(t *testing.T) {
 	}
 	// A client that sends back all it read changes nothing.
 	const flat = `{"sid":"AC0123456789c123","token":"tok"}`
-	shown := renderConnection(view{profile: fluents()}, sidetone.Connection{Credentials: flat})
-	echo, err := json.Marshal(shown.get("credentials"))
+	shown := renderConnection(view{profile: dialect.Fluents()}, sidetone.Connection{Credentials: flat})
+	echo, err := json.Marshal(shown["credentials"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := keptJSON("credentials", sidetone.Some(sidetone.Secret(echo)), flat); err != nil || got.Set {
+	if got, err := masksResolved("credentials", sidetone.Some(sidetone.Secret(echo)), flat); err != nil || got.Set {
 		t.Errorf("the echo: got %s, %v", got.Value.Reveal(), err)
 	}
-	if _, err := keptJSON("credentials", sidetone.Some(sidetone.Secret(echo)), ""); err == nil {
+	if _, err := masksResolved("credentials", sidetone.Some(sidetone.Secret(echo)), ""); err == nil {
 		t.Error("masks make something new")
 	}
 }
 
 func TestSecretsAreDecoded(t *testing.T) {
 	t.Parallel()
-	d := decoder{fields: fields{"key": json.RawMessage(`"s"`), "bad": json.RawMessage(`1`), "none": json.RawMessage(`null`),
-		"object": json.RawMessage(`{ "a": 1 }`), "list": json.RawMessage(`["a"]`)}}
+	members, err := wire.Parse([]byte(`{"key":"s","bad":1,"none":null,"object":{ "a": 1 },"list":["a"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDecoder(dialect.Fluents(), members)
 	if got := d.secret("key"); got.Value != "s" || !got.Set {
 		t.Errorf("got %q", got.Value.Reveal())
 	}
@@ -124,12 +129,12 @@ func TestSecretsAreDecoded(t *testing.T) {
 	if got := d.secretJSON("object"); got.Value != `{"a":1}` {
 		t.Errorf("got %q", got.Value.Reveal())
 	}
-	if d.err() != nil {
-		t.Error(d.err())
+	if d.Err() != nil {
+		t.Error(d.Err())
 	}
 	d.secret("bad")
 	d.secretJSON("list")
-	if got, want := sidetone.MessageOf(d.err()), "bad must be a string; list must be an object"; got != want {
+	if got, want := sidetone.MessageOf(d.Err()), "bad must be a string; list must be an object"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

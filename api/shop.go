@@ -10,14 +10,17 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/wire"
+	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/telephony"
 )
 
 // searched is how many offers a search asks the carrier for.
 const searched = 100
 
-// shop chooses a carrier by name, "" is the default one, or by the account
-// connection to buy with.
+// shop chooses a carrier by name or by the account connection to buy with. The
+// default one serves for "" and for carriers that clients know and that sell nothing
+// here; otherShop warns about the latter.
 func (s *server) shop(r *request, provider, connection string) (string, telephony.NumberShop, error) {
 	if connection != "" {
 		err := s.read(r, func(w work) error {
@@ -29,18 +32,16 @@ func (s *server) shop(r *request, provider, connection string) (string, telephon
 		}
 		return "", nil, err
 	}
-	if provider == "" {
-		provider = s.DefaultProvider
-	}
 	if shop := s.Shops[provider]; shop != nil {
 		return provider, shop, nil
 	}
-	var names []string
-	for name := range s.Shops {
-		names = append(names, name)
+	if ok, names := s.table.Possible("number", "telephony_provider", provider); !ok {
+		return "", nil, invalid("telephony_provider must be one of %s: no other is known", strings.Join(names, ", "))
 	}
-	slices.Sort(names)
-	return "", nil, invalid("telephony_provider must be one of %s", strings.Join(names, ", "))
+	if shop := s.Shops[s.DefaultProvider]; shop != nil {
+		return s.DefaultProvider, shop, nil
+	}
+	return "", nil, unavailable("no numbers are sold here", nil)
 }
 
 func (s *server) listAvailable(r *request) (any, error) {
@@ -52,7 +53,7 @@ func (s *server) listAvailable(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := whole(r.query.Get("limit"), 20)
+	limit := intOr(r.query.Get("limit"), 20)
 	offers, err := s.search(r, shop, search)
 	if err != nil {
 		return nil, err
@@ -99,7 +100,7 @@ func narrow(q *telephony.NumberQuery, f sidetone.Filter) error {
 		"area_code": &q.AreaCode, "contains": &q.Contains, "country": &q.Country, "locality": &q.Locality,
 	}[f.Column]
 	if dest == nil {
-		return invalid("filters.%s must be area_code, contains, country or locality", clip(f.Column))
+		return invalid("filters.%s must be area_code, contains, country or locality", wire.Clip(f.Column))
 	}
 	switch v := f.Values[0].(type) {
 	case string:
@@ -120,14 +121,14 @@ type purchase struct {
 }
 
 func decodePurchase(r *request) (purchase, error) {
-	d := &decoder{fields: r.body, profile: r.view.profile}
+	d := newDecoder(r.view.profile, r.body)
 	p := purchase{
-		phone: d.text("phone_number").Value, areaCode: d.text("area_code").Value,
-		provider: d.text("telephony_provider").Value, connection: d.text("telephony_account_connection").Value,
+		phone: d.Text("phone_number").Value, areaCode: d.Text("area_code").Value,
+		provider: d.Text("telephony_provider").Value, connection: d.Text("telephony_account_connection").Value,
 	}
 	var err error
 	p.where, err = decodePlacement(d)
-	return p, firstOf(d.err(), err)
+	return p, firstOf(d.Err(), err)
 }
 
 func (s *server) buyNumber(r *request) (any, error) {
@@ -158,11 +159,12 @@ func (s *server) buyNumber(r *request) (any, error) {
 // candidates are the numbers to try, best first.
 func (s *server) candidates(r *request, shop telephony.NumberShop, p purchase) ([]string, error) {
 	if p.phone != "" {
-		e164, ok := sidetone.NormalisePhone(p.phone)
-		if !ok {
-			return nil, invalid("phone_number must be a phone number with country code")
+		country, err := s.defaultCountry(r)
+		if err != nil {
+			return nil, err
 		}
-		return []string{e164}, nil
+		e164, err := readPhone(r.view.profile, country, "phone_number", p.phone)
+		return []string{e164}, err
 	}
 	offers, err := s.search(r, shop, telephony.NumberQuery{AreaCode: p.areaCode})
 	var numbers []string
@@ -193,6 +195,10 @@ func (s *server) buy(r *request, shop telephony.NumberShop, provider, e164 strin
 	late, stop := r.late()
 	defer stop()
 	out, err := s.putIntoService(late, number, where)
+	r.agent = late.agent
+	if errors.Is(err, store.ErrOutcomeUnknown) {
+		return nil, err // if the row is still reserved, the purchase is settled as one that was cut off
+	}
 	if err != nil {
 		if err := shop.Release(late.ctx, e164); err != nil {
 			s.Log.Error("give back a number that could not be put into service", slog.String("number", e164), slog.Any("error", err))
@@ -214,7 +220,7 @@ func (s *server) reserve(r *request, provider, e164 string, where placement) (nu
 		if sidetone.CodeOf(err) == sidetone.Conflict {
 			return fmt.Errorf("reserve a number: %w", telephony.ErrTaken)
 		}
-		return firstOf(err, r.begun(w))
+		return firstOf(err, r.reserveResponse(w))
 	})
 	return number, err
 }
@@ -235,15 +241,16 @@ func (s *server) putIntoService(r *request, reserved sidetone.Number, where plac
 			return nil, err
 		}
 		number.Updated = w.tx.Now()
-		if err := firstOf(w.tx.UpdateNumber(number), r.undone(w)); err != nil {
+		if err := firstOf(w.tx.UpdateNumber(number), r.releaseResponse(w)); err != nil {
 			return nil, err
 		}
-		agent, err := w.inbound(r.view, number)
+		agent, err := w.inbound(&r.view, number)
+		r.agent = agent
 		return renderNumber(r.view, number, agent), err
 	})
 }
 
-// late is the request for what has to be finished although the client is gone
+// late is the request for what has to be completed although the client is gone
 // or the request's time is up.
 func (r *request) late() (*request, context.CancelFunc) {
 	later := *r
@@ -258,7 +265,7 @@ func (s *server) giveUp(r *request, number sidetone.Number) {
 	defer stop()
 	err := s.write(late, func(w work) error {
 		_, err := w.deactivate(number.ID)
-		return firstOf(err, r.undone(w))
+		return firstOf(err, r.releaseResponse(w))
 	})
 	if err != nil {
 		s.Log.Error("give up a number that was not bought", slog.String("number", number.Number), slog.Any("error", err))
@@ -296,7 +303,7 @@ func (s *server) cancelNumber(r *request) (any, error) {
 		if err != nil {
 			return named(err, "phone_number", "number")
 		}
-		agent, err := w.inbound(r.view, gone)
+		agent, err := w.inbound(&r.view, gone)
 		out = renderNumber(r.view, gone, agent)
 		return err
 	})

@@ -95,7 +95,7 @@ func inTemplate(at, query, around string) []idPlace {
 func inAgent(at, query, around string) []idPlace {
 	var out []idPlace
 	for property, kind := range map[string]string{
-		"prompt": "prompt", "voice": "voice", "webhook": "webhook", "vector_database": "vectors", "openai_account_connection": "connection",
+		"prompt": "prompt", "voice": "voice", "webhook": "webhook", "vector_database": "vectors", "openai_account_connection": "model connection",
 	} {
 		// Every agent needs a prompt; the last of two equal names would be refused.
 		base := `"prompt":{"content":"p"},`
@@ -113,7 +113,7 @@ func inAgent(at, query, around string) []idPlace {
 	return append(out,
 		inBody(at+"actions[0]", "action", query, strings.Replace(around, "$$", base+`"actions":[$]`, 1)),
 		inBody(at+"actions[0].id", "action", query, strings.Replace(around, "$$", base+`"actions":[{"id":$}]`, 1)),
-		inBody(at+"webhook.account_connection_id", "connection", query, strings.Replace(around, "$$",
+		inBody(at+"webhook.account_connection_id", "key connection", query, strings.Replace(around, "$$",
 			base+`"webhook":{"url":"https://hook.example/in","subscriptions":["event_message"],"account_connection_id":$}`, 1)),
 	)
 }
@@ -150,9 +150,9 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 			"webhook": "webhook of agent", "vector_database": "vectors of agent", "openai_account_connection": "connection of agent"}),
 
 		"GET /v1/webhooks/list": inList(map[string]string{"id": "webhook", "account_connection_id": "connection of webhook"}),
-		"POST /v1/webhooks/create": {inBody("account_connection_id", "connection", "", `{"url":"https://hook.example/in","subscriptions":[],"account_connection_id":$}`),
+		"POST /v1/webhooks/create": {inBody("account_connection_id", "key connection", "", `{"url":"https://hook.example/in","subscriptions":[],"account_connection_id":$}`),
 			ignoring(inBody("id", "webhook", "", `{"id":$,"url":"https://hook.example/in","subscriptions":[]}`))},
-		"POST /v1/webhooks/update": {inQuery("id", "webhook", `{}`), inBody("account_connection_id", "connection", "?id="+f.mine.webhook, `{"account_connection_id":$}`),
+		"POST /v1/webhooks/update": {inQuery("id", "webhook", `{}`), inBody("account_connection_id", "key connection", "?id="+f.mine.webhook, `{"account_connection_id":$}`),
 			ignoring(inBody("id", "webhook", "?id="+f.mine.webhook, `{"id":$}`))},
 
 		"GET /v1/calls/list": inList(map[string]string{"id": "call", "agent": "agent of call", "from_number": "number of call", "agent_phone_number": "number of call"}),
@@ -175,6 +175,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"POST /v1/dnc_numbers/create":   nil, // takes numbers, not ids
 		"POST /v1/dnc_numbers/bulk":     nil, // likewise
 		"GET /v1/dnc_numbers/list":      inList(map[string]string{"id": "dnc", "phoneNumber": "dnc number"}),
+		"POST /v1/dnc_numbers/decide":   {inQuery("id", "dnc to decide", `{"phoneNumber":"+12025550100"}`)},
 		"DELETE /v1/dnc_numbers/delete": {inQuery("id", "dnc", "")},
 
 		"GET /v1/environments":         {inQuery("id", "environment", "")},
@@ -190,6 +191,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"POST /v1/api_keys/revoke":            {inQuery("id", "key", "")},
 		"GET /v1/audit_log":                   {inQuery("id", "audit", "")},
 		"GET /v1/audit_log/list":              inList(map[string]string{"id": "audit", "resource_id": "agent", "actor_id": "actor"}),
+		"GET /v1/support":                     {inQuery("agent", "agent", "")},
 		"GET /v1/usage":                       nil, // the key's own environment only
 		"GET /v1/whoami":                      nil, // likewise
 		"POST /v1/secrets/rotate_environment": nil, // likewise
@@ -333,6 +335,8 @@ func (f *tenants) fresh(who tenant, kind string) string {
 		return post("/v1/api_keys/create", `{"label":"L","scopes":["read"]}`, "id")
 	case "dnc":
 		return post("/v1/dnc_numbers/create", `{"phoneNumber":"`+f.phone()+`"}`, "id")
+	case "dnc to decide":
+		return post("/v1/dnc_numbers/create", `{"phoneNumber":"+12025550100"}`, "id")
 	case "dnc number":
 		return post("/v1/dnc_numbers/create", `{"phoneNumber":"`+f.phone()+`"}`, "phoneNumber")
 	}
@@ -343,6 +347,7 @@ func (f *tenants) fresh(who tenant, kind string) string {
 func (f *tenants) freshOther(who tenant, kind string, post func(path, body, property string) string) string {
 	f.t.Helper()
 	connection := `{"type":"account_connection_twilio","credentials":{"twilio_account_sid":"AC0123456789","twilio_auth_token":"token-0123456789"}}`
+	keyConnection := `{"type":"account_connection_external_api_key","credentials":{"key":"k-0123456789"}}`
 	first := func(path, property string) string {
 		page := f.as(who, "GET "+path, "").want(200)
 		items, _ := page.at("items").([]any)
@@ -356,6 +361,10 @@ func (f *tenants) freshOther(who tenant, kind string, post func(path, body, prop
 	switch strings.TrimPrefix(kind, "unused ") {
 	case "connection":
 		return post("/v1/account_connections/create", connection, "id")
+	case "key connection":
+		return post("/v1/account_connections/create", keyConnection, "id")
+	case "model connection":
+		return post("/v1/account_connections/create", `{"type":"account_connection_openai","credentials":{"openai_api_key":"k-0123456789"}}`, "id")
 	case "pooled connection":
 		id := post("/v1/account_connections/create", connection, "id")
 		f.as(who, "POST /v1/account_connections/add_to_steering_pool?id="+id, `{"phone_number":"+12025550144"}`).want(200)
@@ -369,7 +378,7 @@ func (f *tenants) freshOther(who tenant, kind string, post func(path, body, prop
 		post("/v1/api_keys/create", `{"label":"L","member":"`+id+`"}`, "id")
 		return id
 	case "connection of webhook":
-		id := post("/v1/account_connections/create", connection, "id")
+		id := post("/v1/account_connections/create", keyConnection, "id")
 		post("/v1/webhooks/create", `{"url":"https://hook.example/in","subscriptions":[],"account_connection_id":"`+id+`"}`, "id")
 		return id
 	case "number", "number id":
@@ -441,14 +450,17 @@ func words() []string {
 		api_environment api_key api_user_id index model_id quality speaker version voice_id voice_name
 		model_name required_context_keys[0] created updated createdAt updatedAt revoked start_time end_time status stage_outcome is_outgoing outbound_only
 		actor_type action resource request_id telephony_id telephony_provider area_code
-		to_number phoneNumber steering_pool[0] userId`)
+		to_number phoneNumber steering_pool[0] userId default_country certain
+		created_at updated_at revoked_at active tags carrier_state twilio_account_sid twilio_auth_token openai_api_key signature_secret
+		speak_on_send speak_on_receive processing_mode phrase conditions[0]
+		call_sid call_status transfer_call_sid transfer_call_status conference_sid`)
 }
 
 // word says that a position of a route takes no id.
 func word(pattern, where string) bool {
 	last := where[strings.LastIndexAny(where, " .")+1:]
 	switch {
-	case slices.Contains(words(), last), strings.HasSuffix(where, "voice.voice"):
+	case slices.Contains(words(), last), strings.HasSuffix(where, "voice.voice"), strings.HasSuffix(where, "config.phone_number"):
 		return true
 	case strings.HasPrefix(pattern, "POST /v1/voices/"):
 		return last == "voice"
@@ -470,7 +482,8 @@ func positions(op *openapi3.Operation) []string {
 			out = append(out, "query "+p.Value.Name)
 		}
 	}
-	for _, other := range alternatives(op) {
+	others, _ := op.Extensions["x-also-accepts-parameters"].(map[string]any)
+	for other := range others {
 		out = append(out, "query "+other)
 	}
 	for _, column := range columnsOf(op, "x-filter-columns") {

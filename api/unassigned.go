@@ -25,6 +25,17 @@ func unassignedAgent(environmentID string, voice sidetone.Voice) sidetone.Snapsh
 	return sidetone.Snapshot{Agent: agent, Prompt: prompt, Voice: voice}
 }
 
+// isUnassigned says that an agent without id is the built-in one as the client was
+// shown it for none.
+func (w work) isUnassigned(p placement) bool {
+	profile := p.patch.profile
+	if !profile.Unassigned {
+		return false
+	}
+	agent, err := w.unassigned()
+	return err == nil && sameAsShown(p.ref.Fields, renderAgent(view{profile: profile}, agent))
+}
+
 // readAgent is the snapshot of the agent with id, built-in or not.
 func (w work) readAgent(id, path string) (sidetone.Snapshot, error) {
 	if id == unassignedID {
@@ -39,12 +50,4 @@ func builtInAgent(id, path string) error {
 		return sidetone.Errorf(sidetone.Conflict, "%s names the built-in agent, which cannot be changed", path)
 	}
 	return nil
-}
-
-// plain turns a reference to the built-in agent into null.
-func (r reference) plain() reference {
-	if r.byID && r.id == unassignedID {
-		return reference{set: true, null: true}
-	}
-	return r
 }

@@ -2,7 +2,7 @@ package api
 
 import "time"
 
-// getUsage answers how much the environment talked on the telephone this month,
+// getUsage says how much the environment talked on the telephone this month,
 // which begins with its first day in UTC. Nothing is limited here.
 func (s *server) getUsage(r *request) (any, error) {
 	var talked time.Duration
@@ -12,7 +12,7 @@ func (s *server) getUsage(r *request) (any, error) {
 		return err
 	})
 	return object{
-		{"user_id", r.view.account}, {"plan_type", "plan_unlimited"}, {"monthly_usage_limit_minutes", nil},
-		{"monthly_usage_minutes", int64((talked + time.Minute - 1) / time.Minute)},
+		"user_id": r.view.account, "plan_type": "plan_unlimited", "monthly_usage_limit_minutes": nil,
+		"monthly_usage_minutes": int64((talked + time.Minute - 1) / time.Minute),
 	}, err
 }

@@ -5,8 +5,8 @@ import (
 	"github.com/sidetone/sidetone/store"
 )
 
-func vectorDatabases() plain[sidetone.VectorDatabase] {
-	return plain[sidetone.VectorDatabase]{
+func vectorDatabases() resource[sidetone.VectorDatabase] {
+	return resource[sidetone.VectorDatabase]{
 		noun: "vector database", fresh: sidetone.NewVectorDatabase, decode: decodeVectorDatabase, render: renderVectorDatabase,
 		id: func(db sidetone.VectorDatabase) string { return db.ID },
 		secrets: func(db sidetone.VectorDatabase) map[string]sidetone.Secret {
@@ -19,21 +19,24 @@ func vectorDatabases() plain[sidetone.VectorDatabase] {
 
 func decodeVectorDatabase(d *decoder) edit[sidetone.VectorDatabase] {
 	change := sidetone.VectorDatabaseChange{
-		Type: d.text("type"), Index: d.text("index"), APIKey: d.secret("api_key"), APIEnvironment: d.text("api_environment"),
+		Type: d.Text("type"), Index: d.Text("index"), APIKey: d.secret("api_key"), APIEnvironment: d.Text("api_environment"),
 	}
 	return func(w work, db *sidetone.VectorDatabase) error {
-		change := change
+		change, given, before := change, change.APIKey, *db
 		var err error
-		if change.APIKey, err = kept("api_key", change.APIKey, db.APIKey); err != nil {
+		if change.APIKey, err = maskResolved("api_key", given, db.APIKey); err != nil {
 			return err
 		}
 		change.Apply(db, w.tx.Now())
-		return db.Validate()
+		if err := db.Validate(); err != nil || db.Type == before.Type && db.APIEnvironment == before.APIEnvironment {
+			return err
+		}
+		return notCarried("api_key", given, before.APIKey, db.APIKey)
 	}
 }
 
 func renderVectorDatabase(v view, db sidetone.VectorDatabase) object {
-	o := object{{"id", db.ID}, {"user_id", v.account}, {"type", db.Type}, {"index", db.Index}, {"api_environment", db.APIEnvironment}}
-	o.secret(v.of(db.ID), "api_key", db.APIKey)
-	return v.finish("vector_database", o)
+	o := object{"id": db.ID, "user_id": v.account, "type": db.Type, "index": db.Index, "api_environment": db.APIEnvironment}
+	v.of(db.ID).setSecret(o, "api_key", db.APIKey)
+	return o
 }

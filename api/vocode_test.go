@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
 )
 
 // sdk sends a request as the SDK for a language does.
@@ -92,8 +93,8 @@ func TestWhatIsSentBackChangesNothing(t *testing.T) {
 	})
 }
 
-// TestLinesAsObjects: account connections of numbers and calls.
-func TestLinesAsObjects(t *testing.T) {
+// TestConnectionsAsObjects: account connections of numbers and calls.
+func TestConnectionsAsObjects(t *testing.T) {
 	both(t, func(b *bench) {
 		id := b.do("POST /v1/account_connections/create", `{"type":"account_connection_telnyx","credentials":{"api_key":"KEY-0123456789"}}`).want(201).text("id")
 		b.do("POST /v1/numbers/link", `{"phone_number":"+12025550160","telephony_account_connection":"`+id+`"}`).want(201)
@@ -118,8 +119,8 @@ func TestLinesAsObjects(t *testing.T) {
 	})
 }
 
-// TestAccountsOfNumbersAreWhole: memory knows the number, not its account.
-func TestAccountsOfNumbersAreWhole(t *testing.T) {
+// TestAccountsOfNumbersAreComplete: the snapshot in memory has the number, not its account.
+func TestAccountsOfNumbersAreComplete(t *testing.T) {
 	both(t, func(b *bench) {
 		id := b.carrierAccount()
 		b.do("POST /v1/numbers/link", `{"phone_number":"+12025550160","telephony_account_connection":"`+id+`"}`).want(201)
@@ -177,49 +178,12 @@ func TestEveryOperationSaysWhatProfilesAnswer(t *testing.T) {
 	}
 }
 
-// TestKinds shows resources of every type to clients that know few of them.
-func TestKinds(t *testing.T) {
+// TestCarrierDataIsOfAKnownType: what is known at the carrier names its type.
+func TestCarrierDataIsOfAKnownType(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		k         kinds
-		from, to  string
-		needs     string
-		unchanged bool
-	}{
-		{voiceKinds(), "voice_flite", "voice_azure", "voice_name", false},
-		{voiceKinds(), "voice_rime", "voice_rime", "speaker", true},
-		{actionKinds(), "action_warm_transfer", "action_add_to_conference", "config", false},
-		{actionKinds(), "action_something", "action_external", "config", false},
-		{connectionKinds(), "account_connection_telnyx", "account_connection_twilio", "credentials", false},
-		{connectionKinds(), "account_connection_deepseek", "account_connection_openai", "credentials", false},
-		{modelAccounts(), "account_connection_twilio", "account_connection_openai", "credentials", false},
-		{carrierAccounts(), "account_connection_openai", "account_connection_twilio", "credentials", false},
-	} {
-		o := object{{"id", "1"}, {"user_id", "u"}, {"label", "L"}, {"type", test.from}, {"own", 1}}
-		test.k.fit(&o)
-		if o.get("type") != test.to || o.get("id") != "1" || o.get("label") != "L" || !o.has(test.needs) || o.has("own") != test.unchanged {
-			t.Errorf("%s became %v", test.from, o)
-		}
-		if again := test.k.shown(test.from); again != test.to {
-			t.Errorf("%s is shown as %s", test.from, again)
-		}
-	}
-}
-
-// TestTextMaps: the values of free maps are texts.
-func TestTextMaps(t *testing.T) {
-	t.Parallel()
-	got := textMap(jsonObject([]byte(`{"s":"x","n":1.50,"b":true,"z":null,"o":{ "a" : [1] }}`)))
-	want := map[string]string{"s": "x", "n": "1.50", "b": "true", "z": "", "o": `{"a":[1]}`}
-	if diff := cmp.Diff(any(want), got); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-	if got := withoutPlus([]string{"+1", "2"}); !cmp.Equal(got, any([]string{"1", "2"})) {
-		t.Errorf("got %v", got)
-	}
 	call := sidetone.Call{CarrierID: "x", Provider: "twilio", Stage: sidetone.StagePickedUp}
-	shown := renderCall(newView(vocode(), sidetone.Principal{}, ""), call, "", nil)
-	if got := membersOf(shown.get("telephony_metadata")); string(got["type"]) != `"telephony_metadata_twilio"` {
+	shown := renderCall(newView(dialect.Vocode(), sidetone.Principal{}, ""), call, "", nil)
+	if got, _ := shown["telephony_metadata"].(object); got["type"] != "telephony_metadata_twilio" {
 		t.Errorf("got %v", got)
 	}
 }
@@ -233,20 +197,20 @@ func TestVocodePropertiesAreAllFilled(t *testing.T) {
 	never := map[string]string{
 		"prompt_template": "there are no prompt templates: null, as the family wants it",
 	}
-	for _, p := range profiles()[1:] {
+	for _, p := range dialect.Profiles()[1:] {
 		seen := map[*openapi3.Schema]map[string]bool{}
 		see := func(schema *openapi3.Schema, o object) {
 			if seen[schema] == nil {
 				seen[schema] = map[string]bool{}
 			}
-			for _, m := range o {
-				seen[schema][m.name] = seen[schema][m.name] || m.value != nil
+			for name, value := range o {
+				seen[schema][name] = seen[schema][name] || value != nil
 			}
 		}
 		for _, r := range renderings(p) {
 			schema := answerSchema(t, doc, r.schema, p)
 			see(schema, r.value)
-			if items, isPage := r.value.get("items").([]object); isPage {
+			if items, isPage := r.value["items"].([]object); isPage {
 				for _, item := range items {
 					see(schema.Properties["items"].Value.Items.Value, item)
 				}
@@ -255,9 +219,31 @@ func TestVocodePropertiesAreAllFilled(t *testing.T) {
 		for schema, names := range seen {
 			for name := range schema.Properties {
 				if !names[name] && never[name] == "" {
-					t.Errorf("%s: %s is declared beside %v and never filled", p.name, name, slices.Sorted(maps.Keys(names)))
+					t.Errorf("%s: %s is declared beside %v and never filled", p.Name, name, slices.Sorted(maps.Keys(names)))
 				}
 			}
 		}
 	}
+}
+
+// TestLocationsOfProblems: a problem is where the client put the value.
+func TestLocationsOfProblems(t *testing.T) {
+	both(t, func(b *bench) {
+		for _, c := range []struct {
+			target, body string
+			want         []any
+		}{
+			{"GET /v1/numbers/available?limit=0", "", []any{"query", "limit"}},
+			{"GET /v1/numbers/available?telephony_provider=acme", "", []any{"query", "telephony_provider"}},
+			{"GET /v1/numbers/available?filters=" + `{"colour":"red"}`, "", []any{"query", "filters", "colour"}},
+			{"GET /v1/agents", "", []any{"query", "id"}},
+			{"POST /v1/numbers/buy", `{"telephony_provider":"acme"}`, []any{"body", "telephony_provider"}},
+			{"POST /v1/agents/update?id=" + b.agent(`{"prompt":{"content":"p"}}`), `{"voice":{"type":"voice_banana"}}`, []any{"body", "voice", "type"}},
+		} {
+			problems := b.sdk("Python", c.target, c.body).want(422).at("detail").([]any)
+			if diff := cmp.Diff(any(c.want), problems[0].(map[string]any)["loc"]); diff != "" {
+				b.t.Errorf("%s: (-want +got)\n%s", c.target, diff)
+			}
+		}
+	})
 }

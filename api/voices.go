@@ -1,17 +1,18 @@
 package api
 
 import (
-	"encoding/json"
+	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
 	"github.com/sidetone/sidetone/store"
 )
 
-func voices() plain[sidetone.Voice] {
-	return plain[sidetone.Voice]{
+func voices() resource[sidetone.Voice] {
+	return resource[sidetone.Voice]{
 		noun: "voice", fresh: sidetone.NewVoice, decode: decodeVoice, render: renderVoice,
 		id:   func(v sidetone.Voice) string { return v.ID },
-		kind: func(v sidetone.Voice) string { return v.Type }, types: voiceKinds(),
+		kind: func(v sidetone.Voice) string { return v.Type }, types: dialect.VoiceTypes(),
 		locked: func(v sidetone.Voice) bool { return v.BuiltIn },
 		secrets: func(v sidetone.Voice) map[string]sidetone.Secret {
 			return map[string]sidetone.Secret{"api_key": v.APIKey}
@@ -32,51 +33,51 @@ func voiceMembers() []string {
 
 func decodeVoice(d *decoder) edit[sidetone.Voice] {
 	change := sidetone.VoiceChange{
-		Type: d.text("type"), Label: d.text("label"), Description: d.text("description"), APIKey: d.secret("api_key"),
-		Config: d.members(voiceMembers()),
+		Type: d.Text("type"), Label: d.Text("label"), Description: d.Text("description"), APIKey: d.secret("api_key"),
+		Config: d.only(voiceMembers()),
 	}
 	return func(w work, v *sidetone.Voice) error {
-		change := change
+		change, given, before := change, change.APIKey, *v
 		var err error
-		if change.APIKey, err = kept("api_key", change.APIKey, v.APIKey); err != nil {
+		if change.APIKey, err = maskResolved("api_key", given, v.APIKey); err != nil {
 			return err
 		}
 		change.Apply(v, w.tx.Now())
-		return v.Validate()
+		err = firstOf(v.Validate(), w.chosen("voice", "type", before.Type, v.Type), w.chosenName(before, *v))
+		if err != nil || v.Type == before.Type {
+			return err
+		}
+		return notCarried("api_key", given, before.APIKey, v.APIKey)
 	}
 }
 
-// members reads the named members as one JSON object; absent when none is there.
-func (d *decoder) members(names []string) sidetone.Optional[[]byte] {
-	found := fields{}
-	for _, name := range names {
-		if d.fields.has(name) {
-			found[name] = d.fields[name]
+// chosenName refuses a new name of a voice that the server's own voices do not know.
+// Vendors' names are not checked. What is stored already stays, and may be sent back.
+func (w work) chosenName(before, after sidetone.Voice) error {
+	for _, property := range []string{"voice", "voice_id"} {
+		name := memberOf(after.Config, property)
+		if name == "" || before.Type == after.Type && name == memberOf(before.Config, property) {
+			continue
+		}
+		switch ok, names := w.table.Possible("voice", "voice", name); {
+		case after.Type == "voice_tty":
+			return invalid("%s must not be given: voice_tty has one voice", property)
+		case after.Type == "voice_flite" && !ok:
+			return invalid("%s must be one of %s: no other is known", property, strings.Join(names, ", "))
 		}
 	}
-	if len(found) == 0 {
-		return sidetone.Optional[[]byte]{}
-	}
-	raw, err := json.Marshal(found)
-	if err != nil {
-		d.faults = append(d.faults, "body must be JSON")
-		return sidetone.Optional[[]byte]{}
-	}
-	return sidetone.Some(raw)
+	return nil
 }
-
-// shownVoiceMembers is about how many members a rendered voice has.
-const shownVoiceMembers = 8
 
 // renderVoice lays the type's own fields beside the common ones.
 func renderVoice(v view, voice sidetone.Voice) object {
-	o := make(object, 0, shownVoiceMembers)
-	o.members(voice.Config)
-	o.set("id", voice.ID)
-	o.set("user_id", v.account)
-	o.set("type", voice.Type)
-	o.text("label", voice.Label)
-	o.text("description", voice.Description)
-	o.secret(v.of(voice.ID), "api_key", voice.APIKey)
-	return v.finish("voice", o)
+	o := object{}
+	setMembers(o, voice.Config)
+	o["id"] = voice.ID
+	o["user_id"] = v.account
+	o["type"] = voice.Type
+	setText(o, "label", voice.Label)
+	setText(o, "description", voice.Description)
+	v.of(voice.ID).setSecret(o, "api_key", voice.APIKey)
+	return v.profile.Adapt(dialect.Voice(), o)
 }

@@ -5,8 +5,8 @@ import (
 	"github.com/sidetone/sidetone/store"
 )
 
-func webhooks() plain[sidetone.Webhook] {
-	return plain[sidetone.Webhook]{
+func webhooks() resource[sidetone.Webhook] {
+	return resource[sidetone.Webhook]{
 		noun: "webhook", fresh: sidetone.NewWebhook, decode: decodeWebhook, render: renderWebhook,
 		id:   func(h sidetone.Webhook) string { return h.ID },
 		find: (*store.Tx).Webhook, list: (*store.Tx).Webhooks,
@@ -16,13 +16,18 @@ func webhooks() plain[sidetone.Webhook] {
 
 func decodeWebhook(d *decoder) edit[sidetone.Webhook] {
 	change := sidetone.WebhookChange{
-		Label: d.text("label"), Description: d.text("description"), URL: d.text("url"), Method: d.text("method"),
-		Subscriptions: d.texts("subscriptions"), ConnectionID: d.text("account_connection_id"),
+		Label: d.Text("label"), Description: d.Text("description"), URL: d.Text("url"), Method: d.Text("method"),
+		Subscriptions: d.Strings("subscriptions"), ConnectionID: d.Text("account_connection_id"),
 	}
 	return func(w work, h *sidetone.Webhook) error {
 		if id := change.ConnectionID; id.Set && !id.Null {
-			if _, err := w.tx.Connection(id.Value); err != nil {
+			account, err := w.tx.Connection(id.Value)
+			if err != nil {
 				return named(err, "account_connection_id", "account connection")
+			}
+			if id.Value != h.ConnectionID && !account.ServesEndpoints() {
+				return invalid("account_connection_id must be of a type that authenticates requests, such as account_connection_external_api_key, not %s",
+					account.Type)
 			}
 		}
 		change.Apply(h, w.tx.Now())
@@ -31,9 +36,9 @@ func decodeWebhook(d *decoder) edit[sidetone.Webhook] {
 }
 
 func renderWebhook(v view, h sidetone.Webhook) object {
-	o := object{{"id", h.ID}, {"user_id", v.account}, {"url", h.URL}, {"method", h.Method}, {"subscriptions", h.Subscriptions}}
-	o.text("label", h.Label)
-	o.text("description", h.Description)
-	o.text("account_connection_id", h.ConnectionID)
-	return v.finish("webhook", o)
+	o := object{"id": h.ID, "user_id": v.account, "url": h.URL, "method": h.Method, "subscriptions": h.Subscriptions}
+	setText(o, "label", h.Label)
+	setText(o, "description", h.Description)
+	setText(o, "account_connection_id", h.ConnectionID)
+	return o
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -220,10 +221,13 @@ func TestBadTokens(t *testing.T) { //nolint:paralleltest // measures what is all
 	env, key := environmentWithKey(t, s, "clinic")
 	i := newIssuers(t)
 	handler := New(Config{Store: s, Tokens: i.verifier, Operator: sidetone.NewKey()})
+	asked := 0
 	ask := func(authorization []string, family string) *plainWriter {
 		w := &plainWriter{header: http.Header{}}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/agents/list", nil)
 		r.Header = http.Header{"X-Fern-Sdk-Name": {family}}
+		asked++ // each from another client, of which none has too many wrong signatures
+		r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", asked>>16, asked>>8&0xff, asked&0xff)
 		if authorization != nil {
 			r.Header["Authorization"] = authorization
 		}

@@ -131,7 +131,7 @@ func parse(t *testing.T, text string) []apply.Resource {
 }
 
 // planned plans and fails unless that is possible.
-func planned(t *testing.T, f *fake, resources []apply.Resource, prune bool) apply.Plan {
+func planned(t *testing.T, f *fake, resources []apply.Resource, prune bool) *apply.Plan {
 	t.Helper()
 	live, err := apply.Fetch(t.Context(), f)
 	if err != nil {

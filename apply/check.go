@@ -14,7 +14,7 @@ type BodyCheck func(v Verb, k Kind, fields map[string]any) ([]string, error)
 
 // Check looks at all that the plan would send before anything is sent. The error
 // names the place of every problem, as "file:line: what".
-func (p Plan) Check(check BodyCheck) error {
+func (p *Plan) Check(check BodyCheck) error {
 	var problems []error
 	for _, s := range p.Steps {
 		if s.Verb == Delete {
@@ -45,7 +45,7 @@ func (r Resource) placeOf(sentence string) string {
 
 // body is what a step sends: for a number that is bought, what follows on the
 // purchase.
-func (p Plan) body(s Step) map[string]any {
+func (p *Plan) body(s Step) map[string]any {
 	if s.Verb == Update {
 		return p.changed(s)
 	}

@@ -57,13 +57,13 @@ type Plan struct {
 }
 
 // Drifted reports whether server and files differ.
-func (p Plan) Drifted() bool { return len(p.Steps) > 0 }
+func (p *Plan) Drifted() bool { return len(p.Steps) > 0 }
 
 // NewPlan compares. It is pure. With prune, resources that have a key, are of a
 // kind that the files describe and are not in the files are deleted, save
 // numbers: giving up a number is never a side effect.
-func NewPlan(wanted []Resource, live Live, prune bool) (Plan, error) {
-	p := Plan{known: ids{}}
+func NewPlan(wanted []Resource, live Live, prune bool) (*Plan, error) {
+	p := &Plan{known: ids{}}
 	if err := Check(wanted); err != nil {
 		return p, err
 	}

@@ -43,7 +43,7 @@ func unknown(r Resource) error {
 			continue
 		}
 		text := fmt.Sprintf("%s: %s cannot have %q", r.placeOf(name), r.name(), name)
-		if like := nearest(name, known); like != "" {
+		if like := Nearest(name, known); like != "" {
 			text += fmt.Sprintf("; did you mean %q?", like)
 		}
 		problems = append(problems, errors.New(text))
@@ -60,15 +60,15 @@ func places(file string, mapping *yaml.Node) map[string]string {
 	return out
 }
 
-// nearest is the candidate that shares most of the name's letters in their
-// order, "" when none shares three quarters of both.
-func nearest(name string, candidates []string) string {
+// Nearest is the candidate that shares most of the name's letters in their
+// order, "" when none shares three quarters of both. Of equals the first is it.
+func Nearest(name string, candidates []string) string {
 	letters := strings.Split(name[:min(len(name), 64)], "")
-	best, most := "", 0.75
+	best, most := "", 0.0
 	for _, candidate := range candidates {
 		others := strings.Split(candidate, "")
 		shared := float64(2*commonLengths(letters, others)[0][0]) / float64(len(letters)+len(others))
-		if shared > most {
+		if shared >= 0.75 && shared > most {
 			best, most = candidate, shared
 		}
 	}

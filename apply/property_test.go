@@ -13,7 +13,7 @@ import (
 // document's requests have.
 func TestFilesSetWhatTheAPITakes(t *testing.T) {
 	t.Parallel()
-	doc, err := openapi3.NewLoader().LoadFromFile("../api/openapi.yaml")
+	doc, err := openapi3.NewLoader().LoadFromFile("../api/contract/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

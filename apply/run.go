@@ -35,7 +35,7 @@ func Fetch(ctx context.Context, api API) (Live, error) {
 // Run carries the plan out, step by step, and reports each when it is done. It
 // stops at the first error: what was done stays done, and a new plan goes on
 // from there.
-func (p Plan) Run(ctx context.Context, api API, done func(Step)) error {
+func (p *Plan) Run(ctx context.Context, api API, done func(Step)) error {
 	for _, s := range p.Steps {
 		if err := p.step(ctx, api, s); err != nil {
 			if s.Resource.Source != "" {
@@ -48,7 +48,7 @@ func (p Plan) Run(ctx context.Context, api API, done func(Step)) error {
 	return nil
 }
 
-func (p Plan) step(ctx context.Context, api API, s Step) error {
+func (p *Plan) step(ctx context.Context, api API, s Step) error {
 	r := s.Resource
 	switch s.Verb {
 	case Delete:
@@ -71,7 +71,7 @@ func (p Plan) step(ctx context.Context, api API, s Step) error {
 }
 
 // changed returns the whole values of the properties that differ.
-func (p Plan) changed(s Step) map[string]any {
+func (p *Plan) changed(s Step) map[string]any {
 	fields := resolve(s.Resource, p.known)
 	fields["key"] = s.Resource.Key
 	out := map[string]any{}

@@ -9,7 +9,7 @@ import (
 
 // WriteText prints the plan for people: one line per step, one per property,
 // and for long texts the lines that change.
-func (p Plan) WriteText(w io.Writer) error {
+func (p *Plan) WriteText(w io.Writer) error {
 	var b strings.Builder
 	counts := map[Verb]int{}
 	for _, s := range p.Steps {

@@ -26,8 +26,9 @@ type Frame struct {
 	Rate int
 	// Offset is the position of PCM[0] in the leg's media time, in samples.
 	Offset int64
-	// Missing says that the samples were synthesised to cover loss or silence
-	// suppression; they carry no speech.
+	// Missing says that no samples were received for this stretch: they were
+	// lost, or the sender suppressed silence. PCM then holds silence or, after a
+	// Concealer, a substitute; it carries no speech.
 	Missing bool
 	// Mark, when not zero, asks a leg for a Played event with this number once
 	// the last sample of the frame was played. Ignored on received frames.

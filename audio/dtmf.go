@@ -3,13 +3,46 @@ package audio
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
 	"unicode"
 )
 
-// dtmfKeys are the digits of the keypad, row by row.
-const dtmfKeys = "123A456B789C*0#D"
+// dtmfKey is a digit and its place on the keypad, whose row and column each
+// have a tone (ITU-T Q.23).
+type dtmfKey struct {
+	digit       byte
+	row, column int
+}
+
+// dtmfKeys returns the keys in the order of their event codes in RFC 4733, 0 to
+// 15: https://www.rfc-editor.org/rfc/rfc4733#section-3.2
+func dtmfKeys() [16]dtmfKey {
+	return [...]dtmfKey{
+		{'0', 3, 1}, {'1', 0, 0}, {'2', 0, 1}, {'3', 0, 2}, {'4', 1, 0}, {'5', 1, 1}, {'6', 1, 2}, {'7', 2, 0},
+		{'8', 2, 1}, {'9', 2, 2}, {'*', 3, 0}, {'#', 3, 2}, {'A', 0, 3}, {'B', 1, 3}, {'C', 2, 3}, {'D', 3, 3},
+	}
+}
+
+// keyOf returns the event code and the key of a digit; letters may be of either
+// case.
+func keyOf(digit rune) (code uint8, key dtmfKey, ok bool) {
+	for i, k := range dtmfKeys() {
+		if unicode.ToUpper(digit) == rune(k.digit) {
+			return uint8(i), k, true
+		}
+	}
+	return 0, dtmfKey{}, false
+}
+
+// keyAt returns the digit in a row and a column.
+func keyAt(row, column int) byte {
+	for _, k := range dtmfKeys() {
+		if k.row == row && k.column == column {
+			return k.digit
+		}
+	}
+	return 0
+}
 
 // dtmfFrequency returns the frequency in hertz of row 0-3, or of column 4-7.
 func dtmfFrequency(i int) float64 {
@@ -22,12 +55,12 @@ func dtmfFrequency(i int) float64 {
 func DTMF(digits string, rate int, on, off time.Duration, level float64) ([]int16, error) {
 	var pcm []int16
 	for _, digit := range digits {
-		key := strings.IndexRune(dtmfKeys, unicode.ToUpper(digit))
-		if key < 0 {
+		_, key, ok := keyOf(digit)
+		if !ok {
 			return nil, fmt.Errorf("generate DTMF for %q: %w", digit, ErrNotADigit)
 		}
 		n := int(Samples(on, rate))
-		pcm = append(pcm, DualTone(rate, n, dtmfFrequency(key/4), dtmfFrequency(4+key%4), level)...)
+		pcm = append(pcm, DualTone(rate, n, dtmfFrequency(key.row), dtmfFrequency(4+key.column), level)...)
 		pcm = append(pcm, make([]int16, Samples(off, rate))...)
 	}
 	return pcm, nil
@@ -129,7 +162,7 @@ func (d *DTMFDetector) classify() byte {
 	case low < dtmfRival*lowRival || high < dtmfRival*highRival:
 		return 0
 	}
-	return dtmfKeys[row*4+column]
+	return keyAt(row, column)
 }
 
 // strongest returns which of four tones is the strongest, its power, and the

@@ -35,9 +35,6 @@ func energy(pcm []int16) int64 {
 	return sum
 }
 
-// Peak returns the largest absolute sample of pcm in dBFS, SilenceFloor to 0.
-func Peak(pcm []int16) float64 { return decibels(float64(peak(pcm))) }
-
 // peak returns the largest absolute sample.
 func peak(pcm []int16) int {
 	top := 0

@@ -22,7 +22,7 @@ func TestLevels(t *testing.T) {
 		if got := RMS(test.pcm); math.Abs(got-test.rms) > 0.01 {
 			t.Errorf("%s: RMS %.2f dBFS, want %.2f", test.name, got, test.rms)
 		}
-		if got := Peak(test.pcm); math.Abs(got-test.peak) > 0.01 {
+		if got := decibels(float64(peak(test.pcm))); math.Abs(got-test.peak) > 0.01 {
 			t.Errorf("%s: peak %.2f dBFS, want %.2f", test.name, got, test.peak)
 		}
 	}
@@ -68,22 +68,22 @@ func TestNormalizeVoices(t *testing.T) {
 				FadePart(scaled, before, before)
 				Normalize(scaled, 16000)
 				level, _ := ActiveLevel(scaled, 16000)
-				t.Logf("active %.2f dBFS, peak %.2f dBFS", level, Peak(scaled))
-				if math.Abs(level-SpeechLevel) > 0.5 || Peak(scaled) > SpeechPeak+0.01 {
-					t.Errorf("active %.2f dBFS, peak %.2f dBFS", level, Peak(scaled))
+				t.Logf("active %.2f dBFS, peak %.2f dBFS", level, decibels(float64(peak(scaled))))
+				if math.Abs(level-SpeechLevel) > 0.5 || decibels(float64(peak(scaled))) > SpeechPeak+0.01 {
+					t.Errorf("active %.2f dBFS, peak %.2f dBFS", level, decibels(float64(peak(scaled))))
 				}
 			}
 		})
 	}
 	silence := make([]int16, 1600)
 	Normalize(silence, 16000)
-	if Peak(silence) != SilenceFloor {
+	if decibels(float64(peak(silence))) != SilenceFloor {
 		t.Error("silence is no longer silent")
 	}
 	click := make([]int16, 16000)
 	click[100] = 30000
 	Normalize(click, 16000)
-	if got := Peak(click); got > SpeechPeak+0.01 {
+	if got := decibels(float64(peak(click))); got > SpeechPeak+0.01 {
 		t.Errorf("a click has a peak of %.2f dBFS", got)
 	}
 }

@@ -3,7 +3,7 @@ package audio
 import "time"
 
 const (
-	// PlayoutMin and PlayoutMax bound how much sound a Playout holds to ride
+	// PlayoutMin and PlayoutMax bound how much sound a Playout buffers to ride
 	// out jitter.
 	PlayoutMin = 40 * time.Millisecond
 	PlayoutMax = 120 * time.Millisecond
@@ -48,11 +48,11 @@ type Playout struct {
 	started bool
 	playing bool // false while the delay fills up
 
-	target int64 // delay aimed at, in samples
-	held   int64 // samples by which the present starvation has added delay
-	least  int64 // least supply in the current window
-	pulls  int
-	over   int64 // samples to leave out in silence
+	target  int64 // delay aimed at, in samples
+	starved int64 // samples by which the present starvation has added delay
+	least   int64 // least supply in the current window
+	pulls   int
+	over    int64 // samples to leave out in silence
 
 	conceal *Concealer
 	lost    bool
@@ -110,21 +110,21 @@ func (p *Playout) Push(f Frame) {
 func (p *Playout) restart(at int64) {
 	clear(p.have)
 	p.started, p.playing = true, false
-	p.next, p.newest, p.over, p.held = at, at, 0, 0
+	p.next, p.newest, p.over, p.starved = at, at, 0, 0
 }
 
 // fed ends a starvation: by sound that was late, which the delay has to grow
 // for, or by the end of a pause, which leaves the delay as it was.
 func (p *Playout) fed(at int64) {
-	if p.held == 0 {
+	if p.starved == 0 {
 		return
 	}
 	if at > p.newest {
-		p.next += p.held
+		p.next += p.starved
 	} else {
-		p.target = min(p.target+p.held, Samples(PlayoutMax, p.rate))
+		p.target = min(p.target+p.starved, Samples(PlayoutMax, p.rate))
 	}
-	p.held = 0
+	p.starved = 0
 }
 
 // skip leaves n samples out at once.
@@ -169,8 +169,8 @@ func (p *Playout) starve(pcm []int16) {
 	p.lost = true
 	p.conceal.Lost(pcm)
 	p.window()
-	if n := int64(len(pcm)); p.target+p.held+n <= Samples(PlayoutMax, p.rate) {
-		p.held += n
+	if n := int64(len(pcm)); p.target+p.starved+n <= Samples(PlayoutMax, p.rate) {
+		p.starved += n
 		return
 	}
 	for range pcm {

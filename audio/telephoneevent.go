@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 )
 
@@ -22,10 +21,6 @@ const (
 	// ErrNotADigit says that a character is none of 0-9, *, #, A-D.
 	ErrNotADigit EventError = "not a DTMF digit"
 )
-
-// dtmfDigits lists the DTMF digits in the order of their RFC 4733 event codes,
-// 0 to 15.
-const dtmfDigits = "0123456789*#ABCD"
 
 // telephoneEventSize is the length of a telephone-event payload in bytes.
 const telephoneEventSize = 4
@@ -72,20 +67,18 @@ func (e TelephoneEvent) AppendTo(payload []byte) []byte {
 // Digit returns the DTMF digit the event stands for, or false when it stands
 // for something else.
 func (e TelephoneEvent) Digit() (rune, bool) {
-	if int(e.Code) >= len(dtmfDigits) {
+	keys := dtmfKeys()
+	if int(e.Code) >= len(keys) {
 		return 0, false
 	}
-	return rune(dtmfDigits[e.Code]), true
+	return rune(keys[e.Code].digit), true
 }
 
 // TelephoneEventCode returns the event code of a DTMF digit; letters may be of
 // either case. The error wraps ErrNotADigit.
 func TelephoneEventCode(digit rune) (uint8, error) {
-	if digit >= 'a' && digit <= 'd' {
-		digit += 'A' - 'a'
-	}
-	if code := strings.IndexRune(dtmfDigits, digit); code >= 0 {
-		return uint8(code), nil
+	if code, _, ok := keyOf(digit); ok {
+		return code, nil
 	}
 	return 0, fmt.Errorf("look up the telephone event of %q: %w", digit, ErrNotADigit)
 }

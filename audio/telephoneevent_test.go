@@ -188,7 +188,7 @@ func TestTelephoneEventLoss(t *testing.T) {
 	var want, got []rune
 	timestamp := uint32(0xfffff000)
 	for i := range 2000 {
-		digit := rune(dtmfDigits[i%16])
+		digit := rune(dtmfKeys()[i%16].digit)
 		arrived := false
 		for _, p := range packets(t, digit, 100*time.Millisecond) {
 			if source.IntN(5) == 0 {

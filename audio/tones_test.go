@@ -89,27 +89,3 @@ func TestSpeechLikeEndsAbruptly(t *testing.T) {
 		}
 	}
 }
-
-func TestToneDetector(t *testing.T) {
-	t.Parallel()
-	for _, rate := range []int{8000, 16000} {
-		tests := []struct {
-			name string
-			pcm  []int16
-			want bool
-		}{
-			{"the tone", Sine(rate, rate/10, 1000, -20), true},
-			{"in noise", mixed(Sine(rate, rate/10, 1000, -20), Noise(WhiteNoise, rate/10, -35, 1)), true},
-			{"another tone", Sine(rate, rate/10, 1100, -20), false},
-			{"too quiet", Sine(rate, rate/10, 1000, -50), false},
-			{"noise", Noise(WhiteNoise, rate/10, -20, 1), false},
-			{"silence", make([]int16, rate/10), false},
-			{"tone then silence", append(Sine(rate, rate/10, 1000, -20), make([]int16, rate/50)...), false},
-		}
-		for _, test := range tests {
-			if got := NewToneDetector(rate, 1000).Write(test.pcm); got != test.want {
-				t.Errorf("%d Hz, %s: %v, want %v", rate, test.name, got, test.want)
-			}
-		}
-	}
-}

@@ -100,6 +100,7 @@ type WAVWriter struct {
 	format  WAVFormat
 	pending []byte
 	written int64 // bytes of sound in the file
+	covered int64 // those that the header in the file covers
 	header  []byte
 }
 
@@ -140,17 +141,20 @@ func (w *WAVWriter) Write(pcm []int16) error {
 // WriteThrough writes samples of all channels in turn and the header that
 // covers them to the file at once, after what is pending. It keeps neither
 // slice; raw, which may be nil, is room for the bytes and is returned, grown as
-// needed, for the next call. After an error the samples are lost.
+// needed, for the next call. After an error the samples that could not be written
+// are lost; Size says where the file ends.
 func (w *WAVWriter) WriteThrough(pcm []int16, raw []byte) ([]byte, error) {
 	if err := w.Flush(); err != nil {
 		return raw, err
 	}
 	raw = appendSamples(slices.Grow(raw[:0], 2*len(pcm)), pcm)
-	if _, err := w.w.WriteAt(raw, wavHeaderSize+w.written); err != nil {
-		return raw, fmt.Errorf("write wav: %w", err)
+	n, err := w.w.WriteAt(raw, wavHeaderSize+w.written)
+	frame := 2 * w.format.Channels
+	w.written += int64(n / frame * frame)
+	if err != nil {
+		err = fmt.Errorf("write wav: %w", err)
 	}
-	w.written += int64(len(raw))
-	return raw, w.writeHeader()
+	return raw, errors.Join(err, w.writeHeader())
 }
 
 // Flush writes what is pending and the header that covers it.
@@ -171,6 +175,10 @@ func (w *WAVWriter) Frames() int64 {
 	return (w.written + int64(len(w.pending))) / int64(2*w.format.Channels)
 }
 
+// Size returns how long the file is up to the last sample that its header
+// covers. After an error the file may be longer: cut to this size it is valid.
+func (w *WAVWriter) Size() int64 { return wavHeaderSize + w.covered }
+
 // Close flushes. It does not close the underlying file.
 func (w *WAVWriter) Close() error { return w.Flush() }
 
@@ -180,6 +188,7 @@ func (w *WAVWriter) writeHeader() error {
 	if _, err := w.w.WriteAt(w.header, 0); err != nil {
 		return fmt.Errorf("write wav header: %w", err)
 	}
+	w.covered = w.written
 	return nil
 }
 

@@ -8,7 +8,6 @@
 package auth
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"log/slog"
 	"strings"
@@ -20,11 +19,8 @@ import (
 	"github.com/sidetone/sidetone"
 )
 
-// Limits of a token, in bytes. What is longer is refused unread.
-const (
-	maxToken  = 8 << 10
-	maxHeader = 1 << 10
-)
+// maxToken is the longest token that is parsed, in bytes.
+const maxToken = 8 << 10
 
 // maxLeeway bounds how far two clocks may differ.
 const maxLeeway = time.Minute
@@ -60,9 +56,7 @@ type Issuer struct {
 type Verifier struct {
 	issuers map[string]*issuer
 	now     func() time.Time
-	// refused and good are tokens with costly signatures that were looked at.
-	refused, good known
-	wrong         budget
+	wrong   *wrongSignatures
 }
 
 // issuer is an Issuer with its keys read.
@@ -78,10 +72,13 @@ func New(issuers []Issuer, now func() time.Time, log *slog.Logger) (*Verifier, e
 	if err := check(issuers); err != nil {
 		return nil, err
 	}
-	v := &Verifier{issuers: map[string]*issuer{}, now: now}
+	wrong, err := newWrongSignatures()
+	if err != nil {
+		return nil, err
+	}
+	v := &Verifier{issuers: map[string]*issuer{}, now: now, wrong: wrong}
 	for _, config := range issuers {
 		one := &issuer{Issuer: config}
-		var err error
 		if one.configured, err = configuredKeys(config.Keys); err != nil {
 			return nil, err
 		}
@@ -97,87 +94,48 @@ func New(issuers []Issuer, now func() time.Time, log *slog.Logger) (*Verifier, e
 
 // Verify returns what a good token says; every other text is Unauthenticated.
 // It allocates at most 64 KiB for a bad one, whatever its length. from is the
-// network address that presents it: when too many tokens with wrong signatures
-// came from there lately, one that was not seen to be good before is Limited, and
-// not looked at.
+// network address of the client: once too many tokens with wrong signatures came
+// from there, a token that was not verified before is Limited.
 func (v *Verifier) Verify(token, from string) (sidetone.Identity, error) {
-	if len(token) > maxToken || strings.Count(token, ".") != 2 {
+	if len(token) > maxToken || strings.Count(token, ".") != 2 || !strict(token) {
 		return sidetone.Identity{}, bad()
 	}
-	g, ok := glance(token)
-	if !ok {
-		return sidetone.Identity{}, bad()
-	}
-	issuer := v.issuers[g.issuer]
-	if issuer == nil || !issuer.fits(g, v.now()) {
-		return sidetone.Identity{}, bad()
-	}
-	k, ok := issuer.key(g.keyID, g.algorithm)
-	switch {
-	case !ok:
-		return sidetone.Identity{}, bad()
-	case k.costly():
-		return v.verify(token, from, g, issuer, k)
-	case !k.signed(g):
-		return sidetone.Identity{}, bad()
-	}
-	return issuer.read(token, g, k, v.now())
-}
-
-// bad is what Verify says of every bad token.
-func bad() error {
-	return &sidetone.Error{Code: sidetone.Unauthenticated, Message: "the token is not valid"}
-}
-
-// verify is Verify for a token whose signature takes long to look at. Tokens that
-// were good before are not held up by others' wrong ones, and whatever is
-// remembered of them, their signature is verified each time.
-func (v *Verifier) verify(token, from string, g glimpse, issuer *issuer, k key) (sidetone.Identity, error) {
-	hash, now := sha256.Sum256([]byte(token)), v.now()
-	if v.refused.lately(hash, now) {
-		return sidetone.Identity{}, bad()
-	}
-	if _, before := v.good.since(hash); !before {
-		who := neighbours(from)
-		if !v.wrong.take(who, now) {
-			return sidetone.Identity{}, sidetone.Errorf(sidetone.Limited, "too many tokens with wrong signatures came from this address; try again in a second")
-		}
-		if !k.signed(g) {
-			v.refused.add(hash, now)
-			return sidetone.Identity{}, bad()
-		}
-		v.wrong.giveBack(who)
-	}
-	identity, err := issuer.read(token, g, k, now)
-	if err != nil {
-		v.good.remove(hash)
-		v.refused.add(hash, now)
-		return identity, err
-	}
-	v.good.add(hash, now)
-	return identity, nil
-}
-
-// read verifies a token with the key and returns what it says.
-func (i *issuer) read(token string, g glimpse, k key, now time.Time) (sidetone.Identity, error) {
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{k.algorithm})
-	if err != nil || len(parsed.Headers) != 1 || parsed.Headers[0].KeyID != g.keyID {
+	parsed, err := jwt.ParseSigned(token, algorithms())
+	if err != nil || len(parsed.Headers) != 1 {
 		return sidetone.Identity{}, bad()
 	}
 	var claims jwt.Claims
 	others := map[string]any{}
-	if parsed.Claims(k.material, &claims, &others) != nil {
+	if parsed.UnsafeClaimsWithoutVerification(&claims, &others) != nil {
 		return sidetone.Identity{}, bad()
 	}
-	expected := jwt.Expected{Issuer: i.Name, AnyAudience: jwt.Audience{i.Audience}, Time: now}
-	if claims.Expiry == nil || claims.ValidateWithLeeway(expected, i.Leeway) != nil {
+	issuer := v.issuers[claims.Issuer]
+	if issuer == nil {
 		return sidetone.Identity{}, bad()
 	}
-	identity, ok := i.identity(claims.Subject, others)
+	identity, ok := issuer.identity(claims, others, v.now())
 	if !ok {
 		return sidetone.Identity{}, bad()
 	}
+	k, ok := issuer.key(parsed.Headers[0].KeyID, parsed.Headers[0].Algorithm)
+	if !ok {
+		return sidetone.Identity{}, bad()
+	}
+	signed := func() bool { return parsed.Claims(k.material) == nil }
+	if err := v.wrong.verify(token, from, v.now(), signed); err != nil {
+		return sidetone.Identity{}, err
+	}
 	return identity, nil
+}
+
+// algorithms are those that a token may be signed with.
+func algorithms() []jose.SignatureAlgorithm {
+	return []jose.SignatureAlgorithm{jose.HS256, jose.RS256, jose.ES256, jose.EdDSA}
+}
+
+// bad is the error for every bad token.
+func bad() error {
+	return &sidetone.Error{Code: sidetone.Unauthenticated, Message: "the token is not valid"}
 }
 
 // key finds the key of a header. Without a key id it is the only one of the
@@ -196,14 +154,21 @@ func (i *issuer) key(id, algorithm string) (key, bool) {
 	return found, count == 1
 }
 
-// identity maps verified claims.
-func (i *issuer) identity(subject string, claims map[string]any) (sidetone.Identity, bool) {
+// identity maps claims, which must be valid now. Their signature is verified after
+// this.
+func (i *issuer) identity(registered jwt.Claims, claims map[string]any, now time.Time) (sidetone.Identity, bool) {
+	expected := jwt.Expected{Issuer: i.Name, AnyAudience: jwt.Audience{i.Audience}, Time: now}
+	if registered.Expiry == nil || registered.ValidateWithLeeway(expected, i.Leeway) != nil {
+		return sidetone.Identity{}, false
+	}
+	subject := registered.Subject
 	out := sidetone.Identity{Subject: i.SubjectPrefix + subject, EnvironmentID: i.Environment, MembersOnly: i.MembersOnly}
 	if out.EnvironmentID == "" {
 		out.EnvironmentID, _ = claims[i.EnvironmentClaim].(string)
 	}
 	var names []string
 	switch claimed := claims[i.ScopesClaim].(type) {
+	case nil: // no scopes are claimed
 	case string:
 		out.HasScopes, names = true, strings.Fields(claimed)
 	case []any:
@@ -212,6 +177,8 @@ func (i *issuer) identity(subject string, claims map[string]any) (sidetone.Ident
 			name, _ := one.(string)
 			names = append(names, name)
 		}
+	default:
+		out.HasScopes = true // it claims something, and none of our scopes
 	}
 	for _, name := range names {
 		out.Scopes |= sidetone.NewScopes(sidetone.Scope(name))

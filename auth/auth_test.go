@@ -152,8 +152,8 @@ func TestClaimsAreMapped(t *testing.T) {
 		"none":         {claims: map[string]any{"permissions": ""}, want: sidetone.Identity{HasScopes: true}},
 		"absent":       {claims: nil},
 		"other claim":  {claims: map[string]any{"scope": "admin"}},
-		"number":       {claims: map[string]any{"permissions": 7}},
-		"object":       {claims: map[string]any{"permissions": map[string]any{"admin": true}}},
+		"number":       {claims: map[string]any{"permissions": 7}, want: sidetone.Identity{HasScopes: true}},
+		"object":       {claims: map[string]any{"permissions": map[string]any{"admin": true}}, want: sidetone.Identity{HasScopes: true}},
 		"no subject":   {claims: map[string]any{"sub": nil}, bad: true},
 		"no place":     {claims: map[string]any{"https://x/env": nil}, bad: true},
 		"odd place":    {claims: map[string]any{"https://x/env": 7}, bad: true},
@@ -397,8 +397,8 @@ func TestBadTokensCostLittle(t *testing.T) { //nolint:paralleltest // measures a
 		"a megabyte of dots":   strings.Repeat(".", 1<<20),
 		"a megabyte":           strings.Repeat("a", 1<<20),
 		"a long signature":     header + "." + segment(`{}`) + "." + strings.Repeat("a", 7<<10),
-		"many headers":         segment(fill(maxHeader*3/4, `{"alg":"HS256"`, `,"a":{}`, "}")) + "." + segment(`{}`) + ".aaaa",
-		"deep headers":         segment(fill(maxHeader*3/4, `{"alg":"HS256","a":`, `[`, "")) + "." + segment(`{}`) + ".aaaa",
+		"many headers":         segment(fill(maxToken/8*3/4, `{"alg":"HS256"`, `,"a":{}`, "}")) + "." + segment(`{}`) + ".aaaa",
+		"deep headers":         segment(fill(maxToken/8*3/4, `{"alg":"HS256","a":`, `[`, "")) + "." + segment(`{}`) + ".aaaa",
 		"many claims":          header + "." + segment(fill(room, `{"iss":"https://login.example","exp":1e11`, `,"a":{}`, "}")) + ".aaaa",
 		"many readers":         header + "." + segment(fill(room, `{"iss":"https://login.example","exp":1e11,"aud":["x"`, `,""`, "]}")) + ".aaaa",
 		"deep claims":          header + "." + segment(fill(room, `{"iss":"https://login.example","exp":1e11,"a":`, `[`, "")) + ".aaaa",
@@ -425,57 +425,15 @@ func allocated(runs uint64, fn func()) uint64 {
 	return (after.TotalAlloc - before.TotalAlloc) / runs
 }
 
-// A token that was refused is refused for a second, and then looked at again.
-func TestRefusedTokensAreRememberedForAMoment(t *testing.T) {
-	t.Parallel()
-	s := newSigners(t)
-	path := filepath.Join(t.TempDir(), "jwks.json")
-	place := func(key any) {
-		t.Helper()
-		if err := os.WriteFile(path, public(t, jose.JSONWebKey{Key: key, KeyID: "k"}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	other := newSigners(t)
-	place(other.ed.Public())
-	issuer, now := issuerOf(), noon()
-	issuer.JWKS = path
-	v, err := New([]Issuer{issuer}, func() time.Time { return now }, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	token := sign(t, jose.EdDSA, s.ed, "k", claims(nil))
-	for range 2 {
-		if _, err := v.Verify(token, ""); err == nil {
-			t.Fatal("a token of an unknown key is accepted")
-		}
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	place(s.ed.Public())
-	now = now.Add(refusedFor)
-	if _, err := v.Verify(token, ""); err != nil {
-		t.Errorf("the token is still refused: %v", err)
-	}
-	for n := range 3 * maxKnown {
-		v.refused.add([32]byte{byte(n), byte(n >> 8)}, now)
-	}
-	if len(v.refused.tokens) > maxKnown {
-		t.Errorf("%d tokens are remembered", len(v.refused.tokens))
-	}
-}
-
 func FuzzVerify(f *testing.F) {
 	v := verifier(f, issuerOf(hmacKey()))
 	good := sign(f, jose.HS256, []byte(secret), "h", claims(nil))
 	f.Add(good)
 	f.Add(segment(`{"alg":"none"}`) + "." + segment(`{}`) + ".")
 	f.Add("..")
-	parts := strings.Split(good, ".")
 	f.Fuzz(func(t *testing.T, token string) {
 		got, err := v.Verify(token, "")
-		if err == nil && (got.Subject != "ada" || !strings.HasPrefix(token, parts[0]+"."+parts[1]+".")) {
+		if err == nil && (got.Subject != "ada" || token != good) { // HMAC has one signature, base64url one form
 			t.Errorf("accepted %q as %+v", token, got)
 		}
 	})

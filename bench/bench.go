@@ -65,6 +65,7 @@ func Parts() []Part {
 	return []Part{
 		{Name: "echo", About: "200 calls with sound both ways against bare sockets; memory per call", run: (*bench).echo},
 		{Name: "g722", About: "the same in G.722", run: (*bench).wideband},
+		{Name: "wheels", About: "G.722 calls that one goroutine paces, and two; not judged", run: (*bench).wheels},
 		{Name: "turn", About: "what the platform adds to a turn, at 1 and at 100 calls", run: (*bench).turn},
 		{Name: "bargein", About: "how soon an agent is silent that real speech interrupts, clean and in noise", run: (*bench).bargeIn},
 		{Name: "cough", About: "how long a cough silences the agent", run: (*bench).cough},

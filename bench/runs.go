@@ -3,8 +3,11 @@ package bench
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -14,25 +17,25 @@ import (
 
 // size is how much of everything is measured.
 type size struct {
-	echoCalls, g722Calls, turnCalls, talkCalls int
-	pairs                                      int           // of bare sockets and echo agent
-	window                                     time.Duration // of runs with steady load
-	turnsOne, turnsMany, interruptions, coughs int
-	setup                                      time.Duration
-	starts, attempts                           int
-	clock                                      time.Duration
+	echoCalls, g722Calls, wheelCalls, turnCalls, talkCalls int
+	pairs                                                  int           // of bare sockets and echo agent
+	window                                                 time.Duration // of runs with steady load
+	turnsOne, turnsMany, interruptions, coughs             int
+	setup                                                  time.Duration
+	starts, attempts                                       int
+	clock                                                  time.Duration
 }
 
 // sizes returns the whole benchmark's, or the quick one's.
 func sizes(o Options) size {
 	s := size{
-		echoCalls: 210, g722Calls: 210, turnCalls: 100, talkCalls: 25, pairs: 3, window: 10 * time.Second,
+		echoCalls: 210, g722Calls: 210, wheelCalls: 300, turnCalls: 100, talkCalls: 25, pairs: 3, window: 10 * time.Second,
 		turnsOne: 500, turnsMany: 500, interruptions: 100, coughs: 75,
 		setup: 10 * time.Second, starts: 7, attempts: loadgen.MaxAttempts, clock: 3 * time.Minute,
 	}
 	if o.Quick {
 		s = size{
-			echoCalls: 60, g722Calls: 60, turnCalls: 30, talkCalls: 20, pairs: 1, window: 4 * time.Second,
+			echoCalls: 60, g722Calls: 60, wheelCalls: 100, turnCalls: 30, talkCalls: 20, pairs: 1, window: 4 * time.Second,
 			turnsOne: 8, turnsMany: 90, interruptions: 20, coughs: 20,
 			setup: 3 * time.Second, starts: 3, attempts: 1, clock: 30 * time.Second,
 		}
@@ -46,8 +49,13 @@ func sizes(o Options) size {
 // counted makes a run until the generator was punctual enough, as often as the
 // size allows.
 func (b *bench) counted(ctx context.Context, c loadgen.Config) (*loadgen.Report, error) {
-	c.Target = b.target.sip
-	c.ServerPID = b.target.cmd.Process.Pid
+	return b.countedOn(ctx, b.target, c)
+}
+
+// countedOn makes a run against another server.
+func (b *bench) countedOn(ctx context.Context, t *target, c loadgen.Config) (*loadgen.Report, error) {
+	c.Target = t.sip
+	c.ServerPID = t.cmd.Process.Pid
 	var first loadgen.Report
 	for attempt := 1; ; attempt++ {
 		report, err := loadgen.Run(ctx, c)
@@ -106,6 +114,41 @@ func (b *bench) echo(ctx context.Context) error {
 func (b *bench) wideband(ctx context.Context) (err error) {
 	b.results.EchoG722, err = b.counted(ctx, loadgen.Config{
 		Scenario: loadgen.ScenarioEcho, Number: b.target.echo, Calls: b.size.g722Calls, BaseCalls: 1,
+		Duration: b.size.window, Codec: loadgen.G722,
+	})
+	return err
+}
+
+// wheels measures how evenly G.722 calls are paced by servers with one wheel and
+// with two.
+func (b *bench) wheels(ctx context.Context) error {
+	for _, run := range []struct {
+		wheels string
+		report **loadgen.Report
+	}{{"1", &b.results.OneWheel}, {"2", &b.results.TwoWheels}} {
+		if err := b.paced(ctx, run.wheels, run.report); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// paced makes the run with a server of its own.
+func (b *bench) paced(ctx context.Context, wheels string, report **loadgen.Report) (err error) {
+	dir := filepath.Join(b.dir, "wheels-"+wheels)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	t, err := start(ctx, b.o.Program, dir, "--wheels", wheels)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.stop()) }()
+	if err := t.prepare(ctx); err != nil {
+		return err
+	}
+	*report, err = b.countedOn(ctx, t, loadgen.Config{
+		Scenario: loadgen.ScenarioEcho, Number: t.echo, Calls: b.size.wheelCalls, BaseCalls: 1,
 		Duration: b.size.window, Codec: loadgen.G722,
 	})
 	return err

@@ -43,9 +43,9 @@ type target struct {
 	echo, short, medium, long string
 }
 
-// start runs a server on dir and waits until it can take calls. The caller
-// stops it.
-func start(ctx context.Context, program, dir string) (*target, error) {
+// start runs a server on dir, with more flags, and waits until it can take calls.
+// The caller stops it.
+func start(ctx context.Context, program, dir string, flags ...string) (*target, error) {
 	ready := filepath.Join(dir, "ready.json")
 	t := &target{exited: make(chan struct{}), log: filepath.Join(dir, "server.log")}
 	log, err := os.Create(t.log)
@@ -55,7 +55,8 @@ func start(ctx context.Context, program, dir string) (*target, error) {
 	defer func() { _ = log.Close() }() // the server has a handle of its own
 	life, cancel := context.WithCancel(ctx)
 	t.cancel = cancel
-	t.cmd = process.Command(life, program, "serve", "--data", dir, "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--ready-file", ready)
+	flags = append([]string{"serve", "--data", dir, "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--ready-file", ready}, flags...)
+	t.cmd = process.Command(life, program, flags...)
 	t.cmd.Env, t.cmd.Stdout, t.cmd.Stderr = environment(os.Environ()), log, log
 	t.cmd.Cancel = func() error { return t.cmd.Process.Signal(os.Interrupt) }
 	t.cmd.WaitDelay = stopPatience

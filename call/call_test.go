@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +33,7 @@ type world struct {
 	model    *llmtest.Stub
 	voice    *synthesizertest.Stub
 	speaker  synthesizer.Driver // in place of voice
+	thinker  llm.Driver         // in place of model
 	ledger   *fakeLedger
 	exchange *call.Exchange
 	snapshot sidetone.Snapshot
@@ -42,6 +45,8 @@ type world struct {
 	carrier  bool
 	routeErr error
 	planErr  error
+	planned  atomic.Value // the voice's key that Plan was given last, a string
+	notices  []string
 	trunks   []string
 	recorded bool // result checks the recorded call for unexplained silence
 	rec      *channels
@@ -59,8 +64,8 @@ func newWorld(t *testing.T, adjust func(*world, *call.Config)) *world {
 	w.snapshot.Agent = sidetone.NewAgent("agent", "env", "prompt", now)
 	w.snapshot.Agent.EnableDynamicTurns = false
 	wheel := call.NewWheel(clock())
-	c := call.Config{Node: "test", Clock: clock(), Directory: w, Ledger: w.ledger, Publisher: w.ledger, Planner: w, Wheel: wheel,
-		IDs: sidetone.NewIDs(time.Now), Drivers: map[string]telephony.Driver{"simulated": w.driver}, Log: slog.New(slog.DiscardHandler)}
+	c := call.Config{Node: "test", Clock: clock(), Directory: w, Ledger: w.ledger, Publisher: w.ledger, Planner: w, Wheels: []*call.Wheel{wheel},
+		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{"simulated": w.driver}, Log: slog.New(slog.DiscardHandler)}
 	if adjust != nil {
 		adjust(w, &c)
 	}
@@ -82,6 +87,17 @@ func newWorld(t *testing.T, adjust func(*world, *call.Config)) *world {
 	return w
 }
 
+// carriers are drivers by provider.
+type carriers map[string]telephony.Driver
+
+// For implements call.Carriers.
+func (c carriers) For(_ context.Context, of sidetone.Call) (telephony.Driver, error) {
+	if d, ok := c[of.Provider]; ok {
+		return d, nil
+	}
+	return nil, sidetone.Errorf(sidetone.Invalid, "no carrier named %q is configured", of.Provider)
+}
+
 func clock() call.Clock {
 	return call.Clock{
 		Now:       time.Now,
@@ -98,7 +114,7 @@ func clock() call.Clock {
 }
 
 // Route implements call.Directory.
-func (w *world) Route(_ context.Context, number string) (call.Route, error) {
+func (w *world) Route(_ context.Context, from, number, _ string) (call.Route, error) {
 	if w.routeErr != nil {
 		return call.Route{}, w.routeErr
 	}
@@ -108,14 +124,22 @@ func (w *world) Route(_ context.Context, number string) (call.Route, error) {
 	n := sidetone.NewNumber("number", "env", number, "simulated", time.Now())
 	n.OutboundOnly, n.Active = w.outbound, !w.inactive
 	n.MaxCalls = w.limit
-	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent, Trunks: w.trunks}, nil
+	n.ExampleContext = []byte(`{"name":"the sample"}`) // fills no placeholder of a call
+	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent, Trunks: w.trunks, From: from}, nil
 }
 
 // Plan implements call.Planner.
-func (w *world) Plan(sidetone.Snapshot, int) (call.Plan, error) {
-	p := call.Plan{Transcriber: w.ears, Model: w.model, Voice: w.voice, Echo: w.echo, Carrier: w.carrier}
+func (w *world) Plan(_ context.Context, c sidetone.Call, _ int) (call.Plan, error) {
+	w.planned.Store(c.Snapshot.Voice.APIKey.Reveal())
+	if w.echo {
+		return call.Plan{Echo: true}, w.planErr
+	}
+	p := call.Plan{Transcriber: w.ears, Model: w.model, Voice: w.voice, Carrier: w.carrier, Notices: w.notices}
 	if w.speaker != nil {
 		p.Voice = w.speaker
+	}
+	if w.thinker != nil {
+		p.Model = w.thinker
 	}
 	return p, w.planErr
 }
@@ -298,6 +322,12 @@ func TestAgentGreetsListensAnswersAndIsHungUpOn(t *testing.T) {
 			if e.Sequence != int64(i+1) {
 				t.Errorf("event %d has sequence %d", i, e.Sequence)
 			}
+		}
+		named := func(e sidetone.Event) bool {
+			return e.Kind == sidetone.EventError && e.Text == "the call's context fills no placeholder named name"
+		}
+		if !slices.ContainsFunc(events, named) {
+			t.Errorf("no event names the placeholder: %+v", events)
 		}
 		reqs := w.model.Requests()
 		if len(reqs) != 1 || reqs[0].Messages[0].Text != "Be brief, ." || reqs[0].Messages[0].Role != llm.System {
@@ -597,6 +627,21 @@ func TestUnansweredCallIsStoredWithItsReason(t *testing.T) {
 	}
 }
 
+func TestCallThatNoCarrierTakesIsNotPlaced(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		defer w.stop()
+		c := sidetone.Call{ID: "out", EnvironmentID: "env", Provider: "pigeon", ToNumber: "+1", Snapshot: w.snapshot}
+		if err := w.exchange.Dial(t.Context(), c); err == nil || !strings.Contains(err.Error(), "pigeon") {
+			t.Errorf("dial: got %v", err)
+		}
+		if r, _ := w.result(); r.Outcome != sidetone.OutcomeDidNotConnect || !strings.Contains(r.ErrorMessage, "pigeon") {
+			t.Errorf("result: got %+v", r)
+		}
+	})
+}
+
 func TestEchoReturnsTheCallersSound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -621,6 +666,49 @@ func TestEchoReturnsTheCallersSound(t *testing.T) {
 		far.Hangup()
 		w.result()
 	})
+}
+
+// An echo holds no conversation: it asks nothing, answers no key, and leaves only
+// when it is told to or its time is over.
+func TestEchoStaysAsLongAsTheCaller(t *testing.T) {
+	t.Parallel()
+	cases := map[string]func(*world, *telephonytest.Far){
+		"api":          func(w *world, _ *telephonytest.Far) { _ = w.exchange.End(w.t.Context(), "env", w.ledger.oneCall()) },
+		"hangup":       func(_ *world, far *telephonytest.Far) { far.Hangup() },
+		"max_duration": func(*world, *telephonytest.Far) { time.Sleep(10 * time.Minute) },
+	}
+	for reason, end := range cases {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(w *world, _ *call.Config) {
+					w.echo = true
+					w.snapshot.Agent.CallDuration = 10 * time.Minute
+				})
+				defer w.stop()
+				far := w.ring()
+				<-far.Answered()
+				far.Speak(audio.DualTone(8000, 8000*100, 440, 440, -15)) // a tone is no speech
+				time.Sleep(2 * time.Minute)
+				far.Speak(speech(10 * time.Second))
+				far.Press('5', 100*time.Millisecond)
+				time.Sleep(3 * time.Minute) // of silence
+				if ended := far.Ended(); ended.Kind != 0 {
+					t.Fatalf("the echo hung up: %+v", ended)
+				}
+				end(w, far)
+				r, events := w.result()
+				if r.EndReason != reason || r.Status != sidetone.CallEnded || len(r.Errors) > 0 {
+					t.Errorf("result: got %+v", r)
+				}
+				for _, e := range events {
+					if e.Kind == sidetone.EventError || e.Kind == sidetone.EventAgent {
+						t.Errorf("event %s: %s", e.Kind, e.Text)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestCloseEndsLiveCallsAndLeavesNothing(t *testing.T) {

@@ -53,10 +53,10 @@ func (d *detector) hear(f audio.Frame) {
 	e, lag := d.listen(f)
 	d.own, d.speech = e.Own, e.Speech
 	if e.Started {
-		d.post(conversation.SpeechStarted{Ago: d.span(e.SinceStart + lag)})
+		d.post(conversation.SpeechStarted{Ago: d.length(e.SinceStart + lag)})
 	}
 	if e.Ended {
-		d.post(conversation.SpeechEnded{Ago: d.span(e.SinceVoiced + lag), Length: d.span(e.Burst)})
+		d.post(conversation.SpeechEnded{Ago: d.length(e.SinceVoiced + lag), Length: d.length(e.Burst)})
 	}
 }
 
@@ -78,6 +78,6 @@ func (d *detector) listen(f audio.Frame) (e audio.VADEvent, lag int) {
 	return d.vad.WriteDenoised(d.clean, late), d.denoise.Delay()
 }
 
-func (d *detector) span(samples int) time.Duration {
+func (d *detector) length(samples int) time.Duration {
 	return audio.Span(int64(max(0, samples)), d.rate)
 }

@@ -4,8 +4,10 @@
 //
 // One goroutine owns a session's machine and all its state. Helpers (leg
 // reader, recogniser, model, synthesiser) only post typed inputs to its inbox.
-// Audio never passes through it: leg -> detector, recorder and recogniser;
-// synthesiser -> Player -> Wheel -> leg. All calls of a node share one Wheel.
+// Audio never passes through it: a party's reader takes what comes from its leg
+// to the recorder, the detector and the recogniser; the synthesiser fills the
+// party's Player, which a Wheel empties into the leg. The calls of a node share
+// a few Wheels, one for each processor core.
 //
 // Time comes from a Clock; nothing here reads the system's.
 package call

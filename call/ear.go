@@ -53,13 +53,13 @@ type ear struct {
 func (e *ear) write(f audio.Frame) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.keep(f.PCM)
+	e.buffer(f.PCM)
 	if e.stream != nil {
 		_ = e.stream.Write(f) // a failed stream reports through its events
 	}
 }
 
-func (e *ear) keep(pcm []int16) {
+func (e *ear) buffer(pcm []int16) {
 	length := tailLength
 	if e.stream != nil && !e.pending {
 		length = min(quietTail+transcriber.Behind(e.stream), tailLength)
@@ -106,7 +106,7 @@ func (e *ear) run(ctx context.Context) {
 			e.log.Warn("recogniser failed", slog.Any("error", err), slog.Bool("again", !deaf))
 		}
 		if deaf {
-			e.post(conversation.RecogniserLost{Reason: err.Error()})
+			e.post(conversation.RecogniserLost{Reason: public(err)})
 			return
 		}
 		e.post(earLost{})

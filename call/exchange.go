@@ -1,8 +1,10 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +18,7 @@ const (
 	hangupTimeout = 5 * time.Second
 	// closeTimeout is what Close gives live calls: to hang up, and to store it.
 	closeTimeout = confirmTimeout + storeTimeout
-	leaseLength  = 20 * time.Second
+	leaseLength  = 15 * time.Second
 	leaseRenewal = 5 * time.Second
 )
 
@@ -35,15 +37,18 @@ type Config struct {
 	Publisher  Publisher
 	Recordings Recordings
 	Planner    Planner
-	// Wheel paces the calls; whoever made it runs it.
-	Wheel *Wheel
+	// Wheels pace the calls, each of which is dealt to one of them when it is
+	// answered; whoever made them runs them. One for each processor core keeps all
+	// cores busy. At least one.
+	Wheels []*Wheel
 	// IDs makes call ids.
 	IDs *sidetone.IDs
-	// Drivers place calls, by provider name.
-	Drivers map[string]telephony.Driver
+	// Carriers finds who places a call.
+	Carriers Carriers
 	// AnswerAfter is how long inbound calls ring.
 	AnswerAfter time.Duration
-	// MaxCalls bounds the live calls of the node; 0 means 1000.
+	// MaxCalls bounds the live calls of the node; 0 means 1000. The calls that one
+	// environment has placed take at most nine tenths of it.
 	MaxCalls int
 	// Comfort sends comfort noise while the agent is silent.
 	Comfort bool
@@ -56,32 +61,41 @@ type Config struct {
 // Exchange admits and runs the live calls of one node. Its methods are safe for
 // concurrent use.
 type Exchange struct {
-	c      Config
-	scribe *scribe
-	ctx    context.Context // of all calls; ends at the drain's deadline
-	cancel context.CancelFunc
+	c       Config
+	scribe  *scribe
+	refused *refusedCalls
+	ctx     context.Context // of all calls; ends at the drain's deadline
+	cancel  context.CancelFunc
 
 	mu       sync.Mutex
 	live     map[string]*Session
-	dialling map[string]attempt // calls that are being placed
+	dialling map[string]placing // calls that are being placed
 	admitted int                // calls that were let in and are not over
+	placed   map[string]int     // those that were placed, by environment
 	draining bool               // no calls are let in
 	closing  bool               // none are placed either, and the live ones end
 	wg       sync.WaitGroup
 }
 
-// New returns an Exchange and starts its two helpers (event writer, lease
-// keeper); Close ends them.
+// New returns an Exchange and starts its helpers (event writer, lease keeper,
+// recorder of refused calls); Close ends them.
 func New(c Config) *Exchange {
 	ctx, cancel := context.WithCancel(context.Background())
 	if c.MaxCalls == 0 {
 		c.MaxCalls = 1000
 	}
-	x := &Exchange{c: c, ctx: ctx, cancel: cancel, live: map[string]*Session{}, dialling: map[string]attempt{},
+	x := &Exchange{c: c, ctx: ctx, cancel: cancel, live: map[string]*Session{}, dialling: map[string]placing{}, placed: map[string]int{},
 		scribe: newScribe(c.Ledger, c.Publisher, c.Clock, c.Log)}
+	x.refused = newRefusedCalls(x)
 	x.wg.Go(func() { x.scribe.run(ctx) })
+	x.wg.Go(func() { x.refused.run(ctx) })
 	x.wg.Go(func() { x.keepLeases(ctx) })
 	return x
+}
+
+// wheel returns the wheel that paces the fewest calls.
+func (x *Exchange) wheel() *Wheel {
+	return slices.MinFunc(x.c.Wheels, func(a, b *Wheel) int { return cmp.Compare(a.load(), b.load()) })
 }
 
 // Live returns how many calls are under way.
@@ -142,7 +156,7 @@ func (x *Exchange) Close() {
 	x.mu.Lock()
 	x.draining, x.closing = true, true
 	for _, s := range x.live {
-		s.inbox.postUrgent(shutdown{})
+		s.inbox.postUrgent(leave{"shutdown"})
 	}
 	x.mu.Unlock()
 	deadline, cancel := withTimeout(x.c.Clock, closeTimeout)
@@ -152,15 +166,19 @@ func (x *Exchange) Close() {
 	x.wg.Wait()
 }
 
-// admit makes room for a call; false when the node is full or lets none in.
-func (x *Exchange) admit(outgoing bool) bool {
+// admit makes room for a call that came in, unless the node is full or lets none
+// in.
+func (x *Exchange) admit() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.closing || x.draining && !outgoing || x.admitted >= x.c.MaxCalls {
-		return false
+	switch {
+	case x.draining:
+		return &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "the server is being stopped"}
+	case x.admitted >= x.c.MaxCalls:
+		return &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "no room for another call"}
 	}
 	x.admitted++
-	return true
+	return nil
 }
 
 func (x *Exchange) leave() {
@@ -169,16 +187,38 @@ func (x *Exchange) leave() {
 	x.admitted--
 }
 
-func (x *Exchange) remember(s *Session) {
+// admitPlaced makes room for a call that an environment places; one place in ten
+// is for others, so that a campaign does not fill the node.
+func (x *Exchange) admitPlaced(environmentID string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closing || x.admitted >= x.c.MaxCalls || x.placed[environmentID] >= max(1, x.c.MaxCalls*9/10) {
+		return false
+	}
+	x.admitted++
+	x.placed[environmentID]++
+	return true
+}
+
+func (x *Exchange) leavePlaced(environmentID string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.admitted--
+	if x.placed[environmentID]--; x.placed[environmentID] == 0 {
+		delete(x.placed, environmentID)
+	}
+}
+
+func (x *Exchange) addLive(s *Session) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.live[s.call.ID] = s
 	if x.closing {
-		s.inbox.postUrgent(shutdown{})
+		s.inbox.postUrgent(leave{"shutdown"})
 	}
 }
 
-func (x *Exchange) forget(s *Session) {
+func (x *Exchange) removeLive(s *Session) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.live, s.call.ID)

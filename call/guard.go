@@ -1,9 +1,18 @@
 package call
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"runtime/debug"
+	"strings"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/telephony"
 )
 
 // broken says that a part of the call panicked and cannot go on.
@@ -21,6 +30,31 @@ func caught(log *slog.Logger, what string, err *error) {
 			log.Error("panic", slog.String("part", what), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 		}
 	}
+}
+
+// public is the text of an error for the call's record, which anybody who may
+// read the call sees: files of the server appear by their names, without
+// directories, and an error of ours without its code.
+func public(err error) string {
+	text := err.Error()
+	var refused *telephony.Refusal
+	if errors.As(err, &refused) {
+		text = refused.Reason
+	}
+	var coded *sidetone.Error
+	for rest := err; errors.As(rest, &coded); rest = coded.Cause {
+		text = strings.ReplaceAll(text, string(coded.Code)+": ", "")
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) && filepath.IsAbs(path.Path) {
+		text = strings.ReplaceAll(text, path.Path, filepath.Base(path.Path))
+	}
+	var program *exec.Error
+	if errors.As(err, &program) && filepath.IsAbs(program.Name) {
+		text = strings.ReplaceAll(text, program.Name, filepath.Base(program.Name))
+	}
+	// Programs complain in words of their own. The "/" of a URL is behind no space.
+	return regexp.MustCompile(`(^|[\s"'(=])/(?:[^\s"'():,;]*/)+`).ReplaceAllString(text, "$1")
 }
 
 // safely runs f; a panic in it is an error.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -48,8 +49,8 @@ func (bomb) Path() string                              { return "bomb.wav" }
 // bombs plans panicking drivers for agents in Spanish.
 type bombs struct{ *world }
 
-func (b bombs) Plan(s sidetone.Snapshot, rate int) (call.Plan, error) {
-	if s.Agent.Language == "none" {
+func (b bombs) Plan(_ context.Context, c sidetone.Call, _ int) (call.Plan, error) {
+	if c.Snapshot.Agent.Language == "none" {
 		panic("plan")
 	}
 	return call.Plan{Transcriber: bomb{}, Voice: bomb{}, Model: bomb{}}, nil
@@ -83,8 +84,9 @@ func TestPanicOfADriverCostsOneCall(t *testing.T) {
 			defer w.stop()
 			far := w.ring()
 			<-far.Gone()
-			r, _ := w.result()
-			if r.Status != sidetone.CallError || !strings.Contains(strings.Join(r.Errors, " "), "disk of the") {
+			r, events := w.result()
+			if r.Status != sidetone.CallError || !strings.Contains(r.ErrorMessage, "disk of the") || !slices.Equal(r.Errors, []string{r.ErrorMessage}) ||
+				!slices.Contains(told(events, sidetone.EventError), r.ErrorMessage) {
 				t.Errorf("result: got %+v", r)
 			}
 		})
@@ -108,7 +110,7 @@ func TestPanicOfADriverCostsOneCall(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, func(_ *world, c *call.Config) {
-				c.Drivers = map[string]telephony.Driver{"bomb": bomb{}}
+				c.Carriers = carriers{"bomb": bomb{}}
 				c.Log = slog.New(slog.DiscardHandler)
 			})
 			defer w.stop()

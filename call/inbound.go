@@ -15,13 +15,19 @@ import (
 // Answer takes one inbound call from ring to end. Drivers hand it every leg
 // they receive; it returns when the call is over.
 func (x *Exchange) Answer(ctx context.Context, leg telephony.Leg) {
-	if err := x.survive(func() error { return x.answer(ctx, leg) }); err != nil {
-		x.refuse(leg, err)
+	recorded := false
+	err := x.safely(func() error { return x.answer(ctx, leg, func() { recorded = true }) })
+	if err == nil {
+		return
+	}
+	x.refuse(leg, err)
+	if !recorded {
+		x.refused.add(leg.Info(), err)
 	}
 }
 
-// survive runs f; a panic in it is an error, so that it costs one call.
-func (x *Exchange) survive(f func() error) (err error) {
+// safely runs f; a panic in it is an error, so that it costs one call.
+func (x *Exchange) safely(f func() error) (err error) {
 	defer caught(x.c.Log, "call", &err)
 	return f()
 }
@@ -60,33 +66,35 @@ func refusal(err error) telephony.Refusal {
 	return telephony.Refusal{Cause: telephony.CauseFailure, Reason: "internal failure"}
 }
 
-func (x *Exchange) answer(ctx context.Context, leg telephony.Leg) error {
-	if !x.admit(false) {
-		return &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "no room for another call"}
+// answer calls recorded once the call has a row.
+func (x *Exchange) answer(ctx context.Context, leg telephony.Leg, recorded func()) error {
+	if err := x.admit(); err != nil {
+		return err
 	}
 	defer x.leave()
-	s, most, err := x.prepare(leg)
+	s, most, err := x.prepare(ctx, leg)
 	if err != nil {
 		return err
 	}
 	defer s.plan.release()
-	return x.ring(ctx, s, most)
+	return x.ring(ctx, s, most, recorded)
 }
 
 // prepare makes the session of an inbound call and tells how many calls its
 // number takes. What it handles are large values; in a function of its own they
 // do not stay on the stack for as long as the call lasts.
-func (x *Exchange) prepare(leg telephony.Leg) (s *Session, most int, err error) {
+func (x *Exchange) prepare(ctx context.Context, leg telephony.Leg) (s *Session, most int, err error) {
 	info := leg.Info()
-	route, err := x.route(info.To, info.Trunk)
+	route, err := x.route(info)
 	if err != nil {
 		return nil, 0, err
 	}
-	plan, err := x.c.Planner.Plan(route.Snapshot, info.Rate)
+	c := x.inboundCall(info, route)
+	plan, err := x.c.Planner.Plan(ctx, c, info.Rate)
 	if err != nil {
 		return nil, 0, err
 	}
-	s, err = x.newSession(x.inboundCall(info, route), leg, plan)
+	s, err = x.newSession(c, leg, plan)
 	if err != nil {
 		plan.release()
 		return nil, 0, err
@@ -94,19 +102,12 @@ func (x *Exchange) prepare(leg telephony.Leg) (s *Session, most int, err error) 
 	return s, route.Number.MaxCalls, nil
 }
 
-// route finds who answers, within the time a caller notices nothing of.
-func (x *Exchange) route(number, trunk string) (Route, error) {
-	ctx, cancel := withTimeout(x.c.Clock, routeTimeout)
-	defer cancel()
-	r, err := x.c.Directory.Route(ctx, number)
+// route finds who answers.
+func (x *Exchange) route(info telephony.Info) (Route, error) {
+	r, err := x.find(info)
 	switch {
-	case sidetone.CodeOf(err) == sidetone.NotFound:
-		return r, err
 	case err != nil:
-		x.c.Log.Error("find who answers", slog.Any("error", err))
-		return r, &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "the records are not available"}
-	case r.Trunks != nil && !slices.Contains(r.Trunks, trunk):
-		return r, &telephony.Refusal{Cause: telephony.CauseUnknownNumber, Reason: "nobody has this number"}
+		return r, err
 	case r.Number.OutboundOnly:
 		return r, &telephony.Refusal{Cause: telephony.CauseUnavailable, Reason: "the number takes no calls (outbound only)"}
 	case !r.Number.Active:
@@ -117,11 +118,28 @@ func (x *Exchange) route(number, trunk string) (Route, error) {
 	return r, nil
 }
 
+// find finds whose number was called, within the time a caller notices nothing of.
+func (x *Exchange) find(info telephony.Info) (Route, error) {
+	ctx, cancel := withTimeout(x.c.Clock, routeTimeout)
+	defer cancel()
+	r, err := x.c.Directory.Route(ctx, info.From, info.To, info.Trunk)
+	switch {
+	case sidetone.CodeOf(err) == sidetone.NotFound:
+		return r, err
+	case err != nil:
+		x.c.Log.Error("find who answers", slog.Any("error", err))
+		return r, &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "the records are not available"}
+	case r.Trunks != nil && !slices.Contains(r.Trunks, info.Trunk):
+		return r, &telephony.Refusal{Cause: telephony.CauseUnknownNumber, Reason: "nobody has this number"}
+	}
+	return r, nil
+}
+
 func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
 	now := x.c.Clock.Now()
 	return sidetone.Call{
 		ID: x.c.IDs.New(), EnvironmentID: r.Number.EnvironmentID, Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated,
-		FromNumber: info.From, ToNumber: info.To, AgentNumber: r.Number.Number, AgentID: r.Snapshot.Agent.ID,
+		FromNumber: r.From, ToNumber: r.Number.Number, AgentNumber: r.Number.Number, AgentID: r.Snapshot.Agent.ID,
 		Provider: r.Number.Provider, ConnectionID: r.Number.ConnectionID, CarrierID: info.ID, Snapshot: r.Snapshot,
 		Context: []byte("{}"), Params: []byte("{}"), OnNoHuman: "continue",
 		Created: now, Node: x.c.Node, Lease: now.Add(leaseLength),
@@ -130,35 +148,37 @@ func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
 
 // ring lets the call ring, answers it and runs it, unless its number has most
 // calls already. An error means that it was not answered.
-func (x *Exchange) ring(ctx context.Context, s *Session, most int) error {
+func (x *Exchange) ring(ctx context.Context, s *Session, most int, recorded func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.drop = cancel
-	s.spawn("leg", func() { s.read(ctx) })
+	s.caller().drop = cancel
+	s.wg.Go(func() { s.caller().read(ctx) })
 	defer s.wg.Wait()
 	defer cancel()
 	if err := x.started(s, most); err != nil {
 		s.discardRecording()
 		return err
 	}
-	x.remember(s)
-	defer x.forget(s)
-	if r, ok := s.leg.(telephony.Ringer); ok && x.c.AnswerAfter > 0 {
+	recorded()
+	x.addLive(s)
+	defer x.removeLive(s)
+	if r, ok := s.caller().leg.(telephony.Ringer); ok && x.c.AnswerAfter > 0 {
 		_ = r.Ring(ctx) // a caller who gave up is noticed next
 	}
 	if !s.waitRinging(x.c.AnswerAfter) {
-		x.finish(s)
+		x.storeEnd(s)
 		return nil
 	}
 	x.openRecording(s)
-	if err := s.leg.Accept(ctx); err != nil {
+	if err := s.caller().leg.Accept(ctx); err != nil {
 		s.cause = telephony.CauseCancelled
 		if errors.Is(err, telephony.ErrGone) {
-			x.finish(s)
+			x.storeEnd(s)
 			return nil
 		}
-		s.call.Errors, s.reason = append(s.call.Errors, "answer: "+err.Error()), "error"
-		x.finish(s)
+		s.reason, s.broke = "error", "answer: "+public(err)
+		s.failed(s.broke)
+		x.storeEnd(s)
 		return err
 	}
 	x.talk(s)
@@ -183,10 +203,10 @@ func (x *Exchange) started(s *Session, most int) error {
 // waitRinging waits d; false when the caller gave up meanwhile.
 func (s *Session) waitRinging(d time.Duration) bool {
 	if d > 0 {
-		s.clock.Sleep(d, s.ended)
+		s.clock.Sleep(d, s.caller().ended)
 	}
 	select {
-	case <-s.ended:
+	case <-s.caller().ended:
 		s.cause = telephony.CauseCancelled
 		return false
 	default:

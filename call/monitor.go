@@ -68,26 +68,26 @@ const heldBack = 12
 // what was held back as soon as the caller turns out to speak. It belongs to
 // the reader.
 type sieve struct {
-	held    []int16 // newest sound that was replaced by silence
-	silence []int16
+	withheld []int16 // newest sound that was replaced by silence
+	silence  []int16
 }
 
 // pass gives f to write, or silence when it holds nothing but our own sound.
 func (s *sieve) pass(f audio.Frame, own, speech bool, write func(audio.Frame)) {
 	if own && !speech {
-		if over := len(s.held) - (heldBack-1)*len(f.PCM); over > 0 {
-			s.held = s.held[:copy(s.held, s.held[over:])]
+		if over := len(s.withheld) - (heldBack-1)*len(f.PCM); over > 0 {
+			s.withheld = s.withheld[:copy(s.withheld, s.withheld[over:])]
 		}
-		s.held = append(s.held, f.PCM...)
+		s.withheld = append(s.withheld, f.PCM...)
 		if len(s.silence) < len(f.PCM) {
 			s.silence = make([]int16, len(f.PCM))
 		}
 		f.PCM = s.silence[:len(f.PCM)]
-	} else if len(s.held) > 0 {
+	} else if len(s.withheld) > 0 {
 		if speech {
-			write(audio.Frame{PCM: s.held, Rate: f.Rate, Offset: f.Offset - int64(len(s.held))})
+			write(audio.Frame{PCM: s.withheld, Rate: f.Rate, Offset: f.Offset - int64(len(s.withheld))})
 		}
-		s.held = s.held[:0]
+		s.withheld = s.withheld[:0]
 	}
 	write(f)
 }

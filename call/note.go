@@ -2,6 +2,9 @@ package call
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
@@ -13,13 +16,17 @@ func (s *Session) note(n conversation.Note) {
 	if !ok {
 		return
 	}
+	s.countFailure(n)
+	if n.Kind == conversation.NoteError {
+		s.addError(n.Text)
+	}
 	if s.call.HIPAA && kind != sidetone.EventError {
 		s.event(kind, "", nil) // what happened and when, but nothing of what was said
 		return
 	}
 	data := map[string]any{}
-	for k, v := range n.Values {
-		data[k] = v
+	for f, d := range n.Figures {
+		data[string(f)+"_ms"] = float64(d) / float64(time.Millisecond)
 	}
 	if n.Said != "" && n.Said != n.Text {
 		data["said"] = n.Said
@@ -31,6 +38,36 @@ func (s *Session) note(n conversation.Note) {
 		data["continues"] = true
 	}
 	s.event(kind, n.Text, data)
+}
+
+// maxErrors bounds the errors of a call; a caller can make an action fail many
+// times.
+const maxErrors = 100
+
+// countFailure puts an action that failed into the call's errors: whatever the
+// agent says, it was not done.
+func (s *Session) countFailure(n conversation.Note) {
+	why, failed := strings.CutPrefix(n.Said, conversation.FailedResult)
+	if n.Kind != conversation.NoteAction || !failed {
+		return
+	}
+	if s.call.HIPAA {
+		why = "failed" // the reason may repeat what was said
+	}
+	s.addError("action " + n.Text + ": " + why)
+}
+
+// failed puts a failure into the call's events and its errors.
+func (s *Session) failed(text string) {
+	s.event(sidetone.EventError, text, nil)
+	s.addError(text)
+}
+
+// addError adds to the call's errors what is not among them yet.
+func (s *Session) addError(text string) {
+	if len(s.call.Errors) < maxErrors && !slices.Contains(s.call.Errors, text) {
+		s.call.Errors = append(s.call.Errors, text)
+	}
 }
 
 // event adds an entry to the call's record.

@@ -10,13 +10,13 @@ import (
 	"github.com/sidetone/sidetone/transcriber"
 )
 
-// attempt is a call that is being placed.
-type attempt struct {
+// placing is a call that is being placed.
+type placing struct {
 	environmentID string
 	cancel        context.CancelCauseFunc
 }
 
-// errEnded is why an attempt is given up that somebody ended.
+// errEnded is why a call is not placed that somebody ended.
 const errEnded = telephony.Error("the call was ended before it was answered")
 
 // ErrNoRoom says that the node, or its recogniser, has no place for a call that
@@ -32,27 +32,27 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	x.mu.Lock()
-	x.dialling[c.ID] = attempt{c.EnvironmentID, cancel}
+	x.dialling[c.ID] = placing{c.EnvironmentID, cancel}
 	x.mu.Unlock()
 	defer func() {
 		x.mu.Lock()
 		delete(x.dialling, c.ID)
 		x.mu.Unlock()
 	}()
-	if !x.admit(true) {
+	if !x.admitPlaced(c.EnvironmentID) {
 		return ErrNoRoom
 	}
 	answered := false
 	defer func() {
 		if !answered {
-			x.leave()
+			x.leavePlaced(c.EnvironmentID)
 		}
 	}()
-	driver, ok := x.c.Drivers[c.Provider]
-	if !ok {
-		return x.unanswered(c, sidetone.Errorf(sidetone.Invalid, "no carrier named %q is configured", c.Provider))
+	driver, err := x.c.Carriers.For(ctx, c)
+	if err != nil {
+		return x.unanswered(c, err)
 	}
-	plan, err := x.c.Planner.Plan(c.Snapshot, wideband) // before anybody is rung
+	plan, err := x.c.Planner.Plan(ctx, c, wideband) // before anybody is rung
 	switch {
 	case errors.Is(err, transcriber.ErrBusy):
 		return ErrNoRoom
@@ -72,22 +72,22 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 		return x.unanswered(c, err)
 	}
 	c.CarrierID = leg.Info().ID
-	s, err := x.adopt(c, leg, &plan)
+	s, err := x.adopt(ctx, c, leg, &plan)
 	if err != nil {
 		x.refuse(leg, err)
 		return x.unanswered(c, err)
 	}
 	x.openRecording(s)
 	answered = true
-	x.remember(s)
+	x.addLive(s)
 	if errors.Is(context.Cause(ctx), errEnded) {
 		s.inbox.postUrgent(endCommand()) // the answer came first
 	}
 	x.wg.Go(func() {
-		defer x.leave()
+		defer x.leavePlaced(c.EnvironmentID)
 		defer plan.release()
-		defer x.forget(s)
-		if err := x.survive(func() error { x.carry(s); return nil }); err != nil {
+		defer x.removeLive(s)
+		if err := x.safely(func() error { x.carry(s); return nil }); err != nil {
 			x.refuse(leg, err)
 		}
 	})
@@ -99,10 +99,10 @@ const wideband = 16000
 
 // adopt makes the session of an answered leg, with another plan when the line
 // is not what was planned for.
-func (x *Exchange) adopt(c sidetone.Call, leg telephony.Leg, plan *Plan) (*Session, error) {
+func (x *Exchange) adopt(ctx context.Context, c sidetone.Call, leg telephony.Leg, plan *Plan) (*Session, error) {
 	if rate := leg.Info().Rate; rate != wideband {
 		plan.release()
-		other, err := x.c.Planner.Plan(c.Snapshot, rate)
+		other, err := x.c.Planner.Plan(ctx, c, rate)
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +114,7 @@ func (x *Exchange) adopt(c sidetone.Call, leg telephony.Leg, plan *Plan) (*Sessi
 // place hands the call to the carrier. After a panic nobody knows how far it
 // came.
 func (x *Exchange) place(ctx context.Context, d telephony.Driver, c sidetone.Call) (leg telephony.Leg, err error) {
-	panicked := x.survive(func() error {
+	panicked := x.safely(func() error {
 		leg, err = d.Dial(ctx, telephony.DialRequest{CallID: c.ID, From: c.FromNumber, To: c.ToNumber, Trunk: c.ConnectionID}, nil)
 		return nil
 	})
@@ -127,10 +127,10 @@ func (x *Exchange) place(ctx context.Context, d telephony.Driver, c sidetone.Cal
 // carry runs an answered call that we placed.
 func (x *Exchange) carry(s *Session) {
 	ctx, cancel := context.WithCancel(x.ctx)
-	s.drop = cancel
+	s.caller().drop = cancel
 	defer s.wg.Wait()
 	defer cancel()
-	s.spawn("leg", func() { s.read(ctx) })
+	s.wg.Go(func() { s.caller().read(ctx) })
 	x.talk(s)
 }
 
@@ -139,18 +139,20 @@ func (x *Exchange) unanswered(c sidetone.Call, why error) error {
 	x.c.Log.Info("call not connected", slog.String("call", c.ID), slog.Any("error", why))
 	s := &Session{call: c, clock: x.c.Clock, start: x.c.Clock.Now()}
 	r := sidetone.CallResult{Status: sidetone.CallEnded, Outcome: sidetone.OutcomeDidNotConnect,
-		EndReason: "not_connected", ErrorMessage: why.Error(), Errors: []string{why.Error()}, Ended: x.c.Clock.Now()}
+		EndReason: "not_connected", ErrorMessage: public(why), Errors: []string{public(why)}, Ended: x.c.Clock.Now()}
 	var d *telephony.DialError
-	if errors.As(why, &d) {
+	switch {
+	case errors.Is(why, errEnded):
+		r.EndReason, r.ErrorMessage, r.Errors = "api", "", []string{}
+	case errors.As(why, &d) && (d.Sent || d.Cause != telephony.CauseFailure):
 		r.EndReason = d.Cause.String()
 		if d.Cause == telephony.CauseNoAnswer {
 			r.Outcome = sidetone.OutcomeHumanUnanswered
 		}
+	default: // our side cannot place it
+		r.Status = sidetone.CallError
 	}
-	if errors.Is(why, errEnded) {
-		r.EndReason, r.ErrorMessage, r.Errors = "api", "", []string{}
-	}
-	err := x.scribe.finish(x.ctx, c, r, s.newEvent(sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
+	err := x.scribe.storeEnd(x.ctx, c, r, s.newEvent(sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
 	if err != nil {
 		x.c.Log.Error("store that a call did not connect", slog.String("call", c.ID), slog.Any("error", err))
 	}

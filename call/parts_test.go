@@ -397,7 +397,7 @@ func TestScribeFinishesWithWhatWaits(t *testing.T) {
 		s.add(event("a", 1))
 		s.add(event("a", 2))
 		done := make(chan error, 1)
-		go func() { done <- s.finish(t.Context(), sidetone.Call{ID: "a"}, sidetone.CallResult{}, event("a", 3)) }()
+		go func() { done <- s.storeEnd(t.Context(), sidetone.Call{ID: "a"}, sidetone.CallResult{}, event("a", 3)) }()
 		time.Sleep(3 * time.Second)
 		l.set(func(l *slate) { l.fail["a"] = false })
 		if err := <-done; err != nil {
@@ -421,7 +421,7 @@ func TestScribeGivesUpWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
 		defer cancel()
 		began := time.Now()
-		if err := s.finish(ctx, sidetone.Call{ID: "a"}, sidetone.CallResult{}, event("a", 1)); err == nil {
+		if err := s.storeEnd(ctx, sidetone.Call{ID: "a"}, sidetone.CallResult{}, event("a", 1)); err == nil {
 			t.Error("nothing was stored, no error came")
 		}
 		if took := time.Since(began); took > 13*time.Second {
@@ -484,7 +484,7 @@ func TestPhrasesAreBounded(t *testing.T) {
 	p := NewPhrases()
 	chunk := []synthesizer.Chunk{{PCM: make([]int16, 4<<20)}}
 	for i := range 20 {
-		p.keep(phraseKey{r: synthesizer.Request{Text: fmt.Sprint(i)}}, chunk)
+		p.store(phraseKey{r: synthesizer.Request{Text: fmt.Sprint(i)}}, chunk)
 	}
 	size := 0
 	for _, s := range p.sounds {

@@ -29,8 +29,9 @@ type flight struct {
 	at        int
 }
 
-// Player is a call's playout queue. The synthesiser appends, the session pauses,
-// resumes and stops, the Wheel takes a frame each 20 ms. It is safe for
+// Player is what a party hears: the queue of what the agent says and, between, the
+// party that is joined. The synthesiser appends, the session pauses, resumes and
+// stops, the Wheel takes a frame each 20 ms. It is safe for
 // concurrent use and allocates nothing per frame.
 type Player struct {
 	leg    telephony.Leg
@@ -51,7 +52,7 @@ type Player struct {
 	mark     uint64 // of the next frame that has one
 	unmarked int    // frames with sound since the last mark
 	fade     bool
-	echo     []int16
+	other    *audio.Playout // what another party says; nil: nobody is joined
 	frame    []int16
 	noise    *audio.ComfortNoise
 	gone     bool
@@ -75,7 +76,7 @@ func newPlayer(leg telephony.Leg, comfort bool, record func([]int16), post func(
 func (p *Player) tick() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.survive()
+	defer p.endOnPanic()
 	if p.gone {
 		return
 	}
@@ -152,9 +153,9 @@ func (p *Player) follow(rate int) {
 	p.leaves = rate
 }
 
-// survive keeps a panic in a turn, the leg's or the recorder's, from the other
+// endOnPanic keeps a panic in a turn, the leg's or the recorder's, from the other
 // calls on the Wheel: this one ends. The caller holds mu.
-func (p *Player) survive() {
+func (p *Player) endOnPanic() {
 	if v := recover(); v != nil {
 		p.gone = true
 		p.post(broken{fmt.Errorf("panic while sending: %v", v), debug.Stack()})
@@ -162,14 +163,20 @@ func (p *Player) survive() {
 }
 
 // fill puts the next 20 ms into the frame and returns how many samples of it
-// are the agent's.
+// are sound: the agent's, else those of the party that is joined.
 func (p *Player) fill() int {
 	clear(p.frame)
-	if len(p.echo) >= len(p.frame) {
-		n := copy(p.frame, p.echo)
-		p.echo = p.echo[:copy(p.echo, p.echo[n:])]
-		return n
+	if p.other == nil {
+		return p.speak()
 	}
+	p.other.Pull(p.frame)
+	p.speak()
+	return len(p.frame)
+}
+
+// speak puts the next of what the agent says at the beginning of the frame and
+// returns how many samples it is.
+func (p *Player) speak() int {
 	n := 0
 	for i := 0; !p.paused && i < len(p.queue) && n < len(p.frame); {
 		u := p.queue[i]
@@ -356,13 +363,19 @@ func (p *Player) position() conversation.Stopped {
 	return conversation.Stopped{Utt: u.id, At: audio.Span(int64(u.heard), p.rate)}
 }
 
-// echoBack queues received sound for playing, at most the newest 200 ms of it.
-func (p *Player) echoBack(pcm []int16) {
+// listen makes the player play what hear is given while the agent is silent.
+func (p *Player) listen() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.echo = append(p.echo, pcm...)
-	if over := len(p.echo) - p.rate/5; over > 0 {
-		p.echo = p.echo[:copy(p.echo, p.echo[over:])]
+	p.other = audio.NewPlayout(p.rate)
+}
+
+// hear takes a frame of the party that is joined, at the player's rate.
+func (p *Player) hear(f audio.Frame) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.other != nil {
+		p.other.Push(f)
 	}
 }
 

@@ -225,29 +225,6 @@ func TestPlayerRecordsThePureSoundAndSendsNoise(t *testing.T) {
 	})
 }
 
-func TestPlayerEchoIsBounded(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := newPlayer(newLine(), false, nil, func(any) {})
-		var sent []int16
-		for i := range 50 {
-			pcm := make([]int16, 160)
-			for k := range pcm {
-				pcm[k] = int16(100*i + k + 1)
-			}
-			sent = append(sent, pcm...)
-			p.echoBack(pcm)
-		}
-		got := frames(p, 20)
-		if !slices.Equal(got[:10*160], sent[40*160:]) || slices.Max(got[10*160:]) != 0 {
-			t.Error("want the newest 200 ms of echo, then silence")
-		}
-		if cap(p.echo) > 4*1600 {
-			t.Errorf("the queue grew to %d samples", cap(p.echo))
-		}
-	})
-}
-
 // nowhere takes frames and keeps nothing.
 type nowhere struct{ telephony.Leg }
 

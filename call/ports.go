@@ -8,6 +8,7 @@ import (
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/synthesizer"
+	"github.com/sidetone/sidetone/telephony"
 	"github.com/sidetone/sidetone/transcriber"
 )
 
@@ -20,13 +21,17 @@ type Route struct {
 	// Trunks are the names of the trunks the number rings through, "" being
 	// the local one; nil means any.
 	Trunks []string
+	// From is the caller's number: E.164 with plus, or as it was sent when it has
+	// no certain meaning.
+	From string
 }
 
 // Directory finds the agent of a called number, from memory.
 type Directory interface {
-	// Route returns the active number e164 and its agent; an error with code
-	// NotFound when nobody owns it.
-	Route(ctx context.Context, e164 string) (Route, error)
+	// Route returns who answers a call to a number on a trunk, "" for the local
+	// one, and from whom it is. The numbers are as they were sent. An error with
+	// code NotFound says that nobody owns it.
+	Route(ctx context.Context, from, to, trunk string) (Route, error)
 }
 
 // Ledger keeps the record of calls. Every method returns after the change was
@@ -46,6 +51,13 @@ type Ledger interface {
 	// that it must end: somebody asked another node for that, or the record says
 	// that they are over.
 	RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) (end []string, err error)
+}
+
+// Carriers finds who places a call.
+type Carriers interface {
+	// For returns the driver that places c; an error with code Invalid, which the
+	// call's record shows, when none is configured for it.
+	For(ctx context.Context, c sidetone.Call) (telephony.Driver, error)
 }
 
 // Publisher takes a call's events to whoever watches it live. It never waits.
@@ -93,12 +105,14 @@ type Plan struct {
 	Voice synthesizer.Driver
 	// VoiceName is the driver's name of the voice.
 	VoiceName string
-	// Notice, when not empty, tells operators what the call has to do without.
-	Notice string
+	// Notices say what the call has to do without or with another than its agent
+	// names. They stand in its first event and in its errors.
+	Notices []string
 	// Release gives back what Plan reserved for the call; it may be called more
 	// than once. Nil: nothing was reserved.
 	Release func()
-	// Echo returns the caller's sound instead of a conversation.
+	// Echo returns the caller's sound instead of a conversation; the other
+	// members are not used.
 	Echo bool
 }
 
@@ -109,8 +123,10 @@ func (p Plan) release() {
 	}
 }
 
-// Planner chooses the drivers for an agent and reserves what is scarce. An
-// error refuses the call.
+// Planner chooses the drivers for a call and reserves what is scarce.
 type Planner interface {
-	Plan(s sidetone.Snapshot, rate int) (Plan, error)
+	// Plan returns the drivers for c on a line of rate Hz. The snapshot of c
+	// holds its secrets, which Plan hands to drivers and nowhere else. An error
+	// refuses the call; a *telephony.Refusal says why.
+	Plan(ctx context.Context, c sidetone.Call, rate int) (Plan, error)
 }

@@ -249,8 +249,12 @@ func TestModelThatFailsOrHangsIsApologisedFor(t *testing.T) {
 	t.Parallel()
 	hang := make(chan struct{})
 	cases := map[string]llmtest.Answer{
-		"fails": llmtest.Fail(llm.ErrNoModel),
+		"fails": llmtest.Fail(fmt.Errorf("ask: %w", sidetone.Errorf(sidetone.Invalid, "no such model"))),
 		"hangs": {Deltas: []string{"never"}, Gate: hang},
+	}
+	errs := map[string][]string{ // the first is the cause
+		"fails": {"model: ask: no such model", "the model does not answer"},
+		"hangs": {"no answer in time"},
 	}
 	for name, answer := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -275,9 +279,14 @@ func TestModelThatFailsOrHangsIsApologisedFor(t *testing.T) {
 					t.Errorf("the caller heard %q, want an apology", got)
 				}
 				far.Hangup()
-				_, events := w.result()
-				if len(told(events, sidetone.EventError)) == 0 {
-					t.Errorf("no error among %v", kinds(events))
+				r, events := w.result()
+				if r.Status != sidetone.CallError || r.EndReason != "error" || r.ErrorMessage != errs[name][0] || !slices.Equal(r.Errors, errs[name]) {
+					t.Errorf("result: got %+v, want the errors %q", r, errs[name])
+				}
+				for _, text := range r.Errors {
+					if !slices.Contains(told(events, sidetone.EventError), text) {
+						t.Errorf("%q is not among the events", text)
+					}
 				}
 				synctest.Wait()
 				if n := w.model.Running(); n != 0 {
@@ -692,11 +701,93 @@ func TestDialWithoutCarrierIsStored(t *testing.T) {
 		if r.EndReason != "not_connected" || !strings.Contains(r.ErrorMessage, "nobody") || r.Outcome != sidetone.OutcomeDidNotConnect {
 			t.Errorf("result: got %+v", r)
 		}
+		if r.Status != sidetone.CallError || strings.Contains(r.ErrorMessage, "invalid") {
+			t.Errorf("a call that is not configured: got %+v", r)
+		}
 		if len(events) != 1 || events[0].Kind != sidetone.EventEnded {
 			t.Errorf("events: %v", kinds(events))
 		}
 		if w.exchange.Live() != 0 {
 			t.Error("the call is still live")
+		}
+	})
+}
+
+// TestDialThatCannotBeSentIsAnError: what no carrier was asked for is our fault.
+func TestDialThatCannotBeSentIsAnError(t *testing.T) {
+	t.Parallel()
+	for want, fault := range map[sidetone.CallStatus]error{
+		sidetone.CallError: &telephony.DialError{Cause: telephony.CauseFailure, Err: sidetone.Errorf(sidetone.Invalid, "no trunk lists it")},
+		sidetone.CallEnded: &telephony.DialError{Cause: telephony.CauseFailure, Sent: true, Status: 500},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(_ *world, c *call.Config) { c.Carriers = carriers{"failing": failing{err: fault}} })
+			defer w.stop()
+			if err := w.exchange.Dial(t.Context(), sidetone.Call{ID: "out", EnvironmentID: "env", Provider: "failing", Snapshot: w.snapshot}); err == nil {
+				t.Error("the call was placed")
+			}
+			r, _ := w.result()
+			if r.Status != want || strings.Contains(r.ErrorMessage, "invalid: ") || want == sidetone.CallError && !strings.Contains(r.ErrorMessage, "no trunk lists it") {
+				t.Errorf("got %+v, want status %s", r, want)
+			}
+		})
+	}
+}
+
+// failing is a carrier that places no call.
+type failing struct {
+	telephony.Driver
+	err error
+}
+
+// Dial implements telephony.Driver.
+func (f failing) Dial(context.Context, telephony.DialRequest, func()) (telephony.Leg, error) {
+	return nil, f.err
+}
+
+// TestDialOfAnAgentThatCannotTalkRingsNobody ends it with its cause.
+func TestDialOfAnAgentThatCannotTalkRingsNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const cause = "the agent has nothing to think with"
+		w := newWorld(t, func(w *world, c *call.Config) {
+			w.planErr = &telephony.Refusal{Cause: telephony.CauseUnavailable, Reason: cause}
+			c.Carriers = carriers{"bomb": bomb{}} // panics when it is to ring somebody
+		})
+		defer w.stop()
+		c := sidetone.Call{ID: "out", EnvironmentID: "env", Provider: "bomb", Snapshot: w.snapshot}
+		if err := w.exchange.Dial(t.Context(), c); err == nil {
+			t.Error("the call was placed")
+		}
+		r, _ := w.result()
+		if r.Status != sidetone.CallError || r.ErrorMessage != cause || len(r.Errors) != 1 || r.Errors[0] != cause {
+			t.Errorf("result: got %+v", r)
+		}
+	})
+}
+
+// TestLimitsAreSaidFirst: what replaces a part of the agent stands in the first
+// event and in the errors; the planner gets the secrets of the snapshot.
+func TestLimitsAreSaidFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const limit = "voice voice_azure is not configured here: voice_flite speaks instead"
+		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.notices, w.snapshot.Voice.APIKey = []string{limit}, "canary"
+		})
+		defer w.stop()
+		far := w.ring()
+		time.Sleep(time.Second)
+		far.Hangup()
+		r, events := w.result()
+		if len(r.Errors) != 1 || r.Errors[0] != limit {
+			t.Errorf("errors: got %q", r.Errors)
+		}
+		if events[0].Kind != sidetone.EventConnected || !strings.Contains(string(events[0].Data), limit) {
+			t.Errorf("first event: got %+v", events[0])
+		}
+		if key := w.planned.Load(); key != "canary" {
+			t.Errorf("the planner was given the key %q", key)
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // scribe stores the events of all live calls and then publishes them, so that a
-// session never waits for the store. What cannot be stored yet is kept, up to
+// session never waits for the store. What cannot be stored yet waits in memory, up to
 // scribeLimit events a call and scribeTotal of all calls; what is lost beyond
 // that is counted.
 type scribe struct {
@@ -22,15 +22,15 @@ type scribe struct {
 	clock     Clock
 	log       *slog.Logger
 
-	mu    sync.Mutex
-	pages map[string]*page // by call
-	held  int              // events of all pages, those that are being stored included
-	ready chan struct{}
+	mu       sync.Mutex
+	backlogs map[string]*backlog // by call
+	total    int                 // events of all backlogs, those that are being stored included
+	ready    chan struct{}
 }
 
-// page is what the scribe has of one call.
-type page struct {
-	// writing is held while events are stored and published, so that their order
+// backlog is what the scribe has of one call and the store has not.
+type backlog struct {
+	// writing is locked while events are stored and published, so that their order
 	// holds.
 	writing sync.Mutex
 	// waiting and lost are the scribe's mu's.
@@ -46,15 +46,15 @@ const (
 )
 
 func newScribe(l Ledger, p Publisher, c Clock, log *slog.Logger) *scribe {
-	return &scribe{ledger: l, publisher: p, clock: c, log: log, pages: map[string]*page{}, ready: make(chan struct{}, 1)}
+	return &scribe{ledger: l, publisher: p, clock: c, log: log, backlogs: map[string]*backlog{}, ready: make(chan struct{}, 1)}
 }
 
-// page returns the call's page; mu is held.
-func (s *scribe) page(id string) *page {
-	p := s.pages[id]
+// of returns the call's backlog. The caller locks mu.
+func (s *scribe) of(id string) *backlog {
+	p := s.backlogs[id]
 	if p == nil {
-		p = &page{}
-		s.pages[id] = p
+		p = &backlog{}
+		s.backlogs[id] = p
 	}
 	return p
 }
@@ -62,13 +62,13 @@ func (s *scribe) page(id string) *page {
 // add queues an event; it never waits.
 func (s *scribe) add(e sidetone.Event) {
 	s.mu.Lock()
-	p := s.page(e.CallID)
-	full := len(p.waiting) >= scribeLimit || s.held >= scribeTotal
+	p := s.of(e.CallID)
+	full := len(p.waiting) >= scribeLimit || s.total >= scribeTotal
 	if full {
 		p.lost++
 	} else {
 		p.waiting = append(p.waiting, e)
-		s.held++
+		s.total++
 	}
 	first := full && p.lost == 1
 	s.mu.Unlock()
@@ -85,8 +85,8 @@ func (s *scribe) wake() {
 	}
 }
 
-// take empties a page for writing.
-func (s *scribe) take(p *page) []sidetone.Event {
+// take empties a backlog for writing.
+func (s *scribe) take(p *backlog) []sidetone.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := p.waiting
@@ -94,8 +94,8 @@ func (s *scribe) take(p *page) []sidetone.Event {
 	return out
 }
 
-// putBack returns what could not be stored to its page.
-func (s *scribe) putBack(p *page, events []sidetone.Event) {
+// putBack returns what could not be stored to its backlog.
+func (s *scribe) putBack(p *backlog, events []sidetone.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.waiting = append(events, p.waiting...)
@@ -103,10 +103,10 @@ func (s *scribe) putBack(p *page, events []sidetone.Event) {
 
 // stored accounts for n events that the store has, and returns how many were
 // lost of the call since the last time.
-func (s *scribe) stored(p *page, n int) (lost int) {
+func (s *scribe) stored(p *backlog, n int) (lost int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held -= n
+	s.total -= n
 	lost, p.lost = p.lost, 0
 	return lost
 }
@@ -117,12 +117,12 @@ func (s *scribe) report(id string, lost int) {
 	}
 }
 
-// finish stores the end of a call together with what is not stored yet of it,
+// storeEnd stores the end of a call together with what is not stored yet of it,
 // and publishes it. Each try is bounded; it gives up when ctx ends.
-func (s *scribe) finish(ctx context.Context, c sidetone.Call, r sidetone.CallResult, last sidetone.Event) error {
+func (s *scribe) storeEnd(ctx context.Context, c sidetone.Call, r sidetone.CallResult, last sidetone.Event) error {
 	defer s.drop(c.ID)
 	for {
-		err := s.tryFinish(ctx, c, r, last)
+		err := s.tryStoreEnd(ctx, c, r, last)
 		if err == nil {
 			return nil
 		}
@@ -140,19 +140,19 @@ func (s *scribe) finish(ctx context.Context, c sidetone.Call, r sidetone.CallRes
 // drop forgets a call that is over.
 func (s *scribe) drop(id string) {
 	s.mu.Lock()
-	p := s.page(id)
+	p := s.of(id)
 	s.mu.Unlock()
 	p.writing.Lock() // what is being written comes back, or is accounted for
 	defer p.writing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held -= len(p.waiting)
-	delete(s.pages, id)
+	s.total -= len(p.waiting)
+	delete(s.backlogs, id)
 }
 
-func (s *scribe) tryFinish(ctx context.Context, c sidetone.Call, r sidetone.CallResult, last sidetone.Event) error {
+func (s *scribe) tryStoreEnd(ctx context.Context, c sidetone.Call, r sidetone.CallResult, last sidetone.Event) error {
 	s.mu.Lock()
-	p := s.page(c.ID)
+	p := s.of(c.ID)
 	lost := p.lost
 	s.mu.Unlock()
 	if lost > 0 {
@@ -203,8 +203,8 @@ func (s *scribe) run(ctx context.Context) {
 // tried again. A store that hangs is not asked for one call after the other.
 func (s *scribe) flush(ctx context.Context) (again bool) {
 	s.mu.Lock()
-	due := make(map[string]*page)
-	for id, p := range s.pages {
+	due := make(map[string]*backlog)
+	for id, p := range s.backlogs {
 		if len(p.waiting) > 0 {
 			due[id] = p
 		}
@@ -225,7 +225,7 @@ func (s *scribe) flush(ctx context.Context) (again bool) {
 }
 
 // write stores what waits of one call.
-func (s *scribe) write(ctx context.Context, id string, p *page) error {
+func (s *scribe) write(ctx context.Context, id string, p *backlog) error {
 	if !p.writing.TryLock() {
 		return nil // the call's end is being stored, and what waits with it
 	}

@@ -66,8 +66,8 @@ func TestScribeBoundsWhatItKeeps(t *testing.T) {
 				s.add(event(fmt.Sprint(c), n+1))
 			}
 		}
-		if s.held != scribeTotal {
-			t.Errorf("%d events of all calls are kept, want %d", s.held, scribeTotal)
+		if s.total != scribeTotal {
+			t.Errorf("%d events of all calls are kept, want %d", s.total, scribeTotal)
 		}
 		cancel()
 		wg.Wait()
@@ -75,8 +75,8 @@ func TestScribeBoundsWhatItKeeps(t *testing.T) {
 			s.drop(fmt.Sprint(c))
 		}
 		s.drop("a")
-		if s.held != 0 || len(s.pages) != 0 {
-			t.Errorf("after all calls are over %d events and %d pages are kept", s.held, len(s.pages))
+		if s.total != 0 || len(s.backlogs) != 0 {
+			t.Errorf("after all calls are over %d events and %d pages are kept", s.total, len(s.backlogs))
 		}
 	})
 }
@@ -106,7 +106,7 @@ func TestScribeUnderAHangingStore(t *testing.T) {
 		for c := range calls / 2 {
 			ends.Go(func() {
 				call := sidetone.Call{ID: fmt.Sprint(c)}
-				if err := s.finish(t.Context(), call, sidetone.CallResult{}, event(call.ID, 6)); err != nil {
+				if err := s.storeEnd(t.Context(), call, sidetone.CallResult{}, event(call.ID, 6)); err != nil {
 					t.Errorf("store the end of a call: %v", err)
 				}
 			})

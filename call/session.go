@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -15,24 +16,21 @@ import (
 // helpers reach the session through its inbox only.
 type Session struct {
 	call  sidetone.Call
-	leg   telephony.Leg
 	plan  Plan
 	clock Clock
 	log   *slog.Logger
 
 	asked bool // to end, by the record; the exchange's
 
-	inbox    *inbox
-	start    time.Time // zero of the machine's time, when the session was made
-	player   *Player
-	ear      *ear
-	mouth    *mouth
-	mind     *mind
-	detector *detector
-	adapt    adapter // of received frames; the reader's
-	sieve    sieve   // the reader's
-	rec      Recorder
-	record   func(sidetone.Event)
+	inbox   *inbox
+	start   time.Time // zero of the machine's time, when the session was made
+	parties []*party  // the first is the other end of the call
+	ear     *ear
+	mouth   *mouth
+	mind    *mind
+	tools   *toolRunner
+	rec     Recorder
+	record  func(sidetone.Event)
 
 	machine  *conversation.Machine
 	timers   map[conversation.Timer]armed
@@ -46,13 +44,15 @@ type Session struct {
 	remote bool // the far end ended the call
 	cause  telephony.Cause
 	reason string // our own reason to hang up
+	broke  string // what went wrong, when the reason is "error"
 	err    error
 
-	ended    chan struct{}      // closed by the reader when the leg is over
-	drop     context.CancelFunc // ends the reader although the leg is not over
-	patience func() bool        // stops the timer that runs since our hang-up
-	wg       sync.WaitGroup
+	stopWaiting func() bool // stops the timer that runs since our hang-up
+	wg          sync.WaitGroup
 }
+
+// caller is the party whose call this is: the other end of the call.
+func (s *Session) caller() *party { return s.parties[0] }
 
 // confirmTimeout is how long a leg may take to end after our own hang-up; the
 // call is over then all the same.
@@ -80,39 +80,64 @@ type legEnded struct{ ev telephony.Event }
 // now is the machine's time.
 func (s *Session) now() time.Duration { return s.clock.Now().Sub(s.start) }
 
+// leave asks a session to end for a reason that is not the conversation's own.
+type leave struct{ reason string }
+
 // converse runs the answered call to its end: until the leg is over or ctx
 // ends. It returns after every helper has.
 func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	ctx, cancel := context.WithCancel(ctx)
-	if s.plan.Transcriber != nil {
-		s.spawn("recogniser", func() { s.ear.run(ctx) })
+	s.startSpeech(ctx)
+	var remove []func()
+	for _, p := range s.parties {
+		remove = append(remove, wheel.add(p.player))
 	}
-	if s.plan.Voice != nil {
-		s.spawn("voice", func() { s.mouth.run(ctx) })
-		lines := s.machine.Prepared()
-		s.spawn("rehearsal", func() {
-			s.clock.Sleep(rehearseAfter, ctx.Done()) // the greeting comes first
-			s.mouth.rehearse(ctx, lines)
-		})
+	defer s.after(mediaWait, conversation.MediaStarted{})()
+	if s.plan.Echo {
+		defer s.after(cmp.Or(s.call.Snapshot.Agent.CallDuration, longestEcho), leave{"max_duration"})()
 	}
-	remove := wheel.add(s.player)
-	late := s.clock.AfterFunc(mediaWait, func() { s.inbox.post(conversation.MediaStarted{}) })
-	defer late()
 	if err := s.safely("conversation", func() { s.loop(ctx) }); err != nil {
 		s.fail(err)
 		s.awaitEnd()
 	}
-	if s.patience != nil {
-		s.patience()
+	if s.stopWaiting != nil {
+		s.stopWaiting()
 	}
-	remove()
-	s.player.close()
+	for i, p := range s.parties {
+		remove[i]()
+		p.player.close()
+	}
 	cancel()
 	if s.stop != nil {
 		s.stop()
 	}
 	s.mind.wait()
 	s.wg.Wait()
+	s.settleTools(ctx)
+}
+
+// startSpeech starts what recognises and speaks.
+func (s *Session) startSpeech(ctx context.Context) {
+	if s.plan.Echo {
+		return
+	}
+	if s.plan.Transcriber != nil {
+		s.spawn("recogniser", func() { s.ear.run(ctx) })
+	}
+	if s.plan.Voice == nil {
+		return
+	}
+	s.spawn("voice", func() { s.mouth.run(ctx) })
+	prepared := s.machine.Prepared()
+	s.spawn("rehearsal", func() {
+		s.clock.Sleep(rehearseAfter, ctx.Done()) // the greeting comes first
+		s.mouth.rehearse(ctx, prepared)
+	})
+}
+
+// after posts v once d has passed, unless stop is called first.
+func (s *Session) after(d time.Duration, v any) (stop func() bool) {
+	return s.clock.AfterFunc(d, func() { s.inbox.post(v) })
 }
 
 // awaitEnd waits for the leg's end, for as long as it may take.
@@ -121,7 +146,7 @@ func (s *Session) awaitEnd() {
 	stop := s.clock.AfterFunc(confirmTimeout, func() { close(late) })
 	defer stop()
 	select {
-	case <-s.ended:
+	case <-s.caller().ended:
 	case <-late:
 		s.abandon()
 	}
@@ -130,8 +155,10 @@ func (s *Session) awaitEnd() {
 // abandon ends a call whose leg does not.
 func (s *Session) abandon() {
 	s.log.Warn("the line does not confirm that the call is over")
-	s.call.Errors = append(s.call.Errors, "the line did not confirm the end of the call")
-	s.drop()
+	s.addError("the line did not confirm the end of the call")
+	for _, p := range s.parties {
+		p.drop()
+	}
 }
 
 // loop steps the machine until the leg is over.
@@ -163,29 +190,55 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		s.step(ctx, conversation.HungUp{Remote: v.ev.Remote, Reason: v.ev.Cause.String()})
 		return true
 	case earLost:
-		s.event(sidetone.EventError, "the recogniser failed and is opened again", nil)
+		s.failed("the recogniser failed and is opened again")
 	case abandoned:
 		s.abandon()
 		s.step(ctx, conversation.HungUp{Reason: "not confirmed"})
 		return true
 	case due:
 		s.fire(ctx)
-	case shutdown:
-		s.giveUp("shutdown")
+	case leave:
+		s.giveUp(v.reason)
 	case broken:
 		if v.stack != nil {
 			s.log.Error("panic", slog.Any("error", v.err), slog.String("stack", string(v.stack)))
 		}
 		s.fail(v.err)
-	case conversation.MediaStarted:
-		if !s.flowing {
-			s.flowing = true
-			s.step(ctx, v)
-		}
 	case conversation.Input:
-		s.step(ctx, v)
+		s.tell(ctx, v)
 	}
 	return false
+}
+
+// tell lets the machine know of an input that came from outside of it.
+func (s *Session) tell(ctx context.Context, in conversation.Input) {
+	if s.plan.Echo {
+		s.echo(in)
+		return
+	}
+	if _, ok := in.(conversation.MediaStarted); ok {
+		if s.flowing {
+			return
+		}
+		s.flowing = true
+	}
+	s.step(ctx, in)
+}
+
+// longestEcho is how long an echo lasts whose agent says nothing of it.
+const longestEcho = 2 * time.Hour
+
+// echo is what an agent does that only returns the sound: it notes the keys, and
+// ends when it is told to.
+func (s *Session) echo(in conversation.Input) {
+	switch in := in.(type) {
+	case conversation.Digit:
+		s.event(sidetone.EventDigits, string(in.Key), nil)
+	case conversation.Command:
+		if in.Verb == "end" {
+			s.giveUp("api")
+		}
+	}
 }
 
 // step feeds the machine and carries out what it wishes.
@@ -212,33 +265,38 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 	case conversation.Unsay:
 		s.mouth.unsay(out.Utt)
 	case conversation.PausePlayout:
-		stopped := s.player.pause()
-		_ = s.leg.Clear() // an ended leg reports itself
-		return stopped
+		return s.silence((*Player).pause)
 	case conversation.ResumePlayout:
-		s.player.resume(out.Utt, out.At)
+		s.caller().player.resume(out.Utt, out.At)
 	case conversation.StopPlayout:
 		s.mouth.hush()
-		stopped := s.player.stop()
-		_ = s.leg.Clear() // an ended leg reports itself
-		return stopped
+		return s.silence((*Player).stop)
 	case conversation.FinalizeSpeech:
 		s.ear.finalize()
 	case conversation.ResetDetector:
-		s.detector.reset()
+		if d := s.caller().detector; d != nil {
+			d.reset()
+		}
 	case conversation.Arm:
 		s.timers[out.Name] = armed{out.Epoch, out.At}
 	case conversation.Disarm:
 		delete(s.timers, out.Name)
 	case conversation.RunTool:
-		return conversation.ToolDone{ID: out.ID, Failed: true, Result: "unknown action: " + out.Name}
+		s.tools.run(out)
 	case conversation.Hangup:
-		s.reason = out.Reason
+		s.reason, s.broke = out.Reason, out.Cause
 		s.hangup(telephony.CauseNormal)
 	case conversation.Note:
 		s.note(out)
 	}
 	return nil
+}
+
+// silence stops the agent's sound at once and tells what of it was heard.
+func (s *Session) silence(stop func(*Player) conversation.Stopped) conversation.Input {
+	stopped := stop(s.caller().player)
+	_ = s.caller().leg.Clear() // an ended leg reports itself
+	return stopped
 }
 
 // say speaks an utterance behind the others, or before one whose sound is late.
@@ -261,23 +319,26 @@ func (s *Session) giveUp(reason string) {
 
 // fail ends the call because a part of it broke.
 func (s *Session) fail(err error) {
-	s.call.Errors = append(s.call.Errors, err.Error())
+	s.broke = cmp.Or(s.broke, public(err))
+	s.failed(public(err))
 	s.giveUp("error")
 }
 
-// hangup ends the leg without holding the session up; the reader reports the
+// hangup ends the legs without holding the session up; the reader reports the
 // end.
 func (s *Session) hangup(cause telephony.Cause) {
-	if s.patience == nil {
-		s.patience = s.clock.AfterFunc(confirmTimeout, func() { s.inbox.postUrgent(abandoned{}) })
+	if s.stopWaiting == nil {
+		s.stopWaiting = s.clock.AfterFunc(confirmTimeout, func() { s.inbox.postUrgent(abandoned{}) })
 	}
-	s.spawn("hang-up", func() {
-		ctx, cancel := withTimeout(s.clock, hangupTimeout)
-		defer cancel()
-		if err := s.leg.Hangup(ctx, cause); err != nil {
-			s.log.Warn("hang up", slog.Any("error", err))
-		}
-	})
+	for _, p := range s.parties {
+		s.spawn("hang-up", func() {
+			ctx, cancel := withTimeout(s.clock, hangupTimeout)
+			defer cancel()
+			if err := p.leg.Hangup(ctx, cause); err != nil {
+				s.log.Warn("hang up", slog.Any("error", err))
+			}
+		})
+	}
 }
 
 // due says that the clock's timer fired.

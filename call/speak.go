@@ -100,7 +100,7 @@ func (m *mouth) run(ctx context.Context) {
 func (m *mouth) utter(speaking context.Context, s conversation.Say) {
 	if err := m.speak(speaking, s); err != nil && speaking.Err() == nil {
 		m.player.drop(s.Utt)
-		m.post(conversation.VoiceFailed{Utt: s.Utt, Reason: err.Error()})
+		m.post(conversation.VoiceFailed{Utt: s.Utt, Reason: public(err)})
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -108,13 +108,13 @@ func (m *mouth) utter(speaking context.Context, s conversation.Say) {
 	delete(m.under, s.Utt)
 }
 
-// rehearse fills the phrase cache with lines, so that they can be said even if
+// rehearse fills the phrase cache with texts, so that they can be said even if
 // the voice fails later. What the caller waits for goes first.
-func (m *mouth) rehearse(ctx context.Context, lines []string) {
+func (m *mouth) rehearse(ctx context.Context, texts []string) {
 	if m.phrases == nil {
 		return
 	}
-	for _, text := range lines {
+	for _, text := range texts {
 		m.idle(ctx)
 		for _, err := range m.chunks(ctx, conversation.Say{Text: text, Cached: true}) {
 			if err != nil {
@@ -257,12 +257,12 @@ func (p *Phrases) speak(ctx context.Context, d synthesizer.Driver, r synthesizer
 			all = append(all, c)
 		}
 		if ctx.Err() == nil {
-			p.keep(key, all)
+			p.store(key, all)
 		}
 	}
 }
 
-func (p *Phrases) keep(key phraseKey, all []synthesizer.Chunk) {
+func (p *Phrases) store(key phraseKey, all []synthesizer.Chunk) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ok := p.sounds[key]; ok {

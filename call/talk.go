@@ -1,47 +1,69 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"math"
+	"strings"
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/telephony"
 	"github.com/sidetone/sidetone/transcriber"
 )
 
-// shutdown asks a session to end because the node stops.
-type shutdown struct{}
-
 func endCommand() conversation.Input { return conversation.Command{Verb: "end"} }
 
 // newSession prepares a call's parts; nothing runs yet.
 func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*Session, error) {
-	rate := leg.Info().Rate
 	s := &Session{
-		call: c, leg: leg, plan: plan, clock: x.c.Clock, inbox: newInbox(), start: x.c.Clock.Now(),
-		log:   x.c.Log.With(slog.String("call", c.ID)),
-		ended: make(chan struct{}), timers: map[conversation.Timer]armed{},
-	}
-	var err error
-	if s.detector, err = newDetector(rate, c.Snapshot.Agent.NoiseSuppression, s.inbox.post); err != nil {
-		return nil, err
+		call: c, plan: plan, clock: x.c.Clock, inbox: newInbox(), start: x.c.Clock.Now(),
+		log: x.c.Log.With(slog.String("call", c.ID)), timers: map[conversation.Timer]armed{},
 	}
 	s.record = func(e sidetone.Event) { x.scribe.add(e) }
-	s.player = newPlayer(leg, x.c.Comfort, nil, s.inbox.post)
-	if !plan.Echo && !plan.Carrier {
-		s.player.sent = s.detector.sent
+	caller, err := s.newParty(leg, x.c.Comfort)
+	if err != nil {
+		return nil, err
 	}
-	s.mouth = newMouth(plan, c.Snapshot.Agent.Language, s.player, x.c.Phrases, s.inbox.post)
+	s.parties = []*party{caller}
+	rate := caller.player.rate
+	s.mouth = newMouth(plan, c.Snapshot.Agent.Language, caller.player, x.c.Phrases, s.inbox.post)
 	s.mouth.log = s.log
 	s.ear = &ear{driver: plan.Transcriber, clock: x.c.Clock, post: s.inbox.post, log: s.log, rate: rate,
 		config: transcriber.Config{Rate: rate, Language: c.Snapshot.Agent.Language}}
+	switch {
+	case plan.Echo:
+		join(caller, caller)
+	case plan.Transcriber != nil:
+		caller.connect(&recognised{detector: caller.detector, conceal: audio.NewConcealer(rate), write: s.ear.write})
+	}
+	s.tools = newToolRunner(s)
 	s.mind = &mind{plan: plan, system: fillPlaceholders(c.Snapshot.Prompt.Content, c.Context), seed: c.ID,
 		temperature: c.Snapshot.Agent.Temperature, tools: builtinTools(), post: s.inbox.post, log: s.log,
 		running: map[uint64]context.CancelFunc{}}
 	s.machine = conversation.New(machineConfig(c, plan))
 	return s, nil
+}
+
+// newParty makes the party behind a leg.
+func (s *Session) newParty(leg telephony.Leg, comfort bool) (*party, error) {
+	p := &party{leg: leg, inbox: s.inbox, clock: s.clock, start: s.start, log: s.log, ended: make(chan struct{})}
+	p.player = newPlayer(leg, comfort, nil, s.inbox.post)
+	if s.plan.Carrier {
+		return p, nil
+	}
+	d, err := newDetector(p.player.rate, s.call.Snapshot.Agent.NoiseSuppression, s.inbox.post)
+	if err != nil {
+		return nil, err
+	}
+	p.detector = d
+	if !s.plan.Echo {
+		p.player.sent = d.sent
+	}
+	return p, nil
 }
 
 // openRecording starts the recorder; a call goes on without one when the disk
@@ -50,14 +72,14 @@ func (x *Exchange) openRecording(s *Session) {
 	if x.c.Recordings == nil || !s.call.Snapshot.Agent.EnableRecording || s.call.HIPAA {
 		return
 	}
-	rec, err := x.c.Recordings.Create(s.call.ID, s.leg.Info().Rate)
+	rec, err := x.c.Recordings.Create(s.call.ID, s.caller().player.rate)
 	if err != nil {
 		s.log.Error("call is not recorded", slog.Any("error", err))
-		s.call.Errors = append(s.call.Errors, "recording: "+err.Error())
+		s.call.Errors = append(s.call.Errors, "recording: "+public(err))
 		return
 	}
 	s.rec = rec
-	s.player.record = s.recordAgent()
+	s.caller().recordTo(rec)
 }
 
 // discardRecording closes the recording of a call that never came to be.
@@ -70,13 +92,6 @@ func (s *Session) discardRecording() {
 	}
 }
 
-func (s *Session) recordAgent() func([]int16) {
-	if s.rec == nil {
-		return nil
-	}
-	return func(pcm []int16) { s.rec.Agent(pcm, s.now()) }
-}
-
 // machineConfig translates the agent's dials.
 func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 	a := c.Snapshot.Agent
@@ -84,8 +99,8 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 		Greeting: fillPlaceholders(a.InitialMessage, c.Context), GreetingDelay: a.InitialMessageDelay,
 		Outbound: c.Outgoing, WaitForGreeting: a.WaitForGreeting,
 		Interrupt: conversation.Sensitivity(a.InterruptSensitivity), Endpoint: conversation.Endpointing(a.EndpointingSensitivity),
-		DynamicTurns: a.EnableDynamicTurns, Speed: a.ConversationSpeed, Language: a.Language,
-		AskOnIdle: a.AskIfHumanPresentOnIdle, MaxIdleChecks: a.MaxIdleChecks, IdleTime: a.IdleTime,
+		DynamicTurns: a.EnableDynamicTurns, Speed: int(math.Round(1000 * a.ConversationSpeed)), Language: a.Language,
+		AskOnIdle: a.AskIfHumanPresentOnIdle && a.MaxIdleChecks > 0, MaxIdleChecks: a.MaxIdleChecks, IdleTime: a.IdleTime,
 		MaxDuration: a.CallDuration, FinalWait: p.FinalWait, FirstTextWait: p.FirstTextWait, Carrier: p.Carrier,
 	}
 	if m.IdleTime == 0 && a.IVRNavigationMode == "default" {
@@ -99,17 +114,26 @@ func (x *Exchange) talk(s *Session) {
 	s.answered, s.talked = s.now(), true
 	x.markAnswered(s)
 	s.log.Info("call answered", slog.String("from", s.call.FromNumber), slog.String("to", s.call.ToNumber),
-		slog.String("codec", s.leg.Info().Codec))
-	s.event(sidetone.EventConnected, "", map[string]any{"codec": s.leg.Info().Codec, "from": s.call.FromNumber, "to": s.call.ToNumber})
-	if s.plan.Notice != "" {
-		s.log.Warn("call is limited", slog.String("notice", s.plan.Notice))
-		s.event(sidetone.EventError, s.plan.Notice, nil)
+		slog.String("codec", s.caller().leg.Info().Codec))
+	s.connected()
+	names := unfilled(s.call.Context, s.call.Snapshot.Prompt.Content, s.call.Snapshot.Agent.InitialMessage)
+	if len(names) > 0 && !s.plan.Echo { // an echo has no use for its prompt
+		s.event(sidetone.EventError, "the call's context fills no placeholder named "+strings.Join(names, ", "), nil)
 	}
-	if s.plan.Echo {
-		s.plan.Transcriber, s.plan.Voice = nil, nil
+	s.converse(x.ctx, x.wheel())
+	x.storeEnd(s)
+}
+
+// connected is the call's first event. What the call has to do without is said
+// in it and in the call's errors.
+func (s *Session) connected() {
+	data := map[string]any{"codec": s.caller().leg.Info().Codec, "from": s.call.FromNumber, "to": s.call.ToNumber}
+	if len(s.plan.Notices) > 0 {
+		s.log.Warn("call is limited", slog.Any("notices", s.plan.Notices))
+		data["limits"] = s.plan.Notices
+		s.call.Errors = append(s.call.Errors, s.plan.Notices...)
 	}
-	s.converse(x.ctx, x.c.Wheel)
-	x.finish(s)
+	s.event(sidetone.EventConnected, "", data)
 }
 
 // markAnswered marks the row, however often it takes; the call does not wait for
@@ -127,9 +151,9 @@ func (x *Exchange) markAnswered(s *Session) {
 				return
 			}
 			s.log.Warn("mark the call as answered", slog.Any("error", err))
-			s.clock.Sleep(scribeRetry, s.ended)
+			s.clock.Sleep(scribeRetry, s.caller().ended)
 			select {
-			case <-s.ended:
+			case <-s.caller().ended:
 				return
 			default:
 			}
@@ -147,20 +171,20 @@ func (x *Exchange) mark(s *Session, started time.Time) error {
 	return err
 }
 
-// finish closes the recording and stores the end of the call with its last
+// storeEnd closes the recording and stores the end of the call with its last
 // events.
-func (x *Exchange) finish(s *Session) {
+func (x *Exchange) storeEnd(s *Session) {
 	r := s.result()
 	if !s.talked {
 		s.discardRecording()
 	} else if s.rec != nil {
 		if err := s.rec.Close(s.now()); err != nil {
 			s.log.Error("close the recording", slog.Any("error", err))
-			r.Errors = append(r.Errors, "recording: "+err.Error())
+			r.Errors = append(r.Errors, "recording: "+public(err))
 		}
 		r.RecordingPath = s.rec.Path()
 	}
-	err := x.scribe.finish(x.ctx, s.call, r, s.newEvent(sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
+	err := x.scribe.storeEnd(x.ctx, s.call, r, s.newEvent(sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
 	s.log.Info("call ended", slog.String("reason", r.EndReason), slog.String("outcome", string(r.Outcome)),
 		slog.Duration("length", s.now()), slog.Any("error", err))
 }
@@ -188,11 +212,11 @@ func (s *Session) result() sidetone.CallResult {
 		r.Status, r.EndReason, r.Outcome = sidetone.CallError, s.cause.String(), sidetone.OutcomeHumanDisconnected
 		r.ErrorMessage = "the line was lost: " + s.cause.String()
 		if s.err != nil {
-			r.Errors = append(r.Errors, s.err.Error())
+			r.Errors = append(r.Errors, public(s.err))
 		}
 	}
 	if s.reason == "error" || s.reason == "shutdown" {
-		r.Status, r.ErrorMessage = sidetone.CallError, "the call was ended: "+s.reason
+		r.Status, r.ErrorMessage = sidetone.CallError, cmp.Or(s.broke, "the call was ended: "+s.reason)
 	}
 	return r
 }

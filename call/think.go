@@ -36,7 +36,7 @@ func (m *mind) ask(ctx context.Context, a conversation.AskModel) {
 	m.wg.Go(func() {
 		defer cancel()
 		if err := m.generate(ctx, a.Gen, request); err != nil && ctx.Err() == nil {
-			m.post(conversation.ModelFailed{Gen: a.Gen, Reason: err.Error()})
+			m.post(conversation.ModelFailed{Gen: a.Gen, Reason: public(err)})
 		}
 	})
 }
@@ -57,7 +57,9 @@ func (m *mind) generate(ctx context.Context, gen uint64, r llm.Request) (err err
 	if m.plan.Model == nil {
 		return llm.ErrNoModel
 	}
+	silent := false
 	for d, err := range m.plan.Model.Generate(ctx, r) {
+		silent = silent || d.Silent
 		switch {
 		case err != nil:
 			return err
@@ -67,7 +69,7 @@ func (m *mind) generate(ctx context.Context, gen uint64, r llm.Request) (err err
 			m.post(conversation.ModelText{Gen: gen, Text: d.Text})
 		}
 	}
-	m.post(conversation.ModelDone{Gen: gen})
+	m.post(conversation.ModelDone{Gen: gen, Silent: silent})
 	return nil
 }
 
@@ -92,7 +94,7 @@ func (m *mind) request(a conversation.AskModel) llm.Request {
 // builtinTools are the actions every agent has.
 func builtinTools() []llm.Tool {
 	return []llm.Tool{{
-		Name:        "end_conversation",
+		Name:        endConversation,
 		Description: "Ends the call after what you said was heard. Use it when the caller says goodbye or nothing is left to do.",
 		Schema:      json.RawMessage(`{"type":"object","properties":{}}`),
 	}}

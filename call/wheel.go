@@ -15,8 +15,9 @@ const catchUp = 4 * slots
 // slots is how many starting times a 20 ms frame is divided into.
 const slots = 20
 
-// Wheel paces all calls of a node: one goroutine hands each call its turn every
-// 20 ms, calls being spread over the frame's 1 ms slots.
+// Wheel paces calls: one goroutine hands each call its turn every 20 ms, calls
+// being spread over the frame's 1 ms slots. What the calls do in their turns
+// (encode a frame, hand it to the network) takes one processor core at most.
 type Wheel struct {
 	clock Clock
 
@@ -101,10 +102,13 @@ func (w *Wheel) Run(done <-chan struct{}) {
 	}
 }
 
-func (w *Wheel) idle() bool {
+func (w *Wheel) idle() bool { return w.load() == 0 }
+
+// load is how many turns the wheel hands out in 20 ms.
+func (w *Wheel) load() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.count == 0
+	return w.count
 }
 
 func (w *Wheel) turn(slot int) []ticker {

@@ -19,6 +19,9 @@ type Environment struct {
 	Name string `json:"name,omitempty"`
 	// DefaultAgent is the agent that "default" stands for; may be empty.
 	DefaultAgent string `json:"default_agent,omitempty"`
+	// DefaultCountry is where numbers without plus are dialled, an ISO 3166 code;
+	// may be empty.
+	DefaultCountry string `json:"default_country,omitempty"`
 	// CreatedAt is when it was made.
 	CreatedAt time.Time `json:"created_at,omitzero"`
 }

@@ -26,6 +26,9 @@ type Call struct {
 	StageOutcome string `json:"stage_outcome,omitempty"`
 	// EndReason is the precise reason.
 	EndReason string `json:"end_reason,omitempty"`
+	// RefusedCount is how many incoming calls were refused that this one stands
+	// for; 0 when it was not refused.
+	RefusedCount int `json:"refused_count,omitempty"`
 	// ErrorMessage says what went wrong.
 	ErrorMessage string `json:"error_message,omitempty"`
 	// Errors are all that went wrong.

@@ -40,6 +40,10 @@ type Client struct {
 	// the context ends it. 0, the default, tries once. It is set before the
 	// first request.
 	Retries int
+	// Warned is told each warning of an answer: a part of the request that was
+	// stored and does not act, as "property; reason; sentence". Nil drops them. It is
+	// set before the first request and called by whoever sends one.
+	Warned func(text string)
 }
 
 // New returns a client of the server at base (http://host:port) with the API
@@ -188,6 +192,11 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 		return nil, err
 	}
 	if res.StatusCode/100 == 2 {
+		for _, text := range res.Header.Values("Sidetone-Warning") {
+			if c.Warned != nil {
+				c.Warned(text)
+			}
+		}
 		return res, nil
 	}
 	defer res.Body.Close() //nolint:errcheck // only read from
@@ -241,6 +250,39 @@ func (c *Client) Alive(ctx context.Context) (Health, error) {
 func (c *Client) Ready(ctx context.Context) error {
 	var out Health
 	return c.get(ctx, "/readyz", nil, &out)
+}
+
+// SupportEntry says what becomes of a property, or of one of its values.
+type SupportEntry struct {
+	// Resource has the property: agent, voice, call and so on.
+	Resource string `json:"resource,omitempty"`
+	// Property is its path, with [] for the items of a list.
+	Property string `json:"property,omitempty"`
+	// Value is one of its values; "" for the property itself.
+	Value string `json:"value,omitempty"`
+	// Status is acts, kept or refused.
+	Status string `json:"status,omitempty"`
+	// Test is the test that shows what acts.
+	Test string `json:"test,omitempty"`
+	// Reason says in a word why it does not act, Sentence for people.
+	Reason   string `json:"reason,omitempty"`
+	Sentence string `json:"sentence,omitempty"`
+}
+
+// Support is what acts and what is only kept.
+type Support struct {
+	Entries []SupportEntry `json:"entries"`
+}
+
+// Support returns what acts; with the id of an agent, what of it does not.
+func (c *Client) Support(ctx context.Context, agentID string) (Support, error) {
+	var out Support
+	query := url.Values{}
+	if agentID != "" {
+		query.Set("agent", agentID)
+	}
+	err := c.get(ctx, "/v1/support", query, &out)
+	return out, err
 }
 
 // Usage is what was used in the month so far.

@@ -127,7 +127,10 @@ func lineExercises() map[string]exercise {
 		"DncController_bulkAddDncNumbers": func(t *testing.T, c *client.Client) (any, error) {
 			return c.DNC().Bulk(t.Context(), []client.DNCEntry{{PhoneNumber: number, Reason: "r"}}, client.IdempotencyKey("k"))
 		},
-		"DncController_getDncNumbers":   func(t *testing.T, c *client.Client) (any, error) { return c.DNC().List(t.Context(), client.Query{}) },
+		"DncController_getDncNumbers": func(t *testing.T, c *client.Client) (any, error) { return c.DNC().List(t.Context(), client.Query{}) },
+		"DncController_decideDncNumber": func(t *testing.T, c *client.Client) (any, error) {
+			return c.DNC().Decide(t.Context(), "i", number)
+		},
 		"DncController_deleteDncNumber": func(t *testing.T, c *client.Client) (any, error) { return c.DNC().Delete(t.Context(), "i") },
 	}
 }
@@ -159,6 +162,7 @@ func accessExercises() map[string]exercise {
 		"SecretController_rotateEnvironment": func(t *testing.T, c *client.Client) (any, error) { return c.RotateEnvironment(t.Context()) },
 		"SecretController_rotateMaster":      func(t *testing.T, c *client.Client) (any, error) { return c.RotateMaster(t.Context()) },
 		"AccessController_whoAmI":            func(t *testing.T, c *client.Client) (any, error) { return c.WhoAmI(t.Context()) },
+		"SupportController_getSupport":       func(t *testing.T, c *client.Client) (any, error) { return c.Support(t.Context(), "i") },
 		"UsageController_getUsage":           func(t *testing.T, c *client.Client) (any, error) { return c.Usage(t.Context()) },
 		"ServerController_getHealth":         func(t *testing.T, c *client.Client) (any, error) { return c.Alive(t.Context()) },
 		"ServerController_getReadiness":      func(t *testing.T, c *client.Client) (any, error) { return nil, c.Ready(t.Context()) },
@@ -176,7 +180,7 @@ type documented struct {
 
 func document(t *testing.T) []documented {
 	t.Helper()
-	doc, err := openapi3.NewLoader().LoadFromFile("../api/openapi.yaml")
+	doc, err := openapi3.NewLoader().LoadFromFile("../api/contract/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +372,7 @@ func TestEveryOperation(t *testing.T) {
 // TestEveryPropertyOfRequests: what can be sent can be said with the structs.
 func TestEveryPropertyOfRequests(t *testing.T) {
 	t.Parallel()
-	doc, err := openapi3.NewLoader().LoadFromFile("../api/openapi.yaml")
+	doc, err := openapi3.NewLoader().LoadFromFile("../api/contract/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,14 @@ type DNCNumber struct {
 	UserID string `json:"userId,omitempty"`
 	// Reason is why; may be empty.
 	Reason string `json:"reason,omitempty"`
+	// WrittenAs is how the number was given; empty for entries of before that was
+	// kept.
+	WrittenAs string `json:"writtenAs,omitempty"`
+	// Certain says that PhoneNumber is what was meant.
+	Certain bool `json:"certain"`
+	// AlsoBlocks are other numbers that an entry which is not certain blocks until
+	// Decide.
+	AlsoBlocks []string `json:"alsoBlocks,omitempty"`
 	// CreatedAt is when it was listed.
 	CreatedAt time.Time `json:"createdAt,omitzero"`
 	// UpdatedAt is when it changed last.
@@ -24,7 +32,8 @@ type DNCNumber struct {
 
 // DNCEntry is a number not to call any more.
 type DNCEntry struct {
-	// PhoneNumber is E.164 with plus.
+	// PhoneNumber is E.164 with plus, or as it is dialled in the environment's
+	// default country.
 	PhoneNumber string `json:"phoneNumber"`
 	// Reason is why; may be empty.
 	Reason string `json:"reason,omitempty"`
@@ -47,6 +56,14 @@ func (d DNC) Create(ctx context.Context, e DNCEntry, options ...Option) (DNCNumb
 func (d DNC) Bulk(ctx context.Context, entries []DNCEntry, options ...Option) ([]DNCNumber, error) {
 	var out []DNCNumber
 	err := d.c.post(ctx, d.path+"/bulk", nil, map[string][]DNCEntry{"phoneNumbers": entries}, &out, options...)
+	return out, err
+}
+
+// Decide says that phoneNumber, the entry's own or one of AlsoBlocks, is the one
+// that was meant, and returns the entry that blocks it from now on.
+func (d DNC) Decide(ctx context.Context, id, phoneNumber string) (DNCNumber, error) {
+	var out DNCNumber
+	err := d.c.post(ctx, d.path+"/decide", byID(id), DNCEntry{PhoneNumber: phoneNumber}, &out)
 	return out, err
 }
 

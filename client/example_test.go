@@ -26,7 +26,7 @@ func Example() {
 func remind(ctx context.Context, api *client.Client, customer string, out io.Writer) error {
 	agent, err := api.Agents().Create(ctx, client.Agent{
 		Name:            "Reminder",
-		Prompt:          &client.Prompt{Content: "Remind ${name} of the appointment. Then say goodbye."},
+		Prompt:          &client.Prompt{Content: "playbook: reminder\notherwise:\n  say: See you on Tuesday, ${name}. Goodbye.\n  hang up"},
 		InitialMessage:  "Hello, this is the clinic.",
 		WaitForGreeting: new(false),
 	}, client.IdempotencyKey("reminder-1"))

@@ -73,7 +73,7 @@ func ExampleCalls_Events() {
 	call, err := api.Calls().Create(ctx, client.CallRequest{
 		FromNumber: number.Number,
 		ToNumber:   "+12125550177",
-		Agent:      client.Agent{Prompt: &client.Prompt{Content: "Remind ${name} of the appointment."}},
+		Agent:      client.Agent{Prompt: &client.Prompt{Content: "playbook: reminder\notherwise:\n  say: See you on Tuesday, ${name}."}},
 		Context:    map[string]any{"name": "Ann"},
 	}, client.IdempotencyKey("reminder-of-ann")) // sent twice, it calls once
 	if err != nil {

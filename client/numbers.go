@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // Number is a phone line.
@@ -29,10 +30,18 @@ type Number struct {
 	InboundAgentName string `json:"inbound_agent_name,omitempty"`
 	// OutboundOnly refuses incoming calls.
 	OutboundOnly bool `json:"outbound_only"`
+	// CarrierState is unverified, verified or failed for a number that was linked:
+	// whether its carrier says that it is the account's. "" for bought ones.
+	CarrierState string `json:"carrier_state,omitempty"`
+	// CarrierStateSince is when that state began, CarrierStateCause why it is not
+	// verified.
+	CarrierStateSince time.Time `json:"carrier_state_since,omitzero"`
+	CarrierStateCause string    `json:"carrier_state_cause,omitempty"`
 	// MaxConcurrentCalls is how many incoming calls it takes at a time; 0 means
 	// no limit.
 	MaxConcurrentCalls int `json:"max_concurrent_calls,omitempty"`
-	// ExampleContext are values of the prompt's placeholders for incoming calls.
+	// ExampleContext is sample data for the prompt's placeholders; calls do not
+	// use it.
 	ExampleContext map[string]any `json:"example_context,omitempty"`
 	// TelephonyProvider is the carrier.
 	TelephonyProvider string `json:"telephony_provider,omitempty"`

@@ -26,16 +26,16 @@ const (
 
 const (
 	shortBurst    = 400 * time.Millisecond
-	longestCough  = time.Second
-	quickestNo    = 300 * time.Millisecond
+	latestResume  = time.Second
+	soonestResume = 300 * time.Millisecond
 	silenceResume = 2 * time.Second
-	loudInterrupt = 500 * time.Millisecond
-	// nearEnd is how close to its end a speech must be for "yes" to answer it.
+	longSpeech    = 500 * time.Millisecond
+	// nearEnd is how close to its end a speech must be for "yes" to be a reply to it.
 	nearEnd = time.Second
 )
 
 // judge decides from the words alone. ending says that the agent was about to
-// finish, so that a "yes" is an answer.
+// end, so that a "yes" is a reply.
 func judge(text string, s Sensitivity, ending, leaving bool, l *lexicon) verdict {
 	words := wordsOf(text)
 	switch {
@@ -89,7 +89,7 @@ func (m *Machine) suspend() {
 // sensitive.
 func (m *Machine) armConfirm() {
 	if m.cfg.Interrupt == High && m.pause.audible {
-		m.arm(timerConfirm, m.turn.from+loudInterrupt)
+		m.arm(timerConfirm, m.turn.from+longSpeech)
 	}
 }
 
@@ -119,7 +119,7 @@ func (m *Machine) verdict() verdict {
 	return judge(m.turn.text(), m.cfg.Interrupt, m.ending(), m.speech.hangup != "", &m.lexicon)
 }
 
-// ignoreWords drops what was said over the speech.
+// ignoreWords records and drops what the caller said over the speech.
 func (m *Machine) ignoreWords() {
 	if text := m.turn.text(); text != "" {
 		m.emit(Note{Kind: NoteIgnored, Text: text})
@@ -136,7 +136,7 @@ func (m *Machine) reconsider() {
 		m.confirm()
 	case t.talking:
 		m.disarm(timerResume)
-	case m.loud():
+	case m.spokeLong():
 		t.interrupted = true
 		m.confirm()
 	case v == backchannel && t.flushes == 0 && t.partial == "":
@@ -146,17 +146,18 @@ func (m *Machine) reconsider() {
 	}
 }
 
-// loud reports whether the burst alone interrupts a highly sensitive agent.
-func (m *Machine) loud() bool {
-	return m.cfg.Interrupt == High && m.pause.audible && m.turn.last-m.turn.from >= loudInterrupt
+// spokeLong reports whether the length of the burst alone interrupts a highly
+// sensitive agent.
+func (m *Machine) spokeLong() bool {
+	return m.cfg.Interrupt == High && m.pause.audible && m.turn.last-m.turn.from >= longSpeech
 }
 
 func (m *Machine) armResume() {
 	t := &m.turn
 	after := resumeAfter(t.last-t.from, t.flushes > 0, m.cfg)
 	if !m.pause.audible && t.flushes == 0 {
-		// Nothing was cut, and there were no words: do not keep the caller waiting.
-		after = quickestNo
+		// No sound was cut off and there were no words, so there is nothing to wait for.
+		after = soonestResume
 	}
 	at := t.last + after
 	if at <= m.now {
@@ -167,13 +168,13 @@ func (m *Machine) armResume() {
 }
 
 // resumeAfter is how long after a burst the agent goes on when no word comes.
-// awaiting says that the recogniser has not answered yet.
+// awaiting says that the recogniser's result is still to come.
 func resumeAfter(burst time.Duration, awaiting bool, c Config) time.Duration {
 	switch {
 	case burst < shortBurst && !awaiting:
-		return quickestNo
+		return soonestResume
 	case burst < shortBurst:
-		return min(max(c.FirstTextWait, quickestNo), longestCough)
+		return min(max(c.FirstTextWait, soonestResume), latestResume)
 	case awaiting:
 		return max(silenceResume, c.FinalWait)
 	default:
@@ -184,7 +185,7 @@ func resumeAfter(burst time.Duration, awaiting bool, c Config) time.Duration {
 // ending reports whether little of the speech is left to be said.
 func (m *Machine) ending() bool {
 	s := m.speech
-	if s.model || len(s.lines) > 0 || !s.sounding() {
+	if s.model || len(s.pending) > 0 || !s.sounding() {
 		return false
 	}
 	left := time.Duration(0)
@@ -211,7 +212,7 @@ func (m *Machine) onResumeTimer() {
 	}
 }
 
-// resume goes on speaking from the beginning of the last word.
+// resume continues the speech from the beginning of the last word.
 func (m *Machine) resume() {
 	p, s := m.pause, m.speech
 	m.pause = nil
@@ -224,7 +225,7 @@ func (m *Machine) resume() {
 		m.emit(Note{Kind: NoteResumed})
 	}
 	m.issue()
-	m.finishIfDone()
+	m.endIfDone()
 }
 
 func (m *Machine) resumption(s *speech, p *pause) ResumePlayout {
@@ -247,7 +248,7 @@ func (m *Machine) resumption(s *speech, p *pause) ResumePlayout {
 	return ResumePlayout{Utt: u.id, At: u.at}
 }
 
-// confirm gives the floor to the caller.
+// confirm treats the caller's speech as an interruption: the agent stops.
 func (m *Machine) confirm() {
 	s := m.speech
 	t := &m.turn
@@ -268,7 +269,7 @@ func (m *Machine) confirm() {
 	}
 }
 
-// drop throws away a speech of which nothing was audible.
+// drop discards a speech of which nothing was audible.
 func (m *Machine) drop() {
 	s := m.speech
 	m.silence(s)
@@ -281,8 +282,8 @@ func (m *Machine) drop() {
 	m.reportEndCancelled(s)
 }
 
-// cutOff ends a speech of which something was audible. What was heard of it is
-// settled as soon as the session has told where it stopped.
+// cutOff ends a speech of which something was audible. How much of it was heard
+// is recorded as soon as the session reports where it stopped.
 func (m *Machine) cutOff() {
 	s, p := m.speech, m.pause
 	m.settleCut()
@@ -302,7 +303,7 @@ func (m *Machine) cutOff() {
 	}
 }
 
-// silence stops everything that makes a speech.
+// silence stops the generation, the playout and the timers of a speech.
 func (m *Machine) silence(s *speech) {
 	if s.model {
 		m.emit(CancelModel{Gen: s.gen()})
@@ -310,7 +311,7 @@ func (m *Machine) silence(s *speech) {
 	if s.head() != nil {
 		m.emit(StopPlayout{})
 	}
-	m.disarm(timerResume, timerConfirm, timerHedge, timerHolding, timerGiveUp, timerGuard, timerVoice)
+	m.disarm(timerResume, timerConfirm, timerHedge, timerFiller, timerGiveUp, timerGuard, timerVoice)
 }
 
 func (m *Machine) onStopped(in Stopped) {

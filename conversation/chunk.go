@@ -20,7 +20,7 @@ const (
 	closers = "?!.\"')]*"
 )
 
-// push takes in text and returns the utterances it completed.
+// push adds text and returns the utterances that it completed.
 func (c *chunker) push(text string) []string {
 	if c.cut && c.rest == "" {
 		// A mark that came too late for the sentence it closes.
@@ -40,7 +40,8 @@ func (c *chunker) flush() []string {
 	return out
 }
 
-// whole drops an unfinished last sentence, for a stream that died.
+// whole returns complete sentences only and drops the rest, for a stream that
+// failed.
 func (c *chunker) whole() []string {
 	out := c.take(true)
 	c.rest = ""

@@ -26,14 +26,14 @@ const (
 	Sensitive Endpointing = "sensitive"
 )
 
-// Config is everything a Machine needs to know of the agent and the call.
+// Config is everything that a Machine needs to know about the agent and the call.
 type Config struct {
 	// Greeting is the first message; empty means that the caller speaks first.
 	Greeting string
 	// GreetingDelay is waited before the greeting.
 	GreetingDelay time.Duration
 	// Outbound says that we called. With WaitForGreeting the callee speaks
-	// first; after 2.5 s without speech the agent greets.
+	// first; after 2.5 s without speech the agent says the greeting.
 	Outbound, WaitForGreeting bool
 	// ProtectGreeting makes the greeting uninterruptible.
 	ProtectGreeting bool
@@ -42,10 +42,11 @@ type Config struct {
 	// Endpoint is Auto when empty.
 	Endpoint Endpointing
 	// DynamicTurns turns on completeness rules, learned pauses and adaptive
-	// speed; without it the short wait of Endpoint always holds.
+	// speed; without it the short wait of Endpoint always applies.
 	DynamicTurns bool
-	// Speed divides all waits; 0.5 to 2, 0 means 1.
-	Speed float64
+	// Speed divides the waits for the end of a turn, in thousandths: 500 to
+	// 2000, 0 means 1000, which leaves them as they are.
+	Speed int
 	// Language is a two-letter code; "" means "en".
 	Language string
 	// AskOnIdle asks whether anyone is there after IdleTime of silence, at
@@ -67,12 +68,12 @@ type Config struct {
 	// Carrier says that a modem's carrier replaces the voice detector (TTY):
 	// two characters interrupt, and turns end by TurnYielded or final text.
 	Carrier bool
-	// Phrases are the agent's own lines in its language; zero fields mean the
+	// Phrases are the agent's fixed phrases in its language; zero fields mean the
 	// built-in English ones.
 	Phrases Phrases
 }
 
-// Phrases are lines the agent says on its own account.
+// Phrases are what the agent says without asking the model.
 type Phrases struct {
 	// Idle asks whether the caller is still there.
 	Idle []string
@@ -80,8 +81,8 @@ type Phrases struct {
 	Goodbye string
 	// Repeat asks the caller to say it again.
 	Repeat string
-	// Holding announces that an answer takes longer.
-	Holding string
+	// Filler tells the caller to wait for a reply that takes longer.
+	Filler string
 	// Apology is said when the agent cannot go on.
 	Apology string
 }

@@ -10,9 +10,10 @@ type greeting struct {
 
 const (
 	calleeFirst = 2500 * time.Millisecond
-	// guardTime keeps a caller's "hello?" from cutting off the greeting.
+	// guardTime is how long a greeting cannot be interrupted, so that a caller's
+	// "hello?" does not cut it off.
 	guardTime = time.Second
-	// helloWords is how long an utterance may be to be answered by the greeting.
+	// helloWords is how many words may be met with the greeting instead of a reply.
 	helloWords = 3
 )
 
@@ -63,8 +64,8 @@ func (m *Machine) greetNow() {
 	m.begin(kindGreeting, "", m.cfg.ProtectGreeting, m.cfg.Greeting)
 }
 
-// greetsBack reports whether the caller's first words are best answered by the
-// greeting: always on a call we placed, else when they are only a "hello?".
+// greetsBack reports whether the greeting is the reply to the caller's first
+// words: always on a call we placed, else when they are only a "hello?".
 func (m *Machine) greetsBack(text string) bool {
 	return m.greet.waiting && (m.cfg.Outbound || len(wordsOf(text)) <= helloWords)
 }

@@ -2,7 +2,7 @@ package conversation
 
 import "time"
 
-// idle counts the silence of both sides.
+// idle measures how long both sides have been silent.
 type idle struct {
 	// since is when the last word of either side ended.
 	since time.Duration
@@ -24,8 +24,8 @@ func (i *idle) heard(now time.Duration) { i.since, i.checks, i.repeats = now, 0,
 
 func (i *idle) reset(now time.Duration) { i.heard(now) }
 
-// rest arms the timers that follow from the state alone.
-func (m *Machine) rest() {
+// armStateTimers arms the timers that depend on the state alone.
+func (m *Machine) armStateTimers() {
 	due, waiting := m.voiceDue()
 	m.want(timerVoice, waiting && !m.closing, due)
 	silent := m.started && m.speech == nil && !m.held && !m.closing && !m.greet.waiting &&
@@ -57,9 +57,9 @@ func (m *Machine) onIdle(name Timer) {
 	m.clearTurn()
 	m.idle.since = m.now
 	if m.cfg.AskOnIdle && m.idle.checks < m.cfg.MaxIdleChecks {
-		line := m.cfg.Phrases.Idle[m.idle.checks%len(m.cfg.Phrases.Idle)]
+		question := m.cfg.Phrases.Idle[m.idle.checks%len(m.cfg.Phrases.Idle)]
 		m.idle.checks++
-		m.begin(kindPrompt, "", false, line)
+		m.begin(kindPrompt, "", false, question)
 		return
 	}
 	m.begin(kindFarewell, "idle", false, m.cfg.Phrases.Goodbye)

@@ -17,8 +17,8 @@ type SpeechStarted struct{ Ago time.Duration }
 // voiced sample was; Length is the burst's voiced length.
 type SpeechEnded struct{ Ago, Length time.Duration }
 
-// Heard is a recogniser's text. Final text is stable; Flushed marks the answer
-// to a Finalize (its Text may be empty). Ago is how long before now the words
+// Heard is a recogniser's text. Final text is stable; Flushed marks the
+// result of a FinalizeSpeech (its Text may be empty). Ago is how long before now the words
 // ended, when the recogniser knows, else zero.
 type Heard struct {
 	Text    string
@@ -37,7 +37,7 @@ type CallerLeaves struct{}
 // Digit is a pressed key.
 type Digit struct{ Key rune }
 
-// ModelText continues the model's answer of generation Gen.
+// ModelText is more of the model's text in generation Gen.
 type ModelText struct {
 	Gen  uint64
 	Text string
@@ -50,10 +50,14 @@ type ModelCall struct {
 	ID, Name, Args string
 }
 
-// ModelDone ends the answer of generation Gen.
-type ModelDone struct{ Gen uint64 }
+// ModelDone says that generation Gen is complete. Silent says that it is meant to
+// have no text; otherwise one without text or a tool call is a failure.
+type ModelDone struct {
+	Gen    uint64
+	Silent bool
+}
 
-// ModelFailed ends the answer of generation Gen without success.
+// ModelFailed says that generation Gen ended without success.
 type ModelFailed struct {
 	Gen    uint64
 	Reason string
@@ -89,11 +93,11 @@ type Audible struct{ Utt uint64 }
 // Played says that the last sample of utterance Utt was played.
 type Played struct{ Utt uint64 }
 
-// Stopped answers PausePlayout and StopPlayout: At is how much of utterance
-// Utt's sound the far end has heard. Utt 0 means that nothing was playing:
-// what had become audible before was played to its end. Stopped is wanted
-// before HungUp when both are known; without it the machine credits what its
-// own clock proves.
+// Stopped is the response to PausePlayout and StopPlayout: At is how much of
+// utterance Utt's sound the far end has heard. Utt 0 means that nothing was
+// playing: what had become audible before was played to its end. When both are
+// known, Stopped comes before HungUp; without a Stopped the machine counts as
+// heard only what its own clock proves.
 type Stopped struct {
 	Utt uint64
 	At  time.Duration
@@ -112,7 +116,7 @@ type HungUp struct {
 	Reason string
 }
 
-// Command is a wish from the API.
+// Command is an order from the API.
 type Command struct {
 	// Verb is "end" or "say".
 	Verb string
@@ -159,11 +163,12 @@ func (ToolDone) input()       {}
 func (RecogniserLost) input() {}
 func (TimerFired) input()     {}
 
-// Output is a wish of the machine; the session carries outputs out in order.
+// Output is an instruction of the machine; the session carries outputs out in
+// order.
 type Output interface{ output() }
 
-// AskModel starts generation Gen over the history. The session answers with
-// ModelText, ModelCall and ModelDone or ModelFailed, all carrying Gen.
+// AskModel starts generation Gen over the history. The session responds
+// with ModelText, ModelCall and ModelDone or ModelFailed, all carrying Gen.
 type AskModel struct {
 	Gen      uint64
 	Messages []Message
@@ -184,9 +189,9 @@ type Say struct {
 	Gen    uint64
 	Text   string
 	Cached bool
-	// Ahead, when not zero, is an utterance whose synthesis is under way and goes
-	// on: this one is made beside it and queued before it, or not at all when it
-	// has sound already. The machine takes it back with Unsay in that case.
+	// Ahead, when not zero, is an utterance whose synthesis goes on: this one is
+	// synthesised at the same time and queued before it, or not at all when that
+	// one has sound already. The machine sends Unsay for it in that case.
 	Ahead uint64
 }
 
@@ -194,11 +199,11 @@ type Say struct {
 type Unsay struct{ Utt uint64 }
 
 // PausePlayout stops sending at once, also when the first frame is still to
-// come; the session answers with Stopped. Sound that is delivered meanwhile is
+// come; the session responds with Stopped. Sound that is delivered meanwhile is
 // queued.
 type PausePlayout struct{}
 
-// ResumePlayout goes on with utterance Utt from position At of its sound, with
+// ResumePlayout continues utterance Utt from position At of its sound, with
 // a 20 ms fade in. Utt 0 means that nothing is left of what was paused: the
 // session only leaves the pause.
 type ResumePlayout struct {
@@ -207,7 +212,8 @@ type ResumePlayout struct {
 }
 
 // StopPlayout drops everything queued, clears the leg, cancels synthesis and
-// ends a pause; the session answers with Stopped. What is said after it plays.
+// ends a pause; the session responds with Stopped. Utterances that are said after
+// it play.
 type StopPlayout struct{}
 
 // FinalizeSpeech asks the recogniser for the final of what was heard so far.
@@ -216,7 +222,8 @@ type FinalizeSpeech struct{}
 // ResetDetector forces the voice detector back to silence.
 type ResetDetector struct{}
 
-// Arm asks for TimerFired{Name, Epoch} at time At. Arming a name replaces the
+// Arm asks for TimerFired{Name, Epoch} at time At, which is in whole
+// microseconds since the call's beginning. Arming a name replaces the
 // timer of that name.
 type Arm struct {
 	Name  Timer
@@ -227,12 +234,13 @@ type Arm struct {
 // Disarm cancels the timer of that name.
 type Disarm struct{ Name Timer }
 
-// RunTool runs a tool call of the model; the session answers with ToolDone.
+// RunTool runs a tool call of the model; the session responds with ToolDone.
 type RunTool struct{ ID, Name, Args string }
 
 // Hangup ends the call from our side. Reason is for the record:
 // "goodbye", "idle", "max_duration", "api", "error".
-type Hangup struct{ Reason string }
+// Cause says what went wrong, for the reason "error".
+type Hangup struct{ Reason, Cause string }
 
 // Note is an entry of the call's record and of its event stream.
 type Note struct {
@@ -245,13 +253,36 @@ type Note struct {
 	// Interrupted marks an agent message that was cut off.
 	Interrupted bool
 	// Continues marks caller words that continue the caller turn before: they
-	// came before its answer was audible, and the model sees one turn.
+	// came before the reply to it was audible, and the model sees one turn.
 	Continues bool
-	// Values carries measured figures of a turn by name, in milliseconds since
-	// the caller's last voiced sample: wait_ms (the wait that was applied),
-	// final_ms, commit_ms, model_first_ms, say_ms and gap_ms (first audible
-	// frame of the answer).
-	Values map[string]float64
+	// Figures are the measured times of a turn. One that was not measured is
+	// absent.
+	Figures map[Figure]time.Duration
+}
+
+// Figure names a measured time of a turn. All but FigureWait count from the
+// caller's last voiced sample.
+type Figure string
+
+// The figures of a turn.
+const (
+	// FigureWait is the wait that was applied.
+	FigureWait Figure = "wait"
+	// FigureFinal is when the recogniser's final text came.
+	FigureFinal Figure = "final"
+	// FigureCommit is when the turn was over.
+	FigureCommit Figure = "commit"
+	// FigureModelFirst is when the model's first text came.
+	FigureModelFirst Figure = "model_first"
+	// FigureSay is when the first text was given to the voice.
+	FigureSay Figure = "say"
+	// FigureGap is when the first frame of the reply was sent.
+	FigureGap Figure = "gap"
+)
+
+// Figures returns the names of all figures in the order in which they happen.
+func Figures() []Figure {
+	return []Figure{FigureWait, FigureFinal, FigureCommit, FigureModelFirst, FigureSay, FigureGap}
 }
 
 // NoteKind classifies a Note.
@@ -271,14 +302,14 @@ const (
 	NoteResumed NoteKind = "resumed"
 	// NoteInterrupted is a confirmed interruption.
 	NoteInterrupted NoteKind = "interrupted"
-	// NoteTurn carries the figures of a turn once the answer is audible; Text is
+	// NoteTurn carries the figures of a turn once the reply is audible; Text is
 	// the rule that chose the wait.
 	NoteTurn NoteKind = "turn"
 	// NoteAction is an action taken.
 	NoteAction NoteKind = "action"
 	// NoteDigits are keys the caller pressed.
 	NoteDigits NoteKind = "digits"
-	// NoteError is a failure the call survived or died of.
+	// NoteError is a failure, whether the call goes on or ends because of it.
 	NoteError NoteKind = "error"
 )
 
@@ -319,7 +350,7 @@ type Message struct {
 	Role        Role
 	Text        string
 	Interrupted bool
-	// CallID names, on a ToolRole message, the call it answers.
+	// CallID names, on a ToolRole message, the call whose result it is.
 	CallID string
 	// Calls are the tool calls of an Assistant message.
 	Calls []ToolCall

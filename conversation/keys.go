@@ -31,7 +31,7 @@ func (m *Machine) onDigit(in Digit) {
 	m.arm(timerDigits, m.now+keyWait)
 }
 
-// takeFloor interrupts the agent without a word.
+// takeFloor interrupts the agent for a pressed key.
 func (m *Machine) takeFloor() {
 	s := m.speech
 	switch {
@@ -44,7 +44,7 @@ func (m *Machine) takeFloor() {
 	}
 }
 
-// deliverKeys gives the collected keys to the model as the caller's words.
+// deliverKeys sends the collected keys to the model as the caller's words.
 func (m *Machine) deliverKeys() {
 	m.disarm(timerDigits)
 	keys := string(m.keys)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// utterance is one Say and what became of it.
+// utterance is one Say and its progress.
 type utterance struct {
 	id     uint64
 	part   int
@@ -16,10 +16,10 @@ type utterance struct {
 	total time.Duration
 	done  bool
 
-	// hold: it only tells the caller to wait. ahead is the utterance, still
+	// filler: it only tells the caller to wait. ahead is the utterance, still
 	// without sound, that it was put before.
-	hold  bool
-	ahead uint64
+	filler bool
+	ahead  uint64
 
 	audible, played bool
 	retried         bool
@@ -68,19 +68,19 @@ func (u *utterance) heardUpTo(at time.Duration) int {
 	if u.done && at >= u.total {
 		return len(u.text)
 	}
-	return oneWordLess(u.text, int(float64(len(u.text))*float64(at)/float64(u.length())))
+	return oneWordLess(u.text, int(int64(len(u.text))*at.Microseconds()/max(1, u.length().Microseconds())))
 }
 
-// slowest is the time per byte of a very slow speaker, for sound whose length
+// slowestByte is the time per byte of a very slow speaker, for sound whose length
 // is not known yet.
-const slowest = 110 * time.Millisecond
+const slowestByte = 110 * time.Millisecond
 
 // length is the sound's length, or an upper guess while it is still delivered.
 func (u *utterance) length() time.Duration {
 	if u.done && u.total > 0 {
 		return u.total
 	}
-	return max(u.total, time.Duration(len(u.text))*slowest)
+	return max(u.total, time.Duration(len(u.text))*slowestByte)
 }
 
 // oneWordLess cuts text[:at] back to a word boundary, and by one word more
@@ -136,7 +136,7 @@ func (s *speech) saidOf(i int) string {
 		}
 		return u.text
 	})
-	for _, l := range s.lines {
+	for _, l := range s.pending {
 		if l.part == i {
 			out = joinWords(out, l.text)
 		}
@@ -180,10 +180,11 @@ func (s *speech) creditOver() {
 	}
 }
 
-// lag is what the far end may be behind our clock when nothing is known of it.
+// lag is how far the far end may be behind our clock, when nothing better is
+// known.
 const lag = 200 * time.Millisecond
 
-// settle writes a part into history and record: what was heard of it.
+// settle writes into history and record what was heard of a part.
 func (m *Machine) settle(s *speech, i int, cut bool) {
 	p := &s.parts[i]
 	if p.settled {
@@ -204,8 +205,8 @@ func (m *Machine) settle(s *speech, i int, cut bool) {
 	}
 }
 
-// settleCut ends the bookkeeping of the speech that was cut off, with what is
-// known by now.
+// settleCut records the speech that was cut off, with what is known by now about
+// how much of it was heard.
 func (m *Machine) settleCut() {
 	s := m.cut
 	if s == nil {

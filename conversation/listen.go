@@ -34,7 +34,8 @@ func (t *turn) text() string { return joinWords(strings.Join(t.finals, " "), t.p
 const (
 	turnWatchdog = 3 * time.Second
 	noTextGrace  = time.Second
-	// audibleSpeech is how much speech without words is worth a question.
+	// audibleSpeech is how much speech without words makes the agent ask the caller
+	// to repeat it.
 	audibleSpeech = 700 * time.Millisecond
 	stuckAfter    = 15 * time.Second
 	// repeats is how often in a row the caller is asked to say it again.
@@ -92,7 +93,8 @@ func (m *Machine) finalize() {
 	m.emit(FinalizeSpeech{})
 }
 
-// fellSilent goes on after a burst: the agent resumes or the turn is decided.
+// fellSilent is called after a burst: the agent resumes, or the end of the turn is
+// decided.
 func (m *Machine) fellSilent() {
 	if m.pause != nil {
 		m.reconsider()
@@ -114,7 +116,7 @@ func (m *Machine) onHeard(in Heard) {
 		return
 	}
 	if text != "" {
-		m.note(text, in)
+		m.addWords(text, in)
 	} else if in.Final {
 		t.partial = ""
 	}
@@ -130,8 +132,8 @@ func (m *Machine) onHeard(in Heard) {
 	}
 }
 
-// note stores the words of a result.
-func (m *Machine) note(text string, in Heard) {
+// addWords adds a result's words to the turn.
+func (m *Machine) addWords(text string, in Heard) {
 	t := &m.turn
 	if in.Final {
 		t.finals, t.partial = append(t.finals, text), ""
@@ -144,8 +146,8 @@ func (m *Machine) note(text string, in Heard) {
 	}
 }
 
-// corrected handles the late final of a turn that was committed with unstable
-// text. It reports whether there is nothing new in it.
+// corrected handles the late final text of a turn that was committed with unstable
+// text. It reports whether the final says nothing new.
 func (m *Machine) corrected(final string) bool {
 	unstable := m.correctable
 	if unstable == "" {
@@ -174,7 +176,7 @@ func (m *Machine) wordsWhileListening(in Heard, words bool) {
 	}
 }
 
-// observe gathers what the end of the turn is decided from.
+// observe gathers what decide needs.
 func (m *Machine) observe() observation {
 	t := &m.turn
 	return observation{
@@ -195,7 +197,7 @@ func (m *Machine) decideTurn() {
 		return
 	}
 	o := m.observe()
-	t.decision = decide(o, m.dials, &m.lexicon)
+	t.decision = decide(o, m.waits, &m.lexicon)
 	words := o.text != ""
 	if t.decision.commit && !m.blocked() {
 		m.commit()
@@ -225,10 +227,11 @@ func (m *Machine) watchdogAt(over time.Duration, words bool) time.Duration {
 	}
 }
 
-// worthAsking reports whether a turn without words is to be followed up.
+// worthAsking reports whether the agent asks about a turn without words.
 func (t *turn) worthAsking() bool { return t.voiced >= audibleSpeech || t.interrupted }
 
-// blocked reports whether an answer would talk over the agent's own words.
+// blocked reports whether a reply must wait: the agent speaks, the call is on
+// hold, or keys are being collected.
 func (m *Machine) blocked() bool { return m.speech != nil || m.held || len(m.keys) > 0 }
 
 func (m *Machine) onTurnTimer(name Timer) {
@@ -280,8 +283,8 @@ func (m *Machine) clearTurn() {
 	m.disarm(timerEndpoint, timerFinal, timerWatchdog)
 }
 
-// onStuck gives up on a burst that has brought no word for very long: hold
-// music, or a line that hums.
+// onStuck ends a burst that has brought no word for very long: music on hold, or
+// a line that hums.
 func (m *Machine) onStuck() {
 	t := &m.turn
 	if !t.talking {
@@ -298,7 +301,7 @@ func (m *Machine) onStuck() {
 	m.fellSilent()
 }
 
-// commit ends the caller's turn and answers it.
+// commit ends the caller's turn and replies to it.
 func (m *Machine) commit() {
 	t := m.turn
 	text := t.text()
@@ -309,7 +312,7 @@ func (m *Machine) commit() {
 	m.userTurn(&t, f)
 }
 
-// userTurn puts a user message into history and answers it.
+// userTurn puts a user message into history and replies to it.
 func (m *Machine) userTurn(t *turn, f figures) {
 	text := t.text()
 	m.settleCut()
@@ -326,15 +329,16 @@ func (m *Machine) userTurn(t *turn, f figures) {
 	}
 	m.greet = greeting{}
 	m.disarm(timerGreeting)
-	m.answer(f)
+	m.reply(f)
 }
 
-// reopen takes back the last user message, whose answer was not audible yet, so
-// that more words can be added. It reports whether there was one.
+// reopen removes the last user message from history, when the reply to it was
+// not audible yet, so that more words can be added to it. It reports whether there
+// was such a message.
 func (m *Machine) reopen() bool {
 	s := m.speech
 	last := len(m.history) - 1
-	if s == nil || s.kind != kindAnswer || s.everAudible() || last < 0 || m.history[last].Role != User {
+	if s == nil || s.kind != kindReply || s.everAudible() || last < 0 || m.history[last].Role != User {
 		return false
 	}
 	m.turn.prefix, m.turn.continues = m.history[last].Text, true

@@ -9,7 +9,7 @@ import (
 // use. The zero value is not usable; call New.
 type Machine struct {
 	cfg     Config
-	dials   dials
+	waits   waits
 	lexicon lexicon
 	habits  habits
 
@@ -23,6 +23,8 @@ type Machine struct {
 	turns    int
 
 	started, held, closing, ended bool
+	// failure is why the machine has given up.
+	failure string
 
 	greet  greeting
 	turn   turn
@@ -30,7 +32,7 @@ type Machine struct {
 	// cut is the speech that was cut off and whose heard text is not known yet.
 	cut   *speech
 	pause *pause
-	// asked is what the caller heard the agent say last.
+	// asked is the last thing that the caller heard the agent say.
 	asked string
 	// correctable is an unstable text that was committed for want of a final.
 	correctable string
@@ -45,13 +47,13 @@ type Machine struct {
 // New returns the machine of a call that has not begun.
 func New(cfg Config) *Machine {
 	cfg = withDefaults(cfg)
-	m := &Machine{cfg: cfg, dials: dialsOf(cfg), lexicon: lexiconOf(cfg.Language), timers: newTimers()}
-	m.habits = habits{wordsPerMinute: usualPace, pause: m.dials.short}
+	m := &Machine{cfg: cfg, waits: waitsOf(cfg), lexicon: lexiconOf(cfg.Language), timers: newTimers()}
+	m.habits = habits{pace: usualPace, pause: m.waits.short}
 	return m
 }
 
 func withDefaults(c Config) Config {
-	c.Speed = clamp(orDefault(c.Speed, 1), 0.5, 2)
+	c.Speed = clamp(orDefault(c.Speed, 1000), 500, 2000)
 	c.FinalWait = orDefault(c.FinalWait, time.Second)
 	c.FirstTextWait = orDefault(c.FirstTextWait, 600*time.Millisecond)
 	c.MaxDuration = orDefault(c.MaxDuration, 2*time.Hour)
@@ -65,7 +67,7 @@ func withDefaults(c Config) Config {
 	}
 	p.Goodbye = orDefault(p.Goodbye, "Goodbye.")
 	p.Repeat = orDefault(p.Repeat, "Sorry, I didn't catch that.")
-	p.Holding = orDefault(p.Holding, "One moment, please.")
+	p.Filler = orDefault(p.Filler, "One moment, please.")
 	p.Apology = orDefault(p.Apology, "I'm sorry, something went wrong on my side.")
 	return c
 }
@@ -79,27 +81,28 @@ func orDefault[T comparable](v, fallback T) T {
 }
 
 // Step takes in one input at a time since the call's beginning and returns the
-// outputs to be carried out in order. A time before that of the step before
-// counts as the same. The returned slice is valid until the next Step, which
+// outputs to be carried out in order. The time counts in whole microseconds, the
+// rest is dropped, so that a journal has all of it. A time before that of the
+// step before counts as the same. The returned slice is valid until the next Step, which
 // reuses it; what it points to stays valid.
 func (m *Machine) Step(now time.Duration, in Input) []Output {
 	m.out = m.out[:0]
-	m.now = max(m.now, now)
+	m.now = max(m.now, now.Truncate(time.Microsecond))
 	switch {
 	case m.closing:
 		m.afterwards(in)
 	default:
 		m.take(in)
 	}
-	m.rest()
+	m.armStateTimers()
 	return m.out
 }
 
-// Prepared returns what the agent must be able to say at once, or when the voice
-// has failed: made ahead, it can be.
+// Prepared returns the phrases that are to be synthesised before the call, so that
+// the agent can say them at once, even when the voice has failed.
 func (m *Machine) Prepared() []string {
 	p := m.cfg.Phrases
-	return []string{p.Holding, p.Apology, p.Goodbye}
+	return []string{p.Filler, p.Apology, p.Goodbye}
 }
 
 // History returns the conversation as the model sees it. The slice is a copy.
@@ -185,18 +188,17 @@ func (m *Machine) takeCall(in Input) {
 	case Command:
 		m.onCommand(in)
 	case RecogniserLost:
-		m.emit(Note{Kind: NoteError, Text: "recogniser lost: " + in.Reason})
-		m.finishWith("error", m.cfg.Phrases.Apology, m.cfg.Phrases.Goodbye)
+		m.giveUp("recogniser lost: "+in.Reason, "")
 	}
 }
 
-// afterwards takes in what comes after we hung up or the leg ended.
+// afterwards handles inputs that come after we hung up or the leg ended.
 func (m *Machine) afterwards(in Input) {
 	switch in := in.(type) {
 	case Stopped:
 		m.onStopped(in)
 	case ToolDone:
-		m.record(in)
+		m.onLateTool(in)
 	case HungUp:
 		m.onHungUp(in)
 	}

@@ -7,8 +7,8 @@ import (
 
 func TestDefaults(t *testing.T) {
 	t.Parallel()
-	c := withDefaults(Config{Speed: 9})
-	if c.Speed != 2 || c.Interrupt != Low || c.Endpoint != Auto || c.MaxDuration != 2*time.Hour || c.IdleTime != 30*time.Second {
+	c := withDefaults(Config{Speed: 9000})
+	if c.Speed != 2000 || c.Interrupt != Low || c.Endpoint != Auto || c.MaxDuration != 2*time.Hour || c.IdleTime != 30*time.Second {
 		t.Errorf("defaults: %+v", c)
 	}
 	if got := withDefaults(Config{AskOnIdle: true}); got.IdleTime != 15*time.Second || got.MaxIdleChecks != 2 || len(got.Phrases.Idle) == 0 {
@@ -24,6 +24,22 @@ func TestStepKeepsTimeMonotonic(t *testing.T) {
 	out := m.Step(time.Second, SpeechStarted{})
 	if at := armedAt(out, timerStuck); at != 20*time.Second {
 		t.Errorf("stuck timer at %v, want 20s", at)
+	}
+}
+
+// Decisions depend on whole microseconds only, so that a journal can hold all of
+// the time; a timer of a time between two of them is not early.
+func TestStepCountsMicroseconds(t *testing.T) {
+	t.Parallel()
+	m := New(Config{Greeting: "Hello there."})
+	m.Step(0, MediaStarted{})
+	m.Step(0, Voiced{Utt: 1, Total: 1000001, Done: true})
+	out := m.Step(1999, Audible{Utt: 1})
+	if at := armedAt(out, timerVoice); at != 3*time.Second+1002*time.Microsecond {
+		t.Errorf("voice timer at %d ns, want a whole microsecond after 1.000001 ms of sound and 3 s", at)
+	}
+	if m.now != time.Microsecond {
+		t.Errorf("the machine's time is %d ns, want 1000", m.now)
 	}
 }
 

@@ -1,26 +1,27 @@
 package conversation
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
 const (
-	hedgeAfter   = 2500 * time.Millisecond
-	holdingAfter = 3 * time.Second
-	holdingEvery = 8 * time.Second
-	giveUpAfter  = 12 * time.Second
-	// holdingLater is when to look again while the caller is speaking.
-	holdingLater = 500 * time.Millisecond
-	// toolHolding is when a running tool is announced.
-	toolHolding = 1500 * time.Millisecond
-	modelTries  = 2
+	hedgeAfter  = 2500 * time.Millisecond
+	fillerAfter = 3 * time.Second
+	fillerEvery = 8 * time.Second
+	giveUpAfter = 12 * time.Second
+	// fillerRetry is when to try again while the caller is speaking.
+	fillerRetry = 500 * time.Millisecond
+	// toolFillerAfter is when the caller is told to wait for a running tool.
+	toolFillerAfter = 1500 * time.Millisecond
+	modelTries      = 2
 )
 
-// answer begins the agent's answer to the history.
-func (m *Machine) answer(f figures) {
+// reply begins the agent's reply to the history.
+func (m *Machine) reply(f figures) {
 	m.settleCut()
-	m.speech = &speech{kind: kindAnswer, figures: f}
+	m.speech = &speech{kind: kindReply, figures: f}
 	m.ask()
 }
 
@@ -32,31 +33,32 @@ func (m *Machine) ask() {
 	s.retries = 0
 	m.request(s)
 	m.arm(timerHedge, m.now+hedgeAfter)
-	m.disarm(timerHolding, timerGiveUp)
+	m.disarm(timerFiller, timerGiveUp)
 	m.fallSilent(s)
 }
 
 func (m *Machine) request(s *speech) {
-	s.model, s.texted, s.answered = true, false, false
+	s.model, s.texted, s.replied = true, false, false
 	s.split = chunker{abbreviations: m.lexicon.abbreviations}
 	m.unseen = false
 	m.emit(AskModel{Gen: s.gen(), Messages: slices.Clone(m.history), NoTools: s.steps >= maxSteps})
 }
 
-// fallSilent arms what happens when model or tools leave the caller in silence.
+// fallSilent arms the timers for the case that model or tools take long while
+// nothing is said.
 func (m *Machine) fallSilent(s *speech) {
 	tools := m.toolsOf(s)
 	if s.head() != nil || !s.model && !tools {
 		return
 	}
-	first := holdingAfter
+	first := fillerAfter
 	if tools {
-		first = toolHolding
+		first = toolFillerAfter
 	}
-	if s.holds > 0 {
-		first = holdingEvery
+	if s.fillers > 0 {
+		first = fillerEvery
 	}
-	m.arm(timerHolding, m.now+first)
+	m.arm(timerFiller, m.now+first)
 	if s.model && !m.armed(timerGiveUp) {
 		m.arm(timerGiveUp, m.now+giveUpAfter)
 	}
@@ -77,13 +79,13 @@ func (m *Machine) onModelText(in ModelText) {
 	if s.figures.texted == 0 {
 		s.figures.texted = m.now
 	}
-	m.addAnswer(s, s.split.push(in.Text))
+	m.addReply(s, s.split.push(in.Text))
 	m.issue()
 }
 
-func (m *Machine) addAnswer(s *speech, texts []string) {
+func (m *Machine) addReply(s *speech, texts []string) {
 	if len(texts) > 0 {
-		s.answered, s.holds = true, 0
+		s.replied, s.fillers = true, 0
 		s.add(false, texts...)
 	}
 }
@@ -94,15 +96,18 @@ func (m *Machine) onModelDone(in ModelDone) {
 	}
 	s := m.speech
 	m.disarm(timerHedge)
-	m.addAnswer(s, s.split.flush())
+	m.addReply(s, s.split.flush())
 	p := &s.parts[len(s.parts)-1]
-	if len(p.calls) == 0 && s.hangup == "" && !s.answered {
+	if len(p.calls) == 0 && s.hangup == "" && !s.replied && !in.Silent {
 		m.modelFailed(s, "empty answer")
 		return
 	}
+	if in.Silent && len(p.calls) == 0 {
+		m.history = append(m.history, Message{Role: Assistant}) // what the caller said before it has had its reply
+	}
 	s.model = false
 	m.disarm(timerGiveUp)
-	if s.hangup != "" && !s.answered {
+	if s.hangup != "" && !s.replied {
 		s.add(true, m.cfg.Phrases.Goodbye)
 	}
 	m.runTools(s)
@@ -116,14 +121,14 @@ func (m *Machine) onModelFailed(in ModelFailed) {
 	}
 }
 
-// modelFailed says the sentences that are complete; without any it asks once
-// more, then gives up.
+// modelFailed says the sentences that are complete. Without any it asks the model
+// once more, then ends the call.
 func (m *Machine) modelFailed(s *speech, reason string) {
 	m.emit(Note{Kind: NoteError, Text: "model: " + reason})
 	m.disarm(timerHedge)
 	last := len(s.parts) - 1
-	m.addAnswer(s, s.split.whole())
-	if s.answered {
+	m.addReply(s, s.split.whole())
+	if s.replied {
 		s.model = false
 		s.parts[last].calls = nil
 		m.disarm(timerGiveUp)
@@ -133,7 +138,7 @@ func (m *Machine) modelFailed(s *speech, reason string) {
 	}
 	if s.retries++; s.retries >= modelTries {
 		s.model = false
-		m.giveUp("the model does not answer")
+		m.giveUp("the model does not answer", "model: "+reason)
 		return
 	}
 	m.gen++
@@ -152,8 +157,8 @@ func (m *Machine) onModelTimer(name Timer) {
 		if s.model && !s.texted {
 			m.emit(AskModel{Gen: s.gen(), Messages: slices.Clone(m.history), Hedge: true, NoTools: s.steps >= maxSteps})
 		}
-	case timerHolding:
-		m.hold(s)
+	case timerFiller:
+		m.sayFiller(s)
 	case timerGiveUp:
 		m.onGiveUpTimer(s)
 	}
@@ -161,33 +166,35 @@ func (m *Machine) onModelTimer(name Timer) {
 
 func (m *Machine) onGiveUpTimer(s *speech) {
 	switch {
-	case !s.model || s.answered && s.head() != nil:
+	case !s.model || s.replied && s.head() != nil:
 	case m.pause != nil || m.turn.talking:
-		m.arm(timerGiveUp, m.now+holdingLater)
+		m.arm(timerGiveUp, m.now+fillerRetry)
 	default:
-		m.giveUp("no answer in time")
+		m.giveUp("no answer in time", "")
 	}
 }
 
-// hold tells the caller that it takes longer.
-func (m *Machine) hold(s *speech) {
+// sayFiller tells the caller to wait.
+func (m *Machine) sayFiller(s *speech) {
 	if m.pause != nil || m.turn.talking {
-		m.arm(timerHolding, m.now+holdingLater)
+		m.arm(timerFiller, m.now+fillerRetry)
 		return
 	}
 	u := s.head()
 	switch {
-	case u == nil && len(s.lines) == 0 && (s.model || m.toolsOf(s)):
-		s.lines = append(s.lines, line{text: m.cfg.Phrases.Holding, part: len(s.parts) - 1, cached: true, hold: true})
-		s.holds++
+	case u == nil && len(s.pending) == 0 && (s.model || m.toolsOf(s)):
+		s.pending = append(s.pending, pendingText{text: m.cfg.Phrases.Filler, part: len(s.parts) - 1, cached: true, filler: true})
+		s.fillers++
 		m.issue()
 	case u != nil:
-		m.holdAhead(s)
+		m.sayFillerAhead(s)
 	}
 }
 
-// giveUp ends the call with an apology.
-func (m *Machine) giveUp(reason string) {
+// giveUp ends the call with an apology. cause is what is behind the reason, ""
+// when that says all.
+func (m *Machine) giveUp(reason, cause string) {
 	m.emit(Note{Kind: NoteError, Text: reason})
-	m.finishWith("error", m.cfg.Phrases.Apology, m.cfg.Phrases.Goodbye)
+	m.failure = cmp.Or(m.failure, cause, reason)
+	m.leaveWith("error", m.cfg.Phrases.Apology, m.cfg.Phrases.Goodbye)
 }

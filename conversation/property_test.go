@@ -55,6 +55,13 @@ type world struct {
 	journal    []step
 }
 
+// step is an input and the outputs that it caused.
+type step struct {
+	at  time.Duration
+	in  Input
+	out []string
+}
+
 // sound is an utterance in the world's playout.
 type sound struct {
 	say      Say
@@ -507,7 +514,7 @@ func (w *world) check(in Input) {
 }
 
 func isWaiting(t Timer) bool {
-	return slices.Contains([]Timer{timerVoice, timerGiveUp, timerHolding, timerTool}, t)
+	return slices.Contains([]Timer{timerVoice, timerGiveUp, timerFiller, timerTool}, t)
 }
 
 func isListening(t Timer) bool { return t == timerIdle || t == timerDigits || t == timerGreeting }

@@ -32,14 +32,14 @@ func TestNoUnexplainedSilence(t *testing.T) {
 // stage is a call on a clock of 10 ms: a caller who asks once, a model, and a
 // voice whose sounds take a second each.
 type stage struct {
-	m            *Machine
-	now          time.Duration
-	model, voice time.Duration
-	cached, hold time.Duration // when what may come from the cache has sound, and a phrase that bridges a wait
-	timers       map[Timer]Arm
-	events       []event
-	queue        []*clip
-	says         []Say
+	m              *Machine
+	now            time.Duration
+	model, voice   time.Duration
+	cached, filler time.Duration // when what may come from the cache has sound, and a filler
+	timers         map[Timer]Arm
+	events         []event
+	queue          []*clip
+	says           []Say
 }
 
 // clip is an utterance in the playout.
@@ -122,8 +122,8 @@ func (s *stage) say(o Say) {
 	if o.Cached {
 		after = s.cached
 	}
-	if o.Text == s.m.cfg.Phrases.Holding {
-		after = s.hold
+	if o.Text == s.m.cfg.Phrases.Filler {
+		after = s.filler
 	}
 	i := slices.IndexFunc(s.queue, func(c *clip) bool { return c.utt == o.Ahead })
 	if i < 0 {
@@ -138,7 +138,7 @@ func (s *stage) say(o Say) {
 func longestSilence(t *testing.T, model, voice, final time.Duration) (first, gap time.Duration) {
 	t.Helper()
 	const owed = 2500 * ms
-	s := &stage{m: New(Config{IdleTime: time.Hour}), model: model, voice: voice, cached: 50 * ms, hold: 50 * ms, timers: map[Timer]Arm{}}
+	s := &stage{m: New(Config{IdleTime: time.Hour}), model: model, voice: voice, cached: 50 * ms, filler: 50 * ms, timers: map[Timer]Arm{}}
 	s.events = []event{
 		{0, MediaStarted{}}, {1080 * ms, SpeechStarted{Ago: 80 * ms}},
 		{2200 * ms, SpeechEnded{Ago: 200 * ms, Length: time.Second}},
@@ -181,7 +181,7 @@ func TestSlowVoiceIsAwaited(t *testing.T) {
 		{"late, the wait is announced", 5 * time.Second, 50 * ms, []string{greeting, wait}, 2},
 	}
 	for _, c := range cases {
-		s := &stage{m: New(Config{IdleTime: time.Hour, Greeting: greeting}), voice: c.voice, cached: c.voice, hold: c.cached, timers: map[Timer]Arm{}}
+		s := &stage{m: New(Config{IdleTime: time.Hour, Greeting: greeting}), voice: c.voice, cached: c.voice, filler: c.cached, timers: map[Timer]Arm{}}
 		s.events = []event{{0, MediaStarted{}}}
 		sounds := 0
 		s.run(20*time.Second, func(_, _ time.Duration) { sounds++ })

@@ -8,50 +8,51 @@ import (
 type kind uint8
 
 const (
-	kindAnswer   kind = iota // the model's
-	kindGreeting             // the first message
-	kindPrompt               // a line of its own to which the caller may answer
-	kindFarewell             // the last words
-	kindOrdered              // what the API wants said
+	kindReply     kind = iota // the model's reply
+	kindGreeting              // the first message
+	kindPrompt                // a question of the machine, to which the caller may reply
+	kindFarewell              // the last words
+	kindCommanded             // what the API wants said
 )
 
-// line is text that waits to be said.
-type line struct {
+// pendingText is text that waits to be said.
+type pendingText struct {
 	text   string
 	part   int
 	cached bool
-	// hold: it only tells the caller to wait.
-	hold bool
+	// filler: it only tells the caller to wait.
+	filler bool
 }
 
 // speech is one contribution of the agent: from the question to the model, over
 // tools and further questions, to the last word played.
 type speech struct {
-	kind  kind
-	parts []part
-	utts  []utterance
-	lines []line
+	kind    kind
+	parts   []part
+	utts    []utterance
+	pending []pendingText
 
 	// model: a generation is running; texted: it has delivered something;
-	// answered: at least one utterance of it.
-	model, texted, answered bool
-	// lost: the voice has failed at an utterance.
-	lost      bool
-	split     chunker
-	protected bool
+	// replied: at least one utterance of it.
+	model, texted, replied bool
+	// lost: the voice has failed at an utterance; voiceFailure is how it failed last.
+	lost         bool
+	voiceFailure string
+	split        chunker
+	protected    bool
 	// hangup is the reason to hang up for when all was played.
 	hangup string
 	// endCall is the model's call that asked for it.
 	endCall ToolCall
 
-	// holds counts the holding phrases since the last real words; announced is
-	// when the last one was said, or over.
-	steps, retries, holds int
-	announced             time.Duration
-	begun                 bool
-	audibleAt             time.Duration
-	figures               figures
-	stopped               pause
+	// fillers counts the fillers since the last words of the model; announced is when
+	// the last filler was given to the voice, or was over.
+	steps, retries, fillers int
+	announced               time.Duration
+	begun                   bool
+	audibleAt               time.Duration
+	figures                 figures
+	stopped                 pause
 }
 
 // aheadLimit is how many utterances are with the session: the one that plays
@@ -90,23 +91,23 @@ func (s *speech) find(id uint64) *utterance {
 func (s *speech) add(cached bool, texts ...string) {
 	for _, t := range texts {
 		if spoken(t) != "" {
-			s.lines = append(s.lines, line{text: t, part: len(s.parts) - 1, cached: cached})
+			s.pending = append(s.pending, pendingText{text: t, part: len(s.parts) - 1, cached: cached})
 		}
 	}
 }
 
-// begin starts a speech of the machine's own lines.
-func (m *Machine) begin(k kind, hangup string, protected bool, lines ...string) {
+// begin starts a speech of given texts.
+func (m *Machine) begin(k kind, hangup string, protected bool, texts ...string) {
 	m.settleCut()
 	m.gen++
 	s := &speech{kind: k, hangup: hangup, protected: protected, parts: []part{{gen: m.gen, message: -1}}}
-	s.add(k != kindOrdered, lines...)
+	s.add(k != kindCommanded, texts...)
 	m.speech = s
 	m.issue()
-	m.finishIfDone()
+	m.endIfDone()
 }
 
-// issue hands lines to the session, as long as not too many are with it.
+// issue gives pending texts to the session, up to aheadLimit utterances at a time.
 func (m *Machine) issue() {
 	s := m.speech
 	if s == nil || m.pause != nil || m.held {
@@ -118,31 +119,31 @@ func (m *Machine) issue() {
 			waiting++
 		}
 	}
-	for ; waiting < aheadLimit && len(s.lines) > 0; waiting++ {
-		l := s.lines[0]
-		s.lines = s.lines[1:]
-		s.utts = append(s.utts, utterance{part: l.part, text: l.text, cached: l.cached, hold: l.hold, due: m.now})
+	for ; waiting < aheadLimit && len(s.pending) > 0; waiting++ {
+		l := s.pending[0]
+		s.pending = s.pending[1:]
+		s.utts = append(s.utts, utterance{part: l.part, text: l.text, cached: l.cached, filler: l.filler, due: m.now})
 		m.say(&s.utts[len(s.utts)-1])
 	}
 }
 
-// say hands an utterance to the session, under a new number.
+// say gives an utterance to the session, under a new number.
 func (m *Machine) say(u *utterance) {
 	m.utt++
 	*u = utterance{
-		id: m.utt, part: u.part, text: u.text, cached: u.cached, hold: u.hold, ahead: u.ahead, retried: u.retried,
+		id: m.utt, part: u.part, text: u.text, cached: u.cached, filler: u.filler, ahead: u.ahead, retried: u.retried,
 		heard: u.heard, due: u.due, waited: u.waited,
 	}
 	s := m.speech
 	s.figures.said(m.now)
-	if u.hold {
+	if u.filler {
 		s.announced = m.now
 	}
 	m.emit(Say{Utt: u.id, Gen: s.parts[u.part].gen, Text: u.text, Cached: u.cached, Ahead: u.ahead})
 }
 
-// sayAgain hands all that was not played to the session once more, but for
-// phrases that bridged a wait.
+// sayAgain gives everything that was not played to the session once more, except
+// fillers that were put before another utterance.
 func (m *Machine) sayAgain() {
 	for i := range m.speech.utts {
 		switch u := &m.speech.utts[i]; {
@@ -192,7 +193,7 @@ func (m *Machine) onAudible(in Audible) {
 	if p := m.pause; p != nil {
 		p.audible = true
 	}
-	m.disarm(timerHolding)
+	m.disarm(timerFiller)
 	if s.texted && !u.cached {
 		m.disarm(timerGiveUp)
 	}
@@ -207,7 +208,7 @@ func (m *Machine) firstAudible(s *speech) {
 		m.arm(timerGuard, m.now+guardTime)
 	}
 	if s.figures.committed > 0 {
-		m.emit(s.figures.note(m.now))
+		m.emit(s.figures.asNote(m.now))
 	}
 }
 
@@ -226,20 +227,21 @@ func (m *Machine) onPlayed(in Played) {
 		return
 	}
 	u.complete()
-	if u.hold {
+	if u.filler {
 		s.announced = m.now
 	}
 	if next := s.head(); next != nil && (u.ahead == 0 || next.total > 0) {
 		next.due, next.waited = m.now, 0
 	}
-	if s.lost && u.hold && s.hangup == "" && s.mute() {
-		m.giveUp("the voice is silent")
+	if s.lost && u.filler && s.hangup == "" && s.mute() {
+		m.giveUp("the voice is silent", s.voiceFailure)
 		return
 	}
 	m.advance()
 }
 
-// advance goes on after an utterance is over.
+// advance is called when an utterance is over: it says the next one, or ends the
+// speech.
 func (m *Machine) advance() {
 	s := m.speech
 	m.issue()
@@ -249,7 +251,7 @@ func (m *Machine) advance() {
 		}
 	}
 	m.fallSilent(s)
-	m.finishIfDone()
+	m.endIfDone()
 }
 
 // partOver reports whether all of a part was made and played.
@@ -262,7 +264,7 @@ func (m *Machine) partOver(s *speech, i int) bool {
 			return false
 		}
 	}
-	for _, l := range s.lines {
+	for _, l := range s.pending {
 		if l.part == i {
 			return false
 		}
@@ -270,29 +272,30 @@ func (m *Machine) partOver(s *speech, i int) bool {
 	return true
 }
 
-// finishIfDone ends the speech when nothing is left of it.
-func (m *Machine) finishIfDone() {
+// endIfDone ends the speech when nothing is left of it.
+func (m *Machine) endIfDone() {
 	s := m.speech
-	if s == nil || s.model || len(s.lines) > 0 || s.head() != nil || m.pause != nil || m.held || m.toolsOf(s) {
+	if s == nil || s.model || len(s.pending) > 0 || s.head() != nil || m.pause != nil || m.held || m.toolsOf(s) {
 		return
 	}
 	for i := range s.parts {
 		m.settle(s, i, false)
 	}
 	m.speech = nil
-	if s.endCall.Name != "" {
-		m.emit(Note{Kind: NoteAction, Text: endTool, Said: "done"})
+	if s.endCall.Name != "" && s.hangup == "goodbye" {
+		m.runEnd(s.endCall)
+		return
 	}
 	if s.hangup != "" {
 		m.hangUp(s.hangup)
 		return
 	}
-	m.disarm(timerGuard, timerHedge, timerHolding, timerGiveUp)
+	m.disarm(timerGuard, timerHedge, timerFiller, timerGiveUp)
 	m.idle.since = m.now
 	m.next()
 }
 
-// next starts what waited for the agent to fall silent.
+// next starts what has waited for the agent to stop speaking.
 func (m *Machine) next() {
 	switch {
 	case m.speech != nil || m.turn.talking || m.held:
@@ -302,11 +305,11 @@ func (m *Machine) next() {
 	case m.greet.waiting:
 		m.greetIfDue()
 	case len(m.queued) > 0:
-		lines := m.queued
+		texts := m.queued
 		m.queued = nil
-		m.begin(kindOrdered, "", false, lines...)
+		m.begin(kindCommanded, "", false, texts...)
 	case m.unseen:
-		m.answer(figures{})
+		m.reply(figures{})
 	}
 }
 
@@ -324,20 +327,18 @@ func (f *figures) said(now time.Duration) {
 	}
 }
 
-func (f *figures) note(audible time.Duration) Note {
-	v := map[string]float64{"wait_ms": millis(f.wait)}
+func (f *figures) asNote(audible time.Duration) Note {
+	v := map[Figure]time.Duration{FigureWait: f.wait}
 	for _, p := range []struct {
-		name string
+		name Figure
 		at   time.Duration
 	}{
-		{"final_ms", f.flushed}, {"commit_ms", f.committed}, {"model_first_ms", f.texted}, {"say_ms", f.say},
-		{"gap_ms", audible},
+		{FigureFinal, f.flushed}, {FigureCommit, f.committed}, {FigureModelFirst, f.texted}, {FigureSay, f.say},
+		{FigureGap, audible},
 	} {
 		if p.at > 0 {
-			v[p.name] = millis(p.at - f.last)
+			v[p.name] = p.at - f.last
 		}
 	}
-	return Note{Kind: NoteTurn, Text: string(f.rule), Values: v}
+	return Note{Kind: NoteTurn, Text: string(f.rule), Figures: v}
 }
-
-func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -11,17 +11,17 @@ const (
 	Greeting AgentState = "greeting"
 	// Listening: the caller may speak, or speaks.
 	Listening AgentState = "listening"
-	// Thinking: an answer is being made and is not audible.
+	// Thinking: a reply is being made and is not audible.
 	Thinking AgentState = "thinking"
 	// Speaking: sound of the agent is being played.
 	Speaking AgentState = "speaking"
-	// Paused: an answer is held back while an interruption is judged.
+	// Paused: the agent is silent while a possible interruption is judged.
 	Paused AgentState = "paused"
 	// ToolWait: a tool is running and nothing is audible.
 	ToolWait AgentState = "tool_wait"
-	// OnHold: the far end holds us.
+	// OnHold: the far end has put the call on hold.
 	OnHold AgentState = "on_hold"
-	// Leaving: we hung up, and the leg is not over yet.
+	// Leaving: the agent hung up, and the leg is not over yet.
 	Leaving AgentState = "leaving"
 	// Over: the leg is over.
 	Over AgentState = "over"

@@ -15,8 +15,8 @@ const (
 	timerResume   Timer = "resume"   // a suspected interruption was none
 	timerConfirm  Timer = "confirm"  // speech alone has lasted long enough to interrupt
 	timerHedge    Timer = "hedge"    // ask the fallback model too
-	timerHolding  Timer = "holding"  // the caller has waited long enough for a word
-	timerGiveUp   Timer = "giveup"   // the model will not answer
+	timerFiller   Timer = "filler"   // the caller is to be told to wait
+	timerGiveUp   Timer = "giveup"   // the model has taken too long
 	timerVoice    Timer = "voice"    // sound is overdue
 	timerTool     Timer = "tool"     // a tool is overdue
 	timerDigits   Timer = "digits"   // no further key
@@ -28,7 +28,7 @@ const (
 func timerNames() [17]Timer {
 	return [...]Timer{
 		timerGreeting, timerGuard, timerEndpoint, timerFinal, timerWatchdog, timerStuck, timerResume, timerConfirm,
-		timerHedge, timerHolding, timerGiveUp, timerVoice, timerTool, timerDigits, timerIdle, timerSilence, timerDuration,
+		timerHedge, timerFiller, timerGiveUp, timerVoice, timerTool, timerDigits, timerIdle, timerSilence, timerDuration,
 	}
 }
 
@@ -39,7 +39,7 @@ type alarm struct {
 }
 
 // timers are the armed timers. While frozen (on hold) only the call's maximum
-// duration runs; the others keep the time they had left.
+// duration runs; for the others the time that is left is stored.
 type timers struct {
 	epoch  uint64
 	armed  map[Timer]alarm
@@ -55,6 +55,7 @@ func (m *Machine) arm(name Timer, at time.Duration) {
 	if m.closing {
 		return
 	}
+	at = wholeMicros(at)
 	t := &m.timers
 	if t.frozen && name != timerDuration {
 		t.left[name] = at - m.now
@@ -66,6 +67,12 @@ func (m *Machine) arm(name Timer, at time.Duration) {
 	t.epoch++
 	t.armed[name] = alarm{epoch: t.epoch, at: at}
 	m.emit(Arm{Name: name, Epoch: t.epoch, At: at})
+}
+
+// wholeMicros rounds a time up to whole microseconds: the clock of Step counts
+// in them, and a timer must not fire before its time.
+func wholeMicros(at time.Duration) time.Duration {
+	return (at + time.Microsecond - 1).Truncate(time.Microsecond)
 }
 
 func (m *Machine) disarm(names ...Timer) {
@@ -106,7 +113,7 @@ func (m *Machine) freeze() {
 	m.timers.frozen = true
 }
 
-// thaw lets the frozen timers run on.
+// thaw restarts the frozen timers.
 func (m *Machine) thaw() {
 	m.timers.frozen = false
 	for _, name := range timerNames() {
@@ -133,7 +140,7 @@ func (m *Machine) onTimer(in TimerFired) {
 		m.onResumeTimer()
 	case timerConfirm:
 		m.onConfirmTimer()
-	case timerHedge, timerHolding, timerGiveUp:
+	case timerHedge, timerFiller, timerGiveUp:
 		m.onModelTimer(in.Name)
 	case timerVoice:
 		m.onVoiceTimer()
@@ -144,6 +151,6 @@ func (m *Machine) onTimer(in TimerFired) {
 	case timerIdle, timerSilence:
 		m.onIdle(in.Name)
 	case timerDuration:
-		m.finishWith("max_duration", m.cfg.Phrases.Goodbye)
+		m.leaveWith("max_duration", m.cfg.Phrases.Goodbye)
 	}
 }

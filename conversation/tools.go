@@ -5,7 +5,14 @@ import (
 	"time"
 )
 
-// tool is a call of the model that is running.
+const (
+	// FailedResult begins the result of a tool that failed, in history and notes.
+	FailedResult = "failed: "
+	// PendingResult is the result of a tool in history while it runs.
+	PendingResult = "in progress"
+)
+
+// tool is a tool call that is running.
 type tool struct {
 	id, name string
 	// message is the index of its result's history entry.
@@ -17,8 +24,8 @@ type tool struct {
 const (
 	maxSteps    = 3
 	toolOverdue = 30 * time.Second
-	inProgress  = "in progress"
-	// endTool is the one tool the machine runs itself.
+	// endTool is the tool that runs when what the agent says was heard, and ends
+	// the call.
 	endTool = "end_conversation"
 )
 
@@ -29,7 +36,7 @@ func (m *Machine) onModelCall(in ModelCall) {
 	s := m.speech
 	m.disarm(timerHedge)
 	s.texted = true
-	m.addAnswer(s, s.split.flush())
+	m.addReply(s, s.split.flush())
 	m.issue()
 	c := ToolCall{ID: in.ID, Name: in.Name, Args: in.Args}
 	switch {
@@ -55,7 +62,7 @@ func (m *Machine) runTools(s *speech) {
 	m.history = append(m.history, Message{Role: Assistant, Text: s.saidOf(i), Calls: slices.Clone(p.calls)})
 	for _, c := range p.calls {
 		m.tools = append(m.tools, tool{id: c.ID, name: c.Name, message: len(m.history), gen: p.gen})
-		m.history = append(m.history, Message{Role: ToolRole, CallID: c.ID, Text: inProgress})
+		m.history = append(m.history, Message{Role: ToolRole, CallID: c.ID, Text: PendingResult})
 		m.emit(RunTool(c))
 	}
 	m.arm(timerTool, m.now+toolOverdue)
@@ -80,15 +87,15 @@ func (m *Machine) onToolDone(in ToolDone) {
 		m.next()
 	case s.model || m.toolsOf(s) || s.steps == 0:
 	case s.hangup != "":
-		m.finishIfDone()
+		m.endIfDone()
 	default:
-		m.disarm(timerHolding)
+		m.disarm(timerFiller)
 		m.ask()
 	}
 }
 
-// record puts a result into history. It reports false for one that is not
-// awaited: unknown, late, or a second one.
+// record puts a result into history. It reports false for a result that no
+// running call awaits: unknown, late, or a second one.
 func (m *Machine) record(in ToolDone) bool {
 	i := slices.IndexFunc(m.tools, func(t tool) bool { return t.id == in.ID })
 	if i < 0 {
@@ -98,21 +105,41 @@ func (m *Machine) record(in ToolDone) bool {
 	m.tools = slices.Delete(m.tools, i, i+1)
 	result := in.Result
 	if in.Failed {
-		result = "failed: " + result
+		result = FailedResult + result
 	}
 	m.history[t.message].Text = result
 	m.emit(Note{Kind: NoteAction, Text: t.name, Said: result})
 	return true
 }
 
-// onToolTimer settles tools that gave no result.
+// runEnd runs the tool that ends the call: nothing is said any more.
+func (m *Machine) runEnd(c ToolCall) {
+	m.close()
+	m.tools = append(m.tools, tool{id: c.ID, name: c.Name, message: len(m.history) + 1})
+	m.history = append(m.history, Message{Role: Assistant, Calls: []ToolCall{c}},
+		Message{Role: ToolRole, CallID: c.ID, Text: PendingResult})
+	m.emit(RunTool(c))
+}
+
+// onLateTool records a result that comes after the conversation. A call that
+// could not be ended by its tool is hung up all the same.
+func (m *Machine) onLateTool(in ToolDone) {
+	i := slices.IndexFunc(m.tools, func(t tool) bool { return t.id == in.ID })
+	ends := i >= 0 && m.tools[i].name == endTool
+	if m.record(in) && ends && in.Failed && !m.ended {
+		m.emit(Hangup{Reason: "goodbye"})
+	}
+}
+
+// onToolTimer fails the tools that gave no result in time.
 func (m *Machine) onToolTimer() {
 	for len(m.tools) > 0 {
 		m.onToolDone(ToolDone{ID: m.tools[0].id, Result: "no result in time", Failed: true})
 	}
 }
 
-// reportEndCancelled tells the model that the caller kept it from hanging up.
+// reportEndCancelled tells the model that the call was not ended because the
+// caller interrupted.
 func (m *Machine) reportEndCancelled(s *speech) {
 	if s.hangup == "" || s.endCall.Name == "" || m.closing {
 		return

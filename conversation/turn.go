@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// dials are the waits of an agent before any speed is applied.
-type dials struct {
+// waits are how long an agent waits, before any speed is applied.
+type waits struct {
 	short, long, dictation time.Duration
 	// sentence is the wait after sentence-final punctuation in a final text.
 	sentence time.Duration
 	// final is how long the recogniser's final is awaited; never scaled.
 	final time.Duration
-	// dynamic applies the rules; otherwise short always holds.
+	// dynamic applies the rules; otherwise short always applies.
 	dynamic bool
 }
 
-func dialsOf(c Config) dials {
-	d := dials{short: 500 * time.Millisecond, long: 2500 * time.Millisecond}
+func waitsOf(c Config) waits {
+	d := waits{short: 500 * time.Millisecond, long: 2500 * time.Millisecond}
 	switch c.Endpoint {
 	case Relaxed:
 		d.short, d.long = 700*time.Millisecond, 3*time.Second
@@ -34,7 +34,7 @@ func dialsOf(c Config) dials {
 	return d
 }
 
-// observation is all that the end of a turn is decided from.
+// observation is everything that decide depends on.
 type observation struct {
 	// text is what the caller said so far in this turn.
 	text string
@@ -46,12 +46,13 @@ type observation struct {
 	silence time.Duration
 	// unvoiced says that only the recogniser noticed the caller.
 	unvoiced bool
-	// speed divides the waits; learned is the caller's habitual pause.
-	speed   float64
+	// speed divides the waits, in millionths; learned is the caller's habitual
+	// pause.
+	speed   int64
 	learned time.Duration
 }
 
-// rule names the reason of a decision; it is shown on the call's page.
+// rule names the reason of a decision; it is in the call's record.
 type rule string
 
 const (
@@ -79,10 +80,10 @@ const (
 	unvoicedFloor = 600 * time.Millisecond
 )
 
-// decide is the whole policy of the end of a turn.
-func decide(o observation, d dials, l *lexicon) decision {
+// decide decides whether the caller's turn is over.
+func decide(o observation, d waits, l *lexicon) decision {
 	wait, why := chooseWait(o, d, l)
-	wait = min(time.Duration(float64(wait)/o.speed), waitCap)
+	wait = min(wait*normalSpeed/time.Duration(o.speed), waitCap)
 	if o.unvoiced && wait < unvoicedFloor {
 		wait, why = unvoicedFloor, ruleUnvoiced
 	}
@@ -90,7 +91,7 @@ func decide(o observation, d dials, l *lexicon) decision {
 	return decision{wait: wait, rule: why, commit: o.text != "" && o.silence >= wait && arrived}
 }
 
-func chooseWait(o observation, d dials, l *lexicon) (time.Duration, rule) {
+func chooseWait(o observation, d waits, l *lexicon) (time.Duration, rule) {
 	if !d.dynamic {
 		return d.short, ruleFixed
 	}
@@ -136,44 +137,54 @@ func lastRune(text string) string {
 	return string(r[len(r)-1])
 }
 
-// habits are what the machine learnt about the way the caller speaks.
+// habits are what the machine has learned about how the caller speaks.
 type habits struct {
-	wordsPerMinute float64
-	pause          time.Duration
+	// pace is in thousandths of a word per minute.
+	pace  int64
+	pause time.Duration
 }
 
-const usualPace = 150
+const (
+	usualPace = 150_000
+	// normalSpeed, minSpeed and maxSpeed are speeds in millionths.
+	normalSpeed, minSpeed, maxSpeed = 1_000_000, 500_000, 2_000_000
+	// manyWords bounds what a recogniser may claim of one turn.
+	manyWords = 10_000
+)
 
-// speed is the caller's pace relative to the usual one times the agent's dial,
-// kept in the dial's range.
-func (h *habits) speed(dial float64, dynamic bool) float64 {
+// speed returns, in millionths, the caller's pace relative to the usual one
+// times the agent's speed, which is in thousandths; limited to the range that
+// the agent's speed has.
+func (h *habits) speed(agent int, dynamic bool) int64 {
 	if !dynamic {
-		return dial
+		return int64(agent) * 1000
 	}
-	return clamp(dial*clamp(h.wordsPerMinute/usualPace, 0.5, 2), 0.5, 2)
+	relative := clamp(h.pace*normalSpeed/usualPace, minSpeed, maxSpeed)
+	return clamp(int64(agent)*relative/1000, minSpeed, maxSpeed)
 }
 
-// learnPace takes in a turn. Very short ones say nothing about the pace.
+// learnPace updates the pace by a turn. Very short turns say nothing about it.
 func (h *habits) learnPace(words int, voiced time.Duration) {
 	if words < 2 || voiced < 400*time.Millisecond {
 		return
 	}
-	weight := min(1, 0.1*float64(words+3)/8)
-	pace := float64(words) / voiced.Minutes()
-	h.wordsPerMinute = h.wordsPerMinute*(1-weight) + pace*weight
+	words = min(words, manyWords)
+	weight := min(80, int64(words)+3) // of 80: a longer turn says more
+	pace := int64(words) * 1000 * int64(time.Minute) / int64(voiced)
+	h.pace = (h.pace*(80-weight) + pace*weight) / 80
 }
 
-// learnPause takes in a pause inside a turn. One that we mistook for the turn's
-// end (cut) weighs half, others a tenth.
+// learnPause updates the usual pause by one inside a turn. A pause that was
+// mistaken for the turn's end (cut) has a weight of a half, others of a tenth.
 func (h *habits) learnPause(p time.Duration, cut bool) {
 	if p < 200*time.Millisecond || p > waitCap {
 		return
 	}
-	weight := 0.1
+	weight := time.Duration(1)
 	if cut {
-		weight = 0.5
+		weight = 5
 	}
-	h.pause = time.Duration(float64(h.pause)*(1-weight) + float64(p)*weight)
+	h.pause = (h.pause*(10-weight) + p*weight) / 10
 }
 
-func clamp(v, low, high float64) float64 { return min(max(v, low), high) }
+func clamp[T int | int64](v, low, high T) T { return min(max(v, low), high) }

@@ -14,7 +14,7 @@ func TestDecide(t *testing.T) {
 		name, text, asked string
 		endpoint          Endpointing
 		fixed             bool
-		speed             float64
+		speed             int64
 		learned           time.Duration
 		awaiting          bool
 		unvoiced          bool
@@ -41,19 +41,19 @@ func TestDecide(t *testing.T) {
 		{name: "numerals", text: "my code 415", asked: "Your code?", wait: 2 * time.Second, rule: ruleDictation},
 		{name: "letters", text: "j o n", asked: "Please spell your name.", wait: 2 * time.Second, rule: ruleDictation},
 		{name: "two digits", text: "four one", asked: "What is your number?", wait: 500 * ms, rule: ruleShort},
-		{name: "fast", text: "I need a taxi", speed: 2, wait: 250 * ms, rule: ruleShort},
-		{name: "slow", text: "I need a taxi", speed: 0.5, wait: time.Second, rule: ruleShort},
-		{name: "never above the cap", text: "I need a taxi and", endpoint: Relaxed, speed: 0.5, wait: 4 * time.Second, rule: ruleUnfinished},
+		{name: "fast", text: "I need a taxi", speed: maxSpeed, wait: 250 * ms, rule: ruleShort},
+		{name: "slow", text: "I need a taxi", speed: minSpeed, wait: time.Second, rule: ruleShort},
+		{name: "never above the cap", text: "I need a taxi and", endpoint: Relaxed, speed: minSpeed, wait: 4 * time.Second, rule: ruleUnfinished},
 		{name: "learned", text: "I need a taxi", learned: 900 * ms, wait: 900 * ms, rule: ruleLearned},
 		{name: "learned at most the long wait", text: "I need a taxi", learned: 3500 * ms, wait: 2500 * ms, rule: ruleLearned},
 		{name: "unvoiced", text: "hello there", unvoiced: true, wait: 600 * ms, rule: ruleUnvoiced},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := dialsOf(Config{Endpoint: c.endpoint, DynamicTurns: !c.fixed, FinalWait: time.Second})
+			d := waitsOf(Config{Endpoint: c.endpoint, DynamicTurns: !c.fixed, FinalWait: time.Second})
 			o := observation{
 				text: c.text, asked: c.asked, final: !c.awaiting, unvoiced: c.unvoiced,
-				speed: orDefault(c.speed, 1), learned: c.learned,
+				speed: orDefault(c.speed, normalSpeed), learned: c.learned,
 			}
 			got := decide(o, d, &l)
 			if got.wait != c.wait || got.rule != c.rule || got.commit {
@@ -81,8 +81,8 @@ func TestDecideCommit(t *testing.T) {
 		{"yes", 1000 * ms, false, true},
 		{"", 5000 * ms, true, false},
 	} {
-		o := observation{text: c.text, silence: c.silence, final: c.final, speed: 1}
-		got := decide(o, dialsOf(Config{FinalWait: time.Second}), &l).commit
+		o := observation{text: c.text, silence: c.silence, final: c.final, speed: normalSpeed}
+		got := decide(o, waitsOf(Config{FinalWait: time.Second}), &l).commit
 		if got != c.want {
 			t.Errorf("%+v: commit = %t", c, got)
 		}
@@ -142,26 +142,26 @@ func armedAt(out []Output, name Timer) time.Duration {
 
 func TestHabits(t *testing.T) {
 	t.Parallel()
-	h := habits{wordsPerMinute: usualPace, pause: 500 * ms}
+	h := habits{pace: usualPace, pause: 500 * ms}
 	h.learnPace(1, time.Second)
 	h.learnPace(9, 300*ms)
-	if got := h.speed(1, true); got != 1 {
-		t.Errorf("speed after useless utterances = %v, want 1", got)
+	if got := h.speed(1000, true); got != normalSpeed {
+		t.Errorf("speed after useless utterances = %v, want 1000000", got)
 	}
 	for range 50 {
 		h.learnPace(100, 10*time.Second)
 	}
-	if got := h.speed(1, true); got != 2 {
-		t.Errorf("speed of a very fast caller = %v, want the limit 2", got)
+	if got := h.speed(1000, true); got != maxSpeed {
+		t.Errorf("speed of a very fast caller = %v, want the limit 2000000", got)
 	}
-	if got := h.speed(0.8, false); got != 0.8 {
+	if got := h.speed(800, false); got != 800_000 {
 		t.Errorf("speed without dynamic turns = %v, want the dial", got)
 	}
 	for range 50 {
 		h.learnPace(2, 10*time.Second)
 	}
-	if got := h.speed(1, true); got != 0.5 {
-		t.Errorf("speed of a very slow caller = %v, want the limit 0.5", got)
+	if got := h.speed(1000, true); got != minSpeed {
+		t.Errorf("speed of a very slow caller = %v, want the limit 500000", got)
 	}
 	h.learnPause(100*ms, false)
 	h.learnPause(9*time.Second, true)

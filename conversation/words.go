@@ -11,14 +11,14 @@ import (
 type lexicon struct {
 	// hums say nothing at all; backchannels also agree.
 	hums, backchannels []string
-	// stops always interrupt; farewells never keep the agent on the line.
+	// stops always interrupt; farewells never delay the agent's hang-up.
 	stops, farewells []string
 	// hanging words hardly ever end a sentence. A word that may ("that",
 	// "then") is not listed: it would cost every such sentence the long wait.
 	hanging []string
-	// digits are spoken digits and what stands between them.
+	// digits are spoken digits and the words that separate them.
 	digits []string
-	// dictated are what is given digit by digit or letter by letter.
+	// dictated are things that callers give digit by digit or letter by letter.
 	dictated []string
 	// abbreviations end in a full stop without ending a sentence.
 	abbreviations []string
@@ -124,7 +124,7 @@ func madeOf(words []string, lists ...[]string) bool {
 	return true
 }
 
-// contains reports whether words hold a phrase of the list anywhere.
+// contains reports whether words contain a phrase of the list.
 func contains(words []string, phrases []string) bool {
 	for i := range words {
 		if longestPhrase(words[i:], phrases) > 0 {

@@ -2,7 +2,8 @@ package conversation
 
 import "strings"
 
-// onYielded ends the turn at once: the caller, or the recogniser, said so.
+// onYielded ends the turn at once: the caller or the recogniser ended it
+// explicitly.
 func (m *Machine) onYielded() {
 	t := &m.turn
 	t.talking, t.flushes = false, 0
@@ -15,7 +16,7 @@ func (m *Machine) onYielded() {
 	}
 }
 
-// yielded commits the words there are, now or when the agent has finished.
+// yielded commits the words so far, now or when the agent has stopped speaking.
 func (m *Machine) yielded() {
 	t := &m.turn
 	if t.text() == "" {
@@ -27,8 +28,8 @@ func (m *Machine) yielded() {
 	m.decideYielded()
 }
 
-// decideYielded commits a turn that ends by the caller's word rather than by a
-// wait; the watchdog decides for one who forgets it.
+// decideYielded commits a turn that the caller ends explicitly rather than by a
+// pause. The watchdog ends it when the caller forgets to.
 func (m *Machine) decideYielded() {
 	if m.turn.decision.commit && !m.blocked() {
 		m.commit()
@@ -62,7 +63,7 @@ func (m *Machine) carrierHeard(final bool) {
 	}
 }
 
-// carrierFell goes on when the carrier has gone: the final comes soon.
+// carrierFell is called when the carrier is gone; the final text comes soon.
 func (m *Machine) carrierFell() {
 	if m.turn.text() == "" {
 		m.next()

@@ -66,38 +66,40 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := s.tell(ctx); err != nil {
+	call, err := s.tell(ctx)
+	if err != nil {
 		return err
 	}
 	s.printf("\nDone in %.1f s.\n", time.Since(s.begun).Seconds())
+	s.nextSteps(call)
 	return errors.Join(s.failed...)
 }
 
-// tell goes through the story.
-func (s *show) tell(ctx context.Context) error {
+// tell goes through the story and returns the id of the call that came in.
+func (s *show) tell(ctx context.Context) (inbound string, err error) {
 	agent, err := s.api.Agents().Create(ctx, client.Agent{Name: "Receptionist", InitialMessage: s.story.greeting,
 		Prompt: &client.Prompt{Content: s.story.prompt}, Voice: s.voice(ctx)})
 	if err != nil {
-		return fmt.Errorf("create agent: %w", err)
+		return "", fmt.Errorf("create agent: %w", err)
 	}
 	number, err := s.buy(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	updated, err := s.api.Numbers().Update(ctx, number.Number, client.Change{"inbound_agent": agent.ID, "label": "Front desk"})
 	if err != nil {
-		return fmt.Errorf("place the agent on %s: %w", number.Number, err)
+		return "", fmt.Errorf("place the agent on %s: %w", number.Number, err)
 	}
 	s.printf("   POST /v1/numbers/update  %s is answered by %q\n\n", number.Number, updated.InboundAgentName)
-	inbound, err := s.inbound(ctx, number.Number)
+	inbound, err = s.inbound(ctx, number.Number)
 	if err != nil {
-		return err
+		return "", err
 	}
 	outbound, err := s.outbound(ctx, number.Number)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return s.epilogue(ctx, inbound, outbound)
+	return inbound, s.epilogue(ctx, inbound, outbound)
 }
 
 // voice finds the built-in voice of the story.

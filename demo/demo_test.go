@@ -193,6 +193,18 @@ func TestPhoneEvent(t *testing.T) {
 	}
 }
 
+func TestNextSteps(t *testing.T) {
+	t.Parallel()
+	s, out := showWith(t, "")
+	s.dir, s.o.Program = "/tmp/my data", "bin/sidetone"
+	s.nextSteps("c1")
+	for _, want := range []string{"left, in '/tmp/my data'", "bin/sidetone serve --data '/tmp/my data'\n", "bin/sidetone calls transcript c1\n", "make run "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the next steps lack %q:\n%s", want, out)
+		}
+	}
+}
+
 func TestIndent(t *testing.T) {
 	t.Parallel()
 	if got := indent("a\nb"); got != "  a\n  b" {

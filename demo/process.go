@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/process"
 )
 
 // startServer starts a server on the empty directory and waits until it can
@@ -26,10 +26,9 @@ func (s *show) startServer(ctx context.Context) (stop func() error, err error) {
 		return nil, fmt.Errorf("make server log: %w", err)
 	}
 	defer func() { _ = log.Close() }() // the server has its own handle
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.o.Program, "serve", "--data", s.dir, "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--ready-file", ready)
+	cmd := process.Command(context.WithoutCancel(ctx), s.o.Program, "serve", "--data", s.dir, "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--ready-file", ready)
 	cmd.Env = cleanEnvironment(os.Environ())
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start server: %w", err)
 	}
@@ -89,7 +88,7 @@ func cleanEnvironment(all []string) []string {
 	return kept
 }
 
-// phoneEvent is a line that `sidetone call --json` prints.
+// phoneEvent is a line that `sidetone phone --json` prints.
 type phoneEvent struct {
 	Kind  string    `json:"kind"`
 	Text  string    `json:"text"`
@@ -100,13 +99,12 @@ type phoneEvent struct {
 	Heard []string  `json:"heard"`
 }
 
-// phone runs `sidetone call` and hands its events to each; it returns when the
+// phone runs `sidetone phone` and hands its events to each; it returns when the
 // process ended.
 func (s *show) phone(ctx context.Context, each func(phoneEvent), args ...string) error {
-	args = append([]string{"call", "--json", "--server", s.sip, "--patience", "700ms", "--shift", s.o.Shift.String()}, args...)
-	cmd := exec.CommandContext(ctx, s.o.Program, append(args, s.story.flags...)...)
+	args = append([]string{"phone", "--json", "--server", s.sip, "--patience", "700ms", "--shift", s.o.Shift.String()}, args...)
+	cmd := process.Command(ctx, s.o.Program, append(args, s.story.flags...)...)
 	cmd.Env = cleanEnvironment(os.Environ())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var problems strings.Builder
 	cmd.Stderr = &problems
 	out, err := cmd.StdoutPipe()

@@ -64,7 +64,7 @@ echo '{"kind":"result","gaps_ms":[600,610.5]}'
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(args, " "); !strings.HasPrefix(got, "call --json") || !strings.Contains(got, "--shift 7ms --stay +12025550143 --tty") {
+	if got := strings.Join(args, " "); !strings.HasPrefix(got, "phone --json") || !strings.Contains(got, "--shift 7ms --stay +12025550143 --tty") {
 		t.Errorf("started as %q", got)
 	}
 	if d := cmp.Diff(phoneEvent{Kind: "result", Gaps: []float64{600, 610.5}}, result); d != "" {

@@ -23,7 +23,7 @@ type story struct {
 	voice    string // type of the agents' voice
 	prompt   string
 	greeting string
-	lines    []string // the caller's, as `sidetone call --say` takes them
+	lines    []string // the caller's, as `sidetone phone --say` takes them
 	expect   []string // a word of the agent's answer to each of them
 	flags    []string // further flags of the callers
 	reminder string   // what the agent says when it calls

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/e2e/timing"
 	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
 
@@ -86,6 +87,7 @@ func TestBaresipCalls(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			listen(t)
+			paced := timing.Start(t)
 			ctx := within(t, 90*time.Second)
 			s := start(t)
 			number := s.place(t, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
@@ -94,7 +96,7 @@ func TestBaresipCalls(t *testing.T) {
 			if got := codecOf(s.events(t, ctx, c.ID)); got != test.want {
 				t.Errorf("codec %q, want %q", got, test.want)
 			}
-			checkSound(t, ctx, s, c, heard)
+			checkSound(t, ctx, s, c, heard, paced)
 			if test.want == "G722" && test.bind {
 				checkWords(t, ctx, heard, "ferry", "morning", "island", "leaves", "hour", "office")
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/e2e/timing"
 )
 
 // Somebody who changes the codec in the middle of a call is heard and hears as
@@ -23,6 +24,7 @@ func TestSIPpChangesTheCodec(t *testing.T) {
 		t.Run(test.from+" to "+test.to, func(t *testing.T) {
 			t.Parallel()
 			listen(t)
+			paced := timing.Start(t)
 			ctx := within(t, 90*time.Second)
 			s := start(t)
 			number := s.place(t, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
@@ -59,11 +61,11 @@ func TestSIPpChangesTheCodec(t *testing.T) {
 					t.Errorf("the peer heard %.2f s of speech in %s", got, name)
 				}
 				if got := alikeFrom(part.sound, agent, part.begin); got < 0.85 {
-					t.Errorf("what the peer heard in %s resembles the recording by %.2f", name, got)
+					paced.Errorf("what the peer heard in %s resembles the recording by %.2f", name, got)
 				}
 			}
 			if a, b := before.loud()+after.loud(), agent.loud(); a < b*0.8-0.2 || a > b*1.25+0.2 {
-				t.Errorf("the peer heard %.2f s of speech, the recording has %.2f s", a, b)
+				paced.Errorf("the peer heard %.2f s of speech, the recording has %.2f s", a, b)
 			}
 		})
 	}
@@ -79,6 +81,7 @@ func TestSIPpLetsTheServerOffer(t *testing.T) {
 		t.Run(test.codec, func(t *testing.T) {
 			t.Parallel()
 			listen(t)
+			paced := timing.Start(t)
 			ctx := within(t, 90*time.Second)
 			s := start(t)
 			number := s.place(t, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
@@ -89,7 +92,7 @@ func TestSIPpLetsTheServerOffer(t *testing.T) {
 			if c.Status != "ended" || len(heard) == 0 || heard[0].kind != test.kind {
 				t.Fatalf("%d packets, call %+v", len(heard), c)
 			}
-			checkSound(t, ctx, s, c, spread(decode(t, heard, test.kind), heard))
+			checkSound(t, ctx, s, c, spread(decode(t, heard, test.kind), heard), paced)
 		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sidetone/sidetone/e2e/timing"
 )
 
 func readText(t *testing.T, path string) string {
@@ -33,14 +35,23 @@ func TestDemo(t *testing.T) {
 		facts []string
 	}{
 		{"speech", 4, []string{"G722", "cut off here; never heard", "gap by the server", "gap by the caller", "POST /v1/calls/create",
-			"Tuesday", "Robert Johnson", "recording (left the caller, right the agent)", "Done in"}},
+			"Tuesday", "Robert Johnson", "recording (left the caller, right the agent)", "Done in", "What the demo left", "calls transcript "}},
 		{"tty", 4, []string{"PCMU", "gap by the caller", "POST /v1/calls/create", "open 8 to 6", "recording (left", "Done in"}},
 	} {
 		t.Run(test.mode, func(t *testing.T) {
 			t.Parallel()
 			listen(t)
 			ctx := within(t, 150*time.Second)
-			out := run(t, ctx, t.TempDir(), "env", "DEMO_SPEECH="+test.mode, program, "demo", "--data", t.TempDir())
+			paced := timing.Start(t)
+			out, problems, err := try(ctx, t.TempDir(), "env", "DEMO_SPEECH="+test.mode, program, "demo", "--data", t.TempDir())
+			if err != nil {
+				fail := t.Errorf
+				if strings.Contains(out, "Done in") { // it ran to its end, and words were misheard
+					fail = paced.Errorf
+				}
+				fail("demo: %v\n%s\n%s", err, problems, out)
+				return
+			}
 			for _, want := range test.facts {
 				if !strings.Contains(out, want) {
 					t.Errorf("the demo does not print %q:\n%s", want, out)

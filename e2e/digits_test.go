@@ -25,7 +25,7 @@ func TestKeysByTelephoneEvent(t *testing.T) {
 	number := s.place(t, client.Agent{InitialMessage: "Press some keys.", Voice: s.voice(t, "voice_flite")})
 	run(t, ctx, ".", program, "call", "--server", s.sip, "--codec", "PCMU", "--say", "key:123#", "--wait", "8s", number)
 	c := s.ended(t, ctx, 1)
-	if got := texts(s.events(t, ctx, c.ID), "digits"); got != "123" { // the # ends them
+	if got := textOf(s.events(t, ctx, c.ID), "digits"); got != "123" { // the # ends them
 		t.Errorf("pressed 123#, understood %q", got)
 	}
 	caller, _ := s.recording(t, ctx, c.ID)

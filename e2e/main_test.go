@@ -256,7 +256,7 @@ func (s *server) events(t *testing.T, ctx context.Context, id string) []client.E
 }
 
 // texts joins the texts of the events of a type.
-func texts(events []client.Event, typ string) string {
+func textOf(events []client.Event, typ string) string {
 	var out []string
 	for _, e := range events {
 		if e.Type == typ {

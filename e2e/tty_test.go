@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/e2e/timing"
 )
 
 // typed makes a WAV of Baudot tones with minimodem.
@@ -43,17 +44,18 @@ func TestMinimodemReadsAndIsRead(t *testing.T) {
 	s := start(t)
 	number := s.place(t, client.Agent{InitialMessage: "ferry.", Voice: s.voice(t, "voice_tty")})
 	heard := filepath.Join(t.TempDir(), "heard.wav")
+	paced := timing.Start(t)
 	run(t, ctx, ".", program, "call", "--server", s.sip, "--codec", "PCMU", "--deaf", "--wav", typed(t, ctx, "HOURS GA"),
 		"--record", heard, "--patience", "3s", "--wait", "30s", number)
 	c := s.ended(t, ctx, 1)
 	events := s.events(t, ctx, c.ID)
-	if got := strings.ToLower(texts(events, "caller")); !strings.Contains(got, "hours") {
+	if got := strings.ToLower(textOf(events, "caller")); !strings.Contains(got, "hours") {
 		t.Errorf("minimodem typed HOURS, the agent understood %q", got)
 	}
 	got := read(t, ctx, heard)
 	for _, want := range []string{"ferry", "open 8 to 6"} {
 		if !strings.Contains(got, want) {
-			t.Errorf("minimodem read %q, want %q in it", got, want)
+			paced.Errorf("minimodem read %q, want %q in it", got, want)
 		}
 	}
 	caller, agent := s.recording(t, ctx, c.ID)
@@ -84,7 +86,7 @@ func TestTextTelephone(t *testing.T) {
 		}
 	}
 	c := s.ended(t, ctx, 1)
-	got := strings.ToLower(texts(s.events(t, ctx, c.ID), "caller"))
+	got := strings.ToLower(textOf(s.events(t, ctx, c.ID), "caller"))
 	if !strings.Contains(got, "hours") || !strings.Contains(got, "bye") {
 		t.Errorf("the agent read %q", got)
 	}

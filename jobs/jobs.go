@@ -2,33 +2,25 @@ package jobs
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivertype"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/store"
 )
 
 const (
-	// fetchCooldown and fetchPollInterval are how soon a job is noticed.
-	fetchCooldown     = 5 * time.Millisecond
-	fetchPollInterval = 50 * time.Millisecond
-	// dialTimeout bounds one attempt; it is shorter than the intent's lease.
-	dialTimeout = store.ClaimLease - 30*time.Second
+	// renewEvery is how often claims are renewed: three times in their lease.
+	renewEvery = store.ClaimLease / 3
 	// sweepEvery is how often rows without a living job are looked for.
 	sweepEvery = 30 * time.Second
-	// defaultWorkers is how many calls ring at the same time.
-	defaultWorkers = 100
+	// abandonAfter is how long after its claim ran out an intent is declared
+	// unknown: after an outage of the database its node needs time to renew it.
+	abandonAfter = time.Minute
 	// stopGrace is how long cancelled work may take to end.
 	stopGrace = 10 * time.Second
 )
@@ -59,32 +51,27 @@ type Config struct {
 	Store *store.Store
 	// Dialer places calls.
 	Dialer Dialer
+	// Dials bounds the calls that ring at the same time.
+	Dials Limits
+	// Trunk names what the limit of a trunk counts; nil: the provider and its
+	// connection. It must not wait.
+	Trunk func(sidetone.DialJob) string
 	// Log receives failures; nil discards.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Workers is how many calls may be dialled at once; 0 means 100.
-	Workers int
 }
 
-// Client runs the workers of one process and puts wake-ups into the
+// Client carries out the jobs of one process and puts wake-ups into the
 // transactions of the store. Its methods may be called concurrently.
 type Client struct {
 	config Config
 	queue  queue
-	// stop ends the sweeper; swept waits for it.
-	stop  context.CancelFunc
-	swept sync.WaitGroup
-}
-
-// queue is a River client whose transaction type is hidden.
-type queue interface {
-	Start(ctx context.Context) error
-	Stop(ctx context.Context) error
-	StopAndCancel(ctx context.Context) error
-	// add puts a job into tx; a nil tx is a transaction of its own and skips a
-	// job that waits already.
-	add(ctx context.Context, tx *store.Tx, args river.JobArgs) error
+	dials  *dials
+	// stop ends the beginning of calls, cancel gives up those that ring, and rest
+	// ends the renewal of their claims, which goes on until then.
+	stop, cancel, rest context.CancelFunc
+	beginning, tending sync.WaitGroup
 }
 
 // New returns a client that does not work yet. The caller hands it to
@@ -96,22 +83,16 @@ func New(c Config) (*Client, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Workers == 0 {
-		c.Workers = defaultWorkers
+	if c.Trunk == nil {
+		c.Trunk = func(j sidetone.DialJob) string { return j.Provider + " " + j.ConnectionID }
 	}
-	client := &Client{config: c}
+	client := &Client{config: c, dials: newDials(c)}
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &dialWorker{store: c.Store, dialer: c.Dialer, log: c.Log, now: c.Now}); err != nil {
+	if err := river.AddWorkerSafely(workers, &dialWorker{dials: client.dials}); err != nil {
 		return nil, fmt.Errorf("register dial worker: %w", err)
 	}
 	var err error
-	client.queue, err = newQueue(c.Store, &river.Config{
-		Queues:        map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.Workers}},
-		Workers:       workers,
-		Logger:        c.Log,
-		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPollInterval,
-		JobTimeout: dialTimeout,
-	})
+	client.queue, err = newQueue(c.Store, &river.Config{Workers: workers, Logger: quiet(c.Log)})
 	return client, err
 }
 
@@ -119,24 +100,28 @@ func New(c Config) (*Client, error) {
 // intent that still waits, and begins to work. Work goes on until Stop; ctx
 // bounds the start only.
 func (c *Client) Start(ctx context.Context) error {
-	now := c.config.Now()
+	abandoned := c.config.Now().Add(-abandonAfter)
 	if _, alone := c.config.Store.SQLite(); alone {
-		// One process owns the file and it has not dialled yet: whoever claimed is dead.
-		now = now.Add(store.ClaimLease + time.Second)
+		// One process owns the file, and it has not dialled yet: the process that claimed
+		// the intents has ended.
+		abandoned = c.config.Now().Add(store.ClaimLease + time.Second)
 	}
-	if err := c.sweep(ctx, now); err != nil {
+	if err := c.sweep(ctx, abandoned); err != nil {
 		return fmt.Errorf("wake waiting dial intents: %w", err)
 	}
-	if err := c.queue.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("start job queue: %w", err)
-	}
-	sweeping, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c.stop = stop
-	c.swept.Go(func() { c.sweeper(sweeping) })
+	working := context.WithoutCancel(ctx)
+	running, stop := context.WithCancel(working)
+	attempts, cancel := context.WithCancel(working)
+	tending, rest := context.WithCancel(working)
+	c.stop, c.cancel, c.rest = stop, cancel, rest
+	c.beginning.Go(func() { c.dials.run(running, attempts) })
+	poll := &poll{queue: c.queue, waiting: c.config.Store.JobsWaiting, log: c.config.Log}
+	c.beginning.Go(func() { poll.run(running, c.config.Now) })
+	c.tending.Go(func() { c.tend(tending) })
 	return nil
 }
 
-// Stop takes no further job and waits for running ones; when ctx ends first,
+// Stop begins no further job and waits for running ones; when ctx ends first,
 // they are cancelled and have ten seconds to return. The store must be open
 // still.
 func (c *Client) Stop(ctx context.Context) error {
@@ -144,91 +129,84 @@ func (c *Client) Stop(ctx context.Context) error {
 		return nil
 	}
 	c.stop()
-	c.swept.Wait()
-	err := c.queue.Stop(ctx)
-	if err == nil || ctx.Err() == nil {
-		return err
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
-	defer cancel()
-	return c.queue.StopAndCancel(last)
+	c.beginning.Wait()
+	err := c.end(ctx)
+	c.cancel()
+	c.rest()
+	c.tending.Wait()
+	return err
 }
 
-// EnqueueDial implements store.Enqueuer.
-func (c *Client) EnqueueDial(ctx context.Context, tx *store.Tx, job sidetone.DialJob) error {
+// end waits for the calls that ring, and gives them up when ctx ends.
+func (c *Client) end(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() { c.dials.ringing.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	c.cancel()
+	grace := time.NewTimer(stopGrace)
+	defer grace.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-grace.C:
+		return fmt.Errorf("calls still ring %s after they were given up", stopGrace)
+	}
+}
+
+// Enqueue implements store.Enqueuer. A job of a kind without a worker is an
+// error.
+func (c *Client) Enqueue(ctx context.Context, tx *store.Tx, job sidetone.Job) error {
 	return c.queue.add(ctx, tx, job)
 }
 
-func (c *Client) sweeper(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
+// Committed implements store.Enqueuer: work begins at once on the node that asked
+// for it. River's job wakes the other nodes, and is what is left when this one
+// ends. A job of a kind that is not known here waits for River.
+func (c *Client) Committed(jobs []sidetone.Job) {
+	for _, job := range jobs {
+		if j, ok := job.(sidetone.DialJob); ok {
+			c.dials.add(j)
+		}
+	}
+}
+
+// tend renews claims and looks for rows without a job.
+func (c *Client) tend(ctx context.Context) {
+	renew, sweep := time.NewTicker(renewEvery), time.NewTicker(sweepEvery)
+	defer renew.Stop()
+	defer sweep.Stop()
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-			if err := c.sweep(ctx, c.config.Now()); err != nil && ctx.Err() == nil {
-				c.config.Log.Warn("wake waiting dial intents", "error", err)
-			}
+		case <-renew.C:
+			limited, done := context.WithTimeout(ctx, renewEvery)
+			err = c.dials.renew(limited)
+			done()
+		case <-sweep.C:
+			err = c.sweep(ctx, c.config.Now().Add(-abandonAfter))
+		}
+		if err != nil && ctx.Err() == nil {
+			c.config.Log.Warn("look after dial intents", "error", err)
 		}
 	}
 }
 
-// sweep wakes every intent that waits although its job may be gone.
-func (c *Client) sweep(ctx context.Context, now time.Time) error {
-	waiting, err := c.config.Store.PendingIntents(ctx, now)
+// sweep declares intents whose claim ran out before abandoned unknown and wakes
+// every intent that waits although its job may be gone.
+func (c *Client) sweep(ctx context.Context, abandoned time.Time) error {
+	if err := c.config.Store.AbandonIntents(ctx, abandoned); err != nil {
+		return err
+	}
+	waiting, err := c.config.Store.PlannedDials(ctx)
 	if err != nil {
 		return err
 	}
-	for _, job := range waiting {
-		if err := c.queue.add(ctx, nil, job); err != nil {
-			return err
-		}
-	}
+	c.dials.add(waiting...)
 	return nil
-}
-
-// newQueue makes the River client that shares the store's connections.
-func newQueue(s *store.Store, c *river.Config) (queue, error) {
-	if db, ok := s.SQLite(); ok {
-		// Listening would write a notification row with every job; polling the
-		// one connection costs less.
-		c.PollOnly = true
-		client, err := river.NewClient(riversqlite.New(db), c)
-		return &typedQueue[*sql.Tx]{Client: client, transaction: (*store.Tx).SQLite}, wrapNew(err)
-	}
-	pool, ok := s.Postgres()
-	if !ok {
-		return nil, errors.New("make job queue: unknown database")
-	}
-	c.ReindexerIndexNames = []string{} // only an owner may reindex, and our role is none
-	client, err := river.NewClient(riverpgxv5.New(pool), c)
-	return &typedQueue[pgx.Tx]{Client: client, transaction: (*store.Tx).Postgres}, wrapNew(err)
-}
-
-func wrapNew(err error) error {
-	if err != nil {
-		return fmt.Errorf("make job queue: %w", err)
-	}
-	return nil
-}
-
-type typedQueue[TTx any] struct {
-	*river.Client[TTx]
-	transaction func(*store.Tx) (TTx, bool)
-}
-
-func (q *typedQueue[TTx]) add(ctx context.Context, tx *store.Tx, args river.JobArgs) error {
-	if tx == nil {
-		_, err := q.Insert(ctx, args, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
-			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
-			rivertype.JobStateRunning, rivertype.JobStateScheduled}}})
-		return err
-	}
-	inner, ok := q.transaction(tx)
-	if !ok {
-		return errors.New("transaction of another database")
-	}
-	_, err := q.InsertTx(ctx, inner, args, nil)
-	return err
 }

@@ -26,6 +26,14 @@ const (
 	ToolRole  Role = "tool"
 )
 
+const (
+	// FailedResult is what the text of a ToolRole message begins with when the
+	// tool has failed.
+	FailedResult = "failed: "
+	// PendingResult is that text while the tool is still running.
+	PendingResult = "in progress"
+)
+
 // Request asks for the next assistant message.
 type Request struct {
 	// Model names the vendor's model; "" means the driver's default.
@@ -83,6 +91,9 @@ type Delta struct {
 	Call *ToolCall
 	// Done, when not nil, ends the answer.
 	Done *Usage
+	// Silent, beside Done, says that the answer is to say and do nothing. Without it
+	// an empty answer is a failure of the model.
+	Silent bool
 }
 
 // Usage counts tokens.

@@ -60,6 +60,10 @@ type Results struct {
 	Echo *Report `json:"echo,omitempty"`
 	// EchoG722 is the G.722 echo run.
 	EchoG722 *Report `json:"echo_g722,omitempty"`
+	// OneWheel is a G.722 echo run against a server with one wheel.
+	OneWheel *Report `json:"one_wheel,omitempty"`
+	// TwoWheels is the same against a server with two.
+	TwoWheels *Report `json:"two_wheels,omitempty"`
 	// TurnOne is the turn run with 1 call.
 	TurnOne *Report `json:"turn_one,omitempty"`
 	// TurnMany is the turn run with 100 calls.
@@ -351,6 +355,8 @@ func (r Results) WriteText(w io.Writer, b Baseline) (bool, error) {
 		}
 	}
 	p := &printer{w: w}
+	p.wheels("one wheel", r.OneWheel)
+	p.wheels("two wheels", r.TwoWheels)
 	if a := r.Recording; a != nil {
 		p.line("recording: the caller's sound lies up to %.1f ms off at the start, %.1f ms in the middle, %.1f ms at the end (%d clicks)",
 			a.Start, a.Middle, a.End, a.Clicks)

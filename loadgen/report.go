@@ -164,6 +164,15 @@ func (p *printer) quantiles(name string, q Quantiles) {
 	}
 }
 
+// wheels writes how evenly wheels paced, nothing when that was not measured.
+func (p *printer) wheels(name string, r *Report) {
+	if r == nil {
+		return
+	}
+	p.line("%d G.722 calls on %s: gap p50 %.1f ms, p99 %.1f ms, max %.1f ms; %.4f s of cpu per call-minute; %d lost, %d failed",
+		r.Answered, name, r.Gap.P50, r.Gap.P99, r.Gap.Max, r.CPUPerCallMinute, r.Lost, r.Failed())
+}
+
 // repeat makes runs until one counts, at most MaxAttempts, and returns the last
 // report with the number of attempts.
 func repeat(ctx context.Context, run func(context.Context) (Report, error)) (Report, error) {

@@ -235,6 +235,26 @@ type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space") }
 
+// The runs with one wheel and with two are printed and never judged.
+func TestWheelsArePrinted(t *testing.T) {
+	t.Parallel()
+	slow := &Report{Answered: 300, Gap: Quantiles{Count: 9, P50: 20, P99: 61.5, Max: 90}, CPUPerCallMinute: 0.21, Lost: 4,
+		Failures: map[string]int{"no answer": 2}}
+	var out bytes.Buffer
+	met, err := Results{OneWheel: slow, TwoWheels: slow}.WriteText(&out, Baseline{Limits: DefaultLimits()})
+	if err != nil || !met {
+		t.Errorf("met %v, %v", met, err)
+	}
+	for _, want := range []string{
+		"300 G.722 calls on one wheel: gap p50 20.0 ms, p99 61.5 ms, max 90.0 ms; 0.2100 s of cpu per call-minute; 4 lost, 2 failed",
+		"300 G.722 calls on two wheels: gap p50 20.0 ms",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+}
+
 func TestReportJSON(t *testing.T) {
 	t.Parallel()
 	want := *goodResults().TurnOne

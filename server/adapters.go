@@ -3,16 +3,18 @@ package server
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/jobs"
+	"github.com/sidetone/sidetone/phonenumber"
 	"github.com/sidetone/sidetone/recording/disk"
 	"github.com/sidetone/sidetone/store"
 )
 
-// ledger lets calls keep their record in the store.
+// ledger writes the events of calls to the store.
 type ledger struct{ *store.Store }
 
 // AppendEvents implements call.Ledger.
@@ -25,26 +27,42 @@ func (l ledger) StartCall(ctx context.Context, c sidetone.Call, most int) error 
 	return l.StartCallWithin(ctx, c, most)
 }
 
-// directory lets calls find their agent in the store's memory.
+// directory finds the agent of a called number in the store.
 type directory struct {
 	*store.Store
 	trunks trunks
 }
 
 // Route implements call.Directory.
-func (d directory) Route(ctx context.Context, e164 string) (call.Route, error) {
-	if n, ok := sidetone.NormalisePhone(e164); ok {
-		e164 = n
+func (d directory) Route(ctx context.Context, from, to, trunk string) (call.Route, error) {
+	r, err := d.Store.Route(ctx, d.trunks.called(trunk, to))
+	out := call.Route{Number: r.Number, Snapshot: r.Snapshot, HasAgent: r.HasAgent, Trunks: []string{""}, From: from}
+	if err != nil {
+		return out, err
 	}
-	r, err := d.Store.Route(ctx, e164)
-	out := call.Route{Number: r.Number, Snapshot: r.Snapshot, HasAgent: r.HasAgent, Trunks: []string{""}}
 	if r.Number.Provider != "simulated" {
 		out.Trunks = append(out.Trunks, d.trunks.owners(r.Number.Number)...)
 	}
-	return out, err
+	out.From = d.caller(ctx, r.Number.EnvironmentID, from)
+	return out, nil
 }
 
-// dialer lets jobs place calls.
+// caller reads the number that a caller shows as the environment does; what has
+// no certain meaning stays as it was sent.
+func (d directory) caller(ctx context.Context, environmentID, from string) string {
+	country := ""
+	if !strings.HasPrefix(from, "+") { // only then the country matters
+		if e, err := d.EnvironmentByID(ctx, environmentID); err == nil {
+			country = e.DefaultCountry
+		}
+	}
+	if e164, err := phonenumber.Read(from, country); err == nil {
+		return e164
+	}
+	return from
+}
+
+// dialer places the calls of jobs.
 type dialer struct{ exchange *call.Exchange }
 
 // Dial implements jobs.Dialer.
@@ -56,7 +74,7 @@ func (d dialer) Dial(ctx context.Context, _ sidetone.DialIntent, c sidetone.Call
 	return err
 }
 
-// recordings lets calls record to disk.
+// recordings records calls to disk.
 type recordings struct{ *disk.Recordings }
 
 // Create implements call.Recordings.
@@ -89,8 +107,8 @@ func insertKey(ctx context.Context, s *store.Store, environmentID, label string,
 		AccountWide: true, Created: now, Updated: now})
 }
 
-// WithStore opens the store of a configuration whose data directory nobody
-// else holds, brings it up to date, and closes it after do.
+// WithStore opens the store of a configuration, migrates it, calls do and closes
+// it. It fails while another process holds the data directory.
 func WithStore(ctx context.Context, c Config, do func(*store.Store) error) error {
 	return withStore(ctx, c, func(s *store.Store, _ *masterKeys) error { return do(s) })
 }

@@ -44,7 +44,7 @@ func (s *benchStream) Write(audio.Frame) error { return nil }
 func (s *benchStream) Finalize() {
 	select {
 	case s.events <- transcriber.Event{Kind: transcriber.Final, Text: "please go on", Flushed: true}:
-	default: // eight unread finals: nobody listens any more
+	default: // eight finals are unread: the call no longer reads them
 	}
 }
 

@@ -16,10 +16,11 @@ import (
 	"github.com/knadh/koanf/v2"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/phonenumber"
 )
 
 // Config is everything an operator can set. sidetone.sample.yaml documents each
-// key; keep it in step.
+// key; a test compares the two.
 type Config struct {
 	// Data is the directory of the database, recordings and lock.
 	Data string `koanf:"data"`
@@ -27,7 +28,7 @@ type Config struct {
 	HTTP HTTPConfig `koanf:"http"`
 	// Auth says whose tokens are accepted besides API keys.
 	Auth AuthConfig `koanf:"auth"`
-	// SIP is where calls come in and go out.
+	// SIP configures telephony.
 	SIP SIPConfig `koanf:"sip"`
 	// Database chooses the store.
 	Database DatabaseConfig `koanf:"database"`
@@ -47,6 +48,9 @@ type Config struct {
 type HTTPConfig struct {
 	// Addr is host:port; port 0 takes a free one.
 	Addr string `koanf:"addr"`
+	// TrustedProxies are the addresses and networks of the reverse proxies whose
+	// X-Forwarded-For is believed.
+	TrustedProxies []string `koanf:"trusted_proxies"`
 }
 
 // SIPConfig configures telephony.
@@ -121,14 +125,23 @@ type SecretsConfig struct {
 
 // CallsConfig bounds and shapes calls.
 type CallsConfig struct {
-	// Max is how many calls may be live at a time.
+	// Max is how many calls may be live at a time; those that one environment
+	// places may be nine tenths of them.
 	Max int `koanf:"max"`
+	// RingingPerEnvironment and RingingPerTrunk are how many calls that one
+	// environment places, or that go out through one trunk, may ring at a time; 0
+	// means as many as there is room for. What is more waits.
+	RingingPerEnvironment int `koanf:"ringing_per_environment"`
+	RingingPerTrunk       int `koanf:"ringing_per_trunk"`
 	// AnswerAfter is how long inbound calls ring.
 	AnswerAfter time.Duration `koanf:"answer_after"`
 	// Offline is how many calls may use the offline recogniser at a time.
 	Offline int `koanf:"offline"`
 	// ComfortNoise plays soft noise while the agent is silent.
 	ComfortNoise bool `koanf:"comfort_noise"`
+	// TestAgents lets agents of the providers echo and bench take calls although
+	// HTTP or SIP listen beyond loopback.
+	TestAgents bool `koanf:"test_agents"`
 	// Drain is how long live calls may go on after SIGTERM.
 	Drain time.Duration `koanf:"drain"`
 }
@@ -139,6 +152,10 @@ type SpeechConfig struct {
 	Pocketsphinx string `koanf:"pocketsphinx"`
 	// Voice is the default voice of agents that name none: flite or tty.
 	Voice string `koanf:"voice"`
+	// Substitute lets that voice speak for one that is not configured or does not
+	// speak the agent's language, if it serves the language itself; else such calls
+	// are refused.
+	Substitute bool `koanf:"substitute"`
 }
 
 // RecordingsConfig says what is made of recordings.
@@ -163,7 +180,7 @@ func Defaults() Config {
 		SIP: SIPConfig{Addr: "127.0.0.1:5060", Loopback: true, MediaTimeout: 15 * time.Second,
 			MediaTimeoutFirst: 30 * time.Second, MediaTimeoutQuiet: time.Minute},
 		Calls:      CallsConfig{Max: 1000, Offline: 4, ComfortNoise: true, Drain: 10 * time.Minute},
-		Speech:     SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite"},
+		Speech:     SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite", Substitute: true},
 		Recordings: RecordingsConfig{Lame: "lame"},
 		Log:        LogConfig{Level: "info", Format: "text"},
 	}
@@ -173,7 +190,7 @@ func Defaults() Config {
 // empty), overlaid by SIDETONE_* variables of environ. An unknown key in the
 // file or among the variables is an error that names it. In a variable,
 // sip.users, sip.trunks and auth.jwt are written in YAML's flow style, of which JSON is a
-// part; sip.sources may be a list between commas, too.
+// part; sip.sources and http.trusted_proxies may be lists between commas, too.
 func LoadConfig(path string, environ []string) (Config, error) {
 	c := Defaults()
 	k := koanf.New(".")
@@ -208,6 +225,8 @@ func (c Config) Validate() error {
 		return errors.New("sip.media_timeout, sip.media_timeout_first and sip.media_timeout_quiet must be at least 1s")
 	case c.Calls.Max < 1:
 		return errors.New("calls.max must be at least 1")
+	case c.Calls.RingingPerEnvironment < 0 || c.Calls.RingingPerTrunk < 0:
+		return errors.New("calls.ringing_per_environment and calls.ringing_per_trunk must not be negative")
 	case c.Calls.Offline < 0:
 		return errors.New("calls.offline must not be negative")
 	case c.Calls.AnswerAfter < 0 || c.Calls.AnswerAfter > time.Minute:
@@ -216,6 +235,9 @@ func (c Config) Validate() error {
 		return errors.New("calls.drain must not be negative")
 	case c.Speech.Voice != "flite" && c.Speech.Voice != "tty":
 		return errors.New("speech.voice must be flite or tty")
+	}
+	if _, err := prefixes("http.trusted_proxies", c.HTTP.TrustedProxies); err != nil {
+		return err
 	}
 	if err := c.SIP.validate(); err != nil {
 		return err
@@ -258,8 +280,8 @@ func (c SIPConfig) validate() error {
 			return err
 		}
 		for _, n := range t.Numbers {
-			if _, ok := sidetone.NormalisePhone(n); !ok {
-				return fmt.Errorf("%s.numbers: %q is no phone number", key, n)
+			if _, err := phonenumber.Read(n, ""); err != nil {
+				return fmt.Errorf("%s.numbers: %q must be written as +, country code and number", key, n)
 			}
 		}
 	}
@@ -287,6 +309,21 @@ func (c Config) validateLog() error {
 		return errors.New("log.format must be text or json")
 	}
 	return nil
+}
+
+// testAgents says whether agents of the providers echo and bench may take calls:
+// nobody outside of this machine reaches them, or the operator allows it.
+func (c Config) testAgents() bool {
+	return c.Calls.TestAgents || onLoopback(c.HTTP.Addr) && onLoopback(c.SIP.Addr)
+}
+
+// onLoopback reports whether host:port can be reached from this machine only.
+func onLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 // StoreURL returns the database's URL.

@@ -43,6 +43,9 @@ func normal(c Config) Config {
 	if len(c.SIP.Sources) == 0 {
 		c.SIP.Sources = nil
 	}
+	if len(c.HTTP.TrustedProxies) == 0 {
+		c.HTTP.TrustedProxies = nil
+	}
 	if len(c.SIP.Users) == 0 {
 		c.SIP.Users = nil
 	}
@@ -79,7 +82,7 @@ func TestSampleMentionsEveryKey(t *testing.T) {
 
 const fullFile = `
 data: /srv/calls
-http: {addr: "0.0.0.0:80"}
+http: {addr: "0.0.0.0:80", trusted_proxies: [10.1.0.0/16]}
 auth:
   jwt:
     - issuer: https://login.example
@@ -112,8 +115,8 @@ sip:
       username: account
       password: hush
 database: {url: "postgres://db/calls", migrate_url: "postgres://owner@db/calls"}
-calls: {max: 7, answer_after: 2s, offline: 1, comfort_noise: false, drain: 30s}
-speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty}
+calls: {max: 7, ringing_per_environment: 5, ringing_per_trunk: 6, answer_after: 2s, offline: 1, comfort_noise: false, drain: 30s}
+speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty, substitute: false}
 recordings: {lame: /opt/lame}
 log: {level: debug, format: json}
 `
@@ -122,7 +125,7 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 	t.Parallel()
 	want := Config{
 		Data: "/srv/calls",
-		HTTP: HTTPConfig{Addr: "0.0.0.0:80"},
+		HTTP: HTTPConfig{Addr: "0.0.0.0:80", TrustedProxies: []string{"10.1.0.0/16"}},
 		Auth: AuthConfig{JWT: []JWTConfig{{Issuer: "https://login.example", Audience: "sidetone", JWKS: "/etc/jwks.json",
 			Keys: []JWTKey{{ID: "a", Algorithm: "HS256", Secret: "hush"}}, Environment: "e", EnvironmentClaim: "env", ScopesClaim: "scp",
 			SubjectPrefix: "x", MembersOnly: true, Leeway: new(time.Duration)}}},
@@ -132,7 +135,7 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 			Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Transport: "tcp", Addresses: []string{"198.51.100.0/24"},
 				Username: "account", Password: "hush"}}},
 		Database:   DatabaseConfig{URL: "postgres://db/calls", MigrateURL: "postgres://owner@db/calls"},
-		Calls:      CallsConfig{Max: 7, AnswerAfter: 2 * time.Second, Offline: 1, Drain: 30 * time.Second},
+		Calls:      CallsConfig{Max: 7, RingingPerEnvironment: 5, RingingPerTrunk: 6, AnswerAfter: 2 * time.Second, Offline: 1, Drain: 30 * time.Second},
 		Speech:     SpeechConfig{Flite: "/opt/flite", Pocketsphinx: "/opt/sphinx", Voice: "tty"},
 		Recordings: RecordingsConfig{Lame: "/opt/lame"},
 		Log:        LogConfig{Level: "debug", Format: "json"},
@@ -159,10 +162,10 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 func TestListsAsVariables(t *testing.T) {
 	t.Parallel()
 	got, err := LoadConfig(write(t, fullFile), []string{
-		"SIDETONE_SIP_SOURCES=10.0.0.0/8, 192.0.2.1",
+		"SIDETONE_SIP_SOURCES=10.0.0.0/8, 192.0.2.1", "SIDETONE_HTTP_TRUSTED_PROXIES=10.1.2.3,10.1.2.4",
 		`SIDETONE_SIP_USERS=[{"name":"desk","password":"p,1"},{"name":"hall","password":"2"}]`,
 		`SIDETONE_SIP_TRUNKS=[{name: carrier, host: "sip.example.com:5060", addresses: [198.51.100.0/24], numbers: ["+14155550123"]}]`,
-		"SIDETONE_URL=http://127.0.0.1:8080", "SIDETONE_KEY=sk", "SIDETONE_CALL_PASSWORD=x", // of clients
+		"SIDETONE_URL=http://127.0.0.1:8080", "SIDETONE_KEY=sk", "SIDETONE_CALL_PASSWORD=x", "SIDETONE_PHONE_PASSWORD=x", // of clients
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +175,9 @@ func TestListsAsVariables(t *testing.T) {
 		Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Addresses: []string{"198.51.100.0/24"},
 			Numbers: []string{"+14155550123"}}}}
 	if diff := cmp.Diff(want, SIPConfig{Sources: got.SIP.Sources, Users: got.SIP.Users, Trunks: got.SIP.Trunks}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"10.1.2.3", "10.1.2.4"}, got.HTTP.TrustedProxies); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	got, err = LoadConfig(write(t, fullFile), []string{"SIDETONE_SIP_SOURCES=", "SIDETONE_SIP_USERS=", "SIDETONE_SIP_TRUNKS=[]"})
@@ -198,6 +204,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "no number", file: "calls: {max: many}", want: "calls.max"},
 		{name: "no duration", environ: []string{"SIDETONE_CALLS_DRAIN=soon"}, want: "drain"},
 		{name: "no data", file: `data: ""`, want: "data"},
+		{name: "rings less than never", file: "calls: {ringing_per_trunk: -1}", want: "calls.ringing_per_trunk"},
 		{name: "no calls", file: "calls: {max: 0}", want: "calls.max"},
 		{name: "negative recognisers", file: "calls: {offline: -1}", want: "calls.offline"},
 		{name: "rings too long", file: "calls: {answer_after: 2m}", want: "calls.answer_after"},
@@ -232,6 +239,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "issuer's member", file: "auth: {jwt: [{isuer: a}]}", want: "auth.jwt[0].isuer"},
 		{name: "issuer's key's member", file: "auth: {jwt: [{issuer: a, keys: [{id: a}, {kid: b}]}]}", want: "auth.jwt.keys[1].kid"},
 		{name: "issuer's keys", file: "auth: {jwt: [{issuer: a, keys: b}]}", want: "auth.jwt.keys"},
+		{name: "proxies", environ: []string{"SIDETONE_HTTP_TRUSTED_PROXIES=nginx"}, want: "http.trusted_proxies"},
 		{name: "sources", environ: []string{"SIDETONE_SIP_SOURCES=everywhere"}, want: "sip.sources"},
 		{name: "voice", file: "speech: {voice: opera}", want: "speech.voice"},
 		{name: "level", file: "log: {level: loud}", want: "log.level"},

@@ -9,7 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,19 +29,24 @@ type Finding struct {
 	Fix string
 	// Optional findings do not keep the server from starting.
 	Optional bool
+	// inUse says that another program has the address.
+	inUse bool
 }
 
-// Doctor checks what a server with this configuration needs. It changes
-// nothing but a probe file in the data directory.
+// Doctor checks what a server with this configuration needs, and the stored
+// agents. It changes nothing but a probe file in the data directory. Beside a
+// server that runs and is ready, what that one holds is in order.
 func Doctor(ctx context.Context, c Config) []Finding {
-	return []Finding{
-		checkData(c.Data),
+	there := beside(ctx, c.Data)
+	database := checkDatabase(ctx, c)
+	all := []Finding{
+		checkData(c.Data, there),
 		checkDisk(c.Data),
-		checkDatabase(ctx, c),
+		database,
 		checkMasterKey(c),
-		checkTCP(ctx, "http.addr", c.HTTP.Addr),
-		checkTCP(ctx, "sip.addr (TCP)", c.SIP.Addr),
-		checkUDP(ctx, "sip.addr (UDP)", c.SIP.Addr),
+		there.held(c.HTTP.Addr, checkTCP(ctx, "http.addr", c.HTTP.Addr)),
+		there.held(c.SIP.Addr, checkTCP(ctx, "sip.addr (TCP)", c.SIP.Addr)),
+		there.held(c.SIP.Addr, checkUDP(ctx, "sip.addr (UDP)", c.SIP.Addr)),
 		checkRTP(ctx, c.SIP),
 		checkProgram("synthesiser", c.Speech.Flite, "flite"),
 		checkProgram("recogniser", c.Speech.Pocketsphinx, "pocketsphinx"),
@@ -47,9 +55,53 @@ func Doctor(ctx context.Context, c Config) []Finding {
 		checkSpeech(ctx, c.Speech),
 		checkFiles(c.Calls.Max),
 	}
+	return append(all, checkAgents(ctx, c, database)...)
 }
 
-func checkData(dir string) Finding {
+// neighbour is the server that holds the data directory; the zero neighbour is
+// none.
+type neighbour struct{ ports []string }
+
+// besideTimeout bounds the question to a running server.
+const besideTimeout = 10 * time.Second
+
+// beside returns the server that holds the data directory, if it is ready.
+func beside(ctx context.Context, dir string) neighbour {
+	if _, err := os.Stat(dir); err != nil {
+		return neighbour{}
+	}
+	lock, err := lockData(dir)
+	if err == nil {
+		_ = lock.Close() // releases the lock
+	}
+	there, readErr := readControl(dir)
+	if !errors.Is(err, errInUse) || readErr != nil {
+		return neighbour{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, besideTimeout)
+	defer cancel()
+	if err := there.client().Ready(ctx); err != nil {
+		return neighbour{}
+	}
+	return neighbour{[]string{portOf(strings.TrimPrefix(there.HTTP, "http://")), portOf(there.SIP)}}
+}
+
+// portOf is the port of an address.
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr) // what is no address has none
+	return port
+}
+
+// held says that an address is taken by the neighbour, if that is all that is
+// found of it.
+func (n neighbour) held(addr string, f Finding) Finding {
+	if f.inUse && slices.Contains(n.ports, portOf(addr)) {
+		return Finding{Name: f.Name, Detail: addr + " is served by the running server"}
+	}
+	return f
+}
+
+func checkData(dir string, there neighbour) Finding {
 	f := Finding{Name: "data directory", Detail: dir + " can be written"}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Finding{Name: f.Name, Detail: err.Error(), Fix: "choose another directory with --data, or make this one"}
@@ -60,7 +112,10 @@ func checkData(dir string) Finding {
 	}
 	_ = os.Remove(probe) // left behind it does no harm
 	lock, err := lockData(dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, errInUse) && len(there.ports) > 0:
+		return Finding{Name: f.Name, Detail: err.Error() + ", a server that is ready"}
+	case err != nil:
 		return Finding{Name: f.Name, Detail: err.Error(), Fix: "stop that process, or choose another directory with --data", Optional: true}
 	}
 	_ = lock.Close() // releases the lock
@@ -225,7 +280,7 @@ func portFinding(name string, err error) Finding {
 	f := Finding{Name: name, Detail: err.Error(), Fix: "correct the address"}
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		f.Fix = "another program listens there (perhaps a running server): stop it or choose another port"
+		f.inUse, f.Fix = true, "another program listens there (perhaps a running server): stop it or choose another port"
 	case errors.Is(err, unix.EACCES):
 		f.Fix = "ports below 1024 need root or CAP_NET_BIND_SERVICE"
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/sidetone/sidetone"
 )
 
-// firstKeyFile holds the first API key, in the data directory, from before it
-// is stored until somebody was told it: a key that only a process knew that
-// crashed would be lost.
+// firstKeyFile holds the first API key, in the data directory, from before it is
+// stored until it was printed. If the process dies in between, the next start
+// prints it.
 const firstKeyFile = "first-key"
 
-// firstKey makes an account, an environment and a key in an empty store, or
-// finds the key that was made there and never shown.
+// firstKey creates an account, an environment and a key in an empty store, or
+// finds the key that was created before and never printed.
 func (s *server) firstKey(ctx context.Context) error {
 	all, err := s.store.Environments(ctx)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *server) waitingKey() (sidetone.Secret, error) {
 	return sidetone.Secret(strings.TrimSpace(string(text))), nil
 }
 
-// keepKey writes the key durably, readable by the owner only and never half.
+// keepKey writes the key durably and atomically, readable by the owner only.
 func (s *server) keepKey(key sidetone.Secret) error {
 	if err := writeAtomic(s.firstKeyPath(), []byte(key.Reveal()+"\n")); err != nil {
 		return fmt.Errorf("keep the first key: %w", err)
@@ -82,7 +82,7 @@ func (s *server) keepKey(key sidetone.Secret) error {
 	return nil
 }
 
-// keyShown forgets the key's text.
+// keyShown deletes the file with the key.
 func (s *server) keyShown() error {
 	if err := os.Remove(s.firstKeyPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("forget the first key: %w", err)
@@ -90,8 +90,8 @@ func (s *server) keyShown() error {
 	return nil
 }
 
-// settleKey forgets the key once the ready file or the hints have shown it, and
-// says where it is when neither did.
+// settleKey deletes the file with the key once the ready file or the hints have
+// shown it, and logs its path when neither did.
 func (s *server) settleKey() error {
 	switch {
 	case s.key == "":

@@ -4,15 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/process"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/telephony"
 )
 
-// hints is what a newcomer's next commands depend on.
+// hints is the state that the printed next commands depend on.
 type hints struct {
 	Ready
 	// program is how this one was called; token makes another API key.
@@ -25,13 +25,13 @@ type hints struct {
 	public bool
 }
 
-// hints looks up what there is.
+// hints reads that state.
 func (s *server) hints(ctx context.Context, r Ready) (hints, error) {
 	program := s.options.Program
 	if program == "" {
 		program = "sidetone"
 	}
-	h := hints{Ready: r, program: quote(program), public: !strings.HasPrefix(s.config.SIP.Addr, "127.")}
+	h := hints{Ready: r, program: process.Quote(program), public: !strings.HasPrefix(s.config.SIP.Addr, "127.")}
 	h.token = s.tokenCommand()
 	if err := h.findOwn(ctx, s.store); err != nil {
 		return h, fmt.Errorf("look for a number to call: %w", err)
@@ -53,11 +53,11 @@ func (s *server) tokenCommand() string {
 	if program == "" {
 		program = "sidetone"
 	}
-	out := quote(program) + " token create"
+	out := process.Quote(program) + " token create"
 	if s.options.ConfigFile != "" {
-		out += " --config " + quote(s.options.ConfigFile)
+		out += " --config " + process.Quote(s.options.ConfigFile)
 	}
-	return out + " --data " + quote(s.config.Data)
+	return out + " --data " + process.Quote(s.config.Data)
 }
 
 // findOwn looks for a simulated number of the first environment, preferably one
@@ -82,7 +82,8 @@ func (h *hints) findOwn(ctx context.Context, s *store.Store) error {
 	})
 }
 
-// print writes what a newcomer does next: curl, the softphone, a desk phone.
+// print writes what a newcomer does next: an agent on a number, a call, what was
+// said in it, a desk phone.
 func (h hints) print(w io.Writer) error {
 	key, shown := h.APIKey, h.APIKey
 	if key == "" {
@@ -99,7 +100,6 @@ func (h hints) print(w io.Writer) error {
 		"",
 		"Next, in another shell:",
 		"  export SIDETONE_URL=" + h.HTTP + " SIDETONE_API_KEY=" + key,
-		`  api() { curl -sS -H "Authorization: Bearer $SIDETONE_API_KEY" -H "Content-Type: application/json" "$@"; }`,
 	}
 	lines = append(lines, h.steps()...)
 	lines = append(lines,
@@ -114,31 +114,39 @@ func (h hints) print(w io.Writer) error {
 	return err
 }
 
+// deskFiles are an agent and its number as `sidetone apply` reads them, up to the
+// end of a here-document.
+const deskFiles = `kind: prompt
+key: desk
+content: |
+  playbook: desk
+  when caller says: appointment, book
+    ask day as day: Which day?
+    say: You asked for $day.
+  otherwise:
+    say: You can ask for an appointment.
+---
+kind: agent
+key: desk
+name: Desk
+prompt: desk
+initial_message: Hello, how can I help?
+---
+kind: number
+number: "NUMBER"
+buy: true
+inbound_agent: desk
+END`
+
 // steps are the commands up to the first call, without what is done already.
 func (h hints) steps() []string {
 	var out []string
 	say := func(lines ...string) { out = append(out, lines...) }
 	if !h.answered {
-		say("", "  # an agent, a number, and the agent on the number",
-			`  AGENT=$(api $SIDETONE_URL/v1/agents/create -d '{"prompt":{"content":"You are a friendly receptionist."},"initial_message":"Hello, how can I help?"}' \`,
-			`    | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4); echo "agent $AGENT"`)
-		if !h.owned {
-			say(`  api $SIDETONE_URL/v1/numbers/buy -d '{"phone_number":"` + h.number + `"}'`)
-		}
-		say(`  api "$SIDETONE_URL/v1/numbers/update?phone_number=` + url.QueryEscape(h.number) + `" -d '{"inbound_agent":"'$AGENT'","example_context":{}}'`)
+		say("", "  # an agent with a playbook, and a number that it answers", h.program+" apply -f - <<'END'")
+		say(strings.Split(strings.ReplaceAll(deskFiles, "NUMBER", h.number), "\n")...)
 	}
-	say("", "  # call it", "  "+h.program+" call --server "+h.SIP+" --say 'I would like to book an appointment' "+h.number,
-		"", "  # the calls so far", `  api "$SIDETONE_URL/v1/calls/list?size=5"`)
+	say("", "  # call it", "  "+h.program+" phone --server "+h.SIP+" --say 'I would like to book an appointment' --say tuesday "+h.number,
+		"", "  # the calls so far, and what was said in one of them", "  "+h.program+" calls list", "  "+h.program+" calls transcript ID")
 	return out
-}
-
-// quote writes a word as a shell takes it.
-func quote(word string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r)
-	}
-	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -2,71 +2,65 @@ package server
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/process"
 	"github.com/sidetone/sidetone/store"
 )
 
-// follow runs the commands of the hints up to the first one that calls.
-func follow(t *testing.T, hints, key string) string {
-	t.Helper()
-	_, commands, ok := strings.Cut(hints, "in another shell:\n")
-	if !ok {
-		t.Fatalf("no commands in\n%s", hints)
-	}
-	commands, _, ok = strings.Cut(commands, "# call it\n")
-	if !ok {
-		t.Fatalf("no call in\n%s", hints)
-	}
-	sh := exec.CommandContext(t.Context(), "sh", "-e")
-	sh.Stdin = strings.NewReader(strings.ReplaceAll(commands, "YOUR_KEY", key))
-	out, err := sh.CombinedOutput()
-	if err != nil {
-		t.Fatalf("the hints do not run: %v\n%s\n%s", err, commands, out)
-	}
-	return string(out)
-}
-
-// What a newcomer is told to type works, at the first start and at later ones.
-func TestHintsCanBeFollowed(t *testing.T) {
+// The hints name what is there, at the first start and at later ones; e2e follows
+// them.
+func TestHintsFitWhatIsThere(t *testing.T) {
 	t.Parallel()
 	c := testConfig(t)
 	first := run(t, c)
-	key := first.ready.APIKey
-	if out := follow(t, first.out.String(), key); strings.Contains(out, "error") {
-		t.Errorf("the hints lead to\n%s", out)
+	text := first.out.String()
+	call := "sidetone phone --server " + first.ready.SIP + " --say 'I would like to book an appointment' --say tuesday +14155550100"
+	for _, want := range []string{call, "sidetone apply -f - <<'END'\n", `number: "+14155550100"`, "SIDETONE_API_KEY=" + first.ready.APIKey, "sidetone calls transcript ID"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the hints lack %q:\n%s", want, text)
+		}
 	}
-	numbers, err := first.client(key).Numbers().List(t.Context(), client.Query{})
-	if err != nil || len(numbers.Items) != 1 {
-		t.Fatalf("numbers after the hints: %+v, %v", numbers, err)
+	if strings.Contains(text, "token create") || strings.Contains(text, "beyond this machine") {
+		t.Errorf("hints of a first start on loopback:\n%s", text)
 	}
-	number := numbers.Items[0].Number
-	call := "sidetone call --server " + first.ready.SIP + " --say 'I would like to book an appointment' " + number
-	if !strings.Contains(first.out.String(), call) {
-		t.Errorf("the hints lack %q", call)
+	api := first.client(first.ready.APIKey)
+	agent, err := api.Agents().Create(t.Context(), client.Agent{Name: "Desk", Prompt: &client.Prompt{Content: "Be kind."}})
+	if err == nil {
+		_, err = api.Numbers().Buy(t.Context(), client.Purchase{PhoneNumber: "+14155550177", InboundAgent: agent.ID})
 	}
-	if strings.Contains(first.out.String(), "token create") || strings.Contains(first.out.String(), "beyond this machine") {
-		t.Errorf("hints of a first start on loopback:\n%s", first.out)
+	if err != nil {
+		t.Fatal(err)
 	}
 	first.end()
 
 	second := run(t, c)
-	text := second.out.String()
-	for _, want := range []string{"sidetone token create --data " + quote(c.Data), "sidetone call --server " + second.ready.SIP, number} {
+	text = second.out.String()
+	for _, want := range []string{"sidetone token create --data " + process.Quote(c.Data), "sidetone phone --server " + second.ready.SIP, "+14155550177"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the hints of a second start lack %q:\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "/numbers/buy") || strings.Contains(text, "/agents/create") {
+	if strings.Contains(text, "apply") {
 		t.Errorf("a second start asks for what is done:\n%s", text)
 	}
-	follow(t, text, key)
 	second.end()
+}
+
+// README.md shows the same files as the hints.
+func TestReadmeShowsTheHints(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files := strings.ReplaceAll(deskFiles, "NUMBER", "+14155550100"); !strings.Contains(string(readme), files) {
+		t.Errorf("README.md does not show\n%s", files)
+	}
 }
 
 func TestHintsForANumberWithoutAgent(t *testing.T) {
@@ -77,37 +71,15 @@ func TestHintsForANumberWithoutAgent(t *testing.T) {
 	if !strings.Contains(first.out.String(), "beyond this machine") {
 		t.Errorf("hints of an open address:\n%s", first.out)
 	}
-	key := first.ready.APIKey
-	if _, err := first.client(key).Numbers().Buy(t.Context(), client.Purchase{PhoneNumber: "+12125550123"}); err != nil {
+	if _, err := first.client(first.ready.APIKey).Numbers().Buy(t.Context(), client.Purchase{PhoneNumber: "+12125550123"}); err != nil {
 		t.Fatal(err)
 	}
 	first.end()
 	second := run(t, c)
-	text := second.out.String()
-	if strings.Contains(text, "/numbers/buy") || !strings.Contains(text, "%2B12125550123") {
+	if text := second.out.String(); !strings.Contains(text, `number: "+12125550123"`) {
 		t.Errorf("the number is not used:\n%s", text)
 	}
-	follow(t, text, key)
 	second.end()
-	err := WithStore(t.Context(), c, func(s *store.Store) error {
-		r, err := s.Route(t.Context(), "+12125550123")
-		if err == nil && !r.HasAgent {
-			t.Error("after the hints there is no agent on the number")
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestQuote(t *testing.T) {
-	t.Parallel()
-	for word, want := range map[string]string{"bin/sidetone": "bin/sidetone", "my data": "'my data'", "": "''", "it's": `'it'\''s'`, "$HOME": "'$HOME'"} {
-		if got := quote(word); got != want {
-			t.Errorf("quote(%q) is %s, want %s", word, got, want)
-		}
-	}
 }
 
 // However a first start is cut short, the next one shows a key that works.

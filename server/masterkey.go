@@ -36,7 +36,7 @@ type masterKeys struct {
 	stamp  stamp
 }
 
-// stamp tells one state of a file from another.
+// stamp identifies a version of a file.
 type stamp struct {
 	modified time.Time
 	size     int64
@@ -118,7 +118,7 @@ func (m *masterKeys) rotate(ctx context.Context, s *store.Store) (api.MasterRota
 	return api.MasterRotation{KeyID: keys[0].ID(), Rewrapped: n}, err
 }
 
-// replace makes keys the content of the file.
+// replace writes keys to the file.
 func (m *masterKeys) replace(keys vault.Masters) error {
 	if err := writeAtomic(m.path, []byte(keys.Text())); err != nil {
 		return &sidetone.Error{Code: sidetone.Unavailable, Message: "the master key file cannot be written", Cause: err}
@@ -148,7 +148,7 @@ func (m *masterKeys) prepare(ctx context.Context, s *store.Store, log *slog.Logg
 	return nil
 }
 
-// tidyEvery is how often the server deletes what is kept for a time only.
+// tidyEvery is how often expired rows are deleted.
 const tidyEvery = time.Hour
 
 // tidy deletes old answers to requests with idempotency keys, and data keys that

@@ -23,16 +23,30 @@ import (
 // that holds the data directory. Whoever can read it could read the database.
 const controlFile = "control.json"
 
-// control is what the file says. The key is good as long as the process lives
-// and stands in no database.
+// control is the content of the file. The key is valid while the process lives and
+// is stored nowhere else.
 type control struct {
 	HTTP string `json:"http"`
+	SIP  string `json:"sip"`
 	Key  string `json:"key"`
 }
 
+// readControl reads the file.
+func readControl(dir string) (control, error) {
+	var there control
+	data, err := os.ReadFile(filepath.Join(dir, controlFile))
+	if err == nil {
+		err = json.Unmarshal(data, &there)
+	}
+	return there, err
+}
+
+// client returns a client that may do everything there.
+func (c control) client() *client.Client { return client.New(c.HTTP, sidetone.Secret(c.Key)) }
+
 // openControl writes the file.
 func (s *server) openControl(listener net.Listener) error {
-	data, err := json.Marshal(control{HTTP: localURL(listener.Addr()), Key: s.operator.Reveal()})
+	data, err := json.Marshal(control{HTTP: localURL(listener.Addr()), SIP: s.sip.Addr().String(), Key: s.operator.Reveal()})
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", controlFile, err)
 	}
@@ -50,7 +64,7 @@ func (s *server) closeControl() error {
 	return nil
 }
 
-// localURL is an address under which this machine reaches the listener.
+// localURL returns a URL of the listener that works on this machine.
 func localURL(addr net.Addr) string {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok || !tcp.IP.IsUnspecified() {
@@ -70,22 +84,18 @@ func Operate(ctx context.Context, c Config, do func(*client.Client) error) error
 	err = withStore(ctx, c, func(s *store.Store, masters *masterKeys) error {
 		key := sidetone.NewKey()
 		direct := client.New("http://direct", key)
-		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key,
+		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key, CannotThink: cannotThink(c, vendors{}),
 			RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return masters.rotate(ctx, s) }})}}
 		return do(direct)
 	})
 	if !errors.Is(err, errInUse) {
 		return err
 	}
-	data, readErr := os.ReadFile(filepath.Join(c.Data, controlFile))
-	var there control
-	if readErr == nil {
-		readErr = json.Unmarshal(data, &there)
-	}
+	there, readErr := readControl(c.Data)
 	if readErr != nil {
 		return fmt.Errorf("%w, which cannot be asked: it is just starting or ending, or is no server (%w)", err, readErr)
 	}
-	return do(client.New(there.HTTP, sidetone.Secret(there.Key)))
+	return do(there.client())
 }
 
 // inProcess carries requests to a handler without a network.
@@ -102,7 +112,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		Header: w.header, Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Request: r}, nil
 }
 
-// collected is an answer in memory.
+// collected is a response in memory.
 type collected struct {
 	header http.Header
 	status int

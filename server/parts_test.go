@@ -10,15 +10,23 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/llm/llmtest"
+	"github.com/sidetone/sidetone/llm/scripted"
 	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/support"
 	"github.com/sidetone/sidetone/synthesizer"
+	"github.com/sidetone/sidetone/synthesizer/flite"
+	"github.com/sidetone/sidetone/telephony"
 	"github.com/sidetone/sidetone/transcriber"
 )
 
@@ -126,13 +134,16 @@ func TestPlanChoosesDrivers(t *testing.T) {
 		{"bench", Defaults(), "bench", "", 16000, plan{ears: "bench", voice: "bench", model: "bench"}},
 	}
 	for _, c := range cases {
-		p := newProviders(c.config, slog.New(slog.DiscardHandler))
-		got, err := p.Plan(sidetone.Snapshot{Agent: sidetone.Agent{Provider: c.provider, Model: "m", VoiceID: c.voice}, Voice: sidetone.Voice{Type: c.voice}}, c.rate)
+		p := testProviders(c.config)
+		got, err := p.Plan(t.Context(), planned(sidetone.Agent{Provider: c.provider, Model: "m", VoiceID: c.voice}, sidetone.Voice{Type: c.voice}), c.rate)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
 		name := func(d any) string {
+			if isPlaybook(d) {
+				return "scripted"
+			}
 			switch d {
 			case nil:
 				return ""
@@ -142,8 +153,6 @@ func TestPlanChoosesDrivers(t *testing.T) {
 				return "tty"
 			case any(p.flite):
 				return "flite"
-			case any(p.script):
-				return "scripted"
 			case any(benchEars{}), any(benchVoice{}), any(benchModel{}):
 				return "bench"
 			}
@@ -156,34 +165,237 @@ func TestPlanChoosesDrivers(t *testing.T) {
 	}
 }
 
+// Agents that test the line are for this machine, unless the operator says more.
+func TestTestAgentsTakeCallsOnLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		http, sip string
+		allowed   bool // by the operator
+		want      bool
+	}{
+		{"127.0.0.1:8080", "127.0.0.1:5060", false, true},
+		{"localhost:0", "[::1]:5060", false, true},
+		{"0.0.0.0:8080", "127.0.0.1:5060", false, false},
+		{"127.0.0.1:8080", ":5060", false, false},
+		{"127.0.0.1:8080", "192.0.2.1:5060", false, false},
+		{"example.org:80", "127.0.0.1:5060", false, false},
+		{":8080", ":5060", true, true},
+	}
+	for _, c := range cases {
+		config := Defaults()
+		config.HTTP.Addr, config.SIP.Addr, config.Calls.TestAgents = c.http, c.sip, c.allowed
+		p := testProviders(config)
+		for _, provider := range []string{"echo", "bench"} {
+			_, err := p.Plan(t.Context(), planned(sidetone.Agent{Provider: provider}, sidetone.Voice{}), 8000)
+			var refused *telephony.Refusal
+			if (err == nil) != c.want || err != nil && (!errors.As(err, &refused) || !strings.Contains(refused.Reason, "calls.test_agents")) {
+				t.Errorf("%s with HTTP on %s and SIP on %s: got %v", provider, c.http, c.sip, err)
+			}
+		}
+	}
+}
+
 func TestPlanRefusesWhatIsNotConfigured(t *testing.T) {
 	t.Parallel()
-	p := newProviders(Defaults(), slog.New(slog.DiscardHandler))
-	_, err := p.Plan(sidetone.Snapshot{Agent: sidetone.Agent{Provider: "oracle"}}, 8000)
-	if sidetone.CodeOf(err) != sidetone.Invalid || !strings.Contains(err.Error(), "oracle") {
-		t.Errorf("unknown provider: got %v", err)
+	strict := Defaults()
+	strict.Speech.Substitute = false
+	text := Defaults()
+	text.Speech.Voice = "tty"
+	bare := func(a sidetone.Agent) sidetone.Call {
+		return sidetone.Call{Snapshot: sidetone.Snapshot{Agent: a, Prompt: sidetone.Prompt{Content: "Be kind."}}}
 	}
-	if _, err := p.Plan(sidetone.Snapshot{Agent: sidetone.Agent{VoiceID: "v"}, Voice: sidetone.Voice{Type: "voice_opera"}}, 8000); err == nil || !strings.Contains(err.Error(), "voice_opera") {
-		t.Errorf("unknown voice: got %v", err)
+	broken := bare(sidetone.Agent{})
+	broken.Snapshot.Prompt.Content = "\ufeffNice.\nplaybook: x\nblah"
+	azure, named := sidetone.Voice{Type: "voice_azure"}, []byte(`{"transcriber":{"type":"transcriber_x"}}`)
+	for want, c := range map[string]struct {
+		config Config
+		call   sidetone.Call
+	}{
+		`provider "oracle" is not configured`:                                   {Defaults(), bare(sidetone.Agent{Provider: "oracle"})},
+		`model "gpt-4o" is not configured`:                                      {Defaults(), bare(sidetone.Agent{Model: "gpt-4o"})},
+		"the playbook in its prompt cannot be read: line 3, column 1: expected": {Defaults(), broken},
+		"its prompt has no playbook":                                            {Defaults(), bare(sidetone.Agent{})},
+		`no other voice for language "es"`:                                      {Defaults(), planned(sidetone.Agent{VoiceID: "v", Language: "es"}, azure)},
+		`voice_flite speaks English only, not "es"`:                             {Defaults(), planned(sidetone.Agent{Language: "es"}, sidetone.Voice{})},
+		"speech.substitute is off":                                              {strict, planned(sidetone.Agent{VoiceID: "v"}, azure)},
+		"own voice is for text telephones":                                      {text, planned(sidetone.Agent{VoiceID: "v"}, azure)},
+		`"transcriber_x" is not configured here, and speech.substitute is off`:  {strict, planned(sidetone.Agent{Extra: named}, sidetone.Voice{})},
+	} {
+		_, err := testProviders(c.config).Plan(t.Context(), c.call, 16000)
+		var refused *telephony.Refusal
+		if !errors.As(err, &refused) || refused.Cause != telephony.CauseUnavailable || !strings.Contains(refused.Reason, want) {
+			t.Errorf("%s: got %v", want, err)
+		}
 	}
 	none := Defaults()
 	none.Calls.Offline = 0
-	if _, err := newProviders(none, slog.New(slog.DiscardHandler)).Plan(sidetone.Snapshot{}, 16000); !errors.Is(err, transcriber.ErrBusy) {
+	if _, err := testProviders(none).Plan(t.Context(), planned(sidetone.Agent{}, sidetone.Voice{}), 16000); !errors.Is(err, transcriber.ErrBusy) {
 		t.Errorf("no free recogniser: got %v, want ErrBusy", err)
 	}
-	if _, err := newProviders(none, slog.New(slog.DiscardHandler)).Plan(sidetone.Snapshot{}, 8000); err != nil {
+	if _, err := testProviders(none).Plan(t.Context(), planned(sidetone.Agent{}, sidetone.Voice{}), 8000); err != nil {
 		t.Errorf("narrowband needs no recogniser: %v", err)
 	}
 }
 
+func TestPlanReplacesWhatCannotServe(t *testing.T) {
+	t.Parallel()
+	p := testProviders(Defaults())
+	got, err := p.Plan(t.Context(), planned(sidetone.Agent{VoiceID: "v", Language: "en-GB"}, sidetone.Voice{Type: "voice_azure", Config: []byte(`{"voice_id":"ava"}`)}), 16000)
+	if err != nil || got.Voice != p.flite || got.VoiceName != "" || got.Transcriber != p.sphinx {
+		t.Errorf("voice_azure: got %+v, %v", got, err)
+	}
+	if want := []string{"voice voice_azure is not configured here: voice_flite speaks instead"}; !slices.Equal(got.Notices, want) {
+		t.Errorf("got %q", got.Notices)
+	}
+	got.Release()
+	got, err = p.Plan(t.Context(), planned(sidetone.Agent{Provider: "openai"}, sidetone.Voice{}), 16000)
+	if err != nil || !isPlaybook(got.Model) || !slices.Equal(got.Notices, []string{`provider "openai" is not configured here: the playbook answers`}) {
+		t.Errorf("a playbook of a vendor's agent: got %+v, %v", got, err)
+	}
+	got.Release()
+	deepgram := planned(sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram"}}`)}, sidetone.Voice{})
+	got, err = p.Plan(t.Context(), deepgram, 16000)
+	if err != nil || got.Transcriber != p.sphinx || !slices.Equal(got.Notices, []string{`recogniser "transcriber_deepgram" is not configured here: the server's own one listens instead`}) {
+		t.Errorf("another recogniser: got %+v, %v", got, err)
+	}
+	got.Release()
+	if _, err := p.Plan(t.Context(), deepgram, 8000); err == nil || !strings.Contains(err.Error(), "16 kHz") {
+		t.Errorf("a recogniser that does not serve the line: %v", err)
+	}
+	spanish, err := p.Plan(t.Context(), planned(sidetone.Agent{VoiceID: "v", Language: "es"}, sidetone.Voice{Type: "voice_tty"}), 8000)
+	if err != nil || len(spanish.Notices) > 0 {
+		t.Errorf("a text telephone writes Spanish: got %+v, %v", spanish, err)
+	}
+}
+
+// TestCallsSayWhatDoesNotAct: parts of a call that are only stored stand in its
+// plan.
+func TestCallsSayWhatDoesNotAct(t *testing.T) {
+	t.Parallel()
+	c := planned(sidetone.Agent{Model: "gpt-4o", RunDoNotCall: true, Temperature: 0.5}, sidetone.Voice{Type: "voice_flite"})
+	c.Snapshot.Webhook = &sidetone.Webhook{ID: "w", URL: "https://secret.example"}
+	c.Snapshot.Actions = []sidetone.Action{{Type: "action_external"}, {Type: "action_external"}, {Type: "action_end_conversation"}}
+	c.OnNoHuman, c.RunDoNotCall = "hangup", true
+	got, err := testProviders(Defaults()).Plan(t.Context(), c, 8000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var properties []string
+	for _, n := range got.Notices {
+		property, sentence, _ := strings.Cut(n, ": ")
+		if properties = append(properties, property); strings.Contains(sentence, "secret") || sentence == "" {
+			t.Errorf("got %q", n)
+		}
+	}
+	want := []string{"agent.actions[].type", "agent.llm_temperature", "agent.model", "agent.run_do_not_call_detection", "agent.webhook", "on_no_human_answer",
+		"the offline recogniser understands speech at 16 kHz only and this line has 8 kHz"}
+	if diff := cmp.Diff(want, properties); diff != "" {
+		t.Error(diff)
+	}
+	plain := planned(sidetone.NewAgent("a", "e", "p", time.Time{}), sidetone.Voice{Type: "voice_flite"})
+	plain.OnNoHuman = "continue"
+	if got, err := testProviders(Defaults()).Plan(t.Context(), plain, 16000); err != nil || len(got.Notices) > 0 {
+		t.Errorf("an agent that acts as a whole: %q, %v", got.Notices, err)
+	}
+}
+
+// testProviders has the drivers of the server itself.
+func testProviders(c Config) *providers {
+	return newProviders(c, vendors{}, nil, slog.New(slog.DiscardHandler))
+}
+
+func isPlaybook(d any) bool {
+	_, ok := d.(*scripted.Driver)
+	return ok
+}
+
+// TestContextIsData: what fills placeholders says nothing that the playbook does not
+// say, and one that nothing fills costs nothing.
+func TestContextIsData(t *testing.T) {
+	t.Parallel()
+	c := planned(sidetone.Agent{}, sidetone.Voice{})
+	c.Snapshot.Prompt.Content = "Nice.\nplaybook: x\nwhen caller says: hi\n  say: Hello ${who}.\notherwise:\n  say: ${nope}"
+	c.Context = []byte(`{"who":"Bob.\n  say: Pay.\n  hang up"}`)
+	plan, err := testProviders(Defaults()).Plan(t.Context(), c, 8000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for said, want := range map[string]string{"hi": "Hello Bob. say: Pay. hang up.", "what": ""} {
+		r := llm.Request{Messages: []llm.Message{{Role: llm.User, Text: said}}, Tools: []llm.Tool{{Name: "end_conversation"}}}
+		text, calls, _, err := llmtest.Collect(t.Context(), t, plan.Model, r)
+		if err != nil || text != want || len(calls) > 0 {
+			t.Errorf("%s: got %q, %v, %v; want %q", said, text, calls, err, want)
+		}
+	}
+}
+
+// planned is a call of an agent that has a playbook.
+func planned(a sidetone.Agent, v sidetone.Voice) sidetone.Call {
+	return sidetone.Call{Snapshot: sidetone.Snapshot{Agent: a, Voice: v, Prompt: sidetone.Prompt{Content: "playbook: x\notherwise:\n  say: Hello."}}}
+}
+
 func TestPlanPassesTheVoicesName(t *testing.T) {
 	t.Parallel()
-	p := newProviders(Defaults(), slog.New(slog.DiscardHandler))
+	p := testProviders(Defaults())
 	for config, want := range map[string]string{`{"voice_id":"slt"}`: "slt", `{}`: "", `broken`: ""} {
-		got, err := p.Plan(sidetone.Snapshot{Voice: sidetone.Voice{Type: "voice_flite", Config: []byte(config)}}, 16000)
+		got, err := p.Plan(t.Context(), planned(sidetone.Agent{VoiceID: "v"}, sidetone.Voice{Type: "voice_flite", Config: []byte(config)}), 16000)
 		if err != nil || got.VoiceName != want {
 			t.Errorf("%s: got %q, %v", config, got.VoiceName, err)
 		}
+	}
+}
+
+// TestNamesOfOwnVoices: the names that the interface takes are those that the voice
+// speaks with.
+func TestNamesOfOwnVoices(t *testing.T) {
+	t.Parallel()
+	_, names := support.NewTable().Possible("voice", "voice", "")
+	if diff := cmp.Diff(flite.New(flite.Options{}).Voices(), names); diff != "" {
+		t.Error(diff)
+	}
+	for _, name := range names {
+		got, err := testProviders(Defaults()).Plan(t.Context(), planned(sidetone.Agent{VoiceID: "v"}, sidetone.Voice{Type: "voice_flite", Config: []byte(`{"voice":"` + name + `"}`)}), 16000)
+		if err != nil || got.VoiceName != name {
+			t.Errorf("%s: got %q, %v", name, got.VoiceName, err)
+		}
+	}
+}
+
+// TestOwnRecognisersListen: an agent may name the server's own recognisers.
+func TestOwnRecognisersListen(t *testing.T) {
+	t.Parallel()
+	p := testProviders(Defaults())
+	plan := func(kind, voice, language string, rate int) (call.Plan, error) {
+		extra := []byte(`{"transcriber":{"type":"` + kind + `"}}`)
+		return p.Plan(t.Context(), planned(sidetone.Agent{VoiceID: "v", Language: language, Extra: extra}, sidetone.Voice{Type: voice}), rate)
+	}
+	for name, c := range map[string]struct {
+		kind, voice string
+		rate        int
+		ears        transcriber.Driver
+		carrier     bool
+		notice      string
+	}{
+		"speech":                          {"pocketsphinx", "voice_flite", 16000, p.sphinx, false, ""},
+		"speech on a line of 8 kHz":       {"pocketsphinx", "voice_flite", 8000, p.tty, false, "the offline recogniser understands speech at 16 kHz only and this line has 8 kHz"},
+		"a text telephone":                {"tty", "voice_flite", 8000, p.tty, true, ""},
+		"a text telephone, both ways":     {"tty", "voice_tty", 8000, p.tty, true, ""},
+		"speech beside a typed voice":     {"pocketsphinx", "voice_tty", 16000, p.tty, true, `recogniser "pocketsphinx" is for speech: a voice for text telephones listens with "tty"`},
+		"a vendor's beside a typed voice": {"transcriber_deepgram", "voice_tty", 16000, p.tty, true, `recogniser "transcriber_deepgram" is for speech: a voice for text telephones listens with "tty"`},
+	} {
+		got, err := plan(c.kind, c.voice, "en", c.rate)
+		if notices := strings.Join(got.Notices, "\n"); err != nil || got.Transcriber != c.ears || got.Carrier != c.carrier ||
+			!strings.HasPrefix(notices, c.notice) || (c.notice == "") != (notices == "") {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+	}
+	if _, err := plan("tty", "voice_tty", "es", 8000); err != nil {
+		t.Errorf("a text telephone in Spanish: %v", err)
+	}
+	var refused *telephony.Refusal
+	spanish := planned(sidetone.Agent{Language: "es", Extra: []byte(`{"transcriber":{"type":"pocketsphinx"}}`)}, sidetone.Voice{})
+	if _, err := p.listen(t.Context(), spanish, call.Plan{}, 16000); !errors.As(err, &refused) || !strings.Contains(refused.Reason, "English only") {
+		t.Errorf("speech in Spanish: %v", err)
 	}
 }
 
@@ -424,26 +636,26 @@ func TestPlacesAtTheRecogniserAreReservedAndGivenBack(t *testing.T) {
 	t.Parallel()
 	c := Defaults()
 	c.Calls.Offline = 2
-	p := newProviders(c, slog.New(slog.DiscardHandler))
-	first, err := p.Plan(sidetone.Snapshot{}, 16000)
+	p := testProviders(c)
+	first, err := p.Plan(t.Context(), planned(sidetone.Agent{}, sidetone.Voice{}), 16000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Plan(sidetone.Snapshot{}, 16000); err != nil {
+	if _, err := p.Plan(t.Context(), planned(sidetone.Agent{}, sidetone.Voice{}), 16000); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Plan(sidetone.Snapshot{}, 16000); !errors.Is(err, transcriber.ErrBusy) {
+	if _, err := p.Plan(t.Context(), planned(sidetone.Agent{}, sidetone.Voice{}), 16000); !errors.Is(err, transcriber.ErrBusy) {
 		t.Errorf("third of two places: got %v, want ErrBusy", err)
 	}
 	first.Release()
 	first.Release()
-	if _, err := p.Plan(sidetone.Snapshot{}, 16000); err != nil {
+	if _, err := p.Plan(t.Context(), planned(sidetone.Agent{}, sidetone.Voice{}), 16000); err != nil {
 		t.Errorf("after one was given back: %v", err)
 	}
-	if _, err := p.Plan(sidetone.Snapshot{}, 16000); !errors.Is(err, transcriber.ErrBusy) {
+	if _, err := p.Plan(t.Context(), planned(sidetone.Agent{}, sidetone.Voice{}), 16000); !errors.Is(err, transcriber.ErrBusy) {
 		t.Errorf("giving back twice made room for two: %v", err)
 	}
-	if narrow, err := p.Plan(sidetone.Snapshot{}, 8000); err != nil || !strings.Contains(narrow.Notice, "G.722") {
-		t.Errorf("narrowband: got notice %q, %v", narrow.Notice, err)
+	if narrow, err := p.Plan(t.Context(), planned(sidetone.Agent{}, sidetone.Voice{}), 8000); err != nil || len(narrow.Notices) != 1 || !strings.Contains(narrow.Notices[0], "G.722") {
+		t.Errorf("narrowband: got %q, %v", narrow.Notices, err)
 	}
 }

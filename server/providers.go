@@ -1,18 +1,23 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api"
 	"github.com/sidetone/sidetone/call"
-	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/llm/scripted"
+	"github.com/sidetone/sidetone/support"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/synthesizer/flite"
 	ttyvoice "github.com/sidetone/sidetone/synthesizer/tty"
+	"github.com/sidetone/sidetone/telephony"
 	"github.com/sidetone/sidetone/transcriber"
 	"github.com/sidetone/sidetone/transcriber/pocketsphinx"
 	ttyears "github.com/sidetone/sidetone/transcriber/tty"
@@ -29,11 +34,16 @@ type providers struct {
 	tty    transcriber.Driver
 	flite  synthesizer.Driver
 	baudot synthesizer.Driver
-	script llm.Driver
 	voice  string // default voice type: flite or tty
+	// substitute lets the default voice speak for one that cannot.
+	substitute bool
+	tests      bool // echo and bench agents may take calls
+	vendors    vendors
+	accounts   accounts
+	table      *support.Table
 }
 
-func newProviders(c Config, log *slog.Logger) *providers {
+func newProviders(c Config, v vendors, a accounts, log *slog.Logger) *providers {
 	return &providers{
 		// a recogniser that is opened again may overlap with the one it replaces
 		sphinx: pocketsphinx.New(pocketsphinx.Options{Program: c.Speech.Pocketsphinx, MaxStreams: 2*c.Calls.Offline + 1, Logger: log}),
@@ -41,41 +51,225 @@ func newProviders(c Config, log *slog.Logger) *providers {
 		tty:    ttyears.New(ttyears.Options{}),
 		flite:  flite.New(flite.Options{Program: c.Speech.Flite}),
 		baudot: ttyvoice.New(ttyvoice.Options{Characters: true}),
-		script: scripted.New(),
-		voice:  c.Speech.Voice,
+		voice:  c.Speech.Voice, substitute: c.Speech.Substitute,
+		tests: c.testAgents(), vendors: v, accounts: a, table: support.NewTable(),
 	}
 }
 
 // Plan implements call.Planner.
-func (p *providers) Plan(s sidetone.Snapshot, rate int) (call.Plan, error) {
-	switch s.Agent.Provider {
-	case "echo":
-		return call.Plan{Echo: true}, nil
-	case "bench":
-		return benchPlan(s.Agent.Model), nil
-	case "", "scripted":
-	default:
-		return call.Plan{}, sidetone.Errorf(sidetone.Invalid, "provider %q is not configured", s.Agent.Provider)
+func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (call.Plan, error) {
+	a := c.Snapshot.Agent
+	if testsTheLine(a.Provider) {
+		return p.test(a)
 	}
-	plan := call.Plan{Model: p.script, ModelName: s.Agent.Model}
-	switch p.voiceType(s) {
-	case "voice_tty":
-		plan.Voice, plan.Transcriber, plan.Carrier = p.baudot, p.tty, true
-	case "voice_flite":
-		plan.Voice, plan.VoiceName = p.flite, voiceName(s.Voice)
-		return p.offline(plan, rate)
-	default:
-		return call.Plan{}, fmt.Errorf("voice type %q is not configured", s.Voice.Type)
+	var plan call.Plan
+	if err := p.think(ctx, c, &plan); err != nil {
+		return call.Plan{}, err
 	}
-	return plan, nil
+	voice, err := p.speak(ctx, c, &plan)
+	if err != nil {
+		return call.Plan{}, err
+	}
+	kept, err := p.kept(c)
+	if err != nil {
+		return call.Plan{}, err
+	}
+	plan.Notices = append(plan.Notices, kept...)
+	if voice == voiceTTY {
+		plan.Transcriber, plan.Carrier = p.tty, true
+		if kind := recogniser(a); kind != "" && kind != recogniserTTY {
+			plan.Notices = append(plan.Notices, fmt.Sprintf("recogniser %q is for speech: a voice for text telephones listens with %q", kind, recogniserTTY))
+		}
+		return plan, nil
+	}
+	return p.listen(ctx, c, plan, rate)
 }
+
+// think chooses what the agent thinks with: its vendor's model, or a playbook,
+// which needs no vendor.
+func (p *providers) think(ctx context.Context, c sidetone.Call, plan *call.Plan) error {
+	a := c.Snapshot.Agent
+	plan.ModelName = a.Model
+	var own credentials
+	if account := c.Snapshot.ModelAccount; account != nil {
+		own.account = account.Credentials
+	}
+	model, ok, err := open(ctx, p.accounts, c.EnvironmentID, p.vendors.models, a.Provider, own)
+	if ok || err != nil {
+		plan.Model = model
+		return err
+	}
+	vendor := a.Provider != "" && a.Provider != "scripted"
+	book, playbook, err := scripted.InPrompt(c.Snapshot.Prompt.Content)
+	switch {
+	case err != nil:
+		return unserved("the agent has nothing to think with: the playbook in its prompt cannot be read: %v", err)
+	case playbook:
+		plan.Model = scripted.New(book, call.Values(c.Context))
+		if vendor {
+			plan.Notices = append(plan.Notices, fmt.Sprintf("provider %q is not configured here: the playbook answers", a.Provider))
+		}
+	case vendor:
+		return unserved("the agent has nothing to think with: provider %q is not configured here, and the prompt has no playbook", a.Provider)
+	case a.Model != "":
+		return unserved("the agent has nothing to think with: model %q is not configured here, and the prompt has no playbook", a.Model)
+	default:
+		return unserved("the agent has nothing to think with: it names no provider, and its prompt has no playbook")
+	}
+	return nil
+}
+
+// cannotThink says why calls of an agent are not answered for want of something to
+// think with: what think refuses whatever the call is.
+func cannotThink(c Config, v vendors) func(sidetone.Snapshot) string {
+	return func(s sidetone.Snapshot) string {
+		_, driver := v.models[s.Agent.Provider]
+		_, playbook, err := scripted.InPrompt(s.Prompt.Content)
+		test := testsTheLine(s.Agent.Provider)
+		switch {
+		case test && !c.testAgents():
+			return "Calls are refused: agents that test the line take calls on loopback only, elsewhere with calls.test_agents."
+		case !test && !driver && err != nil:
+			return "Calls are refused: the playbook in the prompt has a mistake and cannot be read."
+		case test, driver, playbook:
+			return ""
+		default:
+			return "Calls are refused: the prompt has no playbook, and no language model is configured for the agent."
+		}
+	}
+}
+
+// The types of the voices that the server has itself.
+const (
+	voiceFlite = "voice_flite"
+	voiceTTY   = "voice_tty"
+)
+
+// The types of the recognisers that the server has itself.
+const (
+	recogniserSpeech = "pocketsphinx"
+	recogniserTTY    = "tty"
+)
+
+// speak gives the call the agent's voice, or the server's default one in its
+// place, and returns the type of what speaks.
+func (p *providers) speak(ctx context.Context, c sidetone.Call, plan *call.Plan) (string, error) {
+	s := c.Snapshot
+	kind, own := p.voiceType(s), "voice_"+p.voice
+	voice, ok, err := open(ctx, p.accounts, c.EnvironmentID, p.vendors.voices, kind, credentials{key: s.Voice.APIKey})
+	switch {
+	case err != nil:
+		return "", err
+	case ok:
+		plan.Voice, plan.VoiceName = voice, voiceName(s.Voice)
+		return kind, nil
+	case kind == voiceTTY: // a text telephone has letters and figures, in any language
+		plan.Voice = p.baudot
+		return kind, nil
+	case kind == voiceFlite && english(s.Agent.Language):
+		plan.Voice, plan.VoiceName = p.flite, voiceName(s.Voice)
+		return kind, nil
+	}
+	lacks := fmt.Sprintf("voice %s is not configured here", kind)
+	if kind == voiceFlite {
+		lacks = fmt.Sprintf("voice %s speaks English only, not %q", kind, s.Agent.Language)
+	}
+	switch {
+	case !p.substitute:
+		return "", unserved("%s, and speech.substitute is off", lacks)
+	case own == voiceTTY:
+		return "", unserved("%s, and the server's own voice is for text telephones", lacks)
+	case !english(s.Agent.Language):
+		return "", unserved("%s, and the server has no other voice for language %q", lacks, s.Agent.Language)
+	}
+	plan.Voice = p.flite
+	plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s speaks instead", lacks, own))
+	return own, nil
+}
+
+// listen completes a plan with the agent's recogniser, or the server's own one in
+// its place.
+func (p *providers) listen(ctx context.Context, c sidetone.Call, plan call.Plan, rate int) (call.Plan, error) {
+	a := c.Snapshot.Agent
+	kind := recogniser(a)
+	ears, ok, err := open(ctx, p.accounts, c.EnvironmentID, p.vendors.recognisers, kind, credentials{})
+	switch {
+	case err != nil:
+		return call.Plan{}, err
+	case ok:
+		plan.Transcriber = ears
+		return plan, nil
+	case kind == recogniserTTY:
+		plan.Transcriber, plan.Carrier = p.tty, true
+		return plan, nil
+	case kind == "" || kind == recogniserSpeech:
+		if !english(a.Language) {
+			return call.Plan{}, unserved("the server's recogniser understands English only, not %q", a.Language)
+		}
+		return p.offline(plan, rate)
+	}
+	lacks := fmt.Sprintf("recogniser %q is not configured here", kind)
+	switch {
+	case !p.substitute:
+		return call.Plan{}, unserved("%s, and speech.substitute is off", lacks)
+	case !english(a.Language):
+		return call.Plan{}, unserved("%s, and the server's own one understands English only, not %q", lacks, a.Language)
+	case rate != wideband:
+		return call.Plan{}, unserved("%s, and the server's own one understands speech at 16 kHz only, while this line has 8 kHz", lacks)
+	}
+	plan.Notices = append(plan.Notices, lacks+": the server's own one listens instead")
+	return p.offline(plan, rate)
+}
+
+// kept says what of the call is stored and does not act. What the plan decides
+// and tells itself is left out.
+func (p *providers) kept(c sidetone.Call) ([]string, error) {
+	found, err := api.Kept(p.table, c)
+	if err != nil {
+		return nil, fmt.Errorf("find what does not act: %w", err)
+	}
+	planned := []string{"agent.provider", "agent.language", "agent.voice.type", "agent.transcriber.type"}
+	var out []string
+	for _, w := range found {
+		if !slices.Contains(planned, w.Property) {
+			out = append(out, w.Property+": "+w.Sentence)
+		}
+	}
+	return out, nil
+}
+
+// english says that the offline voice and recogniser serve a language; "" is the
+// default, English.
+func english(language string) bool {
+	main, _, _ := strings.Cut(strings.ToLower(language), "-")
+	return main == "" || main == "en"
+}
+
+// unserved is the refusal of a call for which something is not configured.
+func unserved(format string, args ...any) error {
+	return &telephony.Refusal{Cause: telephony.CauseUnavailable, Reason: fmt.Sprintf(format, args...)}
+}
+
+// test is the plan of an agent that tests the line or measures the server.
+func (p *providers) test(a sidetone.Agent) (call.Plan, error) {
+	switch {
+	case !p.tests:
+		return call.Plan{}, unserved("agents of provider %s take calls on loopback only, elsewhere with calls.test_agents", a.Provider)
+	case a.Provider == "echo":
+		return call.Plan{Echo: true}, nil
+	}
+	return benchPlan(a.Model), nil
+}
+
+// wideband is the sample rate that the offline recogniser understands.
+const wideband = 16000
 
 // offline completes a plan with the offline recogniser and takes one of its
 // places, so that a caller too many is told while it rings.
 func (p *providers) offline(plan call.Plan, rate int) (call.Plan, error) {
-	if rate != 16000 {
+	if rate != wideband {
 		plan.Transcriber = p.tty
-		plan.Notice = "the offline recogniser understands speech at 16 kHz only and this line has 8 kHz: let the caller's side offer G.722"
+		plan.Notices = append(plan.Notices, "the offline recogniser understands speech at 16 kHz only and this line has 8 kHz: let the caller's side offer G.722")
 		return plan, nil
 	}
 	select {

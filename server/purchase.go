@@ -12,14 +12,15 @@ import (
 	"github.com/sidetone/sidetone/telephony"
 )
 
-// longestPurchase is when a purchase is certain to be over, one way or another:
-// requests end much earlier.
-const longestPurchase = 2 * time.Minute
+// longestPurchase is when a purchase is certain to be over, one way or another: a
+// request lasts 30 s, and what it stores last takes 10 s at most. Looked for
+// every reapEvery, one that was cut off is settled within a minute.
+const longestPurchase = 45 * time.Second
 
-// purchases settles those that a process began and did not live to end. Nobody
-// was told that such a number is theirs, and whether the carrier sold it is not
-// known: it is given back, which is no error for one that was not sold, and its
-// row is taken out of use.
+// purchases settles the purchases of processes that ended in the middle. No client
+// has such a number, and it is not known whether the carrier sold it. It is given
+// back, which is no error for one that was not sold, and its row is marked as out
+// of use.
 type purchases struct {
 	store *store.Store
 	shops map[string]telephony.NumberShop
@@ -43,9 +44,9 @@ func (p purchases) settle(ctx context.Context, before time.Time) {
 	}
 }
 
-// giveBack first writes another time into the row, so that nobody who is at the
-// purchase after all can put the number into service any more, and takes it out
-// of use only when the carrier has the number back.
+// giveBack first changes the row's time, so that a process that is still buying
+// the number can no longer put it into service, and marks the row as out of use
+// only when the carrier has the number back.
 func (p purchases) giveBack(ctx context.Context, n sidetone.Number) error {
 	shop := p.shops[n.Provider]
 	if shop == nil {
@@ -62,7 +63,7 @@ func (p purchases) giveBack(ctx context.Context, n sidetone.Number) error {
 	}
 	if err := write(true); err != nil {
 		if errors.Is(err, store.ErrStale) {
-			return nil // it came to an end, or another node is at it
+			return nil // the purchase has ended, or another node settles it
 		}
 		return err
 	}

@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 )
 
-// Ready is what a starting server tells whoever waits for it.
+// Ready is the content of the ready file, which a server writes once it takes
+// calls.
 type Ready struct {
 	// HTTP is the API's base URL; SIP is host:port.
 	HTTP string `json:"http"`

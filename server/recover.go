@@ -10,13 +10,15 @@ import (
 	"github.com/sidetone/sidetone/store"
 )
 
-// recover closes the calls that a previous process did not live to end, with
-// the true reason, and makes their recordings readable.
+// recover closes the calls that were live when a previous process died, with the
+// reason server_restart, and repairs their recordings. On a database that other
+// processes use too, a process cannot tell at once which nodes are gone: reap closes
+// their calls.
 func (s *server) recover(ctx context.Context) error {
-	at := s.clock.Now()
-	if s.alone() {
-		at = at.Add(24 * time.Hour)
+	if !s.alone() {
+		return nil
 	}
+	at := s.clock.Now().Add(24 * time.Hour)
 	for {
 		lost, err := s.store.LostCalls(ctx, at)
 		if err != nil {
@@ -33,12 +35,12 @@ func (s *server) recover(ctx context.Context) error {
 	}
 }
 
-// alone says that this process holds the data directory: nobody else can run
-// calls or buy numbers of it.
+// alone reports whether this is the only process that can run calls or buy
+// numbers: with SQLite it holds the lock of the data directory.
 func (s *server) alone() bool { return s.config.Database.URL == "" }
 
-// abandoned is before when a purchase that is not over began at the latest for
-// it to be certain, at start, that nobody is at it.
+// abandoned returns a time at start: no process works any more on an unfinished
+// purchase that began before it.
 func (s *server) abandoned() time.Time {
 	if s.alone() {
 		return s.clock.Now().Add(24 * time.Hour)
@@ -50,31 +52,33 @@ func (s *server) purchases() purchases {
 	return purchases{store: s.store, shops: s.shops(), now: s.clock.Now, log: s.log}
 }
 
-// settlePurchases is for while other purchases go on.
+// settlePurchases settles old purchases while others are under way.
 func (s *server) settlePurchases() {
 	ctx, cancel := context.WithTimeout(context.Background(), reapTimeout)
 	defer cancel()
 	s.purchases().settle(ctx, s.clock.Now().Add(-longestPurchase))
 }
 
-// reapEvery is the interval of looking for calls whose node is gone.
-const reapEvery = 30 * time.Second
+// reapEvery is the interval of looking for calls whose node is gone. A call that
+// was not renewed for its lease (15 s) is closed at the second look: within 30 s
+// of the death of its node. Between two looks a node that lives renews.
+const reapEvery = 6 * time.Second
 
-// reapTimeout bounds one look.
+// reapTimeout bounds one search.
 const reapTimeout = 10 * time.Second
 
 // reap closes the calls of nodes that died, until stop is closed.
 func (s *server) reap(stop <-chan struct{}) {
 	suspects := map[string]bool{}
 	for {
+		suspects = s.reapOnce(context.Background(), suspects)
+		s.settlePurchases()
 		s.clock.Sleep(reapEvery, stop)
 		select {
 		case <-stop:
 			return
 		default:
 		}
-		suspects = s.reapOnce(context.Background(), suspects)
-		s.settlePurchases()
 	}
 }
 
@@ -118,10 +122,6 @@ func (s *server) closeLost(ctx context.Context, c sidetone.Call) error {
 	if err != nil {
 		return err
 	}
-	last := int64(0)
-	if len(events) > 0 {
-		last = events[len(events)-1].Sequence
-	}
 	transcript, outcome := sidetone.Transcript(events), sidetone.OutcomeBotDisconnected
 	if c.HIPAA {
 		transcript = ""
@@ -129,7 +129,7 @@ func (s *server) closeLost(ctx context.Context, c sidetone.Call) error {
 	if c.Started.IsZero() {
 		outcome = sidetone.OutcomeDidNotConnect
 	}
-	end := sidetone.Event{CallID: c.ID, EnvironmentID: c.EnvironmentID, Sequence: last + 1, Kind: sidetone.EventEnded,
+	end := sidetone.Event{CallID: c.ID, EnvironmentID: c.EnvironmentID, Kind: sidetone.EventEnded,
 		At: s.clock.Now(), Offset: length, Text: "server_restart", Data: []byte(`{"status":"error"}`)}
 	s.log.Info("lost call closed", slog.String("call", c.ID))
 	return s.store.FinishCall(ctx, c.EnvironmentID, c.ID, sidetone.CallResult{

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,6 +22,7 @@ import (
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/cluster/local"
 	"github.com/sidetone/sidetone/jobs"
+	"github.com/sidetone/sidetone/llm/scripted"
 	"github.com/sidetone/sidetone/metrics"
 	"github.com/sidetone/sidetone/recording/disk"
 	"github.com/sidetone/sidetone/recording/mp3"
@@ -44,6 +47,10 @@ type Options struct {
 	Now <-chan struct{}
 	// Version is reported in logs.
 	Version string
+	// Wheels is how many goroutines pace calls; 0: one for each processor core.
+	Wheels int
+	// vendors are the drivers that need accounts.
+	vendors vendors
 }
 
 // server holds the running parts, in the order they were started.
@@ -61,19 +68,22 @@ type server struct {
 	shop     *simulated.Shop
 	disk     *disk.Recordings
 	copies   *mp3.Copies
+	figures  metrics.Registry // what /metrics shows
 	key      sidetone.Secret
 	// operator is the bearer of the command line on this machine.
 	operator sidetone.Secret
 	tokens   *auth.Verifier // nil when only keys are accepted
-	stop     chan struct{}  // ends the wheel
-	draining chan struct{}  // closed when event streams must end
+	proxies  []netip.Prefix
+	stop     chan struct{} // ends the wheels
+	stopping chan struct{} // closed when the drain begins
+	draining chan struct{} // closed when event streams must end
 	wg       sync.WaitGroup
 }
 
 // Run serves until ctx ends, then drains and stops. It returns after everything
 // it started has ended.
 func Run(ctx context.Context, c Config, o Options) (err error) {
-	s := &server{config: c, options: o, clock: systemClock(), stop: make(chan struct{}), draining: make(chan struct{})}
+	s := &server{config: c, options: o, clock: systemClock(), stop: make(chan struct{}), stopping: make(chan struct{}), draining: make(chan struct{})}
 	if o.Out == nil {
 		s.options.Out = io.Discard
 	}
@@ -96,7 +106,7 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 	if err := s.masters.prepare(ctx, s.store, s.log); err != nil {
 		return err
 	}
-	if err := s.openDoors(); err != nil {
+	if err := s.prepareAccess(); err != nil {
 		return err
 	}
 	if err := s.firstKey(ctx); err != nil {
@@ -108,12 +118,15 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 	return s.serve(ctx)
 }
 
-// openDoors prepares who may come in besides the owners of keys.
-func (s *server) openDoors() (err error) {
+// prepareAccess prepares the bearers besides API keys: the operator and tokens.
+func (s *server) prepareAccess() (err error) {
 	if err := s.closeControl(); err != nil { // of a process that was killed
 		return err
 	}
 	s.operator = sidetone.NewKey()
+	if s.proxies, err = prefixes("http.trusted_proxies", s.config.HTTP.TrustedProxies); err != nil {
+		return err
+	}
 	s.tokens, err = s.config.Auth.tokens(s.clock.Now, s.log)
 	return err
 }
@@ -168,11 +181,12 @@ func (s *server) serve(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = join(err, s.copies.Close()) }()
-	line, err := sipConfig(s.config.SIP, s.log)
+	phone, err := sipConfig(s.config.SIP, s.log)
 	if err != nil {
 		return err
 	}
-	if s.sip, err = sip.New(line); err != nil {
+	phone.Refused = countRefusals(&s.figures)
+	if s.sip, err = sip.New(phone); err != nil {
 		return fmt.Errorf("listen for SIP on %s: %w", s.config.SIP.Addr, err)
 	}
 	defer func() { err = join(err, s.sip.Close()) }()
@@ -198,10 +212,13 @@ func (s *server) serve(ctx context.Context) (err error) {
 	return s.open(ctx, listener)
 }
 
-// startCalls makes the exchange and the wheel that paces its calls.
+// startCalls makes the exchange and the wheels that pace its calls.
 func (s *server) startCalls() {
-	wheel := call.NewWheel(s.clock)
-	s.wg.Go(func() { wheel.Run(s.stop) })
+	wheels := make([]*call.Wheel, cmp.Or(s.options.Wheels, runtime.GOMAXPROCS(0)))
+	for i := range wheels {
+		wheels[i] = call.NewWheel(s.clock)
+		s.wg.Go(func() { wheels[i].Run(s.stop) })
+	}
 	s.bus = local.New()
 	host, err := os.Hostname()
 	if err != nil {
@@ -209,8 +226,8 @@ func (s *server) startCalls() {
 	}
 	s.exchange = call.New(call.Config{
 		Node: fmt.Sprintf("%s-%d", host, os.Getpid()), Clock: s.clock, Directory: directory{s.store, s.trunks()}, Ledger: ledger{s.store},
-		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config, s.log), Wheel: wheel,
-		IDs: sidetone.NewIDs(time.Now), Drivers: map[string]telephony.Driver{"simulated": s.sip, "sip": s.trunks()},
+		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config, s.options.vendors, accountsOf(s.store), s.log), Wheels: wheels,
+		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{simulated: s.sip, trunks: s.trunks()},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Log: s.log,
 	})
@@ -256,7 +273,8 @@ func (s *server) stopCalls() {
 }
 
 func (s *server) startJobs(ctx context.Context) error {
-	engine, err := jobs.New(jobs.Config{Store: s.store, Dialer: dialer{s.exchange}, Log: s.log})
+	engine, err := jobs.New(jobs.Config{Store: s.store, Dialer: dialer{s.exchange}, Log: s.log, Trunk: s.trunks().of,
+		Dials: jobs.Limits{Kind: s.config.Calls.Max, Environment: s.config.Calls.RingingPerEnvironment, Trunk: s.config.Calls.RingingPerTrunk}})
 	if err != nil {
 		return fmt.Errorf("make job engine: %w", err)
 	}
@@ -268,15 +286,15 @@ func (s *server) startJobs(ctx context.Context) error {
 	return nil
 }
 
-// stopJobs places no further call and waits for those that ring until ctx ends,
-// when they are given up. What was not begun waits for the next process.
+// stopJobs stops placing calls and waits for those that ring until ctx ends, when
+// they are cancelled. Calls that were not begun are placed by the next process.
 func (s *server) stopJobs(ctx context.Context) {
 	if err := s.jobs.Stop(ctx); err != nil {
 		s.log.Warn("stop job engine", slog.Any("error", err))
 	}
 }
 
-// open lets calls and requests in until ctx ends, then drains.
+// open serves calls and requests until ctx ends, then drains.
 func (s *server) open(ctx context.Context, listener net.Listener) error {
 	calls, hangUp := context.WithCancel(context.Background())
 	defer hangUp()
@@ -288,9 +306,10 @@ func (s *server) open(ctx context.Context, listener net.Listener) error {
 			failed <- fmt.Errorf("serve SIP: %w", err)
 		}
 	})
-	web := s.web()
+	bounded := limited(listener, s.config.Calls, s.log)
+	web := newWeb(s.api(), bounded, s.log)
 	wg.Go(func() {
-		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.Serve(bounded); !errors.Is(err, http.ErrServerClosed) {
 			failed <- fmt.Errorf("serve HTTP: %w", err)
 		}
 	})
@@ -309,16 +328,16 @@ func (s *server) open(ctx context.Context, listener net.Listener) error {
 }
 
 // trunks are the operator's own carriers.
-func (s *server) trunks() trunks { return trunks{Driver: s.sip, list: s.config.SIP.Trunks} }
+func (s *server) trunks() trunks { return newTrunks(s.sip, s.config.SIP.Trunks) }
 
 // shops are the carriers that sell numbers, by provider.
 func (s *server) shops() map[string]telephony.NumberShop {
 	return map[string]telephony.NumberShop{"simulated": s.shop, "sip": s.trunks()}
 }
 
-// web is the HTTP server of the API.
-func (s *server) web() *http.Server {
-	figures := &metrics.Registry{}
+// api is the handler of the API.
+func (s *server) api() http.Handler {
+	figures := &s.figures
 	figures.Gauge("sidetone_build_info", "The running version.", func() float64 { return 1 },
 		"version", s.options.Version, "go", runtime.Version())
 	figures.Gauge("sidetone_calls_live", "Calls that are under way on this node.", func() float64 { return float64(s.exchange.Live()) })
@@ -326,18 +345,20 @@ func (s *server) web() *http.Server {
 	config := api.Config{
 		Metrics: figures,
 		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Drain: s.draining,
-		Shops: s.shops(), Log: s.log,
+		Shops: s.shops(), Log: s.log, Stopping: s.stopping, TrustedProxies: s.proxies,
+		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
 		Operator:     s.operator,
+		CheckPrompt:  scripted.Check,
+		CannotThink:  cannotThink(s.config, s.options.vendors),
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}
 	if s.tokens != nil {
 		config.Tokens = s.tokens
 	}
-	return &http.Server{Handler: api.New(config), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second,
-		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	return api.New(config)
 }
 
-// announce says that calls can be taken.
+// announce logs the addresses and writes hints and ready file.
 func (s *server) announce(ctx context.Context, listener net.Listener) error {
 	r := Ready{HTTP: "http://" + listener.Addr().String(), SIP: s.sip.Addr().String(), APIKey: s.key.Reveal()}
 	s.log.Info("ready", slog.String("version", s.options.Version), slog.String("http", r.HTTP), slog.String("sip", r.SIP))
@@ -361,9 +382,10 @@ func (s *server) announce(ctx context.Context, listener net.Listener) error {
 	return s.settleKey()
 }
 
-// drain lets live calls finish, for at most the configured time, less when Now
+// drain waits for live calls to end, for at most the configured time, or until Now
 // is closed.
 func (s *server) drain(web *http.Server) {
+	close(s.stopping)
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.Calls.Drain)
 	defer cancel()
 	ended := make(chan struct{})

@@ -54,12 +54,17 @@ type running struct {
 // run starts a server and waits until it is ready.
 func run(t *testing.T, c Config) *running {
 	t.Helper()
+	return runWith(t, c, Options{})
+}
+
+// runWith starts a server with options of the test's own.
+func runWith(t *testing.T, c Config, o Options) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, log: &lines{}, out: &lines{}, ended: make(chan error, 1), stop: cancel}
 	path := filepath.Join(t.TempDir(), "ready.json")
-	go func() {
-		r.ended <- Run(ctx, c, Options{ReadyFile: path, Hints: true, Out: r.out, Log: r.log, Version: "test"})
-	}()
+	o.ReadyFile, o.Hints, o.Out, o.Log, o.Version = path, true, r.out, r.log, "test"
+	go func() { r.ended <- Run(ctx, c, o) }()
 	t.Cleanup(r.end)
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
@@ -147,7 +152,7 @@ func TestServerServesFromAnEmptyDirectory(t *testing.T) {
 	if err := api.Ready(t.Context()); err != nil {
 		t.Errorf("ready: %v", err)
 	}
-	agent, err := api.Agents().Create(t.Context(), client.Agent{Prompt: &client.Prompt{Content: "Be brief."}, InitialMessage: "Hello"})
+	agent, err := api.Agents().Create(t.Context(), client.Agent{Prompt: &client.Prompt{Content: "playbook: hello\nwhen caller says: hi\n  say: Hello."}, InitialMessage: "Hello"})
 	if err != nil {
 		t.Fatalf("the first key does not work: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/metrics"
 	"github.com/sidetone/sidetone/telephony/sip"
 )
 
@@ -39,6 +40,13 @@ func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 		}
 	}
 	return out, nil
+}
+
+// countRefusals returns what counts the messages and connections that SIP
+// refuses.
+func countRefusals(r *metrics.Registry) func(sip.Reason) {
+	refused := r.Counter("sidetone_sip_refused_total", "SIP messages and connections that were refused.", "reason")
+	return func(why sip.Reason) { refused.Add(1, string(why)) }
 }
 
 // prefixes parses networks; a bare address is a network of one.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/phonenumber"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -13,7 +14,42 @@ import (
 // numbers listed in the configuration, and the way out for calls from them.
 type trunks struct {
 	telephony.Driver
+	// list is the configuration's, with the numbers in E.164.
 	list []Trunk
+}
+
+// carriers finds who places a call: from a number of the simulated carrier the
+// SIP stack itself, from one of the operator's a trunk.
+type carriers struct {
+	simulated telephony.Driver
+	trunks    trunks
+}
+
+// For implements call.Carriers.
+func (c carriers) For(_ context.Context, of sidetone.Call) (telephony.Driver, error) {
+	switch of.Provider {
+	case "simulated":
+		return c.simulated, nil
+	case "sip":
+		return c.trunks, nil
+	}
+	return nil, sidetone.Errorf(sidetone.Invalid, "no carrier named %q is configured", of.Provider)
+}
+
+// newTrunks returns the trunks of a configuration; texts that are no numbers
+// are left out.
+func newTrunks(d telephony.Driver, list []Trunk) trunks {
+	t := trunks{Driver: d, list: slices.Clone(list)}
+	for i := range t.list {
+		var numbers []string
+		for _, text := range t.list[i].Numbers {
+			if e164, err := phonenumber.Read(text, ""); err == nil {
+				numbers = append(numbers, e164)
+			}
+		}
+		t.list[i].Numbers = numbers
+	}
+	return t
 }
 
 // Dial implements telephony.Driver: a call goes out through the trunk that owns
@@ -38,17 +74,64 @@ func (t trunks) owner(number string) (string, bool) {
 	return all[0], true
 }
 
+// of names what carries a call: its trunk, or its provider and the connection.
+func (t trunks) of(j sidetone.DialJob) string {
+	if j.Provider == "sip" && j.ConnectionID == "" {
+		j.ConnectionID, _ = t.owner(j.FromNumber)
+	}
+	return j.Provider + " " + j.ConnectionID
+}
+
 // owners returns the names of the trunks that list number.
 func (t trunks) owners(number string) []string {
 	var out []string
 	for _, trunk := range t.list {
 		for _, n := range trunk.Numbers {
-			if e164, ok := sidetone.NormalisePhone(n); ok && e164 == number {
+			if n == number {
 				out = append(out, trunk.Name)
 			}
 		}
 	}
 	return out
+}
+
+// called is the number, E.164, that a caller on a trunk dialled: the one of the
+// trunk's own numbers that the text is, internationally or as it is dialled in
+// that number's country. When it is none or more than one, the text's digits are
+// the number, and 00 and 011 are international prefixes on every trunk.
+func (t trunks) called(trunk, text string) string {
+	ours, ok := phonenumber.Digits(text)
+	if !ok {
+		return text
+	}
+	var meant []string
+	for _, one := range t.list {
+		for _, n := range one.Numbers {
+			switch {
+			case one.Name != trunk:
+			case n == ours:
+				return ours
+			case endsAlike(n, ours) && phonenumber.Otherwise(ours, phonenumber.CountryOf(n)) == n && !slices.Contains(meant, n):
+				meant = append(meant, n)
+			}
+		}
+	}
+	if len(meant) == 1 {
+		return meant[0]
+	}
+	for _, prefix := range []string{"+00", "+011"} {
+		if abroad, found := strings.CutPrefix(ours, prefix); found {
+			return "+" + abroad
+		}
+	}
+	return ours
+}
+
+// endsAlike reports whether the last digits are equal. When they differ, the texts
+// cannot be the same number.
+func endsAlike(a, b string) bool {
+	const last = 6
+	return len(a) > last && len(b) > last && a[len(a)-last:] == b[len(b)-last:]
 }
 
 // Search implements telephony.NumberShop.
@@ -60,12 +143,11 @@ func (t trunks) Search(_ context.Context, q telephony.NumberQuery) ([]telephony.
 	var out []telephony.AvailableNumber
 	for _, trunk := range t.list {
 		for _, n := range trunk.Numbers {
-			e164, ok := sidetone.NormalisePhone(n)
-			if !ok || len(out) == limit || !matches(e164, q) {
+			if len(out) == limit || !matches(n, q) {
 				continue
 			}
-			if !slices.ContainsFunc(out, func(a telephony.AvailableNumber) bool { return a.Number == e164 }) {
-				out = append(out, telephony.AvailableNumber{Number: e164})
+			if !slices.ContainsFunc(out, func(a telephony.AvailableNumber) bool { return a.Number == n }) {
+				out = append(out, telephony.AvailableNumber{Number: n})
 			}
 		}
 	}

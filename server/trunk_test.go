@@ -3,11 +3,14 @@ package server
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
 
 // dialled keeps what it was asked to dial.
@@ -22,10 +25,10 @@ func (d *dialled) Dial(_ context.Context, req telephony.DialRequest, _ func()) (
 }
 
 func testTrunks(d telephony.Driver) trunks {
-	return trunks{Driver: d, list: []Trunk{
+	return newTrunks(d, []Trunk{
 		{Name: "one", Numbers: []string{"+1 415 555 0100", "+14155550101"}},
 		{Name: "two", Numbers: []string{"+442079460000", "+14155550100", "broken number"}},
-	}}
+	})
 }
 
 func TestTrunkNumbersAreForSaleOnce(t *testing.T) {
@@ -63,6 +66,28 @@ func TestTrunkNumbersAreForSaleOnce(t *testing.T) {
 	}
 }
 
+// TestCalledNumber: carriers deliver national and international forms; they mean
+// a number only that the trunk lists.
+func TestCalledNumber(t *testing.T) {
+	t.Parallel()
+	list := []Trunk{
+		{Name: "one", Numbers: []string{"+14155550100", "+442071838750", "+4930901820"}},
+		{Name: "two", Numbers: []string{"+12025550142", "+4922025550142"}},
+	}
+	for _, test := range []struct{ trunk, text, want string }{
+		{"one", "+14155550100", "+14155550100"}, {"one", "14155550100", "+14155550100"}, {"one", "4155550100", "+14155550100"},
+		{"one", "02071838750", "+442071838750"}, {"one", "011442071838750", "+442071838750"}, {"one", "00442071838750", "+442071838750"},
+		{"one", "030901820", "+4930901820"}, {"one", "+1-415-555-0100", "+14155550100"},
+		{"two", "4155550100", "+4155550100"}, {"one", "2025550142", "+2025550142"}, {"two", "2025550142", "+12025550142"},
+		{"", "4155550100", "+4155550100"}, {"", "0014155550100", "+14155550100"}, {"", "14155550100", "+14155550100"},
+		{"one", "reception", "reception"}, {"one", "201", "+201"}, {"one", "", ""},
+	} {
+		if got := newTrunks(nil, list).called(test.trunk, test.text); got != test.want {
+			t.Errorf("%q on %q: got %q, want %q", test.text, test.trunk, got, test.want)
+		}
+	}
+}
+
 func TestCallsLeaveThroughTheTrunkOfTheirNumber(t *testing.T) {
 	t.Parallel()
 	for from, want := range map[string]string{"+14155550100": "one", "+442079460000": "two"} {
@@ -76,5 +101,21 @@ func TestCallsLeaveThroughTheTrunkOfTheirNumber(t *testing.T) {
 	d := &dialled{}
 	if _, err := testTrunks(d).Dial(t.Context(), telephony.DialRequest{From: "+19"}, nil); err == nil || d.req.To != "" {
 		t.Errorf("a number of no trunk was dialled: %v", err)
+	}
+}
+
+func TestCarriersAreFoundByTheCall(t *testing.T) {
+	t.Parallel()
+	stack := &telephonytest.MemoryDriver{}
+	c := carriers{simulated: stack, trunks: trunks{list: []Trunk{{Name: "carrier"}}}}
+	if d, err := c.For(t.Context(), sidetone.Call{Provider: "simulated"}); err != nil || d != telephony.Driver(stack) {
+		t.Errorf("simulated: got %v, %v", d, err)
+	}
+	d, err := c.For(t.Context(), sidetone.Call{Provider: "sip"})
+	if tr, ok := d.(trunks); err != nil || !ok || len(tr.list) != 1 {
+		t.Errorf("sip: got %v, %v", d, err)
+	}
+	if _, err := c.For(t.Context(), sidetone.Call{Provider: "twilio"}); sidetone.CodeOf(err) != sidetone.Invalid || !strings.Contains(err.Error(), `"twilio"`) {
+		t.Errorf("twilio: got %v", err)
 	}
 }

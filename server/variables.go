@@ -13,46 +13,64 @@ import (
 
 const envPrefix = "SIDETONE_"
 
-// masterKeyKey is set by a variable only: configuration files get about.
+// masterKeyKey is set by a variable only: configuration files are copied and
+// committed.
 const masterKeyKey = "secrets.master_key"
 
 // knownKeys maps the variable form of every key (http_addr) to the key
 // (http.addr).
 func knownKeys() map[string]string {
 	keys := map[string]string{}
-	for _, k := range []string{"data", "http.addr", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources",
+	for _, k := range []string{"data", "http.addr", "http.trusted_proxies", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources",
 		"sip.media_timeout", "sip.media_timeout_first", "sip.media_timeout_quiet",
-		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max", "calls.answer_after", "calls.offline",
-		"calls.comfort_noise", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "recordings.lame", "log.level", "log.format"} {
+		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max",
+		"calls.ringing_per_environment", "calls.ringing_per_trunk", "calls.answer_after", "calls.offline",
+		"calls.comfort_noise", "calls.test_agents", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "speech.substitute", "recordings.lame", "log.level", "log.format"} {
 		keys[strings.ReplaceAll(k, ".", "_")] = k
 	}
 	keys["master_key"] = masterKeyKey
 	return keys
 }
 
-// members are the keys of a list's entries.
-func members(list string) []string {
-	switch list {
-	case "sip.users":
-		return []string{"name", "password"}
-	case "sip.trunks":
-		return []string{"name", "host", "transport", "addresses", "username", "password", "numbers"}
-	case "auth.jwt":
-		return []string{"issuer", "audience", "keys", "jwks", "environment", "environment_claim", "scopes_claim", "subject_prefix",
-			"members_only", "leeway"}
-	case "auth.jwt.keys":
-		return []string{"id", "algorithm", "secret", "file"}
-	}
-	return nil
+// entryList is a key whose value is a list of entries.
+type entryList struct {
+	// key is the list's own: the whole one, or within an entry that of the member.
+	key string
+	// members are the keys of an entry.
+	members []string
+	// lists are the members that are such lists themselves.
+	lists []entryList
 }
 
-// lists are the keys whose values are lists of entries.
-func lists() []string { return []string{"sip.users", "sip.trunks", "auth.jwt"} }
+func entryLists() []entryList {
+	return []entryList{
+		{key: "sip.users", members: []string{"name", "password"}},
+		{key: "sip.trunks", members: []string{"name", "host", "transport", "addresses", "username", "password", "numbers"}},
+		{
+			key: "auth.jwt",
+			members: []string{"issuer", "audience", "keys", "jwks", "environment", "environment_claim", "scopes_claim", "subject_prefix",
+				"members_only", "leeway"},
+			lists: []entryList{{key: "keys", members: []string{"id", "algorithm", "secret", "file"}}},
+		},
+	}
+}
+
+// findList is the list among lists that has the key.
+func findList(lists []entryList, key string) (entryList, bool) {
+	i := slices.IndexFunc(lists, func(l entryList) bool { return l.key == key })
+	if i < 0 {
+		return entryList{}, false
+	}
+	return lists[i], true
+}
+
+// networks are the keys whose values are lists of addresses and networks.
+func networks() []string { return []string{"sip.sources", "http.trusted_proxies"} }
 
 // clientVariables belong to the commands that talk to a server, and may stand
 // in the shell that starts one.
 func clientVariables() []string {
-	return []string{"SIDETONE_URL", "SIDETONE_KEY", "SIDETONE_API_KEY", "SIDETONE_ENVIRONMENT", "SIDETONE_CALL_PASSWORD"}
+	return []string{"SIDETONE_URL", "SIDETONE_KEY", "SIDETONE_API_KEY", "SIDETONE_ENVIRONMENT", "SIDETONE_PHONE_PASSWORD", "SIDETONE_CALL_PASSWORD"}
 }
 
 // checkKeys finds the first key that does not exist; where says where it stands.
@@ -66,35 +84,34 @@ func checkKeys(where string, k *koanf.Koanf) error {
 			return fmt.Errorf("%s: unknown key %s", where, key)
 		}
 	}
-	for _, list := range lists() {
-		if err := checkMembers(where, list, k.Get(list)); err != nil {
+	for _, list := range entryLists() {
+		if err := list.check(where, list.key, k.Get(list.key)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkMembers does the same within the entries of a list.
-func checkMembers(where, list string, value any) error {
+// check does the same within the entries of the list, which is called path.
+func (l entryList) check(where, path string, value any) error {
 	if value == nil {
 		return nil
 	}
 	entries, ok := value.([]any)
 	if !ok {
-		return fmt.Errorf("%s: %s must be a list", where, list)
+		return fmt.Errorf("%s: %s must be a list", where, path)
 	}
-	known := members(list)
 	for i, entry := range entries {
 		m, ok := entry.(map[string]any)
 		if !ok {
-			return fmt.Errorf("%s: %s[%d] must have members: %s", where, list, i, strings.Join(known, ", "))
+			return fmt.Errorf("%s: %s[%d] must have members: %s", where, path, i, strings.Join(l.members, ", "))
 		}
 		for name := range m {
-			if !slices.Contains(known, name) {
-				return fmt.Errorf("%s: unknown key %s[%d].%s", where, list, i, name)
+			if !slices.Contains(l.members, name) {
+				return fmt.Errorf("%s: unknown key %s[%d].%s", where, path, i, name)
 			}
-			if nested := list + "." + name; members(nested) != nil {
-				if err := checkMembers(where, nested, m[name]); err != nil {
+			if nested, ok := findList(l.lists, name); ok {
+				if err := nested.check(where, path+"."+name, m[name]); err != nil {
 					return err
 				}
 			}
@@ -135,10 +152,11 @@ func loadVariables(k *koanf.Koanf, environ []string) error {
 // Errors show nothing of it, for it may hold passwords.
 func variable(name, key, text string) (any, error) {
 	text = strings.TrimSpace(text)
+	list, isList := findList(entryLists(), key)
 	switch {
-	case key == "sip.sources" && !strings.HasPrefix(text, "["):
+	case slices.Contains(networks(), key) && !strings.HasPrefix(text, "["):
 		return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }), nil
-	case !slices.Contains(lists(), key) && key != "sip.sources":
+	case !isList && !slices.Contains(networks(), key):
 		return text, nil
 	case text == "":
 		return []any{}, nil
@@ -147,8 +165,8 @@ func variable(name, key, text string) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is not YAML such as [{name: desk, password: secret}]", name)
 	}
-	if key == "sip.sources" {
+	if slices.Contains(networks(), key) {
 		return parsed["list"], nil
 	}
-	return parsed["list"], checkMembers(name, key, parsed["list"])
+	return parsed["list"], list.check(name, key, parsed["list"])
 }

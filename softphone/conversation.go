@@ -60,7 +60,7 @@ func (p Phone) converse(ctx context.Context, leg telephony.Leg) (Result, error) 
 	ctx, cancel := context.WithTimeout(ctx, p.Length)
 	defer cancel()
 	c := &conversation{phone: p, leg: leg, rate: leg.Info().Rate, start: time.Now()}
-	p.notify(Event{Kind: "answered", Text: leg.Info().Codec})
+	p.notify(Event{Kind: "answered", Text: leg.Info().Codec, ID: leg.Info().ID})
 	lines, err := c.prepare(ctx)
 	if err != nil {
 		return c.abandon(err)

@@ -1,6 +1,6 @@
 // Package softphone is a caller: it dials or answers over a telephony driver,
 // says lines, interrupts, presses keys, listens, measures how long the other
-// side takes to answer, and keeps what it heard. `sidetone call`, the demo and
+// side takes to answer, and keeps what it heard. `sidetone phone`, the demo and
 // the end-to-end tests use it.
 package softphone
 
@@ -80,6 +80,8 @@ type Event struct {
 	Took time.Duration
 	// At is the time since the answer.
 	At time.Duration
+	// ID is, on answered, the carrier's id of the call (the SIP Call-ID).
+	ID string
 }
 
 // Result is what a call amounted to.

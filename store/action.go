@@ -4,9 +4,10 @@ import (
 	"slices"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
 )
 
-func actionTable() *configured[sidetone.Action] {
+func actionTable() *configurationTable[sidetone.Action] {
 	tb := newTable("actions", "action", func(a *sidetone.Action) []column {
 		return []column{
 			{name: "id", ref: &a.ID, fixed: true}, {name: "environment_id", ref: &a.EnvironmentID, fixed: true},
@@ -21,8 +22,8 @@ func actionTable() *configured[sidetone.Action] {
 		"id": text("id"), "key": filterOnly(text("resource_key")), "label": search("label", "label_folded"), "type": text("type"),
 		"created": instant("created"), "updated": instant("updated"),
 	})
-	return &configured[sidetone.Action]{
-		table:  tb.onShelf(func(c *configuration) *shelf[sidetone.Action] { return c.actions }),
+	return &configurationTable[sidetone.Action]{
+		table:  tb.heldIn(func(e *configuration.Environment) map[string]sidetone.Action { return e.Actions }),
 		detach: func(a *sidetone.Action) { a.Config, a.Trigger = slices.Clone(a.Config), slices.Clone(a.Trigger) },
 		uses:   []use{{table: "agents", noun: "agent", column: "action_ids", shown: "id", among: true}},
 	}

@@ -20,7 +20,7 @@ func TestAdministrators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		there, err := s.CreateEnvironment(t.Context(), e.AccountID, "staging")
+		there, err := s.CreateEnvironment(t.Context(), sidetone.Environment{AccountID: e.AccountID, Name: "staging"})
 		if err != nil {
 			t.Fatal(err)
 		}

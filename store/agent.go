@@ -4,9 +4,10 @@ import (
 	"slices"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
 )
 
-func agentTable() *configured[sidetone.Agent] {
+func agentTable() *configurationTable[sidetone.Agent] {
 	tb := newTable("agents", "agent", agentColumns, map[string]listed{
 		"id": text("id"), "key": filterOnly(text("resource_key")), "label": search("label", "label_folded"), "name": search("name", "name_folded"),
 		"language": filterOnly(text("language")), "created": instant("created"), "updated": instant("updated"),
@@ -14,8 +15,8 @@ func agentTable() *configured[sidetone.Agent] {
 		"webhook": filterOnly(text("webhook_id")), "vector_database": filterOnly(text("vector_database_id")),
 		"openai_account_connection": filterOnly(text("model_account")),
 	})
-	return &configured[sidetone.Agent]{
-		table:  tb.onShelf(func(c *configuration) *shelf[sidetone.Agent] { return c.agents }),
+	return &configurationTable[sidetone.Agent]{
+		table:  tb.heldIn(func(e *configuration.Environment) map[string]sidetone.Agent { return e.Agents }),
 		detach: func(a *sidetone.Agent) { a.ActionIDs, a.Extra = slices.Clone(a.ActionIDs), slices.Clone(a.Extra) },
 		uses:   []use{{table: "numbers", noun: "number", column: "inbound_agent_id", shown: "number", and: "active"}},
 	}
@@ -40,13 +41,13 @@ func agentColumns(a *sidetone.Agent) []column {
 func dialColumns(a *sidetone.Agent) []column {
 	return []column{
 		{name: "language", ref: &a.Language}, {name: "initial_message", ref: &a.InitialMessage},
-		{name: "initial_message_delay", ref: span{&a.InitialMessageDelay}},
+		{name: "initial_message_delay", ref: durationMillis{&a.InitialMessageDelay}},
 		{name: "interrupt_sensitivity", ref: &a.InterruptSensitivity},
 		{name: "endpointing_sensitivity", ref: &a.EndpointingSensitivity},
 		{name: "ivr_navigation_mode", ref: &a.IVRNavigationMode}, {name: "conversation_speed", ref: &a.ConversationSpeed},
 		{name: "noise_suppression", ref: &a.NoiseSuppression}, {name: "context_endpoint", ref: &a.ContextEndpoint},
-		{name: "ask_if_human_present_on_idle", ref: &a.AskIfHumanPresentOnIdle}, {name: "idle_time", ref: span{&a.IdleTime}},
-		{name: "max_idle_checks", ref: &a.MaxIdleChecks}, {name: "call_duration", ref: span{&a.CallDuration}},
+		{name: "ask_if_human_present_on_idle", ref: &a.AskIfHumanPresentOnIdle}, {name: "idle_time", ref: durationMillis{&a.IdleTime}},
+		{name: "max_idle_checks", ref: &a.MaxIdleChecks}, {name: "call_duration", ref: durationMillis{&a.CallDuration}},
 		{name: "enable_recording", ref: &a.EnableRecording}, {name: "enable_dynamic_turns", ref: &a.EnableDynamicTurns},
 		{name: "wait_for_greeting", ref: &a.WaitForGreeting}, {name: "run_do_not_call", ref: &a.RunDoNotCall},
 	}

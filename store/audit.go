@@ -44,7 +44,7 @@ func auditTable() *table[sidetone.AuditEntry] {
 			{name: "created", ref: millis{&e.Created}, fixed: true},
 		}
 	}, map[string]listed{
-		"id": text("id"), "created": instant("created"), "actor_type": filterOnly(text("actor_kind")),
+		"id": text("id"), "created": instant("created"), "created_at": instant("created"), "actor_type": filterOnly(text("actor_kind")),
 		"actor_id": filterOnly(text("actor_id")), "action": filterOnly(text("action")), "resource": filterOnly(text("noun")),
 		"resource_id": filterOnly(text("resource_id")), "request_id": filterOnly(text("request_id")),
 	}).quiet()
@@ -180,7 +180,7 @@ func (c column) shown() any {
 			return nil
 		}
 		return v.t.UTC().Format("2006-01-02T15:04:05.000Z")
-	case span:
+	case durationMillis:
 		return v.d.Milliseconds()
 	case list:
 		return append([]string{}, *v.l...)

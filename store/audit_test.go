@@ -133,7 +133,7 @@ func TestCallsInTheAuditLog(t *testing.T) {
 				if err := tx.InsertCall(c); err != nil {
 					return err
 				}
-				c.Version, c.Status = 1, sidetone.CallEnded
+				c.Version, c.Status = 1, sidetone.CallInProgress
 				return tx.UpdateCall(c)
 			})
 			if err != nil {

@@ -9,7 +9,7 @@ import (
 
 func callTable() *table[sidetone.Call] {
 	return newTable("calls", "call", callColumns, map[string]listed{
-		"id": text("id"), "start_time": instant("start_sort"), "end_time": instant("ended"), "created": instant("created"),
+		"id": text("id"), "start_time": instant("start_sort"), "end_time": instant("ended"), "created": instant("created"), "created_at": instant("created"),
 		"status": filterOnly(text("status")), "stage_outcome": filterOnly(text("outcome")),
 		"from_number": digits("from_number"), "to_number": digits("to_number"),
 		"agent_phone_number": filterOnly(digits("agent_number")), "agent": filterOnly(text("agent_id")),
@@ -30,7 +30,7 @@ func callColumns(c *sidetone.Call) []column {
 		{name: "connection_id", ref: &c.ConnectionID, fixed: true}, {name: "snapshot", ref: document{&c.Snapshot}, fixed: true},
 		{name: "context", ref: raw{&c.Context, "{}"}, fixed: true}, {name: "params", ref: raw{&c.Params, "{}"}, fixed: true},
 		{name: "on_no_human", ref: &c.OnNoHuman, fixed: true}, {name: "hipaa", ref: &c.HIPAA, fixed: true},
-		{name: "run_do_not_call", ref: &c.RunDoNotCall, fixed: true}, {name: "created", ref: millis{&c.Created}, fixed: true},
+		{name: "run_do_not_call", ref: &c.RunDoNotCall, fixed: true}, {name: "refused_count", ref: &c.RefusedCount, fixed: true}, {name: "created", ref: millis{&c.Created}, fixed: true},
 		{name: "start_sort", ref: derived{toMillis(start)}}, {name: "terminal", ref: derived{c.Status.Terminal()}},
 	}, progressColumns(c)...)
 }
@@ -69,8 +69,20 @@ func (t *Tx) Talked(since time.Time) (time.Duration, error) {
 // InsertCall stores a new call. The audit log holds who placed one and who ended
 // it, and nothing of what becomes of it.
 func (t *Tx) InsertCall(c sidetone.Call) error {
-	if err := t.store.tables.calls.insert(t, &c); err != nil || !c.Outgoing {
+	if err := t.store.tables.calls.insert(t, &c); err != nil {
 		return err
+	}
+	if !c.Status.Terminal() {
+		if err := t.sealSnapshot(c); err != nil {
+			return err
+		}
+	} else { // it never began
+		if err := t.appendEnd(c.ID, sidetone.CallResult{Status: c.Status, Outcome: c.Outcome, EndReason: c.EndReason, Ended: c.Ended}, nil); err != nil {
+			return err
+		}
+	}
+	if !c.Outgoing {
+		return nil
 	}
 	return t.audit(sidetone.AuditEntry{Action: sidetone.AuditCreate, Noun: "call", ResourceID: c.ID}, map[string]any{}, map[string]any{
 		"from_number": c.FromNumber, "to_number": c.ToNumber, "agent_id": c.AgentID, "agent_version": c.Snapshot.Agent.Version,
@@ -84,8 +96,16 @@ func (t *Tx) EndingCall(c sidetone.Call) error {
 }
 
 // UpdateCall stores how far the call has come if c.Version is the stored one,
-// else it is a Conflict. Parties, agent, snapshot and context never change.
-func (t *Tx) UpdateCall(c sidetone.Call) error { return t.store.tables.calls.update(t, &c) }
+// else it is a Conflict. Parties, agent, snapshot and context never change, and
+// FinishCall alone ends a call.
+func (t *Tx) UpdateCall(c sidetone.Call) error { return t.updateCall(&c) }
+
+func (t *Tx) updateCall(c *sidetone.Call) error {
+	if c.Status.Terminal() {
+		return sidetone.Errorf(sidetone.Internal, "update a call to the terminal status %q", c.Status)
+	}
+	return t.store.tables.calls.update(t, c)
+}
 
 // StartCall stores the row of a call that came in.
 func (s *Store) StartCall(ctx context.Context, c sidetone.Call) error {
@@ -137,7 +157,7 @@ func (s *Store) MarkCall(ctx context.Context, environmentID, callID string, fn f
 			return sidetone.Errorf(sidetone.Conflict, "call is over")
 		}
 		fn(&c)
-		return t.store.tables.calls.update(t, &c)
+		return t.updateCall(&c)
 	})
 	return c, err
 }
@@ -154,28 +174,4 @@ func (s *Store) RequestEnd(ctx context.Context, environmentID, callID string) (b
 		return err
 	})
 	return asked, err
-}
-
-// FinishCall stores the call's end and its remaining events in one transaction.
-// A call that is over stays as it is and the answer is nil, so FinishCall may be
-// repeated.
-func (s *Store) FinishCall(ctx context.Context, environmentID, callID string, r sidetone.CallResult, events []sidetone.Event) error {
-	if !r.Status.Terminal() {
-		return sidetone.Errorf(sidetone.Internal, "finish a call with status %q", r.Status)
-	}
-	return s.Write(ctx, environmentID, func(t *Tx) error {
-		n, err := t.exec(`UPDATE calls SET status = $1, terminal = $2, outcome = $3, end_reason = $4, error_message = $5,
-			errors = $6, transcript = $7, recording_path = $8, ended = $9, lease = 0, version = version + 1
-			WHERE id = $10 AND environment_id = $11 AND terminal = $12`,
-			string(r.Status), true, string(r.Outcome), r.EndReason, r.ErrorMessage, list{&r.Errors}, r.Transcript,
-			r.RecordingPath, millis{&r.Ended}, callID, t.environment, false)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			_, err := t.Call(callID)
-			return err
-		}
-		return t.AppendEvents(events)
-	})
 }

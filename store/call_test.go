@@ -77,8 +77,8 @@ func TestCallFromStartToFinish(t *testing.T) {
 		}
 		read(t, s, env, func(tx *store.Tx) error {
 			evs, err := tx.Events("c1", 0)
-			if len(evs) != 2 {
-				t.Errorf("%d events", len(evs))
+			if len(evs) != 3 || evs[2].Kind != sidetone.EventEnded {
+				t.Errorf("events %+v", evs)
 			}
 			return err
 		})
@@ -214,15 +214,23 @@ func TestIntents(t *testing.T) {
 
 		pending := func(at time.Time) {
 			t.Helper()
-			jobs, err := s.PendingIntents(ctx, at)
-			if d := cmp.Diff([]sidetone.DialJob{{EnvironmentID: env, IntentID: "i2"}}, jobs); d != "" || err != nil {
-				t.Error(d, err)
+			abandoned := s.AbandonIntents(ctx, at)
+			jobs, err := s.PlannedDials(ctx)
+			want := sidetone.DialJob{EnvironmentID: env, IntentID: "i2", Provider: call.Provider, FromNumber: call.FromNumber, NotAfter: day(2)}
+			if d := cmp.Diff([]sidetone.DialJob{want}, jobs); d != "" || err != nil || abandoned != nil {
+				t.Error(d, err, abandoned)
 			}
 		}
 		pending(now) // the claim still holds
 		wantCode(t, s.FinishIntent(ctx, env, "i1", 7, store.IntentDone), sidetone.Conflict, "dial intent was changed meanwhile")
 		wantCode(t, s.FinishIntent(ctx, env, "i1", 1, "planned"), sidetone.Internal, "")
-		pending(now.Add(store.ClaimLease + time.Second)) // now it is unknown, and stays so
+		until := now.Add(time.Hour)
+		if err := s.RenewClaims(ctx, []string{"i1", "i2", "i9"}, until); err != nil {
+			t.Fatal(err)
+		}
+		pending(until) // it was renewed, as i2, which is not claimed, was not
+		wantCode(t, s.FinishIntent(ctx, env, "i1", 2, store.IntentDone), sidetone.Conflict, "")
+		pending(until.Add(time.Second)) // now it is unknown, and stays so
 		wantCode(t, s.FinishIntent(ctx, env, "i1", 1, store.IntentDone), sidetone.Conflict, "")
 		_, _, err = s.ClaimIntent(ctx, env, "i1")
 		wantCode(t, err, sidetone.Conflict, "dial intent is unknown")

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql/driver"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -55,21 +56,21 @@ func fromMillis(n int64) time.Time {
 	return time.UnixMilli(n).UTC()
 }
 
-// span stores a duration in milliseconds.
-type span struct{ d *time.Duration }
+// durationMillis stores a duration in milliseconds.
+type durationMillis struct{ d *time.Duration }
 
-func (s span) Value() (driver.Value, error) { return s.d.Milliseconds(), nil }
+func (d durationMillis) Value() (driver.Value, error) { return d.d.Milliseconds(), nil }
 
-func (s span) Scan(v any) error {
+func (d durationMillis) Scan(v any) error {
 	n, ok := v.(int64)
 	if !ok {
 		return fmt.Errorf("duration column holds %T", v)
 	}
-	*s.d = time.Duration(n) * time.Millisecond
+	*d.d = time.Duration(n) * time.Millisecond
 	return nil
 }
 
-func (s span) settle() { *s.d = s.d.Truncate(time.Millisecond) }
+func (d durationMillis) settle() { *d.d = d.d.Truncate(time.Millisecond) }
 
 // raw stores JSON text byte for byte; empty stands for the given default.
 type raw struct {
@@ -167,9 +168,28 @@ func folded(s string) derived { return derived{fold(s)} }
 
 func fold(s string) string { return strings.ToLower(s) }
 
+// digest stores a SHA-256 as hexadecimal text.
+type digest struct{ h *[32]byte }
+
+func (d digest) Value() (driver.Value, error) { return hex.EncodeToString(d.h[:]), nil }
+
+func (d digest) Scan(v any) error {
+	s, err := textOf(v)
+	if err != nil {
+		return err
+	}
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(d.h) {
+		return fmt.Errorf("hash column holds %d bytes: %w", len(b), err)
+	}
+	copy(d.h[:], b)
+	return nil
+}
+
 // sealed stores a secret encrypted with the environment's data key and bound to
 // its row and column; no secret is stored as the empty text. The noun's table
-// does both ways: whoever binds this without it stores stars.
+// encrypts and decrypts; a statement that binds this column without it stores
+// stars.
 type sealed struct{ s *sidetone.Secret }
 
 func (s sealed) Value() (driver.Value, error) { return s.s.String(), nil }

@@ -4,9 +4,10 @@ import (
 	"slices"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
 )
 
-func connectionTable() *configured[sidetone.Connection] {
+func connectionTable() *configurationTable[sidetone.Connection] {
 	tb := newTable("connections", "account connection", func(c *sidetone.Connection) []column {
 		return []column{
 			{name: "id", ref: &c.ID, fixed: true}, {name: "environment_id", ref: &c.EnvironmentID, fixed: true},
@@ -20,8 +21,8 @@ func connectionTable() *configured[sidetone.Connection] {
 		"id": text("id"), "label": search("label", "label_folded"), "type": text("type"),
 		"created": instant("created"), "updated": instant("updated"),
 	})
-	return &configured[sidetone.Connection]{
-		table: tb.onShelf(func(c *configuration) *shelf[sidetone.Connection] { return c.connections }),
+	return &configurationTable[sidetone.Connection]{
+		table: tb.heldIn(func(e *configuration.Environment) map[string]sidetone.Connection { return e.Connections }),
 		detach: func(c *sidetone.Connection) {
 			c.Config, c.SteeringPool = slices.Clone(c.Config), slices.Clone(c.SteeringPool)
 		},
@@ -52,6 +53,12 @@ func (t *Tx) InsertConnection(c sidetone.Connection) error {
 // the stored version grows by one.
 func (t *Tx) UpdateConnection(c sidetone.Connection) error {
 	return t.store.tables.connections.update(t, c)
+}
+
+// ConnectionUsers names up to ten of each kind that use the account connection: number
+// +12025550142, agent or webhook and the id.
+func (t *Tx) ConnectionUsers(id string) ([]string, error) {
+	return t.store.tables.connections.users(t, id)
 }
 
 // DeleteConnection removes the account connection with id. One that is in use is a Conflict that

@@ -51,7 +51,7 @@ func (l cursorList) mac(key, payload []byte) ([]byte, error) {
 }
 
 // position is where the query begins. A cursor that is not of this list is
-// answered like one that never was.
+// NotFound, like one that was never made.
 func (t *Tx) position(l cursorList, o order) (position, error) {
 	if l.q.Cursor == "" {
 		return position{Page: l.q.Page}, nil

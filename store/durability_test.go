@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -118,7 +119,8 @@ func TestAcknowledgedWritesSurviveKill(t *testing.T) {
 	}
 }
 
-// TestFaultChild is no test but the process that TestFailedSyncIsFatal breaks.
+// TestFaultChild is no test but the process whose syncs TestFailedSync breaks and
+// repairs.
 func TestFaultChild(t *testing.T) {
 	url := os.Getenv("SIDETONE_TEST_FAULT_URL")
 	if url == "" {
@@ -128,41 +130,65 @@ func TestFaultChild(t *testing.T) {
 	s := storetest.Open(t, url, nil)
 	env := account(t, s)
 	write(t, s, env, insert("before"))
-	fmt.Println("ready")
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		t.Fatal(err)
+	in := bufio.NewReader(os.Stdin)
+	next := func() {
+		fmt.Println("ready")
+		if _, err := in.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, id := range []string{"during", "after"} {
-		err := s.Write(ctx, env, insert(id))
-		wantCode(t, err, sidetone.Unavailable, "the database is not available")
-	}
+	next() // syncs fail
+	err := s.Write(ctx, env, insert("during"))
+	wantCode(t, err, sidetone.Unavailable, "the database did not confirm the change: it is not known whether it was stored")
+	wantCode(t, s.Write(ctx, env, insert("after")), sidetone.Unavailable, "the database is not available")
 	if err := s.Ready(ctx); err == nil {
-		t.Error("ready after a failed sync")
+		t.Error("ready while syncs fail")
 	}
-	// Reading goes on. Nobody knows whether "during" is on the disk.
-	read(t, s, env, func(tx *store.Tx) error {
+	read(t, s, env, func(tx *store.Tx) error { // reading goes on, of what was acknowledged
 		_, err := tx.Prompt("before")
-		_, absent := tx.Prompt("after")
-		wantCode(t, absent, sidetone.NotFound, "prompt not found")
+		for _, id := range []string{"during", "after"} {
+			_, absent := tx.Prompt(id)
+			wantCode(t, absent, sidetone.NotFound, "prompt not found")
+		}
 		return err
 	})
+	next() // syncs work
+	if err := s.Ready(ctx); err != nil {
+		t.Errorf("not ready on a disk that works again: %v", err)
+	}
+	write(t, s, env, insert("later"))
+	wantPrompts(t, s, env, "before", "later")
+	if !t.Failed() { // what a test says shows only when it ends
+		fmt.Println("environment " + env)
+		next() // killed
+	}
 }
 
-// TestFailedSyncIsFatal makes the kernel report an I/O error for a commit's sync.
-// No later write may be acknowledged by that process.
-func TestFailedSyncIsFatal(t *testing.T) {
+// TestFailedSync makes the kernel report an I/O error for a commit's sync and for
+// every later one: no write may be acknowledged. When syncs work again the store
+// writes on from the last good state, and a kill loses nothing acknowledged.
+func TestFailedSync(t *testing.T) {
 	t.Parallel()
+	url := storetest.SQLite(t)
 	cmd := exec.Command(os.Args[0], "-test.run=^TestFaultChild$")
-	cmd.Env = append(os.Environ(), "SIDETONE_TEST_FAULT_URL="+storetest.SQLite(t))
+	cmd.Env = append(os.Environ(), "SIDETONE_TEST_FAULT_URL="+url)
 	in, err1 := cmd.StdinPipe()
 	out, err2 := cmd.StdoutPipe()
 	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && lines.Text() != "ready" {
-		t.Log(lines.Text())
+	lines, env := bufio.NewScanner(out), ""
+	ready := func() {
+		t.Helper()
+		for lines.Scan() && lines.Text() != "ready" {
+			if id, ok := strings.CutPrefix(lines.Text(), "environment "); ok {
+				env = id
+				continue
+			}
+			t.Log(lines.Text())
+		}
 	}
+	ready()
 	trace := exec.Command("strace", "-f", "-p", strconv.Itoa(cmd.Process.Pid), "-o", os.DevNull,
 		"-e", "inject=fsync,fdatasync:error=EIO")
 	says, err := trace.StderrPipe()
@@ -173,15 +199,43 @@ func TestFailedSyncIsFatal(t *testing.T) {
 	for attached.Scan() && !strings.Contains(attached.Text(), "attached") {
 		t.Log(attached.Text())
 	}
-	if _, err := fmt.Fprintln(in, "go on"); err != nil {
+	goOn := func() {
+		t.Helper()
+		if _, err := fmt.Fprintln(in, "go on"); err != nil {
+			t.Fatal(err)
+		}
+		ready()
+	}
+	goOn()
+	if err := trace.Process.Signal(os.Interrupt); err != nil { // it lets go of the process
 		t.Fatal(err)
 	}
-	var rest strings.Builder
-	for lines.Scan() {
-		rest.WriteString(lines.Text() + "\n")
+	_ = trace.Wait()
+	goOn()
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if env == "" {
+		t.Fatal("the child did not come to its end")
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("%v: %s", err, rest.String())
+	wantPrompts(t, storetest.Open(t, url, nil), env, "before", "later")
+}
+
+// TestLogIsWrittenAgain: what opening does to a log that a killed process left
+// changes nothing in it.
+func TestLogIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	if err := store.SyncLog(path); err != nil {
+		t.Errorf("without a log: %v", err)
 	}
-	_ = trace.Wait() // it ends with the process it traces
+	want := []byte(strings.Repeat("frame ", 50_000))
+	if err := os.WriteFile(path, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.SyncLog(path); err != nil {
+		t.Error(err)
+	}
+	if got, err := os.ReadFile(path); !bytes.Equal(got, want) || err != nil {
+		t.Errorf("%d bytes of %d, %v", len(got), len(want), err)
+	}
 }

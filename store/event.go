@@ -14,7 +14,7 @@ func eventTable() *table[sidetone.Event] {
 	return newTable("events", "event", func(e *sidetone.Event) []column {
 		return []column{
 			{name: "call_id", ref: &e.CallID}, {name: "environment_id", ref: &e.EnvironmentID}, {name: "sequence", ref: &e.Sequence},
-			{name: "kind", ref: (*string)(&e.Kind)}, {name: "happened", ref: millis{&e.At}}, {name: "call_offset", ref: span{&e.Offset}},
+			{name: "kind", ref: (*string)(&e.Kind)}, {name: "happened", ref: millis{&e.At}}, {name: "call_offset", ref: durationMillis{&e.Offset}},
 			{name: "text", ref: &e.Text}, {name: "data", ref: raw{&e.Data, "{}"}},
 		}
 	}, nil).quiet()

@@ -4,12 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sidetone/sidetone"
 )
@@ -31,14 +29,21 @@ type ListQuery struct {
 // ListQueries returns one query per row of every noun's table of columns.
 func ListQueries(s *Store) []ListQuery { return ListQueriesOf(s, "e") }
 
+// EndingLike is how MustNotCall looks for entries.
+func EndingLike(e164 string) ListQuery {
+	q := endingLike("e", e164)
+	q.text = "SELECT * FROM dnc_numbers WHERE " + q.text
+	return ListQuery{Name: "do-not-call numbers that end alike", Narrows: "<expr>=?", query: q}
+}
+
 // ListQueriesOf is ListQueries of an environment; filters ask for the first
 // page, newest first.
 func ListQueriesOf(s *Store, env string) []ListQuery {
 	listQueries := func(table string, columns map[string]listed, own ...condition) []ListQuery {
-		return listQueries(env, table, columns, own...)
+		return listQueries(s, env, table, columns, own...)
 	}
 	var out []ListQuery
-	out = append(out, listQueriesOf("account_id", env, "environments", s.tables.environments.listed)...)
+	out = append(out, listQueriesOf(s, "account_id", env, "environments", s.tables.environments.listed)...)
 	out = append(out, listQueries("numbers", s.tables.numbers.listed, condition{"active", true})...)
 	out = append(out, listQueries("agents", s.tables.agents.listed)...)
 	out = append(out, listQueries("prompts", s.tables.prompts.listed)...)
@@ -51,20 +56,14 @@ func ListQueriesOf(s *Store, env string) []ListQuery {
 	out = append(out, listQueries("vector_databases", s.tables.vectors.listed)...)
 	out = append(out, listQueries("connections", s.tables.connections.listed)...)
 	out = append(out, listQueries("dnc_numbers", s.tables.dnc.listed)...)
-	if _, ok := s.Postgres(); ok {
-		out = append(out, ListQuery{Name: "calls behind a rung", query: rowBehind("calls", env, order{"created", true}, rung{created: math.MaxInt64}, 10)},
-			ListQuery{Name: "calls before a rung", query: rowBehind("calls", env, order{"created", false}, rung{}, 10)},
-			ListQuery{Name: "calls newer than a ladder", query: newerRows("calls", env, 0)},
-			ListQuery{Name: "calls newest transaction", query: newestRow("calls", env)})
-	}
 	return append(out, listQueries("calls", s.tables.calls.listed)...)
 }
 
-func listQueries(env, table string, columns map[string]listed, own ...condition) []ListQuery {
-	return listQueriesOf("environment_id", env, table, columns, own...)
+func listQueries(s *Store, env, table string, columns map[string]listed, own ...condition) []ListQuery {
+	return listQueriesOf(s, "environment_id", env, table, columns, own...)
 }
 
-func listQueriesOf(owner, env, table string, columns map[string]listed, own ...condition) []ListQuery {
+func listQueriesOf(s *Store, owner, env, table string, columns map[string]listed, own ...condition) []ListQuery {
 	base := func() query {
 		q := query{text: owner + " = $1", args: []any{env}}
 		for _, c := range own {
@@ -74,10 +73,6 @@ func listQueriesOf(owner, env, table string, columns map[string]listed, own ...c
 	}
 	page := sidetone.PageQuery{Page: 3, Size: 10}
 	out := []ListQuery{{Name: table + " newest first", query: pageIDs(table, position{Page: 3}, 10, base(), order{"created", true})}}
-	skips := len(own) == 0 && owner == "environment_id" // an account's environments are few
-	if skips {
-		out = append(out, ListQuery{Name: table + " far down", query: rowAt(table, env, order{"created", true}, 10)})
-	}
 	for name, c := range columns {
 		if c.sortable {
 			page.SortColumn = name
@@ -85,26 +80,28 @@ func listQueriesOf(owner, env, table string, columns map[string]listed, own ...c
 			if err != nil {
 				panic(err)
 			}
-			if skips {
-				out = append(out, ListQuery{Name: table + " far down by " + name, query: rowAt(table, env, o, 10)})
-			}
 			after := position{Page: 2, ID: "x", Key: map[valueKind]any{textValue: "x", boolValue: true, timeValue: int64(7)}[c.kind]}
 			out = append(out, ListQuery{Name: table + " sorted by " + name, query: pageIDs(table, position{Page: 3}, 10, base(), o)},
 				ListQuery{Name: table + " behind a cursor by " + name, Narrows: seek(o), query: pageIDs(table, after, 10, base(), o)})
 		}
+		if c.kind == tagsValue {
+			continue // no index can exclude rows
+		}
 		value := map[valueKind]any{textValue: "x", boolValue: true, timeValue: "2026-01-02T03:04:05Z"}[c.kind]
 		q := base()
-		only, err := comparisonOf(columns, sidetone.Filter{Column: name, Op: "eq", Values: []any{value}})
-		if err != nil {
+		if err := narrow(&q, s.items, columns, sidetone.Filter{Column: name, Op: "eq", Values: []any{value}}); err != nil {
 			panic(err)
 		}
-		only.narrow(&q)
 		if env == "e" {
 			q.text = "SELECT 1 FROM " + table + " WHERE " + q.text
 		} else {
 			q = pageIDs(table, position{Page: 1}, 10, q, order{"created", true})
 		}
-		out = append(out, ListQuery{Name: table + " filtered by " + name, Narrows: c.column + "=?", query: q})
+		narrows := c.column + "=?"
+		if strings.HasPrefix(c.column, "(") {
+			narrows = "<expr>=?"
+		}
+		out = append(out, ListQuery{Name: table + " filtered by " + name, Narrows: narrows, query: q})
 	}
 	return out
 }
@@ -129,9 +126,6 @@ func (t *Tx) CursorBehind(q sidetone.PageQuery, page int, created int64, id stri
 	return t.cursor(cursorList{t.environment, "calls", nil, q}, page, callColumns(&c), order{"created", true})
 }
 
-// SkipFrom makes distant pages begin at n rows.
-func SkipFrom(s *Store, n int64) { s.longSkip = n }
-
 // Explain returns the engine's plan for q. Postgres is told to avoid what an
 // empty table invites it to do.
 func (t *Tx) Explain(q ListQuery) (string, error) {
@@ -149,7 +143,6 @@ func (t *Tx) Explain(q ListQuery) (string, error) {
 func (t *Tx) RunFirst(q ListQuery) error {
 	text := regexp.MustCompile(`LIMIT (\$\d+) OFFSET (\$\d+)`).
 		ReplaceAllString(q.query.text, "LIMIT 1000 + CAST($1 AS BIGINT) OFFSET 0 * CAST($2 AS BIGINT)")
-	text = regexp.MustCompile(`LIMIT 1 OFFSET (\$\d+)`).ReplaceAllString(text, "LIMIT 1000 OFFSET 0 * CAST($1 AS BIGINT)")
 	return t.each(func(*sql.Rows) error { return nil }, text, q.query.args...)
 }
 
@@ -173,7 +166,7 @@ func (t *Tx) Plan(q ListQuery) (string, error) {
 		plan = append(plan, fmt.Sprint(*dest[len(dest)-1].(*any)))
 		return err
 	}, explain+q.query.text, q.query.args...)
-	return strings.ReplaceAll(strings.Join(plan, "\n"), "SCAN skipped", "one row"), err
+	return strings.Join(plan, "\n"), err
 }
 
 // Thing is a noun with a sealed column, for tests of the column.
@@ -251,13 +244,8 @@ func HoldKeys(s *Store) (release func()) {
 	return func() { s.keys.refreshing.Release(1) }
 }
 
-// HoldLines makes who looks for changed configuration wait until release, and
-// from then on as long as it takes.
-func HoldLines(s *Store) (release func()) {
-	s.lines.patience = time.Hour
-	_ = s.lines.refreshing.Acquire(context.Background(), 1)
-	return func() { s.lines.refreshing.Release(1) }
-}
+// SyncLog is what opening an SQLite store does to its log.
+func SyncLog(path string) error { return syncLog(path) }
 
 // Queued is how many writes wait for the writer of an SQLite store.
 func Queued(s *Store) int { return len(s.engine.(*sqliteEngine).writer.queue) }
@@ -271,7 +259,7 @@ func Unaudited(s *Store) []string {
 		ts.actions.name: ts.actions.unaudited, ts.webhooks.name: ts.webhooks.unaudited, ts.vectors.name: ts.vectors.unaudited,
 		ts.connections.name: ts.connections.unaudited, ts.dnc.name: ts.dnc.unaudited, ts.calls.name: ts.calls.unaudited,
 		ts.intents.name: ts.intents.unaudited, ts.events.name: ts.events.unaudited, ts.members.name: ts.members.unaudited,
-		ts.audit.name: ts.audit.unaudited, ts.answers.name: ts.answers.unaudited,
+		ts.audit.name: ts.audit.unaudited, ts.responses.name: ts.responses.unaudited,
 	}
 	var out []string
 	for name, silent := range quiet {
@@ -286,32 +274,21 @@ func Unaudited(s *Store) []string {
 // ReadMemory runs fn on the configuration in memory, on any engine; false means
 // that fn asked for more.
 func ReadMemory(s *Store, ctx context.Context, env string, fn func(*Tx) error) (bool, error) { //nolint:revive // the store is the receiver
-	if err := s.lines.refresh(ctx); err != nil {
-		return false, err
-	}
-	return s.lines.read(ctx, env, fn)
+	return s.readMemory(ctx, env, fn)
 }
 
-// Listed names the documented columns of the lists that memory answers, by noun,
-// with whether each can be sorted by.
-func Listed(s *Store) map[string]map[string]bool {
-	out := map[string]map[string]bool{}
-	for noun, columns := range map[string]map[string]listed{
-		"numbers": s.tables.numbers.listed, "agents": s.tables.agents.listed, "prompts": s.tables.prompts.listed,
-		"voices": s.tables.voices.listed, "actions": s.tables.actions.listed, "webhooks": s.tables.webhooks.listed,
-		"vectors": s.tables.vectors.listed, "connections": s.tables.connections.listed,
-	} {
-		out[noun] = map[string]bool{}
-		for name, c := range columns {
-			out[noun][name] = c.sortable
+// SecretsOf names where a snapshot holds secrets.
+func SecretsOf(s *sidetone.Snapshot) map[string]*sidetone.Secret { return secretsOf(s) }
+
+// Snapshot is what memory holds for calls of the agent.
+func Snapshot(s *Store, ctx context.Context, env, agent string) (snapshot sidetone.Snapshot, ok bool) { //nolint:revive // the store is the receiver
+	_, _ = s.readMemory(ctx, env, func(t *Tx) error {
+		a, err := t.Agent(agent)
+		if err == nil {
+			snapshot, err = t.Snapshot(a)
 		}
-	}
-	return out
-}
-
-// Rungs is how many rungs the ladders of an environment's calls have.
-func Rungs(s *Store, env string) int {
-	s.ladders.mu.Lock()
-	defer s.ladders.mu.Unlock()
-	return len(s.ladders.entries[ladderOf{env, "calls", true}].rungs) + len(s.ladders.entries[ladderOf{env, "calls", false}].rungs)
+		ok = err == nil
+		return err
+	})
+	return snapshot, ok
 }

@@ -196,6 +196,8 @@ func TestGroupChild(t *testing.T) {
 		for i, result := range results {
 			if err := <-result; err == nil {
 				fmt.Printf("acknowledged g%d w%d\n", n, i)
+			} else if errors.Is(err, store.ErrOutcomeUnknown) {
+				fmt.Printf("unknown g%d w%d\n", n, i)
 			} else if code := sidetone.CodeOf(err); code != sidetone.Unavailable {
 				t.Errorf("refused with %v", err)
 			}
@@ -269,7 +271,8 @@ func TestDiskFailsAtEveryPositionOfAGroup(t *testing.T) {
 
 // TestSystemCallsFailInAGroup makes one write or sync of the child fail, a
 // later one in each round, with an I/O error or a full disk. What another
-// process finds afterwards is what was acknowledged.
+// process finds afterwards is what was acknowledged, and, whole or not at all,
+// the group whose writers were told that its outcome is unknown.
 func TestSystemCallsFailInAGroup(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []string{"pwrite64:error=EIO", "pwrite64:error=ENOSPC", "fsync,fdatasync:error=EIO"} {
@@ -286,12 +289,11 @@ func TestSystemCallsFailInAGroup(t *testing.T) {
 				if err := s.Close(); err != nil {
 					t.Fatal(err)
 				}
-				acknowledged, _ := brokenChild(t, url, env, fmt.Sprintf("%s:when=%d", fault, when))
+				acknowledged, said := brokenChild(t, url, env, fmt.Sprintf("%s:when=%d", fault, when))
 				if len(acknowledged) < 4*groupOf {
 					refused++
 				}
-				slices.Sort(acknowledged)
-				wantPrompts(t, storetest.Open(t, url, nil), env, acknowledged...)
+				wantGroups(t, storetest.Open(t, url, nil), env, acknowledged, prefixed(said, "unknown "))
 			}
 			if t.Logf("writes were refused in %d rounds", refused); refused == 0 { // strace counts for each thread
 				t.Error("the fault was never met")
@@ -331,13 +333,44 @@ func brokenChild(t *testing.T, url, env, inject string, more ...string) (acknowl
 	var rest strings.Builder
 	for lines.Scan() {
 		rest.WriteString(lines.Text() + "\n")
-		if id, ok := strings.CutPrefix(lines.Text(), "acknowledged "); ok {
-			acknowledged = append(acknowledged, id)
-		}
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%s: %v: %s", inject, err, rest.String())
 	}
 	_ = trace.Wait() // it ends with the process it traces
-	return acknowledged, rest.String()
+	return prefixed(rest.String(), "acknowledged "), rest.String()
+}
+
+// prefixed returns what follows prefix on the lines that begin with it.
+func prefixed(said, prefix string) []string {
+	var out []string
+	for line := range strings.Lines(said) {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), prefix); ok {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// wantGroups checks that s holds the acknowledged prompts and, of those with an
+// unknown outcome, all or none of each group.
+func wantGroups(t *testing.T, s *store.Store, env string, acknowledged, unknown []string) {
+	t.Helper()
+	found := map[string]bool{}
+	read(t, s, env, func(tx *store.Tx) error {
+		p, err := tx.Prompts(sidetone.PageQuery{Page: 1, Size: 100})
+		for _, item := range p.Items {
+			found[item.ID] = true
+		}
+		return err
+	})
+	want := acknowledged
+	for _, id := range unknown {
+		group, _, _ := strings.Cut(id, " ")
+		if found[group+" w0"] {
+			want = append(want, id)
+		}
+	}
+	slices.Sort(want)
+	wantPrompts(t, s, env, want...)
 }

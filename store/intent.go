@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -23,9 +25,9 @@ const (
 	IntentUnknown = "unknown"
 )
 
-// ClaimLease is how long a claimed intent is believed to be worked on. An
-// attempt must end sooner.
-const ClaimLease = 150 * time.Second
+// ClaimLease is how long a claimed intent is believed to be worked on after its
+// claim, and after each time the claim was renewed.
+const ClaimLease = 15 * time.Second
 
 func intentTable() *table[sidetone.DialIntent] {
 	return newTable("dial_intents", "dial intent", func(i *sidetone.DialIntent) []column {
@@ -43,34 +45,33 @@ func (t *Tx) InsertIntent(i sidetone.DialIntent) error {
 	if err := t.own(&i.EnvironmentID); err != nil {
 		return err
 	}
-	if _, err := t.Call(i.CallID); err != nil {
+	call, err := t.Call(i.CallID)
+	if err != nil {
 		return err
 	}
 	i.State, i.Fence = IntentPlanned, 0
 	tb := t.store.tables.intents
-	_, err := t.exec(tb.insertText, refs(tb.columns(&i))...)
+	_, err = t.exec(tb.insertText, refs(tb.columns(&i))...)
 	if isUnique(err) {
 		return t.refuse(&sidetone.Error{Code: sidetone.Conflict, Message: "call already has a dial intent", Cause: err})
 	}
 	if err != nil {
 		return fmt.Errorf("insert dial intent: %w", err)
 	}
-	e := t.store.enqueuer.Load()
-	if e == nil {
-		return nil
-	}
-	if err := (*e).EnqueueDial(t.ctx, t, sidetone.DialJob{EnvironmentID: i.EnvironmentID, IntentID: i.ID}); err != nil {
-		return t.fail(fmt.Errorf("enqueue dial: %w", err))
-	}
-	return nil
+	return t.enqueue(sidetone.DialJob{EnvironmentID: i.EnvironmentID, IntentID: i.ID, Provider: call.Provider,
+		ConnectionID: call.ConnectionID, FromNumber: call.FromNumber, NotAfter: i.NotAfter})
 }
 
 // Intent returns the dial intent with id.
 func (t *Tx) Intent(id string) (sidetone.DialIntent, error) { return t.store.tables.intents.get(t, id) }
 
 // ClaimIntent takes a planned intent for dialling and returns it, with its new
-// fence, and its call once the claim is durable. An intent that was claimed
-// before is a Conflict: it must not be dialled.
+// fence, and its call, whose snapshot holds its secrets, once the claim is
+// durable. The state of what it returns is
+// dialling, or failed when the call must not be placed: it is over, it was not
+// placed in time, or its number is on the do-not-call list; then the same
+// transaction has ended the call. An intent that was claimed before is a
+// Conflict: it must not be dialled.
 func (s *Store) ClaimIntent(ctx context.Context, environmentID, intentID string) (sidetone.DialIntent, sidetone.Call, error) {
 	var intent sidetone.DialIntent
 	var call sidetone.Call
@@ -87,10 +88,58 @@ func (s *Store) ClaimIntent(ctx context.Context, environmentID, intentID string)
 		if n == 0 {
 			return sidetone.Errorf(sidetone.Conflict, "dial intent is %s", intent.State)
 		}
-		call, err = t.Call(intent.CallID)
-		return err
+		if call, err = t.Call(intent.CallID); err != nil {
+			return err
+		}
+		forbidden, err := t.forbid(intent, call)
+		if err != nil {
+			return err
+		}
+		if !forbidden {
+			return t.openSnapshot(&call)
+		}
+		intent.State = IntentFailed
+		return t.settleIntent(intent.ID, intent.Fence, intent.State)
 	})
 	return intent, call, err
+}
+
+// forbid reports whether the call must not be placed although it was accepted,
+// and ends it.
+func (t *Tx) forbid(i sidetone.DialIntent, c sidetone.Call) (bool, error) {
+	if c.Status.Terminal() {
+		return true, nil
+	}
+	r := sidetone.CallResult{Status: sidetone.CallError, Outcome: sidetone.OutcomeDidNotConnect, Ended: t.now}
+	if !i.NotAfter.IsZero() && t.now.After(i.NotAfter) {
+		r.EndReason, r.ErrorMessage = "expired", "the call was not placed in time"
+	} else {
+		blocked, err := t.MustNotCall(c.ToNumber)
+		if err != nil || !blocked {
+			return false, err
+		}
+		r.EndReason, r.ErrorMessage = "do_not_call", "to_number is on the do-not-call list"
+	}
+	r.Errors = []string{r.ErrorMessage}
+	return true, t.finishCall(c.ID, r, nil)
+}
+
+// RenewClaims says that claimed intents, of whichever environments, are worked
+// on until the given time. Those that are not claimed any more stay as they are.
+func (s *Store) RenewClaims(ctx context.Context, intentIDs []string, until time.Time) error {
+	for batch := range slices.Chunk(intentIDs, renewBatch) {
+		q := query{}
+		q.add("UPDATE dial_intents SET lease = %s WHERE state = %s", toMillis(until), IntentDialling)
+		q.add(" AND id IN (%s"+strings.Repeat(", %s", len(batch)-1)+")", anys(batch)...)
+		err := s.writeAcross(ctx, func(t *Tx) error {
+			_, err := t.exec(q.text, q.args...)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("renew claims: %w", err)
+		}
+	}
+	return nil
 }
 
 // FinishIntent ends a claimed intent with state done, failed or unknown. A fence
@@ -111,16 +160,18 @@ func (s *Store) ReleaseIntent(ctx context.Context, environmentID, intentID strin
 }
 
 func (s *Store) settleIntent(ctx context.Context, environmentID, intentID string, fence int64, state string) error {
-	return s.Write(ctx, environmentID, func(t *Tx) error {
-		n, err := t.exec(`UPDATE dial_intents SET state = $1, lease = 0
-			WHERE id = $2 AND environment_id = $3 AND fence = $4 AND state = $5`,
-			state, intentID, t.environment, fence, IntentDialling)
-		if err != nil || n == 1 {
-			return err
-		}
-		if _, err := t.Intent(intentID); err != nil {
-			return err
-		}
-		return stale("dial intent")
-	})
+	return s.Write(ctx, environmentID, func(t *Tx) error { return t.settleIntent(intentID, fence, state) })
+}
+
+func (t *Tx) settleIntent(intentID string, fence int64, state string) error {
+	n, err := t.exec(`UPDATE dial_intents SET state = $1, lease = 0
+		WHERE id = $2 AND environment_id = $3 AND fence = $4 AND state = $5`,
+		state, intentID, t.environment, fence, IntentDialling)
+	if err != nil || n == 1 {
+		return err
+	}
+	if _, err := t.Intent(intentID); err != nil {
+		return err
+	}
+	return stale("dial intent")
 }

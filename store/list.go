@@ -1,12 +1,10 @@
 package store
 
 import (
-	"database/sql"
-	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -15,8 +13,14 @@ import (
 // exactTotal is up to where a list's total is counted row by row.
 const exactTotal = 10_000
 
-// countedGuess is up to where a longer list is counted for its estimate.
-const countedGuess = 100_000
+// totalAge is how long an estimate is used again, and maxTotals how many are.
+const (
+	totalAge  = 30 * time.Second
+	maxTotals = 1024
+)
+
+// estimateTotal is up to where a longer list is counted for its estimate.
+const estimateTotal = 100_000
 
 type valueKind uint8
 
@@ -24,6 +28,7 @@ const (
 	textValue valueKind = iota
 	boolValue
 	timeValue
+	tagsValue
 )
 
 // listed describes a documented column of a list. Its SQL column is NOT NULL.
@@ -41,6 +46,9 @@ func text(column string) listed    { return listed{column, textValue, "", true} 
 func digits(column string) listed  { return listed{column, textValue, column, true} }
 func instant(column string) listed { return listed{column, timeValue, "", true} }
 func boolean(column string) listed { return listed{column, boolValue, "", true} }
+
+// tags is a list of texts, of which a filter asks for one; it has no index.
+func tags(column string) listed { return listed{column, tagsValue, "", false} }
 
 // search sorts and compares by the folded form, so that case does not matter.
 func search(column, foldedColumn string) listed { return listed{column, textValue, foldedColumn, true} }
@@ -80,19 +88,19 @@ func (q *query) add(format string, args ...any) {
 	q.text += fmt.Sprintf(format, marks...)
 }
 
-// page answers a list of the transaction's environment: one page, whether more
+// page returns one page of a list of the transaction's environment, whether more
 // follow, and the total.
 func page[T any](t *Tx, tb *table[T], q sidetone.PageQuery, own ...condition) (sidetone.Page[T], error) {
 	return pageOf(t, tb, q, condition{"environment_id", t.environment}, own...)
 }
 
-// pageOf answers a list of what belongs to owner.
+// pageOf returns one page of a list of the rows that belong to owner.
 func pageOf[T any](t *Tx, tb *table[T], q sidetone.PageQuery, owner condition, own ...condition) (sidetone.Page[T], error) {
 	p := sidetone.Page[T]{Items: []T{}, Page: q.Page, Size: q.Size}
 	if err := q.Validate(); err != nil {
 		return p, err
 	}
-	filters, err := comparisons(tb.listed, q.Filters)
+	where, err := listCondition(t.store.items, tb.listed, q.Filters, owner, own...)
 	if err != nil {
 		return p, err
 	}
@@ -106,16 +114,7 @@ func pageOf[T any](t *Tx, tb *table[T], q sidetone.PageQuery, owner condition, o
 		return p, err
 	}
 	p.Page = after.Page
-	where := narrowed(owner, own, filters)
-	switch {
-	case t.memory != nil:
-		p.Items, p.Total, err = tb.remembered(t, after, q.Size, filters, sorted)
-	case owner.column != "environment_id": // an account's environments are few
-		p.Items, err = pageRows(t, tb, after, q.Size, where, sorted)
-	default:
-		p.Items, err = deepRows(t, tb, after, q.Size, where, sorted)
-	}
-	if err != nil {
+	if p.Items, err = pageRows(t, tb, after, q.Size, where, sorted); err != nil {
 		return p, fmt.Errorf("list %ss: %w", tb.noun, err)
 	}
 	if p.HasMore = len(p.Items) > q.Size; p.HasMore {
@@ -124,10 +123,7 @@ func pageOf[T any](t *Tx, tb *table[T], q sidetone.PageQuery, owner condition, o
 			return p, fmt.Errorf("list %ss: %w", tb.noun, err)
 		}
 	}
-	if t.memory != nil {
-		return p, nil
-	}
-	if n, ok := ending(p, after); ok {
+	if n, ok := totalOfLastPage(p, after); ok {
 		p.Total = n
 		return p, nil
 	}
@@ -137,9 +133,18 @@ func pageOf[T any](t *Tx, tb *table[T], q sidetone.PageQuery, owner condition, o
 	return p, nil
 }
 
-// ending is the total that the last page tells without counting. Behind a cursor
-// the pages before may have changed.
-func ending[T any](p sidetone.Page[T], after position) (n int64, ok bool) {
+// skip is how many rows come before the page. It is bounded, so that it does not
+// overflow, by a number that no table reaches.
+func (p position) skip(size int) int64 {
+	if p.Page < 1 {
+		return 0
+	}
+	return int64(min(p.Page-1, math.MaxInt32)) * int64(size)
+}
+
+// totalOfLastPage is the total that follows from the last page without counting.
+// Behind a cursor it does not, because the pages before may have changed.
+func totalOfLastPage[T any](p sidetone.Page[T], after position) (n int64, ok bool) {
 	before := position{Page: p.Page}.skip(p.Size)
 	n = before + int64(len(p.Items))
 	return n, after.ID == "" && !p.HasMore && n <= exactTotal && (before == 0 || len(p.Items) > 0)
@@ -205,14 +210,23 @@ func ordering(columns map[string]listed, q sidetone.PageQuery) (order, error) {
 	return order{c.order(), q.SortDesc}, nil
 }
 
-// total counts up to exactTotal rows and asks the engine for a guess beyond.
+// estimatedTotal is how many rows a list was estimated to have, and when.
+type estimatedTotal struct {
+	rows int64
+	at   time.Time
+}
+
+// total counts up to exactTotal rows and asks the engine for an estimate beyond.
+// That takes longer than finding a page, so that an estimate is used again when
+// the list cannot shrink to what is counted exactly soon.
 func total(t *Tx, name string, where query) (int64, bool, error) {
 	key := fmt.Sprintf("%s %s %q", name, where.text, where.args)
-	if guess, ok := t.store.totals.get(key, t.now); ok {
-		return guess, true, nil
+	if known, ok := t.store.totals.Get(key); ok && t.now.Sub(known.at) < totalAge {
+		return known.rows, true, nil
 	}
 	var n int64
-	counted := query{text: "SELECT count(*) FROM (SELECT 1 FROM " + name + " WHERE " + where.text, args: where.args}
+	rows := query{text: "SELECT 1 FROM " + name + " WHERE " + where.text, args: where.args}
+	counted := query{text: "SELECT count(*) FROM (" + rows.text, args: rows.args}
 	counted.add(" LIMIT %s) AS counted", exactTotal+1)
 	if err := t.one([]any{&n}, counted.text, counted.args...); err != nil {
 		return 0, false, err
@@ -220,51 +234,11 @@ func total(t *Tx, name string, where query) (int64, bool, error) {
 	if n <= exactTotal {
 		return n, false, nil
 	}
-	guess, err := t.store.engine.estimate(t, query{text: "SELECT 1 FROM " + name + " WHERE " + where.text, args: where.args})
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
+	estimate, err := t.store.engine.estimate(t, rows)
+	if err == nil && estimate >= 2*exactTotal {
+		t.store.totals.Add(key, estimatedTotal{estimate, t.now})
 	}
-	guess = max(n, guess)
-	if err == nil && guess >= 2*exactTotal {
-		t.store.totals.put(key, guess, t.now)
-	}
-	return guess, true, err
-}
-
-// totalTrust is how long an estimate is repeated instead of made again.
-const totalTrust = 30 * time.Second
-
-// maxTotals bounds the estimates remembered in memory.
-const maxTotals = 1024
-
-// totals remembers the estimates of lists so long that they cannot shrink to
-// what is counted exactly soon.
-type totals struct {
-	mu      sync.Mutex
-	entries map[string]estimated
-}
-
-type estimated struct {
-	rows  int64
-	until time.Time
-}
-
-func newTotals() *totals { return &totals{entries: map[string]estimated{}} }
-
-func (m *totals) get(key string, now time.Time) (int64, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e, ok := m.entries[key]
-	return e.rows, ok && now.Before(e.until)
-}
-
-func (m *totals) put(key string, rows int64, now time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.entries) >= maxTotals {
-		clear(m.entries)
-	}
-	m.entries[key] = estimated{rows, now.Add(totalTrust)}
+	return max(n, estimate), true, err
 }
 
 func documented(columns map[string]listed, sortable bool) string {
@@ -277,85 +251,80 @@ func documented(columns map[string]listed, sortable bool) string {
 	return strings.Join(slices.Sorted(slices.Values(names)), ", ")
 }
 
-// comparison is a filter that fits its column, with its operands as they are
-// stored.
-type comparison struct {
-	listed
-	op     string
-	values []any
+// operators are those of SQL for comparisons with one value.
+func operators() map[string]string {
+	return map[string]string{"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 }
 
-// comparisons checks filters.
-func comparisons(columns map[string]listed, filters []sidetone.Filter) ([]comparison, error) {
-	var out []comparison
-	for _, f := range filters {
-		c, err := comparisonOf(columns, f)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, nil
-}
-
-func comparisonOf(columns map[string]listed, f sidetone.Filter) (comparison, error) {
+// narrow checks a filter and adds it to where.
+func narrow(where *query, items func(column string) string, columns map[string]listed, f sidetone.Filter) error {
 	l, ok := columns[f.Column]
 	if !ok {
-		return comparison{}, sidetone.Errorf(sidetone.Invalid, "filters.%s is not a column; use one of %s", f.Column, documented(columns, false))
+		return sidetone.Errorf(sidetone.Invalid, "filters.%s is not a column; use one of %s", f.Column, documented(columns, false))
 	}
 	if len(f.Values) == 0 || len(f.Values) > 1 && f.Op != "in" || len(f.Values) > 100 {
-		return comparison{}, sidetone.Errorf(sidetone.Invalid, "filters.%s has %d values", f.Column, len(f.Values))
+		return sidetone.Errorf(sidetone.Invalid, "filters.%s has %d values", f.Column, len(f.Values))
 	}
-	c := comparison{l, f.Op, make([]any, len(f.Values))}
+	values := make([]any, len(f.Values))
 	for i, v := range f.Values {
 		var err error
-		if c.values[i], err = l.bind(f.Column, v); err != nil {
-			return c, err
+		if values[i], err = l.bind(f.Column, v); err != nil {
+			return err
 		}
 	}
-	known := f.Op == "in" || f.Op == "contains" && l.contains != "" || operator(f.Op) != ""
-	if !known || l.kind == boolValue && f.Op != "eq" && f.Op != "ne" && f.Op != "in" {
-		return c, sidetone.Errorf(sidetone.Invalid, "filters.%s cannot be compared with %q", f.Column, f.Op)
-	}
-	return c, nil
-}
-
-// operator is SQL's for a comparison with one value, "" for none.
-func operator(op string) string {
-	return map[string]string{"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}[op]
-}
-
-// compared is the column that c looks at.
-func (c comparison) compared() string {
-	if c.op == "contains" {
-		return c.contains
-	}
-	return c.column
-}
-
-// narrow adds c to where.
-func (c comparison) narrow(where *query) {
-	switch c.op {
-	case "in":
-		where.add(" AND "+c.column+" IN (%s"+strings.Repeat(", %s", len(c.values)-1)+")", c.values...)
-	case "contains":
-		part, _ := c.values[0].(string)
-		where.add(" AND "+c.contains+` LIKE %s ESCAPE '\'`, "%"+likeText(fold(part))+"%")
+	operator, ordered := operators()[f.Op]
+	equality := f.Op == "eq" || f.Op == "ne"
+	switch {
+	case l.kind == tagsValue && (equality || f.Op == "in" || f.Op == "contains"):
+		narrowTags(where, items(l.column), f.Op == "ne", values)
+	case f.Op == "in":
+		where.add(" AND "+l.column+" IN (%s"+strings.Repeat(", %s", len(values)-1)+")", values...)
+	case f.Op == "contains" && l.contains != "":
+		part, _ := values[0].(string)
+		where.add(" AND "+l.contains+` LIKE %s ESCAPE '\'`, "%"+likeText(fold(part))+"%")
+	case ordered && l.kind != tagsValue && (equality || l.kind != boolValue):
+		where.add(" AND "+l.column+" "+operator+" %s", values[0])
 	default:
-		where.add(" AND "+c.column+" "+operator(c.op)+" %s", c.values[0])
+		return sidetone.Errorf(sidetone.Invalid, "filters.%s cannot be compared with %q", f.Column, f.Op)
 	}
+	return nil
 }
 
-// narrowed is the condition of a list.
-func narrowed(owner condition, own []condition, filters []comparison) query {
+// items selects the texts of a column that holds them as a JSON array; the engines
+// have no common text for that.
+func (s *Store) items(column string) string {
+	if _, sqlite := s.engine.(*sqliteEngine); sqlite {
+		return "SELECT value FROM json_each(" + column + ")"
+	}
+	return "SELECT jsonb_array_elements_text(CAST(" + column + " AS jsonb))"
+}
+
+// narrowTags adds that a list, whose items is a subquery, has one of the values; or
+// with none that it has not.
+func narrowTags(where *query, items string, none bool, values []any) {
+	not := ""
+	if none {
+		not = "NOT "
+	}
+	has := make([]string, len(values))
+	for i := range has {
+		has[i] = "%s IN (" + items + ")"
+	}
+	where.add(" AND "+not+"("+strings.Join(has, " OR ")+")", values...)
+}
+
+// listCondition selects the rows of a list.
+func listCondition(items func(column string) string, columns map[string]listed, filters []sidetone.Filter, owner condition, own ...condition) (query, error) {
 	where := query{text: owner.column + " = $1", args: []any{owner.value}}
 	for _, c := range own {
 		where.add(" AND "+c.column+" = %s", c.value)
 	}
-	for _, c := range filters {
-		c.narrow(&where)
+	for _, f := range filters {
+		if err := narrow(&where, items, columns, f); err != nil {
+			return where, err
+		}
 	}
-	return where
+	return where, nil
 }
 
 // bind checks an operand's type; nil stands for the column's empty value.
@@ -377,7 +346,7 @@ func (l listed) bind(name string, v any) (any, error) {
 		}
 		return nil, sidetone.Errorf(sidetone.Invalid, "filters.%s must be a time such as 2026-01-31T12:00:00Z", name)
 	}
-	if s, ok := v.(string); ok || v == nil {
+	if s, ok := v.(string); ok || v == nil && l.kind != tagsValue {
 		return s, nil
 	}
 	return nil, sidetone.Errorf(sidetone.Invalid, "filters.%s must be a text", name)

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -82,12 +83,33 @@ func TestPages(t *testing.T) {
 			{"ascending number", sidetone.PageQuery{Page: 1, Size: 2, SortColumn: "to_number"}, "76", true},
 			{"ties by id", sidetone.PageQuery{Page: 1, Size: 8, SortColumn: "end_time", SortDesc: true}, "76543210", false},
 			{"id", sidetone.PageQuery{Page: 1, Size: 8, SortColumn: "id"}, "01234567", false},
+			{"a page that no table has", sidetone.PageQuery{Page: math.MaxInt32, Size: 100}, "", false},
+			{"a page that no number has", sidetone.PageQuery{Page: math.MaxInt64, Size: 100}, "", false},
 		} {
 			p, err := list(tt.q)
 			if err != nil || ids(p) != tt.want || p.HasMore != tt.more || p.Total != 8 || p.TotalIsEstimated ||
 				p.Page != tt.q.Page || p.Size != tt.q.Size {
 				t.Errorf("%s: %s more=%v total=%d %v, want %s %v", tt.name, ids(p), p.HasMore, p.Total, err, tt.want, tt.more)
 			}
+		}
+	})
+}
+
+// TestPagesOfFilteredLists skips within what the filters leave.
+func TestPagesOfFilteredLists(t *testing.T) {
+	t.Parallel()
+	runLists(t, func(t *testing.T, s *store.Store) {
+		list := callList(t, s)
+		var got []string
+		for page := range 4 {
+			p, err := list(sidetone.PageQuery{Page: page + 1, Size: 1, Filters: where("agent", "eq", "a0")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, ids(p))
+		}
+		if want := []string{"6", "3", "0", ""}; !slices.Equal(got, want) {
+			t.Errorf("pages %v, want %v", got, want)
 		}
 	})
 }

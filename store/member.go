@@ -13,6 +13,7 @@ func memberTable() *table[sidetone.Member] {
 	}, map[string]listed{
 		"id": text("id"), "name": search("name", "name_folded"), "subject": filterOnly(text("subject")),
 		"role": filterOnly(text("role")), "created": instant("created"), "updated": instant("updated"),
+		"created_at": instant("created"), "updated_at": instant("updated"),
 	})
 }
 
@@ -31,14 +32,14 @@ func (t *Tx) Members(q sidetone.PageQuery) (sidetone.Page[sidetone.Member], erro
 
 // InsertMember stores a new member. One with the same subject is a Conflict.
 func (t *Tx) InsertMember(m sidetone.Member) error {
-	t.change.keys = true
+	t.change.access = true
 	return t.store.tables.members.insert(t, &m)
 }
 
 // UpdateMember stores the member's name and role if m.Version is the stored
 // one, else it is a Conflict. The member's keys follow the role.
 func (t *Tx) UpdateMember(m sidetone.Member) error {
-	t.change.keys = true
+	t.change.access = true
 	return t.store.tables.members.update(t, &m)
 }
 
@@ -51,7 +52,7 @@ func (t *Tx) RemoveMember(id string) error {
 	if err != nil {
 		return err
 	}
-	t.change.keys = true
+	t.change.access = true
 	for _, k := range keys {
 		if _, err := t.RevokeAPIKey(k.ID); err != nil {
 			return err

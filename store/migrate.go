@@ -62,8 +62,8 @@ func (s *Store) SchemaVersion(ctx context.Context) (have, want int64, err error)
 // signingSecret names the installation's value that cursors are signed with.
 const signingSecret = "cursor_key"
 
-// installSecrets makes what an installation keeps for its whole life, on all
-// nodes and after every restart.
+// installSecrets makes the random values that stay the same for the whole life of
+// an installation, on all nodes.
 func installSecrets(ctx context.Context, db *sql.DB) error {
 	_, err := db.ExecContext(ctx, "INSERT INTO installation (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
 		signingSecret, rand.Text()+rand.Text())

@@ -250,7 +250,7 @@ func TestVoice(t *testing.T) {
 func TestCall(t *testing.T) {
 	t.Parallel()
 	testNoun(t, "call", noun[sidetone.Call]{(*store.Tx).InsertCall, (*store.Tx).Call, (*store.Tx).UpdateCall, (*store.Tx).Calls,
-		func(c *sidetone.Call) { c.Status, c.Ended, c.Errors = sidetone.CallEnded, day(3), []string{} },
+		func(c *sidetone.Call) { c.Status, c.Started, c.Errors = sidetone.CallInProgress, day(3), []string{} },
 		func(c *sidetone.Call) { // a snapshot keeps no secret
 			const stars = "********"
 			c.Snapshot.Voice.APIKey, c.Snapshot.ModelAccount.Credentials, c.Snapshot.VectorDatabase.APIKey = stars, stars, stars

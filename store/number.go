@@ -2,6 +2,7 @@ package store
 
 import (
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
 )
 
 func numberTable() *table[sidetone.Number] {
@@ -10,7 +11,8 @@ func numberTable() *table[sidetone.Number] {
 		"created": instant("created"), "updated": instant("updated"),
 		"telephony_provider": filterOnly(text("provider")), "telephony_account_connection": filterOnly(text("connection_id")),
 		"inbound_agent": filterOnly(text("inbound_agent_id")), "outbound_only": filterOnly(boolean("outbound_only")),
-	}).onShelf(func(c *configuration) *shelf[sidetone.Number] { return c.numbers })
+		"active": filterOnly(boolean("active")), "tags": tags("tags"), "carrier_state": filterOnly(text("carrier_state")),
+	}).heldIn(func(e *configuration.Environment) map[string]sidetone.Number { return e.Numbers })
 }
 
 func numberColumns(n *sidetone.Number) []column {
@@ -25,6 +27,7 @@ func numberColumns(n *sidetone.Number) []column {
 		{name: "example_context", ref: raw{&n.ExampleContext, "{}"}},
 		{name: "config", ref: raw{&n.Config, "{}"}},
 		{name: "provider", ref: &n.Provider}, {name: "connection_id", ref: &n.ConnectionID},
+		{name: "carrier_state", ref: &n.Carrier.State}, {name: "carrier_cause", ref: &n.Carrier.Cause}, {name: "carrier_since", ref: millis{&n.Carrier.Since}},
 		{name: "reserved", ref: millis{&n.Reserved}},
 		{name: "tags", ref: list{&n.Tags}}, {name: "version", ref: &n.Version},
 		{name: "created", ref: millis{&n.Created}, fixed: true}, {name: "updated", ref: millis{&n.Updated}},
@@ -42,9 +45,6 @@ func (t *Tx) Number(id string) (sidetone.Number, error) {
 // NumberByPhone returns the active number with the E.164 text; another is
 // NotFound.
 func (t *Tx) NumberByPhone(e164 string) (sidetone.Number, error) {
-	if t.memory != nil {
-		return t.rememberedNumber(e164)
-	}
 	return t.store.tables.numbers.where(t, "number = $2 AND active = $3", e164, true)
 }
 
@@ -55,12 +55,12 @@ func (t *Tx) DetachedNumber(e164 string) (sidetone.Number, error) {
 		e164, false, true)
 }
 
-// DetachedNumbers returns the texts of the numbers that carriers keep for the
-// environment although it does not use them.
+// DetachedNumbers returns the numbers, in E.164 form, that are still rented from
+// carriers for the environment although it does not use them.
 func (t *Tx) DetachedNumbers() ([]string, error) {
 	q := query{}
 	q.add("SELECT number FROM numbers WHERE environment_id = %s AND active = %s AND detached = %s", t.environment, false, true)
-	return t.texts(q)
+	return t.strings(q)
 }
 
 // Numbers lists the active numbers.
@@ -74,7 +74,7 @@ func (t *Tx) InsertNumber(n sidetone.Number) error {
 	if err := t.store.tables.numbers.insert(t, &n); err != nil {
 		return err
 	}
-	t.change.numbers = append(t.change.numbers, n)
+	t.numberChanged(n)
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (t *Tx) UpdateNumber(n sidetone.Number) error {
 	if err := t.store.tables.numbers.update(t, &n); err != nil {
 		return err
 	}
-	t.change.numbers = append(t.change.numbers, n)
+	t.numberChanged(n)
 	return nil
 }
 

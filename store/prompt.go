@@ -4,9 +4,10 @@ import (
 	"slices"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
 )
 
-func promptTable() *configured[sidetone.Prompt] {
+func promptTable() *configurationTable[sidetone.Prompt] {
 	tb := newTable("prompts", "prompt", func(p *sidetone.Prompt) []column {
 		return []column{
 			{name: "id", ref: &p.ID, fixed: true}, {name: "environment_id", ref: &p.EnvironmentID, fixed: true},
@@ -21,9 +22,10 @@ func promptTable() *configured[sidetone.Prompt] {
 		}
 	}, map[string]listed{
 		"id": text("id"), "key": filterOnly(text("resource_key")), "label": search("label", "label_folded"), "created": instant("created"), "updated": instant("updated"),
+		"tags": tags("tags"),
 	})
-	return &configured[sidetone.Prompt]{
-		table: tb.onShelf(func(c *configuration) *shelf[sidetone.Prompt] { return c.prompts }),
+	return &configurationTable[sidetone.Prompt]{
+		table: tb.heldIn(func(e *configuration.Environment) map[string]sidetone.Prompt { return e.Prompts }),
 		detach: func(p *sidetone.Prompt) {
 			p.Tags, p.CollectFields = slices.Clone(p.Tags), slices.Clone(p.CollectFields)
 			p.Template.RequiredKeys = slices.Clone(p.Template.RequiredKeys)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -9,7 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/expirable"
+
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
 	"github.com/sidetone/sidetone/vault"
 )
 
@@ -22,6 +26,11 @@ func (e Error) Error() string { return string(e) }
 const (
 	// ErrClosed says that the store was closed before the transaction ran.
 	ErrClosed Error = "the store is closed"
+	// errDiskFailed says that a write did not run because the disk failed before.
+	errDiskFailed Error = "the disk failed"
+	// ErrOutcomeUnknown is in the chain of the error of a write whose COMMIT was
+	// sent and not confirmed: it may be stored or not.
+	ErrOutcomeUnknown Error = "the outcome of the commit is not known"
 	// ErrStale is in the chain of every conflict that a newer version of the
 	// row caused.
 	ErrStale Error = "the row was changed meanwhile"
@@ -40,16 +49,20 @@ type Config struct {
 	Masters func() (vault.Masters, error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Log receives what went wrong behind an error answer; nil discards.
+	// Log receives the causes of errors that customers see in general terms only;
+	// nil discards.
 	Log *slog.Logger
 }
 
 // Enqueuer puts a wake-up for a row into the transaction that writes the row.
 // Package jobs implements it.
 type Enqueuer interface {
-	// EnqueueDial stores job in tx; it becomes visible with tx's commit and
-	// vanishes with its rollback. It must not use any other connection.
-	EnqueueDial(ctx context.Context, tx *Tx, job sidetone.DialJob) error
+	// Enqueue stores job in tx; it becomes visible with tx's commit and vanishes
+	// with its rollback. It must not use any other connection.
+	Enqueue(ctx context.Context, tx *Tx, job sidetone.Job) error
+	// Committed is told the jobs of a transaction after its commit, before the
+	// writer is answered. It must not wait: other writes may wait for it.
+	Committed(jobs []sidetone.Job)
 }
 
 // engine is what SQLite and Postgres do differently.
@@ -72,23 +85,20 @@ type Store struct {
 	ids      *sidetone.IDs
 	tables   tables
 	engine   engine
-	lines    *lines
+	memory   *configuration.Memory
 	keys     *keys
-	totals   *totals
-	ladders  *ladders
-	signing  atomic.Pointer[[]byte] // the cursors' key, once read
+	totals   *expirable.LRU[string, estimatedTotal] // of long lists
+	signing  atomic.Pointer[[]byte]                 // the cursors' key, once read
 	dataKeys *dataKeys
 	enqueuer atomic.Pointer[Enqueuer]
 	closed   func() error
-	// longSkip is the constant but in tests.
-	longSkip int64
 	// watch, in tests, stands between a transaction and the database.
 	watch func(*Tx) querier
 }
 
 // Open opens the database at c.URL without migrating it. The caller closes it.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys(), totals: newTotals(), ladders: newLadders(), dataKeys: newDataKeys(c.Masters), longSkip: longSkip}
+	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys(), totals: expirable.NewLRU[string, estimatedTotal](maxTotals, nil, 0), dataKeys: newDataKeys(c.Masters)}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -96,7 +106,6 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.ids = sidetone.NewIDs(s.now)
-	s.lines = newLines(s)
 	var err error
 	scheme, path, _ := strings.Cut(c.URL, ":")
 	switch scheme {
@@ -110,6 +119,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	s.memory = configuration.NewMemory(configuration.Config{Source: configurations{s}, Shared: s.shared(), Now: s.now, Log: s.log})
 	s.closed = sync.OnceValue(s.engine.close)
 	return s, nil
 }
@@ -123,15 +133,36 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return nil
 }
 
-// Close waits for running writes and closes the database. Later writes answer
-// ErrClosed. A second Close does nothing and repeats the first one's answer.
+// Close waits for running writes and closes the database. Later writes return
+// ErrClosed. A second Close does nothing and returns the first one's error.
 func (s *Store) Close() error { return s.closed() }
 
 // SetEnqueuer names the receiver of wake-ups. It is called once, before the
 // first InsertIntent; without one intents are stored without a wake-up.
 func (s *Store) SetEnqueuer(e Enqueuer) { s.enqueuer.Store(&e) }
 
-// Ready reports whether the database answers and still accepts commits.
+// enqueue stores a wake-up in the transaction; its receiver is told after the
+// commit.
+func (t *Tx) enqueue(job sidetone.Job) error {
+	e := t.store.enqueuer.Load()
+	if e == nil {
+		return nil
+	}
+	if err := (*e).Enqueue(t.ctx, t, job); err != nil {
+		return t.fail(fmt.Errorf("enqueue %s: %w", job.Kind(), err))
+	}
+	t.change.jobs = append(t.change.jobs, job)
+	return nil
+}
+
+// wake tells the receiver of wake-ups that a transaction's are committed.
+func (s *Store) wake(jobs []sidetone.Job) {
+	if e := s.enqueuer.Load(); e != nil && len(jobs) > 0 {
+		(*e).Committed(jobs)
+	}
+}
+
+// Ready reports whether the database responds and accepts commits.
 func (s *Store) Ready(ctx context.Context) error { return s.engine.ready(ctx) }
 
 // Write runs fn in a write transaction of one environment and returns nil only
@@ -139,14 +170,24 @@ func (s *Store) Ready(ctx context.Context) error { return s.engine.ready(ctx) }
 //
 // fn holds up every other writer on SQLite: it is SQL and in-memory results
 // only, well under 50 ms, and must not call the store or any other part. It may
-// run more than once on Postgres and must not end the goroutine. Once its turn
-// has come it is not cancelled with ctx; before, a cancelled ctx returns its
-// error and fn does not run.
+// run more than once: after a collision on Postgres, and when it needs a data key
+// that has to be loaded first. It must not end the goroutine. Once its turn has
+// come it is not cancelled with ctx; before, a cancelled ctx returns its error
+// and fn does not run.
 func (s *Store) Write(ctx context.Context, environmentID string, fn func(*Tx) error) error {
 	if environmentID == "" {
 		return sidetone.Errorf(sidetone.Internal, "write without environment")
 	}
-	return s.answer(s.engine.write(ctx, environmentID, fn))
+	for {
+		err := s.engine.write(ctx, environmentID, fn)
+		var missing *missingKey
+		if !errors.As(err, &missing) {
+			return s.customerError(err)
+		}
+		if err := s.loadKey(ctx, missing.name); err != nil {
+			return err
+		}
+	}
 }
 
 // Read runs fn in a read-only transaction of one environment that sees one
@@ -155,15 +196,16 @@ func (s *Store) Read(ctx context.Context, environmentID string, fn func(*Tx) err
 	if environmentID == "" {
 		return sidetone.Errorf(sidetone.Internal, "read without environment")
 	}
-	return s.answer(s.engine.read(ctx, environmentID, fn))
+	return s.customerError(s.engine.read(ctx, environmentID, fn))
 }
 
 // writeAcross and readAcross are for the named statements that concern several
-// environments; their callers are the methods of Store in across.go.
+// environments. Their callers, all methods of Store, are listed in
+// TestStatementsAcrossEnvironmentsAreFew.
 func (s *Store) writeAcross(ctx context.Context, fn func(*Tx) error) error {
-	return s.answer(s.engine.write(ctx, "", fn))
+	return s.customerError(s.engine.write(ctx, "", fn))
 }
 
 func (s *Store) readAcross(ctx context.Context, fn func(*Tx) error) error {
-	return s.answer(s.engine.read(ctx, "", fn))
+	return s.customerError(s.engine.read(ctx, "", fn))
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
 )
 
 // table holds the SQL of one noun, built once from the column list. The columns
@@ -15,10 +16,8 @@ type table[T any] struct {
 	columns    func(*T) []column
 	// sorted and filtered columns by their documented names.
 	listed map[string]listed
-	// places numbers the columns that lists sort and filter by.
-	places map[string]int
-	// shelf is where memory keeps the rows, nil when it does not.
-	shelf func(*configuration) *shelf[T]
+	// inMemory is where memory holds the rows, nil when it does not.
+	inMemory func(*configuration.Environment) map[string]T
 	// unaudited rows leave no trace in the audit log.
 	unaudited bool
 
@@ -31,12 +30,10 @@ type table[T any] struct {
 }
 
 func newTable[T any](name, noun string, columns func(*T) []column, lists map[string]listed) *table[T] {
-	t := &table[T]{name: name, noun: noun, columns: columns, listed: lists, places: map[string]int{}}
+	t := &table[T]{name: name, noun: noun, columns: columns, listed: lists}
 	var names, marks, sets []string
 	for _, c := range columns(new(T)) {
-		if names = append(names, c.name); t.lists(c.name) {
-			t.places[c.name] = len(t.places)
-		}
+		names = append(names, c.name)
 		t.secret = t.secret || isSealed(c)
 		marks = append(marks, fmt.Sprintf("$%d", len(names)))
 		if !c.fixed && c.name != "version" {
@@ -158,28 +155,18 @@ func (tb *table[T]) quiet() *table[T] {
 	return tb
 }
 
-// lists says that lists sort or filter by the column.
-func (tb *table[T]) lists(column string) bool {
-	for _, l := range tb.listed {
-		if column == l.column || column == l.contains {
-			return true
-		}
-	}
-	return false
-}
-
-// onShelf makes a table whose rows, or those that matter, memory keeps too.
-func (tb *table[T]) onShelf(at func(*configuration) *shelf[T]) *table[T] {
-	tb.shelf = at
+// heldIn makes a table whose rows memory holds too.
+func (tb *table[T]) heldIn(rows func(*configuration.Environment) map[string]T) *table[T] {
+	tb.inMemory = rows
 	return tb
 }
 
 // get returns the row with id in the transaction's environment.
 func (tb *table[T]) get(t *Tx, id string) (T, error) {
-	if t.memory == nil || tb.shelf == nil {
+	if t.memory == nil || tb.inMemory == nil {
 		return tb.where(t, "id = $2", id)
 	}
-	row, ok := tb.shelf(t.memory).rows[id]
+	row, ok := tb.inMemory(t.memory)[id]
 	if !ok {
 		return row, notFound(tb.noun)
 	}
@@ -210,8 +197,8 @@ func (tb *table[T]) all(t *Tx, rest string, args ...any) ([]T, error) {
 		out, found = append(out, row), append(found, texts)
 		return nil
 	}, "SELECT "+tb.names+" FROM "+tb.name+" "+rest, args...)
-	// Opening may have to look for a key, which a connection that is in the
-	// middle of rows cannot do.
+	// Decrypting may need a query for a key, which a connection that is in the
+	// middle of rows cannot run.
 	for i := range out {
 		if err == nil {
 			err = tb.open(t, &out[i], found[i])
@@ -225,20 +212,20 @@ type tables struct {
 	environments *table[sidetone.Environment]
 	keys         *table[sidetone.APIKey]
 	numbers      *table[sidetone.Number]
-	agents       *configured[sidetone.Agent]
-	prompts      *configured[sidetone.Prompt]
-	voices       *configured[sidetone.Voice]
-	actions      *configured[sidetone.Action]
-	webhooks     *configured[sidetone.Webhook]
-	vectors      *configured[sidetone.VectorDatabase]
-	connections  *configured[sidetone.Connection]
+	agents       *configurationTable[sidetone.Agent]
+	prompts      *configurationTable[sidetone.Prompt]
+	voices       *configurationTable[sidetone.Voice]
+	actions      *configurationTable[sidetone.Action]
+	webhooks     *configurationTable[sidetone.Webhook]
+	vectors      *configurationTable[sidetone.VectorDatabase]
+	connections  *configurationTable[sidetone.Connection]
 	dnc          *table[sidetone.DNCNumber]
 	calls        *table[sidetone.Call]
 	intents      *table[sidetone.DialIntent]
 	events       *table[sidetone.Event]
 	members      *table[sidetone.Member]
 	audit        *table[sidetone.AuditEntry]
-	answers      *table[Answer]
+	responses    *table[StoredResponse]
 }
 
 func newTables() tables {
@@ -247,7 +234,7 @@ func newTables() tables {
 		prompts: promptTable(), voices: voiceTable(), actions: actionTable(), webhooks: webhookTable(),
 		vectors: vectorTable(), connections: connectionTable(), dnc: dncTable(),
 		calls: callTable(), intents: intentTable(), events: eventTable(), members: memberTable(), audit: auditTable(),
-		answers: answerTable(),
+		responses: responseTable(),
 	}
 }
 
@@ -268,13 +255,13 @@ func (ts tables) sealedColumns() []sealedColumn {
 	for _, tb := range ts.every() {
 		out = append(out, tb.sealedColumns()...)
 	}
-	return out
+	return append(out, callSecrets())
 }
 
 // every lists all tables.
 func (ts tables) every() []interface{ sealedColumns() []sealedColumn } {
 	return []interface{ sealedColumns() []sealedColumn }{
 		ts.environments, ts.keys, ts.numbers, ts.agents, ts.prompts, ts.voices, ts.actions, ts.webhooks, ts.vectors,
-		ts.connections, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit, ts.answers,
+		ts.connections, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit, ts.responses,
 	}
 }

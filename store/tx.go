@@ -4,11 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
 )
 
 // querier is what *sql.Tx and *sql.Conn have in common.
@@ -36,12 +39,12 @@ type Tx struct {
 	failed error
 	// change is what the commit does to the configuration in memory.
 	change change
-	// memory, where there is no database underneath, is all that can be read; its
-	// lock is held.
-	memory *configuration
-	// unopened counts the secrets, met in reading all environments, that do not
-	// open.
-	unopened int
+	// memory, in a transaction without a database, is all that can be read; its
+	// read lock is held.
+	memory *configuration.Environment
+	// undecrypted counts the secrets that could not be decrypted while the rows of
+	// all environments were read.
+	undecrypted int
 	// seals are the data keys met so far.
 	seals seals
 }
@@ -57,7 +60,7 @@ func (t *Tx) exec(text string, args ...any) (int64, error) {
 		return 0, t.failed
 	}
 	if t.memory != nil {
-		return 0, t.fail(errBeyondMemory)
+		return 0, t.fail(errNotInMemory)
 	}
 	res, err := t.db.ExecContext(t.ctx, text, args...)
 	if err != nil {
@@ -87,7 +90,7 @@ func (t *Tx) each(scan func(*sql.Rows) error, text string, args ...any) error {
 		return t.failed
 	}
 	if t.memory != nil {
-		return t.fail(errBeyondMemory)
+		return t.fail(errNotInMemory)
 	}
 	rows, err := t.db.QueryContext(t.ctx, text, args...)
 	if err != nil {
@@ -118,8 +121,8 @@ func (t *Tx) one(dest []any, text string, args ...any) error {
 	return err
 }
 
-// texts returns the query's only column.
-func (t *Tx) texts(q query) ([]string, error) {
+// strings returns the values of the query's only column.
+func (t *Tx) strings(q query) ([]string, error) {
 	var out []string
 	err := t.each(func(r *sql.Rows) error {
 		var text string
@@ -142,7 +145,7 @@ func absent(err error, noun string) error {
 func (t *Tx) run(fn func(*Tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = t.store.panicked(p)
+			err = &panicError{p, string(debug.Stack())}
 		}
 	}()
 	err = fn(t)
@@ -154,6 +157,15 @@ func (t *Tx) run(fn func(*Tx) error) (err error) {
 	}
 	return err
 }
+
+// panicError is a panic of a transaction's function.
+type panicError struct {
+	value any
+	stack string
+}
+
+// Error returns the panic's value as text.
+func (p *panicError) Error() string { return fmt.Sprintf("panic in a transaction: %v", p.value) }
 
 // own puts the transaction's environment into a row and refuses one of another.
 func (t *Tx) own(environmentID *string) error {

@@ -1,8 +1,11 @@
 package store
 
-import "github.com/sidetone/sidetone"
+import (
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
+)
 
-func vectorTable() *configured[sidetone.VectorDatabase] {
+func vectorTable() *configurationTable[sidetone.VectorDatabase] {
 	tb := newTable("vector_databases", "vector database", func(v *sidetone.VectorDatabase) []column {
 		return []column{
 			{name: "id", ref: &v.ID, fixed: true}, {name: "environment_id", ref: &v.EnvironmentID, fixed: true},
@@ -14,8 +17,8 @@ func vectorTable() *configured[sidetone.VectorDatabase] {
 		"id": text("id"), "index": text("index_name"), "created": instant("created"), "updated": instant("updated"),
 		"type": filterOnly(text("type")),
 	})
-	return &configured[sidetone.VectorDatabase]{
-		table:  tb.onShelf(func(c *configuration) *shelf[sidetone.VectorDatabase] { return c.vectors }),
+	return &configurationTable[sidetone.VectorDatabase]{
+		table:  tb.heldIn(func(e *configuration.Environment) map[string]sidetone.VectorDatabase { return e.Vectors }),
 		detach: func(*sidetone.VectorDatabase) {},
 		uses:   []use{{table: "agents", noun: "agent", column: "vector_database_id", shown: "id"}},
 	}

@@ -4,12 +4,10 @@ import (
 	"slices"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
 )
 
-// defaultVoiceType is the built-in voice of agents that name none.
-const defaultVoiceType = "voice_flite"
-
-func voiceTable() *configured[sidetone.Voice] {
+func voiceTable() *configurationTable[sidetone.Voice] {
 	tb := newTable("voices", "voice", func(v *sidetone.Voice) []column {
 		return []column{
 			{name: "id", ref: &v.ID, fixed: true}, {name: "environment_id", ref: &v.EnvironmentID, fixed: true},
@@ -22,8 +20,8 @@ func voiceTable() *configured[sidetone.Voice] {
 		"id": text("id"), "label": search("label", "label_folded"), "type": text("type"),
 		"created": instant("created"), "updated": instant("updated"),
 	})
-	return &configured[sidetone.Voice]{
-		table:  tb.onShelf(func(c *configuration) *shelf[sidetone.Voice] { return c.voices }),
+	return &configurationTable[sidetone.Voice]{
+		table:  tb.heldIn(func(e *configuration.Environment) map[string]sidetone.Voice { return e.Voices }),
 		detach: func(v *sidetone.Voice) { v.Config = slices.Clone(v.Config) },
 		uses:   []use{{table: "agents", noun: "agent", column: "voice_id", shown: "id"}},
 	}
@@ -37,7 +35,7 @@ func (s *Store) builtInVoices() []sidetone.Voice {
 			Config: []byte(config), BuiltIn: true, Created: now, Updated: now}
 	}
 	return []sidetone.Voice{
-		voice(defaultVoiceType, "Flite", "Offline speech of the flite program.", `{"voice":"slt"}`),
+		voice(configuration.DefaultVoiceType, "Flite", "Offline speech of the flite program.", `{"voice":"slt"}`),
 		voice("voice_tty", "TTY", "Text telephone tones (Baudot 45.45) for deaf callers.", `{}`),
 	}
 }
@@ -49,9 +47,12 @@ func (t *Tx) Voice(id string) (sidetone.Voice, error) { return t.store.tables.vo
 // with.
 func (t *Tx) DefaultVoice() (sidetone.Voice, error) {
 	if t.memory != nil {
-		return t.memory.defaultVoice(), nil
+		if v, ok := t.memory.DefaultVoice(); ok {
+			return v, nil
+		}
+		return sidetone.Voice{}, notFound("voice")
 	}
-	return t.store.tables.voices.where(t, "type = $2 AND built_in = $3", defaultVoiceType, true)
+	return t.store.tables.voices.where(t, "type = $2 AND built_in = $3", configuration.DefaultVoiceType, true)
 }
 
 // Voices lists the voices.

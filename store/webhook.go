@@ -4,9 +4,10 @@ import (
 	"slices"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store/configuration"
 )
 
-func webhookTable() *configured[sidetone.Webhook] {
+func webhookTable() *configurationTable[sidetone.Webhook] {
 	tb := newTable("webhooks", "webhook", func(h *sidetone.Webhook) []column {
 		return []column{
 			{name: "id", ref: &h.ID, fixed: true}, {name: "environment_id", ref: &h.EnvironmentID, fixed: true},
@@ -19,8 +20,8 @@ func webhookTable() *configured[sidetone.Webhook] {
 		"id": text("id"), "label": search("label", "label_folded"), "created": instant("created"), "updated": instant("updated"),
 		"url": filterOnly(text("url")), "account_connection_id": filterOnly(text("connection_id")),
 	})
-	return &configured[sidetone.Webhook]{
-		table:  tb.onShelf(func(c *configuration) *shelf[sidetone.Webhook] { return c.webhooks }),
+	return &configurationTable[sidetone.Webhook]{
+		table:  tb.heldIn(func(e *configuration.Environment) map[string]sidetone.Webhook { return e.Webhooks }),
 		detach: func(h *sidetone.Webhook) { h.Subscriptions = slices.Clone(h.Subscriptions) },
 		uses:   []use{{table: "agents", noun: "agent", column: "webhook_id", shown: "id"}},
 	}

@@ -79,8 +79,8 @@ type Leg interface {
 type Info struct {
 	// ID is the carrier's id of the call (the SIP Call-ID).
 	ID string
-	// From and To are the caller's and called numbers in E.164 with plus when
-	// they parse as such, else as the carrier gave them.
+	// From and To are the caller's and called numbers as the carrier wrote
+	// them; the application parses them.
 	From, To string
 	// Trunk names the trunk the call came by; "" is the local (simulated) one.
 	Trunk string
@@ -109,7 +109,6 @@ const (
 	KindHeld
 	KindResumed
 	KindFormatChanged
-	KindLost
 	KindEnded
 )
 
@@ -117,8 +116,9 @@ const (
 // path allocates nothing.
 type Event struct {
 	Kind EventKind
-	// Audio is the received frame in media order. Frames have no gaps:
-	// loss arrives as Missing frames, silence suppression as Missing silence.
+	// Audio is the received frame in media order. Frames have no gaps: what was
+	// lost, or not sent because it was silent, arrives as Missing frames. Their
+	// samples mean nothing: conceal them before they are played.
 	Audio audio.Frame
 	// Arrived is the driver's monotonic receive time of the packet, zero for
 	// Missing frames; only for measurement, never for placing audio.
@@ -133,7 +133,7 @@ type Event struct {
 	Cause Cause
 	// Remote says that the far end ended the call.
 	Remote bool
-	// Err is the technical reason behind KindLost or KindEnded, may be nil.
+	// Err is the technical reason behind KindEnded, may be nil.
 	Err error
 }
 

@@ -39,8 +39,8 @@ func ParseKey(text string) (Key, error) {
 // and nowhere else.
 func (k Key) Text() string { return base64.StdEncoding.EncodeToString(k[:]) }
 
-// ID returns 16 hexadecimal digits that tell keys apart and do not help to find
-// one.
+// ID returns 16 hexadecimal digits that identify the key and do not help to guess
+// it.
 func (k Key) ID() string {
 	sum := sha256.Sum256(append([]byte("sidetone master key\n"), k[:]...))
 	return hex.EncodeToString(sum[:8])

@@ -17,24 +17,24 @@ type Error string
 func (e Error) Error() string { return string(e) }
 
 const (
-	// ErrMalformed says that a text is nothing this package wrote.
+	// ErrMalformed says that a text was not written by this package.
 	ErrMalformed Error = "not a sealed value"
 	// ErrRefused says that a value was changed, moved or sealed with another
-	// key; which of these cannot be told.
+	// key; decryption cannot tell which.
 	ErrRefused Error = "the sealed value does not open here"
 	// ErrUnknownMaster says that a data key was wrapped with a master key that
 	// is not among those given.
 	ErrUnknownMaster Error = "the master key that wrapped this data key is not known"
 )
 
-// The first part of what is stored says what it is, so that later formats can
-// live beside this one.
+// The first part of a stored text names its format, so that later formats can be
+// told from this one.
 const (
 	sealedMark  = "s1"
 	wrappedMark = "w1"
 )
 
-// Place is where a sealed value stands. All of it is authenticated.
+// Place is where a sealed value is stored. All of it is authenticated.
 type Place struct {
 	// Environment, Table, Row and Column name the value's one place; none of
 	// them is secret.
@@ -125,7 +125,7 @@ func WrappedBy(wrapped string) string {
 }
 
 // bound is what is authenticated beside a value: each part with its length in
-// front, so that no two places look alike.
+// front, so that no two places have the same bytes.
 func (p Place) bound(version int64) []byte {
 	return authenticated(sealedMark, strconv.FormatInt(version, 10), p.Environment, p.Table, p.Row, p.Column)
 }

@@ -1,28 +1,29 @@
-// Package local is the Bus of a single process.
+// Package local carries live events of calls within one process. They are a
+// convenience: the records are in the store.
 package local
 
 import (
 	"sync"
 
 	"github.com/sidetone/sidetone"
-	"github.com/sidetone/sidetone/cluster"
 )
 
 // backlog is how many events a subscriber may be behind.
 const backlog = 256
 
-// Bus delivers within the process. Use New.
+// Bus delivers events to the subscribers of their calls. Use New; its methods are
+// safe for concurrent use.
 type Bus struct {
 	mu   sync.Mutex
 	subs map[string]map[chan sidetone.Event]struct{}
 }
 
-var _ cluster.Bus = (*Bus)(nil)
-
 // New returns an empty Bus.
 func New() *Bus { return &Bus{subs: map[string]map[chan sidetone.Event]struct{}{}} }
 
-// Publish implements cluster.Bus.
+// Publish hands e to every subscriber of its call. It never waits: a subscriber
+// that is too slow loses its subscription, sees its channel closed, and can read
+// what it missed from the store.
 func (b *Bus) Publish(e sidetone.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -35,7 +36,9 @@ func (b *Bus) Publish(e sidetone.Event) {
 	}
 }
 
-// Subscribe implements cluster.Bus.
+// Subscribe returns the events of a call from now on, and the function that ends
+// the subscription. The channel is closed when the subscription ended, for
+// whatever reason.
 func (b *Bus) Subscribe(callID string) (<-chan sidetone.Event, func()) {
 	ch := make(chan sidetone.Event, backlog)
 	b.mu.Lock()

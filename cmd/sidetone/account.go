@@ -64,7 +64,7 @@ func (o openapiCommand) Run(a *app) error { return o.print(a, (*client.Client).D
 
 // print writes an answer that is a text.
 func (r remote) print(a *app, get func(*client.Client, context.Context) ([]byte, error)) error {
-	c, err := r.client()
+	c, err := r.client(a)
 	if err != nil {
 		return err
 	}

@@ -12,10 +12,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/sidetone/sidetone/api"
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/contract"
 	"github.com/sidetone/sidetone/apply"
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/llm/scripted"
+	"github.com/sidetone/sidetone/phonenumber"
+	"github.com/sidetone/sidetone/support"
 )
 
 type agentsCommand struct {
@@ -75,19 +80,19 @@ func yamlFiles(path string) ([]string, error) {
 	return names, err
 }
 
-func (f files) plan(ctx context.Context, prune bool) (apply.Plan, apply.API, error) {
+func (f files) plan(a *app, prune bool) (*apply.Plan, apply.API, error) {
 	wanted, err := f.parse()
 	if err != nil {
-		return apply.Plan{}, nil, err
+		return nil, nil, err
 	}
-	c, err := f.client()
+	c, err := f.client(a)
 	if err != nil {
-		return apply.Plan{}, nil, err
+		return nil, nil, err
 	}
 	there := applied{c}
-	live, err := apply.Fetch(ctx, there)
+	live, err := apply.Fetch(a.ctx, there)
 	if err != nil {
-		return apply.Plan{}, nil, f.explain(err)
+		return nil, nil, f.explain(err)
 	}
 	plan, err := apply.NewPlan(wanted, live, prune)
 	if err != nil {
@@ -102,18 +107,136 @@ func (f files) plan(ctx context.Context, prune bool) (apply.Plan, apply.API, err
 
 // newBodyCheck holds what plans send against this program's own document.
 func newBodyCheck() (apply.BodyCheck, error) {
-	checker, err := api.NewChecker()
+	checker, err := contract.Load()
+	if err != nil {
+		return nil, err
+	}
+	all, table := checker.Properties(), support.NewTable()
 	return func(v apply.Verb, k apply.Kind, fields map[string]any) ([]string, error) {
 		verb := "/update"
 		if v == apply.Create {
 			verb = "/create"
 		}
-		return checker.Check(applyPath(k)+verb, fields)
-	}, err
+		sentences, err := checker.Check(applyPath(k)+verb, fields)
+		sentences = slices.Concat(sentences, promptMistake(k, fields), addressMistakes(k, fields), phoneMistakes(k, fields))
+		declared := propertiesOf(all, applyPath(k)+verb)
+		for _, path := range paths("", fields) {
+			if wrong, possible := contract.Misspelt(declared, path); wrong != "" {
+				sentences = append(sentences, wrong+": "+noProperty(wrong, possible))
+			}
+		}
+		for _, wrong := range table.Choices(string(k), fields) {
+			path, _, _ := strings.Cut(wrong, " ")
+			if !slices.ContainsFunc(sentences, func(said string) bool { return strings.HasPrefix(said, path+" ") }) { // the document has said it
+				sentences = append(sentences, wrong)
+			}
+		}
+		return slices.Compact(slices.Sorted(slices.Values(sentences))), err
+	}, nil
+}
+
+// paths lists the paths of all members in fields, without the items of lists.
+func paths(prefix string, fields map[string]any) []string {
+	var out []string
+	for name, value := range fields {
+		path := strings.TrimPrefix(prefix+"."+name, ".")
+		out = append(out, path)
+		if inner, ok := value.(map[string]any); ok {
+			out = append(out, paths(path, inner)...)
+		}
+	}
+	return out
+}
+
+// addressMistakes says what is wrong with the addresses of an agent, a prompt, and
+// the prompt inside an agent.
+func addressMistakes(k apply.Kind, fields map[string]any) []string {
+	const name = "context_endpoint"
+	var out []string
+	address, _ := fields[name].(string)
+	agent, prompt := sidetone.NewAgent("", "", "", time.Time{}), sidetone.NewPrompt("", "", "", time.Time{})
+	switch k {
+	case apply.Agent:
+		agent.ContextEndpoint = address
+		out = problem(out, "", agent.Validate())
+		inline, _ := fields["prompt"].(map[string]any)
+		prompt.ContextEndpoint, _ = inline[name].(string)
+		out = problem(out, "prompt.", prompt.Validate())
+	case apply.Prompt:
+		prompt.ContextEndpoint = address
+		out = problem(out, "", prompt.Validate())
+	}
+	return out
+}
+
+// phoneMistakes says which numbers of an action, and of the actions inside an agent,
+// are none whatever the environment's default country is.
+func phoneMistakes(k apply.Kind, fields map[string]any) []string {
+	if k == apply.Action {
+		return phoneMistake(nil, "", fields)
+	}
+	var out []string
+	list, _ := fields["actions"].([]any)
+	for i, item := range list {
+		if inline, ok := item.(map[string]any); ok && k == apply.Agent {
+			out = phoneMistake(out, fmt.Sprintf("actions[%d].", i), inline)
+		}
+	}
+	return out
+}
+
+func phoneMistake(out []string, prefix string, action map[string]any) []string {
+	kind, _ := action["type"].(string)
+	config, _ := action["config"].(map[string]any)
+	text, given := config["phone_number"].(string)
+	if !given || !(sidetone.Action{Type: kind}).NeedsPhone() {
+		return out
+	}
+	_, err := phonenumber.Read(text, "")
+	if err == nil || errors.Is(err, phonenumber.ErrCountry) { // a national one, which the environment may know how to read
+		return out
+	}
+	return append(out, prefix+"config.phone_number "+err.Error())
+}
+
+func problem(out []string, prefix string, err error) []string {
+	if err == nil {
+		return out
+	}
+	return append(out, prefix+sidetone.MessageOf(err))
+}
+
+// warnings prints what of a plan's bodies does not act, as the answers will.
+func (f files) warnings(a *app, plan *apply.Plan) error {
+	table := support.NewTable()
+	return plan.Check(func(_ apply.Verb, k apply.Kind, fields map[string]any) ([]string, error) {
+		for _, w := range table.Check(string(k), fields) {
+			if w.Reason != support.Unknown {
+				fmt.Fprintf(plainWriter{a.err}, "warning: %s; %s; %s\n", w.Property, w.Reason, w.Sentence)
+			}
+		}
+		return nil, nil
+	})
+}
+
+// promptMistake says what is wrong with the playbook of a prompt, or of the prompt
+// inside an agent.
+func promptMistake(k apply.Kind, fields map[string]any) []string {
+	path := "content"
+	if inline, ok := fields["prompt"].(map[string]any); ok && k == apply.Agent {
+		path, fields = "prompt.content", inline
+	} else if k != apply.Prompt {
+		return nil
+	}
+	content, _ := fields["content"].(string)
+	if err := scripted.Check(content); err != nil {
+		return []string{path + " has a mistake: " + err.Error()}
+	}
+	return nil
 }
 
 // report prints what differs.
-func (f files) report(a *app, plan apply.Plan) error {
+func (f files) report(a *app, plan *apply.Plan) error {
 	if f.Output != "json" {
 		return plan.WriteText(plainWriter{a.out})
 	}
@@ -139,12 +262,15 @@ type applyCommand struct {
 
 // Run brings the server into the state of the files.
 func (c applyCommand) Run(a *app) error {
-	plan, api, err := c.plan(a.ctx, c.Prune)
+	plan, api, err := c.plan(a, c.Prune)
 	if err != nil {
 		return err
 	}
-	if err := c.report(a, plan); err != nil || c.DryRun {
+	if err := c.report(a, plan); err != nil {
 		return err
+	}
+	if c.DryRun {
+		return c.warnings(a, plan)
 	}
 	return plan.Run(a.ctx, api, func(s apply.Step) {
 		fmt.Fprintf(a.err, "%sd %s %s\n", past(s.Verb), s.Resource.Kind, s.Resource.Key)
@@ -163,7 +289,7 @@ type driftCommand struct{ files }
 
 // Run compares and fails when server and files differ.
 func (c driftCommand) Run(a *app) error {
-	plan, _, err := c.plan(a.ctx, false)
+	plan, _, err := c.plan(a, false)
 	if err != nil {
 		return err
 	}
@@ -183,7 +309,7 @@ type exportCommand struct {
 
 // Run writes the environment as files that apply reads.
 func (c exportCommand) Run(a *app) error {
-	conn, err := c.client()
+	conn, err := c.client(a)
 	if err != nil {
 		return err
 	}

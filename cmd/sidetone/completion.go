@@ -19,32 +19,34 @@ func (completionCommand) Help() string {
 
 // Run prints the script that makes the shell ask this program.
 func (c completionCommand) Run(a *app) error {
-	_, err := fmt.Fprint(a.out, completionScript(c.Shell))
+	script, ok := completionScripts()[c.Shell]
+	if !ok {
+		return fmt.Errorf("no completion for the shell %q", c.Shell)
+	}
+	_, err := fmt.Fprint(a.out, script)
 	return err
 }
 
-func completionScript(shell string) string {
-	switch shell {
-	case "zsh":
-		return `(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
+// completionScripts are the scripts by the names of the shells.
+func completionScripts() map[string]string {
+	return map[string]string{
+		"zsh": `(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
 _sidetone() {
   local -a words_found
   words_found=("${(@f)$(sidetone complete -- "${(@)words[2,CURRENT]}")}")
   if (( ${#words_found} )) && [[ -n ${words_found[1]} ]]; then compadd -- "${words_found[@]}"; else _files; fi
 }
 compdef _sidetone sidetone
-`
-	case "fish":
-		return `complete -c sidetone -f -a '(sidetone complete -- (commandline -opc)[2..] (commandline -ct))'
+`,
+		"fish": `complete -c sidetone -f -a '(sidetone complete -- (commandline -opc)[2..] (commandline -ct))'
 complete -c sidetone -s f -l file -l config -l data -l ready-file -l wav -l record -r -F
-`
-	default:
-		return `_sidetone() {
+`,
+		"bash": `_sidetone() {
   local IFS=$'\n'
   COMPREPLY=($(sidetone complete -- "${COMP_WORDS[@]:1:COMP_CWORD}"))
 }
 complete -o default -F _sidetone sidetone
-`
+`,
 	}
 }
 
@@ -107,7 +109,7 @@ func candidates(node *kong.Node, words []string) []string {
 
 func childOf(node *kong.Node, name string) *kong.Node {
 	for _, child := range node.Children {
-		if child.Name == name {
+		if child.Name == name || slices.Contains(child.Aliases, name) {
 			return child
 		}
 	}

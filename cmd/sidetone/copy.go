@@ -10,6 +10,7 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/server"
 	"github.com/sidetone/sidetone/store"
+	dbcopy "github.com/sidetone/sidetone/store/copy"
 )
 
 type copyCommand struct {
@@ -38,7 +39,12 @@ func (c copyCommand) Run(a *app) error {
 		if err := to.Migrate(a.ctx); err != nil {
 			return fmt.Errorf("make the target's tables: %w", err)
 		}
-		return store.Copy{From: from, To: to, Progress: c.progress(a)}.Run(a.ctx)
+		source, sqlite := from.SQLite()
+		target, postgres := to.Postgres()
+		if !sqlite || !postgres {
+			return errors.New("copy moves a SQLite database to Postgres: --to is no Postgres address")
+		}
+		return dbcopy.Copy{From: source, To: target, Progress: c.progress(a)}.Run(a.ctx)
 	})
 	if err != nil {
 		return err
@@ -48,9 +54,9 @@ func (c copyCommand) Run(a *app) error {
 }
 
 // progress prints a line for each table, and one a second for long ones.
-func (copyCommand) progress(a *app) func(store.CopyProgress) {
+func (copyCommand) progress(a *app) func(dbcopy.Progress) {
 	last := time.Now()
-	return func(p store.CopyProgress) {
+	return func(p dbcopy.Progress) {
 		if !p.Done && time.Since(last) < time.Second {
 			return
 		}

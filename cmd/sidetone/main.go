@@ -20,14 +20,16 @@ var version = "dev"
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Answer and place calls, and serve the API."`
 	Demo    demoCommand    `cmd:"" help:"Show everything in a minute: a server, an agent, simulated callers."`
-	Call    callCommand    `cmd:"" help:"Be a caller: a SIP softphone that says lines, interrupts, listens and measures."`
+	Phone   phoneCommand   `cmd:"" aliases:"call" help:"Be a caller: a SIP softphone that says lines, interrupts, listens and measures."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database up to date without starting a server."`
 	Copy    copyCommand    `cmd:"" help:"Move a SQLite database to Postgres; may be interrupted and repeated."`
 	Token   tokenCommand   `cmd:"" help:"Create, import, list and revoke API keys."`
 	Secrets secretsCommand `cmd:"" help:"Rotate the keys that stored secrets are encrypted with."`
 
+	Playbook playbookCommand `cmd:"" help:"Check playbooks, and try them in the terminal."`
+
 	Numbers         numbersCommand `cmd:"" group:"api" help:"Phone lines: list, get, available, buy, link, update, cancel, detach."`
-	Calls           callsCommand   `cmd:"" group:"api" help:"Calls: list, get, create, end, events, recording."`
+	Calls           callsCommand   `cmd:"" group:"api" help:"Calls: list, get, create, end, events, transcript, recording."`
 	Agents          agentsCommand  `cmd:"" group:"api" help:"Agents: list, get, create, update, delete, apply, drift, export."`
 	Prompts         plainNoun      `cmd:"" group:"api" help:"Prompts: list, get, create, update, delete."`
 	Actions         plainNoun      `cmd:"" group:"api" help:"Actions: list, get, create, update, delete."`
@@ -41,6 +43,7 @@ type cli struct {
 	Members         plainNoun      `cmd:"" group:"api" help:"People: list, get, create, update, delete."`
 	AuditLog        readNoun       `cmd:"" group:"api" help:"Who changed what: list, get."`
 	Whoami          whoamiCommand  `cmd:"" group:"api" help:"Show whose key it is and what it may do."`
+	Support         supportCommand `cmd:"" group:"api" help:"Show what acts, and what is only stored and returned."`
 	Usage           usageCommand   `cmd:"" group:"api" help:"Show the minutes of this month."`
 	Metrics         metricsCommand `cmd:"" group:"api" help:"Print the server's figures, in the text format of Prometheus."`
 	Openapi         openapiCommand `cmd:"" group:"api" help:"Print the document of the server's API."`

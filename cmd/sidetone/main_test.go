@@ -223,13 +223,13 @@ func TestPrinterSpeaksToPeopleAndPrograms(t *testing.T) {
 	var out bytes.Buffer
 	a := &app{out: &out}
 	e := softphone.Event{Kind: "gap", Took: 612 * time.Millisecond, At: 2500 * time.Millisecond}
-	callCommand{}.printer(a)(e)
+	phoneCommand{}.printer(a)(e)
 	if got := out.String(); !strings.Contains(got, "2.50s") || !strings.Contains(got, "612 ms") {
 		t.Errorf("for people: %q", got)
 	}
 	out.Reset()
-	callCommand{JSON: true}.printer(a)(e)
-	if err := (callCommand{JSON: true}).summary(a, softphone.Result{Said: 1, Gaps: []time.Duration{612 * time.Millisecond}}); err != nil {
+	phoneCommand{JSON: true}.printer(a)(e)
+	if err := (phoneCommand{JSON: true}).summary(a, softphone.Result{Said: 1, Gaps: []time.Duration{612 * time.Millisecond}}); err != nil {
 		t.Fatal(err)
 	}
 	d := json.NewDecoder(&out)

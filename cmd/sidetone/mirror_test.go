@@ -32,7 +32,9 @@ func mirrored() map[string]string {
 		"CallController_endCall": "calls end i", "CallController_getRecording": "calls recording i -f -", "CallController_streamEvents": "calls events {id}",
 		"DncController_addDncNumber": "dnc create --set phoneNumber=+1", "DncController_bulkAddDncNumbers": "dnc bulk +1",
 		"DncController_getDncNumbers": "dnc list", "DncController_deleteDncNumber": "dnc delete i",
-		"UsageController_getUsage": "usage", "AccessController_whoAmI": "whoami", "ServerController_getMetrics": "metrics",
+		"DncController_decideDncNumber": "dnc doubtful replace i --number +1",
+		"SupportController_getSupport":  "support",
+		"UsageController_getUsage":      "usage", "AccessController_whoAmI": "whoami", "ServerController_getMetrics": "metrics",
 		"ServerController_getDocument": "openapi", "AuditController_getEntry": "audit-log get i", "AuditController_listEntries": "audit-log list",
 		"APIKeyController_importAPIKey": "api-keys import --set key=k", "APIKeyController_revokeAPIKey": "api-keys revoke i",
 		"AccountConnectionController_addToSteeringPool":      "connections add-to-steering-pool i +1",
@@ -44,8 +46,12 @@ func mirrored() map[string]string {
 	} {
 		all[noun+"Controller_get"+noun] = command + " get i"
 		all[noun+"Controller_list"+noun+"s"] = command + " list"
-		all[noun+"Controller_create"+noun] = command + " create --set label=x"
-		all[noun+"Controller_update"+noun] = command + " update i --set label=x"
+		property := map[string]string{"Member": "name", "Environment": "name", "VectorDatabase": "index"}[noun]
+		if property == "" {
+			property = "label"
+		}
+		all[noun+"Controller_create"+noun] = command + " create --set " + property + "=x"
+		all[noun+"Controller_update"+noun] = command + " update i --set " + property + "=x"
 		if noun != "Environment" && noun != "APIKey" {
 			all[noun+"Controller_delete"+noun] = command + " delete i"
 		}
@@ -57,7 +63,7 @@ func mirrored() map[string]string {
 // document and looks at what it asks.
 func TestTheCommandLineMirrorsTheAPI(t *testing.T) {
 	t.Parallel()
-	doc, err := openapi3.NewLoader().LoadFromFile("../../api/openapi.yaml")
+	doc, err := openapi3.NewLoader().LoadFromFile("../../api/contract/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
-	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
-	"strings"
 
 	"github.com/sidetone/sidetone/client"
 )
@@ -60,7 +55,7 @@ func (o offersCommand) Run(a *app) error {
 	if o.Connection != "" {
 		query.Set("telephony_account_connection", o.Connection)
 	}
-	c, err := o.client()
+	c, err := o.client(a)
 	if err != nil {
 		return err
 	}
@@ -82,6 +77,9 @@ type making struct {
 func (m making) post(a *app, path string, given map[string]string) error {
 	fields, err := m.read()
 	if err != nil {
+		return err
+	}
+	if err := m.known(path); err != nil {
 		return err
 	}
 	for name, value := range given {
@@ -127,106 +125,4 @@ func (l linkCommand) Run(a *app) error {
 	return l.post(a, "/v1/numbers/link", map[string]string{
 		"phone_number": l.Number, "telephony_provider": l.Provider, "telephony_account_connection": l.Connection, "inbound_agent": l.Agent,
 	})
-}
-
-type callsCommand struct {
-	List      listCommand      `cmd:"" help:"Show a page, or all of them."`
-	Get       getCommand       `cmd:"" help:"Show one, with its transcript."`
-	Create    placeCommand     `cmd:"" help:"Place a call."`
-	End       oneCommand       `cmd:"" help:"Hang up a call, or stop it from being placed."`
-	Events    eventsCommand    `cmd:"" help:"Follow a call's events until it is over."`
-	Recording recordingCommand `cmd:"" help:"Save a call's recording."`
-}
-
-type placeCommand struct {
-	making
-	From  string `help:"Our number." placeholder:"NUMBER"`
-	To    string `help:"Number to call." placeholder:"NUMBER"`
-	Agent string `help:"Id of the agent." placeholder:"ID"`
-}
-
-// Run places a call.
-func (p placeCommand) Run(a *app) error {
-	return p.post(a, "/v1/calls/create", map[string]string{"from_number": p.From, "to_number": p.To, "agent": p.Agent})
-}
-
-type eventsCommand struct {
-	remote
-	ID    string `arg:"" help:"Id of the call."`
-	After int64  `help:"Only events after this sequence number."`
-}
-
-// Run follows a call.
-func (e eventsCommand) Run(a *app) error {
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	for event, err := range c.Calls().Events(a.ctx, e.ID, e.After) {
-		if err != nil {
-			return e.explain(err)
-		}
-		if e.Output == "json" {
-			if err := json.NewEncoder(a.out).Encode(event); err != nil {
-				return err
-			}
-			continue
-		}
-		if _, err := fmt.Fprintf(a.out, "%8.2f s  %-12s %s\n", float64(event.OffsetMS)/1000, event.Type, strings.Map(printable, event.Text)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-type recordingCommand struct {
-	remote
-	ID     string `arg:"" help:"Id of the call."`
-	File   string `short:"f" help:"Where to write; - is standard output. Default: the id, and what the format is called." placeholder:"FILE"`
-	Format string `help:"wav, as it is stored, or mp3." enum:"wav,mp3" default:"wav"`
-}
-
-// Run saves a recording, whole or not at all.
-func (r recordingCommand) Run(a *app) (err error) {
-	c, err := r.client()
-	if err != nil {
-		return err
-	}
-	kind := client.WAV
-	if r.Format == "mp3" {
-		kind = client.MP3
-	}
-	if r.File == "-" {
-		_, err := c.Calls().Recording(a.ctx, r.ID, kind, a.out)
-		return r.explain(err)
-	}
-	path := cmp.Or(r.File, strings.Map(fileRune, r.ID)+"."+r.Format)
-	f, err := os.Create(path + ".part")
-	if err != nil {
-		return err
-	}
-	came, err := c.Calls().Recording(a.ctx, r.ID, kind, io.Writer(f))
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil && kind == client.MP3 && came != kind {
-		err = fmt.Errorf("the server has no MP3 of it (it needs the program lame); --format wav gets the recording")
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the error of the download says more
-		return r.explain(err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(a.out, path)
-	return err
-}
-
-// fileRune keeps an id from naming another directory.
-func fileRune(r rune) rune {
-	if r == '/' || r == os.PathSeparator || r < ' ' {
-		return '_'
-	}
-	return r
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -15,6 +16,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/contract"
+	"github.com/sidetone/sidetone/apply"
 	"github.com/sidetone/sidetone/client"
 )
 
@@ -30,7 +33,8 @@ type remote struct {
 	Output      string `short:"o" help:"table or json." enum:"table,json" default:"table"`
 }
 
-func (r remote) client() (*client.Client, error) {
+// client returns a client that prints the answers' warnings.
+func (r remote) client(a *app) (*client.Client, error) {
 	if r.Key == "" {
 		return nil, errors.New("an API key is needed: set SIDETONE_API_KEY (`sidetone token create` makes a key)")
 	}
@@ -39,12 +43,13 @@ func (r remote) client() (*client.Client, error) {
 	}
 	c := client.New(r.URL, sidetone.Secret(r.Key))
 	c.Environment = r.Environment
+	c.Warned = func(text string) { fmt.Fprintln(plainWriter{a.err}, "warning:", text) }
 	return c, nil
 }
 
 // ask sends one request and returns the object it answers.
 func (r remote) ask(a *app, method, path string, query url.Values, body any, options ...client.Option) (object, error) {
-	c, err := r.client()
+	c, err := r.client(a)
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +139,8 @@ func cell(v any, width int) string {
 	return text
 }
 
-// printable keeps texts of others from steering the terminal: control
-// characters, of which C1 has some too, and those that turn the direction.
+// printable replaces what could control the terminal or reorder its text: control
+// characters (C0 and C1) and bidirectional controls.
 func printable(r rune) rune {
 	if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 		return ' '
@@ -190,6 +195,41 @@ func (b body) read() (object, error) {
 		}
 	}
 	return out, nil
+}
+
+// known refuses properties of --set that a request to path cannot have: the API
+// would drop them without a word.
+func (b body) known(path string) error {
+	if len(b.Set) == 0 {
+		return nil
+	}
+	document, err := contract.Load()
+	if err != nil {
+		return err
+	}
+	properties := propertiesOf(document.Properties(), path)
+	for _, pair := range b.Set {
+		name, _, _ := strings.Cut(pair, "=")
+		if wrong, possible := contract.Misspelt(properties, name); wrong != "" {
+			return fmt.Errorf("--set %s: %s", wrong, noProperty(wrong, possible))
+		}
+	}
+	return nil
+}
+
+// propertiesOf are those among all that the body of a request to path may have.
+func propertiesOf(all []contract.Property, path string) []contract.Property {
+	return slices.DeleteFunc(slices.Clone(all), func(p contract.Property) bool { return p.Operation != "POST "+path })
+}
+
+// noProperty says that nothing has the name at the end of a path, and what was meant
+// or is possible.
+func noProperty(path string, possible []string) string {
+	name := path[strings.LastIndex(path, ".")+1:]
+	if like := apply.Nearest(name, possible); like != "" {
+		return fmt.Sprintf("there is no such property; did you mean %q?", like)
+	}
+	return "there is no such property; there are " + strings.Join(possible, ", ")
 }
 
 func readInput(path string) ([]byte, error) {

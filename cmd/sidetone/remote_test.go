@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -72,20 +74,31 @@ func TestResourceCommands(t *testing.T) {
 func TestResourceCommandsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"agents get x":                          "404: id names no agent",
-		"agents update x":                       "nothing to change",
-		"agents update x --set =1":              `--set "=1" must be name=value`,
-		"agents update x --set a=1 --set a.b=2": "--set a.b: a is no object",
-		"agents list --filter a=1 --filters {}": "--filter and --filters exclude each other",
-		"agents list --filter language":         `--filter "language" must be name=value`,
-		"agents get":                            "Run `sidetone agents get --help`",
-		"agents list --bogus":                   "Run `sidetone agents list --help`",
-		"agentz":                                "Run `sidetone --help`",
-		"agents list -o xml":                    "must be one of",
-		"apply -f /nowhere.yaml":                "no such file",
-		"agents create --file /nowhere.yaml":    "no such file",
-		"agents get x --url ftp://127.0.0.1":    "must be an address such as",
-		"agents get x --url http://127.0.0.1:1": "is a server running at http://127.0.0.1:1?",
+		"agents get x":                                          "404: id names no agent",
+		"agents update x":                                       "nothing to change",
+		"agents update x --set =1":                              `--set "=1" must be name=value`,
+		"agents update x --set a=1 --set a.b=2":                 "--set a.b: a is no object",
+		"agents update x --set lable=1":                         `--set lable: there is no such property; did you mean "label"?`,
+		"agents create --set prompts.content=x":                 `--set prompts: there is no such property; did you mean "prompt"?`,
+		"agents create --set prompt.contnt=x":                   `--set prompt.contnt: there is no such property; did you mean "content"?`,
+		"agents create --set naem=x":                            `--set naem: there is no such property; did you mean "name"?`,
+		"agents create --set voice.pich=1":                      `--set voice.pich: there is no such property; did you mean "pitch"?`,
+		"numbers update +1 --set inbound_agent.prompt.contnt=x": `--set inbound_agent.prompt.contnt: there is no such property; did you mean "content"?`,
+		"actions create --set config.own=1 --set zzz=1":         "--set zzz: there is no such property",
+		"calls create --set context.own=1 --set zzz=1":          "--set zzz: there is no such property",
+		"members create --set zzz=1":                            "--set zzz: there is no such property; there are name, role, subject",
+		"numbers update +1 --set lable=x":                       `did you mean "label"?`,
+		"calls create --set to_numbr=1":                         `did you mean "to_number"?`,
+		"agents list --filter a=1 --filters {}":                 "--filter and --filters exclude each other",
+		"agents list --filter language":                         `--filter "language" must be name=value`,
+		"agents get":                                            "Run `sidetone agents get --help`",
+		"agents list --bogus":                                   "Run `sidetone agents list --help`",
+		"agentz":                                                "Run `sidetone --help`",
+		"agents list -o xml":                                    "must be one of",
+		"apply -f /nowhere.yaml":                                "no such file",
+		"agents create --file /nowhere.yaml":                    "no such file",
+		"agents get x --url ftp://127.0.0.1":                    "must be an address such as",
+		"agents get x --url http://127.0.0.1:1":                 "is a server running at http://127.0.0.1:1?",
 	} {
 		code, _, errs, _ := say(t, `404{"message":"id names no agent"}`, strings.Fields(args)...)
 		if code == 0 || !strings.Contains(errs, want) {
@@ -196,6 +209,39 @@ func TestCompletion(t *testing.T) {
 	} {
 		if got := strings.Join(candidates(parser.Model.Node, strings.Split(words, " ")), " "); got != want {
 			t.Errorf("%q becomes %q, want %q", words, got, want)
+		}
+	}
+}
+
+// TestDoubtfulEntries: the commands choose by what the list shows.
+func TestDoubtfulEntries(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		switch filters := r.URL.Query().Get("filters"); {
+		case r.URL.Path == "/v1/dnc_numbers/decide":
+			_, _ = fmt.Fprintf(w, `{"id":"new","phoneNumber":%q,"certain":true}`, r.URL.Query().Get("id")+string(b))
+		case filters == `{"certain":false}`:
+			_, _ = io.WriteString(w, `{"items":[{"id":"a","phoneNumber":"+2025550142","alsoBlocks":["+12025550142"]},{"id":"b","phoneNumber":"+15"}]}`)
+		case filters == `{"id":"a"}`:
+			_, _ = io.WriteString(w, `{"items":[{"id":"a","phoneNumber":"+2025550142","alsoBlocks":["+12025550142"]}]}`)
+		case filters == `{"id":"c"}`:
+			_, _ = io.WriteString(w, `{"items":[{"id":"c","phoneNumber":"+2025550143","alsoBlocks":["+12025550143","+492025550143"]}]}`)
+		default:
+			_, _ = io.WriteString(w, `{"items":[]}`)
+		}
+	}))
+	defer server.Close()
+	for args, want := range map[string]string{
+		"list": "+12025550142", "keep a": `a{"phoneNumber":"+2025550142"}`, "replace a": `a{"phoneNumber":"+12025550142"}`,
+		"replace c --number +492025550143": `c{"phoneNumber":"+492025550143"}`,
+		"replace c":                        "c also blocks +12025550143 and +492025550143: choose one with --number",
+		"keep b":                           "b is no doubtful entry",
+	} {
+		var out, errs bytes.Buffer
+		run(append(append([]string{"dnc", "doubtful"}, strings.Fields(args)...), "--url", server.URL, "--key", "k"), &out, &errs)
+		if said := out.String() + errs.String(); !strings.Contains(said, want) || args == "list" && strings.Contains(said, "+15 ") {
+			t.Errorf("%s: got %s", args, said)
 		}
 	}
 }

@@ -24,42 +24,28 @@ type noun struct {
 	by string
 }
 
-// nouns are the kinds of resources by the name of their command.
-func nouns(command string) noun {
-	switch command {
-	case "numbers":
-		return noun{"/v1/numbers", []string{"number", "label", "inbound_agent", "telephony_provider", "id"}, "phone_number"}
-	case "calls":
-		return noun{"/v1/calls", []string{"id", "status", "from_number", "to_number", "start_time", "end_reason"}, ""}
-	case "agents":
-		return noun{"/v1/agents", []string{"id", "key", "name", "language", "prompt"}, ""}
-	case "prompts":
-		return noun{"/v1/prompts", []string{"id", "key", "label", "content"}, ""}
-	case "actions":
-		return noun{"/v1/actions", []string{"id", "key", "type", "label"}, ""}
-	case "voices":
-		return noun{"/v1/voices", []string{"id", "type", "label"}, ""}
-	case "webhooks":
-		return noun{"/v1/webhooks", []string{"id", "url", "subscriptions"}, ""}
-	case "connections":
-		return noun{"/v1/account_connections", []string{"id", "type", "label"}, ""}
-	case "vector-databases":
-		return noun{"/v1/vector_databases", []string{"id", "type", "index", "api_environment"}, ""}
-	case "dnc":
-		return noun{"/v1/dnc_numbers", []string{"id", "phoneNumber", "type", "reason"}, ""}
-	case "api-keys":
-		return noun{"/v1/api_keys", []string{"id", "ends_in", "label", "scopes", "active"}, ""}
-	case "environments":
-		return noun{"/v1/environments", []string{"id", "name"}, ""}
-	case "members":
-		return noun{"/v1/members", []string{"id", "subject", "role"}, ""}
-	default:
-		return noun{"/v1/audit_log", []string{"created_at", "action", "resource", "resource_id", "actor"}, ""}
+// nouns are the kinds of resources by the names of their commands.
+func nouns() map[string]noun {
+	return map[string]noun{
+		"numbers":          {"/v1/numbers", []string{"number", "label", "inbound_agent", "telephony_provider", "carrier_state", "id"}, "phone_number"},
+		"calls":            {"/v1/calls", []string{"id", "status", "from_number", "to_number", "start_time", "end_reason"}, ""},
+		"agents":           {"/v1/agents", []string{"id", "key", "name", "language", "prompt"}, ""},
+		"prompts":          {"/v1/prompts", []string{"id", "key", "label", "content"}, ""},
+		"actions":          {"/v1/actions", []string{"id", "key", "type", "label"}, ""},
+		"voices":           {"/v1/voices", []string{"id", "type", "label"}, ""},
+		"webhooks":         {"/v1/webhooks", []string{"id", "url", "subscriptions"}, ""},
+		"connections":      {"/v1/account_connections", []string{"id", "type", "label"}, ""},
+		"vector-databases": {"/v1/vector_databases", []string{"id", "type", "index", "api_environment"}, ""},
+		"dnc":              {"/v1/dnc_numbers", []string{"id", "phoneNumber", "writtenAs", "reason"}, ""},
+		"api-keys":         {"/v1/api_keys", []string{"id", "ends_in", "label", "scopes", "active"}, ""},
+		"environments":     {"/v1/environments", []string{"id", "name"}, ""},
+		"members":          {"/v1/members", []string{"id", "subject", "role"}, ""},
+		"audit-log":        {"/v1/audit_log", []string{"created_at", "action", "resource", "resource_id", "actor"}, ""},
 	}
 }
 
 // nounOf is the noun whose command was chosen.
-func nounOf(k *kong.Context) noun { return nouns(k.Selected().Parent.Name) }
+func nounOf(k *kong.Context) noun { return nouns()[k.Selected().Parent.Name] }
 
 // idLength is the length of an id; no phone number is as long.
 const idLength = len("00000000-0000-7000-8000-000000000000")
@@ -100,6 +86,8 @@ type dncCommand struct {
 	Create createCommand `cmd:"" help:"Add a number."`
 	Bulk   dncBulk       `cmd:"" help:"Add numbers, given as words or a line each on standard input."`
 	Delete deleteCommand `cmd:"" help:"Remove an entry."`
+
+	Doubtful doubtfulCommand `cmd:"" help:"Entries that block two numbers until somebody decides which one was meant: list, keep, replace."`
 }
 
 type dncBulk struct {
@@ -118,7 +106,7 @@ func (d dncBulk) Run(a *app) error {
 		}
 		numbers = strings.Fields(string(raw))
 	}
-	c, err := d.client()
+	c, err := d.client(a)
 	if err != nil {
 		return err
 	}
@@ -133,13 +121,38 @@ func (d dncBulk) Run(a *app) error {
 	if err := c.Do(a.ctx, http.MethodPost, "/v1/dnc_numbers/bulk", nil, object{"phoneNumbers": entries}, &added); err != nil {
 		return d.explain(err)
 	}
-	return d.table(a, nouns("dnc").columns, added)
+	return d.table(a, nouns()["dnc"].columns, added)
 }
 
 type whoamiCommand struct{ remote }
 
 // Run shows the key's owner.
 func (w whoamiCommand) Run(a *app) error { return w.only(a, "/v1/whoami") }
+
+type supportCommand struct {
+	remote
+	Agent string `help:"Only what of this agent does not act." placeholder:"ID"`
+}
+
+// Run lists what acts and what does not.
+func (s supportCommand) Run(a *app) error {
+	query := url.Values{}
+	if s.Agent != "" {
+		query.Set("agent", s.Agent)
+	}
+	answer, err := s.ask(a, http.MethodGet, "/v1/support", query, nil)
+	if err != nil {
+		return err
+	}
+	var entries []object
+	list, _ := answer["entries"].([]any)
+	for _, item := range list {
+		if entry, ok := item.(object); ok {
+			entries = append(entries, entry)
+		}
+	}
+	return s.table(a, []string{"resource", "property", "value", "status", "reason"}, entries)
+}
 
 type usageCommand struct{ remote }
 
@@ -174,7 +187,7 @@ func (l listCommand) Run(a *app, k *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	c, err := l.client()
+	c, err := l.client(a)
 	if err != nil {
 		return err
 	}
@@ -303,6 +316,9 @@ func (u updateCommand) Run(a *app, k *kong.Context) error {
 	}
 	if len(fields) == 0 {
 		return fmt.Errorf("nothing to change: give --set or --file")
+	}
+	if err := u.known(n.path + "/update"); err != nil {
+		return err
 	}
 	if n.path == "/v1/numbers" && fields["example_context"] == nil {
 		current, err := u.ask(a, http.MethodGet, n.path, n.one(u.ID), nil)

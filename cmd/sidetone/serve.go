@@ -35,6 +35,7 @@ type serveCommand struct {
 	SIP       string `name:"sip" help:"Address of SIP over UDP and TCP; port 0 takes a free one." placeholder:"HOST:PORT"`
 	ReadyFile string `help:"Write {http, sip, api_key} here once calls can be taken." placeholder:"PATH"`
 	Hints     bool   `help:"Print the commands a newcomer needs next."`
+	Wheels    int    `help:"Goroutines that pace calls; without it, one for each processor core. For the benchmark." hidden:"" placeholder:"N"`
 }
 
 // Run serves until a signal comes.
@@ -51,7 +52,7 @@ func (s serveCommand) Run(a *app) error {
 	}
 	saveMemory(a.environ)
 	return server.Run(a.ctx, c, server.Options{ReadyFile: s.ReadyFile, Hints: s.Hints, Out: a.out, Log: a.err, Now: a.now, Version: version,
-		Program: os.Args[0], ConfigFile: s.Config})
+		Program: os.Args[0], ConfigFile: s.Config, Wheels: s.Wheels})
 }
 
 // saveMemory lets the heap grow by half instead of doubling before it is

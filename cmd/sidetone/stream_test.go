@@ -23,20 +23,34 @@ func against(t *testing.T, handler http.HandlerFunc, args ...string) (code int, 
 	return command(append(args, "--url", server.URL, "--key", "sk_x")...)
 }
 
+// stream answers with events.
+func stream(events ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i, e := range events {
+			_, _ = fmt.Fprintf(w, "id: %d\ndata: %s\n\n", i+1, e)
+		}
+	}
+}
+
 func TestEventsAreFollowed(t *testing.T) {
 	t.Parallel()
 	var asked string
 	whole := func(w http.ResponseWriter, r *http.Request) {
 		asked = r.URL.Path + " after " + r.Header.Get("Last-Event-ID")
-		_, _ = io.WriteString(w, ": hello\n\nid: 4\ndata: {\"sequence\":4,\"type\":\"caller\",\"offset_ms\":1250,\"text\":\"hi\\u001b[2J\"}\n\n"+
-			"id: 5\ndata: {\"sequence\":5,\"type\":\"ended\",\"offset_ms\":2000,\"text\":\"hangup\"}\n\n")
+		stream(`{"type":"caller","offset_ms":1250,"text":"hi\u001b[2J"}`,
+			`{"type":"turn","offset_ms":1810,"text":"short","data":{"commit_ms":520.4,"final_ms":515,"gap_ms":640.2,"model_first_ms":521,"say_ms":522,"wait_ms":500}}`,
+			`{"type":"ended","offset_ms":2000,"text":"hangup"}`)(w, r)
 	}
 	code, out, errs := against(t, whole, "calls", "events", "c1", "--after", "3")
-	if want := "    1.25 s  caller       hi [2J\n    2.00 s  ended        hangup\n"; code != 0 || out != want || errs != "" || asked != "/v1/calls/c1/events after 3" {
+	want := `    1.25 s           caller       hi [2J
+    1.81 s    +0.56  turn         gap 640 ms, wait 500, words at 515, turn over at 520, model at 521, voice asked at 522
+    2.00 s    +0.19  ended        hangup
+`
+	if code != 0 || out != want || errs != "" || asked != "/v1/calls/c1/events after 3" {
 		t.Errorf("exit %d %s, asked %q\n%s", code, errs, asked, cmp.Diff(want, out))
 	}
 	code, out, _ = against(t, whole, "calls", "events", "c1", "-o", "json")
-	if code != 0 || strings.Count(out, "\n") != 2 || !strings.Contains(out, `"type":"ended"`) {
+	if code != 0 || strings.Count(out, "\n") != 3 || !strings.Contains(out, `"type":"ended"`) {
 		t.Errorf("as JSON: exit %d\n%s", code, out)
 	}
 	cut := func(w http.ResponseWriter, _ *http.Request) {
@@ -45,6 +59,36 @@ func TestEventsAreFollowed(t *testing.T) {
 	}
 	if code, out, errs = against(t, cut, "calls", "events", "c1"); code != 1 || !strings.Contains(out, "hi") || !strings.Contains(errs, "read events of call c1") {
 		t.Errorf("cut off: exit %d, %q, %q", code, out, errs)
+	}
+}
+
+func TestTranscript(t *testing.T) {
+	t.Parallel()
+	whole := stream(`{"type":"connected","data":{"codec":"G722"}}`,
+		`{"type":"agent","offset_ms":2940,"text":"How can I help?"}`,
+		`{"type":"ignored","offset_ms":3100,"text":"mm-hm"}`,
+		`{"type":"turn","offset_ms":3200}`,
+		`{"type":"agent","offset_ms":64604,"text":"We are open from","data":{"interrupted":true,"said":"We are open from nine."}}`,
+		`{"type":"agent","offset_ms":64700,"text":"Yes.","data":{"interrupted":true,"said":"Yes."}}`,
+		`{"type":"caller","offset_ms":65000,"text":"is there \u202eparking"}`,
+		`{"type":"digits","offset_ms":65100,"text":"12"}`,
+		`{"type":"ended","offset_ms":66000,"text":"hangup"}`)
+	want := `  0:02.9  agent   How can I help?
+  0:03.1  caller  [mm-hm]
+  1:04.6  agent   We are open from [interrupted; not heard: nine.]
+  1:04.7  agent   Yes. [interrupted]
+  1:05.0  caller  is there  parking
+  1:05.1  caller  keys 12
+`
+	if code, out, errs := against(t, whole, "calls", "transcript", "c1"); code != 0 || errs != "" || out != want {
+		t.Errorf("exit %d %s (-want +got)\n%s", code, errs, cmp.Diff(want, out))
+	}
+	silent := stream(`{"type":"agent","offset_ms":2940}`, `{"type":"ended","offset_ms":66000}`)
+	if code, out, errs := against(t, silent, "calls", "transcript", "c1"); code != 0 || out != "" || !strings.Contains(errs, "keeps no transcript") {
+		t.Errorf("nothing said: exit %d, %q, %q", code, out, errs)
+	}
+	if code, out, _ := against(t, whole, "calls", "transcript", "c1", "-o", "json"); code != 0 || strings.Count(out, "\n") != 9 {
+		t.Errorf("as JSON: exit %d\n%s", code, out)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sidetone/sidetone/client"
 )
 
@@ -22,9 +24,12 @@ func TestAnswers(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
 	good := n.number(echo)
-	noAgent, outbound := n.number(""), n.number(echo)
-	broken := n.number(`"provider":"nobody-has-configured-this"`)
+	noAgent, outbound, mindless := n.number(""), n.number(echo), n.number("")
 	if _, err := n.api.Numbers().Update(t.Context(), outbound, client.Change{"outbound_only": true}); err != nil {
+		t.Fatal(err)
+	}
+	vendors := n.create(`{"prompt":{"content":"Be brief."},"provider":"openai"}`) // which nobody has configured
+	if _, err := n.api.Numbers().Update(t.Context(), mindless, client.Change{"inbound_agent": vendors}); err != nil {
 		t.Fatal(err)
 	}
 	inactive := n.number(echo)
@@ -43,7 +48,7 @@ func TestAnswers(t *testing.T) {
 		{"no agent", noAgent, "INVITE", nil, 480, "Reason", "no agent"},
 		{"outbound only", outbound, "INVITE", nil, 480, "Reason", "outbound only"},
 		{"given back", inactive, "INVITE", nil, 404, "Reason", "nobody has this number"},
-		{"our own failure", broken, "INVITE", nil, 500, "Reason", "internal failure"},
+		{"nothing to think with", mindless, "INVITE", nil, 480, "Reason", "nothing to think with"},
 		{"no common codec", good, "INVITE", func(c *caller) string { return offering(c, "AVP 0 101", "AVP 18 101") }, 488, "Warning", "no common codec"},
 		{"only SAVP", good, "INVITE", func(c *caller) string { return offering(c, "RTP/AVP", "RTP/SAVP") }, 488, "Warning", "RTP/SAVP"},
 		{"no audio line", good, "INVITE", func(c *caller) string { return offering(c, "m=audio", "m=video") }, 488, "Warning", "no audio line"},
@@ -83,6 +88,20 @@ func TestAnswers(t *testing.T) {
 	until(t, 20*time.Second, "no call to be open", func() bool { return n.open() == 0 })
 	n.healthy(good)
 	steady()
+	refused := map[string]int{}
+	for _, c := range n.calls() {
+		if c.RefusedCount > 0 {
+			refused[c.ToNumber+" "+c.ErrorMessage] += c.RefusedCount
+		}
+		if c.RefusedCount > 0 && (c.Status != "error" || !c.StartTime.IsZero()) {
+			t.Errorf("a refused call: %+v", c)
+		}
+	}
+	want := map[string]int{noAgent + " the number has no agent": 2, outbound + " the number takes no calls (outbound only)": 2,
+		mindless + ` the agent has nothing to think with: provider "openai" is not configured here, and the prompt has no playbook`: 2}
+	if diff := cmp.Diff(want, refused); diff != "" {
+		t.Errorf("calls that were refused (-want +got):\n%s", diff)
+	}
 }
 
 // A number whose recogniser is taken is busy.
@@ -242,7 +261,7 @@ func TestAnswerDigest(t *testing.T) {
 		t.Errorf("WWW-Authenticate: %q", challenge)
 	}
 	for _, uri := range []string{"sip:" + number + "@sidetone", "sip:x"} { // 400 is for who knows the password
-		c.invite(number, `Authorization: Digest username="line", realm="sidetone", nonce="old", uri="`+uri+`", response="00000000000000000000000000000000"`)
+		c.invite(number, `Authorization: Digest username="line", realm="sidetone", nonce="old", qop=auth, nc=00000001, cnonce="a", uri="`+uri+`", response="00000000000000000000000000000000"`)
 		c.refused(401)
 	}
 	foreign := launch(t, nil, "call", "--server", n.ready.SIP, "--user", "line", "--pass", "secret", "--codec", "PCMU", number)
@@ -287,7 +306,7 @@ func TestAnswerStranger(t *testing.T) {
 	if _, err := io.ReadAll(conn); os.IsTimeout(err) {
 		t.Error("a stranger's connection stays open")
 	}
-	if got := strings.Count(n.out.String(), "belongs to no trunk"); got != 1 {
+	if got := strings.Count(n.out.String(), `msg="sip refused" source=127.0.0.2`); got != 1 {
 		t.Errorf("logged %d times, want once", got)
 	}
 	if len(n.calls()) != 0 {

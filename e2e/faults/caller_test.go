@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/icholy/digest"
+
 	"github.com/sidetone/sidetone/audio"
 )
 
@@ -220,6 +222,29 @@ func header(msg, name string) string {
 		}
 	}
 	return ""
+}
+
+// login sends a request outside of a call, answers its challenge and returns the
+// status of the second response; no response is 0.
+func (c *caller) login(method, user, password string) int {
+	c.t.Helper()
+	c.send(c.request(method, c.seq+1, ""))
+	challenge, err := digest.ParseChallenge(header(c.status(method, 401), "WWW-Authenticate"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	cred, err := digest.Digest(challenge, digest.Options{Method: method, URI: "sip:" + c.number + "@sidetone",
+		Count: 1, Username: user, Password: password})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.send(c.request(method, c.seq+1, "", "Authorization: "+cred.String()))
+	msg := c.receive(20 * time.Second)
+	if len(msg) < 11 {
+		return 0
+	}
+	status, _ := strconv.Atoi(msg[8:11])
+	return status
 }
 
 func (c *caller) invite(number string, headers ...string) {

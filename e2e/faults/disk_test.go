@@ -92,6 +92,9 @@ func TestFullDisk(t *testing.T) {
 	if _, err := n.api.Numbers().List(t.Context(), client.Query{}); err != nil {
 		t.Errorf("reading on a full disk: %v", err)
 	}
+	if status, body := n.request(http.MethodGet, "/readyz", ""); status != http.StatusServiceUnavailable || !strings.Contains(body, "full") {
+		t.Errorf("readyz on a full disk: %d %s", status, body)
+	}
 	refused := dial(t, n, "udp")
 	refused.invite(number)
 	if got := refused.refused(503); header(got, "Retry-After") == "" {
@@ -113,6 +116,8 @@ func TestFullDisk(t *testing.T) {
 	}
 	if _, body := n.request(http.MethodGet, "/v1/calls?id="+id, ""); !strings.Contains(body, "no space left on device") {
 		t.Errorf("the record does not say that the recording is incomplete: %s", body)
+	} else if strings.Contains(body, n.dir) {
+		t.Errorf("the record names a directory of the server: %s", body)
 	}
 	if pcm, _ := recorded(t, n, id); len(pcm) == 0 {
 		t.Error("what was recorded before the disk was full is lost")
@@ -120,6 +125,10 @@ func TestFullDisk(t *testing.T) {
 	if status, body := n.post("/v1/agents/create", `{"prompt":{"content":"x"}}`); status/100 != 2 {
 		t.Errorf("a change when there is space again: %d %s", status, body)
 	}
+	until(t, 10*time.Second, "the server to be ready again", func() bool {
+		status, _ := n.request(http.MethodGet, "/readyz", "")
+		return status == http.StatusOK
+	})
 	if n.ended(0) {
 		t.Fatalf("the server ended: %v", n.err)
 	}

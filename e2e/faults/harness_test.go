@@ -205,7 +205,7 @@ func (n *node) request(method, path, body string) (int, string) {
 // agent makes an agent of members (JSON, without braces) and returns its id.
 func (n *node) agent(members string) string {
 	n.t.Helper()
-	return n.create(`{"prompt":{"content":"Be brief."},` + members + `}`)
+	return n.create(`{"prompt":{"content":"playbook: brief\notherwise:\n  say: Yes."},` + members + `}`)
 }
 
 // create makes an agent of a whole body and returns its id.
@@ -271,8 +271,13 @@ func eachStore(t *testing.T, test func(t *testing.T, settings, url string)) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		url := storetest.Postgres(t)
-		test(t, fmt.Sprintf("database: {url: %q, migrate_url: %q}\n", url, storetest.Owner(url)), url)
+		test(t, on(url), url)
 	})
+}
+
+// on are the settings of a server on a database.
+func on(url string) string {
+	return fmt.Sprintf("database: {url: %q, migrate_url: %q}\n", url, storetest.Owner(url))
 }
 
 // last waits until there are calls and none is open, and returns the newest one.
@@ -328,7 +333,13 @@ func (n *node) events(id string) []client.Event {
 // behind.
 func (n *node) healthy(number string) {
 	n.t.Helper()
-	c := dial(n.t, n, "udp")
+	n.healthyFrom(number, "127.0.0.1")
+}
+
+// healthyFrom is healthy with a caller at another address.
+func (n *node) healthyFrom(number, from string) {
+	n.t.Helper()
+	c := dial(n.t, n, "udp", from)
 	c.invite(number)
 	c.answered()
 	until(n.t, 20*time.Second, "sound to come back", func() bool { return c.heard() > 10 })

@@ -8,10 +8,10 @@ import (
 
 // Parse reads a playbook. The error is a *SyntaxError.
 func Parse(text string) (*Playbook, error) {
-	p := parser{fields: map[string]bool{"result": true, "caller": true}}
+	p := parser{fields: map[string]bool{resultField: true, "caller": true}}
 	for i, line := range strings.Split(text, "\n") {
 		p.line, p.full = i+1, line
-		if err := p.read(strings.TrimSpace(line)); err != nil {
+		if err := p.read(trim(line)); err != nil {
 			return nil, err
 		}
 	}
@@ -77,16 +77,32 @@ func (p *parser) read(line string) error {
 	if len(p.book.rules) == 0 {
 		return p.wrong(line, `expected "when caller says:", "when interrupted:", "at the start:" or "otherwise:"`)
 	}
-	s, err := p.step(line)
+	last := &p.book.rules[len(p.book.rules)-1]
+	s, err := p.ruleStep(last, line)
 	if err != nil {
 		return err
 	}
-	last := &p.book.rules[len(p.book.rules)-1]
 	if n := len(last.steps); n > 0 && last.steps[n-1].verb == hangUp && last.steps[n-1].onlyIf == "" {
 		return p.wrong(line, `nothing can follow "hang up"`)
 	}
 	last.steps = append(last.steps, s)
 	return nil
+}
+
+// ruleStep reads a step of a rule, or what is said when the action before it
+// fails.
+func (p *parser) ruleStep(r *rule, line string) (step, error) {
+	var rest string
+	if !r.endsWithAction() || !match(line, "otherwise:", &rest) {
+		return p.step(line)
+	}
+	text, err := p.text(rest)
+	return step{verb: say, text: text, onFailure: true}, err
+}
+
+func (r *rule) endsWithAction() bool {
+	n := len(r.steps)
+	return n > 0 && r.steps[n-1].verb == do
 }
 
 // rule starts a new rule if line is the head of one.
@@ -105,6 +121,9 @@ func (p *parser) rule(line string) (started bool, err error) {
 		r.on = onStart
 	case match(line, "otherwise:", &rest):
 		r.on = otherwise
+		if n := len(p.book.rules); n > 0 && p.book.rules[n-1].endsWithAction() && strings.TrimSpace(rest) != "" {
+			return false, nil // it belongs to the action
+		}
 	default:
 		return false, nil
 	}
@@ -128,6 +147,9 @@ func match(line, word string, rest *string) bool {
 
 // patterns reads "a, b + c d".
 func (p *parser) patterns(text string) ([]pattern, error) {
+	if i := strings.Index(text, "${"); i >= 0 {
+		return nil, p.wrong(text[i:], "key words are written out: no placeholder can stand here")
+	}
 	var all []pattern
 	for part := range strings.SplitSeq(text, ",") {
 		var one pattern
@@ -169,9 +191,10 @@ func (p *parser) text(rest string) (string, error) {
 	if text == "" {
 		return "", p.wrong("", "expected something to say")
 	}
-	for name := range variables(text) {
+	expand(text, func(name string) string {
 		p.uses = append(p.uses, use{name, p.line, p.column("$" + name)})
-	}
+		return ""
+	}, func(string) string { return "" })
 	return text, nil
 }
 
@@ -254,22 +277,30 @@ func nameRune(r rune) bool {
 	return r == '_' || (r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)))
 }
 
-// variables yields the names after dollar signs; "$5" is a price, not a name.
-func variables(text string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for {
-			_, after, found := strings.Cut(text, "$")
-			if !found {
-				return
-			}
-			end := strings.IndexFunc(after, func(r rune) bool { return !nameRune(r) })
-			if end < 0 {
-				end = len(after)
-			}
-			if isName(after[:end]) && !yield(after[:end]) {
-				return
-			}
-			text = after[end:]
+// expand replaces $name by what field returns and ${name} by what placeholder
+// returns, once: nothing is replaced in what they return. "$5" is a price.
+func expand(text string, field, placeholder func(name string) string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "$")
+		b.WriteString(before)
+		if !found {
+			return b.String()
 		}
+		if inner, rest, closed := strings.Cut(after, "}"); closed && after[0] == '{' {
+			b.WriteString(placeholder(inner[1:]))
+			text = rest
+			continue
+		}
+		end := strings.IndexFunc(after, func(r rune) bool { return !nameRune(r) })
+		if end < 0 {
+			end = len(after)
+		}
+		if name := after[:end]; isName(name) {
+			b.WriteString(field(name))
+		} else {
+			b.WriteString("$" + name)
+		}
+		text = after[end:]
 	}
 }

@@ -16,8 +16,13 @@ type Reply struct {
 	Calls []llm.ToolCall
 }
 
-// endTool is the action that ends the call.
-const endTool = "end_conversation"
+const (
+	// endTool is the action that ends the call.
+	endTool = "end_conversation"
+	// resultField has the result of the last action, failedResult when it failed.
+	resultField  = "result"
+	failedResult = "failed"
+)
 
 // maxOpen bounds the questions that wait while others are dealt with, and
 // maxTries how often a question is put.
@@ -31,14 +36,22 @@ const (
 type position struct {
 	rule, step int
 	tries      int
+	// failed is the number of the step behind an action that has failed, 0 for
+	// none. The steps after it count on the action and are not taken, except those
+	// for its failure; told says that there was one.
+	failed int
+	told   bool
 }
 
 // play is the state of a conversation. It is rebuilt from the messages for
 // every answer, so that the driver itself keeps none.
 type play struct {
-	book   *Playbook
-	tools  map[string]bool
-	fields map[string]string
+	book *Playbook
+	// mayCall is false when the reply must not have actions.
+	mayCall bool
+	fields  map[string]string
+	// values fill the placeholders.
+	values map[string]string
 	// open are the rules under way, the innermost last; each waits at an ask or
 	// a do, except while it runs.
 	open []position
@@ -49,11 +62,7 @@ type play struct {
 
 // newPlay starts a conversation.
 func newPlay(book *Playbook, tools []llm.Tool) *play {
-	p := &play{book: book, tools: map[string]bool{}, fields: map[string]string{}}
-	for _, tool := range tools {
-		p.tools[tool.Name] = true
-	}
-	return p
+	return &play{book: book, mayCall: len(tools) > 0, fields: map[string]string{}}
 }
 
 // answer replays the messages and returns the reply to the last.
@@ -164,9 +173,22 @@ func (p *play) result(text string) {
 		return
 	}
 	p.begin()
-	p.fields["result"] = strings.TrimSpace(text)
-	p.open[len(p.open)-1].step++
+	if text == llm.PendingResult {
+		return
+	}
+	at := &p.open[len(p.open)-1]
+	p.fields[resultField] = strings.TrimSpace(text)
+	if strings.HasPrefix(text, llm.FailedResult) {
+		p.fail(at)
+	}
+	at.step++
 	p.run()
+}
+
+// fail notes that the action at which the rule stands has failed.
+func (p *play) fail(at *position) {
+	p.fields[resultField] = failedResult
+	at.failed = at.step + 1
 }
 
 // waiting returns the step at which the innermost rule waits.
@@ -281,6 +303,9 @@ func (p *play) run() {
 		at := &p.open[len(p.open)-1]
 		steps := p.book.rules[at.rule].steps
 		if at.step >= len(steps) {
+			if at.failed > 0 && !at.told {
+				p.speak("I am sorry, that did not work.")
+			}
 			p.open = p.open[:len(p.open)-1]
 			if len(p.open) > 0 {
 				p.speak(p.waiting().text)
@@ -288,17 +313,31 @@ func (p *play) run() {
 			}
 			continue
 		}
-		if p.perform(steps[at.step]) {
+		if p.perform(steps[at.step], at) {
 			return
 		}
 		at.step++
 	}
 }
 
-// perform takes one step and reports whether it waits.
-func (p *play) perform(s step) (waits bool) {
-	if s.onlyIf != "" && !strings.EqualFold(p.fields[s.onlyIf], s.is) {
+// holds reports whether the condition of a step is met. Nothing is equal to a
+// placeholder that is empty.
+func (p *play) holds(s step) bool {
+	is := expand(s.is, func(name string) string { return "$" + name }, p.value)
+	return is != "" && strings.EqualFold(p.fields[s.onlyIf], is)
+}
+
+// perform takes one step of the rule at which it stands and reports whether it
+// waits.
+func (p *play) perform(s step, at *position) (waits bool) {
+	if s.onlyIf != "" && !p.holds(s) {
 		return false
+	}
+	switch forFailure := s.onlyIf == resultField || s.onFailure && at.step == at.failed; {
+	case at.failed == 0 && s.onFailure, at.failed > 0 && !forFailure:
+		return false
+	case at.failed > 0:
+		at.told = true
 	}
 	switch s.verb {
 	case say:
@@ -310,7 +349,12 @@ func (p *play) perform(s step) (waits bool) {
 		p.speak(s.text)
 		return true
 	case do:
-		return p.call(s.tool, s.args)
+		if !p.mayCall {
+			p.fail(at)
+			return false
+		}
+		p.call(s.tool, s.args)
+		return true
 	case hangUp:
 		p.call(endTool, nil)
 		p.open = nil
@@ -319,11 +363,9 @@ func (p *play) perform(s step) (waits bool) {
 	return false
 }
 
-// call takes an action if the agent has it.
-func (p *play) call(tool string, args []argument) bool {
-	if !p.tools[tool] {
-		return false
-	}
+// call takes an action. One that the agent does not have fails where actions are
+// run, and so is in the call's record.
+func (p *play) call(tool string, args []argument) {
 	values := map[string]string{}
 	for _, a := range args {
 		values[a.key] = p.fillIn(a.value)
@@ -334,37 +376,30 @@ func (p *play) call(tool string, args []argument) bool {
 	}
 	id := fmt.Sprintf("call_%d_%d", p.turns, len(p.reply.Calls)+1)
 	p.reply.Calls = append(p.reply.Calls, llm.ToolCall{ID: id, Name: tool, Args: encoded})
-	return true
 }
 
-// speak adds text, with its fields filled in, to the reply.
+// speak adds text, filled in, to the reply. Of a text that is empty then nothing is
+// said.
 func (p *play) speak(text string) {
+	text = strings.TrimSpace(p.fillIn(text))
+	if text == "" {
+		return
+	}
 	if p.reply.Text != "" {
 		p.reply.Text += " "
 	}
-	p.reply.Text += p.fillIn(text)
+	p.reply.Text += text
 }
 
-// fillIn replaces $fields by their values, unknown ones by nothing.
+// fillIn replaces $fields and ${placeholders} by their values, unknown ones by
+// nothing.
 func (p *play) fillIn(text string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(text, "$")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		end := strings.IndexFunc(after, func(r rune) bool { return !nameRune(r) })
-		if end < 0 {
-			end = len(after)
-		}
-		if isName(after[:end]) {
-			b.WriteString(p.fields[after[:end]])
-		} else {
-			b.WriteString("$" + after[:end])
-		}
-		text = after[end:]
-	}
+	return expand(text, func(name string) string { return p.fields[name] }, p.value)
+}
+
+// value is what fills a placeholder, on one line like all that is said.
+func (p *play) value(name string) string {
+	return strings.Join(strings.Fields(p.values[name]), " ")
 }
 
 // Rehearse plays the playbook against a caller who says lines, one a turn, with

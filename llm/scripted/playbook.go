@@ -5,8 +5,11 @@
 package scripted
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 // Playbook is a parsed playbook. It is immutable and may be used concurrently.
@@ -14,6 +17,19 @@ type Playbook struct {
 	// Name is the title on the first line.
 	Name  string
 	rules []rule
+}
+
+// Actions are the names of the actions that the playbook takes, in its order.
+func (p *Playbook) Actions() []string {
+	var names []string
+	for _, r := range p.rules {
+		for _, s := range r.steps {
+			if s.verb == do && !slices.Contains(names, s.tool) {
+				names = append(names, s.tool)
+			}
+		}
+	}
+	return names
 }
 
 // SyntaxError says where a playbook is wrong.
@@ -69,10 +85,37 @@ type step struct {
 	args  []argument
 	// onlyIf and is are the condition of an if line; onlyIf is "" without one.
 	onlyIf, is string
+	// onFailure: it is taken only when the action before it has failed.
+	onFailure bool
 }
 
 // argument is one argument of a tool.
 type argument struct{ key, value string }
+
+// InPrompt reads the playbook in an agent's prompt. found is false when there is
+// none. The error is a *SyntaxError, whose line counts from the prompt's first.
+func InPrompt(prompt string) (book *Playbook, found bool, err error) {
+	text, before, found := Find(prompt)
+	if !found {
+		return nil, false, nil
+	}
+	book, err = Parse(text)
+	if wrong := (*SyntaxError)(nil); errors.As(err, &wrong) {
+		wrong.Line += before
+	}
+	return book, true, err
+}
+
+// Check returns the mistake in the playbook that a prompt begins with, as a
+// *SyntaxError. A prompt that begins with something else may be meant for another
+// model: in its text a line such as "Playbook: be kind" is no mistake.
+func Check(prompt string) error {
+	if _, begins := keyword(trim(prompt), "playbook:"); !begins {
+		return nil
+	}
+	_, _, err := InPrompt(prompt)
+	return err
+}
 
 // Find returns the playbook in an agent's prompt: the lines from one that begins
 // with "playbook:" to one that reads "end of playbook" or to the end, and the
@@ -80,10 +123,10 @@ type argument struct{ key, value string }
 func Find(prompt string) (text string, before int, ok bool) {
 	lines := strings.Split(prompt, "\n")
 	for i, line := range lines {
-		if _, found := keyword(strings.TrimSpace(line), "playbook:"); found {
+		if _, found := keyword(trim(line), "playbook:"); found {
 			end := len(lines)
 			for j := i + 1; j < len(lines); j++ {
-				if strings.EqualFold(strings.TrimSpace(lines[j]), "end of playbook") {
+				if strings.EqualFold(trim(lines[j]), "end of playbook") {
 					end = j
 					break
 				}
@@ -92,6 +135,11 @@ func Find(prompt string) (text string, before int, ok bool) {
 		}
 	}
 	return "", 0, false
+}
+
+// trim cuts white space and byte order marks off a line.
+func trim(line string) string {
+	return strings.TrimFunc(line, func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' })
 }
 
 // keyword cuts a keyword, in any case, off the beginning of line.

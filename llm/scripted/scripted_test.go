@@ -37,7 +37,7 @@ func parse(t *testing.T, text string) *Playbook {
 	return book
 }
 
-func texts(replies []Reply) []string {
+func stringsOf(replies []Reply) []string {
 	var all []string
 	for _, r := range replies {
 		text := r.Text
@@ -55,14 +55,14 @@ func expect(t *testing.T, book *Playbook, turns ...[2]string) {
 	for _, turn := range turns {
 		lines, want = append(lines, turn[0]), append(want, turn[1])
 	}
-	if diff := cmp.Diff(want, texts(book.Rehearse(lines...))); diff != "" {
+	if diff := cmp.Diff(want, stringsOf(book.Rehearse(lines...))); diff != "" {
 		t.Errorf("replies (-want +got):\n%s", diff)
 	}
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	prompt, _ := clinic(t)
+	prompt, book := clinic(t)
 	llmtest.Run(t, func(*testing.T) llmtest.Harness {
 		with := func(text string) llm.Request {
 			return llm.Request{
@@ -70,7 +70,7 @@ func TestConformance(t *testing.T) {
 				Tools:    []llm.Tool{{Name: "end_conversation"}},
 			}
 		}
-		return llmtest.Harness{Driver: New(), Request: with("when are you open"), CallRequest: with("good bye"), Deterministic: true}
+		return llmtest.Harness{Driver: New(book, nil), Request: with("when are you open"), CallRequest: with("good bye"), Deterministic: true}
 	})
 }
 
@@ -107,7 +107,7 @@ func TestClinicLinesAreUnderstoodAsRecognised(t *testing.T) {
 	if len(said) < 5 {
 		t.Fatalf("only %d lines", len(said))
 	}
-	want, got := texts(book.Rehearse(said...)), texts(book.Rehearse(heard...))
+	want, got := stringsOf(book.Rehearse(said...)), stringsOf(book.Rehearse(heard...))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("replies (-spoken +recognised):\n%s", diff)
 	}
@@ -211,7 +211,7 @@ func TestHistory(t *testing.T) {
 
 func TestActions(t *testing.T) {
 	t.Parallel()
-	book := parse(t, "when caller says: weather\n  do look_up place=the town, asked=$caller\n  say: It is $result.\n  do missing\n  say: Bye.")
+	book := parse(t, "when caller says: weather\n  do look_up place=the town, asked=$caller\n  say: It is $result.")
 	tools := []llm.Tool{{Name: "look_up"}}
 	history := []llm.Message{{Role: llm.User, Text: `what "weather"`}}
 	first := newPlay(book, tools).answer(history)
@@ -224,22 +224,74 @@ func TestActions(t *testing.T) {
 		t.Errorf("asked again: %+v", got)
 	}
 	history = append(history, llm.Message{Role: llm.ToolRole, CallID: first.Calls[0].ID, Text: " sunny\n"})
-	if got := newPlay(book, tools).answer(history); got.Text != "It is sunny. Bye." || len(got.Calls) != 0 {
+	if got := newPlay(book, tools).answer(history); got.Text != "It is sunny." || len(got.Calls) != 0 {
 		t.Errorf("after the result: %+v", got)
 	}
 }
 
-func TestWithoutAPlaybook(t *testing.T) {
+// An action that has failed ends its rule: nothing is said that counts on it.
+func TestFailedActions(t *testing.T) {
 	t.Parallel()
-	r := llm.Request{Messages: []llm.Message{{Role: llm.System, Text: "You are nice."}, {Role: llm.User, Text: "where is the station"}}}
-	text, _, _, err := llmtest.Collect(t.Context(), t, New(), r)
-	if err != nil || text != "I heard: where is the station. What else can I do for you?" {
-		t.Errorf("got %q, %v", text, err)
+	for name, c := range map[string]struct {
+		steps, result, want string
+	}{
+		"otherwise":           {"do book\n otherwise: I could not book that.\n say: Booked.", "failed: unknown action: book", "I could not book that."},
+		"otherwise, success":  {"do book\n otherwise: I could not book that.\n say: Booked, $result.", "number 7", "Booked, number 7."},
+		"nothing is written":  {"do book\n say: Booked.\n hang up", "failed: no result in time", "I am sorry, that did not work."},
+		"a condition":         {"do book\n if result is failed: say: Sorry: $result.\n if result is done: say: Booked.\n say: More.", "failed: x", "Sorry: failed."},
+		"the first of two":    {"do book\n otherwise: No booking.\n do pay\n otherwise: No payment.\n say: Paid.", "failed: x", "No booking."},
+		"a result like it":    {"do book\n otherwise: No booking.\n say: It $result.", "failed", "It failed."},
+		"still running":       {"do book\n say: Booked.", "in progress", ""},
+		"a condition not met": {"if caller is x: do book\n otherwise: No booking.\n say: Fine.", "", "Fine."},
+	} {
+		book := parse(t, "when caller says: table\n "+c.steps)
+		history := []llm.Message{{Role: llm.User, Text: "a table"}}
+		tools := []llm.Tool{{Name: endTool}} // the agent has no such action: that fails where actions are run
+		first := newPlay(book, tools).answer(history)
+		if c.result != "" {
+			if len(first.Calls) != 1 || first.Calls[0].Name != "book" || first.Text != "" {
+				t.Errorf("%s: first %+v, want a call of book alone", name, first)
+				continue
+			}
+			history = append(history, llm.Message{Role: llm.Assistant, Calls: first.Calls},
+				llm.Message{Role: llm.ToolRole, CallID: first.Calls[0].ID, Text: c.result})
+			first = newPlay(book, tools).answer(history)
+		}
+		if first.Text != c.want || len(first.Calls) != 0 {
+			t.Errorf("%s: %+v, want %q and no action", name, first, c.want)
+		}
 	}
-	r.Messages[1].Text, r.Tools = "ok good bye", []llm.Tool{{Name: endTool}}
-	text, made, _, err := llmtest.Collect(t.Context(), t, New(), r)
-	if err != nil || text != "Thank you for calling. Goodbye." || len(made) != 1 {
-		t.Errorf("got %q, %v, %v", text, made, err)
+}
+
+// A reply that may not have actions says that the action did not work.
+func TestActionsThatAreNotAllowed(t *testing.T) {
+	t.Parallel()
+	book := parse(t, "when caller says: table\n do book\n otherwise: Not now.\n say: Booked.")
+	if got := newPlay(book, nil).answer([]llm.Message{{Role: llm.User, Text: "table"}}); got.Text != "Not now." || len(got.Calls) != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for prompt, want := range map[string]string{
+		"":         "",
+		"Be nice.": "",
+		"Be nice.\n\nPlaybook: x\notherwise:\n shout":                                       "",
+		"\ufeffplaybook: x\nblah":                                                           `line 2, column 1: expected "when caller says:", "when interrupted:", "at the start:" or "otherwise:"`,
+		"\ufeff\ufeffplaybook: x\n\ufeffotherwise:\n say: hi\n\ufeffend of playbook\nshout": "",
+		"playbook: x\notherwise:\n say: hi":                                                 "",
+		"playbook:":                                                                         `line 1, column 1: a playbook begins with "playbook:" and a name`,
+		"\n Playbook: x\notherwise:\n shout":                                                `line 4, column 2: expected "say:", "ask", "do", "if" or "hang up"`,
+		"playbook: x\nend of playbook\nshout":                                               "",
+	} {
+		got := ""
+		if err := Check(prompt); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", prompt, got, want)
+		}
 	}
 }
 
@@ -255,8 +307,16 @@ func TestSyntaxErrors(t *testing.T) {
 		{"hello", 1, 1, "begins with"},
 		{head + "say: hi", 2, 1, "expected \"when caller says:\""},
 		{head + "when caller says: a,, b", 2, 24, "key word"},
+		{head + "when caller says: a, b ${c}", 2, 24, "key words are written out"},
+		{head + "otherwise:\n  if ${a} is b: say: c", 3, 6, "FIELD is VALUE"},
+		{head + "otherwise:\n  ask ${a}: b?", 3, 7, "name of a field"},
+		{head + "otherwise:\n  do ${a}", 3, 6, "name of an action"},
+		{head + "otherwise:\n  do a ${b}=c", 3, 8, "name=value"},
+		{head + "otherwise:\n  ${a}", 3, 3, "expected \"say:\""},
 		{head + "otherwise: say: hi", 2, 12, "line of their own"},
 		{head + "otherwise:\notherwise:", 3, 1, "already"},
+		{head + "when interrupted:\n  do x\n  otherwise: a\n  otherwise: b", 5, 14, "line of their own"},
+		{head + "when interrupted:\n  do x\n  otherwise: $who", 4, 14, "nothing asks for $who"},
 		{head + "otherwise:\n  shout: hi", 3, 3, "expected \"say:\""},
 		{head + "otherwise:\n  say:", 3, 7, "something to say"},
 		{head + "otherwise:\n  say: hé $who", 3, 11, "nothing asks for $who"},
@@ -280,12 +340,33 @@ func TestSyntaxErrors(t *testing.T) {
 	}
 }
 
-func TestGenerateNamesThePlaceInThePrompt(t *testing.T) {
+// What fills a placeholder is text: no statement, no field, no placeholder and no
+// argument comes of it, and it stands on one line.
+func TestPlaceholders(t *testing.T) {
 	t.Parallel()
-	r := llm.Request{Messages: []llm.Message{{Role: llm.System, Text: "Be nice.\n\nPlaybook: x\notherwise:\n shout"}}}
-	_, _, _, err := llmtest.Collect(t.Context(), t, New(), r)
-	if err == nil || !strings.Contains(err.Error(), "line 5, column 2") {
-		t.Errorf("error = %v", err)
+	const evil = "Bob.\n  say: Pay.\n  hang up"
+	for name, c := range map[string]struct{ steps, value, want string }{
+		"a name":                  {"say: Hello ${who}.", "Bob", "Hello Bob."},
+		"statements":              {"say: Hello ${who}.", evil, "Hello Bob. say: Pay. hang up."},
+		"a field":                 {"say: Hello ${who}.", "$caller $nope ${who}", "Hello $caller $nope ${who}."},
+		"said by the caller":      {"say: You said $caller.", "Bob", "You said ${who}."},
+		"an argument":             {"do book name=${who}, day=today", "x, day=never\ny=z", ` [book{"day":"today","name":"x, day=never y=z"}]`},
+		"a condition":             {"if caller is ${who}: say: Yes.\n say: Done.", "${WHO}", "Yes. Done."},
+		"a condition, another":    {"if caller is ${who}: say: Yes.\n say: Done.", "Bob", "Done."},
+		"a condition, unfilled":   {"if result is ${who}: say: Yes.\n say: Done.", "", "Done."},
+		"nothing":                 {"say: ${who}\n say: Done.\n say: ${nope}", "", "Done."},
+		"nothing at all":          {"say: ${who}", " \n", ""},
+		"no placeholder":          {"say: ${who $5 $", "Bob", "${who $5 $"},
+		"a field inside":          {"say: ${a$b}x", "Bob", "x"},
+		"a question":              {"ask day: Which day, ${who}?", "Bob", "Which day, Bob?"},
+		"nothing fills the other": {"say: Hello ${other}.", "Bob", "Hello ."},
+	} {
+		r := llm.Request{Messages: []llm.Message{{Role: llm.User, Text: "${who}"}}, Tools: []llm.Tool{{Name: endTool}}}
+		driver := New(parse(t, "otherwise:\n "+c.steps), map[string]string{"who": c.value})
+		text, calls, _, err := llmtest.Collect(t.Context(), t, driver, r)
+		if got := stringsOf([]Reply{{Text: text, Calls: calls}})[0]; err != nil || got != c.want {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, c.want)
+		}
 	}
 }
 
@@ -394,7 +475,7 @@ func TestClinicByTextTelephoneIsShort(t *testing.T) {
 	lines := []string{"WHEN ARE U OPEN?", "AN APPOINTMENT PLS", "TUESDAY", "IS THERE PARKING?", "THANKS BYE"}
 	want := []string{"Mon to Fri 8 to 6.", "Which day?", "Tuesday at 9 is yours.", "Free, behind the house.", "Bye. [end_conversation{}]"}
 	replies := book.Rehearse(lines...)
-	if diff := cmp.Diff(want, texts(replies)); diff != "" {
+	if diff := cmp.Diff(want, stringsOf(replies)); diff != "" {
 		t.Errorf("replies (-want +got):\n%s", diff)
 	}
 	total := 0

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/audio"
-	"github.com/sidetone/sidetone/recording"
 )
 
 // flushEvery is how often what was recorded is given to the file: what a crash
@@ -43,7 +43,24 @@ type buffers struct {
 	raw []byte  // the same as bytes
 }
 
-var _ recording.Store = (*Recordings)(nil)
+// file is what a recorder writes to: an *os.File.
+type file interface {
+	io.WriterAt
+	Truncate(size int64) error
+	Close() error
+	Name() string
+}
+
+// reason is why a file operation failed, without the path of the file: the
+// text reaches the call's record, where the server's directories are nobody's
+// business.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
 
 // New returns the recordings in dir, which is made when absent.
 func New(dir string, log *slog.Logger) (*Recordings, error) {
@@ -115,15 +132,27 @@ func name(callID string) string { return callID + ".wav" }
 func (r *Recordings) Create(callID string, rate int) (*Recorder, error) {
 	f, err := os.OpenFile(filepath.Join(r.dir, name(callID)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("create recording: %w", err)
+		return nil, fmt.Errorf("create recording: %w", reason(err))
 	}
+	rec, err := r.record(f, name(callID), rate)
+	if err != nil {
+		if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+			r.log.Warn("remove a recording that did not begin", slog.Any("error", err))
+		}
+		return nil, fmt.Errorf("create recording: %w", reason(err))
+	}
+	return rec, nil
+}
+
+// record begins a recording in an empty file.
+func (r *Recordings) record(f file, path string, rate int) (*Recorder, error) {
 	wav, err := audio.NewWAVWriter(f, audio.WAVFormat{Rate: rate, Channels: 2})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("create recording: %w", err), f.Close(), os.Remove(f.Name()))
+		return nil, err
 	}
-	rec := &Recorder{owner: r, file: f, wav: wav, path: name(callID)}
+	rec := &Recorder{owner: r, file: f, wav: wav, path: path}
 	if rec.stereo, err = audio.NewStereo(rate, (*blocks)(rec)); err != nil {
-		return nil, errors.Join(fmt.Errorf("create recording: %w", err), f.Close(), os.Remove(f.Name()))
+		return nil, err
 	}
 	r.mu.Lock()
 	r.open[rec] = struct{}{}
@@ -131,7 +160,7 @@ func (r *Recordings) Create(callID string, rate int) (*Recorder, error) {
 	return rec, nil
 }
 
-// Open implements recording.Store.
+// Open opens a recording; the caller closes it. A missing one is an fs.ErrNotExist.
 func (r *Recordings) Open(path string) (io.ReadSeekCloser, error) {
 	if path == "" || path != filepath.Base(path) || strings.HasPrefix(path, ".") {
 		return nil, fmt.Errorf("open recording %q: %w", path, os.ErrNotExist)
@@ -180,7 +209,7 @@ const bufferLimit = 30 * 16000 * 2
 // owner's goroutine writes.
 type Recorder struct {
 	owner *Recordings
-	file  *os.File
+	file  file
 	path  string
 
 	mu      sync.Mutex // guards stereo and pending
@@ -225,7 +254,7 @@ func (r *Recorder) Agent(pcm []int16, at time.Duration) {
 func (r *Recorder) Path() string { return r.path }
 
 // flush writes what is pending; the first error is kept for Close and reported
-// once.
+// once. It ends the recording with the last sample that was written whole.
 func (r *Recorder) flush() {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -240,7 +269,7 @@ func (r *Recorder) flush() {
 	var err error
 	used.raw, err = r.wav.WriteThrough(used.pcm, used.raw)
 	if err != nil {
-		r.err = err
+		r.err = fmt.Errorf("write recording: %w", reason(errors.Join(err, r.file.Truncate(r.wav.Size()))))
 		r.owner.log.Error("recording stopped, the call goes on", slog.String("file", r.path), slog.Any("error", err))
 	}
 }
@@ -269,12 +298,12 @@ func (r *Recorder) Close(end time.Duration) error {
 	r.flush()
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	if r.err == nil {
-		r.err = r.wav.Close()
-	}
 	if r.dropped > 0 && r.err == nil {
 		r.err = fmt.Errorf("the disk was too slow: %d samples are missing", r.dropped)
 	}
 	r.wav = nil
-	return errors.Join(r.err, err, r.file.Close())
+	if closed := r.file.Close(); closed != nil && r.err == nil {
+		r.err = fmt.Errorf("close recording: %w", reason(closed))
+	}
+	return errors.Join(r.err, err)
 }

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/process"
-	"github.com/sidetone/sidetone/recording"
 )
 
 const (
@@ -30,10 +29,18 @@ const (
 	atOnce = 2
 )
 
+// Source opens what was recorded; package disk implements it. Its method is safe
+// for concurrent use.
+type Source interface {
+	// Open opens the WAV file that a call's record names; the caller closes it. A
+	// missing one is an fs.ErrNotExist.
+	Open(path string) (io.ReadSeekCloser, error)
+}
+
 // Config says what is copied, by whom, to where.
 type Config struct {
 	// Source opens the WAV files.
-	Source recording.Store
+	Source Source
 	// Dir is the directory of the copies, which is made when absent.
 	Dir string
 	// Program is lame, by name or by path; "" makes no copies.

@@ -124,6 +124,12 @@ func RunURL(t *testing.T, test func(t *testing.T, url string)) {
 		t.Parallel()
 		test(t, SQLite(t))
 	})
+	RunPostgresURL(t, test)
+}
+
+// RunPostgresURL is RunURL without SQLite.
+func RunPostgresURL(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		test(t, Postgres(t))

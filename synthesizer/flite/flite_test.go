@@ -193,10 +193,10 @@ func TestAlign(t *testing.T) {
 	for i, name := range names {
 		spoken = append(spoken, phone{name, float64(i+1) / 10})
 	}
-	span := func(w word, from, to int64) synthesizer.Word {
+	placed := func(w word, from, to int64) synthesizer.Word {
 		return synthesizer.Word{Start: w.start, End: w.end, FromSample: from * native / 10, ToSample: to * native / 10}
 	}
-	want := []synthesizer.Word{span(words[0], 1, 2), span(words[1], 2, 5), span(words[2], 5, 7), span(words[3], 8, 11)}
+	want := []synthesizer.Word{placed(words[0], 1, 2), placed(words[1], 2, 5), placed(words[2], 5, 7), placed(words[3], 8, 11)}
 	apart := [][]string{{"ay"}, {"l", "ay", "k"}, {"t", "uw"}, {"b", "uh", "k"}}
 	if diff := cmp.Diff(want, align(words, spoken, apart)); diff != "" {
 		t.Errorf("aligned (-want +got):\n%s", diff)

@@ -32,7 +32,7 @@ func collect(t *testing.T, text string, rate int) ([]int16, []synthesizer.Word) 
 	return pcm, words
 }
 
-func texts(heard []synthesizertest.Heard) []string {
+func stringsOf(heard []synthesizertest.Heard) []string {
 	var all []string
 	for _, h := range heard {
 		all = append(all, h.Text)
@@ -70,7 +70,7 @@ func TestDecodeWordsReadsWhatWasSpoken(t *testing.T) {
 				noisy[i] += int16(random.IntN(33) - 16)
 			}
 			heard := synthesizertest.DecodeWords(noisy, rate)
-			if diff := cmp.Diff(want, texts(heard)); diff != "" {
+			if diff := cmp.Diff(want, stringsOf(heard)); diff != "" {
 				t.Fatalf("%d Hz, %d samples late (-want +got):\n%s", rate, before, diff)
 			}
 			for i, h := range heard {
@@ -103,7 +103,7 @@ func TestDecodeWordsCountsAWordOnlyWithItsLastSample(t *testing.T) {
 		}
 		padded := append(append([]int16(nil), pcm[:cut]...), make([]int16, 4000)...)
 		if got := synthesizertest.DecodeWords(padded, rate); len(got) != want {
-			t.Errorf("cut at %d ms: heard %v, want %d words", cut*1000/rate, texts(got), want)
+			t.Errorf("cut at %d ms: heard %v, want %d words", cut*1000/rate, stringsOf(got), want)
 		}
 	}
 }
@@ -116,7 +116,7 @@ func TestDecodeWordsFindsNothingInNoise(t *testing.T) {
 		noise[i] = int16(random.NormFloat64() * 3000)
 	}
 	if got := synthesizertest.DecodeWords(noise, 8000); len(got) > 0 {
-		t.Errorf("heard %v in noise", texts(got))
+		t.Errorf("heard %v in noise", stringsOf(got))
 	}
 }
 

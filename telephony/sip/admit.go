@@ -1,67 +1,36 @@
 package sip
 
 import (
-	"log/slog"
 	"net/netip"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
 
-// strangers counts who calls without being known.
-type strangers struct {
-	total atomic.Uint64
-	now   func() time.Time
-	log   *slog.Logger
-	mu    sync.Mutex
-	seen  map[netip.Addr]*stranger
-}
-
-// stranger is one source.
-type stranger struct {
-	count  int
-	logged time.Time
-}
-
-// maxStrangers bounds the sources that are remembered.
-const maxStrangers = 4096
-
-// note counts a message and logs it once a minute for each source.
-func (s *strangers) note(addr netip.Addr, network string) {
-	s.total.Add(1)
-	now := s.now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	one := s.seen[addr]
-	if one == nil {
-		if len(s.seen) >= maxStrangers {
-			clear(s.seen)
-		}
-		one = &stranger{}
-		s.seen[addr] = one
+// reads says whether a message or a connection of a source is looked at: those
+// of admitted sources always are, others within limits and only where users can
+// prove who they are.
+func (d *Driver) reads(addr netip.Addr, network string) bool {
+	if d.admitted(addr) {
+		return true
 	}
-	one.count++
-	if now.Sub(one.logged) >= time.Minute {
-		s.log.Warn("sip from a source that belongs to no trunk", "source", addr.String(),
-			"transport", network, "messages", one.count)
-		one.logged, one.count = now, 0
+	if len(d.cfg.Users) == 0 {
+		d.sources.refuse(addr, network, RefusedSource)
+		return false
 	}
+	return d.sources.allow(addr, network)
 }
 
-// welcome says whether a source is listened to at all.
-func (d *Driver) welcome(addr netip.Addr, network string) bool {
-	if _, ok := d.trunkOf(addr); ok || len(d.cfg.Users) > 0 {
+// admitted says whether a source belongs to a trunk, takes part in a call, was
+// called, or is where a digest user proved who he is.
+func (d *Driver) admitted(addr netip.Addr) bool {
+	if _, ok := d.trunkOf(addr); ok {
 		return true
 	}
 	d.mu.Lock()
-	known := d.known[addr]
+	_, ok := d.called.Get(addr)
+	ok = ok || d.hosts[addr] > 0
 	d.mu.Unlock()
-	if !known {
-		d.strangers.note(addr, network)
-	}
-	return known
+	return ok || d.sources.isProven(addr)
 }
 
 // trunkOf returns the trunk that a source belongs to, "" for the local one.
@@ -91,15 +60,15 @@ type admission struct {
 }
 
 // admit finds out who sends a request outside of a dialog. Without an error
-// and without ok there is no answer.
+// and without ok there is no response.
 func (d *Driver) admit(p peer, req *sip.Request) (a admission, f *fault, ok bool) {
 	trunk, known := d.trunkOf(p.addr.Addr())
 	if known && (trunk != "" || len(d.cfg.Users) == 0 || headerValue(req, "Authorization") == "") {
 		return admission{trunk: trunk}, nil, true
 	}
 	if len(d.cfg.Users) == 0 {
-		d.strangers.note(p.addr.Addr(), p.network())
+		d.sources.refuse(p.addr.Addr(), p.network(), RefusedSource)
 		return a, nil, false
 	}
-	return d.authenticate(req)
+	return d.authenticate(p, req)
 }

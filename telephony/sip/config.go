@@ -101,12 +101,16 @@ type Config struct {
 	LocalSources []netip.Prefix
 	// MediaTimeouts end calls that went silent.
 	MediaTimeouts Timeouts
-	// MaxTransactions bounds the requests treated or remembered at a time;
-	// more are answered with 503. 0 means 20,000.
+	// MaxTransactions bounds the requests that are treated, or whose
+	// repetitions may come, at a time; more get 503. Requests within calls get
+	// it only at twice that number. 0 means 20,000.
 	MaxTransactions int
 	// PortRest is how long the port of an ended call is not used again when
 	// RTPPorts is a range; 0 means 30 s.
 	PortRest time.Duration
+	// Refused counts what was refused and why; nil counts nothing. It may be
+	// called concurrently and must not wait.
+	Refused func(Reason)
 	// Logger receives what operators should know; nil means slog.Default().
 	Logger *slog.Logger
 	// Now is the clock, which must be monotonic; nil means time.Now.
@@ -124,6 +128,9 @@ func (c *Config) complete() error {
 	orElse(&c.PortRest, 30*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Refused == nil {
+		c.Refused = func(Reason) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -41,10 +41,10 @@ func (d *Driver) Dial(ctx context.Context, req telephony.DialRequest, ringing fu
 	}
 	a := &attempt{d: d, l: l, to: to, ringing: ringing}
 	err = a.run(ctx, limit.C)
-	d.bury(a)
+	d.abandon(a)
 	a.close()
 	if err != nil {
-		l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseFailure, Err: err})
+		l.end(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseFailure, Err: err})
 		return nil, err
 	}
 	return l, nil
@@ -63,7 +63,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 		domain = bracket(host.String())
 	}
 	l := &leg{d: d, answered: make(chan struct{}), gone: make(chan struct{}), localTag: d.newTag(),
-		callID: d.newTag() + "@" + host.String(), peer: to.peer, target: to.target, localSeq: rand.Uint32N(1 << 16),
+		callID: d.newTag() + "@" + host.String(), user: to.registered, peer: to.peer, target: to.target, localSeq: rand.Uint32N(1 << 16),
 		media: newMedia(rtp, rtcp, to.peer.addr.Addr(), d.cfg.Now),
 		local: "<sip:" + from + "@" + domain + ">", remote: "<" + to.target.String() + ">",
 		info: telephony.Info{From: req.From, To: req.To, Trunk: req.Trunk, Source: to.peer.addr.String(),
@@ -71,6 +71,8 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 	l.info.ID = l.callID
 	l.session.bind(l)
 	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp), codecs: d.cfg.Codecs}
+	d.addHost(l, to.peer.addr.Addr())
+	d.addHosts(l, []string{d.trunkHost(req.Trunk)})
 	d.addCall(l)
 	return l, nil
 }
@@ -102,7 +104,7 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 	for {
 		select {
 		case res := <-a.tx.ch:
-			done, err := a.answer(res)
+			done, err := a.onResponse(res)
 			if done || err != nil {
 				return err
 			}
@@ -163,8 +165,8 @@ func (a *attempt) fail(cause telephony.Cause, status int, err error) error {
 	return &telephony.DialError{Cause: cause, Status: status, Sent: a.sent, Err: err}
 }
 
-// answer takes one answer; done when the call stands.
-func (a *attempt) answer(res *sip.Response) (done bool, err error) {
+// onResponse takes one response; done when the call is established.
+func (a *attempt) onResponse(res *sip.Response) (done bool, err error) {
 	status := res.StatusCode
 	switch {
 	case status < 200:
@@ -180,7 +182,7 @@ func (a *attempt) answer(res *sip.Response) (done bool, err error) {
 	a.acknowledge(res)
 	if (status == 401 || status == 407) && !a.tried && a.to.user != "" {
 		a.tried = true
-		auth, err := digestAnswer(res, "INVITE", a.to.target.String(), a.to.user, a.to.pass)
+		auth, err := digestCredentials(res, "INVITE", a.to.target.String(), a.to.user, a.to.pass)
 		if err == nil {
 			err = a.invite([]header{auth})
 		}
@@ -203,21 +205,34 @@ func (a *attempt) acknowledge(res *sip.Response) {
 	_ = a.d.transport.send(a.to.peer, raw) // a lost message is like one lost on the way
 }
 
-// established makes the dialog of a 2xx and acknowledges it.
+// established makes the dialog of a 2xx and acknowledges it. The call counts as
+// answered before the ACK leaves: a BYE may follow it at once.
 func (a *attempt) established(res *sip.Response) (bool, error) {
 	l := a.l
-	a.confirm(res)
+	a.d.addHosts(l, hostsOf(res))
+	a.takeDialog(res)
 	st, err := a.agree(res)
 	if err != nil {
+		a.sendAck()
 		ctx, cancel := context.WithTimeout(context.Background(), cancelFor)
 		defer cancel()
 		_ = l.bye(ctx) // the far end may be gone
 		return false, a.fail(telephony.CauseNotAcceptable, res.StatusCode, err)
 	}
+	if !l.answer(res, st) {
+		a.sendAck()
+		return false, a.fail(telephony.CauseFailure, 0, telephony.ErrGone)
+	}
+	a.sendAck()
+	return true, nil
+}
+
+// answer puts the answer to our offer into force; false when the call is over.
+func (l *leg) answer(res *sip.Response, st *stream) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state == legOver {
-		return false, a.fail(telephony.CauseFailure, 0, telephony.ErrGone)
+		return false
 	}
 	l.stream, l.state = st, legAnswered
 	l.session = sessionOfAnswer(res)
@@ -225,14 +240,20 @@ func (a *attempt) established(res *sip.Response) (bool, error) {
 	l.media.apply(st)
 	close(l.answered)
 	l.armSession()
-	return true, nil
+	return true
 }
 
 // confirm takes the dialog of a 2xx and sends the ACK.
 func (a *attempt) confirm(res *sip.Response) {
+	a.takeDialog(res)
+	a.sendAck()
+}
+
+// takeDialog notes what a 2xx says about its sender.
+func (a *attempt) takeDialog(res *sip.Response) {
 	l := a.l
-	to := a.to.peer
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.remoteTag = tagOf(res.To().Params)
 	l.updates = listed(res, "Allow", "UPDATE")
 	if c := res.Contact(); c != nil {
@@ -242,7 +263,11 @@ func (a *attempt) confirm(res *sip.Response) {
 	for _, h := range res.GetHeaders("Record-Route") {
 		l.routes = append([]string{h.Value()}, l.routes...)
 	}
-	l.mu.Unlock()
+}
+
+// sendAck acknowledges the 2xx of the dialog.
+func (a *attempt) sendAck() {
+	l, to := a.l, a.to.peer
 	ctx, cancel := context.WithTimeout(context.Background(), cancelFor)
 	defer cancel()
 	if next, err := l.nextHop(ctx); err == nil {
@@ -266,12 +291,12 @@ func (a *attempt) agree(res *sip.Response) (*stream, error) {
 // acknowledgeAgain repeats the ACK for a repeated 2xx; false when it is a new
 // one, or from somebody else.
 func (d *Driver) acknowledgeAgain(res *sip.Response) bool {
-	l := d.dialog(res.CallID().Value(), tagOf(res.From().Params))
+	l := d.dialog(res, tagOf(res.From().Params))
 	if l == nil {
 		return false
 	}
 	l.mu.Lock()
-	raw, to, known := l.lastAck, l.ackPeer, l.ackSeq == res.CSeq().SeqNo && l.remoteTag == tagOf(res.To().Params)
+	raw, to, known := l.lastAck, l.ackPeer, l.ackSeq == res.CSeq().SeqNo
 	l.mu.Unlock()
 	if raw == nil || !known {
 		return false
@@ -281,7 +306,7 @@ func (d *Driver) acknowledgeAgain(res *sip.Response) bool {
 }
 
 // cancel gives the attempt up at the far end, and takes the call down when its
-// answer crosses the CANCEL.
+// 2xx crosses the CANCEL.
 func (a *attempt) cancel(cause telephony.Cause, why error) error {
 	limit := time.NewTimer(cancelFor)
 	defer limit.Stop()
@@ -325,6 +350,6 @@ func (a *attempt) sendCancel() {
 	a.d.background(func(ctx context.Context) {
 		ctx, stop := context.WithTimeout(ctx, cancelFor)
 		defer stop()
-		_, _ = a.d.roundTrip(ctx, a.to.peer, "CANCEL", a.branch, raw) // nothing is left to do without an answer
+		_, _ = a.d.roundTrip(ctx, a.to.peer, "CANCEL", a.branch, raw) // nothing is left to do without a response
 	})
 }

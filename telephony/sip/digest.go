@@ -7,7 +7,10 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,15 +23,43 @@ import (
 // (https://www.rfc-editor.org/rfc/rfc3261#section-22). They are good for the
 // request they name and, with one count of their nonce, once: who overheard
 // them cannot place calls of his own.
-func (d *Driver) authenticate(req *sip.Request) (admission, *fault, bool) {
+func (d *Driver) authenticate(p peer, req *sip.Request) (admission, *fault, bool) {
+	from := p.addr.Addr()
 	value := headerValue(req, "Authorization")
 	if value == "" {
-		return admission{}, d.challenge(false), false
+		return admission{}, d.challenge(from, false), false
 	}
 	cred, err := digest.ParseCredentials(value)
-	if err != nil {
+	switch {
+	case err != nil || cred.Nc < 1:
 		return admission{}, &fault{status: 400, reason: "Bad Request: Authorization"}, false
+	case !d.nonces.valid(cred.Nonce, from):
+		return admission{}, d.challenge(from, true), false
 	}
+	if wait := d.guesses.wait(d.cfg.Now(), from, cred.Username); wait > 0 {
+		d.sources.refuse(from, p.network(), RefusedLocked)
+		return admission{}, &fault{403, "Forbidden: too many wrong passwords",
+			[]header{{"Retry-After", strconv.Itoa(int(wait/time.Second) + 1)}}}, false
+	}
+	user, ok := d.verify(req, cred)
+	if !ok {
+		d.guesses.wrong(d.cfg.Now(), from, cred.Username)
+		d.sources.refuse(from, p.network(), RefusedCredentials)
+		return admission{}, d.challenge(from, false), false
+	}
+	d.guesses.right(from, user.Name)
+	if !sameResource(cred.URI, &req.Recipient) {
+		return admission{}, &fault{status: 400, reason: "Bad Request: credentials for another URI"}, false
+	}
+	if !d.nonces.take(cred.Nonce, from, cred.Nc) {
+		return admission{}, d.challenge(from, true), false
+	}
+	d.sources.prove(from)
+	return admission{trunk: user.Trunk, user: user.Name}, nil, true
+}
+
+// verify returns the user whose password credentials prove.
+func (d *Driver) verify(req *sip.Request, cred *digest.Credentials) (User, bool) {
 	user, found := User{Password: "no such user"}, false
 	for _, u := range d.cfg.Users {
 		if u.Name == cred.Username {
@@ -38,16 +69,8 @@ func (d *Driver) authenticate(req *sip.Request) (admission, *fault, bool) {
 	want, err := digest.Digest(&digest.Challenge{Realm: d.cfg.Realm, Nonce: cred.Nonce, Algorithm: "MD5",
 		QOP: []string{"auth"}}, digest.Options{Method: string(req.Method), URI: cred.URI, Count: cred.Nc,
 		Cnonce: cred.Cnonce, Username: cred.Username, Password: string(user.Password)})
-	if err != nil || subtle.ConstantTimeCompare([]byte(want.Response), []byte(cred.Response)) != 1 || !found || cred.Nc < 1 {
-		return admission{}, d.challenge(false), false
-	}
-	if !sameResource(cred.URI, &req.Recipient) {
-		return admission{}, &fault{status: 400, reason: "Bad Request: credentials for another URI"}, false
-	}
-	if !d.nonces.take(cred.Nonce, cred.Nc) {
-		return admission{}, d.challenge(true), false
-	}
-	return admission{trunk: user.Trunk, user: user.Name}, nil, true
+	ok := err == nil && subtle.ConstantTimeCompare([]byte(want.Response), []byte(cred.Response)) == 1
+	return user, ok && found
 }
 
 // sameResource says whether the uri of credentials names what the request is
@@ -73,8 +96,9 @@ func portOr(port int) int {
 	return port
 }
 
-func (d *Driver) challenge(stale bool) *fault {
-	value := fmt.Sprintf(`Digest realm="%s", nonce="%s", algorithm=MD5, qop="auth"`, d.cfg.Realm, d.nonces.issue())
+// challenge asks who sent a request; stale says that only the nonce was wrong.
+func (d *Driver) challenge(from netip.Addr, stale bool) *fault {
+	value := fmt.Sprintf(`Digest realm="%s", nonce="%s", algorithm=MD5, qop="auth"`, d.cfg.Realm, d.nonces.issue(from))
 	if stale {
 		value += ", stale=true"
 	}
@@ -84,8 +108,9 @@ func (d *Driver) challenge(stale bool) *fault {
 // nonceLife is how long a nonce may be used.
 const nonceLife = 5 * time.Minute
 
-// nonces issues nonces that carry their own time and proof, so that strangers
-// cost no memory; counts are kept only of those that a known user used.
+// nonces issues nonces that carry their own time and the proof that they were
+// issued to a source, so that they cost no memory; counts are stored only of
+// those that a known user used.
 type nonces struct {
 	key [32]byte
 	now func() time.Time
@@ -102,39 +127,46 @@ func newNonces(now func() time.Time) *nonces {
 	return n
 }
 
-// issue makes a nonce: the time, some chance that keeps apart those of one
-// moment, and the proof that both are ours.
-func (n *nonces) issue() string {
+// issue makes a nonce for a source: the time, random bytes that distinguish
+// those of one moment, and the proof that it is ours and whom it is for.
+func (n *nonces) issue(to netip.Addr) string {
 	raw := binary.BigEndian.AppendUint64(make([]byte, 0, nonceSize), uint64(n.now().Unix()))
 	raw = raw[:16]
 	rand.Read(raw[8:])
-	return base64.RawURLEncoding.EncodeToString(n.prove(raw))
+	return base64.RawURLEncoding.EncodeToString(append(raw, n.sign("nonce", raw, to)...))
 }
 
-// nonceSize is 8 bytes of time, 8 of chance and 16 of proof.
+// nonceSize is 8 bytes of time, 8 random ones and 16 of proof.
 const nonceSize = 32
 
-// prove appends the proof that raw is ours.
-func (n *nonces) prove(raw []byte) []byte {
+// sign returns 16 bytes that nobody else can make of the same things; use
+// separates those of one kind from those of another.
+func (n *nonces) sign(use string, raw []byte, to netip.Addr) []byte {
 	mac := hmac.New(sha256.New, n.key[:])
+	fmt.Fprintf(mac, "%s %s ", use, sourceOf(to))
 	mac.Write(raw)
-	return append(raw, mac.Sum(nil)[:16]...)
+	return mac.Sum(nil)[:16]
 }
 
-// valid says whether the nonce is ours and not too old.
-func (n *nonces) valid(nonce string) bool {
+// tag returns the To tag of a refusal, the same for every copy of a request.
+func (n *nonces) tag(request string) string {
+	return hex.EncodeToString(n.sign("tag", []byte(request), netip.Addr{})[:8])
+}
+
+// valid says whether the nonce was issued to that source and is not too old.
+func (n *nonces) valid(nonce string, from netip.Addr) bool {
 	raw, err := base64.RawURLEncoding.DecodeString(nonce)
 	if err != nil || len(raw) != nonceSize {
 		return false
 	}
 	age := n.now().Unix() - int64(binary.BigEndian.Uint64(raw))
-	return hmac.Equal(n.prove(raw[:16:16]), raw) && age >= 0 && age <= int64(nonceLife/time.Second)
+	return hmac.Equal(n.sign("nonce", raw[:16], from), raw[16:]) && age >= 0 && age <= int64(nonceLife/time.Second)
 }
 
 // take uses count of a nonce up; false when the nonce is not valid or that
 // count, or a higher one, was used before.
-func (n *nonces) take(nonce string, count int) bool {
-	if !n.valid(nonce) {
+func (n *nonces) take(nonce string, from netip.Addr, count int) bool {
+	if !n.valid(nonce, from) {
 		return false
 	}
 	n.mu.Lock()

@@ -52,14 +52,20 @@ func TestDigestUser(t *testing.T) {
 func TestNoncesExpire(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
-	n := newNonces(func() time.Time { return now })
-	fresh := n.issue()
-	other := newNonces(func() time.Time { return now })
-	if !n.valid(fresh) || other.valid(fresh) || n.valid("") || n.valid(fresh[1:]) {
-		t.Error("nonces are not told apart")
+	clock := func() time.Time { return now }
+	n, here := newNonces(clock), netip.MustParseAddr("192.0.2.1")
+	fresh := n.issue(here)
+	if !n.valid(fresh, here) {
+		t.Error("a fresh nonce is not valid")
+	}
+	if newNonces(clock).valid(fresh, here) || n.valid("", here) || n.valid(fresh[1:], here) {
+		t.Error("a nonce that is not ours is valid")
+	}
+	if n.valid(fresh, netip.MustParseAddr("192.0.2.2")) {
+		t.Error("a nonce is valid for another source")
 	}
 	now = now.Add(nonceLife + time.Second)
-	if n.valid(fresh) {
+	if n.valid(fresh, here) {
 		t.Error("an old nonce is valid")
 	}
 }
@@ -144,29 +150,29 @@ func TestDigestNamesItsResource(t *testing.T) {
 	}
 }
 
-// A count that was used is remembered for as long as its nonce lives.
+// A count that was used is refused for as long as its nonce lives.
 func TestNonceCounts(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
-	n := newNonces(func() time.Time { return now })
-	nonce := n.issue()
-	if !n.take(nonce, 5) || n.take(nonce, 5) || n.take(nonce, 4) || !n.take(nonce, 6) {
+	n, here := newNonces(func() time.Time { return now }), netip.MustParseAddr("192.0.2.1")
+	nonce := n.issue(here)
+	if !n.take(nonce, here, 5) || n.take(nonce, here, 5) || n.take(nonce, here, 4) || !n.take(nonce, here, 6) {
 		t.Fatal("counts are not told apart")
 	}
 	for age := time.Second; age < nonceLife; age += nonceLife / 7 {
 		now = time.Unix(1e9, 0).Add(age)
-		if n.take(nonce, 6) {
+		if n.take(nonce, here, 6) {
 			t.Fatalf("a replay after %s", age)
 		}
-		if !n.take(n.issue(), 1) {
+		if !n.take(n.issue(here), here, 1) {
 			t.Fatal("a fresh nonce is refused")
 		}
 	}
 	now = now.Add(3 * nonceLife)
-	n.take(n.issue(), 1)
+	n.take(n.issue(here), here, 1)
 	now = now.Add(2 * nonceLife)
-	n.take(n.issue(), 1)
+	n.take(n.issue(here), here, 1)
 	if len(n.counts)+len(n.before) > 2 {
-		t.Errorf("%d old nonces are remembered", len(n.counts)+len(n.before))
+		t.Errorf("%d old nonces are in memory", len(n.counts)+len(n.before))
 	}
 }

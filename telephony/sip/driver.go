@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/hashicorp/golang-lru/v2/expirable"
 
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -24,19 +25,21 @@ type Driver struct {
 	ports     ports
 	nonces    *nonces
 	registrar registrar
-	strangers strangers
+	sources   *sources
+	guesses   *guesses
 	done      chan struct{}
 	tasks     sync.WaitGroup // hang-ups that nobody waits for
 	pending   atomic.Int64   // how many of them run
 
-	mu      sync.Mutex
-	txs     map[string]*serverTx
-	clients map[string]*clientTx
-	calls   map[string]*leg
-	early   map[string]*serverTx  // CANCELs that overtook their INVITE
-	known   map[netip.Addr]bool   // hosts that we called
-	tombs   map[string]*tombstone // by the branch of an INVITE that was given up
-	serving *serving
+	mu        sync.Mutex
+	txs       map[string]*serverTx
+	clients   map[string]*clientTx
+	calls     map[string]*leg
+	early     map[string]*serverTx // CANCELs that overtook their INVITE
+	hosts     map[netip.Addr]int   // in how many calls a host takes part
+	called    *expirable.LRU[netip.Addr, struct{}]
+	abandoned map[string]*abandoned // by the branch of an INVITE that was given up
+	serving   *serving
 }
 
 // serving is a running Serve.
@@ -47,33 +50,30 @@ type serving struct {
 }
 
 // New binds the sockets and starts to listen. Until Serve runs, calls are
-// answered with 503. The caller closes the driver.
+// refused with 503. The caller closes the driver.
 func New(cfg Config) (*Driver, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
 	d := &Driver{cfg: cfg, done: make(chan struct{}),
 		txs: make(map[string]*serverTx), clients: make(map[string]*clientTx), calls: make(map[string]*leg),
-		early: make(map[string]*serverTx), known: make(map[netip.Addr]bool), tombs: make(map[string]*tombstone)}
+		early: make(map[string]*serverTx), hosts: make(map[netip.Addr]int), abandoned: make(map[string]*abandoned),
+		called: expirable.NewLRU[netip.Addr, struct{}](maxSources, nil, 0), sources: newSources(cfg), guesses: newGuesses()}
 	d.transport.log = cfg.Logger
-	d.transport.receive, d.transport.broken, d.transport.welcome = d.receive, d.broken, d.welcome
+	d.transport.receive, d.transport.broken = d.receive, d.broken
+	d.transport.reads, d.transport.admitted, d.transport.refused = d.reads, d.admitted, d.sources.refuse
 	if err := d.transport.listen(cfg.Listen); err != nil {
 		return nil, err
 	}
 	d.ports = ports{addr: d.transport.addr().Addr(), span: cfg.RTPPorts, rest: cfg.PortRest, now: cfg.Now}
 	d.nonces = newNonces(cfg.Now)
 	d.registrar = registrar{now: cfg.Now, bindings: make(map[string]binding)}
-	d.strangers = strangers{now: cfg.Now, log: cfg.Logger, seen: make(map[netip.Addr]*stranger)}
 	d.transport.start()
 	return d, nil
 }
 
 // Addr returns where the driver listens, on UDP and TCP alike.
 func (d *Driver) Addr() netip.AddrPort { return d.transport.addr() }
-
-// Strangers returns how many messages and connections came from sources that
-// belong to no trunk.
-func (d *Driver) Strangers() uint64 { return d.strangers.total.Load() }
 
 // Calls returns how many calls are alive.
 func (d *Driver) Calls() int {
@@ -117,7 +117,7 @@ func (d *Driver) Close() error {
 	}
 	d.serving = nil
 	d.mu.Unlock()
-	d.farewell(live)
+	d.hangUpAll(live)
 	d.mu.Lock()
 	close(d.done)
 	open := make([]*serverTx, 0, len(d.txs))
@@ -133,13 +133,13 @@ func (d *Driver) Close() error {
 	return nil
 }
 
-// farewellTime is how long Close waits for far ends to confirm that a call is
+// hangUpTime is how long Close waits for far ends to confirm that a call is
 // over.
-const farewellTime = 500 * time.Millisecond
+const hangUpTime = 500 * time.Millisecond
 
-// farewell hangs up what is alive and gives hang-ups under way some time.
-func (d *Driver) farewell(live []*leg) {
-	ctx, cancel := context.WithTimeout(context.Background(), farewellTime)
+// hangUpAll hangs up what is alive and gives hang-ups under way some time.
+func (d *Driver) hangUpAll(live []*leg) {
+	ctx, cancel := context.WithTimeout(context.Background(), hangUpTime)
 	defer cancel()
 	var byes sync.WaitGroup
 	for _, l := range live {
@@ -205,19 +205,35 @@ func (d *Driver) addCall(l *leg) {
 }
 
 func (d *Driver) dropCall(l *leg) {
+	d.dropHosts(l)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.calls, l.callID+" "+l.localTag)
 }
 
-// dialog finds the call that a message belongs to, by Call-ID and our tag.
-func (d *Driver) dialog(callID, tag string) *leg {
+// dialog finds the call that a message of the far end belongs to, by Call-ID, by
+// our tag and by the far end's, which is that of a request's From or of a
+// response's To.
+func (d *Driver) dialog(m sip.Message, tag string) *leg {
 	if tag == "" {
 		return nil
 	}
+	theirs := tagOf(m.From().Params)
+	if _, ok := m.(*sip.Response); ok {
+		theirs = tagOf(m.To().Params)
+	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.calls[callID+" "+tag]
+	l := d.calls[m.CallID().Value()+" "+tag]
+	d.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.remoteTag != theirs {
+		return nil
+	}
+	return l
 }
 
 // newTag returns an unguessable tag.
@@ -270,10 +286,10 @@ func (d *Driver) receive(p peer, msg sip.Message) {
 	}
 }
 
-// broken answers what does not parse, as far as it can be answered.
+// broken responds to what does not parse, as far as that is possible.
 func (d *Driver) broken(p peer, raw []byte, err error) {
 	d.cfg.Logger.Debug("broken sip message", "source", p.addr.String(), "err", err)
-	if answer := rescue(raw, p); answer != nil {
-		_ = d.transport.send(p, answer) // a lost message is like one lost on the way
+	if res := badRequest(raw, p); res != nil {
+		_ = d.transport.send(p, res) // a lost message is like one lost on the way
 	}
 }

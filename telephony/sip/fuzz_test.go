@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/icholy/digest"
 )
 
 func FuzzSDP(f *testing.F) {
@@ -71,7 +72,7 @@ func FuzzMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		msg, err := sip.ParseMessage(raw)
 		if err != nil {
-			checkHead(t, rescue(raw, p))
+			checkHead(t, badRequest(raw, p))
 			return
 		}
 		req, ok := msg.(*sip.Request)
@@ -209,16 +210,26 @@ func FuzzDigest(f *testing.F) {
 	f.Add(`Digest username="desk", realm="sidetone", nonce="n", uri="sip:a@b", response="x", qop=auth, nc=00000001, cnonce="c"`,
 		`Digest realm="r", nonce="n", algorithm=MD5, qop="auth,auth-int", opaque="o"`)
 	f.Add(`Digest nc=zz`, `Basic realm="r"`)
-	d := &Driver{cfg: Config{Realm: "sidetone", Users: []User{{Name: "desk", Password: "secret"}}}, nonces: newNonces(time.Now)}
+	cfg := Config{Realm: "sidetone", Users: []User{{Name: "desk", Password: "secret"}}}
+	if err := cfg.complete(); err != nil {
+		f.Fatal(err)
+	}
+	d := &Driver{cfg: cfg, nonces: newNonces(time.Now), sources: newSources(cfg), guesses: newGuesses()}
+	from := peer{addr: netip.MustParseAddrPort("192.0.2.1:5060")}
 	f.Fuzz(func(t *testing.T, authorization, challenge string) {
 		req := sip.NewRequest(sip.OPTIONS, sip.Uri{Scheme: "sip", User: "a", Host: "b"})
 		req.AppendHeader(textHeader("Authorization", authorization))
-		if _, refused, ok := d.authenticate(req); ok || refused == nil {
+		if _, refused, ok := d.authenticate(from, req); ok || refused == nil {
 			t.Fatalf("%q lets in", authorization)
+		}
+		if cred, err := digest.ParseCredentials(authorization); err == nil {
+			if _, ok := d.verify(req, cred); ok {
+				t.Fatalf("%q proves a password", authorization)
+			}
 		}
 		res := sip.NewResponseFromRequest(req, 401, "Unauthorized", nil)
 		res.AppendHeader(textHeader("WWW-Authenticate", challenge))
-		if h, err := digestAnswer(res, "OPTIONS", "sip:a@b", "desk", "secret"); err == nil && strings.ContainsAny(h.value, "\r\n") {
+		if h, err := digestCredentials(res, "OPTIONS", "sip:a@b", "desk", "secret"); err == nil && strings.ContainsAny(h.value, "\r\n") {
 			t.Fatalf("%q is answered with %q", challenge, h.value)
 		}
 	})

@@ -22,22 +22,22 @@ func (d *Driver) onInvite(tx *serverTx, who admission) {
 		tx.fail(f)
 		return
 	}
-	if cancel := d.takeEarly(tx.key); cancel != nil {
-		_ = cancel.respond(200, "OK", d.newTag(), nil, nil)             // the far end repeats what it got no answer to
-		_ = tx.respond(487, "Request Terminated", d.newTag(), nil, nil) // the far end repeats what it got no answer to
+	if cancel := d.takeEarly(tx.key); cancel != nil && cancel.peer.addr.Addr() == tx.peer.addr.Addr() {
+		_ = cancel.respond(200, "OK", d.newTag(), nil, nil)             // the far end repeats what it got no response to
+		_ = tx.respond(487, "Request Terminated", d.newTag(), nil, nil) // the far end repeats what it got no response to
 		return
 	}
 	l, f := d.newInbound(tx, who)
 	if f == nil {
-		f = d.hand(l)
+		f = d.serveLeg(l)
 	}
 	if f != nil {
 		tx.fail(f)
 	}
 }
 
-// hand gives a call to the application on a goroutine of its own.
-func (d *Driver) hand(l *leg) *fault {
+// serveLeg gives a call to the application on a goroutine of its own.
+func (d *Driver) serveLeg(l *leg) *fault {
 	d.mu.Lock()
 	s := d.serving
 	if s != nil && s.ctx.Err() == nil {
@@ -47,7 +47,7 @@ func (d *Driver) hand(l *leg) *fault {
 	}
 	d.mu.Unlock()
 	if s == nil {
-		l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseOverload})
+		l.end(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseOverload})
 		return &fault{503, "Service Unavailable", retryAfter()}
 	}
 	go func() {
@@ -92,7 +92,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		return nil, &fault{503, "Service Unavailable", retryAfter()}
 	}
 	l := &leg{d: d, answered: make(chan struct{}), gone: make(chan struct{}), localTag: d.newTag(),
-		callID: req.CallID().Value(), tx: tx, offer: offer, stream: st, session: session, peer: tx.peer,
+		callID: req.CallID().Value(), user: who.user, tx: tx, offer: offer, stream: st, session: session, peer: tx.peer,
 		media:     newMedia(rtp, rtcp, tx.peer.addr.Addr(), d.cfg.Now),
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
 		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: contact.Address,
@@ -105,6 +105,8 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	tx.mu.Lock()
 	tx.leg = l
 	tx.mu.Unlock()
+	d.addHost(l, tx.peer.addr.Addr())
+	d.addHosts(l, append(hostsOf(req), d.trunkHost(who.trunk)))
 	d.addCall(l)
 	return l, nil
 }
@@ -152,7 +154,7 @@ func warning(e *sdpError) header {
 func inboundInfo(tx *serverTx, who admission) telephony.Info {
 	req := tx.req
 	info := telephony.Info{ID: req.CallID().Value(), Trunk: who.trunk, Source: tx.peer.addr.String(),
-		From: e164(number(&req.From().Address)), To: e164(number(&req.Recipient)),
+		From: number(&req.From().Address), To: number(&req.Recipient),
 		Codec: codecG722.String(), Rate: codecG722.rate(), Headers: make(map[string]string)}
 	for _, h := range req.Headers() {
 		name := textproto.CanonicalMIMEHeaderKey(h.Name())
@@ -168,23 +170,6 @@ func inboundInfo(tx *serverTx, who admission) telephony.Info {
 		}
 	}
 	return info
-}
-
-// e164 puts a plus before what is plainly an international number.
-func e164(s string) string {
-	for _, r := range strings.TrimPrefix(s, "+") {
-		if r < '0' || r > '9' {
-			return s
-		}
-	}
-	switch {
-	case strings.HasPrefix(s, "+"):
-	case strings.HasPrefix(s, "00") && len(s) >= 10:
-		return "+" + s[2:]
-	case len(s) == 11 && s[0] == '1':
-		return "+" + s
-	}
-	return s
 }
 
 // awaitAck repeats a 2xx at 0.5, 1, 2, 4 s and so on until it is acknowledged;

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ type leg struct {
 	gone     chan struct{}
 	callID   string
 	localTag string
+	user     string // the digest user who called or was called; else ""
 
 	mu        sync.Mutex
 	info      telephony.Info
@@ -48,6 +50,7 @@ type leg struct {
 	remote    string
 	target    sip.Uri
 	routes    []string
+	hosts     []netip.Addr // from which requests of the call are taken
 	peer      peer
 	localSeq  uint32
 	remoteSeq uint32
@@ -168,13 +171,13 @@ func (l *leg) Hangup(ctx context.Context, cause telephony.Cause) error {
 
 // Refuse implements telephony.Refuser.
 func (l *leg) Refuse(ctx context.Context, r telephony.Refusal) error {
-	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: r.Cause})
+	was, ok := l.end(telephony.Event{Kind: telephony.KindEnded, Cause: r.Cause})
 	switch {
 	case !ok:
 		return nil
 	case was == legRinging:
 		f := refusalOf(r)
-		_ = l.tx.respond(f.status, f.reason, l.localTag, f.extra, nil) // the far end repeats what it got no answer to
+		_ = l.tx.respond(f.status, f.reason, l.localTag, f.extra, nil) // the far end repeats what it got no response to
 		return nil
 	}
 	return l.bye(ctx)
@@ -211,7 +214,7 @@ func refusalOf(r telephony.Refusal) *fault {
 	return f
 }
 
-// statusCause is the same table backwards, for calls that we place.
+// statusCause is the same table in the other direction, for calls that we place.
 func statusCause(status int) telephony.Cause {
 	switch status {
 	case 404, 410, 484, 604:
@@ -236,9 +239,9 @@ func statusCause(status int) telephony.Cause {
 	return telephony.CauseFailure
 }
 
-// finish ends the leg once and tells how far it was; false when it had ended
+// end ends the leg once and tells how far it was; false when it had ended
 // before.
-func (l *leg) finish(ev telephony.Event) (legState, bool) {
+func (l *leg) end(ev telephony.Event) (legState, bool) {
 	l.mu.Lock()
 	was := l.state
 	if was == legOver {
@@ -257,20 +260,20 @@ func (l *leg) finish(ev telephony.Event) (legState, bool) {
 	l.d.ports.release(port)
 	l.d.dropCall(l)
 	if l.tx != nil {
-		l.tx.disown() // it is kept for repetitions, the call need not be
+		l.tx.dropLeg() // the transaction lives on for repetitions, the call need not
 	}
 	return was, true
 }
 
 // giveUp hangs up for a reason of our own; nobody waits for the far end.
 func (l *leg) giveUp(cause telephony.Cause, why string) {
-	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: cause, Err: errors.New(why)})
+	was, ok := l.end(telephony.Event{Kind: telephony.KindEnded, Cause: cause, Err: errors.New(why)})
 	if ok && was == legAnswered {
 		l.d.background(func(ctx context.Context) { _ = l.bye(ctx) }) // the far end may be gone
 	}
 }
 
-// bye sends BYE and waits for its answer.
+// bye sends BYE and waits for its response.
 func (l *leg) bye(ctx context.Context) error {
 	res, err := l.request(ctx, "BYE", nil, nil)
 	if err != nil {
@@ -282,7 +285,7 @@ func (l *leg) bye(ctx context.Context) error {
 	return nil
 }
 
-// request sends a request within the dialog and waits for its final answer.
+// request sends a request within the dialog and waits for its final response.
 func (l *leg) request(ctx context.Context, method string, extra []header, body []byte) (*sip.Response, error) {
 	to, err := l.nextHop(ctx)
 	if err != nil {
@@ -313,7 +316,7 @@ func (l *leg) compose(to peer, method, branch string, seq uint32, extra []header
 	writeHeader(&b, "To", remote)
 	writeHeader(&b, "Call-ID", l.callID)
 	writeHeader(&b, "CSeq", fmt.Sprintf("%d %s", seq, method))
-	finish(&b, extra, body)
+	writeEnd(&b, extra, body)
 	return b.Bytes()
 }
 
@@ -346,17 +349,17 @@ func (l *leg) onRequest(tx *serverTx) {
 	case sip.INFO:
 		l.onInfo(tx)
 	case sip.OPTIONS:
-		_ = tx.respond(200, "OK", l.localTag, []header{{"Allow", allowed}, {"Accept", "application/sdp"}}, nil) // the far end repeats what it got no answer to
+		_ = tx.respond(200, "OK", l.localTag, []header{{"Allow", allowed}, {"Accept", "application/sdp"}}, nil) // the far end repeats what it got no response to
 	default:
 		tx.fail(&fault{405, "Method Not Allowed", []header{{"Allow", allowed}}})
 	}
 }
 
 func (l *leg) onBye(tx *serverTx) {
-	_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no answer to
-	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseNormal, Remote: true})
+	_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no response to
+	was, ok := l.end(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseNormal, Remote: true})
 	if ok && was == legRinging && l.tx != nil {
-		_ = l.tx.respond(487, "Request Terminated", l.localTag, nil, nil) // the far end repeats what it got no answer to
+		_ = l.tx.respond(487, "Request Terminated", l.localTag, nil, nil) // the far end repeats what it got no response to
 	}
 }
 
@@ -368,11 +371,11 @@ func (l *leg) cancelled() {
 	if !ringing {
 		return
 	}
-	was, ok := l.finish(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseCancelled, Remote: true})
+	was, ok := l.end(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseCancelled, Remote: true})
 	switch {
 	case ok && was == legRinging:
-		_ = l.tx.respond(487, "Request Terminated", l.localTag, nil, nil) // the far end repeats what it got no answer to
-	case ok: // answered in the meantime: the call stood for an instant
+		_ = l.tx.respond(487, "Request Terminated", l.localTag, nil, nil) // the far end repeats what it got no response to
+	case ok: // answered in the meantime: it was established for an instant
 		l.d.background(func(ctx context.Context) { _ = l.bye(ctx) }) // the far end may be gone
 	}
 }

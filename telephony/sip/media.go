@@ -260,7 +260,7 @@ func (m *media) send(f audio.Frame) error {
 	return nil
 }
 
-// writeError keeps a peer's closed port (ICMP) from ending a call: the media
+// writeError ignores a peer's closed port (ICMP), which ends no call: the media
 // timeout decides about that.
 func writeError(err error) error {
 	if errors.Is(err, net.ErrClosed) {

@@ -42,7 +42,7 @@ func tagOf(p sip.HeaderParams) string {
 	return tag
 }
 
-// response builds the answer to req, which came from p
+// response builds the response to req, which came from p
 // (https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6). tag becomes the To
 // tag when the request has none.
 func response(req *sip.Request, p peer, status int, reason, tag string, extra []header, body []byte) []byte {
@@ -68,7 +68,7 @@ func response(req *sip.Request, p peer, status int, reason, tag string, extra []
 	writeHeader(&b, "To", to)
 	writeHeader(&b, "Call-ID", headerValue(req, "Call-ID"))
 	writeHeader(&b, "CSeq", headerValue(req, "CSeq"))
-	finish(&b, extra, body)
+	writeEnd(&b, extra, body)
 	return b.Bytes()
 }
 
@@ -92,8 +92,8 @@ func writeHeader(b *bytes.Buffer, name, value string) {
 	b.WriteString("\r\n")
 }
 
-// finish writes extra headers, the length and the body.
-func finish(b *bytes.Buffer, extra []header, body []byte) {
+// writeEnd writes extra headers, the length and the body.
+func writeEnd(b *bytes.Buffer, extra []header, body []byte) {
 	for _, h := range extra {
 		writeHeader(b, h.name, h.value)
 	}
@@ -105,7 +105,7 @@ func finish(b *bytes.Buffer, extra []header, body []byte) {
 // sdpType is the header that goes with a session description.
 func sdpType() header { return header{"Content-Type", "application/sdp"} }
 
-// fault is a request that is answered with an error.
+// fault is why a request is refused.
 type fault struct {
 	status int
 	reason string
@@ -159,9 +159,9 @@ func checkRequire(req *sip.Request) *fault {
 	return &fault{420, "Bad Extension", []header{{"Unsupported", strings.Join(unknown, ", ")}}}
 }
 
-// rescue builds a 400 for a request that does not parse, from the lines of its
-// text; nil when it is not a request or cannot be answered.
-func rescue(raw []byte, p peer) []byte {
+// badRequest builds a 400 for a request that does not parse, from the lines of its
+// text; nil when it is not a request or names no host to respond to.
+func badRequest(raw []byte, p peer) []byte {
 	head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
 	lines := strings.Split(string(head), "\r\n")
 	if f := strings.Fields(lines[0]); len(f) < 2 || strings.HasPrefix(f[0], "SIP/") || f[0] == "ACK" {
@@ -186,7 +186,7 @@ func rescue(raw []byte, p peer) []byte {
 	if !seen["Via"] || !seen["Call-ID"] {
 		return nil
 	}
-	finish(&b, nil, nil)
+	writeEnd(&b, nil, nil)
 	return b.Bytes()
 }
 

@@ -142,7 +142,7 @@ func (l localSDP) head(b *strings.Builder) {
 		l.id, l.version, family, l.addr, family, l.addr)
 }
 
-// offer describes what we can do; only is the codec to keep, when one was
+// offer describes what we can do; only is the codec to stay with, when one was
 // agreed on before.
 func (l localSDP) offer(dir direction, only *stream) []byte {
 	b := &strings.Builder{}

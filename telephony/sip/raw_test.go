@@ -44,6 +44,12 @@ func newRawUAAt(t testing.TB, network string, server netip.AddrPort) *rawUA {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newRawUAOn(t, network, conn)
+}
+
+// newRawUAOn is a peer on an open socket.
+func newRawUAOn(t testing.TB, network string, conn net.Conn) *rawUA {
+	t.Helper()
 	t.Cleanup(func() { conn.Close() })
 	u := &rawUA{t: t, conn: conn, callID: fmt.Sprintf("%s-%s", t.Name(), conn.LocalAddr()),
 		via: fmt.Sprintf("SIP/2.0/%s %s;rport", strings.ToUpper(network), conn.LocalAddr())}

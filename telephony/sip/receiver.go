@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sidetone/sidetone/audio"
@@ -52,9 +53,6 @@ type receiver struct {
 	out     int64 // samples handed on or in frame
 	base    int64 // what to add to the reorder buffer's positions
 	based   bool
-	last    [320]int16 // the last 20 ms, for concealment
-	repeats int
-	noise   uint32
 	fillAt  time.Time
 
 	reported time.Time
@@ -70,7 +68,7 @@ type receiver struct {
 func newReceiver(l *leg, yield func(telephony.Event) bool) *receiver {
 	now := l.media.now()
 	return &receiver{leg: l, m: l.media, yield: yield, origin: now, reported: now,
-		order: audio.NewReorder(8000), fillAt: now.Add(slot + fillLag), generation: -1, noise: 1}
+		order: audio.NewReorder(8000), fillAt: now.Add(slot + fillLag), generation: -1}
 }
 
 // run loops until the call or ctx ends or the body leaves.
@@ -97,7 +95,7 @@ func (r *receiver) run(ctx context.Context) {
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
-			<-r.leg.gone // whoever closed the socket is about to say why
+			<-r.leg.gone // the cause follows the closing of the socket
 		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
 			r.m.refused.Add(1) // an ICMP error of an earlier write
 		}
@@ -158,7 +156,7 @@ func (r *receiver) reformat(c codec) {
 		was = 16000
 	}
 	r.out = (r.out - int64(r.filled)) * int64(c.rate()) / int64(was)
-	r.g722, r.filled, r.repeats, r.based, r.tones = nil, 0, 3, false, nil
+	r.g722, r.filled, r.based, r.tones = nil, 0, false, nil
 	if c == codecG722 {
 		r.g722 = audio.NewG722Decoder()
 	}
@@ -266,8 +264,7 @@ func (r *receiver) drain(now time.Time) bool {
 	}
 	for !now.Before(r.fillAt) {
 		r.fillAt = r.fillAt.Add(slot)
-		r.repeats = 3
-		if !r.gap(int64(r.st.codec.rate()/50), true) {
+		if !r.gap(int64(r.st.codec.rate() / 50)) {
 			return false
 		}
 	}
@@ -293,12 +290,11 @@ func (r *receiver) release(rel audio.Release) bool {
 		if rel.Silence {
 			r.quiet()
 		}
-		return r.gap(min(pos+length-r.out, length), rel.Silence)
+		return r.gap(min(pos+length-r.out, length))
 	}
-	if ahead := pos - r.out; ahead > 0 && !r.gap(ahead, true) {
+	if ahead := pos - r.out; ahead > 0 && !r.gap(ahead) {
 		return false
 	}
-	r.repeats = 0
 	r.arrived = r.origin.Add(rel.Arrived)
 	r.pcm = r.decode(r.pcm[:0], rel.Payload)
 	return r.keys(r.pcm) && r.put(r.pcm, true)
@@ -327,34 +323,18 @@ func (r *receiver) decode(dst []int16, payload []byte) []int16 {
 	return r.g722.Decode(dst, payload)
 }
 
-// gap fills n samples that no packet holds.
-func (r *receiver) gap(n int64, silence bool) bool {
-	if silence {
-		r.repeats = 3
-	}
+// gap fills n samples that no packet holds with silence.
+func (r *receiver) gap(n int64) bool {
 	for n > 0 {
-		piece := r.pcm[:0]
-		for range min(n, int64(r.st.codec.rate()/50)) {
-			piece = append(piece, r.conceal(len(piece)))
-		}
-		r.pcm = piece
-		r.repeats++
-		if !r.put(piece, false) {
+		k := min(n, int64(r.st.codec.rate()/50))
+		r.pcm = slices.Grow(r.pcm[:0], int(k))[:k]
+		clear(r.pcm)
+		if !r.put(r.pcm, false) {
 			return false
 		}
-		n -= int64(len(piece))
+		n -= k
 	}
 	return true
-}
-
-// conceal is sample i of a missing piece: the last frame again, half as loud
-// each time, then faint noise.
-func (r *receiver) conceal(i int) int16 {
-	if r.repeats < 3 {
-		return r.last[i] >> (r.repeats + 1)
-	}
-	r.noise = r.noise*1664525 + 1013904223
-	return int16(r.noise>>28) - 8
 }
 
 // put cuts samples into frames and yields the full ones.
@@ -381,7 +361,6 @@ func (r *receiver) emit(n int) bool {
 		PCM: r.frame[:n], Rate: r.st.codec.rate(), Offset: r.out - int64(n), Missing: !r.real}}
 	if r.real {
 		ev.Arrived = r.arrived
-		r.last = r.frame
 	}
 	r.filled, r.real = 0, false
 	return r.yield(ev)

@@ -51,7 +51,7 @@ func (d *Driver) Register(ctx context.Context, trunk, number string, registered 
 	}
 }
 
-// registration is one binding that we keep at a server.
+// registration is one binding of ours at a server.
 type registration struct {
 	d           *Driver
 	to          route
@@ -59,18 +59,18 @@ type registration struct {
 	seq         uint32
 }
 
-// send registers for lasts, answering one challenge.
+// send registers for lasts, with credentials when it is challenged.
 func (r *registration) send(ctx context.Context, lasts time.Duration) error {
-	res, err := r.attempt(ctx, lasts, nil)
+	res, err := r.sendOnce(ctx, lasts, nil)
 	if err != nil {
 		return err
 	}
 	if (res.StatusCode == 401 || res.StatusCode == 407) && r.to.user != "" {
-		auth, err := digestAnswer(res, "REGISTER", r.uri(), r.to.user, r.to.pass)
+		auth, err := digestCredentials(res, "REGISTER", r.uri(), r.to.user, r.to.pass)
 		if err != nil {
 			return err
 		}
-		if res, err = r.attempt(ctx, lasts, []header{auth}); err != nil {
+		if res, err = r.sendOnce(ctx, lasts, []header{auth}); err != nil {
 			return err
 		}
 	}
@@ -87,7 +87,7 @@ func (r *registration) server() string {
 	return fmt.Sprintf("%s:%d", r.to.target.Host, r.to.target.Port)
 }
 
-func (r *registration) attempt(ctx context.Context, lasts time.Duration, extra []header) (*sip.Response, error) {
+func (r *registration) sendOnce(ctx context.Context, lasts time.Duration, extra []header) (*sip.Response, error) {
 	r.seq++
 	branch, p := r.d.newBranch(), r.to.peer
 	here := r.d.hostPort(p.addr.Addr())
@@ -105,7 +105,7 @@ func (r *registration) attempt(ctx context.Context, lasts time.Duration, extra [
 		contact += ";transport=tcp"
 	}
 	extra = append(extra, header{"Contact", contact + ">"}, header{"Expires", fmt.Sprint(int(lasts.Seconds()))})
-	finish(&b, extra, nil)
+	writeEnd(&b, extra, nil)
 	res, err := r.d.roundTrip(ctx, p, "REGISTER", branch, b.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("register: %w", err)
@@ -113,8 +113,8 @@ func (r *registration) attempt(ctx context.Context, lasts time.Duration, extra [
 	return res, nil
 }
 
-// digestAnswer answers the challenge in res (RFC 8760, RFC 2617).
-func digestAnswer(res *sip.Response, method, uri, user, pass string) (header, error) {
+// digestCredentials are the credentials for the challenge in res (RFC 8760, RFC 2617).
+func digestCredentials(res *sip.Response, method, uri, user, pass string) (header, error) {
 	ask, reply := "WWW-Authenticate", "Authorization"
 	if res.StatusCode == 407 {
 		ask, reply = "Proxy-Authenticate", "Proxy-Authorization"
@@ -133,7 +133,7 @@ func digestAnswer(res *sip.Response, method, uri, user, pass string) (header, er
 		}
 		return header{reply, cred.String()}, nil
 	}
-	return header{}, fmt.Errorf("answer challenge: %w", last)
+	return header{}, fmt.Errorf("challenge of the server: %w", last)
 }
 
 // LocalAddressTowards returns the address of this machine from which packets to

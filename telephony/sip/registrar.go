@@ -79,7 +79,7 @@ func (d *Driver) onRegister(tx *serverTx, who admission) {
 	}
 	contact := req.Contact()
 	if contact == nil {
-		_ = tx.respond(200, "OK", d.newTag(), nil, nil) // the far end repeats what it got no answer to
+		_ = tx.respond(200, "OK", d.newTag(), nil, nil) // the far end repeats what it got no response to
 		return
 	}
 	lasts := bindingTime(req, contact)
@@ -98,10 +98,10 @@ func (d *Driver) onRegister(tx *serverTx, who admission) {
 	if lasts > 0 {
 		extra = []header{{"Contact", "<" + contact.Address.String() + ">;expires=" + strconv.Itoa(int(lasts/time.Second))}}
 	}
-	_ = tx.respond(200, "OK", d.newTag(), extra, nil) // the far end repeats what it got no answer to
+	_ = tx.respond(200, "OK", d.newTag(), extra, nil) // the far end repeats what it got no response to
 }
 
-// bindingTime is how long a contact asks to be kept, at most an hour.
+// bindingTime is how long a contact asks to be registered, at most an hour.
 func bindingTime(req *sip.Request, contact *sip.ContactHeader) time.Duration {
 	value, ok := contact.Params.Get("expires")
 	if !ok {

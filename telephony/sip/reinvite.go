@@ -10,6 +10,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -91,7 +92,7 @@ func (l *leg) onUpdate(tx *serverTx) {
 	if body != nil {
 		extra = append(extra, sdpType())
 	}
-	_ = tx.respond(200, "OK", l.localTag, extra, body) // the far end repeats what it got no answer to
+	_ = tx.respond(200, "OK", l.localTag, extra, body) // the far end repeats what it got no response to
 	l.armSession()
 }
 
@@ -107,7 +108,7 @@ func (l *leg) onInfo(tx *serverTx) {
 	case "application/dtmf":
 		digit = digitOf(string(tx.req.Body()))
 	case "":
-		_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no answer to
+		_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no response to
 		return
 	default:
 		tx.fail(&fault{415, "Unsupported Media Type", []header{{"Accept", "application/dtmf-relay, application/dtmf"}}})
@@ -117,7 +118,7 @@ func (l *leg) onInfo(tx *serverTx) {
 		tx.fail(&fault{status: 400, reason: "Bad Request: no digit"})
 		return
 	}
-	_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no answer to
+	_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no response to
 	l.media.mu.Lock()
 	defer l.media.mu.Unlock()
 	l.media.post(telephony.Event{Kind: telephony.KindDigit, Digit: digit, Duration: held})
@@ -141,16 +142,18 @@ func parseRelay(body string) (digit rune, held time.Duration) {
 
 // digitOf reads one digit, also as the numbers 10 (*) and 11 (#); 0 for none.
 func digitOf(s string) rune {
-	s = strings.ToUpper(strings.TrimSpace(s))
-	switch {
-	case s == "10":
-		return '*'
-	case s == "11":
-		return '#'
-	case len(s) == 1 && strings.ContainsAny(s, "0123456789*#ABCD"):
-		return rune(s[0])
+	s = strings.TrimSpace(s)
+	code, err := strconv.ParseUint(s, 10, 8)
+	if len(s) == 1 {
+		var key uint8
+		key, err = audio.TelephoneEventCode(rune(s[0]))
+		code = uint64(key)
 	}
-	return 0
+	if err != nil || code > 11 && len(s) > 1 {
+		return 0
+	}
+	digit, _ := audio.TelephoneEvent{Code: uint8(code)}.Digit()
+	return digit
 }
 
 // Hold implements telephony.Holder: a re-INVITE with another direction.

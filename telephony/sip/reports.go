@@ -79,7 +79,7 @@ func (r *receiver) rtcp(now time.Time, from netip.AddrPort, raw []byte) {
 	}
 }
 
-// measure keeps the figures of the reception report
+// measure updates the figures of the reception report
 // (https://www.rfc-editor.org/rfc/rfc3550#appendix-A.8).
 func (r *receiver) measure(now time.Time, h rtpHeader) {
 	if ahead := h.seq - uint16(r.highest); ahead < 0x8000 {

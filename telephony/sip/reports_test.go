@@ -76,6 +76,48 @@ func TestRTCPIsLifeAndSaysGoodbye(t *testing.T) {
 	}
 }
 
+// Reports from elsewhere are no sign of life: the call ends as if there were
+// none, and they are not answered.
+func TestRTCPFromElsewhereCountsForNothing(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, func(c *Config) {
+		c.MediaTimeouts = Timeouts{First: time.Second, Later: time.Second, Quiet: time.Second}
+	})
+	legs, _, events := listenTo(t, d)
+	u := newRawUA(t, d, "udp")
+	rtp, rtcp := adjacent(t)
+	p := &rtpPeer{t: t, conn: rtcp}
+	p.talkTo(u.establish(basicSDP(portOf(rtp))))
+	to := netip.AddrPortFrom(p.to.Addr(), p.to.Port()+1)
+	elsewhere, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer elsewhere.Close()
+	l := (<-legs).(*leg)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(20 * time.Second)
+	for {
+		if _, err := elsewhere.WriteToUDPAddrPort(appendRTCP(nil, sendReport{ssrc: 9, ntp: 1 << 32, packets: 1}), to); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case ev := <-events:
+			if ev.Kind != telephony.KindEnded || ev.Cause != telephony.CauseMediaTimeout {
+				t.Errorf("event %+v", ev)
+			}
+			if l.Refused() == 0 {
+				t.Error("the reports were not counted as refused")
+			}
+			return
+		case <-limit:
+			t.Fatal("reports from elsewhere hold the call")
+		case <-tick.C:
+		}
+	}
+}
+
 // The receive path must allocate nothing for a frame, in either codec.
 func TestReceiveDoesNotAllocate(t *testing.T) {
 	d := newDriver(t, nil)

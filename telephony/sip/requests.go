@@ -22,126 +22,170 @@ func (d *Driver) onRequest(p peer, req *sip.Request) {
 	}
 	switch req.Method {
 	case sip.ACK:
-		d.onAck(req)
+		d.onAck(p, req)
+		return
 	case sip.CANCEL:
 		d.onCancel(p, req)
-	default:
-		if tx, isNew := d.openTx(p, req); tx == nil {
-			_ = d.transport.send(p, response(req, p, 503, "Service Unavailable", d.newTag(), retryAfter(), nil)) // a lost message is like one lost on the way
-		} else if isNew {
-			d.handle(tx)
-		} else {
-			tx.repeat()
-		}
+		return
+	}
+	if tx := d.existingTx(txKey(req, req.Method)); tx != nil {
+		tx.repeat()
+	} else if tag := tagOf(req.To().Params); tag != "" {
+		d.onDialogRequest(p, req, tag)
+	} else {
+		d.onNewRequest(p, req)
 	}
 }
 
-// openTx finds or makes the transaction of a request; nil when there are too
-// many.
-func (d *Driver) openTx(p peer, req *sip.Request) (tx *serverTx, isNew bool) {
-	key := txKey(req, req.Method)
+// existingTx returns the transaction with that key, nil when there is none.
+func (d *Driver) existingTx(key string) *serverTx {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if tx = d.txs[key]; tx != nil {
-		return tx, false
-	}
-	if len(d.txs) >= d.cfg.MaxTransactions || d.stopped() {
-		return nil, false
-	}
-	tx = &serverTx{d: d, key: key, req: req, peer: p}
-	d.txs[key] = tx
-	return tx, true
+	return d.txs[key]
 }
 
-// handle treats the first copy of a request.
-func (d *Driver) handle(tx *serverTx) {
-	req := tx.req
-	tag := tagOf(req.To().Params)
-	l := d.dialog(req.CallID().Value(), tag)
-	if tag != "" {
-		switch {
-		case l == nil || tagOf(req.From().Params) != l.remoteTag:
-			tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
-		default:
+// openTx makes the transaction of a request; when there are limit of them it
+// refuses the request and returns nil.
+func (d *Driver) openTx(p peer, req *sip.Request, limit int) *serverTx {
+	tx := &serverTx{d: d, key: txKey(req, req.Method), req: req, peer: p}
+	d.mu.Lock()
+	full := len(d.txs) >= limit || d.stopped()
+	if !full {
+		d.txs[tx.key] = tx
+	}
+	d.mu.Unlock()
+	if full {
+		d.sources.refuse(p.addr.Addr(), p.network(), RefusedOverload)
+		d.refuse(p, req, &fault{503, "Service Unavailable", retryAfter()})
+		return nil
+	}
+	return tx
+}
+
+// refuse refuses a request without a transaction, so that refusals cost no
+// memory; a repeated request is refused again
+// (https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7).
+func (d *Driver) refuse(p peer, req *sip.Request, f *fault) {
+	tag := d.nonces.tag(txKey(req, req.Method) + headerValue(req, "Call-ID"))
+	_ = d.transport.send(p, response(req, p, f.status, f.reason, tag, f.extra, nil)) // a lost message is like one lost on the way
+}
+
+// onDialogRequest takes the first copy of a request whose To tag is one of
+// ours. From a host that has no part in the call it has no effect and gets no
+// response.
+func (d *Driver) onDialogRequest(p peer, req *sip.Request, tag string) {
+	l := d.dialog(req, tag)
+	switch {
+	case l == nil:
+		d.refuse(p, req, &fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+	case !d.mayChange(l, p.addr.Addr()):
+		d.sources.refuse(p.addr.Addr(), p.network(), RefusedForeign)
+	default:
+		if tx := d.openTx(p, req, 2*d.cfg.MaxTransactions); tx != nil {
 			l.onRequest(tx)
+			if req.Method == sip.INVITE || req.Method == sip.UPDATE {
+				d.addHosts(l, []string{l.targetHost()}) // the far end may have moved
+			}
 		}
+	}
+}
+
+// onNewRequest takes the first copy of a request outside of a dialog.
+func (d *Driver) onNewRequest(p peer, req *sip.Request) {
+	if f := checkMethod(req); f != nil {
+		d.refuse(p, req, f)
 		return
 	}
-	if req.Method != sip.INVITE && req.Method != sip.OPTIONS && req.Method != sip.REGISTER {
-		d.handleOther(tx)
-		return
-	}
-	who, f, ok := d.admit(tx.peer, req)
+	who, f, ok := d.admit(p, req)
 	switch {
 	case f != nil:
-		tx.fail(f)
+		d.refuse(p, req, f)
+		return
 	case !ok:
-		d.forgetTx(tx) // a stranger gets no answer
-		if tx.peer.tcp != nil {
-			_ = tx.peer.tcp.conn.Close()
-		}
-	case req.Method == sip.INVITE:
+		p.close() // and no response
+		return
+	}
+	tx := d.openTx(p, req, d.cfg.MaxTransactions)
+	if tx == nil {
+		return
+	}
+	switch req.Method {
+	case sip.INVITE:
 		d.onInvite(tx, who)
-	case req.Method == sip.REGISTER:
+	case sip.REGISTER:
 		d.onRegister(tx, who)
-	default:
+	default: // OPTIONS
 		_ = tx.respond(200, "OK", d.newTag(), []header{{"Allow", allowed}, {"Accept", "application/sdp"},
-			{"Supported", "timer"}}, nil)
+			{"Supported", "timer"}}, nil) // the far end repeats what it got no response to
 	}
 }
 
-// handleOther refuses requests that make no sense outside of a call.
-func (d *Driver) handleOther(tx *serverTx) {
-	switch tx.req.Method {
+// checkMethod refuses requests that make no sense outside of a call.
+func checkMethod(req *sip.Request) *fault {
+	switch req.Method {
+	case sip.INVITE, sip.REGISTER, sip.OPTIONS:
+		return nil
 	case sip.BYE, sip.UPDATE, sip.INFO:
-		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+		return &fault{status: 481, reason: "Call/Transaction Does Not Exist"}
 	default:
-		tx.fail(&fault{405, "Method Not Allowed", []header{{"Allow", allowed}}})
+		return &fault{405, "Method Not Allowed", []header{{"Allow", allowed}}}
 	}
 }
 
 // onAck hands an ACK to the refusal or the call that it confirms.
-func (d *Driver) onAck(req *sip.Request) {
-	key := txKey(req, sip.INVITE)
-	d.mu.Lock()
-	tx := d.txs[key]
-	d.mu.Unlock()
-	l := d.dialog(req.CallID().Value(), tagOf(req.To().Params))
-	if l != nil {
-		l.onAck(req)
-	} else if tx != nil {
+func (d *Driver) onAck(p peer, req *sip.Request) {
+	if l := d.dialog(req, tagOf(req.To().Params)); l != nil {
+		if d.mayChange(l, p.addr.Addr()) {
+			l.onAck(req)
+		} else {
+			d.sources.refuse(p.addr.Addr(), p.network(), RefusedForeign)
+		}
+		return
+	}
+	if tx := d.existingTx(txKey(req, sip.INVITE)); tx != nil && tx.peer.addr.Addr() == p.addr.Addr() {
 		tx.ack()
 	}
 }
 
-// onCancel answers a CANCEL and ends the INVITE it belongs to. One that comes
-// first waits a little.
+// onCancel confirms a CANCEL and ends the INVITE it belongs to, which came from
+// the same host. One that comes first waits a little.
 func (d *Driver) onCancel(p peer, req *sip.Request) {
-	key := txKey(req, sip.INVITE)
-	tx, isNew := d.openTx(p, req)
-	if tx == nil || !isNew {
-		if tx != nil {
-			tx.repeat()
-		}
+	if tx := d.existingTx(txKey(req, req.Method)); tx != nil {
+		tx.repeat()
 		return
 	}
-	d.mu.Lock()
-	invite := d.txs[key]
+	invite := d.existingTx(txKey(req, sip.INVITE))
+	switch {
+	case invite != nil && invite.peer.addr.Addr() != p.addr.Addr():
+		d.sources.refuse(p.addr.Addr(), p.network(), RefusedForeign)
+		return
+	case invite == nil && !d.admitted(p.addr.Addr()):
+		return // its INVITE was refused; nobody rings
+	}
+	tx := d.openTx(p, req, 2*d.cfg.MaxTransactions)
+	if tx == nil {
+		return
+	}
 	if invite == nil {
-		d.early[key] = tx
-		time.AfterFunc(overtaken, func() {
-			if d.takeEarly(key) != nil {
-				tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
-			}
-		})
+		d.awaitInvite(tx, txKey(req, sip.INVITE))
+		return
 	}
-	d.mu.Unlock()
-	if invite != nil {
-		_ = tx.respond(200, "OK", d.newTag(), nil, nil) // the far end repeats what it got no answer to
-		if l := invite.owner(); l != nil {
-			l.cancelled()
+	_ = tx.respond(200, "OK", d.newTag(), nil, nil) // the far end repeats what it got no response to
+	if l := invite.owner(); l != nil {
+		l.cancelled()
+	}
+}
+
+// awaitInvite lets a CANCEL wait for the INVITE that it overtook.
+func (d *Driver) awaitInvite(tx *serverTx, invite string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.early[invite] = tx
+	time.AfterFunc(overtaken, func() {
+		if d.takeEarly(invite) != nil {
+			tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
 		}
-	}
+	})
 }
 
 // takeEarly returns and forgets the CANCEL that waits for an INVITE.

@@ -19,6 +19,7 @@ type route struct {
 	peer       peer
 	domain     string // of From; empty means ours
 	user, pass string
+	registered string // the user of ours who is called; empty when it is none
 }
 
 // route finds out where a call goes.
@@ -33,38 +34,36 @@ func (d *Driver) route(ctx context.Context, req telephony.DialRequest) (r route,
 	if req.Trunk == "" {
 		return d.localRoute(to, req.To), nil
 	}
-	for i := range d.cfg.Trunks {
-		t := &d.cfg.Trunks[i]
-		if t.Name != req.Trunk {
-			continue
-		}
-		if t.Host == "" {
-			return r, fmt.Errorf("trunk %q takes no calls", t.Name)
-		}
-		host, port, err := net.SplitHostPort(t.Host)
-		if err != nil {
-			return r, fmt.Errorf("trunk %q: %w", t.Name, err)
-		}
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil {
-			return r, fmt.Errorf("trunk %q: port: %w", t.Name, err)
-		}
-		r = route{target: sip.Uri{Scheme: "sip", User: to, Host: bracket(host), Port: int(n)},
-			domain: t.FromDomain, user: t.Username, pass: string(t.Password)}
-		if t.Transport == "tcp" {
-			r.target.UriParams = sip.NewParams()
-			r.target.UriParams.Add("transport", "tcp")
-		}
-		r.peer, err = d.resolve(ctx, &r.target, t.Transport)
-		return r, err
+	t := d.trunk(req.Trunk)
+	switch {
+	case t == nil:
+		return r, fmt.Errorf("no trunk is called %q", req.Trunk)
+	case t.Host == "":
+		return r, fmt.Errorf("trunk %q takes no calls", t.Name)
 	}
-	return r, fmt.Errorf("no trunk is called %q", req.Trunk)
+	host, port, err := net.SplitHostPort(t.Host)
+	if err != nil {
+		return r, fmt.Errorf("trunk %q: %w", t.Name, err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return r, fmt.Errorf("trunk %q: port: %w", t.Name, err)
+	}
+	r = route{target: sip.Uri{Scheme: "sip", User: to, Host: bracket(host), Port: int(n)},
+		domain: t.FromDomain, user: t.Username, pass: string(t.Password)}
+	if t.Transport == "tcp" {
+		r.target.UriParams = sip.NewParams()
+		r.target.UriParams.Add("transport", "tcp")
+	}
+	r.peer, err = d.resolve(ctx, &r.target, t.Transport)
+	return r, err
 }
 
-// localRoute leads to whoever registered the number, else to ourselves.
+// localRoute leads to the phone that registered the number, else back to this
+// driver.
 func (d *Driver) localRoute(user, number string) route {
 	if b, ok := d.registrar.find(number); ok {
-		return route{target: b.contact, peer: b.peer}
+		return route{target: b.contact, peer: b.peer, registered: number}
 	}
 	own := d.transport.addr()
 	if own.Addr().IsUnspecified() {
@@ -87,7 +86,7 @@ func bracket(host string) string {
 }
 
 // resolve finds the address of a URI and, on TCP, a connection to it. From
-// then on its answers are listened to.
+// then on its responses are read.
 func (d *Driver) resolve(ctx context.Context, uri *sip.Uri, network string) (peer, error) {
 	if transport, ok := uri.UriParams.Get("transport"); ok {
 		network = strings.ToLower(transport)
@@ -107,10 +106,7 @@ func (d *Driver) resolve(ctx context.Context, uri *sip.Uri, network string) (pee
 	}
 	p := peer{addr: netip.AddrPortFrom(addr.Unmap(), uint16(port))}
 	d.mu.Lock()
-	if len(d.known) >= maxStrangers {
-		clear(d.known)
-	}
-	d.known[p.addr.Addr()] = true
+	d.called.Add(p.addr.Addr(), struct{}{})
 	d.mu.Unlock()
 	if network == "tcp" {
 		if p.tcp, err = d.transport.connect(ctx, p.addr); err != nil {

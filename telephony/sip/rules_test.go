@@ -1,8 +1,6 @@
 package sip
 
 import (
-	"bytes"
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -34,7 +32,7 @@ func silentMedia(t *testing.T, change func(*stream)) (m *media, turn func(time.D
 // that changes the address; only from a known address, and only once.
 func TestLatchRules(t *testing.T) {
 	t.Parallel()
-	const described, signalling, stranger = "192.0.2.1:7000", "192.0.2.9:7000", "192.0.2.77:7000"
+	const described, signalling, elsewhere = "192.0.2.1:7000", "192.0.2.9:7000", "192.0.2.77:7000"
 	cases := []struct {
 		name, from string
 		before     func(m *media, turn func(time.Duration))
@@ -44,7 +42,7 @@ func TestLatchRules(t *testing.T) {
 		{"from the described address", described, nil, 0, true},
 		{"from the signalling address", signalling, nil, 0, true},
 		{"with telephone events", described, nil, 101, true},
-		{"from elsewhere", stranger, nil, 0, false},
+		{"from elsewhere", elsewhere, nil, 0, false},
 		{"of another payload type", described, nil, 96, false},
 		{"in the last moment", described, func(_ *media, turn func(time.Duration)) { turn(4900 * time.Millisecond) }, 0, true},
 		{"too late", described, func(_ *media, turn func(time.Duration)) { turn(5100 * time.Millisecond) }, 0, false},
@@ -146,26 +144,6 @@ func TestAnswersGoBackToTheSource(t *testing.T) {
 		if !strings.Contains(headerOf(ok, "Via"), want) {
 			t.Errorf("Via %q without %s", headerOf(ok, "Via"), want)
 		}
-	}
-}
-
-func TestStrangersAreLoggedOnceAMinute(t *testing.T) {
-	t.Parallel()
-	var log bytes.Buffer
-	now := time.Unix(1e9, 0)
-	s := &strangers{now: func() time.Time { return now }, log: slog.New(slog.NewTextHandler(&log, nil)), seen: map[netip.Addr]*stranger{}}
-	lines := func() int { return strings.Count(log.String(), "\n") }
-	for range 50 {
-		s.note(netip.MustParseAddr("192.0.2.1"), "udp")
-	}
-	s.note(netip.MustParseAddr("192.0.2.2"), "tcp")
-	if lines() != 2 {
-		t.Errorf("%d lines for two sources:\n%s", lines(), log.String())
-	}
-	now = now.Add(time.Minute)
-	s.note(netip.MustParseAddr("192.0.2.1"), "udp")
-	if lines() != 3 || !strings.Contains(log.String(), "messages=50") {
-		t.Errorf("a minute later:\n%s", log.String())
 	}
 }
 

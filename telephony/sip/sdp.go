@@ -24,7 +24,7 @@ func (d direction) String() string {
 	return [...]string{"sendrecv", "sendonly", "recvonly", "inactive"}[d&3]
 }
 
-// sends and receives say what whoever announced the direction does.
+// sends and receives say what the party that announced the direction does.
 func (d direction) sends() bool    { return d == sendRecv || d == sendOnly }
 func (d direction) receives() bool { return d == sendRecv || d == recvOnly }
 

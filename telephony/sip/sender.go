@@ -177,16 +177,13 @@ func (m *media) writeEvent(start uint32, p audio.TelephoneEventPacket) error {
 
 // sendTone plays a digit in band.
 func (m *media) sendTone(ctx context.Context, tick *time.Ticker, digit rune) error {
-	code, err := audio.TelephoneEventCode(digit)
-	if err != nil {
-		return err
-	}
-	low := [...]float64{941, 697, 697, 697, 770, 770, 770, 852, 852, 852, 941, 941, 697, 770, 852, 941}[code]
-	high := [...]float64{1336, 1209, 1336, 1477, 1209, 1336, 1477, 1209, 1336, 1477, 1209, 1477, 1633, 1633, 1633, 1633}[code]
 	m.mu.Lock()
 	rate := m.st.codec.rate()
 	m.mu.Unlock()
-	tone := audio.DualTone(rate, rate/10, low, high, -9)
+	tone, err := audio.DTMF(string(digit), rate, digitLength, 0, -9)
+	if err != nil {
+		return err
+	}
 	for n := rate / 50; len(tone) >= n; tone = tone[n:] {
 		m.mu.Lock()
 		m.out.digits = false

@@ -18,7 +18,7 @@ const (
 	t64 = 64 * t1
 )
 
-// serverTx is a request that was received and what was answered.
+// serverTx is a request that was received, and the last response to it.
 type serverTx struct {
 	d     *Driver
 	key   string
@@ -26,11 +26,12 @@ type serverTx struct {
 	peer  peer
 	timer *time.Timer
 
-	mu    sync.Mutex
-	last  []byte
-	final bool
-	acked bool
-	leg   *leg // of an INVITE that starts a call
+	mu      sync.Mutex
+	last    []byte
+	final   bool
+	refused bool // by the final response
+	acked   bool
+	leg     *leg // of an INVITE that starts a call
 }
 
 func (tx *serverTx) owner() *leg {
@@ -39,7 +40,7 @@ func (tx *serverTx) owner() *leg {
 	return tx.leg
 }
 
-func (tx *serverTx) disown() {
+func (tx *serverTx) dropLeg() {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	tx.leg = nil
@@ -56,35 +57,34 @@ func txKey(req *sip.Request, method sip.RequestMethod) string {
 	return string(method) + " " + via.Host + ":" + fmt.Sprint(via.Port) + " " + branch
 }
 
-// respond answers the request; provisional answers may come before the final
-// one, of which there is only one.
+// respond sends a response: any number of provisional ones, then one final one.
 func (tx *serverTx) respond(status int, reason, tag string, extra []header, body []byte) error {
 	raw := response(tx.req, tx.peer, status, reason, tag, extra, body)
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	if tx.final {
-		return errors.New("already answered")
+		return errors.New("respond a second time to a request")
 	}
 	tx.last = raw
 	if status >= 200 {
-		tx.final = true
+		tx.final, tx.refused = true, status >= 300
 		tx.settle(status)
 	}
 	return tx.d.transport.send(tx.peer, raw)
 }
 
-// fail answers with a fault.
-func (tx *serverTx) fail(f *fault) { _ = tx.respond(f.status, f.reason, tx.d.newTag(), f.extra, nil) } // the far end repeats what it got no answer to
+// fail refuses the request.
+func (tx *serverTx) fail(f *fault) { _ = tx.respond(f.status, f.reason, tx.d.newTag(), f.extra, nil) } // the far end repeats what it got no response to
 
-// settle arranges what happens after the final answer: refused INVITEs repeat
+// settle arranges what happens after the final response: refused INVITEs repeat
 // it until the ACK; everything is forgotten when no repetition can come.
 func (tx *serverTx) settle(status int) {
-	keep := t64
+	lifetime := t64
 	if tx.peer.reliable() && !tx.req.IsInvite() {
-		keep = time.Second
+		lifetime = time.Second
 	}
 	if !tx.req.IsInvite() || status < 300 || tx.peer.reliable() {
-		tx.timer = time.AfterFunc(keep, func() { tx.d.forgetTx(tx) })
+		tx.timer = time.AfterFunc(lifetime, func() { tx.d.forgetTx(tx) })
 		return
 	}
 	wait, total := t1, time.Duration(0)
@@ -101,7 +101,7 @@ func (tx *serverTx) settle(status int) {
 	})
 }
 
-// repeat answers a retransmission.
+// repeat sends the last response again, to a retransmission.
 func (tx *serverTx) repeat() {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
@@ -114,7 +114,7 @@ func (tx *serverTx) repeat() {
 func (tx *serverTx) ack() {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
-	if tx.acked || tx.timer == nil {
+	if tx.acked || !tx.refused {
 		return
 	}
 	tx.acked = true
@@ -123,7 +123,7 @@ func (tx *serverTx) ack() {
 	}
 }
 
-// clientTx is a request that we sent; its answers come on ch.
+// clientTx is a request that we sent; its responses come on ch.
 type clientTx struct {
 	key string
 	ch  chan *sip.Response
@@ -144,7 +144,7 @@ func (d *Driver) closeClientTx(tx *clientTx) {
 	delete(d.clients, tx.key)
 }
 
-// onResponse hands an answer to whoever asked.
+// onResponse hands a response to whoever sent the request.
 func (d *Driver) onResponse(res *sip.Response) {
 	via, cseq := res.Via(), res.CSeq()
 	if via == nil || cseq == nil || res.From() == nil || res.To() == nil || res.CallID() == nil {
@@ -165,11 +165,11 @@ func (d *Driver) onResponse(res *sip.Response) {
 	}
 	select {
 	case tx.ch <- res:
-	default: // a flood of provisional answers
+	default: // a flood of provisional responses
 	}
 }
 
-// roundTrip sends a request that is no INVITE and returns its final answer.
+// roundTrip sends a request and returns its final response.
 func (d *Driver) roundTrip(ctx context.Context, p peer, method, branch string, raw []byte) (*sip.Response, error) {
 	tx := d.openClientTx(branch, method)
 	defer d.closeClientTx(tx)
@@ -196,7 +196,7 @@ func (d *Driver) roundTrip(ctx context.Context, p peer, method, branch string, r
 			}
 			again.Reset(wait)
 		case <-limit.C:
-			return nil, errors.New("no answer to " + method)
+			return nil, errors.New("no response to " + method)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-d.done:

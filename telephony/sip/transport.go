@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -22,19 +23,30 @@ const (
 	tcpIdle = 30 * time.Minute
 	// tcpPartial bounds how long a message may take to arrive in full.
 	tcpPartial = 30 * time.Second
+	// tcpUnknown closes idle connections of unknown sources.
+	tcpUnknown = 10 * time.Second
 	// tcpWrite bounds a write to a peer that does not read.
 	tcpWrite = 5 * time.Second
 	// maxConnections bounds the TCP connections.
 	maxConnections = 4096
+	// maxUnknown bounds those of unknown sources, maxOfSource those of one.
+	maxUnknown, maxOfSource = maxConnections / 4, 16
 )
 
-// peer is where a message came from and where answers go.
+// peer is where a message came from and where responses go.
 type peer struct {
 	addr netip.AddrPort
 	tcp  *tcpConn // nil on UDP
 }
 
 func (p peer) reliable() bool { return p.tcp != nil }
+
+// close ends the connection; on UDP there is none.
+func (p peer) close() {
+	if p.tcp != nil {
+		_ = p.tcp.conn.Close()
+	}
+}
 
 // network is the transport's name as Via and Contact have it.
 func (p peer) network() string {
@@ -49,6 +61,8 @@ type tcpConn struct {
 	conn net.Conn
 	addr netip.AddrPort
 	mu   sync.Mutex // one writer at a time
+
+	unknown bool // counted as an unknown source's; transport.mu
 }
 
 func (c *tcpConn) write(raw []byte) error {
@@ -71,17 +85,23 @@ type transport struct {
 	log     *slog.Logger
 	receive func(peer, sip.Message)
 	broken  func(peer, []byte, error)
-	welcome func(netip.Addr, string) bool
+	// reads says whether a message or connection of a source is looked at,
+	// admitted whether the source is known; refused counts those that are not.
+	reads    func(addr netip.Addr, network string) bool
+	admitted func(netip.Addr) bool
+	refused  func(addr netip.Addr, network string, why Reason)
 
-	wg     sync.WaitGroup
-	mu     sync.Mutex
-	conns  map[netip.AddrPort]*tcpConn
-	closed bool
+	wg           sync.WaitGroup
+	mu           sync.Mutex
+	conns        map[netip.AddrPort]*tcpConn
+	unknown      map[netip.Addr]int // connections of unknown sources
+	unknownTotal int                // all of these together
+	closed       bool
 }
 
 // listen binds UDP and TCP on the same port.
 func (t *transport) listen(address string) error {
-	t.conns = make(map[netip.AddrPort]*tcpConn)
+	t.conns, t.unknown = make(map[netip.AddrPort]*tcpConn), make(map[netip.Addr]int)
 	ua, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
 		return fmt.Errorf("listen address: %w", err)
@@ -146,8 +166,8 @@ func (t *transport) readUDP() {
 			continue
 		}
 		from = unmap(from)
-		if n <= 4 || !t.welcome(from.Addr(), "UDP") {
-			continue // keep-alives and strangers
+		if n <= 4 || !t.reads(from.Addr(), "UDP") {
+			continue // n <= 4: keep-alives
 		}
 		t.parse(parser, peer{addr: from}, buf[:n])
 	}
@@ -156,7 +176,7 @@ func (t *transport) readUDP() {
 // parse takes one datagram. What makes the parser panic is a broken message
 // like any other.
 func (t *transport) parse(parser *sip.Parser, p peer, raw []byte) {
-	defer t.survive(p)
+	defer t.recoverFrom(p)
 	msg, err := parser.ParseSIP(raw)
 	if err != nil {
 		t.broken(p, raw, err)
@@ -179,35 +199,56 @@ func (t *transport) acceptTCP() {
 			time.Sleep(50 * time.Millisecond) // out of descriptors: let some go
 			continue
 		}
-		if c, ok := t.adopt(conn); ok {
+		if c, ok := t.open(conn); ok {
 			t.wg.Go(func() { t.readTCP(c) })
 		}
 	}
 }
 
-// adopt keeps a connection unless it is a stranger's.
-func (t *transport) adopt(conn net.Conn) (*tcpConn, bool) {
-	from := unmap(conn.RemoteAddr().(*net.TCPAddr).AddrPort())
+// open takes a connection into the list unless its source is refused or has
+// too many.
+func (t *transport) open(conn net.Conn) (*tcpConn, bool) {
+	c := &tcpConn{conn: conn, addr: unmap(conn.RemoteAddr().(*net.TCPAddr).AddrPort())}
+	source := sourceOf(c.addr.Addr())
+	if !t.reads(c.addr.Addr(), "TCP") {
+		_ = conn.Close()
+		return nil, false
+	}
+	c.unknown = !t.admitted(c.addr.Addr())
 	t.mu.Lock()
-	full := t.closed || len(t.conns) >= maxConnections
+	full := t.closed || len(t.conns) >= maxConnections ||
+		c.unknown && (t.unknownTotal >= maxUnknown || t.unknown[source] >= maxOfSource)
+	if !full {
+		t.conns[c.addr] = c
+		if c.unknown {
+			t.unknown[source]++
+			t.unknownTotal++
+		}
+	}
 	t.mu.Unlock()
-	if full || !t.welcome(from.Addr(), "TCP") {
+	if full {
+		t.refused(c.addr.Addr(), "TCP", RefusedConnection)
 		_ = conn.Close()
-		return nil, false
 	}
-	c := &tcpConn{conn: conn, addr: from}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		_ = conn.Close()
-		return nil, false
-	}
-	t.conns[from] = c
-	return c, true
+	return c, !full
 }
 
-// survive keeps outside data that breaks the parser from ending the process.
-func (t *transport) survive(p peer) {
+// uncount takes a connection out of those of unknown sources; t.mu is held.
+func (t *transport) uncount(c *tcpConn) {
+	if !c.unknown {
+		return
+	}
+	c.unknown = false
+	t.unknownTotal--
+	source := sourceOf(c.addr.Addr())
+	if t.unknown[source]--; t.unknown[source] <= 0 {
+		delete(t.unknown, source)
+	}
+}
+
+// recoverFrom takes a panic of the parser, which outside data caused, for a broken
+// message: the process goes on.
+func (t *transport) recoverFrom(p peer) {
 	if cause := recover(); cause != nil {
 		t.log.Error("sip message ignored", "source", p.addr.String(), "panic", fmt.Sprint(cause))
 		if p.tcp != nil {
@@ -254,16 +295,17 @@ func (t *transport) readTCP(c *tcpConn) {
 	p := peer{addr: c.addr, tcp: c}
 	buf := make([]byte, 4096)
 	var begun time.Time // when the first byte of the message under way came
+	known := time.Now() // when the source was admitted last, or came
 	for {
-		deadline := time.Now().Add(tcpIdle)
-		if !begun.IsZero() {
-			deadline = begun.Add(tcpPartial)
-		}
+		deadline := t.deadline(c, begun, &known)
 		if c.conn.SetReadDeadline(deadline) != nil {
 			return
 		}
 		n, err := c.conn.Read(buf)
 		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) && !t.admitted(c.addr.Addr()) {
+				t.refused(c.addr.Addr(), "TCP", RefusedConnection)
+			}
 			return
 		}
 		if begun.IsZero() && string(buf[:n]) == "\r\n\r\n" { // ping of RFC 5626
@@ -279,10 +321,36 @@ func (t *transport) readTCP(c *tcpConn) {
 	}
 }
 
+// deadline is until when something must come on a connection. An unknown source
+// has a fixed time in which to become known, however much it sends; known is
+// when it was that last, or when it came.
+func (t *transport) deadline(c *tcpConn, begun time.Time, known *time.Time) time.Time {
+	now := time.Now()
+	deadline := now.Add(tcpIdle)
+	if !begun.IsZero() {
+		deadline = begun.Add(tcpPartial)
+	}
+	if !t.admitted(c.addr.Addr()) {
+		return earlier(deadline, known.Add(tcpUnknown))
+	}
+	*known = now
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.uncount(c)
+	return deadline
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
 // cut hands on the messages that data completes. It takes and returns when the
 // message under way began, zero between messages.
 func (t *transport) cut(frames *sip.ParserStream, p peer, data []byte, begun time.Time) (time.Time, error) {
-	defer t.survive(p)
+	defer t.recoverFrom(p)
 	if _, err := frames.Write(data); err != nil {
 		return begun, err
 	}
@@ -301,6 +369,10 @@ func (t *transport) cut(frames *sip.ParserStream, p peer, data []byte, begun tim
 			return begun, err
 		}
 		begun = time.Time{}
+		if !t.reads(p.addr.Addr(), "TCP") {
+			p.close() // the next read fails
+			return begun, nil
+		}
 		t.receive(p, msg)
 	}
 }
@@ -318,6 +390,7 @@ func (t *transport) forget(c *tcpConn) {
 	_ = c.conn.Close()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.uncount(c)
 	if t.conns[c.addr] == c {
 		delete(t.conns, c.addr)
 	}

@@ -1,8 +1,16 @@
 package sip
 
 import (
+	"io"
+	"net"
+	"net/netip"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
 )
 
 // However a stream is cut into segments, its messages are the same; line ends
@@ -34,4 +42,51 @@ func TestPingOverTCP(t *testing.T) {
 	u.send(strings.Repeat("\r\n", 20))
 	u.send(u.request("OPTIONS", 1, ""))
 	u.status("OPTIONS", 200)
+}
+
+// idleConnection is one end of a TCP connection whose other end the transport
+// reads, in a bubble; closed tells when the transport closed it.
+func idleConnection(t *testing.T, admitted bool) (far net.Conn, closed chan time.Duration) {
+	t.Helper()
+	near, far := net.Pipe()
+	tr := &transport{conns: make(map[netip.AddrPort]*tcpConn),
+		reads: func(netip.Addr, string) bool { return true }, admitted: func(netip.Addr) bool { return admitted },
+		refused: func(netip.Addr, string, Reason) {}, receive: func(peer, sip.Message) {}, broken: func(peer, []byte, error) {}}
+	closed = make(chan time.Duration, 1)
+	begun := time.Now()
+	go func() {
+		tr.readTCP(&tcpConn{conn: near, addr: netip.MustParseAddrPort("192.0.2.1:5060")})
+		closed <- time.Since(begun)
+	}()
+	go io.Copy(io.Discard, far) // until it is closed
+	return far, closed
+}
+
+// Connections of unknown sources are closed after 10 s, however much is sent
+// that makes nobody known; those of known sources stay.
+func TestIdleConnectionsOfUnknownSources(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{"nothing": "", "pings": "\r\n\r\n", "a message that never ends": "X"} {
+		synctest.Test(t, func(t *testing.T) {
+			far, closed := idleConnection(t, false)
+			var sender sync.WaitGroup
+			sender.Go(func() {
+				for _, err := io.WriteString(far, text); err == nil; _, err = io.WriteString(far, text) {
+					time.Sleep(time.Second)
+				}
+			})
+			if got := <-closed; got != 10*time.Second {
+				t.Errorf("%s: closed after %s", name, got)
+			}
+			far.Close()
+			sender.Wait()
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		far, closed := idleConnection(t, true)
+		if got := <-closed; got != tcpIdle {
+			t.Errorf("a known source's was closed after %s", got)
+		}
+		far.Close()
+	})
 }

@@ -141,9 +141,6 @@ func (f *Far) SetNetwork(n Network) {
 	f.leg.line.net = n
 }
 
-// Lose reports a broken connection that may come back (KindLost).
-func (f *Far) Lose(err error) { f.control(telephony.Event{Kind: telephony.KindLost, Err: err}) }
-
 // Hangup ends the call from the far end. What was said and is still on its way
 // is not delivered.
 func (f *Far) Hangup() {

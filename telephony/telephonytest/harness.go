@@ -10,7 +10,7 @@ import (
 	"github.com/sidetone/sidetone/telephony"
 )
 
-// Harness connects a driver under test with somebody to talk to.
+// Harness connects a driver under test with a far end.
 type Harness struct {
 	// Driver is the driver under test.
 	Driver telephony.Driver

@@ -18,7 +18,7 @@ type MemoryConfig struct {
 	// ID, From, To, Trunk and Headers are what Info returns. An empty ID
 	// becomes "memory".
 	ID, From, To, Trunk string
-	// Headers is copied by nobody: do not change it after the leg exists.
+	// Headers is not copied: do not change it after the leg exists.
 	Headers map[string]string
 	// Codec is PCMU, PCMA or G722; empty means PCMU.
 	Codec string
@@ -203,7 +203,7 @@ func (l *MemoryLeg) Hangup(_ context.Context, cause telephony.Cause) error {
 	return nil
 }
 
-// Refuse hangs up like Hangup and keeps the reason for Far.Refusal.
+// Refuse hangs up like Hangup and stores the reason for Far.Refusal.
 func (l *MemoryLeg) Refuse(_ context.Context, r telephony.Refusal) error {
 	l.end(telephony.Event{Kind: telephony.KindEnded, Cause: r.Cause}, r)
 	return nil
@@ -236,7 +236,7 @@ func (l *MemoryLeg) SendDigits(ctx context.Context, digits string) error {
 	return nil
 }
 
-// end finishes the call once; later calls change nothing.
+// end ends the call once; later calls change nothing.
 func (l *MemoryLeg) end(ev telephony.Event, r telephony.Refusal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

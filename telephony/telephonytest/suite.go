@@ -14,7 +14,7 @@ import (
 // patience is how long the suite waits for anything.
 const patience = 10 * time.Second
 
-// Run checks that a driver keeps the contract of package telephony. newHarness
+// Run checks that a driver fulfils the contract of package telephony. newHarness
 // is called for every test and releases what it made with t.Cleanup. Tests run
 // in parallel and in real time.
 func Run(t *testing.T, newHarness func(t *testing.T) Harness) {

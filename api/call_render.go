@@ -1,0 +1,122 @@
+package api
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/dialect"
+)
+
+// renderCall renders a call from the snapshot it ran with. transcript is that
+// of the events so far while the call is not over; actions are the events of
+// actions, for single calls only.
+func renderCall(v view, c sidetone.Call, transcript string, actions []sidetone.Event) object {
+	o := object{
+		"id": c.ID, "user_id": v.account, "status": c.Status, "recording_available": c.RecordingPath != "",
+		"to_number": c.ToNumber, "from_number": c.FromNumber, "agent_phone_number": c.AgentNumber,
+		"telephony_provider": c.Provider, "is_outgoing": c.Outgoing, "hipaa_compliant": c.HIPAA,
+		"context": jsonObject(c.Context), "telephony_params": jsonObject(c.Params),
+		"run_do_not_call_detection": c.RunDoNotCall, "errors": c.Errors,
+	}
+	if c.Errors == nil {
+		o["errors"] = []string{}
+	}
+	for name, value := range map[string]string{
+		"stage": string(c.Stage), "stage_outcome": string(c.Outcome), "error_message": c.ErrorMessage,
+		"telephony_id": c.CarrierID, "human_detection_result": c.HumanDetection,
+		"on_no_human_answer": c.OnNoHuman, "end_reason": c.EndReason,
+	} {
+		setText(o, name, value)
+	}
+	if c.RefusedCount > 0 {
+		o["refused_count"] = c.RefusedCount
+	}
+	if c.Transcript != "" {
+		transcript = c.Transcript
+	}
+	if !c.HIPAA {
+		setText(o, "transcript", transcript)
+	}
+	if c.DoNotCall != "" {
+		o["do_not_call_result"] = c.DoNotCall == "yes"
+	}
+	if metadata := carrierData(c); len(metadata) > 0 {
+		o["telephony_metadata"] = metadata
+	}
+	if !v.list {
+		o["action_history"] = renderActions(actions)
+	}
+	v.setConnection(o, c.ConnectionID)
+	v.setTime(o, "start_time", c.Started)
+	v.setTime(o, "end_time", c.Ended)
+	v.setTime(o, "created_at", c.Created)
+	o["agent"] = renderCallAgent(v, c)
+	return v.profile.Adapt(dialect.Call(), o)
+}
+
+// carrierData is what is known of the call at the carrier.
+func carrierData(c sidetone.Call) object {
+	o := object{}
+	setMembers(o, c.Metadata)
+	if c.CarrierID == "" || c.Stage == sidetone.StageCreated {
+		return o // what whoever placed the call said, if anything
+	}
+	if o["type"] == nil {
+		o["type"] = "telephony_metadata_" + c.Provider
+	}
+	o["call_sid"] = c.CarrierID
+	return o
+}
+
+// renderActions renders what the agent did besides talking.
+func renderActions(events []sidetone.Event) []object {
+	out := make([]object, len(events))
+	for i, e := range events {
+		o := object{}
+		setMembers(o, e.Data)
+		entry := object{"event_type": "action_completed", "timestamp": dialect.ISOTime.Render(e.At)}
+		setText(entry, "action_label", e.Text)
+		for _, name := range []string{"action_id", "action_type", "parameters", "result"} {
+			if value, ok := o[name]; ok {
+				entry[name] = value
+			}
+		}
+		if _, ok := entry["result"]; !ok {
+			var said string
+			if raw, ok := o["said"].(json.RawMessage); ok {
+				_ = json.Unmarshal(raw, &said) // an event of another form says nothing
+			}
+			entry["result"] = actionResult(said)
+		}
+		out[i] = entry
+	}
+	return out
+}
+
+// actionResult is the result of an action that returned text.
+func actionResult(said string) object {
+	if fault, failed := strings.CutPrefix(said, "failed: "); failed {
+		return object{"json": object{}, "error": fault}
+	}
+	return object{"json": object{"text": said}, "error": nil}
+}
+
+func renderCallAgent(v view, c sidetone.Call) any {
+	if v.list && !v.expand["agent"] {
+		return c.AgentID
+	}
+	v.list = false
+	s := c.Snapshot
+	if c.HIPAA {
+		s.Prompt.Content = "" // what a patient's prompt says is not shown with the call
+	}
+	return renderAgent(v, s)
+}
+
+func jsonObject(raw []byte) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("{}")
+	}
+	return raw
+}

@@ -1,0 +1,203 @@
+package dialect
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+
+	"github.com/sidetone/sidetone/api/wire"
+)
+
+// freeMaps are the properties for which {} is a value, and into which
+// WithoutEmpty does not look.
+func freeMaps() []string {
+	return []string{"context", "example_context", "telephony_params", "config"}
+}
+
+// WithoutEmpty returns o without the members whose value is {}, at every depth.
+// Free maps stay, unless the request is partial: an update, where {} changes
+// nothing.
+func WithoutEmpty(o wire.Object, partial bool) wire.Object {
+	out := wire.Object{}
+	for _, m := range o {
+		inner, isObject := m.Value.(wire.Object)
+		free := slices.Contains(freeMaps(), m.Name)
+		switch {
+		case isObject && len(inner) == 0 && (partial || !free):
+		case free:
+			out = append(out, m)
+		default:
+			out = append(out, wire.Member{Name: m.Name, Value: withoutEmptyInside(m.Value, partial)})
+		}
+	}
+	return out
+}
+
+func withoutEmptyInside(value any, partial bool) any {
+	switch v := value.(type) {
+	case wire.Object:
+		return WithoutEmpty(v, partial)
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = withoutEmptyInside(item, partial)
+		}
+		return out
+	default:
+		return value
+	}
+}
+
+// Changed removes from a request what the client was shown and sends back as it
+// is. Some profiles show less than there is - a type that the client knows instead
+// of the true one, texts instead of values, seconds without fraction: sent back unchanged,
+// that must change nothing. shown renders the resource as the client sees it now;
+// it is called only for such profiles. What cannot be compared counts as changed.
+func (p Profile) Changed(request wire.Object, shown func() map[string]any) wire.Object {
+	if !p.KnownTypes && !p.TextMaps {
+		return request
+	}
+	text, err := wire.Encode(shown())
+	if err != nil {
+		return request
+	}
+	before, err := wire.Parse(text)
+	if err != nil {
+		return request
+	}
+	return changed(request, before)
+}
+
+// changed is now without the members that was has, too. The id stays: it says
+// what an object is about.
+func changed(now, was wire.Object) wire.Object {
+	out := wire.Object{}
+	for _, m := range now {
+		before, known := was.Get(m.Name)
+		switch {
+		case m.Name == "id" || !known:
+		case m.Name == "actions":
+			m.Value = idsOfUnchanged(m.Value, before)
+		case Same(m.Value, before):
+			continue
+		case slices.Contains(relations(), m.Name):
+			if !hasID(m.Value) && SameContent(m.Value, before) {
+				continue
+			}
+			m.Value = changedRelation(m.Name, m.Value, before)
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// relations are the members that are resources of their own.
+func relations() []string {
+	return []string{"prompt", "voice", "webhook", "vector_database", "openai_account_connection"}
+}
+
+// changedRelation is what an object, the member name, changes in the resource that
+// stands there. One without id and with a type may be a new one of the very type
+// that the client was shown for another: all that it says counts.
+func changedRelation(name string, value, before any) any {
+	now, isObject := value.(wire.Object)
+	was, wasObject := before.(wire.Object)
+	if !isObject || !wasObject {
+		return value
+	}
+	oldID, _ := was.Get("id")
+	id, named := now.Get("id")
+	switch {
+	case named && !Same(id, oldID):
+		return value // another resource
+	case !named && now.Has("type") && slices.Contains([]string{"voice", "openai_account_connection"}, name):
+		return value
+	}
+	return changed(now, was)
+}
+
+func hasID(value any) bool {
+	o, _ := value.(wire.Object)
+	id, _ := o.Get("id")
+	return id != nil
+}
+
+// SameContent compares two values of requests as Same does, but for the ids of the
+// resources that they are and name, and members without a value: clients exist that
+// drop both.
+func SameContent(a, b any) bool { return Same(contentOf(a), contentOf(b)) }
+
+func contentOf(value any) any {
+	switch v := value.(type) {
+	case wire.Object:
+		out := wire.Object{}
+		for _, m := range v {
+			switch {
+			case m.Name == "id" || m.Name == "user_id" || m.Value == nil:
+				continue
+			case m.Name == "actions" || m.Name == "prompt_template" || slices.Contains(relations(), m.Name):
+				m.Value = contentOf(m.Value)
+			}
+			out = append(out, m)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = contentOf(item)
+		}
+		return out
+	default:
+		return value
+	}
+}
+
+// idsOfUnchanged replaces the actions that are as they were by their ids.
+func idsOfUnchanged(value, before any) any {
+	now, isList := value.([]any)
+	was, wasList := before.([]any)
+	if !isList || !wasList {
+		return value
+	}
+	out := make([]any, len(now))
+	for i, item := range now {
+		out[i] = item
+		action, isObject := item.(wire.Object)
+		id, named := action.Get("id")
+		if isObject && named && slices.ContainsFunc(was, func(old any) bool { return Same(item, old) }) {
+			out[i] = id
+		}
+	}
+	return out
+}
+
+// Same compares two values of requests whatever their order of members and form of numbers.
+// Members that are {} do not count: the normaliser removed them from the request.
+func Same(a, b any) bool {
+	return reflect.DeepEqual(comparableForm(withoutEmptyInside(a, true)), comparableForm(withoutEmptyInside(b, true)))
+}
+
+// comparableForm is value with maps for objects and numbers of 64 bits.
+func comparableForm(value any) any {
+	switch v := value.(type) {
+	case wire.Object:
+		out := make(map[string]any, len(v))
+		for _, m := range v {
+			out[m.Name] = comparableForm(m.Value)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = comparableForm(item)
+		}
+		return out
+	case json.Number:
+		if n, err := v.Float64(); err == nil {
+			return n
+		}
+		return v
+	default:
+		return v
+	}
+}

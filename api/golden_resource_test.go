@@ -1,0 +1,88 @@
+package api
+
+import (
+	"time"
+
+	"github.com/sidetone/sidetone"
+)
+
+// The plain nouns with every field set.
+
+func goldenPrompt() sidetone.Prompt {
+	p := sidetone.NewPrompt("prompt-1", "env-1", "Be kind, ${name}.", time.Time{})
+	p.Key = "front-desk"
+	p.Label, p.Description, p.ContextEndpoint = "label", "description", "https://example.com/prompt"
+	p.Tags, p.CollectFields = []string{"tag"}, []byte(`["email",{"name":"phone"}]`)
+	p.Template = sidetone.PromptTemplate{ID: "template-1", Label: "label", RequiredKeys: []string{"name"}}
+	return p
+}
+
+func goldenAction() sidetone.Action {
+	a := sidetone.NewAction("action-1", "env-1", time.Time{})
+	sidetone.ActionChange{
+		Key:  sidetone.Some("look-up"),
+		Type: sidetone.Some("action_external"), Label: sidetone.Some("look up"), Description: sidetone.Some("description"),
+		Config: sidetone.Some([]byte(`{"name":"look_up","description":"When asked.","url":"https://example.com/look-up",
+			"input_schema":{"type":"object"},"speak_on_send":true}`)),
+		SignatureSecret: sidetone.Some(sidetone.Secret("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")),
+	}.Apply(&a, time.Time{})
+	return a
+}
+
+func goldenTransfer() sidetone.Action {
+	a := sidetone.NewAction("action-2", "env-1", time.Time{})
+	sidetone.ActionChange{
+		Type: sidetone.Some("action_transfer_call"), Config: sidetone.Some([]byte(`{"phone_number":"+12025550150"}`)),
+		Trigger: sidetone.Some([]byte(`{"type":"action_trigger_phrase_based","config":{"phrase_triggers":[{"phrase":"one moment",
+			"conditions":["phrase_condition_type_contains"]}]}}`)),
+	}.Apply(&a, time.Time{})
+	return a
+}
+
+// goldenVoice has the fields of all types.
+func goldenVoice() sidetone.Voice {
+	v := sidetone.NewVoice("voice-2", "env-1", time.Time{})
+	sidetone.VoiceChange{
+		Type: sidetone.Some("voice_eleven_labs"), Label: sidetone.Some("calm"), Description: sidetone.Some("description"),
+		APIKey: sidetone.Some(sidetone.Secret("vendor-key-0123456789")),
+		Config: sidetone.Some([]byte(`{"voice":"slt","voice_name":"n","pitch":1,"rate":15,"speaker":"s","speed_alpha":1.5,"model_id":"m",
+			"voice_id":"v","stability":0.5,"similarity_boost":0.5,"optimize_streaming_latency":3,"experimental_input_streaming":true,
+			"api_user_id":"u","version":"2","speed":1.25,"quality":"high","temperature":0.5,"top_p":0.5,"text_guidance":1.5,
+			"voice_guidance":1.5,"experimental_remove_silence":true}`)),
+	}.Apply(&v, time.Time{})
+	return v
+}
+
+func goldenWebhook() sidetone.Webhook {
+	h := sidetone.NewWebhook("webhook-1", "env-1", time.Time{})
+	h.URL, h.Label, h.Description, h.ConnectionID = "https://example.com/webhook", "label", "description", "connection-1"
+	h.Subscriptions = []string{"event_message", "event_action"}
+	return h
+}
+
+func goldenConnection() sidetone.Connection {
+	c := sidetone.NewConnection("connection-1", "env-1", time.Time{})
+	c.Type, c.Label, c.Description = "account_connection_twilio", "label", "description"
+	c.Credentials = `{"twilio_account_sid":"AC0123456789","twilio_auth_token":"short"}`
+	c.Config, c.SteeringPool, c.AnyCallerID = []byte(`{"voicemail_detection":{}}`), []string{"+12025550150"}, true
+	return c
+}
+
+func goldenVectorDatabase() sidetone.VectorDatabase {
+	db := sidetone.NewVectorDatabase("vectors-1", "env-1", time.Time{})
+	db.Index, db.APIKey, db.APIEnvironment = "index", "pinecone-key-123", "us-east1-gcp"
+	return db
+}
+
+func goldenDNC() sidetone.DNCNumber {
+	at := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	return sidetone.DNCNumber{ID: "dnc-1", Number: "+2025550199", Written: "(202) 555-0199", Reason: "asked", Created: at, Updated: at.Add(time.Hour)}
+}
+
+// goldenRelations gives a snapshot everything that an agent can name.
+func goldenRelations(s *sidetone.Snapshot) {
+	h, c, db := goldenWebhook(), goldenConnection(), goldenVectorDatabase()
+	s.Actions, s.Webhook, s.ModelAccount, s.VectorDatabase = []sidetone.Action{goldenAction(), goldenTransfer()}, &h, &c, &db
+	s.Agent.ActionIDs, s.Agent.WebhookID = []string{"action-1", "action-2"}, h.ID
+	s.Agent.ModelAccount, s.Agent.VectorDatabaseID = c.ID, db.ID
+}

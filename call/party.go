@@ -1,0 +1,164 @@
+package call
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// party is one side of a call: its leg, what is made of the sound that comes
+// from there, and the player of what is sent there. A session has one party;
+// a bridge joins two.
+type party struct {
+	leg      telephony.Leg
+	player   *Player
+	detector *detector // nil: nobody needs the edges of speech
+	inbox    *inbox    // of the session
+	clock    Clock
+	start    time.Time // zero of the recorder's time
+	log      *slog.Logger
+	rec      Recorder // nil: the call is not recorded
+
+	sink  atomic.Pointer[sink]
+	adapt adapter            // of received frames; the reader's
+	ended chan struct{}      // closed by the reader when the leg is over
+	drop  context.CancelFunc // ends the reader although the leg is not over
+}
+
+// sink takes the sound of a party, on its reader's goroutine. The samples are
+// the caller's; a frame may be marked Missing.
+type sink interface {
+	take(f audio.Frame)
+}
+
+// connect sends the party's sound to s from now on.
+func (p *party) connect(s sink) { p.sink.Store(&s) }
+
+// join lets two parties hear each other. A party that is joined to itself hears
+// its own sound.
+func join(a, b *party) {
+	a.connect(b.listen())
+	if a != b {
+		b.connect(a.listen())
+	}
+}
+
+// listen returns a sink whose sound the party hears.
+func (p *party) listen() sink {
+	p.player.listen()
+	return &earpiece{player: p.player}
+}
+
+// earpiece is a sink that a person listens to. The player's buffer rides out
+// jitter and conceals what is missing.
+type earpiece struct {
+	player *Player
+	adapt  adapter
+}
+
+func (e *earpiece) take(f audio.Frame) { e.player.hear(e.adapt.apply(f, e.player.rate)) }
+
+// read runs the leg's receive loop on this goroutine: sound goes to the
+// recorder, the detector and the sink, everything else to the inbox. A panic on
+// the way ends the call.
+func (p *party) read(ctx context.Context) {
+	defer close(p.ended)
+	last := telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseFailure}
+	if err := p.receive(ctx, &last); err != nil {
+		p.inbox.postUrgent(broken{err: err})
+	}
+	p.inbox.postUrgent(legEnded{last})
+}
+
+// receive takes the leg's events until the last one.
+func (p *party) receive(ctx context.Context, last *telephony.Event) (err error) {
+	defer caught(p.log, "leg", &err)
+	flowing := false
+	for ev := range p.leg.Events(ctx) {
+		switch ev.Kind {
+		case telephony.KindAudio:
+			if !flowing {
+				flowing = true
+				p.inbox.post(conversation.MediaStarted{})
+			}
+			p.sound(ev)
+		case telephony.KindFormatChanged:
+			p.player.follow(p.leg.Info().Rate)
+		case telephony.KindPlayed:
+			p.player.played(ev.Mark)
+		case telephony.KindDigit:
+			p.inbox.postUrgent(conversation.Digit{Key: ev.Digit})
+		case telephony.KindHeld:
+			p.inbox.postUrgent(conversation.Held{})
+		case telephony.KindResumed:
+			p.inbox.postUrgent(conversation.Unheld{})
+		case telephony.KindEnded:
+			*last = ev
+		}
+	}
+	return nil
+}
+
+// sound handles one received frame; it allocates only when an edge is posted.
+func (p *party) sound(ev telephony.Event) {
+	f := p.adapt.apply(ev.Audio, p.player.rate)
+	if p.rec != nil {
+		p.rec.Caller(f, p.arrival(ev))
+	}
+	if p.detector != nil {
+		p.detector.hear(f)
+	}
+	if s := p.sink.Load(); s != nil {
+		(*s).take(f)
+	}
+}
+
+// arrival is when a frame came, in the recorder's time.
+func (p *party) arrival(ev telephony.Event) time.Duration {
+	if ev.Arrived.IsZero() {
+		return p.clock.Now().Sub(p.start)
+	}
+	return ev.Arrived.Sub(p.start)
+}
+
+// recordTo records both directions of the party from now on.
+func (p *party) recordTo(rec Recorder) {
+	p.rec = rec
+	p.player.record = func(pcm []int16) { rec.Agent(pcm, p.clock.Now().Sub(p.start)) }
+}
+
+// recognised is the sink that gives a party's sound to a recogniser: lost
+// frames are concealed, and silence takes the place of our own echo.
+type recognised struct {
+	detector *detector // nil: everything is the party's own sound
+	conceal  *audio.Concealer
+	sieve    sieve
+	write    func(audio.Frame)
+	lost     bool // the last frame was missing
+	buf      []int16
+}
+
+func (r *recognised) take(f audio.Frame) {
+	if f.Missing || r.lost {
+		r.buf = append(r.buf[:0], f.PCM...)
+		f.PCM = r.buf
+	}
+	switch {
+	case f.Missing:
+		r.conceal.Lost(f.PCM)
+	default:
+		r.conceal.Join(f.PCM)
+		r.conceal.Good(f.PCM)
+	}
+	r.lost = f.Missing
+	own, speech := false, false
+	if r.detector != nil {
+		own, speech = r.detector.own && !f.Missing, r.detector.speech
+	}
+	r.sieve.pass(f, own, speech, r.write)
+}

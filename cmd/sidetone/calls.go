@@ -1,0 +1,210 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/sidetone/sidetone/client"
+)
+
+type callsCommand struct {
+	List      listCommand      `cmd:"" help:"Show a page, or all of them."`
+	Get       getCommand       `cmd:"" help:"Show one, with its transcript."`
+	Create    placeCommand     `cmd:"" help:"Place a call."`
+	End       oneCommand       `cmd:"" help:"Hang up a call, or stop it from being placed."`
+	Events    eventsCommand    `cmd:"" help:"Follow a call's events, with the time between them, until it is over."`
+	Recording recordingCommand `cmd:"" help:"Save a call's recording."`
+
+	Transcript transcriptCommand `cmd:"" help:"Show who said what and when, and follow a call until it is over."`
+}
+
+type placeCommand struct {
+	making
+	From  string `help:"Our number." placeholder:"NUMBER"`
+	To    string `help:"Number to call." placeholder:"NUMBER"`
+	Agent string `help:"Id of the agent." placeholder:"ID"`
+}
+
+// Run places a call.
+func (p placeCommand) Run(a *app) error {
+	return p.post(a, "/v1/calls/create", map[string]string{"from_number": p.From, "to_number": p.To, "agent": p.Agent})
+}
+
+type eventsCommand struct {
+	remote
+	ID    string `arg:"" help:"Id of the call."`
+	After int64  `help:"Only events after this sequence number."`
+}
+
+// Run follows a call.
+func (e eventsCommand) Run(a *app) error {
+	before := int64(-1)
+	return e.follow(a, e.ID, e.After, func(event client.Event) error {
+		since := ""
+		if before >= 0 {
+			since = fmt.Sprintf("+%.2f", float64(event.OffsetMS-before)/1000)
+		}
+		before = event.OffsetMS
+		text := strings.Map(printable, eventText(event))
+		_, err := fmt.Fprintf(a.out, "%8.2f s  %7s  %-12s %s\n", float64(event.OffsetMS)/1000, since, event.Type, text)
+		return err
+	})
+}
+
+// follow hands each event of a call to show, or prints it as JSON.
+func (r remote) follow(a *app, id string, after int64, show func(client.Event) error) error {
+	c, err := r.client(a)
+	if err != nil {
+		return err
+	}
+	if r.Output == "json" {
+		show = func(event client.Event) error { return json.NewEncoder(a.out).Encode(event) }
+	}
+	for event, err := range c.Calls().Events(a.ctx, id, after) {
+		if err != nil {
+			return r.explain(err)
+		}
+		if err := show(event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eventText is what an event says in one line.
+func eventText(e client.Event) string {
+	switch e.Type {
+	case "connected":
+		codec, _ := e.Data["codec"].(string)
+		return codec
+	case "agent":
+		return spokenText(e)
+	case "turn":
+		return turnText(e)
+	}
+	return e.Text
+}
+
+// turnText is where the time of a turn went, counted from the caller's last sound.
+func turnText(e client.Event) string {
+	var parts []string
+	for _, figure := range []struct{ name, text string }{
+		{"gap_ms", "gap %.0f ms"}, {"wait_ms", "wait %.0f"}, {"final_ms", "words at %.0f"}, {"commit_ms", "turn over at %.0f"},
+		{"model_first_ms", "model at %.0f"}, {"say_ms", "voice asked at %.0f"},
+	} {
+		if ms, ok := e.Data[figure.name].(float64); ok {
+			parts = append(parts, fmt.Sprintf(figure.text, ms))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// spokenText is what the caller heard of an agent's utterance, and what the caller
+// did not.
+func spokenText(e client.Event) string {
+	if e.Data["interrupted"] != true {
+		return e.Text
+	}
+	said, _ := e.Data["said"].(string)
+	rest := strings.TrimSpace(strings.TrimPrefix(said, e.Text))
+	if rest == "" {
+		return e.Text + " [interrupted]"
+	}
+	return fmt.Sprintf("%s [interrupted; not heard: %s]", e.Text, rest)
+}
+
+type transcriptCommand struct {
+	remote
+	ID string `arg:"" help:"Id of the call."`
+}
+
+// Run prints the turns of a call.
+func (t transcriptCommand) Run(a *app) error {
+	turns := 0
+	err := t.follow(a, t.ID, 0, func(event client.Event) error {
+		who, text := turnOf(event)
+		if text == "" {
+			return nil
+		}
+		turns++
+		seconds := event.OffsetMS / 1000
+		_, err := fmt.Fprintf(a.out, "%3d:%02d.%d  %-7s %s\n", seconds/60, seconds%60, event.OffsetMS%1000/100, who, strings.Map(printable, text))
+		return err
+	})
+	if err == nil && turns == 0 && t.Output != "json" {
+		fmt.Fprintln(a.err, "nothing was said in this call, or it keeps no transcript (hipaa_compliant)")
+	}
+	return err
+}
+
+// turnOf is who speaks in an event and what is said; "" for other events. What a
+// caller put in while the agent went on speaking stands in brackets.
+func turnOf(e client.Event) (who, text string) {
+	switch e.Type {
+	case "agent":
+		return "agent", spokenText(e)
+	case "caller":
+		return "caller", e.Text
+	case "ignored":
+		return "caller", "[" + e.Text + "]"
+	case "digits":
+		return "caller", "keys " + e.Text
+	}
+	return "", ""
+}
+
+type recordingCommand struct {
+	remote
+	ID     string `arg:"" help:"Id of the call."`
+	File   string `short:"f" help:"Where to write; - is standard output. Default: the id, and what the format is called." placeholder:"FILE"`
+	Format string `help:"wav, as it is stored, or mp3." enum:"wav,mp3" default:"wav"`
+}
+
+// Run saves a recording, whole or not at all.
+func (r recordingCommand) Run(a *app) (err error) {
+	c, err := r.client(a)
+	if err != nil {
+		return err
+	}
+	kind := client.WAV
+	if r.Format == "mp3" {
+		kind = client.MP3
+	}
+	if r.File == "-" {
+		_, err := c.Calls().Recording(a.ctx, r.ID, kind, a.out)
+		return r.explain(err)
+	}
+	path := cmp.Or(r.File, strings.Map(fileRune, r.ID)+"."+r.Format)
+	f, err := os.Create(path + ".part")
+	if err != nil {
+		return err
+	}
+	came, err := c.Calls().Recording(a.ctx, r.ID, kind, io.Writer(f))
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil && kind == client.MP3 && came != kind {
+		err = fmt.Errorf("the server has no MP3 of it (it needs the program lame); --format wav gets the recording")
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // the error of the download says more
+		return r.explain(err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.out, path)
+	return err
+}
+
+// fileRune keeps an id from naming another directory.
+func fileRune(r rune) rune {
+	if r == '/' || r == os.PathSeparator || r < ' ' {
+		return '_'
+	}
+	return r
+}

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/recording/disk"
+	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/store/storetest"
+	"github.com/sidetone/sidetone/telephony/simulated"
+)
+
+// TestWhatADeadNodeLeavesIsSettledInTime kills a node, in time that is a
+// parameter, right after it renewed everything; another one looks at moments
+// that suit it worst.
+func TestWhatADeadNodeLeavesIsSettledInTime(t *testing.T) {
+	t.Parallel()
+	storetest.RunURL(t, func(t *testing.T, url string) {
+		ctx, died := t.Context(), time.Now()
+		st := storetest.Open(t, url, func() time.Time { return died })
+		e, err := st.CreateAccount(ctx, "a", "e")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &server{config: testConfig(t), store: st, log: slog.New(slog.DiscardHandler), stop: make(chan struct{}), shop: simulated.New()}
+		now := died
+		s.clock = systemClock()
+		if s.disk, err = disk.New(filepath.Join(s.config.Data, "recordings"), s.log); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = s.disk.Close() }()
+		s.startCalls()
+		defer s.stopCalls()
+		s.clock.Now = func() time.Time { return now }
+		for offset := time.Duration(0); offset < reapEvery; offset += reapEvery / 4 {
+			left := leave(t, s, e.ID, offset.String(), died)
+			settled := map[string]time.Duration{}
+			suspects := map[string]bool{}
+			for after := offset; after < 2*time.Minute; after += reapEvery {
+				now = died.Add(after)
+				suspects = s.reapOnce(ctx, suspects)
+				s.settlePurchases()
+				for id, over := range left {
+					if _, known := settled[id]; !known && over() {
+						settled[id] = after
+					}
+				}
+			}
+			for id, limit := range map[string]time.Duration{"live": 30 * time.Second, "ringing": 30 * time.Second, "purchase": time.Minute} {
+				got, ok := settled[id]
+				if !ok || got > limit-2*time.Second || got < store.ClaimLease {
+					t.Errorf("looking %s after the death: %s settled after %s (%t), limit %s", offset, id, got, ok, limit)
+				}
+			}
+		}
+	})
+}
+
+// leave stores what a node has under way and returns how to tell that each part
+// is settled.
+func leave(t *testing.T, s *server, env, name string, at time.Time) map[string]func() bool {
+	t.Helper()
+	live, ringing, number := "live "+name, "ringing "+name, "number "+name
+	err := s.store.Write(t.Context(), env, func(tx *store.Tx) error {
+		for _, id := range []string{live, ringing} {
+			c := sidetone.Call{ID: id, EnvironmentID: env, Status: sidetone.CallInProgress, Stage: sidetone.StagePickedUp, Created: at,
+				Node: "dead", Lease: at.Add(15 * time.Second), Context: []byte("{}"), Params: []byte("{}")}
+			if id == ringing {
+				c.Status, c.Stage, c.Lease, c.Outgoing, c.ToNumber = sidetone.CallNotStarted, sidetone.StageCreated, time.Time{}, true, "+12125550101"
+			}
+			if err := tx.InsertCall(c); err != nil {
+				return err
+			}
+		}
+		return tx.InsertIntent(sidetone.DialIntent{ID: "intent " + name, CallID: ringing, Created: at})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.store.ClaimIntent(t.Context(), env, "intent "+name); err != nil {
+		t.Fatal(err)
+	}
+	reserved(t, s.store, env, number, "+1415555"+name, at)
+	over := func(id string) func() bool {
+		return func() bool {
+			c := readCall(t, s.store, env, id)
+			return c.Status.Terminal() && c.EndReason == "server_restart"
+		}
+	}
+	return map[string]func() bool{"live": over(live), "ringing": over(ringing), "purchase": func() bool {
+		err := s.store.Read(t.Context(), env, func(tx *store.Tx) error {
+			_, err := tx.Number(number) // active ones only
+			return err
+		})
+		if err != nil && sidetone.CodeOf(err) != sidetone.NotFound {
+			t.Fatal(err)
+		}
+		return err != nil
+	}}
+}
+
+func readCall(t *testing.T, s *store.Store, env, id string) (c sidetone.Call) {
+	t.Helper()
+	err := s.Read(t.Context(), env, func(tx *store.Tx) (err error) { c, err = tx.Call(id); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

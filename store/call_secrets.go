@@ -1,0 +1,78 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/sidetone/sidetone"
+)
+
+// callSecrets is the column of what a call's snapshot holds secret. It is no
+// column of the noun: whoever reads a call, or a list of them, gets stars, and
+// the driver's side alone opens it.
+func callSecrets() sealedColumn { return sealedColumn{"calls", "secrets"} }
+
+// secretsOf returns where the snapshot holds secrets, by names that stay the
+// same while the call is stored.
+func secretsOf(s *sidetone.Snapshot) map[string]*sidetone.Secret {
+	out := map[string]*sidetone.Secret{"voice": &s.Voice.APIKey}
+	for i := range s.Actions {
+		out[fmt.Sprintf("action %d", i)] = &s.Actions[i].SignatureSecret
+	}
+	if s.VectorDatabase != nil {
+		out["vector_database"] = &s.VectorDatabase.APIKey
+	}
+	if s.ModelAccount != nil {
+		out["model_account"] = &s.ModelAccount.Credentials
+	}
+	return out
+}
+
+// sealSnapshot stores the secrets of a new call's snapshot.
+func (t *Tx) sealSnapshot(c sidetone.Call) error {
+	found := map[string]string{}
+	for name, secret := range secretsOf(&c.Snapshot) {
+		if *secret != "" {
+			found[name] = secret.Reveal()
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(found)
+	if err != nil {
+		return fmt.Errorf("encode the secrets of a call: %w", err)
+	}
+	column := callSecrets()
+	sealed, err := t.seal(column.table, c.ID, column.column, string(text))
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE calls SET secrets = $1 WHERE id = $2 AND environment_id = $3`, sealed, c.ID, t.environment)
+	return err
+}
+
+// openSnapshot puts the stored secrets into the snapshot of a call that was
+// read; one that is not stored any more is empty.
+func (t *Tx) openSnapshot(c *sidetone.Call) error {
+	var sealed string
+	err := t.one([]any{&sealed}, `SELECT secrets FROM calls WHERE id = $1 AND environment_id = $2`, c.ID, t.environment)
+	if err != nil {
+		return absent(err, "call")
+	}
+	found := map[string]string{}
+	if sealed != "" {
+		column := callSecrets()
+		text, err := t.unseal(t.environment, column.table, c.ID, column.column, sealed)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(text), &found); err != nil {
+			return fmt.Errorf("decode the secrets of call %s", c.ID) // the cause may quote them
+		}
+	}
+	for name, secret := range secretsOf(&c.Snapshot) {
+		*secret = sidetone.Secret(found[name])
+	}
+	return nil
+}

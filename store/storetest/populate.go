@@ -1,0 +1,46 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/store"
+)
+
+// Populate stores at least one row of every noun, secrets among them, in the
+// environment. The ids are a letter of the noun and the environment's id.
+func Populate(t testing.TB, s *store.Store, env string) {
+	t.Helper()
+	now := time.Date(2026, 11, 1, 9, 30, 0, 5e6, time.UTC)
+	number := sidetone.Number{ID: "n" + env, Number: "+10000000036" + env[len(env)-6:], Active: true}
+	call := sidetone.Call{ID: "c" + env, EnvironmentID: env, Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated,
+		FromNumber: "+12125550100", ToNumber: "+12125550101", Created: now, RefusedCount: 7,
+		Snapshot: sidetone.Snapshot{Voice: sidetone.Voice{APIKey: "secret"}}}
+	err := s.Write(context.Background(), env, func(tx *store.Tx) error {
+		return errors.Join(
+			tx.InsertNumber(number), tx.InsertPrompt(sidetone.NewPrompt("p"+env, "", "Be kind.", now)),
+			tx.InsertAgent(sidetone.NewAgent("a"+env, env, "p"+env, now)), tx.InsertCall(call),
+			tx.InsertIntent(sidetone.DialIntent{ID: "i" + env, CallID: call.ID, Created: now}),
+			tx.AppendEvents([]sidetone.Event{{CallID: call.ID, Sequence: 1, Kind: sidetone.EventEnded, At: now}}),
+			tx.InsertMember(sidetone.Member{ID: "m" + env, Subject: "s", Role: "admin", Created: now}), populateSecrets(tx, env, now))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// populateSecrets stores what calls can do without, with secrets where the noun
+// has one.
+func populateSecrets(tx *store.Tx, env string, now time.Time) error {
+	c, d := sidetone.NewConnection("o"+env, env, now), sidetone.NewVectorDatabase("d"+env, env, now)
+	c.Type, c.Credentials, d.APIKey = "account_connection_twilio", `{"twilio_auth_token":"secret"}`, "secret"
+	return errors.Join(tx.InsertConnection(c), tx.InsertVectorDatabase(d), tx.InsertWebhook(sidetone.NewWebhook("w"+env, env, now)),
+		tx.InsertVoice(sidetone.Voice{ID: "v" + env, Type: "voice_azure", APIKey: "secret", Created: now, Updated: now}),
+		tx.InsertAction(sidetone.Action{ID: "x" + env, Type: "action_external", SignatureSecret: "secret", Created: now, Updated: now}),
+		tx.InsertDNCNumber(sidetone.DNCNumber{ID: "q" + env, Number: "+12025550100", Created: now, Updated: now}),
+		tx.InsertAPIKey(sidetone.APIKey{ID: "k" + env, Hash: sidetone.Secret(env).Hash(), Scopes: sidetone.DefaultScopes(), Created: now}),
+		tx.InsertStoredResponse(store.StoredResponse{ID: "r" + env, Operation: "o", Status: 201, Body: "secret"}))
+}

@@ -1,0 +1,210 @@
+package support
+
+import "slices"
+
+// Sentences that several entries share.
+const (
+	noWebhooks   = "Webhooks are not delivered yet."
+	noVectors    = "Vector databases are not asked yet."
+	noAccount    = "No driver uses account connections yet."
+	noAction     = "Actions of this type do not run yet: the agent cannot do it, and a playbook that asks for it fails."
+	noConfig     = "Only ending the conversation runs, which has nothing to configure."
+	noPhrases    = "Phrases of the agent start no action: the model alone decides."
+	noModel      = "The server has no driver for this language model: a playbook in the prompt answers, without one calls are refused."
+	noVoice      = "The server has no driver for this voice: its own one speaks where it can, else calls are refused."
+	noLanguage   = "The built-in voices and recognisers know English only."
+	noVendor     = "It belongs to voices of vendors, for which the server has no driver."
+	modelName    = "The built-in model has no variants. Only agents of provider bench read it."
+	noAfterCall  = "Nothing is done after a call yet."
+	noVoicemail  = "Calls do not detect voicemail yet."
+	noOptOut     = "Calls do not detect that somebody asks not to be called."
+	noContext    = "No context is fetched: only that of the request fills placeholders."
+	untilCarrier = "It is stored with the call and has no effect on it."
+)
+
+// NotSold is the sentence about carriers whose numbers are not sold here.
+const NotSold = "No numbers of this carrier are sold here: the server's own are offered instead."
+
+// rows collects the entries of one resource.
+type rows struct {
+	resource string
+	entries  []Entry
+}
+
+// acts adds a property, and values of it, that a test shows.
+func (r *rows) acts(test, property string, values ...string) {
+	for _, value := range append([]string{""}, values...) {
+		r.entries = append(r.entries, Entry{Resource: r.resource, Property: property, Value: value, Status: Acts, Test: test})
+	}
+}
+
+// values adds values, of a property that is there already, that a test shows.
+func (r *rows) values(test, property string, values ...string) {
+	for _, value := range values {
+		r.entries = append(r.entries, Entry{Resource: r.resource, Property: property, Value: value, Status: Acts, Test: test})
+	}
+}
+
+// kept adds properties without effect.
+func (r *rows) kept(reason Reason, sentence string, properties ...string) {
+	for _, property := range properties {
+		r.keptValues(reason, sentence, property, "")
+	}
+}
+
+// keptValues adds values without effect.
+func (r *rows) keptValues(reason Reason, sentence, property string, values ...string) {
+	for _, value := range values {
+		r.entries = append(r.entries, Entry{Resource: r.resource, Property: property, Value: value, Status: Kept, Reason: reason, Sentence: sentence})
+	}
+}
+
+// entries is the whole table.
+func entries() []Entry {
+	return slices.Concat(agent(), prompt(), action(), voice(), webhook(), accountConnection(), vectorDatabase(), number(), call(),
+		dncNumber(), environment(), apiKey(), member(), query())
+}
+
+func agent() []Entry {
+	r := rows{resource: "agent"}
+	r.acts("api.TestWholeAgentCanBeSentBack", "id")
+	r.acts("api.TestResourceKeys", "key")
+	for _, property := range []string{"label", "description", "name"} {
+		r.acts("api.TestAgentFieldsChangeAlone", property)
+	}
+	r.acts("api.TestAgentRelations", "prompt")
+	r.acts("api.TestAgentRelations", "voice")
+	r.acts("api.TestAgentActions", "actions")
+	r.kept(NotBuilt, noWebhooks, "webhook")
+	r.kept(NotBuilt, noVectors, "vector_database")
+	r.kept(NoDriver, noAccount, "openai_account_connection")
+	r.conversation()
+	r.thinking()
+	r.kept(NotBuilt, noContext, "context_endpoint")
+	r.kept(NotBuilt, noOptOut, "run_do_not_call_detection")
+	r.kept(NotBuilt, noAfterCall, "post_call_actions", "post_call_insights")
+	return r.entries
+}
+
+// conversation adds how an agent converses.
+func (r *rows) conversation() {
+	const golden = "conversation.TestGoldenCalls"
+	r.acts("call.TestAgentGreetsListensAnswersAndIsHungUpOn", "language", "en")
+	r.keptValues(NoDriver, noLanguage, "language", "es", "de", "hi", "pt", "fr", "nl", "id", "it", "ja", "ko")
+	r.acts("call.TestAgentGreetsListensAnswersAndIsHungUpOn", "initial_message")
+	r.acts(golden, "initial_message_delay")
+	r.acts(golden, "interrupt_sensitivity", "low", "high")
+	r.acts(golden, "endpointing_sensitivity", "auto", "relaxed", "sensitive")
+	r.acts("call.TestIdleTimeOfQueues", "ivr_navigation_mode", "default", "off")
+	r.acts("conversation.TestDecide", "conversation_speed")
+	r.acts("conversation.TestDecide", "enable_dynamic_turns")
+	r.acts(golden, "wait_for_greeting")
+	r.acts("call.TestEdgesPointAtTheSpeechWithAndWithoutNoiseSuppression", "noise_suppression")
+	r.acts(golden, "ask_if_human_present_on_idle")
+	r.acts("call.TestIdleTimeOfQueues", "idle_time_seconds")
+	r.acts("call.TestNoIdleChecks", "max_idle_check_count")
+	r.acts("call.TestCallEndsAtItsLongestDuration", "call_duration_sec")
+	r.acts("call.TestRecorderGetsBothSides", "enable_recording")
+	r.kept(NoDriver, "The built-in recognisers take no keywords.", "deepgram_keywords")
+	r.acts("server.TestOwnRecognisersListen", "transcriber")
+	r.acts("server.TestOwnRecognisersListen", "transcriber.type", "pocketsphinx", "tty")
+	r.keptValues(NoDriver, "The server has no driver for this recogniser: its own one listens where it can, else calls are refused.", "transcriber.type",
+		"transcriber_deepgram", "transcriber_assembly_ai", "transcriber_azure", "transcriber_google")
+}
+
+// thinking adds what an agent thinks with.
+func (r *rows) thinking() {
+	r.acts("server.TestPlanChoosesDrivers", "provider", "scripted")
+	r.values("server.TestTestAgentsTakeCallsOnLoopbackOnly", "provider", "echo", "bench")
+	r.keptValues(NoDriver, noModel, "provider", "openai", "azure")
+	r.kept(OfflineModel, modelName, "model")
+	r.kept(OfflineModel, "The built-in model has no variants.", "openai_model_name_override")
+	r.kept(OfflineModel, "The built-in model plays a playbook and has no temperature.", "llm_temperature")
+	r.kept(NotBuilt, "There is no second model to fall back to.", "llm_fallback", "llm_fallback.provider", "llm_fallback.model_name")
+	r.keptValues(NoDriver, noModel, "llm_fallback.provider", "openai", "azure")
+}
+
+func prompt() []Entry {
+	r := rows{resource: "prompt"}
+	r.acts("api.TestWhatIsSentBackChangesNothing", "id")
+	r.acts("api.TestResourceKeys", "key")
+	for _, property := range []string{"label", "description", "tags"} {
+		r.acts("api.TestPlainNouns", property)
+	}
+	r.acts("llm/scripted.TestClinicCall", "content")
+	r.acts("api.TestPromptTemplates", "prompt_template")
+	r.acts("api.TestPromptTemplates", "prompt_template.id")
+	r.acts("api.TestPromptTemplates", "prompt_template.label")
+	r.acts("api.TestRequiredContext", "prompt_template.required_context_keys")
+	r.kept(NotBuilt, noContext, "context_endpoint")
+	r.kept(NotBuilt, "No fields are collected from callers.", "collect_fields")
+	return r.entries
+}
+
+func action() []Entry {
+	r := rows{resource: "action"}
+	r.acts("api.TestWhatIsSentBackChangesNothing", "id")
+	r.acts("api.TestResourceKeys", "key")
+	r.acts("api.TestPlainNouns", "label")
+	r.acts("api.TestPlainNouns", "description")
+	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "type", "action_end_conversation")
+	r.keptValues(NotBuilt, noAction, "type", "action_transfer_call", "action_dtmf", "action_add_to_conference",
+		"action_set_hold", "action_warm_transfer", "action_external")
+	r.kept(NotBuilt, noConfig, "config", "config.phone_number", "config.place_primary_on_hold", "config.name", "config.description",
+		"config.url", "config.input_schema", "config.speak_on_send", "config.speak_on_receive", "config.processing_mode", "config.signature_secret")
+	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger", "action_trigger_function_call")
+	r.keptValues(NotBuilt, noPhrases, "action_trigger", "action_trigger_phrase_based")
+	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger.type")
+	r.kept(NotBuilt, noPhrases, "action_trigger.config", "action_trigger.config.phrase_triggers",
+		"action_trigger.config.phrase_triggers[].phrase", "action_trigger.config.phrase_triggers[].conditions")
+	return r.entries
+}
+
+func voice() []Entry {
+	r := rows{resource: "voice"}
+	r.acts("api.TestWhatIsSentBackChangesNothing", "id")
+	r.acts("server.TestPlanChoosesDrivers", "type", "voice_flite", "voice_tty")
+	r.keptValues(NoDriver, noVoice, "type", "voice_azure", "voice_rime", "voice_eleven_labs", "voice_play_ht", "voice_vocode")
+	r.acts("api.TestPlainNouns", "label")
+	r.acts("api.TestPlainNouns", "description")
+	r.acts("server.TestNamesOfOwnVoices", "voice", "rms", "slt", "kal16", "awb")
+	r.acts("server.TestPlanPassesTheVoicesName", "voice_id")
+	r.kept(NoDriver, noVendor, "api_key", "voice_name", "pitch", "rate", "speaker", "speed_alpha", "model_id", "stability",
+		"similarity_boost", "optimize_streaming_latency", "experimental_input_streaming", "api_user_id", "version", "speed", "quality",
+		"temperature", "top_p", "text_guidance", "voice_guidance", "experimental_remove_silence")
+	return r.entries
+}
+
+func webhook() []Entry {
+	r := rows{resource: "webhook"}
+	r.acts("api.TestWhatIsSentBackChangesNothing", "id")
+	r.acts("api.TestPlainNouns", "label")
+	r.acts("api.TestPlainNouns", "description")
+	r.kept(NotBuilt, noWebhooks, "url", "method", "subscriptions", "account_connection_id")
+	r.keptValues(NotBuilt, noWebhooks, "method", "GET", "POST")
+	r.keptValues(NotBuilt, noWebhooks, "subscriptions", "event_message", "event_action", "event_phone_call_connected",
+		"event_phone_call_ended", "event_phone_call_did_not_connect", "event_transcript", "event_recording", "event_human_detection", "event_error")
+	return r.entries
+}
+
+func accountConnection() []Entry {
+	r := rows{resource: "account_connection"}
+	r.acts("api.TestWhatIsSentBackChangesNothing", "id")
+	r.acts("api.TestPlainNouns", "label")
+	r.acts("api.TestPlainNouns", "description")
+	r.kept(NoDriver, noAccount, "type", "credentials", "credentials.twilio_account_sid", "credentials.twilio_auth_token",
+		"credentials.openai_api_key", "config", "config.voicemail_detection", "steering_pool", "account_supports_any_caller_id", "phone_number")
+	for _, vendor := range []string{"twilio", "openai", "google", "azure_llm", "elevenlabs", "deepgram", "cartesia", "playht", "rime",
+		"azure_speech", "assemblyai", "deepseek", "togetherai", "telnyx", "un_pw_oauth", "login_key_oauth", "external_api_key"} {
+		r.keptValues(NoDriver, noAccount, "type", "account_connection_"+vendor)
+	}
+	return r.entries
+}
+
+func vectorDatabase() []Entry {
+	r := rows{resource: "vector_database"}
+	r.acts("api.TestWhatIsSentBackChangesNothing", "id")
+	r.kept(NotBuilt, noVectors, "type", "index", "api_key", "api_environment")
+	r.keptValues(NotBuilt, noVectors, "type", "vector_database_pinecone")
+	return r.entries
+}

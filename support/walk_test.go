@@ -1,0 +1,112 @@
+package support
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][]string{
+		`{}`: nil,
+		`{"prompt":"id","language":"en","llm_temperature":0,"webhook":null,"provider":""}`: nil,
+		`{"language":"es"}`:                                               {"language no_driver"},
+		`{"provider":"openai","model":"gpt-4o"}`:                          {"model offline_model", "provider no_driver"},
+		`{"voice":{"type":"voice_azure","voice_name":"Jenny","pitch":3}}`: {"voice.type no_driver"},
+		`{"voice":{"type":"voice_flite","voice":"slt"}}`:                  nil,
+		`{"voice":{"pitch":3}}`:                                           {"voice.pitch no_driver"},
+		`{"actions":["a",{"type":"action_dtmf"},{"type":"action_dtmf"},{"type":"action_end_conversation"}]}`: {"actions[].type not_built"},
+		`{"actions":[{"type":"action_end_conversation","action_trigger":{"type":"action_trigger_phrase_based"}}]}`: {
+			"actions[].action_trigger not_built"},
+		`{"webhook":{"url":"https://example.com"}}`:                        {"webhook not_built"},
+		`{"llm_fallback":{"provider":"openai"}}`:                           {"llm_fallback not_built"},
+		`{"llm_fallback":{"provider":"openai","banana":1}}`:                {"llm_fallback not_built", "llm_fallback unknown"},
+		`{"webhook":{"url":"https://example.com","banana":1}}`:             {"webhook not_built", "webhook unknown"},
+		`{"voice":{"type":"voice_azure","voice_name":"x","banana":1}}`:     {"voice unknown", "voice.type no_driver"},
+		`{"actions":[{"type":"action_dtmf","banana":1,"config":{"x":1}}]}`: {"actions[] unknown", "actions[].type not_built"},
+		`{"openai_account_connection":{"type":"account_connection_openai","credentials":{"x":1}}}`: {
+			"openai_account_connection no_driver"},
+		`{"user_id":"u","colour":"red","prompt":{"content":"x","a":1}}`:     {"body unknown", "prompt unknown"},
+		`{"prompt":{"prompt_template":{"required_context_keys":["x"]}}}`:    nil,
+		`{"prompt":{"prompt_template":{"keys":["x"]},"collect_fields":[]}}`: {"prompt.prompt_template unknown"},
+	} {
+		var members map[string]any
+		if err := json.Unmarshal([]byte(body), &members); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, w := range NewTable().Check("agent", members) {
+			got = append(got, w.Property+" "+string(w.Reason))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", body, diff)
+		}
+	}
+}
+
+// TestEveryKeptValueWarns: whatever the table says is kept is warned about when a
+// request sends it.
+func TestEveryKeptValueWarns(t *testing.T) {
+	t.Parallel()
+	table := NewTable()
+	for _, e := range entries() {
+		if e.Status != Kept || e.Value == "" || e.Property == "llm_fallback.provider" {
+			continue
+		}
+		if value := any(e.Value); value == byDefault(e) {
+			continue
+		}
+		got := table.Check(e.Resource, map[string]any{e.Property: any(e.Value)})
+		if e.Property == "action_trigger" {
+			got = table.Check(e.Resource, map[string]any{e.Property: map[string]any{"type": e.Value}})
+		}
+		if len(got) != 1 || got[0] != (Warning{e.Property, e.Reason, e.Sentence}) {
+			t.Errorf("%v: got %v", e, got)
+		}
+	}
+}
+
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][4]string{
+		{"POST /v1/numbers/buy", "inbound_agent.actions[].type", "action", "type"},
+		{"POST /v1/numbers/buy", "inbound_agent", "number", "inbound_agent"},
+		{"POST /v1/agents/create", "llm_fallback.provider", "agent", "llm_fallback.provider"},
+		{"POST /v1/dnc_numbers/bulk", "phoneNumbers[].reason", "dnc_number", "phoneNumbers[].reason"},
+		{"POST /v1/calls/create", "agent.prompt.prompt_template.id", "prompt", "prompt_template.id"},
+	} {
+		if resource, property := place(c[0], c[1]); resource != c[2] || property != c[3] {
+			t.Errorf("%s %s: got %s %s", c[0], c[1], resource, property)
+		}
+	}
+}
+
+func TestChoices(t *testing.T) {
+	t.Parallel()
+	body := map[string]any{"provider": "opnai", "voice": map[string]any{"type": "voice_banana"}, "llm_fallback": map[string]any{"provider": "opnai"},
+		"language": "en", "actions": []any{"id", map[string]any{"type": "action_banana"}}, "name": "anything"}
+	var got []string
+	for _, wrong := range NewTable().Choices("agent", body) {
+		path, _, _ := strings.Cut(wrong, " must be one of ")
+		got = append(got, path)
+	}
+	if diff := cmp.Diff([]string{"actions[1].type", "llm_fallback.provider", "provider", "voice.type"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPossible(t *testing.T) {
+	t.Parallel()
+	table := NewTable()
+	for value, want := range map[string]bool{"": true, "voice_flite": true, "voice_azure": true, "voice_banana": false} {
+		if got, values := table.Possible("voice", "type", value); got != want || len(values) != 7 {
+			t.Errorf("%q: got %t, %q", value, got, values)
+		}
+	}
+	if ok, _ := table.Possible("voice", "label", "anything"); !ok {
+		t.Error("a label may be anything")
+	}
+}

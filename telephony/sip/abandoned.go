@@ -1,0 +1,145 @@
+package sip
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// maxForks bounds the 2xx responses to one INVITE whose calls are hung up one by
+// one.
+const maxForks = 8
+
+// abandoned is an INVITE that nobody waits for any more. For as long as
+// responses to it can come, it confirms them, and hangs up a call that is
+// established after all (https://www.rfc-editor.org/rfc/rfc3261#section-9.1 and
+// #section-13.2.2.4): otherwise somebody who answered his phone would hear
+// nothing, at our cost.
+type abandoned struct {
+	a *attempt // whose leg is only a dialog
+
+	mu        sync.Mutex
+	cancelled bool               // a CANCEL was sent after a sign of life
+	ended     map[string]*farAck // by the tag of who answered
+}
+
+// farAck is the ACK for one 2xx; raw is nil while it is being made.
+type farAck struct {
+	raw []byte
+	to  peer
+}
+
+// abandon takes the responses that come to an attempt that is over; where a proxy
+// rang several phones, more than one may answer.
+func (d *Driver) abandon(a *attempt) {
+	if !a.sent {
+		return // no response can come
+	}
+	l := a.l
+	l.mu.Lock()
+	t := &abandoned{a: a.dialogOnly(), ended: make(map[string]*farAck)}
+	if l.lastAck != nil { // who has been dealt with
+		t.ended[l.remoteTag] = &farAck{raw: l.lastAck, to: l.ackPeer}
+	}
+	l.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped() {
+		return
+	}
+	d.abandoned[a.branch] = t
+	time.AfterFunc(t64, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.abandoned, a.branch)
+	})
+}
+
+// close ends the transaction; what came in the meantime is treated as late.
+func (a *attempt) close() {
+	if !a.sent {
+		return
+	}
+	a.d.closeClientTx(a.tx)
+	for {
+		select {
+		case res := <-a.tx.ch:
+			a.d.late(a.branch, res)
+		default:
+			return
+		}
+	}
+}
+
+// dialogOnly copies what messages of the attempt need, without media; a.l.mu is
+// held.
+func (a *attempt) dialogOnly() *attempt {
+	l := a.l
+	return &attempt{d: a.d, to: a.to, branch: a.branch, seq: a.seq,
+		l: &leg{d: a.d, callID: l.callID, localTag: l.localTag, local: l.local, remote: l.remote,
+			target: a.to.target, peer: a.to.peer, localSeq: l.localSeq}}
+}
+
+// late takes a response to an INVITE that nobody waits for.
+func (d *Driver) late(branch string, res *sip.Response) {
+	d.mu.Lock()
+	t := d.abandoned[branch]
+	d.mu.Unlock()
+	if t == nil {
+		return
+	}
+	switch {
+	case res.IsProvisional():
+		t.mu.Lock()
+		again := !t.cancelled && res.StatusCode > 100
+		t.cancelled = t.cancelled || again
+		t.mu.Unlock()
+		if again {
+			t.a.sendCancel() // the first one may have overtaken the INVITE
+		}
+	case res.IsSuccess():
+		d.takeDown(t, res)
+	default:
+		t.a.acknowledge(res)
+	}
+}
+
+// takeDown confirms a 2xx and hangs up, once for each phone that answered.
+func (d *Driver) takeDown(t *abandoned, res *sip.Response) {
+	tag := tagOf(res.To().Params)
+	t.mu.Lock()
+	one, known := t.ended[tag]
+	if !known && len(t.ended) < maxForks {
+		one = &farAck{}
+		t.ended[tag] = one
+	}
+	t.mu.Unlock()
+	switch {
+	case one == nil:
+	case !known:
+		d.cfg.Logger.Info("a call that was given up was answered", "to", t.a.to.peer.addr.String())
+		a := t.fork()
+		d.background(func(ctx context.Context) {
+			a.confirm(res)
+			t.mu.Lock()
+			one.raw, one.to = a.l.lastAck, a.l.ackPeer
+			t.mu.Unlock()
+			_ = a.l.bye(ctx) // the far end may be gone
+		})
+	default:
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if one.raw != nil {
+			_ = d.transport.send(one.to, one.raw) // a lost message is like one lost on the way
+		}
+	}
+}
+
+// fork returns the attempt as one more dialog.
+func (t *abandoned) fork() *attempt {
+	t.a.l.mu.Lock()
+	defer t.a.l.mu.Unlock()
+	return t.a.dialogOnly()
+}

@@ -1,0 +1,57 @@
+package sip
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// nextHop is where requests of the dialog go: the first route, else the
+// contact. A connection that lives is used again, and a contact behind a NAT
+// is reached where its messages come from.
+func (l *leg) nextHop(ctx context.Context) (peer, error) {
+	l.mu.Lock()
+	from, target := l.peer, l.target
+	var route string
+	if len(l.routes) > 0 {
+		route = l.routes[0]
+	}
+	l.mu.Unlock()
+	if route != "" {
+		var uri sip.Uri
+		var params sip.HeaderParams
+		if _, err := sip.ParseAddressValue(route, &uri, &params); err == nil {
+			target = uri
+		}
+	}
+	if from.tcp != nil {
+		if c := l.d.transport.existing(from.addr); c != nil {
+			return peer{addr: from.addr, tcp: c}, nil
+		}
+		return l.d.resolve(ctx, &target, "tcp")
+	}
+	if route == "" && behindNAT(&target, from.addr.Addr()) {
+		return from, nil
+	}
+	return l.d.resolve(ctx, &target, "udp")
+}
+
+// behindNAT says that a contact names an address of a private network although
+// its messages come from elsewhere.
+func behindNAT(contact *sip.Uri, source netip.Addr) bool {
+	addr, err := netip.ParseAddr(strings.Trim(contact.Host, "[]"))
+	if err != nil || addr == source {
+		return false
+	}
+	shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
+	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() || shared.Contains(addr)
+}
+
+// targetHost is the host to which requests of the dialog are addressed.
+func (l *leg) targetHost() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.target.Host
+}
