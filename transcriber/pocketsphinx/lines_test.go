@@ -74,6 +74,24 @@ func TestDemoLinesAreRecognised(t *testing.T) {
 	}
 }
 
+// The comfort noise of a loss before the first words does not spoil them.
+func TestComfortNoiseIsSilence(t *testing.T) {
+	t.Parallel()
+	stream, err := New(Options{FlushWait: 45 * time.Second}).Open(t.Context(), transcriber.Config{Rate: rate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stream.Close() })
+	events := transcribertest.Read(t, stream)
+	pcm := make([]int16, 3*rate)
+	audio.NewComfortNoise(1).Fill(pcm[rate : rate+rate/5])
+	transcribertest.Feed(t, stream, append(pcm, say(t, "How do I make an appointment?")...), rate, 0)
+	stream.Finalize()
+	if got := events.Flushed(t); got != "how do i make an appointment" {
+		t.Errorf("heard %q", got)
+	}
+}
+
 // line is a G.722 line into a stream.
 type line struct {
 	t       *testing.T

@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	// idleNoise is the largest sample of a codec that transmits silence.
-	idleNoise = 16
+	// idleNoise is above the largest sample of a codec that transmits silence (4)
+	// and of the comfort noise that covers a loss or a pause (28).
+	idleNoise = 40
 
 	// maxBehind is how much sound may wait for the recogniser, in bytes.
 	maxBehind = int64(transcriber.MaxBehind/time.Second) * rate * 2
