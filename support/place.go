@@ -24,9 +24,9 @@ func Root(operation string) string {
 	return root(path)
 }
 
-// inner is the resource that a property of a resource holds as an object; "" for
-// none.
-func inner(resource, property string) string {
+// Inner is the resource that a property of a resource holds as an object, or as
+// the items of a list; "" for none.
+func Inner(resource, property string) string {
 	return map[string]string{
 		"agent prompt": "prompt", "agent voice": "voice", "agent actions": "action", "agent webhook": "webhook",
 		"agent vector_database": "vector_database", "agent openai_account_connection": "account_connection",

