@@ -26,7 +26,7 @@ type Prompt struct {
 
 // PromptTemplate names the keys of a call's context that a prompt cannot do
 // without. It belongs to one prompt; an ID of "" means that there is none.
-// Nothing here acts on it.
+// Calls are refused whose context lacks a required key.
 type PromptTemplate struct {
 	ID    string
 	Label string

@@ -106,7 +106,7 @@ func (w work) carrierAccount(id string) (sidetone.Connection, error) {
 		return account, named(err, path, "account connection")
 	}
 	if !slices.Contains([]string{"twilio", "vonage", "telnyx"}, account.Provider()) {
-		return account, invalid("%s must name an account with twilio, vonage or telnyx", path)
+		return account, invalid("%s must name an account with twilio or telnyx", path)
 	}
 	return account, nil
 }

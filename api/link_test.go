@@ -98,7 +98,7 @@ func TestLinkRefuses(t *testing.T) {
 			`{"phone_number":"x","telephony_account_connection":"` + account + `"}`:                                          {400, "phone_number must be a phone number with country code"},
 			`{"phone_number":"+14155550111"}`:                                                                                {400, "telephony_account_connection is required: no carrier is known to keep the number for you"},
 			`{"phone_number":"+14155550111","telephony_account_connection":"x"}`:                                             {404, "telephony_account_connection names no account connection in this environment"},
-			`{"phone_number":"+14155550111","telephony_account_connection":"` + model + `"}`:                                 {400, "telephony_account_connection must name an account with twilio, vonage or telnyx"},
+			`{"phone_number":"+14155550111","telephony_account_connection":"` + model + `"}`:                                 {400, "telephony_account_connection must name an account with twilio or telnyx"},
 			`{"phone_number":"+14155550111","telephony_account_connection":"` + account + `","inbound_agent":"default"}`:     {400, "inbound_agent must be an agent's id: the environment has no default agent; set its default_agent with environments/update"},
 			`{"phone_number":"+14155550111","telephony_account_connection":"` + account + `","inbound_agent":{"label":"x"}}`: {400, "inbound_agent.prompt is required"},
 		} {

@@ -238,7 +238,7 @@ func TestNumberShop(t *testing.T) {
 		if first(offers)["id"] != first(again)["id"] || first(offers)["active"] != false {
 			b.t.Errorf("the same offer is %v and %v", first(offers), first(again))
 		}
-		b.do("GET /v1/numbers/available?telephony_provider=acme", "").fails(400, "telephony_provider must be one of simulated, sip, twilio, telnyx, vonage: no other is known")
+		b.do("GET /v1/numbers/available?telephony_provider=acme", "").fails(400, "telephony_provider must be one of simulated, sip, twilio, telnyx, vonage, fluents: no other is known")
 		b.do("GET /v1/numbers/available?telephony_account_connection=x", "").fails(404, "telephony_account_connection names no account connection in this environment")
 		b.do("GET /v1/numbers/available?filters="+`{"colour":"red"}`, "").fails(400, "filters.colour must be area_code, contains, country or locality")
 		b.do("GET /v1/numbers/available?limit=0", "").fails(400, "limit must be between 1 and 100")

@@ -22,7 +22,7 @@ func TestUnknownChoicesAreRefused(t *testing.T) {
 			provider   = "provider must be one of scripted, echo, bench, openai, azure: no other is known"
 			fallback   = "llm_fallback.provider must be one of openai, azure: no other is known"
 			listens    = "transcriber.type must be one of pocketsphinx, tty, transcriber_deepgram, transcriber_assembly_ai, transcriber_azure, transcriber_google: no other is known"
-			sells      = "telephony_provider must be one of simulated, sip, twilio, telnyx, vonage: no other is known"
+			sells      = "telephony_provider must be one of simulated, sip, twilio, telnyx, vonage, fluents: no other is known"
 		)
 		agent := b.agent(`{"prompt":{"content":"p"}}`)
 		number := b.number()
@@ -296,13 +296,14 @@ func TestUnknownParameters(t *testing.T) {
 		agent := b.agent(`{"prompt":{"content":"p"}}`)
 		b.shop.stock(5)
 		for target, want := range map[string][]string{
-			"GET /v1/agents/list?page=1&size=5&banana=1&expand=inbound_agent":        {"query unknown"},
-			"GET /v1/numbers/list?expand=inbound_agent,banana":                       {"query.expand unknown"},
-			"GET /v1/numbers/list?expand=inbound_agent,%20agent":                     nil,
-			"GET /v1/agents?id=" + agent + "&banana=SECRET&apple=":                   {"query unknown"},
-			"GET /v1/calls/list?size=1&sort_column=created&sort_desc=true":           nil,
-			"POST /v1/agents/update?id=" + agent + "&label=L {}":                     {"query unknown"},
-			`POST /v1/numbers/buy {"phone_number":"+12025550101","area_code":"202"}`: {"area_code ignored"},
+			"GET /v1/agents/list?page=1&size=5&banana=1&expand=inbound_agent":                           {"query unknown"},
+			"GET /v1/numbers/list?expand=inbound_agent,banana":                                          {"query.expand unknown"},
+			"GET /v1/numbers/list?expand=inbound_agent,%20agent":                                        nil,
+			"GET /v1/agents?id=" + agent + "&banana=SECRET&apple=":                                      {"query unknown"},
+			"GET /v1/calls/list?size=1&sort_column=created&sort_desc=true":                              nil,
+			"POST /v1/agents/update?id=" + agent + "&label=L {}":                                        {"query unknown"},
+			`POST /v1/numbers/buy {"phone_number":"+12025550204","area_code":"202"}`:                    {"area_code ignored"},
+			"GET /v1/numbers?id=" + b.do("GET /v1/numbers?phone_number="+b.number()[1:], "").text("id"): nil,
 		} {
 			address, body, _ := strings.Cut(target, " {")
 			if body != "" {

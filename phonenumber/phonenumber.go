@@ -115,10 +115,10 @@ func Certain(text, country, e164 string) bool {
 
 // Otherwise returns the number that the digits of an E.164 text are when they
 // are dialled in country, "" when they are none there or the same. A trunk
-// prefix may be missing, unless the text is a valid number as it stands.
+// prefix may be missing.
 func Otherwise(e164, country string) string {
-	other, complete, ok := dialled(strings.TrimPrefix(e164, "+"), country)
-	if !ok || other == e164 || !complete && valid(e164) {
+	other, _, ok := dialled(strings.TrimPrefix(e164, "+"), country)
+	if !ok || other == e164 {
 		return ""
 	}
 	return other

@@ -99,22 +99,23 @@ func AlsoBlocked(n sidetone.DNCNumber, countries []string) []string {
 }
 
 // DialledIn returns the countries in which the environment's people may dial:
-// its default country, or without one the countries of its numbers.
+// its default country, and those of its numbers, also of former ones: that a
+// number is given back decides nothing about an entry.
 func (t *Tx) DialledIn() ([]string, error) {
 	e, err := t.Environment()
 	if err != nil {
 		return nil, err
 	}
-	if e.DefaultCountry != "" {
-		return []string{e.DefaultCountry}, nil
-	}
 	q := query{}
-	q.add("SELECT DISTINCT substr(number, 1, 4) FROM numbers WHERE environment_id = %s AND active = %s", t.environment, true)
+	q.add("SELECT DISTINCT substr(number, 1, 4) FROM numbers WHERE environment_id = %s", t.environment)
 	codes, err := t.strings(q)
 	if err != nil {
 		return nil, fmt.Errorf("read the countries of the numbers: %w", err)
 	}
 	var out []string
+	if e.DefaultCountry != "" {
+		out = append(out, e.DefaultCountry)
+	}
 	for _, code := range codes {
 		if country := phonenumber.CountryOf(code); country != "" && !slices.Contains(out, country) {
 			out = append(out, country)

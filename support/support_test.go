@@ -85,7 +85,7 @@ func free() map[key][]string {
 	for i, vendor := range connections {
 		connections[i] = "account_connection_" + vendor
 	}
-	sellers := strings.Fields("simulated sip twilio telnyx vonage")
+	sellers := strings.Fields("simulated sip twilio telnyx vonage fluents")
 	return map[key][]string{
 		{resource: "number", property: "telephony_provider"}:   sellers,
 		{resource: "query", property: "telephony_provider"}:    sellers,

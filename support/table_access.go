@@ -43,7 +43,7 @@ func query() []Entry {
 	r.acts("api.TestNumberShop", "limit")
 	r.acts("api.TestNumberShop", "telephony_provider", "simulated")
 	r.values("server.TestTrunkNumbersAreForSaleOnce", "telephony_provider", "sip")
-	r.keptValues(NoDriver, NotSold, "telephony_provider", "twilio", "telnyx", "vonage")
+	r.keptValues(NoDriver, NotSold, "telephony_provider", "twilio", "telnyx", "vonage", "fluents")
 	r.entries = append(r.entries, Entry{Resource: "query", Property: "telephony_account_connection", Status: Refused, Reason: NoDriver,
 		Sentence: "No account connection sells numbers here."})
 	r.acts("api.TestNumbersThatAreNotCalled", "type")

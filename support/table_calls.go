@@ -6,7 +6,7 @@ func number() []Entry {
 	r.acts("api.TestNumberShop", "phone_number")
 	r.acts("api.TestNumberShop", "telephony_provider", "simulated")
 	r.values("server.TestTrunkNumbersAreForSaleOnce", "telephony_provider", "sip")
-	r.keptValues(NoDriver, NotSold, "telephony_provider", "twilio", "telnyx", "vonage")
+	r.keptValues(NoDriver, NotSold, "telephony_provider", "twilio", "telnyx", "vonage", "fluents")
 	r.kept(NoDriver, noAccount, "telephony_account_connection")
 	r.acts("api.TestNumberFieldsChangeAlone", "inbound_agent")
 	r.acts("call.TestRefusals", "outbound_only")
@@ -26,7 +26,7 @@ func call() []Entry {
 	r.acts("api.TestCreateCallWithAgents", "agent")
 	const fromNumber = "The carrier is that of from_number."
 	r.kept(Hint, fromNumber, "telephony_provider", "telephony_account_connection")
-	r.keptValues(Hint, fromNumber, "telephony_provider", "simulated", "sip", "twilio", "telnyx", "vonage")
+	r.keptValues(Hint, fromNumber, "telephony_provider", "simulated", "sip", "twilio", "telnyx", "vonage", "fluents")
 	r.acts("api.TestCreateCall", "agent_phone_number")
 	r.acts("call.TestFillPlaceholders", "context")
 	r.acts("call.TestHIPAACallLeavesNoTranscript", "hipaa_compliant")

@@ -83,9 +83,10 @@ func (op Operation) Expand(query url.Values) string {
 	return query.Get("expand")
 }
 
-// HasParameter reports whether the query may have a parameter of that name.
+// HasParameter reports whether the query may have a parameter of that name, be it
+// as an alternative of another one.
 func (op Operation) HasParameter(name string) bool {
-	return slices.ContainsFunc(op.parameters, func(p parameter) bool { return p.name == name })
+	return slices.ContainsFunc(op.parameters, func(p parameter) bool { return p.name == name || p.alternative == name })
 }
 
 // bodyFor is the schema that a request body of profile p must fit.

@@ -335,7 +335,10 @@ func applyPath(k apply.Kind) string { return "/v1/" + string(k) + "s" }
 
 // List reads all pages.
 func (p applied) List(ctx context.Context, k apply.Kind) ([]map[string]any, error) {
-	query := url.Values{"size": {"100"}, "expand": {"prompt,voice,actions,inbound_agent"}}
+	query := url.Values{"size": {"100"}}
+	if k == apply.Number {
+		query.Set("expand", "inbound_agent")
+	}
 	items, _, err := listed(ctx, p.c, applyPath(k)+"/list", query, true)
 	return items, err
 }
