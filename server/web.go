@@ -23,6 +23,7 @@ func newWeb(handler http.Handler, l *limitedListener, log *slog.Logger) *http.Se
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerWithin, ReadTimeout: requestWithin, IdleTimeout: idleWithin,
 		MaxHeaderBytes: maxHeader, ConnState: l.state, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		DisableGeneralOptionsHandler: true, // it waits for the body of OPTIONS *
 	}
 }
 

@@ -112,6 +112,30 @@ func TestSlowRequestsAreCutOff(t *testing.T) {
 
 // A connection above the limit waits for another one to end, and idle ones end
 // for it at once.
+// OPTIONS * reaches the handler, which answers before the body.
+func TestOptionsOfTheServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := serveWeb(t, 1, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Connection", "close") // as the API does when a body is left
+			w.WriteHeader(http.StatusNotFound)
+		})
+		c := p.dial()
+		defer func() { _ = c.Close() }()
+		if _, err := io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); res.StatusCode != http.StatusNotFound || took > 0 {
+			t.Errorf("%s after %s", res.Status, took)
+		}
+	})
+}
+
 func TestConnectionsAreLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
