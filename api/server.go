@@ -100,6 +100,9 @@ type Config struct {
 	// CheckPrompt returns what is wrong with the text of a prompt, nil when it may
 	// be stored; nil checks nothing.
 	CheckPrompt func(content string) error
+	// Unreadable says in a sentence, without what the text of a prompt says, what of it
+	// cannot be read though it may be stored; "" for nothing. nil asks nothing.
+	Unreadable func(content string) string
 	// CannotThink says in a sentence, without what the agent says, why there is nothing
 	// for an agent to think with, so that its calls are refused; "" when there is
 	// something. nil asks nothing.

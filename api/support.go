@@ -94,7 +94,7 @@ func (s *server) warnOfRequest(r *request, route route) {
 // allWarnings are the warnings of a request that was carried out, as headers: of its
 // body, of what it does not set, and of the agent that it made, changed or named.
 func (s *server) allWarnings(r *request, answer any) ([]string, error) {
-	found := slices.Clone(r.warnings)
+	found := append(slices.Clone(r.warnings), s.promptWarning(r, answer)...)
 	if len(r.unused) > 0 {
 		shown, err := plainMembers(answer)
 		if err != nil {
@@ -106,9 +106,31 @@ func (s *server) allWarnings(r *request, answer any) ([]string, error) {
 	return support.Headers(support.Sorted(append(found, ofAgent...))), err
 }
 
+// promptWarning warns about the prompt that the request made, changed or named.
+func (s *server) promptWarning(r *request, answer any) []support.Warning {
+	prompt, _ := answer.(object)
+	content, _ := prompt["content"].(string)
+	if r.resource != "prompt" {
+		return nil
+	}
+	return s.unreadable("content", content)
+}
+
+// unreadable warns about a mistake in the text of a prompt, which property has.
+func (s *server) unreadable(property, content string) []support.Warning {
+	if s.Unreadable == nil {
+		return nil
+	}
+	why := s.Unreadable(content)
+	if why == "" {
+		return nil
+	}
+	return []support.Warning{{Property: property, Reason: support.Unreadable, Sentence: why}}
+}
+
 // agentWarnings lists what does not act of the request's agent: of one that is named
-// by its id alone, or that a call runs with, all; of others what the request sends
-// and whether there is something to think with.
+// by its id alone, or that a call runs with, all; of others what the request sends,
+// whether there is something to think with, and whether its playbook can be read.
 func (s *server) agentWarnings(r *request) ([]support.Warning, error) {
 	member, ok := map[string]string{"number": "inbound_agent", "call": "agent"}[r.resource]
 	sent := r.sent
@@ -119,11 +141,12 @@ func (s *server) agentWarnings(r *request) ([]support.Warning, error) {
 		return nil, nil
 	}
 	found, err := s.limits(*r.agent)
+	always := []support.Reason{support.NoModel, support.Unreadable}
 	var out []support.Warning
 	for _, w := range found {
 		name, _, _ := strings.Cut(w.Property, ".")
 		_, named := sent[strings.TrimSuffix(name, "[]")]
-		if named || w.Reason == support.NoModel || r.resource == "call" || ok && len(sent) <= 1 {
+		if named || slices.Contains(always, w.Reason) || r.resource == "call" || ok && len(sent) <= 1 {
 			w.Property = strings.TrimPrefix(member+"."+w.Property, ".")
 			out = append(out, w)
 		}
@@ -134,6 +157,7 @@ func (s *server) agentWarnings(r *request) ([]support.Warning, error) {
 // limits lists what of an agent does not act.
 func (s *server) limits(a sidetone.Snapshot) ([]support.Warning, error) {
 	found, err := check(s.table, "agent", renderAgent(view{profile: dialect.Fluents()}, a))
+	found = append(s.unreadable("prompt.content", a.Prompt.Content), found...)
 	if s.CannotThink == nil {
 		return found, err
 	}
@@ -265,11 +289,6 @@ func (s *server) getSupport(r *request) (any, error) {
 	entries := []support.Entry{}
 	for _, w := range kept {
 		entries = append(entries, support.Entry{Resource: "agent", Property: w.Property, Status: support.Kept, Reason: w.Reason, Sentence: w.Sentence})
-	}
-	cannotThink := slices.ContainsFunc(kept, func(w support.Warning) bool { return w.Reason == support.NoModel })
-	if !cannotThink && s.CheckPrompt != nil && s.CheckPrompt(snapshot.Prompt.Content) != nil {
-		entries = append(entries, support.Entry{Resource: "agent", Property: "prompt.content", Status: support.Kept, Reason: support.Unreadable,
-			Sentence: "The playbook has a mistake and cannot be read: without another model, calls are refused."})
 	}
 	return object{"entries": entries}, nil
 }

@@ -109,6 +109,10 @@ func TestWarnings(t *testing.T) {
 			b.t.Errorf("a refusal: got %q", got)
 		}
 		number := b.number()
+		incoming := b.do("POST /v1/calls/create", `{"to_number":"+12025550199","from_number":"`+number+`","agent":{"prompt":{"content":"p"}},"is_outgoing":false}`).want(201)
+		if got := warningsOf(incoming); !slices.Equal(got, []string{"is_outgoing hint"}) {
+			b.t.Errorf("a call that is not outgoing: got %q", got)
+		}
 		got := b.do("POST /v1/calls/create", `{"to_number":"+12025550199","from_number":"`+number+`","agent":{"prompt":{"content":"p"},"voice":{"type":"voice_azure","voice_name":"SECRET"}},"telephony_params":{"SECRET":1}}`).want(201)
 		if diff := warningsOf(got); !slices.Equal(diff, []string{"agent.voice.type no_driver", "telephony_params not_built"}) {
 			b.t.Errorf("got %q", diff)

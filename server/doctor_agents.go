@@ -87,7 +87,8 @@ func (l *agentLook) agent(ctx context.Context, api *client.Client, a client.Agen
 		}
 	}
 	for _, entry := range found.Entries {
-		told := entry.Reason == string(support.NoModel) && len(parts) > 0 && strings.HasPrefix(parts[0], "its calls")
+		ofPrompt := slices.Contains([]support.Reason{support.NoModel, support.Unreadable}, support.Reason(entry.Reason))
+		told := ofPrompt && len(parts) > 0 && strings.HasPrefix(parts[0], "its calls")
 		if !told && !slices.Contains(parts, entry.Property) {
 			parts = append(parts, entry.Property)
 		}

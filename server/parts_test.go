@@ -300,6 +300,28 @@ func TestCallsSayWhatDoesNotAct(t *testing.T) {
 }
 
 // testProviders has the drivers of the server itself.
+// TestTestCallsSayWhatDoesNotAct: so do agents that test the line. The model of a
+// bench agent acts.
+func TestTestCallsSayWhatDoesNotAct(t *testing.T) {
+	t.Parallel()
+	for provider, want := range map[string][]string{
+		"echo":  {"agent.model", "agent.run_do_not_call_detection", "agent.webhook"},
+		"bench": {"agent.run_do_not_call_detection", "agent.webhook"},
+	} {
+		c := planned(sidetone.Agent{Provider: provider, Model: "m", RunDoNotCall: true}, sidetone.Voice{})
+		c.Snapshot.Webhook = &sidetone.Webhook{ID: "w", URL: "https://hook.example"}
+		got, err := testProviders(Defaults()).Plan(t.Context(), c, 8000)
+		var properties []string
+		for _, n := range got.Notices {
+			property, _, _ := strings.Cut(n, ": ")
+			properties = append(properties, property)
+		}
+		if err != nil || !slices.Equal(properties, want) {
+			t.Errorf("%s: got %q, %v; want %q", provider, properties, err, want)
+		}
+	}
+}
+
 func testProviders(c Config) *providers {
 	return newProviders(c, vendors{}, nil, slog.New(slog.DiscardHandler))
 }

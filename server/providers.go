@@ -60,7 +60,7 @@ func newProviders(c Config, v vendors, a accounts, log *slog.Logger) *providers 
 func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (call.Plan, error) {
 	a := c.Snapshot.Agent
 	if testsTheLine(a.Provider) {
-		return p.test(a)
+		return p.test(c)
 	}
 	var plan call.Plan
 	if err := p.think(ctx, c, &plan); err != nil {
@@ -229,6 +229,9 @@ func (p *providers) kept(c sidetone.Call) ([]string, error) {
 		return nil, fmt.Errorf("find what does not act: %w", err)
 	}
 	planned := []string{"agent.provider", "agent.language", "agent.voice.type", "agent.transcriber.type"}
+	if c.Snapshot.Agent.Provider == "bench" { // which reads it
+		planned = append(planned, "agent.model")
+	}
 	var out []string
 	for _, w := range found {
 		if !slices.Contains(planned, w.Property) {
@@ -251,14 +254,18 @@ func unserved(format string, args ...any) error {
 }
 
 // test is the plan of an agent that tests the line or measures the server.
-func (p *providers) test(a sidetone.Agent) (call.Plan, error) {
-	switch {
-	case !p.tests:
+func (p *providers) test(c sidetone.Call) (call.Plan, error) {
+	a := c.Snapshot.Agent
+	if !p.tests {
 		return call.Plan{}, unserved("agents of provider %s take calls on loopback only, elsewhere with calls.test_agents", a.Provider)
-	case a.Provider == "echo":
-		return call.Plan{Echo: true}, nil
 	}
-	return benchPlan(a.Model), nil
+	plan := benchPlan(a.Model)
+	if a.Provider == "echo" {
+		plan = call.Plan{Echo: true}
+	}
+	var err error
+	plan.Notices, err = p.kept(c)
+	return plan, err
 }
 
 // wideband is the sample rate that the offline recogniser understands.

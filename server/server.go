@@ -349,6 +349,7 @@ func (s *server) api() http.Handler {
 		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
 		Operator:     s.operator,
 		CheckPrompt:  scripted.Check,
+		Unreadable:   scripted.Unreadable,
 		CannotThink:  cannotThink(s.config, s.options.vendors),
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}

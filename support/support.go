@@ -36,7 +36,7 @@ const (
 	SampleData Reason = "sample_data"
 	// Hint: another property decides.
 	Hint Reason = "hint"
-	// Unreadable: it has a mistake, and was stored before such mistakes were found.
+	// Unreadable: it has a mistake, and may be meant for something else.
 	Unreadable Reason = "unreadable"
 	// Unknown: the document does not know it.
 	Unknown Reason = "unknown"

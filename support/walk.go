@@ -125,7 +125,7 @@ func changing() []string {
 
 // property looks at a property that the table knows.
 func (w *walker) property(e Entry, path string, value any) {
-	if empty(value) {
+	if empty(value) && !(value == false && byDefault(e) == true) {
 		return
 	}
 	if Inner(e.Resource, e.Property) != "" && e.Status == Acts {

@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sidetone/sidetone/api/contract"
 )
 
 func TestCheck(t *testing.T) {
@@ -66,6 +69,42 @@ func TestEveryKeptValueWarns(t *testing.T) {
 		if len(got) != 1 || got[0] != (Warning{e.Property, e.Reason, e.Sentence}) {
 			t.Errorf("%v: got %v", e, got)
 		}
+	}
+}
+
+// TestDocumentedDefaultsAskForNothing goes through the defaults that the document has:
+// of what is kept, the default is silent, and false is told where true is the default.
+func TestDocumentedDefaultsAskForNothing(t *testing.T) {
+	t.Parallel()
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(contract.Text()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, told := NewTable(), 0
+	for path, item := range doc.Paths.Map() {
+		for method, operation := range item.Operations() {
+			if operation.RequestBody == nil {
+				continue
+			}
+			resource := Root(method + " " + path)
+			defaults, _ := operation.RequestBody.Value.Content.Get("application/json").Schema.Value.Extensions["x-defaults"].(map[string]any)
+			for name, value := range defaults {
+				if got := table.Check(resource, map[string]any{name: value}); got != nil {
+					t.Errorf("%s %s %v: got %v", resource, name, value, got)
+				}
+				e, _ := table.Find(resource, name, "")
+				if value != true || e.Status != Kept {
+					continue
+				}
+				told++
+				if got := table.Check(resource, map[string]any{name: false}); len(got) != 1 || got[0] != (Warning{name, e.Reason, e.Sentence}) {
+					t.Errorf("%s %s false: got %v", resource, name, got)
+				}
+			}
+		}
+	}
+	if told == 0 {
+		t.Error("the document has no property that is kept and true by default")
 	}
 }
 

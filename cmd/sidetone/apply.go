@@ -210,7 +210,12 @@ func problem(out []string, prefix string, err error) []string {
 func (f files) warnings(a *app, plan *apply.Plan) error {
 	table := support.NewTable()
 	return plan.Check(func(_ apply.Verb, k apply.Kind, fields map[string]any) ([]string, error) {
-		for _, w := range table.Check(string(k), fields) {
+		found := table.Check(string(k), fields)
+		path, content := promptIn(k, fields)
+		if why := scripted.Unreadable(content); why != "" {
+			found = append(found, support.Warning{Property: path, Reason: support.Unreadable, Sentence: why})
+		}
+		for _, w := range support.Sorted(found) {
 			if w.Reason != support.Unknown {
 				fmt.Fprintf(plainWriter{a.err}, "warning: %s; %s; %s\n", w.Property, w.Reason, w.Sentence)
 			}
@@ -219,16 +224,30 @@ func (f files) warnings(a *app, plan *apply.Plan) error {
 	})
 }
 
-// promptMistake says what is wrong with the playbook of a prompt, or of the prompt
-// inside an agent.
-func promptMistake(k apply.Kind, fields map[string]any) []string {
-	path := "content"
-	if inline, ok := fields["prompt"].(map[string]any); ok && k == apply.Agent {
-		path, fields = "prompt.content", inline
-	} else if k != apply.Prompt {
-		return nil
+// promptIn is the text of a prompt, also of one inside an agent, which may be inside a
+// number, and its place in fields.
+func promptIn(k apply.Kind, fields map[string]any) (path, content string) {
+	below := func(name string, k apply.Kind) (string, string) {
+		inline, _ := fields[name].(map[string]any)
+		path, content := promptIn(k, inline)
+		return name + "." + path, content
 	}
-	content, _ := fields["content"].(string)
+	switch k {
+	case apply.Prompt:
+		content, _ = fields["content"].(string)
+		return "content", content
+	case apply.Agent:
+		return below("prompt", apply.Prompt)
+	case apply.Number:
+		return below("inbound_agent", apply.Agent)
+	default:
+		return "", ""
+	}
+}
+
+// promptMistake says what is wrong with that text.
+func promptMistake(k apply.Kind, fields map[string]any) []string {
+	path, content := promptIn(k, fields)
 	if err := scripted.Check(content); err != nil {
 		return []string{path + " has a mistake: " + err.Error()}
 	}

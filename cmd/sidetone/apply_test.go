@@ -148,6 +148,8 @@ func TestDryRunFindsWhatTheAPIRefuses(t *testing.T) {
 		"kind: agent\nkey: a\nprompt: {content: Hi.}\nactions: [{type: action_transfer_call, config: {phone_number: '911'}}]\n": "agent a: actions[0].config.phone_number ",
 		"kind: prompt\nkey: p\ncontent: Hi.\ncontext_endpoint: nourl\n":                                                         "prompt p: context_endpoint must be",
 		"kind: agent\nkey: a\nprompt: {content: Hi.}\nprovider: openai\nvoice: {type: voice_azure, voice_name: x}\n":            "warning: provider; no_driver; ",
+		"kind: prompt\nkey: p\ncontent: \"Clinic.\\nplaybook: x\\nshout\"\n":                                                    "warning: content; unreadable; The playbook cannot be read, and without another model calls are refused: line 3, column 1: expected ",
+		"kind: agent\nkey: a\nprompt: {content: \"Clinic.\\nplaybook: x\\nshout\"}\n":                                           "warning: prompt.content; unreadable; ",
 	} {
 		path := filepath.Join(t.TempDir(), "f.yaml")
 		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {

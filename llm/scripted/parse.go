@@ -16,11 +16,11 @@ func Parse(text string) (*Playbook, error) {
 		}
 	}
 	if p.book.Name == "" {
-		return nil, &SyntaxError{1, 1, `a playbook begins with "playbook:" and a name`}
+		return nil, &SyntaxError{Line: 1, Column: 1, Problem: `a playbook begins with "playbook:" and a name`}
 	}
 	for _, u := range p.uses {
 		if !p.fields[u.field] {
-			return nil, &SyntaxError{u.line, u.column, "nothing asks for $" + u.field}
+			return nil, &SyntaxError{u.line, u.column, "nothing asks for this field", u.field}
 		}
 	}
 	return &p.book, nil
@@ -43,7 +43,7 @@ type use struct {
 
 // wrong returns an error about the place where part, a slice of the line, is.
 func (p *parser) wrong(part, problem string) error {
-	return &SyntaxError{p.line, p.column(part), problem}
+	return &SyntaxError{Line: p.line, Column: p.column(part), Problem: problem}
 }
 
 // column finds part in the line; what is cut off the end of a line is found by

@@ -36,12 +36,22 @@ func (p *Playbook) Actions() []string {
 type SyntaxError struct {
 	// Line and Column count from 1; Column counts characters.
 	Line, Column int
-	// Problem says what is wrong there.
+	// Problem says what is wrong there, without words of the playbook.
 	Problem string
+	// Field is the field that the problem is about; "" for most.
+	Field string
 }
 
 // Error returns place and problem.
 func (e *SyntaxError) Error() string {
+	if e.Field == "" {
+		return e.plain()
+	}
+	return e.plain() + ", $" + e.Field
+}
+
+// plain leaves out what the playbook says.
+func (e *SyntaxError) plain() string {
 	return fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Problem)
 }
 
@@ -115,6 +125,16 @@ func Check(prompt string) error {
 	}
 	_, _, err := InPrompt(prompt)
 	return err
+}
+
+// Unreadable says in a sentence, without words of the prompt, where the playbook in a
+// prompt has a mistake, wherever it begins; "" when there is none.
+func Unreadable(prompt string) string {
+	_, _, err := InPrompt(prompt)
+	if wrong := (*SyntaxError)(nil); errors.As(err, &wrong) {
+		return "The playbook cannot be read, and without another model calls are refused: " + wrong.plain() + "."
+	}
+	return ""
 }
 
 // Find returns the playbook in an agent's prompt: the lines from one that begins

@@ -316,10 +316,10 @@ func TestSyntaxErrors(t *testing.T) {
 		{head + "otherwise: say: hi", 2, 12, "line of their own"},
 		{head + "otherwise:\notherwise:", 3, 1, "already"},
 		{head + "when interrupted:\n  do x\n  otherwise: a\n  otherwise: b", 5, 14, "line of their own"},
-		{head + "when interrupted:\n  do x\n  otherwise: $who", 4, 14, "nothing asks for $who"},
+		{head + "when interrupted:\n  do x\n  otherwise: $who", 4, 14, "nothing asks for this field, $who"},
 		{head + "otherwise:\n  shout: hi", 3, 3, "expected \"say:\""},
 		{head + "otherwise:\n  say:", 3, 7, "something to say"},
-		{head + "otherwise:\n  say: hé $who", 3, 11, "nothing asks for $who"},
+		{head + "otherwise:\n  say: hé $who", 3, 11, "nothing asks for this field, $who"},
 		{head + "otherwise:\n  ask day", 3, 7, "a question"},
 		{head + "otherwise:\n  ask a b: c", 3, 7, "name of a field"},
 		{head + "otherwise:\n  ask day as date: When?", 3, 14, "yes or no"},
@@ -334,8 +334,27 @@ func TestSyntaxErrors(t *testing.T) {
 			t.Errorf("%q: error = %v", c.text, err)
 			continue
 		}
-		if wrong.Line != c.line || wrong.Column != c.column || !strings.Contains(wrong.Problem, c.problem) {
+		if wrong.Line != c.line || wrong.Column != c.column || !strings.Contains(err.Error(), c.problem) {
 			t.Errorf("%q: %v, want %q at line %d, column %d", c.text, wrong, c.problem, c.line, c.column)
+		}
+	}
+}
+
+// A warning says where a playbook is wrong, wherever it begins, and repeats nothing of
+// it.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	const before = "The playbook cannot be read, and without another model calls are refused: "
+	for prompt, want := range map[string]string{
+		"Be kind.": "",
+		"Be kind.\nplaybook: x\notherwise:\n  say: Hello.": "",
+		"playbook: x\nwhen caller says: book\n  dance\n":   before + `line 3, column 3: expected "say:", "ask", "do", "if" or "hang up".`,
+		"You are a clinic.\n\nplaybook: x\n  dance\n":      before + `line 4, column 3: expected "when caller says:", "when interrupted:", "at the start:" or "otherwise:".`,
+		"# mine\nplaybook: x\notherwise:\n  say: $who\n":   before + "line 4, column 8: nothing asks for this field.",
+		"```\nplaybook: x\notherwise:\n  say: Hi.\n```\n":  before + `line 5, column 1: expected "say:", "ask", "do", "if" or "hang up".`,
+	} {
+		if got := Unreadable(prompt); got != want {
+			t.Errorf("%q: got %q, want %q", prompt, got, want)
 		}
 	}
 }
