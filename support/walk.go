@@ -74,7 +74,7 @@ func (w *walker) members(resource, prefix, path string, members map[string]any) 
 		switch {
 		case known:
 			w.property(e, join(path, name), members[name])
-		case !slices.Contains(answered(), name):
+		case !slices.Contains(answered(resource), name):
 			unknown++
 		}
 	}
@@ -105,7 +105,7 @@ func (t *Table) Unused(resource string, members, shown map[string]any) []Warning
 		if reflect.DeepEqual(value, shown[name]) || empty(value) && empty(shown[name]) || slices.Contains(changing(), name) {
 			continue
 		}
-		if _, known := t.Find(resource, name, ""); known || slices.Contains(answered(), name) {
+		if _, known := t.Find(resource, name, ""); known || slices.Contains(answered(resource), name) {
 			found = append(found, Warning{name, Ignored, "This operation does not set it."})
 		} else {
 			unknown++
@@ -235,11 +235,15 @@ func byDefault(e Entry) any {
 	return map[string]any{"call on_no_human_answer": "continue", "call is_outgoing": true, "webhook method": "POST"}[e.Resource+" "+e.Property]
 }
 
-// answered are properties that answers have and requests do not, which clients
-// send back with what they read.
-func answered() []string {
-	return []string{"id", "user_id", "type", "active", "telephony_provider", "telephony_account_connection", "created", "updated", "version",
-		"number", "inbound_agent_name", "is_routing_number", "sms_enabled", "carrier_state", "carrier_state_since", "carrier_state_cause"}
+// answered are properties that answers about a resource have and requests do not,
+// which clients send back with what they read.
+func answered(resource string) []string {
+	out := []string{"id", "user_id", "type", "created", "updated", "version"}
+	if resource == "number" {
+		out = append(out, "active", "telephony_provider", "telephony_account_connection", "number", "inbound_agent_name", "is_routing_number",
+			"sms_enabled", "carrier_state", "carrier_state_since", "carrier_state_cause")
+	}
+	return out
 }
 
 func join(path, name string) string { return strings.TrimPrefix(path+"."+name, ".") }

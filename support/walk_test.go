@@ -33,6 +33,7 @@ func TestCheck(t *testing.T) {
 		`{"openai_account_connection":{"type":"account_connection_openai","credentials":{"x":1}}}`: {
 			"openai_account_connection no_driver"},
 		`{"user_id":"u","colour":"red","prompt":{"content":"x","a":1}}`:     {"body unknown", "prompt unknown"},
+		`{"prompt":{"content":"x","id":"i","active":false,"number":"1"}}`:   {"prompt unknown"},
 		`{"prompt":{"prompt_template":{"required_context_keys":["x"]}}}`:    nil,
 		`{"prompt":{"prompt_template":{"keys":["x"]},"collect_fields":[]}}`: {"prompt.prompt_template unknown"},
 	} {
