@@ -89,10 +89,16 @@ func (p resource[T]) change(s *server) operation {
 			return nil, err
 		}
 		return p.alter(s, r, func(w work, row *T) error {
-			shown := func() object { return p.render(view{profile: d.profile}, *row) }
-			return p.decode(d.inner(d.profile.Changed(r.body, shown)))(w, row)
+			return p.since(d.profile, r.body, *row)(w, row)
 		})
 	}
+}
+
+// since is what a request says of row, without what is as clients of the profile were
+// shown it.
+func (p resource[T]) since(profile dialect.Profile, sent wire.Object, row T) edit[T] {
+	shown := func() object { return p.render(view{profile: profile}, row) }
+	return p.decode(newDecoder(profile, profile.Changed(sent, shown)))
 }
 
 // alter carries change out on the row that the query names, and renders it.
@@ -180,17 +186,15 @@ func (p resource[T]) relate(w work, d *draft, r relation[T], current *T) (*T, er
 	case current != nil && p.isShown(r.profile, r.ref.Fields, *current):
 		return current, nil
 	}
-	if r.ref.ByID && (len(r.ref.Fields) <= 1 || p.untouchable(r, *current)) {
+	if r.ref.ByID && (len(r.ref.Fields) <= 1 || p.untouchable(r, *current) || p.isShown(r.profile, r.ref.Fields, *current)) {
 		return current, nil
 	}
-	write := p.update
+	write, change := p.insert, r.change
 	row := p.fresh(w.ids.New(), w.tx.EnvironmentID(), w.tx.Now())
-	if current == nil || p.untouchable(r, *current) {
-		write = p.insert
-	} else {
-		row = *current
+	if current != nil && !p.untouchable(r, *current) {
+		write, change, row = p.update, p.since(r.profile, r.ref.Fields, *current), *current
 	}
-	if err := p.apply(w, r.change, &row); err != nil {
+	if err := p.apply(w, change, &row); err != nil {
 		return nil, below(r.path, err)
 	}
 	d.writes = append(d.writes, func() error { return write(w.tx, row) })
