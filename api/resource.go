@@ -108,7 +108,7 @@ func (p resource[T]) alter(s *server, r *request, change edit[T]) (any, error) {
 		if row, err = p.find(w.tx, r.query.Get("id")); err != nil {
 			return named(err, "id", p.noun)
 		}
-		if p.locked != nil && p.locked(row) {
+		if p.isLocked(row) {
 			return sidetone.Errorf(sidetone.Conflict, "the %s is built in and does not change", p.noun)
 		}
 		if err = p.apply(w, change, &row); err != nil {
@@ -186,7 +186,10 @@ func (p resource[T]) relate(w work, d *draft, r relation[T], current *T) (*T, er
 	case current != nil && p.isShown(r.profile, r.ref.Fields, *current):
 		return current, nil
 	}
-	if r.ref.ByID && (len(r.ref.Fields) <= 1 || p.untouchable(r, *current) || p.isShown(r.profile, r.ref.Fields, *current)) {
+	switch {
+	case r.ref.ByID && p.isLocked(*current):
+		return current, p.unchanged(w, r, *current)
+	case r.ref.ByID && (len(r.ref.Fields) <= 1 || p.untouchable(r, *current) || p.isShown(r.profile, r.ref.Fields, *current)):
 		return current, nil
 	}
 	write, change := p.insert, r.change
@@ -201,10 +204,35 @@ func (p resource[T]) relate(w work, d *draft, r relation[T], current *T) (*T, er
 	return &row, nil
 }
 
+func (p resource[T]) isLocked(row T) bool { return p.locked != nil && p.locked(row) }
+
+// unchanged compares the object around the id of a built-in row with what the client
+// was shown of that. What differs is refused; of older clients, which are shown
+// substitutes, it is ignored.
+func (p resource[T]) unchanged(w work, r relation[T], row T) error {
+	shown, err := asSent(p.render(view{profile: r.profile}, row))
+	if err != nil {
+		return err
+	}
+	for _, m := range r.ref.Fields {
+		before, _ := shown.Get(m.Name)
+		path := w.agentPath + r.path + "." + m.Name
+		_, known := w.table.Find(p.noun, m.Name, "")
+		switch {
+		case !known || dialect.Same(m.Value, before):
+		case r.profile.KnownTypes:
+			w.ignore(path, "The "+p.noun+" is built in and was not changed.")
+		default:
+			return sidetone.Errorf(sidetone.Conflict, "%s must stay as it is: the %s is built in and does not change", path, p.noun)
+		}
+	}
+	return nil
+}
+
 // untouchable says that an object around an id is a mere reference: the row is
 // built in, or the client saw it as one of another type.
 func (p resource[T]) untouchable(r relation[T], row T) bool {
-	if p.locked != nil && p.locked(row) {
+	if p.isLocked(row) {
 		return true
 	}
 	return r.profile.KnownTypes && p.kind != nil && p.types.Shown(p.kind(row)) != p.kind(row)
