@@ -39,7 +39,7 @@ func TestAgentRelations(t *testing.T) {
 				tty = v["id"].(string)
 			}
 		}
-		for _, voice := range []string{`"` + tty + `"`, `{"id":"` + tty + `","type":"ignored"}`} {
+		for _, voice := range []string{`"` + tty + `"`, `{"id":"` + tty + `","type":"voice_tty"}`} {
 			if got := b.do("POST /v1/agents/create", `{"prompt":{"content":"p"},"voice":`+voice+`}`).want(201).text("voice.type"); got != "voice_tty" {
 				b.t.Errorf("%s: got %s", voice, got)
 			}

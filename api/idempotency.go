@@ -43,10 +43,11 @@ type idempotencyKey struct {
 	mode          repeats
 }
 
-// idempotencyKey reads the key of a request to a route that heeds it; nil for none.
+// idempotencyKey reads the key of a POST request; nil for none, and for a route that
+// does not heed it.
 func (r *request) idempotencyKey(route route) (*idempotencyKey, error) {
 	keys := r.Header.Values(idempotencyHeader)
-	if route.repeats == ignored || len(keys) == 0 {
+	if r.Method != http.MethodPost || len(keys) == 0 {
 		return nil, nil
 	}
 	key := strings.TrimSpace(keys[0])
@@ -57,6 +58,8 @@ func (r *request) idempotencyKey(route route) (*idempotencyKey, error) {
 		return nil, invalid("%s must not be blank", idempotencyHeader)
 	case len(key) > 255:
 		return nil, invalid("%s must have at most 255 bytes", idempotencyHeader)
+	case route.repeats == ignored:
+		return nil, nil
 	}
 	name := sha256.Sum256([]byte(route.operation.ID + "\n" + key))
 	o := &idempotencyKey{id: hex.EncodeToString(name[:]), operation: route.operation.ID, mode: route.repeats}

@@ -46,6 +46,8 @@ type request struct {
 	key *idempotencyKey
 	// warnings say what of the body does not act, as far as the body alone tells.
 	warnings []support.Warning
+	// ignored say what of it the handler ignored.
+	ignored []support.Warning
 	// sent are the members of the body, and unused those that the operation does not
 	// set, as decoded JSON. resource is what the body holds.
 	resource     string

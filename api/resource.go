@@ -89,10 +89,16 @@ func (p resource[T]) change(s *server) operation {
 			return nil, err
 		}
 		return p.alter(s, r, func(w work, row *T) error {
-			shown := func() object { return p.render(view{profile: d.profile}, *row) }
-			return p.decode(d.inner(d.profile.Changed(r.body, shown)))(w, row)
+			return p.since(d.profile, r.body, *row)(w, row)
 		})
 	}
+}
+
+// since is what a request says of row, without what is as clients of the profile were
+// shown it.
+func (p resource[T]) since(profile dialect.Profile, sent wire.Object, row T) edit[T] {
+	shown := func() object { return p.render(view{profile: profile}, row) }
+	return p.decode(newDecoder(profile, profile.Changed(sent, shown)))
 }
 
 // alter carries change out on the row that the query names, and renders it.
@@ -102,7 +108,7 @@ func (p resource[T]) alter(s *server, r *request, change edit[T]) (any, error) {
 		if row, err = p.find(w.tx, r.query.Get("id")); err != nil {
 			return named(err, "id", p.noun)
 		}
-		if p.locked != nil && p.locked(row) {
+		if p.isLocked(row) {
 			return sidetone.Errorf(sidetone.Conflict, "the %s is built in and does not change", p.noun)
 		}
 		if err = p.apply(w, change, &row); err != nil {
@@ -180,27 +186,53 @@ func (p resource[T]) relate(w work, d *draft, r relation[T], current *T) (*T, er
 	case current != nil && p.isShown(r.profile, r.ref.Fields, *current):
 		return current, nil
 	}
-	if r.ref.ByID && (len(r.ref.Fields) <= 1 || p.untouchable(r, *current)) {
+	switch {
+	case r.ref.ByID && p.isLocked(*current):
+		return current, p.unchanged(w, r, *current)
+	case r.ref.ByID && (len(r.ref.Fields) <= 1 || p.untouchable(r, *current) || p.isShown(r.profile, r.ref.Fields, *current)):
 		return current, nil
 	}
-	write := p.update
+	write, change := p.insert, r.change
 	row := p.fresh(w.ids.New(), w.tx.EnvironmentID(), w.tx.Now())
-	if current == nil || p.untouchable(r, *current) {
-		write = p.insert
-	} else {
-		row = *current
+	if current != nil && !p.untouchable(r, *current) {
+		write, change, row = p.update, p.since(r.profile, r.ref.Fields, *current), *current
 	}
-	if err := p.apply(w, r.change, &row); err != nil {
+	if err := p.apply(w, change, &row); err != nil {
 		return nil, below(r.path, err)
 	}
 	d.writes = append(d.writes, func() error { return write(w.tx, row) })
 	return &row, nil
 }
 
+func (p resource[T]) isLocked(row T) bool { return p.locked != nil && p.locked(row) }
+
+// unchanged compares the object around the id of a built-in row with what the client
+// was shown of that. What differs is refused; of older clients, which are shown
+// substitutes, it is ignored.
+func (p resource[T]) unchanged(w work, r relation[T], row T) error {
+	shown, err := asSent(p.render(view{profile: r.profile}, row))
+	if err != nil {
+		return err
+	}
+	for _, m := range r.ref.Fields {
+		before, _ := shown.Get(m.Name)
+		path := w.agentPath + r.path + "." + m.Name
+		_, known := w.table.Find(p.noun, m.Name, "")
+		switch {
+		case !known || dialect.Same(m.Value, before):
+		case r.profile.KnownTypes:
+			w.ignore(path, "The "+p.noun+" is built in and was not changed.")
+		default:
+			return sidetone.Errorf(sidetone.Conflict, "%s must stay as it is: the %s is built in and does not change", path, p.noun)
+		}
+	}
+	return nil
+}
+
 // untouchable says that an object around an id is a mere reference: the row is
 // built in, or the client saw it as one of another type.
 func (p resource[T]) untouchable(r relation[T], row T) bool {
-	if p.locked != nil && p.locked(row) {
+	if p.isLocked(row) {
 		return true
 	}
 	return r.profile.KnownTypes && p.kind != nil && p.types.Shown(p.kind(row)) != p.kind(row)

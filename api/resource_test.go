@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -349,15 +350,11 @@ func TestAgentActions(t *testing.T) {
 	})
 }
 
-// TestAgentsCannotChangeBuiltInVoices: neither by an object around the id nor by
-// one without.
+// TestAgentsCannotChangeBuiltInVoices: an object without an id makes another voice.
 func TestAgentsCannotChangeBuiltInVoices(t *testing.T) {
 	both(t, func(b *bench) {
 		agent := b.do("POST /v1/agents/create", `{"prompt":{"content":"p"}}`).want(201)
 		voice, target := agent.text("voice.id"), "POST /v1/agents/update?id="+agent.text("id")
-		if got := b.do(target, `{"voice":{"id":"`+voice+`","label":"mine","type":"voice_tty"}}`).want(201).text("voice.label"); got != "Flite" {
-			b.t.Errorf("got label %q", got)
-		}
 		b.do(target, `{"voice":{"label":"mine"}}`).fails(400, "voice.type is required")
 		made := b.do(target, `{"voice":{"type":"voice_flite","voice":"awb"}}`).want(201)
 		if made.text("voice.id") == voice || made.text("voice.voice") != "awb" {
@@ -540,6 +537,46 @@ func TestMemoryFollowsTheAPI(t *testing.T) {
 		})
 		if err != nil {
 			b.t.Error(err)
+		}
+	})
+}
+
+// A built-in voice that is sent back as it was read changes nothing. One with other
+// members is refused, or kept with a warning where the client sees substitutes.
+func TestBuiltInVoicesSentBack(t *testing.T) {
+	both(t, func(b *bench) {
+		agent, number := b.agent(`{"prompt":{"content":"p"}}`), b.number()
+		for _, f := range clientFamilies() {
+			for _, listed := range b.by(f, "GET /v1/voices/list", "").want(200).at("items").([]any) {
+				shown := listed.(map[string]any)
+				for property, value := range map[string]any{"": nil, "user_id": "x", "label": "Other", "voice": "banana", "type": "voice_rime", "description": nil} {
+					sent := maps.Clone(shown)
+					if property != "" {
+						sent[property] = value
+					}
+					differs := property != "user_id" && sent[property] != shown[property]
+					in := map[string]any{"prompt": map[string]any{"content": "p"}, "voice": sent}
+					for target, body := range map[string]any{
+						"agents/create ": in, "agents/update?id=" + agent + " ": in,
+						"numbers/update?phone_number=" + number[1:] + " inbound_agent.": map[string]any{"example_context": map[string]any{}, "inbound_agent": in},
+						"calls/create agent.": map[string]any{"to_number": "+12025550199", "from_number": number, "agent": in},
+					} {
+						target, at, _ := strings.Cut(target, " ")
+						got := b.by(f, "POST /v1/"+target, encoded(b.t, body))
+						if at += "voice." + property; differs && f.name == "fluents" {
+							got.fails(409, at+" must stay as it is: the voice is built in and does not change")
+							continue
+						}
+						warned := slices.Contains(got.want(201).header.Values("Sidetone-Warning"), at+"; ignored; The voice is built in and was not changed.")
+						if warned != differs || !differs && strings.Contains(strings.Join(warningsOf(got), " "), "voice") {
+							b.t.Errorf("%s: %s with %s: warnings %q", f.name, target, property, warningsOf(got))
+						}
+						if after := b.by(f, "GET /v1/voices?id="+shown["id"].(string), "").json; !reflect.DeepEqual(after, shown) {
+							b.t.Errorf("%s: %s with %s: got %v", f.name, target, property, after)
+						}
+					}
+				}
+			}
 		}
 	})
 }

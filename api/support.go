@@ -94,7 +94,7 @@ func (s *server) warnOfRequest(r *request, route route) {
 // allWarnings are the warnings of a request that was carried out, as headers: of its
 // body, of what it does not set, and of the agent that it made, changed or named.
 func (s *server) allWarnings(r *request, answer any) ([]string, error) {
-	found := append(slices.Clone(r.warnings), s.promptWarning(r, answer)...)
+	found := slices.Concat(r.warnings, r.ignored, s.promptWarning(r, answer))
 	if len(r.unused) > 0 {
 		shown, err := plainMembers(answer)
 		if err != nil {
@@ -132,8 +132,8 @@ func (s *server) unreadable(property, content string) []support.Warning {
 // by its id alone, or that a call runs with, all; of others what the request sends,
 // whether there is something to think with, and whether its playbook can be read.
 func (s *server) agentWarnings(r *request) ([]support.Warning, error) {
-	member, ok := map[string]string{"number": "inbound_agent", "call": "agent"}[r.resource]
-	sent := r.sent
+	member, sent := r.agentMember(), r.sent
+	ok := member != ""
 	if ok {
 		sent, _ = r.sent[member].(map[string]any)
 	}
@@ -152,6 +152,17 @@ func (s *server) agentWarnings(r *request) ([]support.Warning, error) {
 		}
 	}
 	return out, err
+}
+
+// agentMember is the member of the body that is an agent, "" for none.
+func (r *request) agentMember() string {
+	return map[string]string{"number": "inbound_agent", "call": "agent"}[r.resource]
+}
+
+// ignore notes that a property changed nothing. A transaction that runs again may note
+// it again: warnings are given once.
+func (r *request) ignore(property, sentence string) {
+	r.ignored = append(r.ignored, support.Warning{Property: property, Reason: support.Ignored, Sentence: sentence})
 }
 
 // limits lists what of an agent does not act.

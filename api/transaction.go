@@ -18,6 +18,11 @@ type work struct {
 	table *support.Table
 	// newSecrets are those that this request sets.
 	newSecrets *newSecrets
+	// agentPath is the path of the agent in the request's body, with its dot; "" where
+	// that is the body.
+	agentPath string
+	// ignore notes that a property of the request changed nothing.
+	ignore func(property, sentence string)
 }
 
 // read runs fn in a read-only transaction of the request's environment.
@@ -37,7 +42,10 @@ func (s *server) readConfiguration(r *request, fn func(work) error) error {
 // that fn sets.
 func (s *server) write(r *request, fn func(work) error) error {
 	return s.Store.Write(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error {
-		w := work{tx: tx, ids: s.IDs, checkPrompt: s.CheckPrompt, table: s.table, newSecrets: &newSecrets{}}
+		w := work{tx: tx, ids: s.IDs, checkPrompt: s.CheckPrompt, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
+		if member := r.agentMember(); member != "" {
+			w.agentPath = member + "."
+		}
 		r.view.newSecrets = w.newSecrets
 		return fn(w)
 	})

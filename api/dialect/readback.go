@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/sidetone/sidetone/api/wire"
 )
@@ -69,17 +70,17 @@ func (p Profile) Changed(request wire.Object, shown func() map[string]any) wire.
 }
 
 // changed is now without the members that was has, too. The id stays: it says
-// what an object is about.
+// what an object is about. So do actions: what changes in each is for it to tell.
 func changed(now, was wire.Object) wire.Object {
 	out := wire.Object{}
 	for _, m := range now {
 		before, known := was.Get(m.Name)
 		switch {
-		case m.Name == "id" || !known:
-		case m.Name == "actions":
-			m.Value = idsOfUnchanged(m.Value, before)
-		case Same(m.Value, before):
+		case m.Name == "id" || m.Name == "actions" || !known:
+		case Same(m.Value, before), m.Name == "collect_fields" && SameContent(m.Value, before):
 			continue
+		case m.Name == "config" && staysAction(now, was):
+			m.Value = changedConfig(m.Value, before)
 		case slices.Contains(relations(), m.Name):
 			if !hasID(m.Value) && SameContent(m.Value, before) {
 				continue
@@ -89,6 +90,29 @@ func changed(now, was wire.Object) wire.Object {
 		out = append(out, m)
 	}
 	return out
+}
+
+// staysAction says that was is an action, and that now gives it no other type, which
+// would keep nothing of its configuration.
+func staysAction(now, was wire.Object) bool {
+	before, _ := was.Get("type")
+	text, _ := before.(string)
+	after, given := now.Get("type")
+	return strings.HasPrefix(text, "action_") && (!given || Same(after, before))
+}
+
+// changedConfig is the configuration of an action without the members that are as they
+// were. The secret stays: whether it is sent again decides whether it may go elsewhere.
+func changedConfig(value, before any) any {
+	now, isObject := value.(wire.Object)
+	was, wasObject := before.(wire.Object)
+	if !isObject || !wasObject {
+		return value
+	}
+	return slices.DeleteFunc(slices.Clone(now), func(m wire.Member) bool {
+		shown, known := was.Get(m.Name)
+		return m.Name != "signature_secret" && known && Same(m.Value, shown)
+	})
 }
 
 // relations are the members that are resources of their own.
@@ -150,25 +174,6 @@ func contentOf(value any) any {
 	default:
 		return value
 	}
-}
-
-// idsOfUnchanged replaces the actions that are as they were by their ids.
-func idsOfUnchanged(value, before any) any {
-	now, isList := value.([]any)
-	was, wasList := before.([]any)
-	if !isList || !wasList {
-		return value
-	}
-	out := make([]any, len(now))
-	for i, item := range now {
-		out[i] = item
-		action, isObject := item.(wire.Object)
-		id, named := action.Get("id")
-		if isObject && named && slices.ContainsFunc(was, func(old any) bool { return Same(item, old) }) {
-			out[i] = id
-		}
-	}
-	return out
 }
 
 // Same compares two values of requests whatever their order of members and form of numbers.
