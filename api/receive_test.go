@@ -58,7 +58,7 @@ func TestEncodedBodies(t *testing.T) {
 		send(packed[:len(packed)-6], "gzip").fails(400, broken)
 		send("", "gzip").fails(400, broken)
 		send(packed[:len(packed)-6]+"\x00\x00\x00\x00\x00\x00", "gzip").fails(400, broken)
-		bomb := gzipped(b.t, `{"content":"`+strings.Repeat("x", 64<<20)+`"}`)
+		bomb := gzipped(b.t, `{"content":"`+strings.Repeat("x", 3<<20)+`"}`) // packed, it is with the server before the answer
 		send(bomb, "gzip").fails(413, "body must be at most 1048576 bytes")
 		send("\ufeff\ufeff" + body).want(400)
 	})
