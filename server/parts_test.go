@@ -301,7 +301,7 @@ func TestCallsSayWhatDoesNotAct(t *testing.T) {
 
 // testProviders has the drivers of the server itself.
 func testProviders(c Config) *providers {
-	return newProviders(c, vendors{}, nil, slog.New(slog.DiscardHandler))
+	return newProviders(c, vendors{}, nil, slog.New(slog.DiscardHandler), func() {})
 }
 
 func isPlaybook(d any) bool {
