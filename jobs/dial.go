@@ -60,6 +60,14 @@ func (d *dials) add(jobs ...sidetone.DialJob) {
 	d.look()
 }
 
+// retry lets jobs that found no room try again.
+func (d *dials) retry() {
+	d.mu.Lock()
+	d.schedule.free()
+	d.mu.Unlock()
+	d.look()
+}
+
 // look lets run see what changed.
 func (d *dials) look() {
 	select {

@@ -174,6 +174,10 @@ func (c *Client) Committed(jobs []sidetone.Job) {
 	}
 }
 
+// Retry says that a place became free that calls may be waiting for: of each
+// environment and trunk one tries again at once.
+func (c *Client) Retry() { c.dials.retry() }
+
 // tend renews claims and looks for rows without a job.
 func (c *Client) tend(ctx context.Context) {
 	renew, sweep := time.NewTicker(renewEvery), time.NewTicker(sweepEvery)

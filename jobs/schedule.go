@@ -45,6 +45,7 @@ type schedule struct {
 	// known holds the intents that wait or are being carried out.
 	known        map[string]bool
 	busy         int
+	freed        int // how many places became free that jobs had not found
 	environments map[string]int
 	trunks       map[string]int
 }
@@ -55,14 +56,18 @@ type lane struct {
 	// returned is what found no room, the last one first; then comes waiting.
 	returned, waiting []sidetone.DialJob
 	busy              int
-	pause             time.Duration
-	resume            time.Time
+	// Until resume, a job begins only for each place that became free; seen is
+	// how many of those have been tried.
+	pause  time.Duration
+	resume time.Time
+	seen   int
 }
 
 // task is a job whose turn has come.
 type task struct {
-	job  sidetone.DialJob
-	lane *lane
+	job   sidetone.DialJob
+	lane  *lane
+	freed int // what had become free when it began
 }
 
 func newSchedule(l Limits) *schedule {
@@ -92,9 +97,10 @@ func (s *schedule) next(now time.Time) (t task, ok bool) {
 			continue
 		}
 		l.pop()
+		l.seen = min(l.seen+1, s.freed)
 		s.lanes = append(slices.Delete(s.lanes, i, i+1), l)
 		s.count(l, 1)
-		return task{job, l}, true
+		return task{job, l, s.freed}, true
 	}
 	return task{}, false
 }
@@ -106,7 +112,7 @@ func late(job sidetone.DialJob, now time.Time) bool {
 
 func (s *schedule) room(l *lane, now time.Time) bool {
 	environment := s.environments[l.environment]
-	return !now.Before(l.resume) && below(s.busy, s.limits.Kind) && below(environment, share(s.limits.Kind)) &&
+	return (!now.Before(l.resume) || l.seen < s.freed) && below(s.busy, s.limits.Kind) && below(environment, share(s.limits.Kind)) &&
 		below(environment, s.limits.Environment) && below(s.trunks[l.trunk], s.limits.Trunk) && below(l.busy, share(s.limits.Trunk))
 }
 
@@ -128,6 +134,7 @@ func (s *schedule) end(t task) {
 	delete(s.known, t.job.IntentID)
 	s.count(t.lane, -1)
 	t.lane.pause = 0
+	t.lane.seen-- // it left its place, or did not take the one that became free
 	if _, waits := t.lane.head(); !waits && t.lane.busy == 0 {
 		s.lanes = slices.DeleteFunc(s.lanes, func(l *lane) bool { return l == t.lane })
 	}
@@ -142,8 +149,13 @@ func (s *schedule) postpone(t task, now time.Time) {
 	if !now.Before(l.resume) {
 		l.pause = min(max(2*l.pause, shortestPause), longestPause)
 		l.resume = now.Add(l.pause)
+		l.seen = t.freed // a place that became free since may be the one
 	}
 }
+
+// free says that a place became free that jobs had not found: each lane that
+// pauses may try one.
+func (s *schedule) free() { s.freed++ }
 
 // wait returns how long it is until next can change its answer by itself; ok is
 // false when only add, end and postpone change it.

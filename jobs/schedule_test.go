@@ -134,6 +134,35 @@ func TestWhatFindsNoRoomPauses(t *testing.T) {
 	}
 }
 
+// A place that becomes free ends the pauses for one job of each lane, in turns.
+func TestFreePlacesAreTriedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(Limits{})
+	b.wait("x", "a1", "a2", "a3", "b1", "b2")
+	expect(t, "first", b.begin(), "a1 b1 a2 b2 a3")
+	back := func(names ...string) {
+		for _, n := range names {
+			b.postpone(b.tasks[n], b.now)
+		}
+	}
+	back("a3", "a2")
+	expect(t, "no place", b.begin(), "")
+	b.free() // while b1 and a1 have not said yet that they found none
+	back("b2", "b1", "a1")
+	expect(t, "a place became free", b.begin(), "b1 a1")
+	back("b1", "a1")
+	expect(t, "tried", b.begin(), "")
+	b.free()
+	b.free()
+	expect(t, "two became free", b.begin(), "b1 a1 b2 a2")
+	b.over("a1") // ended and has not taken the place
+	expect(t, "the place is still free", b.begin(), "a3")
+	back("a3", "a2", "b2", "b1")
+	expect(t, "nothing new", b.begin(), "")
+	b.now = b.now.Add(longestPause)
+	expect(t, "after the pause", b.begin(), "b1 a2 b2 a3")
+}
+
 func TestLateJobsWaitForNoRoom(t *testing.T) {
 	t.Parallel()
 	b := newBench(Limits{Kind: 1})

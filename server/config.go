@@ -135,7 +135,8 @@ type CallsConfig struct {
 	RingingPerTrunk       int `koanf:"ringing_per_trunk"`
 	// AnswerAfter is how long inbound calls ring.
 	AnswerAfter time.Duration `koanf:"answer_after"`
-	// Offline is how many calls may use the offline recogniser at a time.
+	// Offline is how many calls may use the offline recogniser at a time; those that
+	// one environment places get half of it at most.
 	Offline int `koanf:"offline"`
 	// ComfortNoise plays soft noise while the agent is silent.
 	ComfortNoise bool `koanf:"comfort_noise"`

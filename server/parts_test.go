@@ -323,7 +323,7 @@ func TestTestCallsSayWhatDoesNotAct(t *testing.T) {
 }
 
 func testProviders(c Config) *providers {
-	return newProviders(c, vendors{}, nil, slog.New(slog.DiscardHandler))
+	return newProviders(c, vendors{}, nil, slog.New(slog.DiscardHandler), func() {})
 }
 
 func isPlaybook(d any) bool {

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -30,7 +29,7 @@ const pocketsphinxFinal = 900 * time.Millisecond
 // call.Planner.
 type providers struct {
 	sphinx *pocketsphinx.Driver
-	slots  chan struct{} // one for each call that may use the recogniser
+	slots  *slots // at the recogniser
 	tty    transcriber.Driver
 	flite  synthesizer.Driver
 	baudot synthesizer.Driver
@@ -43,11 +42,12 @@ type providers struct {
 	table      *support.Table
 }
 
-func newProviders(c Config, v vendors, a accounts, log *slog.Logger) *providers {
+// newProviders tells freed of each place at the recogniser that became free.
+func newProviders(c Config, v vendors, a accounts, log *slog.Logger, freed func()) *providers {
 	return &providers{
 		// a recogniser that is opened again may overlap with the one it replaces
 		sphinx: pocketsphinx.New(pocketsphinx.Options{Program: c.Speech.Pocketsphinx, MaxStreams: 2*c.Calls.Offline + 1, Logger: log}),
-		slots:  make(chan struct{}, c.Calls.Offline),
+		slots:  newSlots(c.Calls.Offline, freed),
 		tty:    ttyears.New(ttyears.Options{}),
 		flite:  flite.New(flite.Options{Program: c.Speech.Flite}),
 		baudot: ttyvoice.New(ttyvoice.Options{Characters: true}),
@@ -206,7 +206,7 @@ func (p *providers) listen(ctx context.Context, c sidetone.Call, plan call.Plan,
 		if !english(a.Language) {
 			return call.Plan{}, unserved("the server's recogniser understands English only, not %q", a.Language)
 		}
-		return p.offline(plan, rate)
+		return p.offline(c, plan, rate)
 	}
 	lacks := fmt.Sprintf("recogniser %q is not configured here", kind)
 	switch {
@@ -218,7 +218,7 @@ func (p *providers) listen(ctx context.Context, c sidetone.Call, plan call.Plan,
 		return call.Plan{}, unserved("%s, and the server's own one understands speech at 16 kHz only, while this line has 8 kHz", lacks)
 	}
 	plan.Notices = append(plan.Notices, lacks+": the server's own one listens instead")
-	return p.offline(plan, rate)
+	return p.offline(c, plan, rate)
 }
 
 // kept says what of the call is stored and does not act. What the plan decides
@@ -273,18 +273,17 @@ const wideband = 16000
 
 // offline completes a plan with the offline recogniser and takes one of its
 // places, so that a caller too many is told while it rings.
-func (p *providers) offline(plan call.Plan, rate int) (call.Plan, error) {
+func (p *providers) offline(c sidetone.Call, plan call.Plan, rate int) (call.Plan, error) {
 	if rate != wideband {
 		plan.Transcriber = p.tty
 		plan.Notices = append(plan.Notices, "the offline recogniser understands speech at 16 kHz only and this line has 8 kHz: let the caller's side offer G.722")
 		return plan, nil
 	}
-	select {
-	case p.slots <- struct{}{}:
-	default:
+	release, ok := p.slots.take(c.EnvironmentID, c.Outgoing)
+	if !ok {
 		return call.Plan{}, transcriber.ErrBusy
 	}
-	plan.Release = sync.OnceFunc(func() { <-p.slots })
+	plan.Release = release
 	plan.Transcriber, plan.FinalWait = p.sphinx, pocketsphinxFinal
 	return plan, nil
 }

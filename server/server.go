@@ -226,7 +226,7 @@ func (s *server) startCalls() {
 	}
 	s.exchange = call.New(call.Config{
 		Node: fmt.Sprintf("%s-%d", host, os.Getpid()), Clock: s.clock, Directory: directory{s.store, s.trunks()}, Ledger: ledger{s.store},
-		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config, s.options.vendors, accountsOf(s.store), s.log), Wheels: wheels,
+		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config, s.options.vendors, accountsOf(s.store), s.log, s.placeFreed), Wheels: wheels,
 		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{simulated: s.sip, trunks: s.trunks()},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Log: s.log,
@@ -279,12 +279,15 @@ func (s *server) startJobs(ctx context.Context) error {
 		return fmt.Errorf("make job engine: %w", err)
 	}
 	s.store.SetEnqueuer(engine)
+	s.jobs = engine // before the first call
 	if err := engine.Start(ctx); err != nil {
 		return fmt.Errorf("start job engine: %w", err)
 	}
-	s.jobs = engine
 	return nil
 }
+
+// placeFreed lets the calls that wait for a place at the recogniser try again.
+func (s *server) placeFreed() { s.jobs.Retry() }
 
 // stopJobs stops placing calls and waits for those that ring until ctx ends, when
 // they are cancelled. Calls that were not begun are placed by the next process.

@@ -36,6 +36,7 @@ type carrier struct {
 const (
 	firstNumber  = "+12025550101"
 	secondNumber = "+12025550102"
+	thirdNumber  = "+12025550103"
 )
 
 func newCarrier(t *testing.T, busy bool) *carrier {
@@ -56,7 +57,7 @@ func newCarrier(t *testing.T, busy bool) *carrier {
 
 // trunk is the configuration of a server that calls through the carrier.
 func (c *carrier) trunk() string {
-	return fmt.Sprintf("sip: {trunks: [{name: far, host: %q, numbers: [%q, %q]}]}\n", c.conn.LocalAddr(), firstNumber, secondNumber)
+	return fmt.Sprintf("sip: {trunks: [{name: far, host: %q, numbers: [%q, %q, %q]}]}\n", c.conn.LocalAddr(), firstNumber, secondNumber, thirdNumber)
 }
 
 func (c *carrier) run() {
@@ -128,7 +129,13 @@ func (c *carrier) when(number string, limit time.Duration) time.Time {
 // numbers.
 func sold(t *testing.T, api *client.Client, number string) (agent string) {
 	t.Helper()
-	made, err := api.Agents().Create(t.Context(), client.Agent{Prompt: &client.Prompt{Content: "Be brief."}, Provider: "echo"})
+	return soldTo(t, api, number, client.Agent{Prompt: &client.Prompt{Content: "Be brief."}, Provider: "echo"})
+}
+
+// soldTo is sold for an agent that is not an echo.
+func soldTo(t *testing.T, api *client.Client, number string, agent client.Agent) (id string) {
+	t.Helper()
+	made, err := api.Agents().Create(t.Context(), agent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,9 +146,12 @@ func sold(t *testing.T, api *client.Client, number string) (agent string) {
 }
 
 // another is a client of a second environment.
-func (n *node) another() *client.Client {
+func (n *node) another() *client.Client { return n.environment("another") }
+
+// environment is a client of a new environment.
+func (n *node) environment(label string) *client.Client {
 	n.t.Helper()
-	e, err := n.api.Environments().Create(n.t.Context(), "another")
+	e, err := n.api.Environments().Create(n.t.Context(), label)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -190,6 +200,62 @@ func TestRingingCampaignDelaysNobody(t *testing.T) {
 	delay(fmt.Sprintf("when all are accepted and %d ring", len(far.news)), "+14155560001")
 	until(t, 2*time.Minute, "all calls to ring", func() bool { return len(far.news) == campaign+1 })
 	delay(fmt.Sprintf("when %d ring", len(far.news)-1), "+14155560002")
+	n.signal(syscall.SIGKILL)
+	<-n.done
+}
+
+// TestRingingCampaignLeavesRecognisers has 40 calls of one environment ring or
+// wait, whose agent listens with the offline recogniser, while others place and
+// take single calls.
+func TestRingingCampaignLeavesRecognisers(t *testing.T) {
+	const campaign = 40
+	far := newCarrier(t, false)
+	n := serve(t, far.trunk())
+	listens := client.Agent{Prompt: &client.Prompt{Content: "playbook: brief\notherwise:\n  say: Yes."}}
+	place := func(api *client.Client, from, to, agent string) {
+		t.Helper()
+		if _, err := api.Calls().Create(t.Context(), client.CallRequest{FromNumber: from, ToNumber: to, Agent: agent}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prompt := func(what, to string, since time.Time) {
+		t.Helper()
+		took := far.when(to, 20*time.Second).Sub(since)
+		t.Logf("%s: rung after %s", what, took)
+		if took < 0 || took > time.Second {
+			t.Errorf("%s: rung after %s", what, took)
+		}
+	}
+	second, third := n.environment("second"), n.environment("third")
+	busy := soldTo(t, n.api, firstNumber, listens)
+	single := soldTo(t, second, secondNumber, listens)
+	shared := soldTo(t, third, thirdNumber, listens)
+	bought, err := third.Numbers().Buy(t.Context(), client.Purchase{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := third.Numbers().Update(t.Context(), bought.Number, client.Change{"inbound_agent": shared}); err != nil {
+		t.Fatal(err)
+	}
+
+	for i := range campaign {
+		place(n.api, firstNumber, fmt.Sprintf("+1415555%04d", i), busy)
+	}
+	requested := time.Now()
+	place(second, secondNumber, "+14155560001", single)
+	prompt("another environment's single call", "+14155560001", requested)
+	t.Logf("%d of the campaign ring", len(far.news)-1)
+
+	c := dial(t, n, "udp")
+	c.number = bought.Number
+	wide := strings.NewReplacer("RTP/AVP 0 101", "RTP/AVP 9 101", "rtpmap:0 PCMU", "rtpmap:9 G722").Replace(c.sdp())
+	c.send(c.request("INVITE", 1, wide))
+	c.answered()
+	place(third, thirdNumber, "+14155560002", shared)
+	wait(3500 * time.Millisecond) // pauses have become long
+	ended := time.Now()
+	c.bye()
+	prompt("a call that waited for a recogniser", "+14155560002", ended)
 	n.signal(syscall.SIGKILL)
 	<-n.done
 }
