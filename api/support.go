@@ -108,11 +108,11 @@ func (s *server) allWarnings(r *request, answer any) ([]string, error) {
 
 // promptWarning warns about the prompt that the request made, changed or named.
 func (s *server) promptWarning(r *request, answer any) []support.Warning {
-	prompt, _ := answer.(object)
-	content, _ := prompt["content"].(string)
 	if r.resource != "prompt" {
 		return nil
 	}
+	prompt, _ := answer.(object)
+	content, _ := prompt["content"].(string)
 	return s.unreadable("content", content)
 }
 
