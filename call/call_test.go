@@ -134,12 +134,13 @@ func (w *world) Plan(_ context.Context, c sidetone.Call, _ int) (call.Plan, erro
 	if w.echo {
 		return call.Plan{Echo: true}, w.planErr
 	}
-	p := call.Plan{Transcriber: w.ears, Model: w.model, Voice: w.voice, Carrier: w.carrier, Notices: w.notices}
+	p := call.Plan{Recognisers: []call.Recogniser{{Driver: w.ears, Carrier: w.carrier}}, Models: []call.Model{{Driver: w.model}},
+		Voices: []call.Voice{{Driver: w.voice}}, Notices: w.notices}
 	if w.speaker != nil {
-		p.Voice = w.speaker
+		p.Voices[0].Driver = w.speaker
 	}
 	if w.thinker != nil {
-		p.Model = w.thinker
+		p.Models[0].Driver = w.thinker
 	}
 	return p, w.planErr
 }

@@ -53,7 +53,7 @@ func (b bombs) Plan(_ context.Context, c sidetone.Call, _ int) (call.Plan, error
 	if c.Snapshot.Agent.Language == "none" {
 		panic("plan")
 	}
-	return call.Plan{Transcriber: bomb{}, Voice: bomb{}, Model: bomb{}}, nil
+	return call.Plan{Recognisers: []call.Recogniser{{Driver: bomb{}}}, Voices: []call.Voice{{Driver: bomb{}}}, Models: []call.Model{{Driver: bomb{}}}}, nil
 }
 
 func TestPanicOfADriverCostsOneCall(t *testing.T) {

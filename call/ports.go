@@ -86,25 +86,52 @@ type Recordings interface {
 	Create(callID string, rate int) (Recorder, error)
 }
 
+// Source names who serves a part of a call, and who pays.
+type Source struct {
+	// Vendor is such as "openai"; "" for what the server has itself.
+	Vendor string
+	// Account names the credential and shows nothing of it: the id of a connection,
+	// "agent" for a key of the agent's own, "server" for one of the server's.
+	Account string
+}
+
+// Recogniser is one that can listen to a call.
+type Recogniser struct {
+	Driver transcriber.Driver
+	Source Source
+	// Carrier says that it detects speech itself (a TTY modem).
+	Carrier bool
+	// FinalWait is its P99 from silence to its final.
+	FinalWait time.Duration
+	// FirstTextWait is its P95 from the first sound of a word to its first text; 0
+	// means that it is not known.
+	FirstTextWait time.Duration
+}
+
+// Model is a language model that can think for a call.
+type Model struct {
+	Driver llm.Driver
+	// Name is the vendor's name of the model; "" means the driver's default.
+	Name   string
+	Source Source
+}
+
+// Voice is one that can speak in a call.
+type Voice struct {
+	Driver synthesizer.Driver
+	// Name is the driver's name of the voice; "" means its default.
+	Name   string
+	Source Source
+}
+
 // Plan says which drivers serve a call.
 type Plan struct {
-	// Transcriber may be nil: then nobody listens.
-	Transcriber transcriber.Driver
-	// Carrier says that the transcriber detects speech itself (a TTY modem).
-	Carrier bool
-	// FinalWait is the recogniser's P99 from silence to its final.
-	FinalWait time.Duration
-	// FirstTextWait is the recogniser's P95 from the first sound of a word to
-	// its first text; 0 means that it is not known.
-	FirstTextWait time.Duration
-	// Model may be nil: then the agent only greets.
-	Model llm.Driver
-	// ModelName is the vendor's name of the model.
-	ModelName string
-	// Voice may be nil: then nothing is said.
-	Voice synthesizer.Driver
-	// VoiceName is the driver's name of the voice.
-	VoiceName string
+	// Recognisers may be empty: then nobody listens.
+	Recognisers []Recogniser
+	// Models may be empty: then the agent only greets.
+	Models []Model
+	// Voices may be empty: then nothing is said.
+	Voices []Voice
 	// Notices say what the call has to do without or with another than its agent
 	// names. They stand in its first event and in its errors.
 	Notices []string
@@ -114,6 +141,30 @@ type Plan struct {
 	// Echo returns the caller's sound instead of a conversation; the other
 	// members are not used.
 	Echo bool
+}
+
+// recogniser is the one that listens first; the zero value when nobody does.
+func (p Plan) recogniser() Recogniser {
+	if len(p.Recognisers) == 0 {
+		return Recogniser{}
+	}
+	return p.Recognisers[0]
+}
+
+// model is the one that thinks first; the zero value when there is none.
+func (p Plan) model() Model {
+	if len(p.Models) == 0 {
+		return Model{}
+	}
+	return p.Models[0]
+}
+
+// voice is the one that speaks first; the zero value when there is none.
+func (p Plan) voice() Voice {
+	if len(p.Voices) == 0 {
+		return Voice{}
+	}
+	return p.Voices[0]
 }
 
 // release gives back what was reserved.

@@ -121,10 +121,10 @@ func (s *Session) startSpeech(ctx context.Context) {
 	if s.plan.Echo {
 		return
 	}
-	if s.plan.Transcriber != nil {
+	if len(s.plan.Recognisers) > 0 {
 		s.spawn("recogniser", func() { s.ear.run(ctx) })
 	}
-	if s.plan.Voice == nil {
+	if len(s.plan.Voices) == 0 {
 		return
 	}
 	s.spawn("voice", func() { s.mouth.run(ctx) })

@@ -200,11 +200,11 @@ func ends(words []synthesizer.Word) []int64 {
 
 // chunks yields the sound of s, from the phrase cache when it may.
 func (m *mouth) chunks(ctx context.Context, s conversation.Say) iter.Seq2[synthesizer.Chunk, error] {
-	r := synthesizer.Request{Text: s.Text, Voice: m.plan.VoiceName, Language: m.language, Rate: m.player.rate}
+	r := synthesizer.Request{Text: s.Text, Voice: m.plan.voice().Name, Language: m.language, Rate: m.player.rate}
 	if s.Cached && m.phrases != nil {
-		return m.phrases.speak(ctx, m.plan.Voice, r)
+		return m.phrases.speak(ctx, m.plan.voice().Driver, r)
 	}
-	return m.plan.Voice.Speak(ctx, r)
+	return m.plan.voice().Driver.Speak(ctx, r)
 }
 
 func (m *mouth) words(in []synthesizer.Word) []conversation.Word {

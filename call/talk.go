@@ -32,12 +32,12 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 	rate := caller.player.rate
 	s.mouth = newMouth(plan, c.Snapshot.Agent.Language, caller.player, x.c.Phrases, s.inbox.post)
 	s.mouth.log = s.log
-	s.ear = &ear{driver: plan.Transcriber, clock: x.c.Clock, post: s.inbox.post, log: s.log, rate: rate,
+	s.ear = &ear{driver: plan.recogniser().Driver, clock: x.c.Clock, post: s.inbox.post, log: s.log, rate: rate,
 		config: transcriber.Config{Rate: rate, Language: c.Snapshot.Agent.Language}}
 	switch {
 	case plan.Echo:
 		join(caller, caller)
-	case plan.Transcriber != nil:
+	case len(plan.Recognisers) > 0:
 		caller.connect(&recognised{detector: caller.detector, conceal: audio.NewConcealer(rate), write: s.ear.write})
 	}
 	s.tools = newToolRunner(s)
@@ -52,7 +52,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 func (s *Session) newParty(leg telephony.Leg, comfort bool) (*party, error) {
 	p := &party{leg: leg, inbox: s.inbox, clock: s.clock, start: s.start, log: s.log, ended: make(chan struct{})}
 	p.player = newPlayer(leg, comfort, nil, s.inbox.post)
-	if s.plan.Carrier {
+	if s.plan.recogniser().Carrier {
 		return p, nil
 	}
 	d, err := newDetector(p.player.rate, s.call.Snapshot.Agent.NoiseSuppression, s.inbox.post)
@@ -101,7 +101,8 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 		Interrupt: conversation.Sensitivity(a.InterruptSensitivity), Endpoint: conversation.Endpointing(a.EndpointingSensitivity),
 		DynamicTurns: a.EnableDynamicTurns, Speed: int(math.Round(1000 * a.ConversationSpeed)), Language: a.Language,
 		AskOnIdle: a.AskIfHumanPresentOnIdle && a.MaxIdleChecks > 0, MaxIdleChecks: a.MaxIdleChecks, IdleTime: a.IdleTime,
-		MaxDuration: a.CallDuration, FinalWait: p.FinalWait, FirstTextWait: p.FirstTextWait, Carrier: p.Carrier,
+		MaxDuration: a.CallDuration, FinalWait: p.recogniser().FinalWait, FirstTextWait: p.recogniser().FirstTextWait,
+		Carrier: p.recogniser().Carrier,
 	}
 	if m.IdleTime == 0 && a.IVRNavigationMode == "default" {
 		m.IdleTime = ivrIdle

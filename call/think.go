@@ -54,11 +54,11 @@ func (m *mind) wait() { m.wg.Wait() }
 
 func (m *mind) generate(ctx context.Context, gen uint64, r llm.Request) (err error) {
 	defer caught(m.log, "model", &err)
-	if m.plan.Model == nil {
+	if len(m.plan.Models) == 0 {
 		return llm.ErrNoModel
 	}
 	silent := false
-	for d, err := range m.plan.Model.Generate(ctx, r) {
+	for d, err := range m.plan.model().Driver.Generate(ctx, r) {
 		silent = silent || d.Silent
 		switch {
 		case err != nil:
@@ -88,7 +88,7 @@ func (m *mind) request(a conversation.AskModel) llm.Request {
 	if a.NoTools {
 		tools = nil
 	}
-	return llm.Request{Model: m.plan.ModelName, Messages: messages, Tools: tools, Temperature: m.temperature, Seed: m.seed}
+	return llm.Request{Model: m.plan.model().Name, Messages: messages, Tools: tools, Temperature: m.temperature, Seed: m.seed}
 }
 
 // builtinTools are the actions every agent has.

@@ -99,7 +99,7 @@ func toolSession(t *testing.T, order Tool, during func(*telephonytest.Far)) (eve
 	leg, far := telephonytest.NewMemoryLeg(telephonytest.MemoryConfig{Outbound: true})
 	model := llmtest.NewStub(llmtest.Answer{Calls: []llm.ToolCall{{ID: "c1", Name: "order", Args: json.RawMessage(`{}`)}}}, llmtest.Say("it is ordered"))
 	x := &Exchange{c: Config{Clock: testClock(), Log: slog.New(slog.DiscardHandler)}}
-	s, err := x.newSession(sidetone.Call{ID: "call", EnvironmentID: "env"}, leg, Plan{Model: model, Voice: &synthesizertest.Stub{}})
+	s, err := x.newSession(sidetone.Call{ID: "call", EnvironmentID: "env"}, leg, Plan{Models: []Model{{Driver: model}}, Voices: []Voice{{Driver: &synthesizertest.Stub{}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,8 @@ import (
 // that gives one delta, a voice that sounds from its first sample. words is how
 // many words an answer has.
 func benchPlan(words string) call.Plan {
-	return call.Plan{Transcriber: benchEars{}, Model: benchModel{}, ModelName: words, Voice: benchVoice{}}
+	return call.Plan{Recognisers: []call.Recogniser{{Driver: benchEars{}}}, Models: []call.Model{{Driver: benchModel{}, Name: words}},
+		Voices: []call.Voice{{Driver: benchVoice{}}}}
 }
 
 type benchEars struct{}

@@ -42,6 +42,22 @@ type Config struct {
 	Recordings RecordingsConfig `koanf:"recordings"`
 	// Log says what is written to standard error.
 	Log LogConfig `koanf:"log"`
+	// Providers are the server's own accounts at vendors, by the vendor's name.
+	Providers map[string]ProviderConfig `koanf:"providers"`
+}
+
+// ProviderConfig is an account of the server's own at a vendor.
+type ProviderConfig struct {
+	// APIKey is the credential; empty: the vendor's usual environment variable.
+	APIKey sidetone.Secret `koanf:"api_key"`
+	// BaseURL is another address of the vendor's interface, such as a server of
+	// one's own.
+	BaseURL string `koanf:"base_url"`
+	// Environments are the ids of those that it serves; empty: the only environment
+	// there is, and none once there are more.
+	Environments []string `koanf:"environments"`
+	// Settings are what else the vendor asks for, such as a region.
+	Settings map[string]string `koanf:"settings"`
 }
 
 // HTTPConfig configures the API's listener.

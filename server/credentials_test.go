@@ -50,10 +50,10 @@ type used struct {
 	with map[string]bool
 }
 
-func (u *used) add(part string, c credentials) {
+func (u *used) add(part string, a access) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.with[part+" "+c.key.Reveal()+c.account.Reveal()] = true
+	u.with[part+" "+a.Key.Reveal()] = true
 }
 
 // take returns what was used since the last time.
@@ -70,17 +70,17 @@ type (
 	notedEars struct {
 		*transcribertest.Stub
 		used *used
-		c    credentials
+		c    access
 	}
 	notedModel struct {
 		*llmtest.Stub
 		used *used
-		c    credentials
+		c    access
 	}
 	notedVoice struct {
 		*synthesizertest.Stub
 		used *used
-		c    credentials
+		c    access
 	}
 )
 
@@ -102,13 +102,13 @@ func (n *notedVoice) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2
 // stubVendors are drivers of vendors that note what they work with.
 func stubVendors(u *used) vendors {
 	return vendors{
-		recognisers: map[string]vendor[transcriber.Driver]{"transcriber_deepgram": {"account_connection_deepgram", func(c credentials) transcriber.Driver {
+		recognisers: map[string]vendor[transcriber.Driver]{"transcriber_deepgram": {"deepgram", func(c access, _ choice) transcriber.Driver {
 			return &notedEars{&transcribertest.Stub{Otherwise: "good morning"}, u, c}
 		}}},
-		models: map[string]vendor[llm.Driver]{"openai": {"account_connection_openai", func(c credentials) llm.Driver {
+		models: map[string]vendor[llm.Driver]{"openai": {"openai", func(c access, _ choice) llm.Driver {
 			return &notedModel{&llmtest.Stub{}, u, c}
 		}}},
-		voices: map[string]vendor[synthesizer.Driver]{"voice_eleven_labs": {"account_connection_elevenlabs", func(c credentials) synthesizer.Driver {
+		voices: map[string]vendor[synthesizer.Driver]{"voice_eleven_labs": {"elevenlabs", func(c access, _ choice) synthesizer.Driver {
 			return &notedVoice{&synthesizertest.Stub{}, u, c}
 		}}},
 	}
@@ -172,7 +172,7 @@ func (w *canaryWorld) canary() string {
 // start starts the server.
 func (w *canaryWorld) start() {
 	w.t.Helper()
-	w.server = runWith(w.t, w.config, Options{vendors: stubVendors(w.used)})
+	w.server = runWith(w.t, w.config, Options{vendors: new(stubVendors(w.used))})
 	if w.server.ready.APIKey != "" {
 		w.key = w.server.ready.APIKey
 	}
@@ -327,7 +327,7 @@ func credentialsReachDrivers(t *testing.T, config Config, backup func() map[stri
 	account := w.create("account_connections/create", `{"type":"account_connection_openai","credentials":{"openai_api_key":"`+model+`"}}`)
 	agent := w.create("agents/create", `{"prompt":{"content":"Be kind."},"initial_message":"Hello.","provider":"openai","openai_account_connection":"`+account+`",
 		"transcriber":{"type":"transcriber_deepgram"},"voice":{"type":"voice_eleven_labs","voice_id":"v","api_key":"`+voice+`"}}`)
-	stored := []string{`model {"openai_api_key":"` + model + `"}`, `recogniser {"key":"` + ears + `"}`, "voice " + voice}
+	stored := []string{"model " + model, "recogniser " + ears, "voice " + voice}
 	w.create("numbers/buy", `{"phone_number":"`+ourNumber+`","telephony_provider":"sip","inbound_agent":"`+agent+`"}`)
 
 	caller := newPerson(t, w.server.ready.SIP)
@@ -386,7 +386,7 @@ func credentialsReachDrivers(t *testing.T, config Config, backup func() map[stri
 		"transcriber":{"type":"transcriber_deepgram"},"voice":{"type":"voice_eleven_labs","voice_id":"v","api_key":"`+own+`"},
 		"openai_account_connection":{"type":"account_connection_openai","credentials":{"openai_api_key":"`+theirs+`"}}}`)))
 	wait()
-	w.wantUsed("a call with an agent of its own", `model {"openai_api_key":"`+theirs+`"}`, stored[1], "voice "+own)
+	w.wantUsed("a call with an agent of its own", "model "+theirs, stored[1], "voice "+own)
 
 	for _, path := range []string{"agents", "voices", "account_connections", "calls", "audit_log", "numbers"} {
 		w.ask(http.MethodGet, "/v1/"+path+"/list?size=100", "")

@@ -84,7 +84,7 @@ func Operate(ctx context.Context, c Config, do func(*client.Client) error) error
 	err = withStore(ctx, c, func(s *store.Store, masters *masterKeys) error {
 		key := sidetone.NewKey()
 		direct := client.New("http://direct", key)
-		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key, CannotThink: cannotThink(c, vendors{}),
+		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key, CannotThink: cannotThink(c, newVendors()),
 			RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return masters.rotate(ctx, s) }})}}
 		return do(direct)
 	})

@@ -158,7 +158,7 @@ func TestPlanChoosesDrivers(t *testing.T) {
 			}
 			return fmt.Sprintf("%T", d)
 		}
-		is := plan{name(got.Transcriber), name(got.Voice), name(got.Model), got.Carrier, got.Echo, got.FinalWait > 0}
+		is := plan{name(listens(got).Driver), name(speaks(got).Driver), name(thinks(got).Driver), listens(got).Carrier, got.Echo, listens(got).FinalWait > 0}
 		if is != c.want {
 			t.Errorf("%s: got %+v, want %+v", c.name, is, c.want)
 		}
@@ -241,7 +241,7 @@ func TestPlanReplacesWhatCannotServe(t *testing.T) {
 	t.Parallel()
 	p := testProviders(Defaults())
 	got, err := p.Plan(t.Context(), planned(sidetone.Agent{VoiceID: "v", Language: "en-GB"}, sidetone.Voice{Type: "voice_azure", Config: []byte(`{"voice_id":"ava"}`)}), 16000)
-	if err != nil || got.Voice != p.flite || got.VoiceName != "" || got.Transcriber != p.sphinx {
+	if err != nil || speaks(got).Driver != p.flite || speaks(got).Name != "" || listens(got).Driver != p.sphinx {
 		t.Errorf("voice_azure: got %+v, %v", got, err)
 	}
 	if want := []string{"voice voice_azure is not configured here: voice_flite speaks instead"}; !slices.Equal(got.Notices, want) {
@@ -249,13 +249,13 @@ func TestPlanReplacesWhatCannotServe(t *testing.T) {
 	}
 	got.Release()
 	got, err = p.Plan(t.Context(), planned(sidetone.Agent{Provider: "openai"}, sidetone.Voice{}), 16000)
-	if err != nil || !isPlaybook(got.Model) || !slices.Equal(got.Notices, []string{`provider "openai" is not configured here: the playbook answers`}) {
+	if err != nil || !isPlaybook(thinks(got).Driver) || !slices.Equal(got.Notices, []string{`provider "openai" is not configured here: the playbook answers`}) {
 		t.Errorf("a playbook of a vendor's agent: got %+v, %v", got, err)
 	}
 	got.Release()
 	deepgram := planned(sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram"}}`)}, sidetone.Voice{})
 	got, err = p.Plan(t.Context(), deepgram, 16000)
-	if err != nil || got.Transcriber != p.sphinx || !slices.Equal(got.Notices, []string{`recogniser "transcriber_deepgram" is not configured here: the server's own one listens instead`}) {
+	if err != nil || listens(got).Driver != p.sphinx || !slices.Equal(got.Notices, []string{`recogniser "transcriber_deepgram" is not configured here: the server's own one listens instead`}) {
 		t.Errorf("another recogniser: got %+v, %v", got, err)
 	}
 	got.Release()
@@ -323,8 +323,15 @@ func TestTestCallsSayWhatDoesNotAct(t *testing.T) {
 }
 
 func testProviders(c Config) *providers {
-	return newProviders(c, vendors{}, nil, slog.New(slog.DiscardHandler), func() {})
+	return newProviders(c, vendors{}, keyring{}, slog.New(slog.DiscardHandler), func() {})
 }
+
+// listens, thinks and speaks are the first of each kind in a plan.
+func listens(p call.Plan) call.Recogniser { return append(p.Recognisers, call.Recogniser{})[0] }
+
+func thinks(p call.Plan) call.Model { return append(p.Models, call.Model{})[0] }
+
+func speaks(p call.Plan) call.Voice { return append(p.Voices, call.Voice{})[0] }
 
 func isPlaybook(d any) bool {
 	_, ok := d.(*scripted.Driver)
@@ -344,7 +351,7 @@ func TestContextIsData(t *testing.T) {
 	}
 	for said, want := range map[string]string{"hi": "Hello Bob. say: Pay. hang up.", "what": ""} {
 		r := llm.Request{Messages: []llm.Message{{Role: llm.User, Text: said}}, Tools: []llm.Tool{{Name: "end_conversation"}}}
-		text, calls, _, err := llmtest.Collect(t.Context(), t, plan.Model, r)
+		text, calls, _, err := llmtest.Collect(t.Context(), t, thinks(plan).Driver, r)
 		if err != nil || text != want || len(calls) > 0 {
 			t.Errorf("%s: got %q, %v, %v; want %q", said, text, calls, err, want)
 		}
@@ -361,8 +368,8 @@ func TestPlanPassesTheVoicesName(t *testing.T) {
 	p := testProviders(Defaults())
 	for config, want := range map[string]string{`{"voice_id":"slt"}`: "slt", `{}`: "", `broken`: ""} {
 		got, err := p.Plan(t.Context(), planned(sidetone.Agent{VoiceID: "v"}, sidetone.Voice{Type: "voice_flite", Config: []byte(config)}), 16000)
-		if err != nil || got.VoiceName != want {
-			t.Errorf("%s: got %q, %v", config, got.VoiceName, err)
+		if err != nil || speaks(got).Name != want {
+			t.Errorf("%s: got %q, %v", config, speaks(got).Name, err)
 		}
 	}
 }
@@ -377,8 +384,8 @@ func TestNamesOfOwnVoices(t *testing.T) {
 	}
 	for _, name := range names {
 		got, err := testProviders(Defaults()).Plan(t.Context(), planned(sidetone.Agent{VoiceID: "v"}, sidetone.Voice{Type: "voice_flite", Config: []byte(`{"voice":"` + name + `"}`)}), 16000)
-		if err != nil || got.VoiceName != name {
-			t.Errorf("%s: got %q, %v", name, got.VoiceName, err)
+		if err != nil || speaks(got).Name != name {
+			t.Errorf("%s: got %q, %v", name, speaks(got).Name, err)
 		}
 	}
 }
@@ -406,7 +413,7 @@ func TestOwnRecognisersListen(t *testing.T) {
 		"a vendor's beside a typed voice": {"transcriber_deepgram", "voice_tty", 16000, p.tty, true, `recogniser "transcriber_deepgram" is for speech: a voice for text telephones listens with "tty"`},
 	} {
 		got, err := plan(c.kind, c.voice, "en", c.rate)
-		if notices := strings.Join(got.Notices, "\n"); err != nil || got.Transcriber != c.ears || got.Carrier != c.carrier ||
+		if notices := strings.Join(got.Notices, "\n"); err != nil || listens(got).Driver != c.ears || listens(got).Carrier != c.carrier ||
 			!strings.HasPrefix(notices, c.notice) || (c.notice == "") != (notices == "") {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
@@ -425,7 +432,7 @@ func TestBenchSpeaksAtOnceAndHearsAtOnce(t *testing.T) {
 	t.Parallel()
 	p := benchPlan("")
 	var text string
-	for d, err := range p.Model.Generate(t.Context(), llm.Request{Model: "2"}) {
+	for d, err := range thinks(p).Driver.Generate(t.Context(), llm.Request{Model: "2"}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -436,7 +443,7 @@ func TestBenchSpeaksAtOnceAndHearsAtOnce(t *testing.T) {
 	}
 	var words []synthesizer.Word
 	samples := 0
-	for c, err := range p.Voice.Speak(t.Context(), synthesizer.Request{Text: text, Rate: 8000}) {
+	for c, err := range speaks(p).Driver.Speak(t.Context(), synthesizer.Request{Text: text, Rate: 8000}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -451,7 +458,7 @@ func TestBenchSpeaksAtOnceAndHearsAtOnce(t *testing.T) {
 		t.Errorf("%d samples, words (-want +got):\n%s", samples, diff)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	stream, err := p.Transcriber.Open(ctx, transcriber.Config{Rate: 8000})
+	stream, err := listens(p).Driver.Open(ctx, transcriber.Config{Rate: 8000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -38,12 +40,12 @@ type providers struct {
 	substitute bool
 	tests      bool // echo and bench agents may take calls
 	vendors    vendors
-	accounts   accounts
+	keys       keyring
 	table      *support.Table
 }
 
 // newProviders tells freed of each place at the recogniser that became free.
-func newProviders(c Config, v vendors, a accounts, log *slog.Logger, freed func()) *providers {
+func newProviders(c Config, v vendors, k keyring, log *slog.Logger, freed func()) *providers {
 	return &providers{
 		// a recogniser that is opened again may overlap with the one it replaces
 		sphinx: pocketsphinx.New(pocketsphinx.Options{Program: c.Speech.Pocketsphinx, MaxStreams: 2*c.Calls.Offline + 1, Logger: log}),
@@ -52,7 +54,7 @@ func newProviders(c Config, v vendors, a accounts, log *slog.Logger, freed func(
 		flite:  flite.New(flite.Options{Program: c.Speech.Flite}),
 		baudot: ttyvoice.New(ttyvoice.Options{Characters: true}),
 		voice:  c.Speech.Voice, substitute: c.Speech.Substitute,
-		tests: c.testAgents(), vendors: v, accounts: a, table: support.NewTable(),
+		tests: c.testAgents(), vendors: v, keys: k, table: support.NewTable(),
 	}
 }
 
@@ -66,7 +68,7 @@ func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (call.P
 	if err := p.think(ctx, c, &plan); err != nil {
 		return call.Plan{}, err
 	}
-	voice, err := p.speak(ctx, c, &plan)
+	voice, err := p.speak(ctx, c, &plan, rate)
 	if err != nil {
 		return call.Plan{}, err
 	}
@@ -76,7 +78,7 @@ func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (call.P
 	}
 	plan.Notices = append(plan.Notices, kept...)
 	if voice == voiceTTY {
-		plan.Transcriber, plan.Carrier = p.tty, true
+		plan.Recognisers = []call.Recogniser{{Driver: p.tty, Carrier: true}}
 		if kind := recogniser(a); kind != "" && kind != recogniserTTY {
 			plan.Notices = append(plan.Notices, fmt.Sprintf("recogniser %q is for speech: a voice for text telephones listens with %q", kind, recogniserTTY))
 		}
@@ -89,15 +91,13 @@ func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (call.P
 // which needs no vendor.
 func (p *providers) think(ctx context.Context, c sidetone.Call, plan *call.Plan) error {
 	a := c.Snapshot.Agent
-	plan.ModelName = a.Model
-	var own credentials
-	if account := c.Snapshot.ModelAccount; account != nil {
-		own.account = account.Credentials
-	}
-	model, ok, err := open(ctx, p.accounts, c.EnvironmentID, p.vendors.models, a.Provider, own)
-	if ok || err != nil {
-		plan.Model = model
+	model, source, ok, err := open(ctx, p.keys, c.EnvironmentID, p.vendors.models, a.Provider, ownCredentials{Connection: c.Snapshot.ModelAccount}, choice{Language: a.Language})
+	if err != nil {
 		return err
+	}
+	if ok {
+		plan.Models = []call.Model{{Driver: model, Name: modelName(a), Source: source}}
+		return nil
 	}
 	vendor := a.Provider != "" && a.Provider != "scripted"
 	book, playbook, err := scripted.InPrompt(c.Snapshot.Prompt.Content)
@@ -105,7 +105,7 @@ func (p *providers) think(ctx context.Context, c sidetone.Call, plan *call.Plan)
 	case err != nil:
 		return unserved("the agent has nothing to think with: the playbook in its prompt cannot be read: %v", err)
 	case playbook:
-		plan.Model = scripted.New(book, call.Values(c.Context))
+		plan.Models = []call.Model{{Driver: scripted.New(book, call.Values(c.Context)), Name: a.Model}}
 		if vendor {
 			plan.Notices = append(plan.Notices, fmt.Sprintf("provider %q is not configured here: the playbook answers", a.Provider))
 		}
@@ -153,21 +153,22 @@ const (
 
 // speak gives the call the agent's voice, or the server's default one in its
 // place, and returns the type of what speaks.
-func (p *providers) speak(ctx context.Context, c sidetone.Call, plan *call.Plan) (string, error) {
+func (p *providers) speak(ctx context.Context, c sidetone.Call, plan *call.Plan, rate int) (string, error) {
 	s := c.Snapshot
 	kind, own := p.voiceType(s), "voice_"+p.voice
-	voice, ok, err := open(ctx, p.accounts, c.EnvironmentID, p.vendors.voices, kind, credentials{key: s.Voice.APIKey})
+	voice, source, ok, err := open(ctx, p.keys, c.EnvironmentID, p.vendors.voices, kind, ownCredentials{Key: s.Voice.APIKey},
+		choice{Config: s.Voice.Config, Rate: rate, Language: s.Agent.Language})
 	switch {
 	case err != nil:
 		return "", err
 	case ok:
-		plan.Voice, plan.VoiceName = voice, voiceName(s.Voice)
+		plan.Voices = []call.Voice{{Driver: voice, Name: voiceName(s.Voice), Source: source}}
 		return kind, nil
 	case kind == voiceTTY: // a text telephone has letters and figures, in any language
-		plan.Voice = p.baudot
+		plan.Voices = []call.Voice{{Driver: p.baudot}}
 		return kind, nil
 	case kind == voiceFlite && english(s.Agent.Language):
-		plan.Voice, plan.VoiceName = p.flite, voiceName(s.Voice)
+		plan.Voices = []call.Voice{{Driver: p.flite, Name: voiceName(s.Voice)}}
 		return kind, nil
 	}
 	lacks := fmt.Sprintf("voice %s is not configured here", kind)
@@ -182,7 +183,7 @@ func (p *providers) speak(ctx context.Context, c sidetone.Call, plan *call.Plan)
 	case !english(s.Agent.Language):
 		return "", unserved("%s, and the server has no other voice for language %q", lacks, s.Agent.Language)
 	}
-	plan.Voice = p.flite
+	plan.Voices = []call.Voice{{Driver: p.flite}}
 	plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s speaks instead", lacks, own))
 	return own, nil
 }
@@ -192,15 +193,16 @@ func (p *providers) speak(ctx context.Context, c sidetone.Call, plan *call.Plan)
 func (p *providers) listen(ctx context.Context, c sidetone.Call, plan call.Plan, rate int) (call.Plan, error) {
 	a := c.Snapshot.Agent
 	kind := recogniser(a)
-	ears, ok, err := open(ctx, p.accounts, c.EnvironmentID, p.vendors.recognisers, kind, credentials{})
+	ears, source, ok, err := open(ctx, p.keys, c.EnvironmentID, p.vendors.recognisers, kind, ownCredentials{},
+		choice{Config: extra(a, "transcriber"), Rate: rate, Language: a.Language})
 	switch {
 	case err != nil:
 		return call.Plan{}, err
 	case ok:
-		plan.Transcriber = ears
+		plan.Recognisers = []call.Recogniser{{Driver: ears, Source: source}}
 		return plan, nil
 	case kind == recogniserTTY:
-		plan.Transcriber, plan.Carrier = p.tty, true
+		plan.Recognisers = []call.Recogniser{{Driver: p.tty, Carrier: true}}
 		return plan, nil
 	case kind == "" || kind == recogniserSpeech:
 		if !english(a.Language) {
@@ -275,7 +277,7 @@ const wideband = 16000
 // places, so that a caller too many is told while it rings.
 func (p *providers) offline(c sidetone.Call, plan call.Plan, rate int) (call.Plan, error) {
 	if rate != wideband {
-		plan.Transcriber = p.tty
+		plan.Recognisers = []call.Recogniser{{Driver: p.tty}}
 		plan.Notices = append(plan.Notices, "the offline recogniser understands speech at 16 kHz only and this line has 8 kHz: let the caller's side offer G.722")
 		return plan, nil
 	}
@@ -284,7 +286,7 @@ func (p *providers) offline(c sidetone.Call, plan call.Plan, rate int) (call.Pla
 		return call.Plan{}, transcriber.ErrBusy
 	}
 	plan.Release = release
-	plan.Transcriber, plan.FinalWait = p.sphinx, pocketsphinxFinal
+	plan.Recognisers = []call.Recogniser{{Driver: p.sphinx, FinalWait: pocketsphinxFinal}}
 	return plan, nil
 }
 
@@ -295,4 +297,15 @@ func (p *providers) voiceType(s sidetone.Snapshot) string {
 		return "voice_" + p.voice
 	}
 	return s.Voice.Type
+}
+
+// modelName is the vendor's name of the agent's model; "" means the driver's
+// default.
+func modelName(a sidetone.Agent) string { return cmp.Or(a.ModelOverride, a.Model) }
+
+// extra is the member called name of what the agent only keeps; nil for none.
+func extra(a sidetone.Agent, name string) json.RawMessage {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(a.Extra, &members) // Extra is always an object
+	return members[name]
 }

@@ -49,8 +49,8 @@ type Options struct {
 	Version string
 	// Wheels is how many goroutines pace calls; 0: one for each processor core.
 	Wheels int
-	// vendors are the drivers that need accounts.
-	vendors vendors
+	// vendors are the drivers of vendors; nil means newVendors.
+	vendors *vendors
 }
 
 // server holds the running parts, in the order they were started.
@@ -226,11 +226,28 @@ func (s *server) startCalls() {
 	}
 	s.exchange = call.New(call.Config{
 		Node: fmt.Sprintf("%s-%d", host, os.Getpid()), Clock: s.clock, Directory: directory{s.store, s.trunks()}, Ledger: ledger{s.store},
-		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config, s.options.vendors, accountsOf(s.store), s.log, s.placeFreed), Wheels: wheels,
+		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config, s.vendors(), s.keyring(), s.log, s.placeFreed), Wheels: wheels,
 		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{simulated: s.sip, trunks: s.trunks()},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Log: s.log,
 	})
+}
+
+// vendors are the drivers of vendors.
+func (s *server) vendors() vendors {
+	if s.options.vendors != nil {
+		return *s.options.vendors
+	}
+	return newVendors()
+}
+
+// keyring finds the credentials of calls.
+func (s *server) keyring() keyring {
+	return keyring{accounts: accountsOf(s.store), providers: s.config.Providers, http: http.DefaultClient,
+		sole: func(ctx context.Context) (bool, error) {
+			all, err := s.store.Environments(ctx)
+			return len(all) == 1, err
+		}}
 }
 
 // openShop makes the simulated carrier, which must not sell a number twice.
@@ -353,7 +370,7 @@ func (s *server) api() http.Handler {
 		Operator:     s.operator,
 		CheckPrompt:  scripted.Check,
 		Unreadable:   scripted.Unreadable,
-		CannotThink:  cannotThink(s.config, s.options.vendors),
+		CannotThink:  cannotThink(s.config, s.vendors()),
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}
 	if s.tokens != nil {

@@ -2,83 +2,117 @@ package server
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
+	"net/http"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/llm"
-	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/transcriber"
 )
 
-// vendors are the drivers that work with an account of the customer's, by the
-// value that chooses them. This version has none.
+// vendors are the drivers of vendors, by the value that chooses them: voices by
+// the type of a voice, models by an agent's provider, recognisers by the type of
+// its transcriber.
 type vendors struct {
-	// voices are named by the type of a voice, models by provider, recognisers by
-	// the type of a transcriber.
 	voices      map[string]vendor[synthesizer.Driver]
 	models      map[string]vendor[llm.Driver]
 	recognisers map[string]vendor[transcriber.Driver]
 }
 
+// newVendors is the list of all drivers of vendors.
+func newVendors() vendors {
+	return vendors{voices: voices(), models: models(), recognisers: recognisers()}
+}
+
 // vendor makes a driver for one call.
 type vendor[D any] struct {
-	// account is the type of the account connection that pays.
+	// supplier is the name of who is paid, see suppliers.
+	supplier string
+	// open returns the driver, which outlives no call. Drivers that hold connections
+	// are io.Closers.
+	open func(access, choice) D
+}
+
+// access is what a driver reaches its vendor with.
+type access struct {
+	// HTTP makes the connections.
+	HTTP *http.Client
+	// Key is the credential; "" when a server of one's own asks for none.
+	Key sidetone.Secret
+	// Base is another address of the vendor's interface; "" is the vendor's own.
+	Base string
+	// Settings are the other texts of the account, such as a region.
+	Settings map[string]string
+}
+
+// choice is what an agent asks of a driver.
+type choice struct {
+	// Config is the JSON object of the voice's or the transcriber's own members;
+	// models have none.
+	Config json.RawMessage
+	// Rate is the line's sample rate in Hz.
+	Rate int
+	// Language is the agent's, a two-letter code.
+	Language string
+	// KeyTerms are words the caller is likely to say.
+	KeyTerms []string
+}
+
+// supplier is a vendor as the one who is paid.
+type supplier struct {
+	// name is what configuration, records and failures call it.
+	name string
+	// account is the type of its account connections.
 	account string
-	// open returns the driver that works with the credentials.
-	open func(credentials) D
+	// variable is the environment variable in which its tools look for a key.
+	variable string
+	// keyless says that a server of one's own may ask for no key.
+	keyless bool
 }
 
-// credentials are what a vendor asks for.
-type credentials struct {
-	// key is the voice's own; "" when it has none.
-	key sidetone.Secret
-	// account holds the credentials of an account connection, a JSON object of
-	// texts; "" when there is a key.
-	account sidetone.Secret
+// suppliers lists whom drivers work with.
+func suppliers() []supplier {
+	return []supplier{
+		{name: "openai", account: "account_connection_openai", variable: "OPENAI_API_KEY", keyless: true},
+		{name: "anthropic", account: "account_connection_anthropic", variable: "ANTHROPIC_API_KEY"},
+		{name: "google", account: "account_connection_google", variable: "GEMINI_API_KEY"},
+		{name: "azure_llm", account: "account_connection_azure_llm", variable: "AZURE_OPENAI_API_KEY"},
+		{name: "deepseek", account: "account_connection_deepseek", variable: "DEEPSEEK_API_KEY"},
+		{name: "togetherai", account: "account_connection_togetherai", variable: "TOGETHER_API_KEY"},
+		{name: "openrouter", account: "account_connection_openrouter", variable: "OPENROUTER_API_KEY"},
+		{name: "deepgram", account: "account_connection_deepgram", variable: "DEEPGRAM_API_KEY"},
+		{name: "assemblyai", account: "account_connection_assemblyai", variable: "ASSEMBLYAI_API_KEY"},
+		{name: "elevenlabs", account: "account_connection_elevenlabs", variable: "ELEVENLABS_API_KEY"},
+		{name: "cartesia", account: "account_connection_cartesia", variable: "CARTESIA_API_KEY"},
+		{name: "azure_speech", account: "account_connection_azure_speech", variable: "AZURE_SPEECH_KEY"},
+		{name: "rime", account: "account_connection_rime", variable: "RIME_API_KEY"},
+	}
 }
 
-// known reports whether there is anything to show to the vendor.
-func (c credentials) known() bool { return c.key != "" || c.account != "" }
+// supplierOf returns the supplier of that name.
+func supplierOf(name string) supplier {
+	for _, s := range suppliers() {
+		if s.name == name {
+			return s
+		}
+	}
+	return supplier{name: name}
+}
 
-// accounts finds the account connection of a type in an environment; nil when it
-// has none.
-type accounts func(ctx context.Context, environmentID, kind string) (*sidetone.Connection, error)
-
-// open returns the driver of a vendor; ok is false when there is no such vendor
-// or the environment has no account there. own are the credentials that the call
-// names itself.
-func open[D any](ctx context.Context, find accounts, environmentID string, list map[string]vendor[D], name string, own credentials) (driver D, ok bool, err error) {
+// open returns the driver of the vendor that name chooses, and who pays; ok is
+// false when there is no such vendor, or nothing to pay it with.
+func open[D any](ctx context.Context, k keyring, environmentID string, list map[string]vendor[D], name string, mine ownCredentials, ch choice) (driver D, source call.Source, ok bool, err error) {
 	v, ok := list[name]
 	if !ok {
-		return driver, false, nil
+		return driver, source, false, nil
 	}
-	if !own.known() {
-		c, err := find(ctx, environmentID, v.account)
-		switch {
-		case err != nil:
-			return driver, false, fmt.Errorf("find the account for %s: %w", name, err)
-		case c == nil:
-			return driver, false, nil
-		}
-		own.account = c.Credentials
+	a, account, err := k.find(ctx, environmentID, supplierOf(v.supplier), mine)
+	if err != nil || account == "" {
+		return driver, source, false, err
 	}
-	return v.open(own), true, nil
-}
-
-// accountsOf looks into the store for the oldest connection of a type.
-func accountsOf(s *store.Store) accounts {
-	return func(ctx context.Context, environmentID, kind string) (found *sidetone.Connection, err error) {
-		err = s.Read(ctx, environmentID, func(tx *store.Tx) error {
-			page, err := tx.Connections(sidetone.PageQuery{Page: 1, Size: 1, SortColumn: "created",
-				Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{kind}}}})
-			if err == nil && len(page.Items) == 1 {
-				found = &page.Items[0]
-			}
-			return err
-		})
-		return found, err
-	}
+	return v.open(a, ch), call.Source{Vendor: v.supplier, Account: account}, true, nil
 }
 
 // recogniser is the type of the transcriber that an agent names; "" for none.
