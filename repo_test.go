@@ -34,7 +34,7 @@ func arrows() map[string][]string {
 		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process"},
 		"synthesizer/synthesizertest": {"synthesizer"}, "synthesizer/...": {"synthesizer", "audio", "process"},
 		"llm/llmtest": {"llm"}, "llm/...": {"llm"},
-		"provider": {""}, "standin": {},
+		"provider": {""}, "standin": {}, "standin/tonewords": {"synthesizer"},
 		"cluster/local":  {""},
 		"auth":           {""},
 		"recording/disk": {"audio"}, "recording/mp3": {"process"},
