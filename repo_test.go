@@ -569,6 +569,7 @@ func reachedLater() map[string]string {
 		"audio.TelephoneEventReceiver.Open": "keys that are down when a call ends",
 		"audio.Sine":                        "ring-back tones",
 		"audio.WriteWAV":                    "the sound of one turn",
+		"standin/tonewords":                 "the command that runs stand-ins",
 	}
 }
 
