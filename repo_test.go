@@ -36,6 +36,7 @@ func arrows() map[string][]string {
 		"llm/llmtest": {"llm"}, "llm/...": {"llm"},
 		"provider": {""}, "outbound": {},
 		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/model", "llm"},
+		"standin/tonewords": {"audio"},
 		"cluster/local":  {""},
 		"auth":           {""},
 		"recording/disk": {"audio"}, "recording/mp3": {"process"},
@@ -570,6 +571,7 @@ func reachedLater() map[string]string {
 		"audio.TelephoneEventReceiver.Open": "keys that are down when a call ends",
 		"audio.Sine":                        "ring-back tones",
 		"audio.WriteWAV":                    "the sound of one turn",
+		"standin/tonewords":                 "the command that runs stand-ins",
 	}
 }
 
