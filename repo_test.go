@@ -36,7 +36,7 @@ func arrows() map[string][]string {
 		"llm/llmtest": {"llm"}, "llm/...": {"llm"},
 		"provider": {""}, "outbound": {},
 		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/model", "llm"},
-		"standin/tonewords": {"audio"},
+		"standin/tonewords": {"synthesizer"},
 		"cluster/local":  {""},
 		"auth":           {""},
 		"recording/disk": {"audio"}, "recording/mp3": {"process"},
