@@ -106,6 +106,10 @@ type Recogniser struct {
 	// FirstTextWait is its P95 from the first sound of a word to its first text; 0
 	// means that it is not known.
 	FirstTextWait time.Duration
+	// Reserve takes what is scarce, such as a place, before the driver is opened as
+	// a fallback, and returns how to give it back; an error says that there is none.
+	// Plan has reserved for the first one already. Nil: nothing is scarce.
+	Reserve func() (release func(), err error)
 }
 
 // Model is a language model that can think for a call.
@@ -138,6 +142,9 @@ type Plan struct {
 	// Release gives back what Plan reserved for the call; it may be called more
 	// than once. Nil: nothing was reserved.
 	Release func()
+	// Close ends the drivers of this call that hold connections. It is called once,
+	// when the call is over. Nil: there are none.
+	Close func()
 	// Echo returns the caller's sound instead of a conversation; the other
 	// members are not used.
 	Echo bool
@@ -167,8 +174,12 @@ func (p Plan) voice() Voice {
 	return p.Voices[0]
 }
 
-// release gives back what was reserved.
-func (p Plan) release() {
+// end gives back what was reserved and ends the drivers of the call; it is called
+// once.
+func (p Plan) end() {
+	if p.Close != nil {
+		p.Close()
+	}
 	if p.Release != nil {
 		p.Release()
 	}
