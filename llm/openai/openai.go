@@ -32,12 +32,14 @@ type Options struct {
 	// Client sends the requests. Its Authorise adds "Authorization: Bearer KEY", for
 	// Azure "api-key: KEY".
 	Client *provider.Client
-	// Base is the address of the interface up to "/v1"; "" is OpenAI's own. Of Azure
-	// it is that of the resource, such as "https://NAME.openai.azure.com".
+	// Base is the address of the interface up to "/v1"; "" is OpenAI's own. Azure with
+	// a version needs that of the resource, such as "https://NAME.openai.azure.com".
 	Base string
-	// Model serves requests that name none; "" is gpt-4.1-mini. Azure calls it a
-	// deployment.
+	// Model serves requests that name none; "" is gpt-4.1-mini.
 	Model string
+	// Deployment is that of Azure which serves all requests; "" says that deployments
+	// are called like the models.
+	Deployment string
 	// AzureVersion is the api-version of Azure, such as "2024-10-21"; "" says that it
 	// is not Azure.
 	AzureVersion string
@@ -70,7 +72,10 @@ func New(o Options) *Driver {
 
 // Generate streams one answer, see llm.Driver.
 func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delta, error] {
-	if r.Model == "" {
+	switch {
+	case d.o.Deployment != "":
+		r.Model = d.o.Deployment
+	case r.Model == "":
 		r.Model = d.o.Model
 	}
 	return answer.Stream(ctx, answer.Request{Client: d.o.Client, URL: d.url(r.Model), Body: d.body(r),
