@@ -33,7 +33,7 @@ func arrows() map[string][]string {
 		"telephony/telephonytest": {"telephony", "audio"}, "telephony/...": {"telephony", "audio"},
 		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process"},
 		"synthesizer/synthesizertest": {"synthesizer"}, "synthesizer/...": {"synthesizer", "audio", "process"},
-		"llm/llmtest": {"llm"}, "llm/...": {"llm"},
+		"llm/llmtest": {"llm"}, "llm/answer": {"llm", "provider"}, "llm/...": {"", "llm", "llm/answer", "provider"},
 		"provider": {""}, "outbound": {},
 		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/model", "llm"},
 		"standin/tonewords": {"synthesizer"},
@@ -55,7 +55,7 @@ func arrows() map[string][]string {
 		"server":    {"*"},
 		"cmd/docs":  {"audio", "client", "support"},
 		"cmd/sidetone": {"server", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
-			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/model", "standin/openai"},
+			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/anthropic", "standin/google", "standin/model", "standin/openai"},
 		"e2e": {"*"}, "e2e/...": {"*"},
 	}
 }

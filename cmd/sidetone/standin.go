@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/sidetone/sidetone/standin"
+	anthropicstandin "github.com/sidetone/sidetone/standin/anthropic"
+	googlestandin "github.com/sidetone/sidetone/standin/google"
 	"github.com/sidetone/sidetone/standin/model"
 	openaistandin "github.com/sidetone/sidetone/standin/openai"
 )
@@ -17,6 +19,12 @@ import (
 // standins are the vendors that have a stand-in.
 func standins() map[string]func(c *standin.Control, key string) http.Handler {
 	return map[string]func(*standin.Control, string) http.Handler{
+		"anthropic": func(c *standin.Control, key string) http.Handler {
+			return anthropicstandin.New(anthropicstandin.Options{Control: c, Key: key, Model: model.Playbook{}})
+		},
+		"google": func(c *standin.Control, key string) http.Handler {
+			return googlestandin.New(googlestandin.Options{Control: c, Key: key, Model: model.Playbook{}, CallIDs: true})
+		},
 		"openai": func(c *standin.Control, key string) http.Handler {
 			return openaistandin.New(openaistandin.Options{Control: c, Key: key, Model: model.Playbook{}})
 		},
