@@ -34,7 +34,7 @@ func arrows() map[string][]string {
 		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process"},
 		"synthesizer/synthesizertest": {"synthesizer"}, "synthesizer/...": {"synthesizer", "audio", "process"},
 		"llm/llmtest": {"llm"}, "llm/...": {"llm"},
-		"provider": {""}, "standin": {},
+		"provider": {""}, "standin": {}, "standin/tonewords": {"synthesizer"},
 		"cluster/local":  {""},
 		"auth":           {""},
 		"recording/disk": {"audio"}, "recording/mp3": {"process"},
@@ -569,6 +569,7 @@ func reachedLater() map[string]string {
 		"audio.TelephoneEventReceiver.Open": "keys that are down when a call ends",
 		"audio.Sine":                        "ring-back tones",
 		"audio.WriteWAV":                    "the sound of one turn",
+		"standin/tonewords":                 "the command that runs stand-ins",
 	}
 }
 
