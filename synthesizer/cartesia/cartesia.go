@@ -175,7 +175,7 @@ func (d *Driver) listen(ctx context.Context, line *stream.Line, id string, out *
 				}
 			}
 		case "done":
-			return nil
+			return out.Done()
 		case "error":
 			return stream.Refusal(d.o.Client, r.Status, m.Data)
 		}

@@ -143,7 +143,7 @@ func (d *Driver) said(data []byte, out *stream.Out) (done bool, err error) {
 	}
 	switch m.Type {
 	case "Flushed":
-		return true, nil
+		return true, out.Done()
 	case "Metadata":
 		out.Request(m.RequestID)
 	case "Error":

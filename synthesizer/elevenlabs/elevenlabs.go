@@ -160,7 +160,7 @@ type alignment struct {
 
 // listen takes what comes, up to the end of the utterance.
 func (d *Driver) listen(ctx context.Context, line *stream.Line, out *stream.Out) error {
-	var base time.Duration
+	spell := speller{out: out}
 	for {
 		m, err := line.Next(ctx)
 		if err != nil {
@@ -173,7 +173,7 @@ func (d *Driver) listen(ctx context.Context, line *stream.Line, out *stream.Out)
 		if r.Error != nil {
 			return stream.Refusal(d.o.Client, 0, m.Data)
 		}
-		base = r.Alignment.tell(base, out)
+		spell.take(r.Alignment)
 		if r.Audio != nil && *r.Audio != "" {
 			sound, err := base64.StdEncoding.DecodeString(*r.Audio)
 			if err != nil {
@@ -184,16 +184,26 @@ func (d *Driver) listen(ctx context.Context, line *stream.Line, out *stream.Out)
 			}
 		}
 		if r.Final != nil && *r.Final {
-			return nil
+			spell.end()
+			return out.Done()
 		}
 	}
 }
 
-// tell hands on the runs of characters without white space, and returns where
-// the next alignment begins. Lists of different lengths tell what all of them do.
-func (a *alignment) tell(base time.Duration, out *stream.Out) time.Duration {
+// speller makes words of the characters of alignments, which may end inside a word.
+type speller struct {
+	out  *stream.Out
+	base time.Duration // where the next alignment begins
+	word strings.Builder
+	from time.Duration // where the word begins
+	to   time.Duration // where it ends so far
+}
+
+// take reads an alignment; nil is none. Lists of different lengths tell what all of
+// them do.
+func (s *speller) take(a *alignment) {
 	if a == nil {
-		return base
+		return
 	}
 	starts, durations := a.Starts, a.Durations
 	if starts == nil {
@@ -202,19 +212,28 @@ func (a *alignment) tell(base time.Duration, out *stream.Out) time.Duration {
 	if durations == nil {
 		durations = a.Durations2
 	}
-	n := min(len(a.Chars), len(starts), len(durations))
-	end := base
-	for i := 0; i < n; {
-		first := i
-		for i < n && strings.TrimSpace(a.Chars[i]) != "" {
-			i++
+	end := s.base
+	for i := range min(len(a.Chars), len(starts), len(durations)) {
+		from := s.base + stream.Seconds(starts[i]/1000)
+		to := from + stream.Seconds(durations[i]/1000)
+		end = max(end, to)
+		if strings.TrimSpace(a.Chars[i]) == "" {
+			s.end()
+			continue
 		}
-		if i > first {
-			out.Word(strings.Join(a.Chars[first:i], ""), base+stream.Seconds(starts[first]/1000), base+stream.Seconds((starts[i-1]+durations[i-1])/1000))
-		} else {
-			i++
+		if s.word.Len() == 0 {
+			s.from = from
 		}
-		end = max(end, base+stream.Seconds((starts[i-1]+durations[i-1])/1000))
+		s.word.WriteString(a.Chars[i])
+		s.to = to
 	}
-	return end
+	s.base = end
+}
+
+// end hands the word on.
+func (s *speller) end() {
+	if s.word.Len() > 0 {
+		s.out.Word(s.word.String(), s.from, s.to)
+		s.word.Reset()
+	}
 }

@@ -174,7 +174,7 @@ func (d *Driver) utter(ctx context.Context, line *stream.Line, id, text string, 
 				}
 			}
 		case "done":
-			return nil
+			return out.Done()
 		case "error":
 			return stream.Refusal(d.o.Client, 0, m.Data)
 		}

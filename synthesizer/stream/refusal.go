@@ -40,6 +40,7 @@ func kindOf(words string) provider.Kind {
 		kind  provider.Kind
 		parts []string
 	}{
+		{provider.Rejected, []string{"characters"}},
 		{provider.Exhausted, []string{"quota", "credits", "billing", "payment", "balance"}},
 		{provider.Unauthorised, []string{"api key", "unauthori", "authenticat", "forbidden", "permission"}},
 		{provider.Limited, []string{"rate limit", "too many", "concurren", "busy", "overloaded", "throttl"}},

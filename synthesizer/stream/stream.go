@@ -29,13 +29,16 @@ type Voice struct {
 	Patience time.Duration
 }
 
-// Source asks a vendor for an utterance, hands what comes to out and returns when
-// the vendor said that it was all. It works in the goroutine of the iterator; when
+// Source asks a vendor for an utterance, hands what comes to out and returns what
+// Done returns when the vendor said that it was all. It works in the goroutine of the iterator; when
 // a method of out fails it must stop the vendor and return that error.
 type Source func(ctx context.Context, text string, out *Out) error
 
 const (
 	defaultPatience = 5 * time.Second
+	// An utterance that is longer than so many seconds, and so many for each word,
+	// has no end.
+	endlessSeconds, wordSeconds = 10, 3
 
 	// errLeft says that the iterator's reader left the loop.
 	errLeft synthesizer.Error = "the listener left"
@@ -161,6 +164,9 @@ func (o *Out) Sound(data []byte) error {
 	var sent int
 	o.scratch, sent = o.decoder.decode(o.scratch[:0], data)
 	o.received += int64(len(o.scratch))
+	if o.received > int64(o.rate)*int64(endlessSeconds+wordSeconds*len(o.aligner.words)) {
+		return o.voice.Client.Fail(provider.Broken, "the sound does not end")
+	}
 	err := o.give(o.shaper.push(o.scratch), false)
 	o.watch.resume(audio.Span(int64(sent), o.decoder.format.Rate))
 	return err
@@ -191,6 +197,21 @@ func (o *Out) Copy(body io.Reader) error {
 	}
 }
 
+// Done is the end of what the vendor delivers: an error when there was no sound.
+func (o *Out) Done() error {
+	if o.received == 0 {
+		return o.silent()
+	}
+	return nil
+}
+
+// silent is the failure of a success without sound.
+func (o *Out) silent() error {
+	f := o.voice.Client.Fail(provider.Empty, "%s", synthesizer.ErrSilent)
+	f.Err = synthesizer.ErrSilent
+	return f
+}
+
 // end gives what is left.
 func (o *Out) end() error {
 	o.watch.pause()
@@ -201,9 +222,7 @@ func (o *Out) end() error {
 	}
 	rest := o.shaper.end()
 	if o.given+int64(len(rest)) == 0 {
-		f := o.voice.Client.Fail(provider.Empty, "%s", synthesizer.ErrSilent)
-		f.Err = synthesizer.ErrSilent
-		return f
+		return o.silent()
 	}
 	o.aligner.end(audio.Span(o.received, o.rate))
 	return o.give(rest, true)
