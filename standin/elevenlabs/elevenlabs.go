@@ -208,8 +208,11 @@ func (c *characters) add(char string, at int) {
 // piece is the alignment that goes with a piece of sound: its share of the
 // characters, with times that begin at zero; nil for none.
 func (c characters) piece(number, of int) *alignment {
+	if number >= of {
+		return nil
+	}
 	from, to := len(c.chars)*number/of, len(c.chars)*(number+1)/of
-	if from == to || of == 0 {
+	if from == to {
 		return nil
 	}
 	a := &alignment{}
