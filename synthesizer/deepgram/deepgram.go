@@ -165,6 +165,23 @@ func cleared(m stream.Message) bool {
 	return !m.Binary && json.Unmarshal(m.Data, &said) == nil && said.Type == "Cleared"
 }
 
+// Languages are those of a voice, whose name ends with its own, as two-letter
+// codes; "" is the voice that VoiceFor finds. See
+// https://developers.deepgram.com/docs/tts-models.
+func Languages(voice string) []string {
+	if i := strings.LastIndexByte(voice, '-'); i >= 0 {
+		return []string{voice[i+1:]}
+	}
+	return []string{"en", "es", "de", "fr", "nl", "it", "ja"}
+}
+
+// VoiceFor is a voice for a language; "" when the vendor has none. The names of
+// those other than English and Spanish are not verified.
+func VoiceFor(language string) string {
+	return map[string]string{"en": defaultVoice, "es": "aura-2-celeste-es", "de": "aura-2-viktoria-de", "fr": "aura-2-agathe-fr",
+		"nl": "aura-2-rhea-nl", "it": "aura-2-livia-it", "ja": "aura-2-izanami-ja"}[stream.Language(language)]
+}
+
 // parts cuts a text where a message must end, between words if it can.
 func parts(text string) []string {
 	var all []string

@@ -114,6 +114,19 @@ func takesLanguage(model string) bool {
 	return slices.Contains([]string{"eleven_flash_v2_5", "eleven_turbo_v2_5"}, model)
 }
 
+// Languages are those that a model speaks, of the two-letter codes that agents
+// have; "" is the default model. See
+// https://elevenlabs.io/docs/overview/models.
+func Languages(model string) []string {
+	switch model {
+	case "eleven_flash_v2", "eleven_turbo_v2", "eleven_monolingual_v1":
+		return []string{"en"}
+	case "eleven_multilingual_v1":
+		return []string{"en", "es", "de", "hi", "pt", "fr", "it"}
+	}
+	return []string{"en", "es", "de", "hi", "pt", "fr", "nl", "id", "it", "ja", "ko"}
+}
+
 // settings are those of a voice.
 type settings struct {
 	Stability       *float64 `json:"stability,omitempty"`

@@ -124,6 +124,20 @@ func language(tag string) string {
 	return map[string]string{"en": "eng", "es": "spa", "de": "ger", "fr": "fra", "hi": "hin", "pt": "por", "ja": "jpn"}[stream.Language(tag)]
 }
 
+// Languages are those that a model speaks, as two-letter codes; "" is the default
+// model. See https://docs.rime.ai/docs/voices.
+func Languages(model string) []string {
+	switch {
+	case model == "mistv3":
+		return []string{"en", "es", "fr", "de", "hi"}
+	case strings.HasPrefix(model, "mist"), model == "v1":
+		return []string{"en", "es", "fr", "de"}
+	case strings.HasPrefix(model, "arcana"):
+		return []string{"en", "es", "fr", "de", "pt", "ja", "hi"}
+	}
+	return []string{"en", "es", "fr", "de", "pt", "ja"}
+}
+
 // reply is what the vendor sends.
 type reply struct {
 	Type    string `json:"type"`
