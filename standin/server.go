@@ -80,7 +80,7 @@ func (c *Control) Handler(key string, refuse func(w http.ResponseWriter, status 
 		case Refuse:
 			panic(http.ErrAbortHandler)
 		case HalfOpen:
-			_, _ = io.Copy(io.Discard, r.Body) // only then it is seen that the client leaves
+			_, _ = io.Copy(io.Discard, r.Body) // only then is it seen that the client leaves
 			<-r.Context().Done()
 		case Status:
 			if fault.RetryAfter > 0 {
