@@ -96,9 +96,6 @@ func (l *Line) read() {
 // Messages yields what the client sends; it is closed when the client left.
 func (l *Line) Messages() <-chan Message { return l.messages }
 
-// Over reports whether a fault has ended the line.
-func (l *Line) Over() bool { return l.over }
-
 // Send sends a message, unless a fault says otherwise.
 func (l *Line) Send(v any) {
 	if l.over || l.r.Fault.Kind == standin.Mute {
