@@ -169,10 +169,11 @@ func TestKeyTerms(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][]string{
 		`{}`: nil,
-		`{"transcriber":{"key_terms":["Sidetone","invoice"]}}`:                                        {"Sidetone", "invoice"},
-		`{"deepgram_keywords":{"Vocode":2,"invoice":1}}`:                                              {"Vocode", "invoice"},
-		`{"transcriber":{"key_terms":["invoice"]},"deepgram_keywords":{"invoice":1,"Vocode":"2"}}`:    {"Vocode", "invoice"},
-		`{"transcriber":{"key_terms":"invoice"},"deepgram_keywords":["invoice"],"other":{"a":["b"]}}`: nil,
+		`{"transcriber":{"key_terms":["Sidetone","invoice"]}}`:                                     {"Sidetone", "invoice"},
+		`{"deepgram_keywords":{"Vocode":2,"invoice":1}}`:                                           {"Vocode", "invoice"},
+		`{"transcriber":{"key_terms":["invoice"]},"deepgram_keywords":{"invoice":1,"Vocode":"2"}}`: {"Vocode", "invoice"},
+		`{"transcriber":{"key_terms":"invoice"},"deepgram_keywords":7,"other":{"a":["b"]}}`:        nil,
+		`{"deepgram_keywords":["invoice:2","Vocode"]}`:                                             {"Vocode", "invoice"},
 	} {
 		if diff := cmp.Diff(want, keyTerms(sidetone.Agent{Extra: []byte(text)})); diff != "" {
 			t.Errorf("%s: %s", text, diff)
