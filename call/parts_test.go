@@ -24,7 +24,16 @@ import (
 
 // hearing runs an ear over driver until stop.
 func hearing(driver transcriber.Driver, post func(any)) (e *ear, stop func()) {
-	e = &ear{driver: driver, clock: testClock(), post: post, rate: 8000, config: transcriber.Config{Rate: 8000}}
+	return hearingWith(post, Recogniser{Driver: driver})
+}
+
+// hearingWith runs an ear over several recognisers until stop.
+func hearingWith(post func(any), recognisers ...Recogniser) (e *ear, stop func()) {
+	c := &candidates{part: partRecogniser, breakers: newBreakers(testClock()), post: post}
+	for _, r := range recognisers {
+		c.add(r.Source, "")
+	}
+	e = &ear{recognisers: recognisers, candidates: c, clock: testClock(), post: post, rate: 8000, config: transcriber.Config{Rate: 8000}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { e.run(ctx) })
@@ -196,12 +205,12 @@ func TestEarGivesUpAfterTheThirdLoss(t *testing.T) {
 			stub.Fail(fmt.Errorf("loss %d", i+1))
 		}
 		time.Sleep(time.Second)
-		if diff := cmp.Diff([]any{earLost{}, earLost{}}, posts.take()); diff != "" {
+		if diff := cmp.Diff([]any{"recogniser: loss 1", "recogniser: loss 2"}, failures(posts.take())); diff != "" {
 			t.Errorf("after two losses (-want +got):\n%s", diff)
 		}
 		stub.Fail(errors.New("loss 3"))
 		synctest.Wait()
-		if diff := cmp.Diff([]any{conversation.RecogniserLost{Reason: "loss 3"}}, posts.take()); diff != "" {
+		if diff := cmp.Diff([]any{conversation.RecogniserLost{Reason: "loss 3"}}, failures(posts.take())); diff != "" {
 			t.Errorf("posts (-want +got):\n%s", diff)
 		}
 		time.Sleep(time.Minute)
@@ -209,6 +218,20 @@ func TestEarGivesUpAfterTheThirdLoss(t *testing.T) {
 			t.Errorf("streams opened: got %d, want 3", got)
 		}
 	})
+}
+
+// failures puts, in the place of each post about a failure, what the machine is told of
+// it, or its text.
+func failures(posts []any) []any {
+	for i, p := range posts {
+		if f, ok := p.(failure); ok {
+			posts[i] = f.text()
+			if f.in != nil {
+				posts[i] = f.in
+			}
+		}
+	}
+	return posts
 }
 
 func TestEarSurvivesRareLosses(t *testing.T) {
@@ -432,7 +455,7 @@ func TestScribeGivesUpWithItsContext(t *testing.T) {
 
 func speakAll(t *testing.T, p *Phrases, d synthesizer.Driver, r synthesizer.Request) (samples int) {
 	t.Helper()
-	for c, err := range p.speak(t.Context(), d, r) {
+	for c, err := range p.speak(t.Context(), d, phraseKey{driver: d, r: r}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -460,11 +483,11 @@ func TestPhrasesKeepNothingHalf(t *testing.T) {
 	t.Parallel()
 	p, voice := NewPhrases(), &synthesizertest.Stub{}
 	hello := synthesizer.Request{Text: "hello there", Rate: 8000}
-	for range p.speak(t.Context(), voice, hello) {
+	for range p.speak(t.Context(), voice, phraseKey{driver: voice, r: hello}) {
 		break // the listener left
 	}
 	voice.Fail(synthesizer.ErrSilent, 1)
-	for _, err := range p.speak(t.Context(), voice, hello) {
+	for _, err := range p.speak(t.Context(), voice, phraseKey{driver: voice, r: hello}) {
 		if err != nil && !errors.Is(err, synthesizer.ErrSilent) {
 			t.Errorf("error: %v", err)
 		}
