@@ -49,11 +49,11 @@ type speech struct {
 	// the last filler was given to the voice, or was over.
 	// continued counts how often the rest of an answer was asked for.
 	steps, retries, fillers, continued int
-	announced               time.Duration
-	begun                   bool
-	audibleAt               time.Duration
-	figures                 figures
-	stopped                 pause
+	announced                          time.Duration
+	begun                              bool
+	audibleAt                          time.Duration
+	figures                            figures
+	stopped                            pause
 }
 
 // aheadLimit is how many utterances are with the session: the one that plays

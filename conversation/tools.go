@@ -22,10 +22,10 @@ type tool struct {
 }
 
 const (
-	maxSteps    = 3
+	maxSteps = 3
 	// maxEqualCalls is how often one tool is called in a turn with the same arguments.
 	maxEqualCalls = 5
-	toolOverdue = 30 * time.Second
+	toolOverdue   = 30 * time.Second
 	// endTool is the tool that runs when what the agent says was heard, and ends
 	// the call.
 	endTool = "end_conversation"
