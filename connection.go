@@ -23,9 +23,12 @@ type Connection struct {
 	SteeringPool []string
 	// AnyCallerID says that the account may show numbers it does not own.
 	AnyCallerID bool
-	Version     int64
-	Created     time.Time
-	Updated     time.Time
+	// Default makes the account the one of its type that agents use which name none
+	// of their own. An environment has one of a type at most.
+	Default bool
+	Version int64
+	Created time.Time
+	Updated time.Time
 }
 
 // connectionPrefix starts every type of connection.
@@ -64,6 +67,7 @@ type ConnectionChange struct {
 	Config       Optional[[]byte]
 	SteeringPool Optional[[]string]
 	AnyCallerID  Optional[bool]
+	Default      Optional[bool]
 }
 
 // Apply carries the change out on c.
@@ -77,6 +81,7 @@ func (ch ConnectionChange) Apply(c *Connection, now time.Time) {
 	c.Credentials = Secret(MergeJSON([]byte(c.Credentials.Reveal()), []byte(ch.Credentials.Value.Reveal())))
 	ch.Config.Apply(&c.Config, []byte("{}"))
 	ch.AnyCallerID.Apply(&c.AnyCallerID, false)
+	ch.Default.Apply(&c.Default, false)
 	if ch.SteeringPool.Set {
 		c.SteeringPool = []string{}
 		for _, number := range ch.SteeringPool.Value {

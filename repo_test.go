@@ -34,7 +34,9 @@ func arrows() map[string][]string {
 		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process"},
 		"synthesizer/synthesizertest": {"synthesizer"}, "synthesizer/...": {"synthesizer", "audio", "process"},
 		"llm/llmtest": {"llm"}, "llm/...": {"llm"},
-		"provider": {""}, "standin": {},
+		"provider": {""}, "outbound": {},
+		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/model", "llm"},
+		"standin/tonewords": {"audio"},
 		"cluster/local":  {""},
 		"auth":           {""},
 		"recording/disk": {"audio"}, "recording/mp3": {"process"},
@@ -53,7 +55,7 @@ func arrows() map[string][]string {
 		"server":    {"*"},
 		"cmd/docs":  {"audio", "client", "support"},
 		"cmd/sidetone": {"server", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
-			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy"},
+			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/model", "standin/openai"},
 		"e2e": {"*"}, "e2e/...": {"*"},
 	}
 }
@@ -569,6 +571,7 @@ func reachedLater() map[string]string {
 		"audio.TelephoneEventReceiver.Open": "keys that are down when a call ends",
 		"audio.Sine":                        "ring-back tones",
 		"audio.WriteWAV":                    "the sound of one turn",
+		"standin/tonewords":                 "the command that runs stand-ins",
 	}
 }
 

@@ -28,6 +28,7 @@ func decodeConnection(d *decoder) edit[sidetone.Connection] {
 	change := sidetone.ConnectionChange{
 		Type: d.Text("type"), Label: d.Text("label"), Description: d.Text("description"), Credentials: d.secretJSON("credentials"),
 		Config: d.JSON("config"), SteeringPool: d.Strings("steering_pool"), AnyCallerID: d.Bool("account_supports_any_caller_id"),
+		Default: d.Bool("default"),
 	}
 	return func(w work, c *sidetone.Connection) error {
 		change, given, before := change, change.Credentials, *c
@@ -39,12 +40,40 @@ func decodeConnection(d *decoder) edit[sidetone.Connection] {
 			return err
 		}
 		change.Apply(c, w.tx.Now())
-		err = firstOf(c.Validate(), w.chosen("account_connection", "type", before.Type, c.Type), credentialsNotCarried(given, before, *c))
+		err = firstOf(c.Validate(), w.chosen("account_connection", "type", before.Type, c.Type), credentialsNotCarried(given, before, *c),
+			w.onlyDefault(c, before, change.Default.Set))
 		if err != nil || before.Type == "" || before.Type == c.Type {
 			return err
 		}
 		return w.fitsUsers(*c)
 	}
+}
+
+// onlyDefault lets an environment have one default connection of a type: the first one,
+// unless it says otherwise, and then the one that was made so last.
+func (w work) onlyDefault(c *sidetone.Connection, before sidetone.Connection, given bool) error {
+	if c.Type == before.Type && c.Default == before.Default {
+		return nil
+	}
+	found, err := w.tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created", Filters: []sidetone.Filter{
+		{Column: "type", Op: "eq", Values: []any{c.Type}}, {Column: "default", Op: "eq", Values: []any{true}}}})
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(found.Items, func(o sidetone.Connection) bool { return o.ID == c.ID })
+	if !given && c.Type != before.Type {
+		c.Default = len(others) == 0
+	}
+	if !c.Default {
+		return nil
+	}
+	for _, o := range others {
+		o.Default = false
+		if err := w.tx.UpdateConnection(o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // credentialsNotCarried does what notCarried does for each member of the credentials
@@ -102,6 +131,9 @@ func renderConnection(v view, c sidetone.Connection) object {
 		"steering_pool": c.SteeringPool, "account_supports_any_caller_id": c.AnyCallerID}
 	setText(o, "label", c.Label)
 	setText(o, "description", c.Description)
+	if c.Default && !v.profile.KnownTypes {
+		o["default"] = true
+	}
 	return v.profile.Adapt(dialect.Connection(), o)
 }
 

@@ -325,11 +325,11 @@ func TestUnknownParameters(t *testing.T) {
 // and parts that are named by their ids count as well.
 func TestAgentsThatCannotWork(t *testing.T) {
 	both(t, func(b *bench) {
-		b.cannotThink = func(a sidetone.Snapshot) string {
+		b.lacking = func(_ context.Context, _ string, a sidetone.Snapshot) ([]support.Warning, error) {
 			if _, _, playbook := scripted.Find(a.Prompt.Content); playbook {
-				return ""
+				return nil, nil
 			}
-			return "Calls are refused."
+			return []support.Warning{{Property: "prompt", Reason: support.NoModel, Sentence: "Calls are refused."}}, nil
 		}
 		b.url = b.node()
 		voice := b.do("POST /v1/voices/create", `{"type":"voice_rime","speaker":"s"}`).want(201).text("id")

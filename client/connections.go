@@ -45,6 +45,9 @@ type AccountConnection struct {
 	// AccountSupportsAnyCallerID says that the carrier takes any caller's
 	// number.
 	AccountSupportsAnyCallerID *bool `json:"account_supports_any_caller_id,omitempty"`
+	// Default says that agents use this connection of its type that name none of
+	// their own.
+	Default *bool `json:"default,omitempty"`
 }
 
 // VectorDatabase is where agents look things up.

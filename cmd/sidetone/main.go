@@ -52,6 +52,7 @@ type cli struct {
 	Export          exportCommand  `cmd:"" group:"files" help:"Write prompts, actions, agents and numbers as files."`
 
 	Doctor  doctorCommand  `cmd:"" help:"Check ports, programs and the data directory, and say what to do."`
+	Standin standinCommand `cmd:"" help:"Take the place of a vendor: its protocol on loopback, with faults on demand."`
 	Bench   benchCommand   `cmd:"" help:"Measure latency and cost a call on this machine."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 

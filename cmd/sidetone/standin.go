@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/sidetone/sidetone/standin"
+	"github.com/sidetone/sidetone/standin/model"
+	openaistandin "github.com/sidetone/sidetone/standin/openai"
+)
+
+// standins are the vendors that have a stand-in.
+func standins() map[string]func(c *standin.Control, key string) http.Handler {
+	return map[string]func(*standin.Control, string) http.Handler{
+		"openai": func(c *standin.Control, key string) http.Handler {
+			return openaistandin.New(openaistandin.Options{Control: c, Key: key, Model: model.Playbook{}})
+		},
+	}
+}
+
+type standinCommand struct {
+	Vendor    string   `arg:"" help:"Whose place to take; a wrong name lists those there are."`
+	Addr      string   `help:"Address to listen at; port 0 takes a free one." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
+	TLS       bool     `name:"tls" help:"Serve TLS, by a certificate that is made for it."`
+	CAFile    string   `name:"ca-file" help:"Write the certificate that clients must trust here, PEM." placeholder:"PATH"`
+	Key       string   `help:"Accept only this key; without it, any." placeholder:"KEY"`
+	Fault     []string `help:"Go wrong, such as \"status?status=429&retry-after=2s&times=1\"; may be repeated." placeholder:"FAULT" sep:"none"`
+	ReadyFile string   `help:"Write {url, websocket_url, ca_file} here once it serves." placeholder:"PATH"`
+}
+
+// Run serves until a signal comes.
+func (s standinCommand) Run(a *app) error {
+	vendor, ok := standins()[s.Vendor]
+	if !ok {
+		return fmt.Errorf("there is no stand-in for %q; there are: %s", s.Vendor, strings.Join(slices.Sorted(maps.Keys(standins())), ", "))
+	}
+	control := &standin.Control{}
+	for _, text := range s.Fault {
+		f, err := standin.ParseFault(text)
+		if err != nil {
+			return err
+		}
+		control.Inject(f)
+	}
+	served, err := standin.Start(s.Addr, control.Admin(vendor(control, s.Key)), s.TLS)
+	if err != nil {
+		return err
+	}
+	if err := s.announce(a, served); err != nil {
+		_ = served.Close() // what went wrong is the other error
+		return err
+	}
+	return served.Wait(a.ctx)
+}
+
+// announce says where the stand-in is found.
+func (s standinCommand) announce(a *app, served *standin.Server) error {
+	if s.CAFile != "" && served.CA != nil {
+		if err := os.WriteFile(s.CAFile, served.CA, 0o600); err != nil {
+			return fmt.Errorf("write the certificate: %w", err)
+		}
+	}
+	if s.ReadyFile != "" {
+		raw, err := json.Marshal(map[string]string{"url": served.URL, "websocket_url": served.WebSocketURL(), "ca_file": s.CAFile})
+		if err != nil {
+			return err
+		}
+		if err := writeWhole(s.ReadyFile, raw); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(a.out, "%s stands in at %s\n", s.Vendor, served.URL)
+	if served.CA != nil && s.CAFile == "" {
+		fmt.Fprintf(a.out, "clients must trust this certificate:\n%s", served.CA)
+	}
+	return nil
+}
+
+// writeWhole writes a file so that nobody reads half of it.
+func writeWhole(path string, content []byte) error {
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
