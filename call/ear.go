@@ -30,8 +30,8 @@ const (
 	lossesAllowed = 2
 	lossWindow    = 5 * time.Second
 	// muteSpeech is how much speech must give some text within muteWait. A vendor's
-	// recogniser that gives none muteAllowed times in a row is opened again, and
-	// when that has not helped it gives way.
+	// recogniser that gives none muteAllowed times in a row is opened again; when
+	// the next speech gives none either, it gives way.
 	muteSpeech, muteWait = 700 * time.Millisecond, 2500 * time.Millisecond
 	muteAllowed          = 2
 	// proven is how long a recogniser must have served for its losses to be
@@ -60,11 +60,12 @@ type ear struct {
 	fed      bool    // the stream was given sound
 	tail     []int16 // sound since the last final, at most tailLength
 	pending  bool    // words were heard since the last final, or are awaited
-	finalise bool    // a Finalize waits for a stream
+	finalise bool    // a Finalize is not answered
 	rate     int
 	texts    int         // that have come
 	mute     int         // how often in a row speech gave no text
 	deaf     bool        // the stream was given up for that
+	suspect  bool        // so was one before it, and there was no text since
 	watch    func() bool // stops the wait for a text; nil: none is awaited
 }
 
@@ -101,11 +102,10 @@ func (e *ear) buffer(pcm []int16) {
 func (e *ear) finalize() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.stream == nil {
-		e.finalise = true
-		return
+	e.finalise = true
+	if e.stream != nil {
+		e.stream.Finalize()
 	}
-	e.stream.Finalize()
 }
 
 // spoke is told of each burst of speech that the detector heard: text must come of
@@ -135,7 +135,8 @@ func (e *ear) isMute(stream transcriber.Stream, texts int) bool {
 		return false
 	}
 	e.mute++
-	e.deaf = e.mute >= muteAllowed
+	e.deaf = e.mute >= muteAllowed || e.suspect
+	e.suspect = e.suspect || e.deaf
 	return e.deaf
 }
 
@@ -302,7 +303,6 @@ func (e *ear) attach(i int, stream transcriber.Stream) {
 	}
 	if e.finalise {
 		stream.Finalize()
-		e.finalise = false
 	}
 	e.stream = stream
 }
@@ -343,7 +343,7 @@ func (e *ear) note(i int, ev transcriber.Event) bool {
 	}
 	if ev.Text != "" {
 		e.texts++
-		e.mute = 0
+		e.mute, e.suspect = 0, false
 		e.candidates.worked(i)
 	}
 	switch ev.Kind {
@@ -351,6 +351,7 @@ func (e *ear) note(i int, ev transcriber.Event) bool {
 		e.pending = e.pending || ev.Text != ""
 	case transcriber.Final:
 		e.tail, e.pending = e.tail[:0], false
+		e.finalise = e.finalise && !ev.Flushed
 	}
 	return true
 }
