@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,6 +67,7 @@ type ear struct {
 	mute     int         // how often in a row speech gave no text
 	deaf     bool        // the stream was given up for that
 	suspect  bool        // so was one before it, and there was no text since
+	owing    bool        // the text of the last speech is late
 	watch    func() bool // stops the wait for a text; nil: none is awaited
 }
 
@@ -135,8 +137,10 @@ func (e *ear) isMute(stream transcriber.Stream, texts int) bool {
 		return false
 	}
 	e.mute++
+	e.owing = true
 	e.deaf = e.mute >= muteAllowed || e.suspect
 	e.suspect = e.suspect || e.deaf
+	e.finalise = e.finalise || e.deaf
 	return e.deaf
 }
 
@@ -297,7 +301,7 @@ func (e *ear) attach(i int, stream transcriber.Stream) {
 	if len(e.tail) > int(audio.Samples(quietTail, e.rate)) {
 		e.pending = true // words may be in what is played again
 	}
-	e.fed, e.mute, e.deaf = len(e.tail) > 0, 0, false
+	e.fed, e.mute, e.deaf, e.owing = len(e.tail) > 0, 0, false, false
 	if len(e.tail) > 0 {
 		_ = stream.Write(audio.Frame{PCM: e.tail, Rate: e.rate})
 	}
@@ -310,6 +314,7 @@ func (e *ear) attach(i int, stream transcriber.Stream) {
 // heard hands on what a recogniser says. Words of a stream that was given no sound
 // are not the caller's.
 func (e *ear) heard(i int, ev transcriber.Event) {
+	ev.Text = strings.TrimSpace(ev.Text)
 	if !e.note(i, ev) {
 		return
 	}
@@ -333,6 +338,21 @@ func (e *ear) heard(i int, ev transcriber.Event) {
 	}
 }
 
+// late judges a recogniser by a text. One that is late again and again is as good as
+// mute while there is another; without one it is only slow.
+func (e *ear) late(i int) {
+	if e.owing {
+		e.owing = false
+		e.candidates.failed(i, e.candidates.fault(i, provider.Late, "the text came late"), i, nil)
+		if len(e.recognisers) > 1 {
+			return
+		}
+	} else {
+		e.candidates.worked(i)
+	}
+	e.mute, e.suspect = 0, false
+}
+
 // note keeps what an event says about the stream; it reports whether the event
 // is about the caller.
 func (e *ear) note(i int, ev transcriber.Event) bool {
@@ -343,15 +363,16 @@ func (e *ear) note(i int, ev transcriber.Event) bool {
 	}
 	if ev.Text != "" {
 		e.texts++
-		e.mute, e.suspect = 0, false
-		e.candidates.worked(i)
+		e.late(i)
 	}
 	switch ev.Kind {
 	case transcriber.Partial:
 		e.pending = e.pending || ev.Text != ""
 	case transcriber.Final:
-		e.tail, e.pending = e.tail[:0], false
 		e.finalise = e.finalise && !ev.Flushed
+		if ev.Text != "" || e.watch == nil && e.mute == 0 { // else another one may make text of it
+			e.tail, e.pending = e.tail[:0], false
+		}
 	}
 	return true
 }

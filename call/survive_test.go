@@ -18,6 +18,7 @@ import (
 	"github.com/sidetone/sidetone/provider"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/synthesizer/synthesizertest"
+	"github.com/sidetone/sidetone/transcriber"
 	"github.com/sidetone/sidetone/transcriber/transcribertest"
 )
 
@@ -28,6 +29,8 @@ type crew struct {
 	voice2 *synthesizertest.Stub
 	ears2  *transcribertest.Stub
 	alone  bool // there is no second one
+	// listener is in place of the first recogniser; nil: that one listens.
+	listener transcriber.Driver
 	// reserve is that of the second recogniser; nil: nothing is scarce.
 	reserve func() (func(), error)
 	mu      sync.Mutex
@@ -55,6 +58,9 @@ func (k *crew) Plan(ctx context.Context, c sidetone.Call, rate int) (call.Plan, 
 	}
 	first, second := call.Source{Vendor: "acme", Account: "one"}, call.Source{Vendor: "other", Account: "two"}
 	p.Recognisers[0].Source, p.Models[0].Source, p.Voices[0].Source = first, first, first
+	if k.listener != nil {
+		p.Recognisers[0].Driver = k.listener
+	}
 	if k.alone {
 		return p, nil
 	}

@@ -19,9 +19,11 @@ const (
 	// firstWords is how long a model may take to its first words before the
 	// record names it as late, and its breaker counts that.
 	firstWords = 2500 * time.Millisecond
-	// stalled is how long a model that has begun to answer may pause;
-	// the caller is told to wait meanwhile.
-	stalled = 8 * time.Second
+	// stalled is how long a vendor's model that has begun to answer may take for
+	// more than a word or two, when another one can take its place.
+	stalled = 5 * time.Second
+	// aWord is how many bytes are no more than a word or two.
+	aWord = 12
 )
 
 // mind asks the language models for a session: the first, and when it fails
@@ -40,13 +42,16 @@ type mind struct {
 
 	wg       sync.WaitGroup
 	thoughts map[uint64]*thought
-	stumbled atomic.Int64 // the candidate after the one whose answer broke off last
+	// stumbled is the candidate after the one whose answer broke off: the next
+	// generation begins with that one.
+	stumbled atomic.Int64
 }
 
 // thought is one generation. Whoever of its attempts has words first is heard; the
 // others are cancelled.
 type thought struct {
 	ask    conversation.AskModel
+	from   int // the candidate to begin with
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -63,6 +68,7 @@ type attempt struct {
 	began     time.Time
 	ctx       context.Context
 	cancel    context.CancelFunc
+	written   int // bytes of text
 }
 
 // errOutrun says that another attempt has had words first.
@@ -81,7 +87,7 @@ func (m *mind) ask(ctx context.Context, a conversation.AskModel) {
 			return
 		}
 		m.forget()
-		t = &thought{ask: a, tried: map[int]bool{}, running: map[*attempt]bool{}}
+		t = &thought{ask: a, from: int(m.stumbled.Swap(0)), tried: map[int]bool{}, running: map[*attempt]bool{}}
 		t.ctx, t.cancel = context.WithCancel(ctx)
 		m.thoughts[a.Gen] = t
 	}
@@ -122,11 +128,7 @@ func (m *mind) begin(t *thought, again bool) *attempt {
 	if t.winner != nil || t.over {
 		return nil
 	}
-	from := 0
-	if t.ask.Continue {
-		from = int(m.stumbled.Load())
-	}
-	i := m.candidates.next(from, func(i int) bool { return t.tried[i] })
+	i := m.candidates.next(t.from, func(i int) bool { return t.tried[i] })
 	if i < 0 && again {
 		i = m.candidates.next(0, func(int) bool { return false })
 	}
@@ -167,6 +169,7 @@ func (m *mind) settle(t *thought, a *attempt, err error) *attempt {
 		return nil
 	}
 	if gone {
+		m.blameSlow(a)
 		return nil
 	}
 	in := conversation.ModelFailed{Gen: t.ask.Gen, Reason: failure{part: partModel, source: m.candidates.source(a.candidate), err: err}.reason()}
@@ -188,6 +191,15 @@ func (m *mind) settle(t *thought, a *attempt, err error) *attempt {
 		m.candidates.failed(a.candidate, err, -1, in)
 	}
 	return next
+}
+
+// blameSlow names a vendor's model whose answer was cancelled because it came so slowly
+// that there was nothing to say.
+func (m *mind) blameSlow(a *attempt) {
+	seconds := int(m.clock.Now().Sub(a.began) / time.Second)
+	if m.candidates.vendor(a.candidate) && seconds >= 2*int(stalled/time.Second) && a.written < 2*seconds {
+		m.candidates.failed(a.candidate, m.candidates.fault(a.candidate, provider.Late, "the answer came too slowly"), -1, nil)
+	}
 }
 
 // outrun names a candidate that had no words for so long that another one was
@@ -228,7 +240,7 @@ func (m *mind) generate(t *thought, a *attempt) (err error) {
 	pulse := &pulse{clock: m.clock, lost: a.cancel}
 	defer pulse.stop()
 	model := m.models[a.candidate]
-	won, done, silent := false, false, false
+	won, done, silent, beat := false, false, false, 0
 	for d, err := range model.Driver.Generate(a.ctx, m.request(t.ask, model)) {
 		switch {
 		case err != nil && pulse.stopped():
@@ -246,10 +258,12 @@ func (m *mind) generate(t *thought, a *attempt) (err error) {
 		if !won && !t.win(a) {
 			return errOutrun
 		}
-		won = true
-		if m.candidates.vendor(a.candidate) {
+		a.written += len(d.Text)
+		if (!won || a.written-beat > aWord) && len(m.models) > 1 && m.candidates.vendor(a.candidate) {
 			pulse.beat(stalled)
+			beat = a.written
 		}
+		won = true
 		m.tell(t.ask.Gen, d)
 	}
 	return m.complete(t, a, done, silent)
@@ -275,7 +289,7 @@ func (m *mind) complete(t *thought, a *attempt, done, silent bool) error {
 		return a.ctx.Err()
 	case !done:
 		return m.candidates.fault(a.candidate, provider.Broken, "the answer ended early")
-	case !won && !silent:
+	case !won && !silent && !t.ask.Continue:
 		return m.candidates.fault(a.candidate, provider.Empty, "empty answer")
 	case !won && !t.win(a):
 		return errOutrun

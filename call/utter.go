@@ -18,8 +18,8 @@ const (
 	// Together they leave time for the first sound within the 4 s of silence that a
 	// caller may meet.
 	askAgain, askNext = 1500 * time.Millisecond, 2750 * time.Millisecond
-	// soundBrokeOff is how long a vendor's voice may deliver nothing once what it
-	// has delivered must be over.
+	// soundBrokeOff is how far a vendor's voice that has begun may be behind the time
+	// at which its sound is heard.
 	soundBrokeOff = 2 * time.Second
 	// usualTempo is how many bytes of text a voice speaks in a second.
 	usualTempo = 15
@@ -45,7 +45,7 @@ type saying struct {
 	winner  *try   // whose sound is heard
 
 	total int64     // samples that the player has
-	since time.Time // when the first of them came
+	since time.Time // when the winner's first sound came
 	// base and from are where the winner's sound and text begin; spoken and
 	// heard are where the last whole word ends in the text and in the sound.
 	base, heard  int64
@@ -59,6 +59,8 @@ type try struct {
 	began     time.Time
 	again     bool // another one was begun beside it
 	cancel    context.CancelFunc
+	// silent is what it delivered without any sound in it.
+	silent []synthesizer.Chunk
 }
 
 // piece is what a request brings.
@@ -207,19 +209,24 @@ func (y *saying) take(p piece) bool {
 		return true
 	case p.end:
 		return y.ended(p.by, p.err)
-	case y.winner == nil && len(p.chunk.PCM) > 0:
+	case y.winner == nil && !peak(p.chunk.PCM):
+		p.by.silent = append(p.by.silent, p.chunk)
+		return true
+	case y.winner == nil:
 		y.win(p.by)
 	}
-	if p.by != y.winner {
-		return true
+	for _, c := range append(p.by.silent, p.chunk) {
+		if y.base == 0 {
+			y.kept = append(y.kept, c)
+		}
+		if !y.deliver(shifted(c, y.from, y.base)) {
+			return false
+		}
 	}
-	if y.base == 0 {
-		y.kept = append(y.kept, p.chunk)
-	}
-	more := y.deliver(shifted(p.chunk, y.from, y.base))
-	over := y.since.Add(audio.Span(y.total, y.m.player.rate)).Sub(y.m.clock.Now())
-	y.watch(max(0, over) + soundBrokeOff)
-	return more
+	p.by.silent = nil
+	over := y.since.Add(audio.Span(y.total-y.base, y.m.player.rate))
+	y.watch(max(0, over.Add(soundBrokeOff).Sub(y.m.clock.Now())))
+	return true
 }
 
 // shifted is a chunk of a later part of an utterance, as one of the whole.
@@ -252,9 +259,7 @@ func (y *saying) win(t *try) {
 		}
 	}
 	y.running, y.winner = []*try{t}, t
-	if y.since.IsZero() {
-		y.since = y.m.clock.Now()
-	}
+	y.since = y.m.clock.Now()
 	y.m.mu.Lock()
 	y.m.current = t.candidate
 	y.m.mu.Unlock()
