@@ -35,6 +35,8 @@ const (
 	// the next speech gives none either, it gives way.
 	muteSpeech, muteWait = 700 * time.Millisecond, 2500 * time.Millisecond
 	muteAllowed          = 2
+	// shortestWord is how much sound a word has at least.
+	shortestWord = 100 * time.Millisecond
 	// proven is how long a recogniser must have served for its losses to be
 	// forgotten when the call looks for another.
 	proven = time.Minute
@@ -58,7 +60,8 @@ type ear struct {
 	mu       sync.Mutex
 	stream   transcriber.Stream
 	serving  int     // whose stream it is
-	fed      bool    // the stream was given sound
+	answered bool    // the call is; what comes before is not meant for the agent
+	fed      int     // samples that the stream was given
 	tail     []int16 // sound since the last final, at most tailLength
 	pending  bool    // words were heard since the last final, or are awaited
 	finalise bool    // a Finalize is not answered
@@ -75,9 +78,12 @@ type ear struct {
 func (e *ear) write(f audio.Frame) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if !e.answered {
+		return
+	}
 	e.buffer(f.PCM)
 	if e.stream != nil {
-		e.fed = true
+		e.fed += len(f.PCM)
 		_ = e.stream.Write(f) // a failed stream reports through its events
 	}
 }
@@ -98,6 +104,13 @@ func (e *ear) buffer(pcm []int16) {
 		return
 	}
 	e.tail = e.tail[:copy(e.tail, rest)]
+}
+
+// begin says that the call is answered.
+func (e *ear) begin() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.answered = true
 }
 
 // finalize asks for the final of what was heard.
@@ -301,7 +314,7 @@ func (e *ear) attach(i int, stream transcriber.Stream) {
 	if len(e.tail) > int(audio.Samples(quietTail, e.rate)) {
 		e.pending = true // words may be in what is played again
 	}
-	e.fed, e.mute, e.deaf, e.owing = len(e.tail) > 0, 0, false, false
+	e.fed, e.mute, e.deaf, e.owing = len(e.tail), 0, false, false
 	if len(e.tail) > 0 {
 		_ = stream.Write(audio.Frame{PCM: e.tail, Rate: e.rate})
 	}
@@ -311,8 +324,8 @@ func (e *ear) attach(i int, stream transcriber.Stream) {
 	e.stream = stream
 }
 
-// heard hands on what a recogniser says. Words of a stream that was given no sound
-// are not the caller's.
+// heard hands on what a recogniser says. Words of a stream that was given no sound to
+// speak of are not the caller's.
 func (e *ear) heard(i int, ev transcriber.Event) {
 	ev.Text = strings.TrimSpace(ev.Text)
 	if !e.note(i, ev) {
@@ -358,7 +371,7 @@ func (e *ear) late(i int) {
 func (e *ear) note(i int, ev transcriber.Event) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.fed && e.candidates.vendor(i) {
+	if e.fed < int(audio.Samples(shortestWord, e.rate)) && e.candidates.vendor(i) {
 		return false
 	}
 	if ev.Text != "" {

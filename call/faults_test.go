@@ -342,8 +342,11 @@ func survive(t *testing.T, i injected) time.Duration {
 	}
 	time.Sleep(20 * time.Second)
 	far.Hangup()
-	_, events := w.result()
+	r, events := w.result()
 	judge(t, w, k, i, events)
+	if !i.alone && r.EndReason != "hangup" {
+		t.Errorf("the call ended although others could have served it: %s, %q", r.EndReason, r.Errors)
+	}
 	worst, _ := rec.owedSilence(500*time.Millisecond, true)
 	if words := synthesizertest.DecodeWords(rec.agent, 8000); len(words) == 0 {
 		t.Error("nothing was heard")

@@ -34,6 +34,7 @@ func hearingWith(post func(any), recognisers ...Recogniser) (e *ear, stop func()
 		c.add(r.Source, "")
 	}
 	e = &ear{recognisers: recognisers, candidates: c, clock: testClock(), post: post, rate: 8000, config: transcriber.Config{Rate: 8000}}
+	e.begin()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { e.run(ctx) })
@@ -234,6 +235,60 @@ func failures(posts []any) []any {
 	return posts
 }
 
+// A stream that was given no sound knows no words of the caller's.
+func TestEarIgnoresWordsOfAStreamWithoutSound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var posts collector
+		stub := transcribertest.NewStub()
+		e, stop := hearingWith(posts.post, Recogniser{Driver: stub, Source: Source{Vendor: "acme", Account: "server"}})
+		defer stop()
+		synctest.Wait()
+		stub.Emit(transcriber.Event{Kind: transcriber.Final, Text: "left over"})
+		stub.Emit(transcriber.Event{Kind: transcriber.EndOfTurn})
+		synctest.Wait()
+		if got := posts.take(); len(got) != 0 {
+			t.Errorf("before any sound: %v", got)
+		}
+		e.write(frame(1600))
+		stub.Emit(transcriber.Event{Kind: transcriber.Final, Text: " hello "})
+		synctest.Wait()
+		if diff := cmp.Diff([]any{conversation.Heard{Text: "hello", Final: true}}, posts.take()); diff != "" {
+			t.Errorf("posts (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// The one that takes over is played what was not final, and asked for its final.
+func TestEarGoesOverToTheNextRecogniser(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var posts collector
+		first, second := transcribertest.NewStub(), transcribertest.NewStub("an appointment")
+		first.Mute(true)
+		acme, other := Source{Vendor: "acme", Account: "server"}, Source{Vendor: "other", Account: "server"}
+		e, stop := hearingWith(posts.post, Recogniser{Driver: first, Source: acme}, Recogniser{Driver: second, Source: other, FinalWait: time.Second})
+		defer stop()
+		synctest.Wait()
+		for range 50 {
+			e.write(frame(160))
+		}
+		e.finalize()
+		for range 2 {
+			first.Fail(errors.New("gone"))
+			time.Sleep(time.Second)
+		}
+		want := []any{"recogniser: acme: gone", "recogniser: acme: gone", conversation.RecogniserReplaced{FinalWait: time.Second},
+			conversation.Heard{Text: "an appointment", Final: true, Flushed: true}}
+		if diff := cmp.Diff(want, failures(posts.take())); diff != "" {
+			t.Errorf("posts (-want +got):\n%s", diff)
+		}
+		if got := second.Streams()[0].Samples(); got != 8000 {
+			t.Errorf("it was played %d samples", got)
+		}
+	})
+}
+
 func TestEarSurvivesRareLosses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -262,13 +317,15 @@ func TestEarTranslatesEveryEvent(t *testing.T) {
 		synctest.Wait()
 		for _, e := range []transcriber.Event{
 			{Kind: transcriber.SpeechStarted}, {Kind: transcriber.Partial, Text: "I"}, {Kind: transcriber.Final, Text: "I am"},
-			{Kind: transcriber.SpeechEnded}, {Kind: transcriber.EndOfTurn}, {Kind: transcriber.Goodbye},
+			{Kind: transcriber.SpeechEnded}, {Kind: transcriber.EagerEndOfTurn}, {Kind: transcriber.TurnResumed},
+			{Kind: transcriber.EndOfTurn}, {Kind: transcriber.Goodbye},
 		} {
 			stub.Emit(e)
 			synctest.Wait()
 		}
 		want := []any{conversation.SpeechStarted{}, conversation.Heard{Text: "I"}, conversation.Heard{Text: "I am", Final: true},
-			conversation.SpeechEnded{}, conversation.TurnYielded{}, conversation.CallerLeaves{}}
+			conversation.SpeechEnded{}, conversation.TurnEnding{}, conversation.TurnGoesOn{}, conversation.TurnYielded{},
+			conversation.CallerLeaves{}}
 		if diff := cmp.Diff(want, posts.take()); diff != "" {
 			t.Errorf("posts (-want +got):\n%s", diff)
 		}

@@ -124,6 +124,7 @@ func (s *Session) startSpeech(ctx context.Context) {
 		return
 	}
 	if len(s.plan.Recognisers) > 0 {
+		s.ear.begin()
 		s.spawn("recogniser", func() { s.ear.run(ctx) })
 	}
 	if len(s.plan.Voices) == 0 {

@@ -121,7 +121,8 @@ func (m *mouth) recall(ctx context.Context, s conversation.Say) bool {
 }
 
 // excluded reports whether a voice is not to be asked: each is asked twice, but
-// the only one once, because the machine asks again.
+// the only one once, because the machine asks again, and one that has failed in
+// mid-sentence no more.
 func (y *saying) excluded(i int) bool {
 	most := 2
 	if len(y.tries) == 1 && y.total == 0 {
@@ -342,7 +343,7 @@ func (y *saying) learn(i int) {
 // failed goes on with the same voice, once, or with the next one.
 func (y *saying) failed(t *try, err error) bool {
 	c := y.m.candidates
-	if hopeless(err) {
+	if hopeless(err) || t == y.winner && len(y.out) > 1 { // in mid-sentence there is no time to try again
 		y.out[t.candidate] = true
 	}
 	if t == y.winner {
