@@ -32,14 +32,16 @@ func arrows() map[string][]string {
 		"transcriber": {"audio"}, "synthesizer": {}, "llm": {},
 		"telephony/telephonytest": {"telephony", "audio"}, "telephony/...": {"telephony", "audio"},
 		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process"},
-		"synthesizer/synthesizertest": {"synthesizer"}, "synthesizer/...": {"synthesizer", "audio", "process"},
-		"llm/llmtest": {"llm"}, "llm/...": {"llm"},
+		"synthesizer/synthesizertest": {"synthesizer", "provider", "standin", "standin/tonewords", ""},
+		"synthesizer/...":             {"synthesizer", "synthesizer/stream", "audio", "process", "provider"}, "synthesizer/stream": {"synthesizer", "audio", "provider"},
+		"llm/llmtest": {"llm"}, "llm/answer": {"llm", "provider"}, "llm/...": {"", "llm", "llm/answer", "provider"},
 		"provider": {""}, "outbound": {},
-		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/model", "llm"},
-		"standin/tonewords": {"audio"},
-		"cluster/local":  {""},
-		"auth":           {""},
-		"recording/disk": {"audio"}, "recording/mp3": {"process"},
+		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/model", "standin/speech", "llm"},
+		"standin/speech":    {"standin", "standin/tonewords", "synthesizer", "audio"},
+		"standin/tonewords": {"synthesizer"},
+		"cluster/local":     {""},
+		"auth":              {""},
+		"recording/disk":    {"audio"}, "recording/mp3": {"process"},
 		"vault": {}, "phonenumber": {},
 		"store": {"", "vault", "phonenumber", "store/configuration"}, "store/configuration": {""}, "store/copy": {}, "store/storetest": {"store", "vault", ""},
 		"jobs":     {"", "store", "telephony"},
@@ -55,7 +57,8 @@ func arrows() map[string][]string {
 		"server":    {"*"},
 		"cmd/docs":  {"audio", "client", "support"},
 		"cmd/sidetone": {"server", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
-			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/model", "standin/openai"},
+			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/anthropic", "standin/google", "standin/model", "standin/openai",
+			"standin/speech", "standin/openaispeech", "standin/deepgramspeak", "standin/elevenlabs", "standin/cartesia", "standin/azure", "standin/rime"},
 		"e2e": {"*"}, "e2e/...": {"*"},
 	}
 }
@@ -571,7 +574,6 @@ func reachedLater() map[string]string {
 		"audio.TelephoneEventReceiver.Open": "keys that are down when a call ends",
 		"audio.Sine":                        "ring-back tones",
 		"audio.WriteWAV":                    "the sound of one turn",
-		"standin/tonewords":                 "the command that runs stand-ins",
 	}
 }
 

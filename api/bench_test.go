@@ -27,6 +27,7 @@ import (
 	"github.com/sidetone/sidetone/llm/scripted"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/store/storetest"
+	"github.com/sidetone/sidetone/support"
 	"github.com/sidetone/sidetone/telephony"
 )
 

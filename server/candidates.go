@@ -81,7 +81,7 @@ func seek[D any](ctx context.Context, k keyring, c sidetone.Call, noun string, l
 		case !ok:
 			missing = append(missing, lacking{kind: w.kind, property: w.property, reason: fmt.Sprintf("%s %q is not configured here", noun, w.kind)})
 			continue
-		case v.languages != nil && !slices.Contains(v.languages(cmp.Or(w.model, w.member("model"))), language(ch.Language)):
+		case v.languages != nil && !slices.Contains(v.languages(cmp.Or(w.model, w.member("model"), w.member("model_id"))), language(ch.Language)):
 			missing = append(missing, lacking{kind: w.kind, property: w.property, reason: fmt.Sprintf("%s %q does not serve language %q", noun, w.kind, ch.Language)})
 			continue
 		case c.HIPAA && !k.providers[v.supplier].HIPAA:

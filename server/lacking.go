@@ -16,7 +16,7 @@ const (
 	testsElsewhere = "Calls are refused: agents that test the line take calls on loopback only, elsewhere with calls.test_agents."
 	noPlaybook     = "Calls are refused: the prompt has no playbook, and no language model is configured for the agent."
 	badPlaybook    = "Calls are refused: the playbook in the prompt has a mistake and cannot be read."
-	playbookOnly   = "The playbook in the prompt answers, which has no model: name a provider, or take the playbook out."
+	noModelHere    = "Playbooks, and agents that test the line, have no model: name a provider that has."
 	unusable       = "It is not configured here, or not for the agent's language: the fallback, or the server's own one, serves where it can, else calls are refused."
 	speechless     = "No voice that is configured speaks it: calls are refused."
 	deaf           = "No recogniser that is configured understands it: calls are refused."
@@ -28,6 +28,9 @@ func (p *providers) lacking(ctx context.Context, environmentID string, s sideton
 	if testsTheLine(s.Agent.Provider) {
 		if !p.tests {
 			out = append(out, support.Warning{Property: "prompt", Reason: support.NoModel, Sentence: testsElsewhere})
+		}
+		if s.Agent.Provider == "echo" {
+			out = append(out, unread(s.Agent)...)
 		}
 		return out, nil
 	}
@@ -108,10 +111,32 @@ func (p *providers) lackingModel(ctx context.Context, c sidetone.Call, s setting
 		out = append(out, support.Warning{Property: "prompt", Reason: support.NoModel, Sentence: badPlaybook})
 	case !playbook:
 		out = append(out, support.Warning{Property: "prompt", Reason: support.NoModel, Sentence: noPlaybook})
-	case !named && (a.Model != "" || a.ModelOverride != ""):
-		out = append(out, support.Warning{Property: "model", Reason: support.OfflineModel, Sentence: playbookOnly})
+	default:
+		out = append(out, unread(a)...)
 	}
 	return out, nil
+}
+
+// unread warns about what an agent says of its model when it has none.
+func unread(a sidetone.Agent) (out []support.Warning) {
+	for _, property := range ofModels(a) {
+		out = append(out, support.Warning{Property: property, Reason: support.OfflineModel, Sentence: noModelHere})
+	}
+	return out
+}
+
+// ofModels are the properties of an agent that are set and say something of a model.
+func ofModels(a sidetone.Agent) (out []string) {
+	if a.Temperature != 0 {
+		out = append(out, "llm_temperature")
+	}
+	if a.Model != "" {
+		out = append(out, "model")
+	}
+	if a.ModelOverride != "" {
+		out = append(out, "openai_model_name_override")
+	}
+	return out
 }
 
 // offlineProviders tell what agents lack while no server runs.

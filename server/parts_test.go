@@ -287,6 +287,7 @@ func TestCallsSayWhatDoesNotAct(t *testing.T) {
 			t.Errorf("got %q", n)
 		}
 	}
+	slices.Sort(properties)
 	want := []string{"agent.actions[].type", "agent.llm_temperature", "agent.model", "agent.run_do_not_call_detection", "agent.webhook", "on_no_human_answer",
 		"the offline recogniser understands speech at 16 kHz only and this line has 8 kHz"}
 	if diff := cmp.Diff(want, properties); diff != "" {

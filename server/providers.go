@@ -129,7 +129,10 @@ func (p *providers) think(ctx context.Context, c sidetone.Call, s settings, plan
 	if bad != nil {
 		return unserved("the agent has nothing to think with: the playbook in its prompt cannot be read: %v", bad)
 	}
-	plan.Models = []call.Model{{Driver: scripted.New(book, call.Values(c.Context)), Name: a.Model}}
+	plan.Models = []call.Model{{Driver: scripted.New(book, call.Values(c.Context))}}
+	for _, property := range ofModels(a) {
+		plan.Notices = append(plan.Notices, "agent."+property+": "+noModelHere)
+	}
 	return nil
 }
 
@@ -288,9 +291,12 @@ func (p *providers) test(c sidetone.Call) (call.Plan, error) {
 	plan := benchPlan(a.Model)
 	if a.Provider == "echo" {
 		plan = call.Plan{Echo: true}
+		for _, property := range ofModels(a) {
+			plan.Notices = append(plan.Notices, "agent."+property+": "+noModelHere)
+		}
 	}
-	var err error
-	plan.Notices, err = p.kept(c)
+	kept, err := p.kept(c)
+	plan.Notices = append(plan.Notices, kept...)
 	return plan, err
 }
 

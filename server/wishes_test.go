@@ -168,9 +168,9 @@ func TestKeyTerms(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][]string{
 		`{}`: nil,
-		`{"transcriber":{"key_terms":["Sidetone","invoice"]}}`:                                         {"Sidetone", "invoice"},
-		`{"deepgram_keywords":{"Vocode":2,"invoice":1}}`:                                               {"Vocode", "invoice"},
-		`{"transcriber":{"key_terms":["invoice"]},"deepgram_keywords":{"invoice":1,"Vocode":"2"}}`:     {"Vocode", "invoice"},
+		`{"transcriber":{"key_terms":["Sidetone","invoice"]}}`:                                        {"Sidetone", "invoice"},
+		`{"deepgram_keywords":{"Vocode":2,"invoice":1}}`:                                              {"Vocode", "invoice"},
+		`{"transcriber":{"key_terms":["invoice"]},"deepgram_keywords":{"invoice":1,"Vocode":"2"}}`:    {"Vocode", "invoice"},
 		`{"transcriber":{"key_terms":"invoice"},"deepgram_keywords":["invoice"],"other":{"a":["b"]}}`: nil,
 	} {
 		if diff := cmp.Diff(want, keyTerms(sidetone.Agent{Extra: []byte(text)})); diff != "" {

@@ -13,7 +13,7 @@ const (
 	noConfig     = "Only ending the conversation runs, which has nothing to configure."
 	noPhrases    = "Phrases of the agent start no action: the model alone decides."
 	noVoice      = "The server has no driver for this voice: its own one speaks where it can, else calls are refused."
-	noVendor     = "It belongs to voices of vendors, for which the server has no driver."
+	vendorSpeaks = "server.TestVoicesOfVendors"
 	noAfterCall  = "Nothing is done after a call yet."
 	noVoicemail  = "Calls do not detect voicemail yet."
 	noOptOut     = "Calls do not detect that somebody asks not to be called."
@@ -166,13 +166,19 @@ func voice() []Entry {
 	r := rows{resource: "voice"}
 	r.acts("api.TestWhatIsSentBackChangesNothing", "id")
 	r.acts("server.TestPlanChoosesDrivers", "type", "voice_flite", "voice_tty")
-	r.keptValues(NoDriver, noVoice, "type", "voice_azure", "voice_rime", "voice_eleven_labs", "voice_play_ht", "voice_vocode")
+	r.values(vendorSpeaks, "type", "voice_azure", "voice_rime", "voice_eleven_labs", "voice_openai", "voice_deepgram", "voice_cartesia", "voice_kokoro")
+	r.keptValues(NoDriver, noPlayHT+" The server's own voice speaks where it can, else calls are refused.", "type", "voice_play_ht")
+	r.keptValues(NoDriver, noVoice, "type", "voice_vocode")
 	r.acts("api.TestPlainNouns", "label")
 	r.acts("api.TestPlainNouns", "description")
 	r.acts("server.TestNamesOfOwnVoices", "voice", "rms", "slt", "kal16", "awb")
 	r.acts("server.TestPlanPassesTheVoicesName", "voice_id")
-	r.kept(NoDriver, noVendor, "api_key", "voice_name", "pitch", "rate", "speaker", "speed_alpha", "model_id", "stability",
-		"similarity_boost", "optimize_streaming_latency", "experimental_input_streaming", "api_user_id", "version", "speed", "quality",
+	r.acts(whoServes, "api_key")
+	for _, property := range []string{"voice_name", "pitch", "rate", "speaker", "speed_alpha", "model_id", "stability", "similarity_boost", "speed"} {
+		r.acts(vendorSpeaks, property)
+	}
+	r.kept(NoDriver, "ElevenLabs streams as fast as it can without it.", "optimize_streaming_latency", "experimental_input_streaming")
+	r.kept(NoDriver, "It belongs to voices of PlayHT. "+noPlayHT, "api_user_id", "version", "quality",
 		"temperature", "top_p", "text_guidance", "voice_guidance", "experimental_remove_silence")
 	return r.entries
 }
