@@ -31,17 +31,18 @@ func arrows() map[string][]string {
 		"telephony":   {"audio"},
 		"transcriber": {"audio"}, "synthesizer": {}, "llm": {},
 		"telephony/telephonytest": {"telephony", "audio"}, "telephony/...": {"telephony", "audio"},
-		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process"},
+		"transcriber/transcribertest": {"transcriber", "audio", "provider", "standin", "standin/tonewords"},
+		"transcriber/socket":          {"transcriber", "audio", "provider"}, "transcriber/...": {"transcriber", "transcriber/socket", "audio", "process", "provider"},
 		"synthesizer/synthesizertest": {"synthesizer", "provider", "standin", "standin/tonewords", ""},
 		"synthesizer/...":             {"synthesizer", "synthesizer/stream", "audio", "process", "provider"}, "synthesizer/stream": {"synthesizer", "audio", "provider"},
 		"llm/llmtest": {"llm"}, "llm/answer": {"llm", "provider"}, "llm/...": {"", "llm", "llm/answer", "provider"},
 		"provider": {""}, "outbound": {},
-		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/model", "standin/speech", "llm"},
+		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/hearing", "standin/model", "standin/speech", "llm", "audio"},
 		"standin/speech":    {"standin", "standin/tonewords", "synthesizer", "audio"},
-		"standin/tonewords": {"synthesizer"},
-		"cluster/local":     {""},
-		"auth":              {""},
-		"recording/disk":    {"audio"}, "recording/mp3": {"process"},
+		"standin/tonewords": {"synthesizer"}, "standin/hearing": {"standin", "standin/tonewords", "transcriber", "audio"},
+		"cluster/local":  {""},
+		"auth":           {""},
+		"recording/disk": {"audio"}, "recording/mp3": {"process"},
 		"vault": {}, "phonenumber": {},
 		"store": {"", "vault", "phonenumber", "store/configuration"}, "store/configuration": {""}, "store/copy": {}, "store/storetest": {"store", "vault", ""},
 		"jobs":     {"", "store", "telephony"},
@@ -58,7 +59,8 @@ func arrows() map[string][]string {
 		"cmd/docs":  {"audio", "client", "support"},
 		"cmd/sidetone": {"server", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
 			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/anthropic", "standin/google", "standin/model", "standin/openai",
-			"standin/speech", "standin/openaispeech", "standin/deepgramspeak", "standin/elevenlabs", "standin/cartesia", "standin/azure", "standin/rime"},
+			"standin/speech", "standin/openaispeech", "standin/deepgramspeak", "standin/elevenlabs", "standin/cartesia", "standin/azure", "standin/rime",
+			"standin/hearing", "standin/deepgram", "standin/assemblyai", "standin/openaiaudio"},
 		"e2e": {"*"}, "e2e/...": {"*"},
 	}
 }
@@ -573,7 +575,6 @@ func reachedLater() map[string]string {
 		"audio.DTMFDetector.Down":           "keys that are down when a call ends",
 		"audio.TelephoneEventReceiver.Open": "keys that are down when a call ends",
 		"audio.Sine":                        "ring-back tones",
-		"audio.WriteWAV":                    "the sound of one turn",
 	}
 }
 
