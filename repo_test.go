@@ -46,7 +46,7 @@ func arrows() map[string][]string {
 		"vault": {}, "phonenumber": {},
 		"store": {"", "vault", "phonenumber", "store/configuration"}, "store/configuration": {""}, "store/copy": {}, "store/storetest": {"store", "vault", ""},
 		"jobs":     {"", "store", "telephony"},
-		"call":     {"", "audio", "conversation", "telephony", "transcriber", "llm", "synthesizer"},
+		"call":     {"", "audio", "conversation", "telephony", "transcriber", "llm", "synthesizer", "provider"},
 		"client":   {""},
 		"apply":    {""},
 		"api":      {"", "api/wire", "api/contract", "api/dialect", "phonenumber", "store", "support", "telephony", "metrics"},
