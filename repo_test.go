@@ -33,7 +33,7 @@ func arrows() map[string][]string {
 		"telephony/telephonytest": {"telephony", "audio"}, "telephony/...": {"telephony", "audio"},
 		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process"},
 		"synthesizer/synthesizertest": {"synthesizer"}, "synthesizer/...": {"synthesizer", "audio", "process"},
-		"llm/llmtest": {"llm"}, "llm/answer": {"llm", "provider"}, "llm/...": {"", "llm", "llm/answer", "provider"},
+		"llm/llmtest": {"llm", "provider", "standin"}, "llm/answer": {"llm", "provider"}, "llm/...": {"", "llm", "llm/answer", "provider"},
 		"provider": {""},
 		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/model", "llm"},
 		"cluster/local":  {""},

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -76,6 +77,7 @@ func (c *Control) Handler(key string, refuse func(w http.ResponseWriter, status 
 		case Refuse:
 			panic(http.ErrAbortHandler)
 		case HalfOpen:
+			_, _ = io.Copy(io.Discard, r.Body) // only then is it seen that the client leaves
 			<-r.Context().Done()
 		case Status:
 			if fault.RetryAfter > 0 {
