@@ -64,7 +64,7 @@ func goldenConnection() sidetone.Connection {
 	c := sidetone.NewConnection("connection-1", "env-1", time.Time{})
 	c.Type, c.Label, c.Description = "account_connection_twilio", "label", "description"
 	c.Credentials = `{"twilio_account_sid":"AC0123456789","twilio_auth_token":"short"}`
-	c.Config, c.SteeringPool, c.AnyCallerID = []byte(`{"voicemail_detection":{}}`), []string{"+12025550150"}, true
+	c.Config, c.SteeringPool, c.AnyCallerID, c.Default = []byte(`{"voicemail_detection":{}}`), []string{"+12025550150"}, true, true
 	return c
 }
 

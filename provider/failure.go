@@ -130,7 +130,7 @@ const statusOverloaded = 529
 
 // requestIDs are the headers in which vendors name a request.
 func requestIDs() []string {
-	return []string{"X-Request-Id", "Request-Id", "Dg-Request-Id", "Apim-Request-Id", "X-Goog-Request-Id"}
+	return []string{"X-Request-Id", "X-Requestid", "Request-Id", "Dg-Request-Id", "Apim-Request-Id", "X-Goog-Request-Id"}
 }
 
 // RequestID returns the vendor's own name of an answered request; "" for none.

@@ -11,9 +11,16 @@ import (
 
 	"github.com/sidetone/sidetone/standin"
 	anthropicstandin "github.com/sidetone/sidetone/standin/anthropic"
+	"github.com/sidetone/sidetone/standin/azure"
+	"github.com/sidetone/sidetone/standin/cartesia"
+	"github.com/sidetone/sidetone/standin/deepgramspeak"
+	"github.com/sidetone/sidetone/standin/elevenlabs"
 	googlestandin "github.com/sidetone/sidetone/standin/google"
 	"github.com/sidetone/sidetone/standin/model"
 	openaistandin "github.com/sidetone/sidetone/standin/openai"
+	"github.com/sidetone/sidetone/standin/openaispeech"
+	"github.com/sidetone/sidetone/standin/rime"
+	"github.com/sidetone/sidetone/standin/speech"
 )
 
 // standins are the vendors that have a stand-in.
@@ -26,7 +33,25 @@ func standins() map[string]func(c *standin.Control, key string) http.Handler {
 			return googlestandin.New(googlestandin.Options{Control: c, Key: key, Model: model.Playbook{}, CallIDs: true})
 		},
 		"openai": func(c *standin.Control, key string) http.Handler {
-			return openaistandin.New(openaistandin.Options{Control: c, Key: key, Model: model.Playbook{}})
+			mux := http.NewServeMux()
+			mux.Handle("/v1/audio/speech", openaispeech.New(speech.Options{Control: c, Key: key}))
+			mux.Handle("/", openaistandin.New(openaistandin.Options{Control: c, Key: key, Model: model.Playbook{}}))
+			return mux
+		},
+		"deepgram": func(c *standin.Control, key string) http.Handler {
+			return deepgramspeak.New(speech.Options{Control: c, Key: key})
+		},
+		"elevenlabs": func(c *standin.Control, key string) http.Handler {
+			return elevenlabs.New(speech.Options{Control: c, Key: key})
+		},
+		"cartesia": func(c *standin.Control, key string) http.Handler {
+			return cartesia.New(speech.Options{Control: c, Key: key})
+		},
+		"azure": func(c *standin.Control, key string) http.Handler {
+			return azure.New(speech.Options{Control: c, Key: key})
+		},
+		"rime": func(c *standin.Control, key string) http.Handler {
+			return rime.New(speech.Options{Control: c, Key: key})
 		},
 	}
 }
