@@ -91,7 +91,7 @@ func free() map[key][]string {
 		{resource: "query", property: "telephony_provider"}:    sellers,
 		{resource: "call", property: "telephony_provider"}:     sellers,
 		{resource: "agent", property: "transcriber.type"}:      strings.Fields("pocketsphinx tty transcriber_deepgram transcriber_assembly_ai transcriber_azure transcriber_google"),
-		{resource: "voice", property: "type"}:                  strings.Fields("voice_flite voice_tty voice_azure voice_rime voice_eleven_labs voice_play_ht voice_vocode"),
+		{resource: "voice", property: "type"}:                  strings.Fields("voice_flite voice_tty voice_azure voice_rime voice_eleven_labs voice_play_ht voice_vocode voice_openai voice_deepgram voice_cartesia voice_kokoro"),
 		{resource: "voice", property: "voice"}:                 strings.Fields("rms slt kal16 awb"),
 		{resource: "account_connection", property: "type"}:     connections,
 		{resource: "agent", property: "provider"}:              strings.Fields("scripted echo bench openai azure"),

@@ -16,11 +16,12 @@ func TestCheck(t *testing.T) {
 	for body, want := range map[string][]string{
 		`{}`: nil,
 		`{"prompt":"id","language":"en","llm_temperature":0,"webhook":null,"provider":""}`: nil,
-		`{"language":"es"}`:                                               {"language no_driver"},
-		`{"provider":"openai","model":"gpt-4o"}`:                          {"model offline_model", "provider no_driver"},
-		`{"voice":{"type":"voice_azure","voice_name":"Jenny","pitch":3}}`: {"voice.type no_driver"},
-		`{"voice":{"type":"voice_flite","voice":"slt"}}`:                  nil,
-		`{"voice":{"pitch":3}}`:                                           {"voice.pitch no_driver"},
+		`{"language":"es"}`:                                                                                  {"language no_driver"},
+		`{"provider":"openai","model":"gpt-4o"}`:                                                             {"model offline_model", "provider no_driver"},
+		`{"voice":{"type":"voice_azure","voice_name":"Jenny","pitch":3}}`:                                    nil,
+		`{"voice":{"type":"voice_play_ht","voice_id":"x","quality":"low"}}`:                                  {"voice.type no_driver"},
+		`{"voice":{"type":"voice_flite","voice":"slt"}}`:                                                     nil,
+		`{"voice":{"quality":"low"}}`:                                                                        {"voice.quality no_driver"},
 		`{"actions":["a",{"type":"action_dtmf"},{"type":"action_dtmf"},{"type":"action_end_conversation"}]}`: {"actions[].type not_built"},
 		`{"actions":[{"type":"action_end_conversation","action_trigger":{"type":"action_trigger_phrase_based"}}]}`: {
 			"actions[].action_trigger not_built"},
@@ -28,7 +29,7 @@ func TestCheck(t *testing.T) {
 		`{"llm_fallback":{"provider":"openai"}}`:                           {"llm_fallback not_built"},
 		`{"llm_fallback":{"provider":"openai","banana":1}}`:                {"llm_fallback not_built", "llm_fallback unknown"},
 		`{"webhook":{"url":"https://example.com","banana":1}}`:             {"webhook not_built", "webhook unknown"},
-		`{"voice":{"type":"voice_azure","voice_name":"x","banana":1}}`:     {"voice unknown", "voice.type no_driver"},
+		`{"voice":{"type":"voice_vocode","voice_id":"joe","banana":1}}`:    {"voice unknown", "voice.type no_driver"},
 		`{"actions":[{"type":"action_dtmf","banana":1,"config":{"x":1}}]}`: {"actions[] unknown", "actions[].type not_built"},
 		`{"openai_account_connection":{"type":"account_connection_openai","credentials":{"x":1}}}`: {
 			"openai_account_connection no_driver"},
@@ -142,7 +143,7 @@ func TestPossible(t *testing.T) {
 	t.Parallel()
 	table := NewTable()
 	for value, want := range map[string]bool{"": true, "voice_flite": true, "voice_azure": true, "voice_banana": false} {
-		if got, values := table.Possible("voice", "type", value); got != want || len(values) != 7 {
+		if got, values := table.Possible("voice", "type", value); got != want || len(values) != 11 {
 			t.Errorf("%q: got %t, %q", value, got, values)
 		}
 	}
