@@ -76,10 +76,10 @@ const text = "Good morning, this is Sunny Hill."
 func TestLevelAndSilence(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []int{8000, 16000} {
-		for _, from := range []int{8000, 16000, 22050, 24000, 48000} {
+		for _, from := range []int{8000, 22050, 24000} {
 			for _, gain := range []float64{0.25, 1, 3} {
-				pcm, _ := tonewords.Speak(text, 48000)
-				r, err := audio.NewResampler(48000, from)
+				pcm, _ := tonewords.Speak(text, 24000)
+				r, err := audio.NewResampler(24000, from)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -187,12 +187,12 @@ func TestCutAnywhere(t *testing.T) {
 	}
 	format := stream.Format{Encoding: stream.PCM16, Rate: 8000}
 	want := speak(deliver(format, data, len(data)))
-	for _, n := range []int{1, 2, 3, 7, 160, 161} {
+	for _, n := range []int{1, 3, 160, 161} {
 		if got := speak(deliver(format, data, n)); !slices.Equal(got, want) {
 			t.Errorf("pieces of %d bytes give other sound", n)
 		}
 	}
-	for cut := range len(data) {
+	for cut := 0; cut < len(data); cut += 1 + cut/100 {
 		got := speak(func(_ context.Context, _ string, out *stream.Out) error {
 			return errors.Join(out.Format(format), out.Sound(data[:cut]), out.Sound(data[cut:]), out.Done())
 		})
