@@ -26,6 +26,8 @@ type Connection struct {
 	// Default makes the account the one of its type that agents use which name none
 	// of their own. An environment has one of a type at most.
 	Default bool
+	// State is what its vendor said when it was asked last.
+	State   AccountState
 	Version int64
 	Created time.Time
 	Updated time.Time
@@ -79,6 +81,9 @@ func (ch ConnectionChange) Apply(c *Connection, now time.Time) {
 	ch.Label.Apply(&c.Label, "")
 	ch.Description.Apply(&c.Description, "")
 	c.Credentials = Secret(MergeJSON([]byte(c.Credentials.Reveal()), []byte(ch.Credentials.Value.Reveal())))
+	if ch.Type.Set || ch.Credentials.Set || ch.Config.Set {
+		c.State = AccountState{}
+	}
 	ch.Config.Apply(&c.Config, []byte("{}"))
 	ch.AnyCallerID.Apply(&c.AnyCallerID, false)
 	ch.Default.Apply(&c.Default, false)

@@ -34,7 +34,7 @@ func arrows() map[string][]string {
 		"transcriber/transcribertest": {"transcriber", "audio"}, "transcriber/...": {"transcriber", "audio", "process"},
 		"synthesizer/synthesizertest": {"synthesizer", "provider", "standin", "standin/tonewords", ""},
 		"synthesizer/...":             {"synthesizer", "synthesizer/stream", "audio", "process", "provider"}, "synthesizer/stream": {"synthesizer", "audio", "provider"},
-		"llm/llmtest": {"llm"}, "llm/...": {"llm"},
+		"llm/llmtest": {"llm"}, "llm/answer": {"llm", "provider"}, "llm/...": {"", "llm", "llm/answer", "provider"},
 		"provider": {""}, "outbound": {},
 		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/model", "standin/speech", "llm"},
 		"standin/speech":    {"standin", "standin/tonewords", "synthesizer", "audio"},
@@ -57,7 +57,7 @@ func arrows() map[string][]string {
 		"server":    {"*"},
 		"cmd/docs":  {"audio", "client", "support"},
 		"cmd/sidetone": {"server", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
-			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/model", "standin/openai",
+			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/anthropic", "standin/google", "standin/model", "standin/openai",
 			"standin/speech", "standin/openaispeech", "standin/deepgramspeak", "standin/elevenlabs", "standin/cartesia", "standin/azure", "standin/rime"},
 		"e2e": {"*"}, "e2e/...": {"*"},
 	}

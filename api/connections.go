@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/api/dialect"
@@ -131,10 +132,79 @@ func renderConnection(v view, c sidetone.Connection) object {
 		"steering_pool": c.SteeringPool, "account_supports_any_caller_id": c.AnyCallerID}
 	setText(o, "label", c.Label)
 	setText(o, "description", c.Description)
-	if c.Default && !v.profile.KnownTypes {
-		o["default"] = true
+	if !v.profile.KnownTypes {
+		ourConnection(o, c)
 	}
 	return v.profile.Adapt(dialect.Connection(), o)
+}
+
+// ourConnection adds what only we know of a connection.
+func ourConnection(o object, c sidetone.Connection) {
+	if c.Default {
+		o["default"] = true
+	}
+	if c.State.State != "" {
+		o["state"] = c.State.State
+		setTime(o, "state_since", c.State.Since)
+		setText(o, "state_cause", c.State.Cause)
+	}
+}
+
+// Trial is what a vendor's driver did with the credentials of a connection.
+type Trial struct {
+	// Part is model, voice or recogniser.
+	Part string
+	// Latency is the time up to the first that came.
+	Latency time.Duration
+	// Err says what went wrong, nil when nothing did. It shows no secret.
+	Err error
+}
+
+// testConnection asks the vendor of a connection for a little, and keeps what it said.
+func (s *server) testConnection(r *request) (any, error) {
+	var c sidetone.Connection
+	err := s.readConfiguration(r, func(w work) (err error) {
+		c, err = w.tx.Connection(r.query.Get("id"))
+		return named(err, "id", "account connection")
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.TryConnection == nil {
+		return nil, sidetone.Errorf(sidetone.Unavailable, "connections are tested by a running server only")
+	}
+	trials, err := s.TryConnection(r.ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if len(trials) == 0 {
+		return nil, sidetone.Errorf(sidetone.Invalid, "type %s has no driver that could be asked", c.Type)
+	}
+	return s.tried(r, c, trials)
+}
+
+// tried keeps the outcome of trials with the connection, if it is still the same.
+func (s *server) tried(r *request, c sidetone.Connection, trials []Trial) (any, error) {
+	state := sidetone.AccountState{State: sidetone.AccountVerified}
+	checks := make([]object, len(trials))
+	for i, t := range trials {
+		checks[i] = object{"part": t.Part, "ok": t.Err == nil}
+		if t.Err == nil {
+			checks[i]["latency_ms"] = t.Latency.Milliseconds()
+			continue
+		}
+		checks[i]["error"] = wire.Clip(t.Err.Error())
+		state.State, state.Cause = sidetone.AccountFailed, wire.Clip(t.Err.Error())
+	}
+	err := s.write(r, func(w work) error {
+		now, err := w.tx.Connection(c.ID)
+		if err != nil || now.Version != c.Version {
+			return named(err, "id", "account connection")
+		}
+		state.Since, now.State = w.tx.Now(), state
+		return w.tx.UpdateConnection(now)
+	})
+	return object{"id": c.ID, "type": c.Type, "ok": state.State == sidetone.AccountVerified, "checks": checks}, err
 }
 
 // addToPool puts a number into the connection's steering pool.

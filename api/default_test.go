@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/sidetone/sidetone/store"
 )
 
 // TestDefaultConnection: the first account connection of a type is the environment's
@@ -45,5 +47,37 @@ func TestDefaultConnection(t *testing.T) {
 		want("the second one, changed in something else", other, second)
 		b.do("POST /v1/account_connections/update?id="+second, `{"default":null}`).want(201)
 		want("none", other)
+	})
+}
+
+// TestDefaultVoiceStaysDefault: an agent that names no voice goes on naming none when it
+// is sent back as it was read, and names the built-in one by its id.
+func TestDefaultVoiceStaysDefault(t *testing.T) {
+	both(t, func(b *bench) {
+		voiceOf := func(id string) (out string) {
+			err := b.store.Read(t.Context(), b.env.ID, func(tx *store.Tx) error {
+				a, err := tx.Agent(id)
+				out = a.VoiceID
+				return err
+			})
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			return out
+		}
+		id := b.agent(`{"prompt":{"content":"p"}}`)
+		whole := b.do("GET /v1/agents?id="+id, "").want(200)
+		b.do("POST /v1/agents/update?id="+id, string(whole.raw)).want(201)
+		if got := voiceOf(id); got != "" {
+			b.t.Errorf("sent back whole: it names voice %s", got)
+		}
+		b.do("POST /v1/agents/update?id="+id, `{"voice":"`+whole.text("voice.id")+`"}`).want(201)
+		if got := voiceOf(id); got != whole.text("voice.id") {
+			b.t.Errorf("named by its id: got %q", got)
+		}
+		b.do("POST /v1/agents/update?id="+id, string(b.do("GET /v1/agents?id="+id, "").want(200).raw)).want(201)
+		if got := voiceOf(id); got != whole.text("voice.id") {
+			b.t.Errorf("named by its id and sent back whole: got %q", got)
+		}
 	})
 }

@@ -107,6 +107,9 @@ type Config struct {
 	// environment are set up, in sentences that say nothing of what the agent says. nil
 	// asks nothing.
 	Lacking func(ctx context.Context, environmentID string, s sidetone.Snapshot) ([]support.Warning, error)
+	// TryConnection asks the vendor of a connection for a little with each driver that
+	// works with it; none means that the type has no driver. nil tries nothing.
+	TryConnection func(ctx context.Context, c sidetone.Connection) ([]Trial, error)
 	// Metrics counts requests and is what /metrics shows; nil makes one.
 	Metrics *metrics.Registry
 	// Log receives one line for each request; nil discards.

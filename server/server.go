@@ -366,11 +366,11 @@ func (s *server) api() http.Handler {
 		Metrics: figures,
 		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Drain: s.draining,
 		Shops: s.shops(), Log: s.log, Stopping: s.stopping, TrustedProxies: s.proxies,
-		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
-		Operator:     s.operator,
-		CheckPrompt:  scripted.Check,
-		Unreadable:   scripted.Unreadable,
-		Lacking:      s.providers.lacking,
+		Ready:       (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
+		Operator:    s.operator,
+		CheckPrompt: scripted.Check,
+		Unreadable:  scripted.Unreadable,
+		Lacking:     s.providers.lacking, TryConnection: s.providers.try,
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}
 	if s.tokens != nil {

@@ -116,3 +116,12 @@ func recogniser(a sidetone.Agent) string { return a.ExtraText("transcriber", "ty
 // testsTheLine reports whether agents of a provider test the line or measure the
 // server instead of holding a conversation.
 func testsTheLine(provider string) bool { return provider == "echo" || provider == "bench" }
+
+// Vendors names those whose accounts can be connected.
+func Vendors() []string {
+	var out []string
+	for _, s := range suppliers() {
+		out = append(out, s.name)
+	}
+	return out
+}

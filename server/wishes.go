@@ -197,7 +197,7 @@ func keyTerms(a sidetone.Agent) (out []string) {
 
 // voiceNameOf is what a voice calls the name of its speaker.
 func voiceNameOf(w wish) string {
-	return cmp.Or(w.member("voice"), w.member("voice_id"))
+	return cmp.Or(w.member("voice"), w.member("voice_id"), w.member("voice_name"), w.member("speaker"))
 }
 
 // extra is the member called name of what the agent only keeps; nil for none.

@@ -99,6 +99,11 @@ const (
 	EndOfTurn
 	// Goodbye says that the caller ends the call explicitly (TTY "SK").
 	Goodbye
+	// EagerEndOfTurn says that the turn is probably over; EndOfTurn or TurnResumed
+	// follows. The words so far came before it, in Partials or Finals.
+	EagerEndOfTurn
+	// TurnResumed takes an EagerEndOfTurn back: the caller goes on.
+	TurnResumed
 )
 
 // Event is one result.

@@ -26,6 +26,8 @@ type cli struct {
 	Token   tokenCommand   `cmd:"" help:"Create, import, list and revoke API keys."`
 	Secrets secretsCommand `cmd:"" help:"Rotate the keys that stored secrets are encrypted with."`
 
+	Connect connectCommand `cmd:"" help:"Store your key of a vendor and try it."`
+
 	Playbook playbookCommand `cmd:"" help:"Check playbooks, and try them in the terminal."`
 
 	Numbers         numbersCommand `cmd:"" group:"api" help:"Phone lines: list, get, available, buy, link, update, cancel, detach."`

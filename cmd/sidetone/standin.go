@@ -10,10 +10,12 @@ import (
 	"strings"
 
 	"github.com/sidetone/sidetone/standin"
+	anthropicstandin "github.com/sidetone/sidetone/standin/anthropic"
 	"github.com/sidetone/sidetone/standin/azure"
 	"github.com/sidetone/sidetone/standin/cartesia"
 	"github.com/sidetone/sidetone/standin/deepgramspeak"
 	"github.com/sidetone/sidetone/standin/elevenlabs"
+	googlestandin "github.com/sidetone/sidetone/standin/google"
 	"github.com/sidetone/sidetone/standin/model"
 	openaistandin "github.com/sidetone/sidetone/standin/openai"
 	"github.com/sidetone/sidetone/standin/openaispeech"
@@ -24,6 +26,12 @@ import (
 // standins are the vendors that have a stand-in.
 func standins() map[string]func(c *standin.Control, key string) http.Handler {
 	return map[string]func(*standin.Control, string) http.Handler{
+		"anthropic": func(c *standin.Control, key string) http.Handler {
+			return anthropicstandin.New(anthropicstandin.Options{Control: c, Key: key, Model: model.Playbook{}})
+		},
+		"google": func(c *standin.Control, key string) http.Handler {
+			return googlestandin.New(googlestandin.Options{Control: c, Key: key, Model: model.Playbook{}, CallIDs: true})
+		},
 		"openai": func(c *standin.Control, key string) http.Handler {
 			mux := http.NewServeMux()
 			mux.Handle("/v1/audio/speech", openaispeech.New(speech.Options{Control: c, Key: key}))

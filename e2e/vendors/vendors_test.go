@@ -27,6 +27,8 @@ type flow struct {
 
 func flows() []flow {
 	return []flow{
+		{Vendor: "anthropic", Folder: "anthropic", Program: "messages.mjs"},
+		{Vendor: "google", Folder: "google", Program: "generate.mjs"},
 		{Vendor: "openai", Folder: "openai", Program: "chat.mjs"},
 	}
 }
