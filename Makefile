@@ -54,6 +54,10 @@ faults: setup ## Break things: hostile SIP and RTP, killed programs, full disks;
 	SIDETONE_TEST_LONG=1 $(GO) test -count=1 -timeout 60m \
 		$$(grep -rl --include='*_test.go' SIDETONE_TEST_LONG . | xargs -n 1 dirname | sort -u)
 
+.PHONY: vendors
+vendors: setup ## Let the official clients of vendors talk with our stand-ins, without a network; npm brings the clients
+	$(GO) test -count=1 -v -timeout 10m -tags vendors ./e2e/vendors
+
 .PHONY: demo-repeat
 demo-repeat: setup-demo build ## Play the demo RUNS times each way and once for each of SHIFTS (ms); 40 runs take 40 minutes
 	@RUNS="$(RUNS)" SHIFTS="$(SHIFTS)" scripts/demo-repeat

@@ -24,13 +24,26 @@ type Environment struct {
 	// DefaultCountry is where numbers without plus are dialled, an ISO 3166 code
 	// in capitals; "" for nowhere: such numbers then need their country code.
 	DefaultCountry string
-	Created        time.Time
+	// DefaultModel, DefaultVoice and DefaultTranscriber are what agents use that name
+	// none: a provider, or a type, and behind a slash the model, or the voice, such as
+	// "openai/gpt-4.1-mini"; "" leaves it to the server.
+	DefaultModel, DefaultVoice, DefaultTranscriber string
+	// FallbackModel, FallbackVoice and FallbackTranscriber take over when those of an
+	// agent fail, in the same form; "" means none.
+	FallbackModel, FallbackVoice, FallbackTranscriber string
+	Created                                           time.Time
 }
 
 // Validate checks the name; the message starts with the property's path.
 func (e Environment) Validate() error {
 	if strings.TrimSpace(e.Name) == "" {
 		return Errorf(Invalid, "name is required")
+	}
+	for path, text := range map[string]string{"default_model": e.DefaultModel, "default_voice": e.DefaultVoice, "default_transcriber": e.DefaultTranscriber,
+		"fallback_model": e.FallbackModel, "fallback_voice": e.FallbackVoice, "fallback_transcriber": e.FallbackTranscriber} {
+		if err := maxLength(path, text, 256); err != nil {
+			return err
+		}
 	}
 	return maxLength("name", e.Name, 256)
 }

@@ -23,9 +23,14 @@ type Connection struct {
 	SteeringPool []string
 	// AnyCallerID says that the account may show numbers it does not own.
 	AnyCallerID bool
-	Version     int64
-	Created     time.Time
-	Updated     time.Time
+	// Default makes the account the one of its type that agents use which name none
+	// of their own. An environment has one of a type at most.
+	Default bool
+	// State is what its vendor said when it was asked last.
+	State   AccountState
+	Version int64
+	Created time.Time
+	Updated time.Time
 }
 
 // connectionPrefix starts every type of connection.
@@ -64,6 +69,7 @@ type ConnectionChange struct {
 	Config       Optional[[]byte]
 	SteeringPool Optional[[]string]
 	AnyCallerID  Optional[bool]
+	Default      Optional[bool]
 }
 
 // Apply carries the change out on c.
@@ -75,8 +81,12 @@ func (ch ConnectionChange) Apply(c *Connection, now time.Time) {
 	ch.Label.Apply(&c.Label, "")
 	ch.Description.Apply(&c.Description, "")
 	c.Credentials = Secret(MergeJSON([]byte(c.Credentials.Reveal()), []byte(ch.Credentials.Value.Reveal())))
+	if ch.Type.Set || ch.Credentials.Set || ch.Config.Set {
+		c.State = AccountState{}
+	}
 	ch.Config.Apply(&c.Config, []byte("{}"))
 	ch.AnyCallerID.Apply(&c.AnyCallerID, false)
+	ch.Default.Apply(&c.Default, false)
 	if ch.SteeringPool.Set {
 		c.SteeringPool = []string{}
 		for _, number := range ch.SteeringPool.Value {

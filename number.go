@@ -36,7 +36,7 @@ type Number struct {
 	// ConnectionID names the carrier account or trunk; "" for simulated.
 	ConnectionID string
 	// Carrier is whether the carrier says that the number is the account's.
-	Carrier CarrierState
+	Carrier AccountState
 	// Reserved is when a purchase of the number began that is not over; zero for
 	// a number that is ours.
 	Reserved time.Time
@@ -46,10 +46,11 @@ type Number struct {
 	Updated  time.Time
 }
 
-// CarrierState is what is known from the carrier of a number that is the customer's
-// there; the zero value is that of a number which was bought here.
-type CarrierState struct {
-	// State is CarrierUnverified, CarrierVerified or CarrierFailed; "" for none.
+// AccountState is what is known from the vendor of an account: of a number that is the
+// customer's at a carrier, or of an account connection. The zero value says that there
+// is nothing to know, or that nobody has asked.
+type AccountState struct {
+	// State is AccountUnverified, AccountVerified or AccountFailed; "" for none.
 	State string
 	// Since is when the state began.
 	Since time.Time
@@ -57,14 +58,14 @@ type CarrierState struct {
 	Cause string
 }
 
-// The states of a number at its carrier.
+// The states of an account.
 const (
-	// CarrierUnverified: nobody has asked the carrier.
-	CarrierUnverified = "unverified"
-	// CarrierVerified: the carrier says that the number is the account's.
-	CarrierVerified = "verified"
-	// CarrierFailed: the carrier was asked and says otherwise, or did not say.
-	CarrierFailed = "failed"
+	// AccountUnverified: nobody has asked the vendor.
+	AccountUnverified = "unverified"
+	// AccountVerified: the vendor accepts it.
+	AccountVerified = "verified"
+	// AccountFailed: the vendor was asked and does not, or did not say.
+	AccountFailed = "failed"
 )
 
 // NewNumber returns an active number with the documented defaults.

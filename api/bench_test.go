@@ -27,6 +27,7 @@ import (
 	"github.com/sidetone/sidetone/llm/scripted"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/store/storetest"
+	"github.com/sidetone/sidetone/support"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -59,8 +60,8 @@ type bench struct {
 	drain  chan struct{}
 	// now is the clock of the servers; nil for the true one.
 	now func() time.Time
-	// cannotThink is the servers' CannotThink; nil asks nothing.
-	cannotThink func(sidetone.Snapshot) string
+	// lacking is the servers' Lacking; nil asks nothing.
+	lacking func(context.Context, string, sidetone.Snapshot) ([]support.Warning, error)
 }
 
 // both runs test on SQLite and on Postgres, with the race detector on Postgres only.
@@ -106,7 +107,7 @@ func (b *bench) handler() http.Handler {
 	}
 	return New(Config{
 		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
-		Operator: b.operator, CheckPrompt: scripted.Check, Unreadable: scripted.Unreadable, CannotThink: b.cannotThink,
+		Operator: b.operator, CheckPrompt: scripted.Check, Unreadable: scripted.Unreadable, Lacking: b.lacking,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/api/dialect"
@@ -28,6 +29,7 @@ func decodeConnection(d *decoder) edit[sidetone.Connection] {
 	change := sidetone.ConnectionChange{
 		Type: d.Text("type"), Label: d.Text("label"), Description: d.Text("description"), Credentials: d.secretJSON("credentials"),
 		Config: d.JSON("config"), SteeringPool: d.Strings("steering_pool"), AnyCallerID: d.Bool("account_supports_any_caller_id"),
+		Default: d.Bool("default"),
 	}
 	return func(w work, c *sidetone.Connection) error {
 		change, given, before := change, change.Credentials, *c
@@ -39,12 +41,40 @@ func decodeConnection(d *decoder) edit[sidetone.Connection] {
 			return err
 		}
 		change.Apply(c, w.tx.Now())
-		err = firstOf(c.Validate(), w.chosen("account_connection", "type", before.Type, c.Type), credentialsNotCarried(given, before, *c))
+		err = firstOf(c.Validate(), w.chosen("account_connection", "type", before.Type, c.Type), credentialsNotCarried(given, before, *c),
+			w.onlyDefault(c, before, change.Default.Set))
 		if err != nil || before.Type == "" || before.Type == c.Type {
 			return err
 		}
 		return w.fitsUsers(*c)
 	}
+}
+
+// onlyDefault lets an environment have one default connection of a type: the first one,
+// unless it says otherwise, and then the one that was made so last.
+func (w work) onlyDefault(c *sidetone.Connection, before sidetone.Connection, given bool) error {
+	if c.Type == before.Type && c.Default == before.Default {
+		return nil
+	}
+	found, err := w.tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created",
+		Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{c.Type}}}})
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(found.Items, func(o sidetone.Connection) bool { return o.ID == c.ID || !o.Default })
+	if !given && c.Type != before.Type {
+		c.Default = len(others) == 0
+	}
+	if !c.Default {
+		return nil
+	}
+	for _, o := range others {
+		o.Default = false
+		if err := w.tx.UpdateConnection(o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // credentialsNotCarried does what notCarried does for each member of the credentials
@@ -102,7 +132,79 @@ func renderConnection(v view, c sidetone.Connection) object {
 		"steering_pool": c.SteeringPool, "account_supports_any_caller_id": c.AnyCallerID}
 	setText(o, "label", c.Label)
 	setText(o, "description", c.Description)
+	if !v.profile.KnownTypes {
+		ourConnection(o, c)
+	}
 	return v.profile.Adapt(dialect.Connection(), o)
+}
+
+// ourConnection adds what only we know of a connection.
+func ourConnection(o object, c sidetone.Connection) {
+	if c.Default {
+		o["default"] = true
+	}
+	if c.State.State != "" {
+		o["state"] = c.State.State
+		setTime(o, "state_since", c.State.Since)
+		setText(o, "state_cause", c.State.Cause)
+	}
+}
+
+// Trial is what a vendor's driver did with the credentials of a connection.
+type Trial struct {
+	// Part is model, voice or recogniser.
+	Part string
+	// Latency is the time up to the first that came.
+	Latency time.Duration
+	// Err says what went wrong, nil when nothing did. It shows no secret.
+	Err error
+}
+
+// testConnection asks the vendor of a connection for a little, and keeps what it said.
+func (s *server) testConnection(r *request) (any, error) {
+	var c sidetone.Connection
+	err := s.readConfiguration(r, func(w work) (err error) {
+		c, err = w.tx.Connection(r.query.Get("id"))
+		return named(err, "id", "account connection")
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.TryConnection == nil {
+		return nil, sidetone.Errorf(sidetone.Unavailable, "connections are tested by a running server only")
+	}
+	trials, err := s.TryConnection(r.ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if len(trials) == 0 {
+		return nil, sidetone.Errorf(sidetone.Invalid, "type %s has no driver that could be asked", c.Type)
+	}
+	return s.tried(r, c, trials)
+}
+
+// tried keeps the outcome of trials with the connection, if it is still the same.
+func (s *server) tried(r *request, c sidetone.Connection, trials []Trial) (any, error) {
+	state := sidetone.AccountState{State: sidetone.AccountVerified}
+	checks := make([]object, len(trials))
+	for i, t := range trials {
+		checks[i] = object{"part": t.Part, "ok": t.Err == nil}
+		if t.Err == nil {
+			checks[i]["latency_ms"] = t.Latency.Milliseconds()
+			continue
+		}
+		checks[i]["error"] = wire.Clip(t.Err.Error())
+		state.State, state.Cause = sidetone.AccountFailed, wire.Clip(t.Err.Error())
+	}
+	err := s.write(r, func(w work) error {
+		now, err := w.tx.Connection(c.ID)
+		if err != nil || now.Version != c.Version {
+			return named(err, "id", "account connection")
+		}
+		state.Since, now.State = w.tx.Now(), state
+		return w.tx.UpdateConnection(now)
+	})
+	return object{"id": c.ID, "type": c.Type, "ok": state.State == sidetone.AccountVerified, "checks": checks}, err
 }
 
 // addToPool puts a number into the connection's steering pool.

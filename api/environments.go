@@ -1,6 +1,10 @@
 package api
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/sidetone/sidetone"
 )
 
@@ -8,8 +12,33 @@ func renderEnvironment(e sidetone.Environment) object {
 	o := object{"id": e.ID, "user_id": e.AccountID, "name": e.Name}
 	setText(o, "default_agent", e.DefaultAgentID)
 	setText(o, "default_country", e.DefaultCountry)
+	for name, value := range choices(&e) {
+		setText(o, name, *value)
+	}
 	setTime(o, "created_at", e.Created)
 	return o
+}
+
+// choices are whom the agents of an environment use, by property.
+func choices(e *sidetone.Environment) map[string]*string {
+	return map[string]*string{"default_model": &e.DefaultModel, "default_voice": &e.DefaultVoice, "default_transcriber": &e.DefaultTranscriber,
+		"fallback_model": &e.FallbackModel, "fallback_voice": &e.FallbackVoice, "fallback_transcriber": &e.FallbackTranscriber}
+}
+
+// choose changes whom the agents of an environment use, and refuses who is not known.
+func (w work) choose(d *decoder, e *sidetone.Environment) error {
+	kinds := map[string][2]string{"model": {"agent", "provider"}, "voice": {"voice", "type"}, "transcriber": {"agent", "transcriber.type"}}
+	into := choices(e)
+	for _, property := range slices.Sorted(maps.Keys(into)) {
+		given := d.Text(property)
+		given.Apply(into[property], "")
+		kind, _, _ := strings.Cut(given.Value, "/")
+		_, part, _ := strings.Cut(property, "_")
+		if ok, possible := w.table.Possible(kinds[part][0], kinds[part][1], kind); kind != "" && !ok {
+			return invalid("%s must begin with one of %s", property, strings.Join(possible, ", "))
+		}
+	}
+	return nil
 }
 
 // whoAmI says what the bearer is and may do.
@@ -114,7 +143,7 @@ func (s *server) updateEnvironment(r *request) (any, error) {
 		name.Apply(&e.Name, "")
 		agent.Apply(&e.DefaultAgentID, "")
 		country.Apply(&e.DefaultCountry, "")
-		if err := e.Validate(); err != nil {
+		if err := firstOf(w.choose(d, &e), e.Validate()); err != nil {
 			return err
 		}
 		if agent.Set && e.DefaultAgentID != "" {

@@ -48,7 +48,7 @@ func goldenVoice() sidetone.Voice {
 		Config: sidetone.Some([]byte(`{"voice":"slt","voice_name":"n","pitch":1,"rate":15,"speaker":"s","speed_alpha":1.5,"model_id":"m",
 			"voice_id":"v","stability":0.5,"similarity_boost":0.5,"optimize_streaming_latency":3,"experimental_input_streaming":true,
 			"api_user_id":"u","version":"2","speed":1.25,"quality":"high","temperature":0.5,"top_p":0.5,"text_guidance":1.5,
-			"voice_guidance":1.5,"experimental_remove_silence":true}`)),
+			"voice_guidance":1.5,"experimental_remove_silence":true,"fallback":{"type":"voice_flite"}}`)),
 	}.Apply(&v, time.Time{})
 	return v
 }
@@ -64,7 +64,7 @@ func goldenConnection() sidetone.Connection {
 	c := sidetone.NewConnection("connection-1", "env-1", time.Time{})
 	c.Type, c.Label, c.Description = "account_connection_twilio", "label", "description"
 	c.Credentials = `{"twilio_account_sid":"AC0123456789","twilio_auth_token":"short"}`
-	c.Config, c.SteeringPool, c.AnyCallerID = []byte(`{"voicemail_detection":{}}`), []string{"+12025550150"}, true
+	c.Config, c.SteeringPool, c.AnyCallerID, c.Default = []byte(`{"voicemail_detection":{}}`), []string{"+12025550150"}, true, true
 	return c
 }
 

@@ -43,7 +43,7 @@ func goldenNumber() sidetone.Number {
 	n := sidetone.NewNumber("number-1", "env-1", "+12025550101", "sip", time.Time{})
 	n.Label, n.Description, n.ConnectionID, n.InboundAgentID = "Front desk", "main line", "trunk-1", "agent-1"
 	n.ExampleContext, n.Tags = []byte(`{"name":"Ada"}`), []string{"tag"}
-	n.Carrier = sidetone.CarrierState{State: sidetone.CarrierFailed, Since: time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC), Cause: "refused"}
+	n.Carrier = sidetone.AccountState{State: sidetone.AccountFailed, Since: time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC), Cause: "refused"}
 	n.MaxCalls, n.Config = 3, []byte(`{"forward_to":"desk"}`)
 	return n
 }

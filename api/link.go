@@ -65,7 +65,7 @@ func (w work) link(l link) (sidetone.Number, error) {
 	if number.InboundAgentID, _, err = w.place(l.where, ""); err != nil {
 		return number, err
 	}
-	number.Carrier = sidetone.CarrierState{State: sidetone.CarrierUnverified, Since: w.tx.Now(), Cause: neverAsked}
+	number.Carrier = sidetone.AccountState{State: sidetone.AccountUnverified, Since: w.tx.Now(), Cause: neverAsked}
 	return number, w.tx.InsertNumber(number)
 }
 

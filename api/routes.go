@@ -120,6 +120,7 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/account_connections/create", scope: sidetone.ScopeWrite, repeats: replayed, handle: s.respond(201, connections().create(s))},
 		{pattern: "POST /v1/account_connections/update", scope: sidetone.ScopeWrite, handle: s.respond(201, connections().change(s))},
 		{pattern: "DELETE /v1/account_connections/delete", scope: sidetone.ScopeWrite, handle: s.respond(200, connections().delete(s))},
+		{pattern: "POST /v1/account_connections/test", scope: sidetone.ScopeWrite, handle: s.respond(200, s.testConnection)},
 		{pattern: "POST /v1/account_connections/add_to_steering_pool", scope: sidetone.ScopeWrite, handle: s.respond(200, addToPool(s))},
 		{pattern: "POST /v1/account_connections/remove_from_steering_pool", scope: sidetone.ScopeWrite, handle: s.respond(200, removeFromPool(s))},
 

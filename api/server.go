@@ -103,10 +103,13 @@ type Config struct {
 	// Unreadable says in a sentence, without what the text of a prompt says, what of it
 	// cannot be read though it may be stored; "" for nothing. nil asks nothing.
 	Unreadable func(content string) string
-	// CannotThink says in a sentence, without what the agent says, why there is nothing
-	// for an agent to think with, so that its calls are refused; "" when there is
-	// something. nil asks nothing.
-	CannotThink func(sidetone.Snapshot) string
+	// Lacking lists what calls of an agent have to do without as the server and the
+	// environment are set up, in sentences that say nothing of what the agent says. nil
+	// asks nothing.
+	Lacking func(ctx context.Context, environmentID string, s sidetone.Snapshot) ([]support.Warning, error)
+	// TryConnection asks the vendor of a connection for a little with each driver that
+	// works with it; none means that the type has no driver. nil tries nothing.
+	TryConnection func(ctx context.Context, c sidetone.Connection) ([]Trial, error)
 	// Metrics counts requests and is what /metrics shows; nil makes one.
 	Metrics *metrics.Registry
 	// Log receives one line for each request; nil discards.

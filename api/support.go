@@ -140,7 +140,7 @@ func (s *server) agentWarnings(r *request) ([]support.Warning, error) {
 	if r.agent == nil || r.agent.Agent.ID == unassignedID || ok && r.sent[member] == nil {
 		return nil, nil
 	}
-	found, err := s.limits(*r.agent)
+	found, err := s.limits(r, *r.agent)
 	always := []support.Reason{support.NoModel, support.Unreadable}
 	var out []support.Warning
 	for _, w := range found {
@@ -166,16 +166,14 @@ func (r *request) ignore(property, sentence string) {
 }
 
 // limits lists what of an agent does not act.
-func (s *server) limits(a sidetone.Snapshot) ([]support.Warning, error) {
+func (s *server) limits(r *request, a sidetone.Snapshot) ([]support.Warning, error) {
 	found, err := check(s.table, "agent", renderAgent(view{profile: dialect.Fluents()}, a))
 	found = append(s.unreadable("prompt.content", a.Prompt.Content), found...)
-	if s.CannotThink == nil {
+	if s.Lacking == nil || err != nil {
 		return found, err
 	}
-	if why := s.CannotThink(a); why != "" {
-		found = slices.Insert(found, 0, support.Warning{Property: "prompt", Reason: support.NoModel, Sentence: why})
-	}
-	return found, err
+	lacking, err := s.Lacking(r.ctx, r.who.EnvironmentID, a)
+	return append(lacking, found...), err
 }
 
 // unknownConfig warns about members of actions' configurations that their types do
@@ -293,7 +291,7 @@ func (s *server) getSupport(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept, err := s.limits(snapshot)
+	kept, err := s.limits(r, snapshot)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,11 +18,11 @@ import (
 func TestUnknownChoicesAreRefused(t *testing.T) {
 	both(t, func(b *bench) {
 		const (
-			voice      = "type must be one of voice_flite, voice_tty, voice_azure, voice_rime, voice_eleven_labs, voice_play_ht, voice_vocode: no other is known"
-			connection = "type must be one of account_connection_twilio, "
-			provider   = "provider must be one of scripted, echo, bench, openai, azure: no other is known"
-			fallback   = "llm_fallback.provider must be one of openai, azure: no other is known"
-			listens    = "transcriber.type must be one of pocketsphinx, tty, transcriber_deepgram, transcriber_assembly_ai, transcriber_azure, transcriber_google: no other is known"
+			voice      = "type must be one of voice_flite, voice_tty, voice_azure, voice_rime, voice_eleven_labs, voice_openai, voice_deepgram, voice_cartesia, voice_kokoro, voice_play_ht, voice_vocode: no other is known"
+			connection = "type must be one of account_connection_openai, "
+			provider   = "provider must be one of scripted, echo, bench, openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama: no other is known"
+			fallback   = "llm_fallback.provider must be one of openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama: no other is known"
+			listens    = "transcriber.type must be one of pocketsphinx, tty, transcriber_azure, transcriber_google, transcriber_deepgram, transcriber_assembly_ai, transcriber_openai, transcriber_whisper: no other is known"
 			sells      = "telephony_provider must be one of simulated, sip, twilio, telnyx, vonage, fluents: no other is known"
 		)
 		agent := b.agent(`{"prompt":{"content":"p"}}`)
@@ -95,8 +96,8 @@ func warningsOf(a answer) []string {
 // nothing and says nothing.
 func TestWarnings(t *testing.T) {
 	both(t, func(b *bench) {
-		const kept = `{"prompt":{"content":"p"},"provider":"openai","language":"es","webhook":{"url":"https://hook.example/in","subscriptions":[]},"colour":"red"}`
-		want := []string{"body unknown", "language no_driver", "provider no_driver", "webhook not_built"}
+		const kept = `{"prompt":{"content":"p"},"provider":"openai","language":"es","context_endpoint":"https://hook.example/c","webhook":{"url":"https://hook.example/in","subscriptions":[]},"colour":"red"}`
+		want := []string{"body unknown", "context_endpoint not_built", "webhook not_built"}
 		for range 2 {
 			if got := warningsOf(b.with("w", "POST /v1/agents/create", kept).want(201)); !slices.Equal(got, want) {
 				b.t.Errorf("got %q, want %q", got, want)
@@ -113,7 +114,7 @@ func TestWarnings(t *testing.T) {
 		if got := warningsOf(incoming); !slices.Equal(got, []string{"is_outgoing hint"}) {
 			b.t.Errorf("a call that is not outgoing: got %q", got)
 		}
-		got := b.do("POST /v1/calls/create", `{"to_number":"+12025550199","from_number":"`+number+`","agent":{"prompt":{"content":"p"},"voice":{"type":"voice_azure","voice_name":"SECRET"}},"telephony_params":{"SECRET":1}}`).want(201)
+		got := b.do("POST /v1/calls/create", `{"to_number":"+12025550199","from_number":"`+number+`","agent":{"prompt":{"content":"p"},"voice":{"type":"voice_play_ht","voice_id":"SECRET"}},"telephony_params":{"SECRET":1}}`).want(201)
 		if diff := warningsOf(got); !slices.Equal(diff, []string{"agent.voice.type no_driver", "telephony_params not_built"}) {
 			b.t.Errorf("got %q", diff)
 		}
@@ -129,7 +130,7 @@ func TestRecognisersOfAgents(t *testing.T) {
 	both(t, func(b *bench) {
 		for transcriber, want := range map[string]string{
 			`{"type":"pocketsphinx"}`: "", `{"type":"tty"}`: "", `{}`: "", `null`: "",
-			`{"type":"transcriber_deepgram"}`: "transcriber.type no_driver", `{"type":"pocketsphinx","model":"m"}`: "transcriber unknown",
+			`{"type":"transcriber_azure"}`: "transcriber.type no_driver", `{"type":"transcriber_deepgram"}`: "", `{"type":"pocketsphinx","model":"m"}`: "transcriber unknown",
 		} {
 			got := warningsOf(b.do("POST /v1/agents/create", `{"prompt":{"content":"p"},"transcriber":`+transcriber+`}`).want(201))
 			if strings.Join(got, ", ") != want {
@@ -190,13 +191,13 @@ func TestSupport(t *testing.T) {
 		if got := b.do("GET /v1/support?agent="+good, "").want(200).at("entries").([]any); len(got) != 0 {
 			b.t.Errorf("got %v", got)
 		}
-		bad := b.agent(`{"prompt":{"content":"p"},"provider":"openai","voice":{"type":"voice_rime","speaker":"s"},"actions":[{"type":"action_dtmf"}]}`)
+		bad := b.agent(`{"prompt":{"content":"p"},"provider":"openai","voice":{"type":"voice_play_ht","voice_id":"v"},"actions":[{"type":"action_dtmf"}]}`)
 		var got []string
 		for _, item := range b.do("GET /v1/support?agent="+bad, "").want(200).at("entries").([]any) {
 			entry := item.(map[string]any)
 			got = append(got, entry["property"].(string)+" "+entry["status"].(string))
 		}
-		if want := []string{"actions[].type kept", "provider kept", "voice.type kept"}; !slices.Equal(got, want) {
+		if want := []string{"actions[].type kept", "voice.type kept"}; !slices.Equal(got, want) {
 			b.t.Errorf("got %q, want %q", got, want)
 		}
 		b.do("GET /v1/support?agent=none", "").want(404)
@@ -325,14 +326,14 @@ func TestUnknownParameters(t *testing.T) {
 // and parts that are named by their ids count as well.
 func TestAgentsThatCannotWork(t *testing.T) {
 	both(t, func(b *bench) {
-		b.cannotThink = func(a sidetone.Snapshot) string {
+		b.lacking = func(_ context.Context, _ string, a sidetone.Snapshot) ([]support.Warning, error) {
 			if _, _, playbook := scripted.Find(a.Prompt.Content); playbook {
-				return ""
+				return nil, nil
 			}
-			return "Calls are refused."
+			return []support.Warning{{Property: "prompt", Reason: support.NoModel, Sentence: "Calls are refused."}}, nil
 		}
 		b.url = b.node()
-		voice := b.do("POST /v1/voices/create", `{"type":"voice_rime","speaker":"s"}`).want(201).text("id")
+		voice := b.do("POST /v1/voices/create", `{"type":"voice_play_ht","voice_id":"v"}`).want(201).text("id")
 		action := b.do("POST /v1/actions/create", `{"type":"action_dtmf"}`).want(201).text("id")
 		number := b.number()
 		const playbook = `{"prompt":{"content":"Playbook: p\n\nat the start:\n  say: Hello."}}`

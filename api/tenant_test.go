@@ -451,6 +451,7 @@ func words() []string {
 		model_name required_context_keys[0] created updated createdAt updatedAt revoked start_time end_time status stage_outcome is_outgoing outbound_only
 		actor_type action resource request_id telephony_id telephony_provider area_code
 		to_number phoneNumber steering_pool[0] userId default_country certain
+		default_model default_voice default_transcriber fallback_model fallback_voice fallback_transcriber
 		created_at updated_at revoked_at active tags carrier_state twilio_account_sid twilio_auth_token openai_api_key signature_secret
 		speak_on_send speak_on_receive processing_mode phrase conditions[0]
 		call_sid call_status transfer_call_sid transfer_call_status conference_sid`)

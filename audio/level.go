@@ -107,13 +107,36 @@ func Normalize(pcm []int16, rate int) {
 		return
 	}
 	gain := math.Pow(10, (SpeechLevel-level)/20)
-	knee, top := linearLevel(-9), linearLevel(SpeechPeak)
+	knee, top := linearLevel(speechKnee), linearLevel(SpeechPeak)
 	bent := float64(peak(pcm))*gain > top
 	for i, s := range pcm {
 		x := float64(s) * gain
-		if size := math.Abs(x); bent && size > knee {
-			x = math.Copysign(knee+(top-knee)*math.Tanh((size-knee)/(top-knee)), x)
+		if bent {
+			x = bend(x, knee, top)
 		}
 		pcm[i] = int16(math.Round(x))
+	}
+}
+
+// speechKnee is the level in dBFS from which on loud samples are rounded off.
+const speechKnee = -9.0
+
+// bend rounds off what is above knee, so that nothing passes top.
+func bend(x, knee, top float64) float64 {
+	if size := math.Abs(x); size > knee {
+		return math.Copysign(knee+(top-knee)*math.Tanh((size-knee)/(top-knee)), x)
+	}
+	return x
+}
+
+// Amplify scales speech in place by a gain that goes linearly from one value to
+// another, one piece of a stream after the other. Peaks are rounded off as
+// Normalize does.
+func Amplify(pcm []int16, from, to float64) {
+	knee, top := linearLevel(speechKnee), linearLevel(SpeechPeak)
+	gain, step := from, (to-from)/float64(max(len(pcm), 1))
+	for i, s := range pcm {
+		gain += step
+		pcm[i] = int16(math.Round(bend(float64(s)*gain, knee, top)))
 	}
 }

@@ -48,7 +48,8 @@ type world struct {
 	planned  atomic.Value // the voice's key that Plan was given last, a string
 	notices  []string
 	trunks   []string
-	recorded bool // result checks the recorded call for unexplained silence
+	plans    atomic.Int32 // plans that were made and not closed
+	recorded bool         // result checks the recorded call for unexplained silence
 	rec      *channels
 	stop     func()
 }
@@ -83,6 +84,9 @@ func newWorld(t *testing.T, adjust func(*world, *call.Config)) *world {
 		cancel()
 		close(done)
 		wg.Wait()
+		if n := w.plans.Load(); n != 0 {
+			t.Errorf("%d plans more were made than closed", n)
+		}
 	}
 	return w
 }
@@ -131,18 +135,23 @@ func (w *world) Route(_ context.Context, from, number, _ string) (call.Route, er
 // Plan implements call.Planner.
 func (w *world) Plan(_ context.Context, c sidetone.Call, _ int) (call.Plan, error) {
 	w.planned.Store(c.Snapshot.Voice.APIKey.Reveal())
+	if w.planErr != nil {
+		return call.Plan{}, w.planErr
+	}
+	w.plans.Add(1)
+	closed := func() { w.plans.Add(-1) }
 	if w.echo {
-		return call.Plan{Echo: true}, w.planErr
+		return call.Plan{Echo: true, Close: closed}, nil
 	}
 	p := call.Plan{Recognisers: []call.Recogniser{{Driver: w.ears, Carrier: w.carrier}}, Models: []call.Model{{Driver: w.model}},
-		Voices: []call.Voice{{Driver: w.voice}}, Notices: w.notices}
+		Voices: []call.Voice{{Driver: w.voice}}, Notices: w.notices, Close: closed}
 	if w.speaker != nil {
 		p.Voices[0].Driver = w.speaker
 	}
 	if w.thinker != nil {
 		p.Models[0].Driver = w.thinker
 	}
-	return p, w.planErr
+	return p, nil
 }
 
 // ring calls the agent and waits for the answer.

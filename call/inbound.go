@@ -76,7 +76,7 @@ func (x *Exchange) answer(ctx context.Context, leg telephony.Leg, recorded func(
 	if err != nil {
 		return err
 	}
-	defer s.plan.release()
+	defer s.plan.end()
 	return x.ring(ctx, s, most, recorded)
 }
 
@@ -96,7 +96,7 @@ func (x *Exchange) prepare(ctx context.Context, leg telephony.Leg) (s *Session, 
 	}
 	s, err = x.newSession(c, leg, plan)
 	if err != nil {
-		plan.release()
+		plan.end()
 		return nil, 0, err
 	}
 	return s, route.Number.MaxCalls, nil

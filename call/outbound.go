@@ -61,7 +61,7 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	}
 	defer func() {
 		if !answered {
-			plan.release()
+			plan.end()
 		}
 	}()
 	leg, err := x.place(ctx, driver, c)
@@ -85,7 +85,7 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	}
 	x.wg.Go(func() {
 		defer x.leavePlaced(c.EnvironmentID)
-		defer plan.release()
+		defer plan.end()
 		defer x.removeLive(s)
 		if err := x.safely(func() error { x.carry(s); return nil }); err != nil {
 			x.refuse(leg, err)
@@ -101,7 +101,8 @@ const wideband = 16000
 // is not what was planned for.
 func (x *Exchange) adopt(ctx context.Context, c sidetone.Call, leg telephony.Leg, plan *Plan) (*Session, error) {
 	if rate := leg.Info().Rate; rate != wideband {
-		plan.release()
+		plan.end()
+		*plan = Plan{}
 		other, err := x.c.Planner.Plan(ctx, c, rate)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -106,6 +107,10 @@ type Recogniser struct {
 	// FirstTextWait is its P95 from the first sound of a word to its first text; 0
 	// means that it is not known.
 	FirstTextWait time.Duration
+	// Reserve takes what is scarce, such as a place, before the driver is opened as
+	// a fallback, and returns how to give it back; an error says that there is none.
+	// Plan has reserved for the first one already. Nil: nothing is scarce.
+	Reserve func() (release func(), err error)
 }
 
 // Model is a language model that can think for a call.
@@ -114,6 +119,9 @@ type Model struct {
 	// Name is the vendor's name of the model; "" means the driver's default.
 	Name   string
 	Source Source
+	// Eager says that it may be asked before the caller's turn is surely over; an
+	// answer that is not needed is cancelled.
+	Eager bool
 }
 
 // Voice is one that can speak in a call.
@@ -122,6 +130,10 @@ type Voice struct {
 	// Name is the driver's name of the voice; "" means its default.
 	Name   string
 	Source Source
+	// Settings is what else makes its sound, such as the JSON of its configuration.
+	// Calls whose voices have the same source, name and settings share the sound of
+	// phrases.
+	Settings string
 }
 
 // Plan says which drivers serve a call.
@@ -138,9 +150,29 @@ type Plan struct {
 	// Release gives back what Plan reserved for the call; it may be called more
 	// than once. Nil: nothing was reserved.
 	Release func()
+	// Close ends the drivers of this call that hold connections. It is called once,
+	// when the call is over. Nil: there are none.
+	Close func()
 	// Echo returns the caller's sound instead of a conversation; the other
 	// members are not used.
 	Echo bool
+}
+
+// vendors says who serves each part first: a vendor, or "local" for what the
+// server has itself.
+func (p Plan) vendors() map[string]string {
+	out := map[string]string{}
+	name := func(p part, s Source) { out[string(p)] = cmp.Or(s.Vendor, "local") }
+	if len(p.Recognisers) > 0 {
+		name(partRecogniser, p.recogniser().Source)
+	}
+	if len(p.Models) > 0 {
+		name(partModel, p.model().Source)
+	}
+	if len(p.Voices) > 0 {
+		name(partVoice, p.voice().Source)
+	}
+	return out
 }
 
 // recogniser is the one that listens first; the zero value when nobody does.
@@ -167,8 +199,12 @@ func (p Plan) voice() Voice {
 	return p.Voices[0]
 }
 
-// release gives back what was reserved.
-func (p Plan) release() {
+// end gives back what was reserved and ends the drivers of the call; it is called
+// once.
+func (p Plan) end() {
+	if p.Close != nil {
+		p.Close()
+	}
 	if p.Release != nil {
 		p.Release()
 	}

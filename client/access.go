@@ -22,6 +22,16 @@ type Environment struct {
 	// DefaultCountry is where numbers without plus are dialled, an ISO 3166 code;
 	// may be empty.
 	DefaultCountry string `json:"default_country,omitempty"`
+	// DefaultModel, DefaultVoice and DefaultTranscriber are what agents use that name
+	// none, such as "openai/gpt-4.1-mini"; empty leaves it to the server.
+	DefaultModel       string `json:"default_model,omitempty"`
+	DefaultVoice       string `json:"default_voice,omitempty"`
+	DefaultTranscriber string `json:"default_transcriber,omitempty"`
+	// FallbackModel, FallbackVoice and FallbackTranscriber take over when those of an
+	// agent fail; may be empty.
+	FallbackModel       string `json:"fallback_model,omitempty"`
+	FallbackVoice       string `json:"fallback_voice,omitempty"`
+	FallbackTranscriber string `json:"fallback_transcriber,omitempty"`
 	// CreatedAt is when it was made.
 	CreatedAt time.Time `json:"created_at,omitzero"`
 }

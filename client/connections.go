@@ -1,6 +1,9 @@
 package client
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Webhook is a URL that hears of calls.
 type Webhook struct {
@@ -45,6 +48,36 @@ type AccountConnection struct {
 	// AccountSupportsAnyCallerID says that the carrier takes any caller's
 	// number.
 	AccountSupportsAnyCallerID *bool `json:"account_supports_any_caller_id,omitempty"`
+	// Default says that agents use this connection of its type that name none of
+	// their own.
+	Default *bool `json:"default,omitempty"`
+	// State is verified or failed, as the vendor said when it was asked last; empty
+	// when nobody has asked. StateSince is when, StateCause why it failed.
+	State      string    `json:"state,omitempty"`
+	StateSince time.Time `json:"state_since,omitzero"`
+	StateCause string    `json:"state_cause,omitempty"`
+}
+
+// ConnectionTest is what the vendor of an account connection said.
+type ConnectionTest struct {
+	// ID and Type are the connection's.
+	ID   string `json:"id,omitempty"`
+	Type string `json:"type,omitempty"`
+	// OK says that all checks went well.
+	OK bool `json:"ok"`
+	// Checks are what was asked, one for each driver that works with the account.
+	Checks []ConnectionCheck `json:"checks,omitempty"`
+}
+
+// ConnectionCheck is what one driver did.
+type ConnectionCheck struct {
+	// Part is model, voice or recogniser.
+	Part string `json:"part,omitempty"`
+	OK   bool   `json:"ok"`
+	// LatencyMS is the time up to the first that came, in milliseconds.
+	LatencyMS int64 `json:"latency_ms,omitempty"`
+	// Error says what went wrong.
+	Error string `json:"error,omitempty"`
 }
 
 // VectorDatabase is where agents look things up.
@@ -77,6 +110,14 @@ type AccountConnections struct{ Resource[AccountConnection] }
 // AccountConnections are accounts at carriers and vendors.
 func (c *Client) AccountConnections() AccountConnections {
 	return AccountConnections{resourceAt[AccountConnection](c, "/v1/account_connections")}
+}
+
+// Test asks the vendor for a little, which the account is charged for, and keeps what
+// it said.
+func (a AccountConnections) Test(ctx context.Context, id string) (ConnectionTest, error) {
+	var out ConnectionTest
+	err := a.c.post(ctx, a.path+"/test", byID(id), nil, &out)
+	return out, err
 }
 
 // AddToSteeringPool adds a number that warm transfers may use; one that is

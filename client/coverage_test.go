@@ -70,6 +70,9 @@ func exercises() map[string]exercise {
 		return c.AccountConnections().Resource
 	},
 		client.AccountConnection{Type: "account_connection_openai", Credentials: map[string]client.Credential{"openai_api_key": "k"}})
+	all["AccountConnectionController_testAccountConnection"] = func(t *testing.T, c *client.Client) (any, error) {
+		return c.AccountConnections().Test(t.Context(), "i")
+	}
 	editing(all, "Environment", "Environments", func(c *client.Client) client.Editor[client.Environment] { return c.Environments().Editor })
 	editing(all, "APIKey", "APIKeys", func(c *client.Client) client.Editor[client.APIKey] { return c.APIKeys().Editor })
 	editing(all, "Member", "Members", func(c *client.Client) client.Editor[client.Member] { return c.Members().Editor })

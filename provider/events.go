@@ -21,8 +21,14 @@ type Event struct {
 // EventLimit is how many bytes an event, or a message of a WebSocket, may have.
 const EventLimit = 4 << 20
 
+// Error is a constant error of this package; compare with errors.Is.
+type Error string
+
+// Error returns the text.
+func (e Error) Error() string { return string(e) }
+
 // errTooLong says that an event is longer than EventLimit.
-var errTooLong = errors.New("an event is longer than 4 MiB")
+const errTooLong Error = "an event is longer than 4 MiB"
 
 // Events reads a stream of server-sent events up to its end, see
 // https://html.spec.whatwg.org/multipage/server-sent-events.html. An event whose

@@ -130,7 +130,7 @@ const statusOverloaded = 529
 
 // requestIDs are the headers in which vendors name a request.
 func requestIDs() []string {
-	return []string{"X-Request-Id", "Request-Id", "Dg-Request-Id", "Apim-Request-Id", "X-Goog-Request-Id"}
+	return []string{"X-Request-Id", "X-Requestid", "Request-Id", "Dg-Request-Id", "Apim-Request-Id", "X-Goog-Request-Id"}
 }
 
 // RequestID returns the vendor's own name of an answered request; "" for none.
@@ -215,6 +215,9 @@ func (c *Client) reach(err error) error {
 	if timeout := interface{ Timeout() bool }(nil); errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		kind = Late
 	}
+	if errors.Is(err, errTooLong) {
+		kind = Broken
+	}
 	return &Failure{Vendor: c.Vendor, Kind: kind, Message: clip(hide(err.Error(), c.Secrets), messageLimit), Err: hidden{err, c.Secrets}}
 }
 
@@ -243,7 +246,31 @@ func (c *Client) Refusal(status int, header http.Header, body []byte) *Failure {
 		f.RequestID = RequestID(header)
 		f.RetryAfter = retryAfter(header.Get("Retry-After"), time.Now())
 	}
+	if f.RetryAfter == 0 {
+		f.RetryAfter = retryDelay(body)
+	}
 	return f
+}
+
+// retryDelay reads how long Google wants no further request: the RetryInfo among
+// the details of an error, see https://google.aip.dev/193. It is at most an hour.
+func retryDelay(body []byte) time.Duration {
+	var m struct {
+		Error struct {
+			Details []struct {
+				RetryDelay string `json:"retryDelay"`
+			} `json:"details"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(body, &m) != nil {
+		return 0
+	}
+	for _, d := range m.Error.Details {
+		if delay, err := time.ParseDuration(d.RetryDelay); err == nil {
+			return min(max(0, delay), time.Hour)
+		}
+	}
+	return 0
 }
 
 // Fail is a failure that the driver found itself.

@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/outbound"
 	"github.com/sidetone/sidetone/store"
 )
 
@@ -19,12 +19,14 @@ type accounts func(ctx context.Context, environmentID, kind string) (*sidetone.C
 // first that is found pays: another's are not tried.
 type keyring struct {
 	accounts accounts
+	// environment finds an environment.
+	environment func(ctx context.Context, id string) (sidetone.Environment, error)
 	// providers are the server's own credentials.
 	providers map[string]ProviderConfig
 	// sole says that the server has one environment only, which its own
 	// credentials then serve.
-	sole func(ctx context.Context) (bool, error)
-	http *http.Client
+	sole  func(ctx context.Context) (bool, error)
+	guard *outbound.Guard
 }
 
 // ownCredentials are those that an agent names itself.
@@ -39,7 +41,7 @@ type ownCredentials struct {
 // the id of a connection, or "server"; "" when there is nothing.
 func (k keyring) find(ctx context.Context, environmentID string, s supplier, mine ownCredentials) (access, string, error) {
 	if mine.Key != "" {
-		return access{HTTP: k.http, Key: mine.Key}, "agent", nil
+		return access{HTTP: k.guard.Client(environmentID), Key: mine.Key}, "agent", nil
 	}
 	connection := mine.Connection
 	if connection == nil {
@@ -50,18 +52,18 @@ func (k keyring) find(ctx context.Context, environmentID string, s supplier, min
 	}
 	if connection != nil {
 		a, err := connected(*connection)
-		a.HTTP = k.http
+		a.HTTP = k.guard.Client(environmentID)
 		return a, connection.ID, err
 	}
-	c, ok := k.providers[s.name]
-	if !ok || c.APIKey == "" && c.BaseURL == "" {
+	c := k.providers[s.name]
+	if !c.configured() {
 		return access{}, "", nil
 	}
 	serves, err := k.serves(ctx, c, environmentID)
 	if !serves || err != nil {
 		return access{}, "", err
 	}
-	return access{HTTP: k.http, Key: c.APIKey, Base: c.BaseURL, Settings: c.Settings}, "server", nil
+	return access{HTTP: k.guard.Operator(environmentID), Key: c.APIKey, Base: c.BaseURL, Settings: map[string]string{"region": c.Region}}, "server", nil
 }
 
 // serves says whether the server's own credentials serve an environment: one that
@@ -111,13 +113,22 @@ func connected(c sidetone.Connection) (access, error) {
 func accountsOf(s *store.Store) accounts {
 	return func(ctx context.Context, environmentID, kind string) (found *sidetone.Connection, err error) {
 		err = s.Read(ctx, environmentID, func(tx *store.Tx) error {
-			page, err := tx.Connections(sidetone.PageQuery{Page: 1, Size: 1, SortColumn: "created",
+			page, err := tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created",
 				Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{kind}}}})
-			if err == nil && len(page.Items) == 1 {
-				found = &page.Items[0]
+			if i := slices.IndexFunc(page.Items, func(c sidetone.Connection) bool { return c.Default }); err == nil && i >= 0 {
+				found = &page.Items[i]
 			}
 			return err
 		})
 		return found, err
 	}
+}
+
+// newKeyring finds credentials in the configuration and the store.
+func newKeyring(c Config, s *store.Store, guard *outbound.Guard) keyring {
+	return keyring{accounts: accountsOf(s), environment: s.EnvironmentByID, providers: c.Providers, guard: guard,
+		sole: func(ctx context.Context) (bool, error) {
+			all, err := s.Environments(ctx)
+			return len(all) == 1, err //nolint:wrapcheck // find says what it looked for
+		}}
 }

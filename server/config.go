@@ -16,6 +16,7 @@ import (
 	"github.com/knadh/koanf/v2"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/outbound"
 	"github.com/sidetone/sidetone/phonenumber"
 )
 
@@ -44,20 +45,34 @@ type Config struct {
 	Log LogConfig `koanf:"log"`
 	// Providers are the server's own accounts at vendors, by the vendor's name.
 	Providers map[string]ProviderConfig `koanf:"providers"`
+	// Defaults are what agents use that name none.
+	Defaults DefaultsConfig `koanf:"defaults"`
+	// Outbound says what customers' settings may reach.
+	Outbound OutboundConfig `koanf:"outbound"`
 }
 
-// ProviderConfig is an account of the server's own at a vendor.
-type ProviderConfig struct {
-	// APIKey is the credential; empty: the vendor's usual environment variable.
-	APIKey sidetone.Secret `koanf:"api_key"`
-	// BaseURL is another address of the vendor's interface, such as a server of
-	// one's own.
-	BaseURL string `koanf:"base_url"`
-	// Environments are the ids of those that it serves; empty: the only environment
-	// there is, and none once there are more.
-	Environments []string `koanf:"environments"`
-	// Settings are what else the vendor asks for, such as a region.
-	Settings map[string]string `koanf:"settings"`
+// DefaultsConfig is what agents use that name none, where their environment says
+// nothing either. Empty: what the keys that there are serve, else the offline speech.
+type DefaultsConfig struct {
+	// Model is a provider, and behind a slash a model.
+	Model string `koanf:"model"`
+	// Voice is a type of voices, and behind a slash a voice.
+	Voice string `koanf:"voice"`
+	// Transcriber is a type of transcribers, and behind a slash a model.
+	Transcriber string `koanf:"transcriber"`
+}
+
+// OutboundConfig says what may be reached from here.
+type OutboundConfig struct {
+	// Allow are private hosts and networks that customers' settings may name all the
+	// same, with or without a port.
+	Allow []string `koanf:"allow"`
+	// Only, when not empty, are the only hosts that anything is sent to.
+	Only []string `koanf:"only"`
+	// CAFile holds certificates, PEM, that are trusted besides the system's.
+	CAFile string `koanf:"ca_file"`
+	// Concurrent is how many requests and WebSockets an environment may have open.
+	Concurrent int `koanf:"concurrent"`
 }
 
 // HTTPConfig configures the API's listener.
@@ -200,6 +215,7 @@ func Defaults() Config {
 		Speech:     SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite", Substitute: true},
 		Recordings: RecordingsConfig{Lame: "lame"},
 		Log:        LogConfig{Level: "info", Format: "text"},
+		Outbound:   OutboundConfig{Concurrent: outbound.DefaultConcurrent},
 	}
 }
 
@@ -228,6 +244,7 @@ func LoadConfig(path string, environ []string) (Config, error) {
 	if err := k.Unmarshal("", &c); err != nil {
 		return c, fmt.Errorf("read configuration: %w", err)
 	}
+	c.usualKeys(environ)
 	return c, c.Validate()
 }
 
@@ -257,6 +274,9 @@ func (c Config) Validate() error {
 		return err
 	}
 	if err := c.SIP.validate(); err != nil {
+		return err
+	}
+	if err := c.validateProviders(); err != nil {
 		return err
 	}
 	return c.validateLog()

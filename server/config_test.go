@@ -55,6 +55,12 @@ func normal(c Config) Config {
 	if len(c.Auth.JWT) == 0 {
 		c.Auth.JWT = nil
 	}
+	if len(c.Providers) == 0 {
+		c.Providers = nil
+	}
+	if len(c.Outbound.Allow)+len(c.Outbound.Only) == 0 {
+		c.Outbound.Allow, c.Outbound.Only = nil, nil
+	}
 	return c
 }
 
@@ -65,9 +71,9 @@ func TestSampleMentionsEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range knownKeys() {
-		section, name, nested := strings.Cut(key, ".")
-		if !nested {
-			name = section
+		name := key[strings.LastIndexByte(key, '.')+1:]
+		if vendor, _, ours := strings.Cut(strings.TrimPrefix(key, "providers."), "."); ours && !strings.Contains(string(text), vendor) {
+			t.Errorf("sidetone.sample.yaml does not mention %s", vendor)
 		}
 		if !strings.Contains(string(text), name+":") {
 			t.Errorf("sidetone.sample.yaml does not mention %s", key)
@@ -119,6 +125,11 @@ calls: {max: 7, ringing_per_environment: 5, ringing_per_trunk: 6, answer_after: 
 speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty, substitute: false}
 recordings: {lame: /opt/lame}
 log: {level: debug, format: json}
+defaults: {model: openai, voice: voice_x, transcriber: transcriber_x}
+outbound: {allow: [10.0.0.0/8], only: [api.example], concurrent: 5}
+providers:
+  openai: {api_key: hush, base_url: "http://box:1/v1", environments: [e], hipaa: true}
+  azure_speech: {region: westeurope}
 `
 
 func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
@@ -139,6 +150,10 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 		Speech:     SpeechConfig{Flite: "/opt/flite", Pocketsphinx: "/opt/sphinx", Voice: "tty"},
 		Recordings: RecordingsConfig{Lame: "/opt/lame"},
 		Log:        LogConfig{Level: "debug", Format: "json"},
+		Defaults:   DefaultsConfig{Model: "openai", Voice: "voice_x", Transcriber: "transcriber_x"},
+		Outbound:   OutboundConfig{Allow: []string{"10.0.0.0/8"}, Only: []string{"api.example"}, Concurrent: 5},
+		Providers: map[string]ProviderConfig{"openai": {APIKey: "hush", BaseURL: "http://box:1/v1", Environments: []string{"e"}, HIPAA: true},
+			"azure_speech": {Region: "westeurope"}},
 	}
 	got, err := LoadConfig(write(t, fullFile), nil)
 	if err != nil {
@@ -190,6 +205,26 @@ func TestListsAsVariables(t *testing.T) {
 	}
 }
 
+// TestUsualKeys: the variables in which the vendors' tools look for keys count, unless the
+// configuration says something else.
+func TestUsualKeys(t *testing.T) {
+	t.Parallel()
+	got, err := LoadConfig(write(t, "providers: {openai: {api_key: file, environments: [e]}, rime: {environments: [e]}}"),
+		[]string{"OPENAI_API_KEY=variable", "DEEPGRAM_API_KEY=deep", "RIME_API_KEY=rime", "GEMINI_API_KEY=", "SIDETONE_PROVIDERS_ELEVENLABS_API_KEY=eleven",
+			"SIDETONE_PROVIDERS_ELEVENLABS_ENVIRONMENTS=a,b", "SIDETONE_OUTBOUND_ALLOW=a.lan, 10.0.0.0/8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]ProviderConfig{"openai": {APIKey: "file", Environments: []string{"e"}}, "deepgram": {APIKey: "deep"},
+		"rime": {APIKey: "rime", Environments: []string{"e"}}, "elevenlabs": {APIKey: "eleven", Environments: []string{"a", "b"}}}
+	if diff := cmp.Diff(want, got.Providers); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"a.lan", "10.0.0.0/8"}, got.Outbound.Allow); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestBadSettingsAreNamed(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -199,6 +234,12 @@ func TestBadSettingsAreNamed(t *testing.T) {
 	}{
 		{name: "unknown key", file: "calls: {maximum: 3}", want: "calls.maximum"},
 		{name: "unknown section", file: "webserver: {addr: x}", want: "webserver"},
+		{name: "unknown vendor", file: "providers: {acme: {api_key: sesame}}", want: "providers.acme.api_key"},
+		{name: "unknown member of a vendor", file: "providers: {openai: {key: sesame}}", want: "providers.openai.key"},
+		{name: "a vendor's address", file: "providers: {openai: {base_url: box}}", want: "providers.openai.base_url"},
+		{name: "no way out", file: "outbound: {concurrent: 0}", want: "outbound.concurrent"},
+		{name: "no network", file: "outbound: {allow: [10.0.0.0/64]}", want: "outbound.allow"},
+		{name: "no certificates", file: "outbound: {ca_file: /nowhere}", want: "outbound.ca_file"},
 		{name: "unknown variable", environ: []string{"SIDETONE_CALLS_MAXIMUM=3"}, want: "SIDETONE_CALLS_MAXIMUM"},
 		{name: "not YAML", file: "calls: [", want: "sidetone.yaml"},
 		{name: "no number", file: "calls: {max: many}", want: "calls.max"},

@@ -102,13 +102,13 @@ func (n *notedVoice) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2
 // stubVendors are drivers of vendors that note what they work with.
 func stubVendors(u *used) vendors {
 	return vendors{
-		recognisers: map[string]vendor[transcriber.Driver]{"transcriber_deepgram": {"deepgram", func(c access, _ choice) transcriber.Driver {
+		recognisers: map[string]vendor[transcriber.Driver]{"transcriber_deepgram": {supplier: "deepgram", open: func(c access, _ choice) transcriber.Driver {
 			return &notedEars{&transcribertest.Stub{Otherwise: "good morning"}, u, c}
 		}}},
-		models: map[string]vendor[llm.Driver]{"openai": {"openai", func(c access, _ choice) llm.Driver {
+		models: map[string]vendor[llm.Driver]{"openai": {supplier: "openai", open: func(c access, _ choice) llm.Driver {
 			return &notedModel{&llmtest.Stub{}, u, c}
 		}}},
-		voices: map[string]vendor[synthesizer.Driver]{"voice_eleven_labs": {"elevenlabs", func(c access, _ choice) synthesizer.Driver {
+		voices: map[string]vendor[synthesizer.Driver]{"voice_eleven_labs": {supplier: "elevenlabs", open: func(c access, _ choice) synthesizer.Driver {
 			return &notedVoice{&synthesizertest.Stub{}, u, c}
 		}}},
 	}

@@ -81,7 +81,8 @@ func (l *agentLook) agent(ctx context.Context, api *client.Client, a client.Agen
 		return err
 	}
 	var parts []string
-	if !testsTheLine(a.Provider) && a.Prompt != nil {
+	thoughtless := slices.ContainsFunc(found.Entries, func(e client.SupportEntry) bool { return support.Reason(e.Reason) == support.NoModel })
+	if thoughtless && !testsTheLine(a.Provider) && a.Prompt != nil {
 		if why := mindless(a.Prompt.Content); why != "" {
 			parts = append(parts, "its calls are not answered: "+why)
 		}

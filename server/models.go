@@ -1,6 +1,72 @@
 package server
 
-import "github.com/sidetone/sidetone/llm"
+import (
+	"cmp"
+	"net/http"
+	"strings"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/llm/anthropic"
+	"github.com/sidetone/sidetone/llm/google"
+	"github.com/sidetone/sidetone/llm/openai"
+	"github.com/sidetone/sidetone/provider"
+)
 
 // models are the language models of vendors, by the provider that an agent names.
-func models() map[string]vendor[llm.Driver] { return nil }
+func models() map[string]vendor[llm.Driver] {
+	azure := vendor[llm.Driver]{supplier: "azure_llm", open: openAzure}
+	return map[string]vendor[llm.Driver]{
+		"openai":     compatible("openai", "", ""),
+		"deepseek":   compatible("deepseek", "https://api.deepseek.com/v1", "deepseek-chat"),
+		"togetherai": compatible("togetherai", "https://api.together.xyz/v1", "meta-llama/Llama-3.3-70B-Instruct-Turbo"),
+		"openrouter": compatible("openrouter", "https://openrouter.ai/api/v1", "openai/gpt-4.1-mini"),
+		"ollama":     compatible("ollama", "http://127.0.0.1:11434/v1", ""),
+		"azure_llm":  azure, "azure": azure,
+		"anthropic": {supplier: "anthropic", open: func(a access, _ choice) llm.Driver {
+			version := cmp.Or(a.Settings["anthropic_version"], anthropic.Version2026)
+			return anthropic.New(anthropic.Options{Client: modelClient("anthropic", a, anthropic.Authorise(version, a.Key)),
+				Base: a.Base, Model: a.Settings["model"], Version: version})
+		}},
+		"google": {supplier: "google", open: func(a access, _ choice) llm.Driver {
+			return google.New(google.Options{Client: modelClient("google", a, header("X-Goog-Api-Key", "", a.Key)), Base: a.Base, Model: a.Settings["model"]})
+		}},
+	}
+}
+
+// compatible is a vendor that speaks OpenAI's protocol. A server of one's own may
+// be in its place; the setting stream_usage "off" is for one that refuses
+// stream_options.
+func compatible(supplier, base, model string) vendor[llm.Driver] {
+	return vendor[llm.Driver]{supplier: supplier, open: func(a access, _ choice) llm.Driver {
+		return openai.New(openai.Options{Client: modelClient(supplier, a, header("Authorization", "Bearer ", a.Key)),
+			Base: cmp.Or(a.Base, base), Model: cmp.Or(a.Settings["model"], model), NoUsage: a.Settings["stream_usage"] == "off"})
+	}}
+}
+
+// azureVersion is the version of Azure's interface when an account names none.
+const azureVersion = "2024-10-21"
+
+// openAzure takes an account whose base_url (or endpoint) is that of the resource,
+// or that of its interface without versions, which ends in /openai/v1.
+func openAzure(a access, _ choice) llm.Driver {
+	o := openai.Options{Client: modelClient("azure_llm", a, header("Api-Key", "", a.Key)),
+		Base: cmp.Or(a.Base, a.Settings["endpoint"]), Model: a.Settings["model"], Deployment: a.Settings["deployment"]}
+	if !strings.HasSuffix(strings.TrimRight(o.Base, "/"), "/openai/v1") {
+		o.AzureVersion = cmp.Or(a.Settings["api_version"], azureVersion)
+	}
+	return openai.New(o)
+}
+
+// modelClient sends a driver's requests; without a key there is nothing to show.
+func modelClient(supplier string, a access, authorise func(http.Header)) *provider.Client {
+	if a.Key == "" {
+		return &provider.Client{Vendor: supplier, HTTP: a.HTTP}
+	}
+	return &provider.Client{Vendor: supplier, HTTP: a.HTTP, Authorise: authorise, Secrets: []sidetone.Secret{a.Key}}
+}
+
+// header shows a key in a header, behind its scheme.
+func header(name, scheme string, key sidetone.Secret) func(http.Header) {
+	return func(h http.Header) { h.Set(name, scheme+key.Reveal()) }
+}

@@ -83,8 +83,13 @@ func Operate(ctx context.Context, c Config, do func(*client.Client) error) error
 	}
 	err = withStore(ctx, c, func(s *store.Store, masters *masterKeys) error {
 		key := sidetone.NewKey()
+		p, closeAll, err := offlineProviders(c, s)
+		if err != nil {
+			return err
+		}
+		defer closeAll()
 		direct := client.New("http://direct", key)
-		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key, CannotThink: cannotThink(c, newVendors()),
+		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key, Lacking: p.lacking,
 			RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return masters.rotate(ctx, s) }})}}
 		return do(direct)
 	})

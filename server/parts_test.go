@@ -212,7 +212,7 @@ func TestPlanRefusesWhatIsNotConfigured(t *testing.T) {
 		call   sidetone.Call
 	}{
 		`provider "oracle" is not configured`:                                   {Defaults(), bare(sidetone.Agent{Provider: "oracle"})},
-		`model "gpt-4o" is not configured`:                                      {Defaults(), bare(sidetone.Agent{Model: "gpt-4o"})},
+		`model "mine" is not configured`:                                        {Defaults(), bare(sidetone.Agent{Model: "mine"})},
 		"the playbook in its prompt cannot be read: line 3, column 1: expected": {Defaults(), broken},
 		"its prompt has no playbook":                                            {Defaults(), bare(sidetone.Agent{})},
 		`no other voice for language "es"`:                                      {Defaults(), planned(sidetone.Agent{VoiceID: "v", Language: "es"}, azure)},
@@ -244,7 +244,7 @@ func TestPlanReplacesWhatCannotServe(t *testing.T) {
 	if err != nil || speaks(got).Driver != p.flite || speaks(got).Name != "" || listens(got).Driver != p.sphinx {
 		t.Errorf("voice_azure: got %+v, %v", got, err)
 	}
-	if want := []string{"voice voice_azure is not configured here: voice_flite speaks instead"}; !slices.Equal(got.Notices, want) {
+	if want := []string{`voice "voice_azure" is not configured here: voice_flite speaks instead`}; !slices.Equal(got.Notices, want) {
 		t.Errorf("got %q", got.Notices)
 	}
 	got.Release()
@@ -287,6 +287,7 @@ func TestCallsSayWhatDoesNotAct(t *testing.T) {
 			t.Errorf("got %q", n)
 		}
 	}
+	slices.Sort(properties)
 	want := []string{"agent.actions[].type", "agent.llm_temperature", "agent.model", "agent.run_do_not_call_detection", "agent.webhook", "on_no_human_answer",
 		"the offline recogniser understands speech at 16 kHz only and this line has 8 kHz"}
 	if diff := cmp.Diff(want, properties); diff != "" {
@@ -323,7 +324,19 @@ func TestTestCallsSayWhatDoesNotAct(t *testing.T) {
 }
 
 func testProviders(c Config) *providers {
-	return newProviders(c, vendors{}, keyring{}, slog.New(slog.DiscardHandler), func() {})
+	return newProviders(c, vendors{}, testKeyring(c), slog.New(slog.DiscardHandler), func() {})
+}
+
+// testKeyring finds the server's own credentials only, for a sole environment.
+func testKeyring(c Config) keyring {
+	guard, err := newGuard(c.Outbound)
+	if err != nil {
+		panic(err)
+	}
+	return keyring{providers: c.Providers, guard: guard,
+		accounts:    func(context.Context, string, string) (*sidetone.Connection, error) { return nil, nil },
+		environment: func(context.Context, string) (sidetone.Environment, error) { return sidetone.Environment{}, nil },
+		sole:        func(context.Context) (bool, error) { return true, nil }}
 }
 
 // listens, thinks and speaks are the first of each kind in a plan.
@@ -423,7 +436,7 @@ func TestOwnRecognisersListen(t *testing.T) {
 	}
 	var refused *telephony.Refusal
 	spanish := planned(sidetone.Agent{Language: "es", Extra: []byte(`{"transcriber":{"type":"pocketsphinx"}}`)}, sidetone.Voice{})
-	if _, err := p.listen(t.Context(), spanish, call.Plan{}, 16000); !errors.As(err, &refused) || !strings.Contains(refused.Reason, "English only") {
+	if err := p.listen(t.Context(), spanish, settings{}, &call.Plan{}, &closers{}, 16000); !errors.As(err, &refused) || !strings.Contains(refused.Reason, "English only") {
 		t.Errorf("speech in Spanish: %v", err)
 	}
 }

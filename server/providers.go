@@ -1,9 +1,7 @@
 package server
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -41,6 +39,7 @@ type providers struct {
 	tests      bool // echo and bench agents may take calls
 	vendors    vendors
 	keys       keyring
+	defaults   DefaultsConfig
 	table      *support.Table
 }
 
@@ -54,21 +53,30 @@ func newProviders(c Config, v vendors, k keyring, log *slog.Logger, freed func()
 		flite:  flite.New(flite.Options{Program: c.Speech.Flite}),
 		baudot: ttyvoice.New(ttyvoice.Options{Characters: true}),
 		voice:  c.Speech.Voice, substitute: c.Speech.Substitute,
-		tests: c.testAgents(), vendors: v, keys: k, table: support.NewTable(),
+		tests: c.testAgents(), vendors: v, keys: k, defaults: c.Defaults, table: support.NewTable(),
 	}
 }
 
 // Plan implements call.Planner.
-func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (call.Plan, error) {
+func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (plan call.Plan, err error) {
 	a := c.Snapshot.Agent
 	if testsTheLine(a.Provider) {
 		return p.test(c)
 	}
-	var plan call.Plan
-	if err := p.think(ctx, c, &plan); err != nil {
+	var drivers closers
+	defer func() {
+		if err != nil {
+			drivers.close()
+		}
+	}()
+	settings, err := p.settings(ctx, c.EnvironmentID)
+	if err != nil {
 		return call.Plan{}, err
 	}
-	voice, err := p.speak(ctx, c, &plan, rate)
+	if err := p.think(ctx, c, settings, &plan, &drivers); err != nil {
+		return call.Plan{}, err
+	}
+	voice, err := p.speak(ctx, c, settings, &plan, &drivers, rate)
 	if err != nil {
 		return call.Plan{}, err
 	}
@@ -77,6 +85,7 @@ func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (call.P
 		return call.Plan{}, err
 	}
 	plan.Notices = append(plan.Notices, kept...)
+	plan.Close = func() { drivers.close() }
 	if voice == voiceTTY {
 		plan.Recognisers = []call.Recogniser{{Driver: p.tty, Carrier: true}}
 		if kind := recogniser(a); kind != "" && kind != recogniserTTY {
@@ -84,59 +93,47 @@ func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (call.P
 		}
 		return plan, nil
 	}
-	return p.listen(ctx, c, plan, rate)
+	return plan, p.listen(ctx, c, settings, &plan, &drivers, rate)
 }
 
-// think chooses what the agent thinks with: its vendor's model, or a playbook,
-// which needs no vendor.
-func (p *providers) think(ctx context.Context, c sidetone.Call, plan *call.Plan) error {
+// think chooses what the agent thinks with: its vendor's model and its fallbacks, or
+// a playbook, which needs no vendor.
+func (p *providers) think(ctx context.Context, c sidetone.Call, s settings, plan *call.Plan, drivers *closers) error {
 	a := c.Snapshot.Agent
-	model, source, ok, err := open(ctx, p.keys, c.EnvironmentID, p.vendors.models, a.Provider, ownCredentials{Connection: c.Snapshot.ModelAccount}, choice{Language: a.Language})
-	if err != nil {
-		return err
-	}
-	if ok {
-		plan.Models = []call.Model{{Driver: model, Name: modelName(a), Source: source}}
-		return nil
-	}
-	vendor := a.Provider != "" && a.Provider != "scripted"
-	book, playbook, err := scripted.InPrompt(c.Snapshot.Prompt.Content)
-	switch {
-	case err != nil:
-		return unserved("the agent has nothing to think with: the playbook in its prompt cannot be read: %v", err)
-	case playbook:
-		plan.Models = []call.Model{{Driver: scripted.New(book, call.Values(c.Context)), Name: a.Model}}
-		if vendor {
-			plan.Notices = append(plan.Notices, fmt.Sprintf("provider %q is not configured here: the playbook answers", a.Provider))
+	book, playbook, bad := scripted.InPrompt(c.Snapshot.Prompt.Content)
+	offline := playbook || bad != nil
+	if named := a.Provider != "" && a.Provider != "scripted"; !offline || named {
+		found, missing, err := seek(ctx, p.keys, c, "provider", p.vendors.models, p.modelWishes(c, s), choice{Language: a.Language})
+		if err != nil {
+			return err
 		}
-	case vendor:
-		return unserved("the agent has nothing to think with: provider %q is not configured here, and the prompt has no playbook", a.Provider)
-	case a.Model != "":
-		return unserved("the agent has nothing to think with: model %q is not configured here, and the prompt has no playbook", a.Model)
-	default:
-		return unserved("the agent has nothing to think with: it names no provider, and its prompt has no playbook")
+		for _, f := range found {
+			drivers.add(f.driver)
+			plan.Models = append(plan.Models, call.Model{Driver: f.driver, Name: f.wish.model, Source: f.source, Eager: true})
+		}
+		switch {
+		case len(found) > 0:
+			if len(missing) > 0 && found[0].wish.kind != a.Provider {
+				plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %q answers instead", why(missing), found[0].wish.kind))
+			}
+			return nil
+		case !offline && len(missing) > 0:
+			return unserved("the agent has nothing to think with: %s, and the prompt has no playbook", why(missing))
+		case !offline && a.Model != "":
+			return unserved("the agent has nothing to think with: model %q is not configured here, and the prompt has no playbook", a.Model)
+		case !offline:
+			return unserved("the agent has nothing to think with: it names no provider, and its prompt has no playbook")
+		}
+		plan.Notices = append(plan.Notices, why(missing)+": the playbook answers")
+	}
+	if bad != nil {
+		return unserved("the agent has nothing to think with: the playbook in its prompt cannot be read: %v", bad)
+	}
+	plan.Models = []call.Model{{Driver: scripted.New(book, call.Values(c.Context))}}
+	for _, property := range ofModels(a) {
+		plan.Notices = append(plan.Notices, "agent."+property+": "+noModelHere)
 	}
 	return nil
-}
-
-// cannotThink says why calls of an agent are not answered for want of something to
-// think with: what think refuses whatever the call is.
-func cannotThink(c Config, v vendors) func(sidetone.Snapshot) string {
-	return func(s sidetone.Snapshot) string {
-		_, driver := v.models[s.Agent.Provider]
-		_, playbook, err := scripted.InPrompt(s.Prompt.Content)
-		test := testsTheLine(s.Agent.Provider)
-		switch {
-		case test && !c.testAgents():
-			return "Calls are refused: agents that test the line take calls on loopback only, elsewhere with calls.test_agents."
-		case !test && !driver && err != nil:
-			return "Calls are refused: the playbook in the prompt has a mistake and cannot be read."
-		case test, driver, playbook:
-			return ""
-		default:
-			return "Calls are refused: the prompt has no playbook, and no language model is configured for the agent."
-		}
-	}
 }
 
 // The types of the voices that the server has itself.
@@ -151,76 +148,106 @@ const (
 	recogniserTTY    = "tty"
 )
 
-// speak gives the call the agent's voice, or the server's default one in its
-// place, and returns the type of what speaks.
-func (p *providers) speak(ctx context.Context, c sidetone.Call, plan *call.Plan, rate int) (string, error) {
-	s := c.Snapshot
-	kind, own := p.voiceType(s), "voice_"+p.voice
-	voice, source, ok, err := open(ctx, p.keys, c.EnvironmentID, p.vendors.voices, kind, ownCredentials{Key: s.Voice.APIKey},
-		choice{Config: s.Voice.Config, Rate: rate, Language: s.Agent.Language})
+// speak gives the call the agent's voice and its fallbacks, or the server's own one in
+// their place, and returns the type of what speaks first.
+func (p *providers) speak(ctx context.Context, c sidetone.Call, s settings, plan *call.Plan, drivers *closers, rate int) (string, error) {
+	a := c.Snapshot.Agent
+	wishes := p.voiceWishes(c, s)
+	first := wishes[0].kind
+	ours := english(a.Language) && p.voice != "tty"
 	switch {
-	case err != nil:
-		return "", err
-	case ok:
-		plan.Voices = []call.Voice{{Driver: voice, Name: voiceName(s.Voice), Source: source}}
-		return kind, nil
-	case kind == voiceTTY: // a text telephone has letters and figures, in any language
+	case first == voiceTTY: // a text telephone has letters and figures, in any language
 		plan.Voices = []call.Voice{{Driver: p.baudot}}
-		return kind, nil
-	case kind == voiceFlite && english(s.Agent.Language):
-		plan.Voices = []call.Voice{{Driver: p.flite, Name: voiceName(s.Voice)}}
-		return kind, nil
+		return first, nil
+	case first == voiceFlite && english(a.Language):
+		plan.Voices = []call.Voice{{Driver: p.flite, Name: voiceNameOf(wishes[0])}}
+		return first, nil
 	}
-	lacks := fmt.Sprintf("voice %s is not configured here", kind)
-	if kind == voiceFlite {
-		lacks = fmt.Sprintf("voice %s speaks English only, not %q", kind, s.Agent.Language)
+	found, missing, err := seek(ctx, p.keys, c, "voice", p.vendors.voices, wishes, choice{Rate: rate, Language: a.Language})
+	if err != nil {
+		return "", err
+	}
+	for _, f := range found {
+		drivers.add(f.driver)
+		plan.Voices = append(plan.Voices, call.Voice{Driver: f.driver, Name: voiceNameOf(f.wish), Source: f.source, Settings: f.wish.kind + " " + string(f.wish.config)})
+	}
+	if p.substitute && ours {
+		plan.Voices = append(plan.Voices, call.Voice{Driver: p.flite})
+	}
+	lacks := why(missing)
+	if first == voiceFlite {
+		lacks = fmt.Sprintf("voice %s speaks English only, not %q", first, a.Language)
 	}
 	switch {
+	case len(found) > 0 && len(missing) == 0:
+		return found[0].wish.kind, nil
+	case len(found) > 0:
+		plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s speaks instead", lacks, found[0].wish.kind))
+		return found[0].wish.kind, nil
 	case !p.substitute:
 		return "", unserved("%s, and speech.substitute is off", lacks)
-	case own == voiceTTY:
+	case p.voice == "tty":
 		return "", unserved("%s, and the server's own voice is for text telephones", lacks)
-	case !english(s.Agent.Language):
-		return "", unserved("%s, and the server has no other voice for language %q", lacks, s.Agent.Language)
+	case !ours:
+		return "", unserved("%s, and the server has no other voice for language %q", lacks, a.Language)
 	}
-	plan.Voices = []call.Voice{{Driver: p.flite}}
-	plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s speaks instead", lacks, own))
-	return own, nil
+	plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s speaks instead", lacks, voiceFlite))
+	return voiceFlite, nil
 }
 
-// listen completes a plan with the agent's recogniser, or the server's own one in
-// its place.
-func (p *providers) listen(ctx context.Context, c sidetone.Call, plan call.Plan, rate int) (call.Plan, error) {
+// listen completes a plan with the agent's recogniser and its fallbacks, or the
+// server's own one in their place.
+func (p *providers) listen(ctx context.Context, c sidetone.Call, s settings, plan *call.Plan, drivers *closers, rate int) error {
 	a := c.Snapshot.Agent
-	kind := recogniser(a)
-	ears, source, ok, err := open(ctx, p.keys, c.EnvironmentID, p.vendors.recognisers, kind, ownCredentials{},
-		choice{Config: extra(a, "transcriber"), Rate: rate, Language: a.Language})
-	switch {
-	case err != nil:
-		return call.Plan{}, err
-	case ok:
-		plan.Recognisers = []call.Recogniser{{Driver: ears, Source: source}}
-		return plan, nil
+	wishes := p.recogniserWishes(c, s)
+	switch kind := wishes[0].kind; {
 	case kind == recogniserTTY:
 		plan.Recognisers = []call.Recogniser{{Driver: p.tty, Carrier: true}}
-		return plan, nil
-	case kind == "" || kind == recogniserSpeech:
-		if !english(a.Language) {
-			return call.Plan{}, unserved("the server's recogniser understands English only, not %q", a.Language)
-		}
+		return nil
+	case kind == recogniserSpeech && !english(a.Language):
+		return unserved("the server's recogniser understands English only, not %q", a.Language)
+	case kind == recogniserSpeech:
 		return p.offline(c, plan, rate)
 	}
-	lacks := fmt.Sprintf("recogniser %q is not configured here", kind)
+	found, missing, err := seek(ctx, p.keys, c, "recogniser", p.vendors.recognisers, wishes, choice{Rate: rate, Language: a.Language, KeyTerms: keyTerms(a)})
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		drivers.add(f.driver)
+		plan.Recognisers = append(plan.Recognisers, call.Recogniser{Driver: f.driver, Source: f.source, FinalWait: p.vendors.recognisers[f.wish.kind].finalWait})
+	}
+	lacks := why(missing)
+	if len(found) > 0 {
+		if len(missing) > 0 {
+			plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s listens instead", lacks, found[0].wish.kind))
+		}
+		if p.substitute && english(a.Language) && rate == wideband {
+			plan.Recognisers = append(plan.Recognisers, p.offlineFallback(c))
+		}
+		return nil
+	}
 	switch {
 	case !p.substitute:
-		return call.Plan{}, unserved("%s, and speech.substitute is off", lacks)
+		return unserved("%s, and speech.substitute is off", lacks)
 	case !english(a.Language):
-		return call.Plan{}, unserved("%s, and the server's own one understands English only, not %q", lacks, a.Language)
+		return unserved("%s, and the server's own one understands English only, not %q", lacks, a.Language)
 	case rate != wideband:
-		return call.Plan{}, unserved("%s, and the server's own one understands speech at 16 kHz only, while this line has 8 kHz", lacks)
+		return unserved("%s, and the server's own one understands speech at 16 kHz only, while this line has 8 kHz", lacks)
 	}
 	plan.Notices = append(plan.Notices, lacks+": the server's own one listens instead")
 	return p.offline(c, plan, rate)
+}
+
+// offlineFallback is the offline recogniser as one that takes over.
+func (p *providers) offlineFallback(c sidetone.Call) call.Recogniser {
+	return call.Recogniser{Driver: p.sphinx, FinalWait: pocketsphinxFinal, Reserve: func() (func(), error) {
+		release, ok := p.slots.take(c.EnvironmentID, c.Outgoing)
+		if !ok {
+			return nil, transcriber.ErrBusy
+		}
+		return release, nil
+	}}
 }
 
 // kept says what of the call is stored and does not act. What the plan decides
@@ -264,9 +291,12 @@ func (p *providers) test(c sidetone.Call) (call.Plan, error) {
 	plan := benchPlan(a.Model)
 	if a.Provider == "echo" {
 		plan = call.Plan{Echo: true}
+		for _, property := range ofModels(a) {
+			plan.Notices = append(plan.Notices, "agent."+property+": "+noModelHere)
+		}
 	}
-	var err error
-	plan.Notices, err = p.kept(c)
+	kept, err := p.kept(c)
+	plan.Notices = append(plan.Notices, kept...)
 	return plan, err
 }
 
@@ -275,37 +305,17 @@ const wideband = 16000
 
 // offline completes a plan with the offline recogniser and takes one of its
 // places, so that a caller too many is told while it rings.
-func (p *providers) offline(c sidetone.Call, plan call.Plan, rate int) (call.Plan, error) {
+func (p *providers) offline(c sidetone.Call, plan *call.Plan, rate int) error {
 	if rate != wideband {
 		plan.Recognisers = []call.Recogniser{{Driver: p.tty}}
 		plan.Notices = append(plan.Notices, "the offline recogniser understands speech at 16 kHz only and this line has 8 kHz: let the caller's side offer G.722")
-		return plan, nil
+		return nil
 	}
 	release, ok := p.slots.take(c.EnvironmentID, c.Outgoing)
 	if !ok {
-		return call.Plan{}, transcriber.ErrBusy
+		return transcriber.ErrBusy
 	}
 	plan.Release = release
 	plan.Recognisers = []call.Recogniser{{Driver: p.sphinx, FinalWait: pocketsphinxFinal}}
-	return plan, nil
-}
-
-// voiceType is the type of the agent's voice, the server's default when the
-// agent names none.
-func (p *providers) voiceType(s sidetone.Snapshot) string {
-	if s.Agent.VoiceID == "" || s.Voice.Type == "" {
-		return "voice_" + p.voice
-	}
-	return s.Voice.Type
-}
-
-// modelName is the vendor's name of the agent's model; "" means the driver's
-// default.
-func modelName(a sidetone.Agent) string { return cmp.Or(a.ModelOverride, a.Model) }
-
-// extra is the member called name of what the agent only keeps; nil for none.
-func extra(a sidetone.Agent, name string) json.RawMessage {
-	var members map[string]json.RawMessage
-	_ = json.Unmarshal(a.Extra, &members) // Extra is always an object
-	return members[name]
+	return nil
 }

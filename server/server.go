@@ -24,6 +24,7 @@ import (
 	"github.com/sidetone/sidetone/jobs"
 	"github.com/sidetone/sidetone/llm/scripted"
 	"github.com/sidetone/sidetone/metrics"
+	"github.com/sidetone/sidetone/outbound"
 	"github.com/sidetone/sidetone/recording/disk"
 	"github.com/sidetone/sidetone/recording/mp3"
 	"github.com/sidetone/sidetone/store"
@@ -74,10 +75,13 @@ type server struct {
 	operator sidetone.Secret
 	tokens   *auth.Verifier // nil when only keys are accepted
 	proxies  []netip.Prefix
-	stop     chan struct{} // ends the wheels
-	stopping chan struct{} // closed when the drain begins
-	draining chan struct{} // closed when event streams must end
-	wg       sync.WaitGroup
+	guard    *outbound.Guard
+	// providers plan the calls.
+	providers *providers
+	stop      chan struct{} // ends the wheels
+	stopping  chan struct{} // closed when the drain begins
+	draining  chan struct{} // closed when event streams must end
+	wg        sync.WaitGroup
 }
 
 // Run serves until ctx ends, then drains and stops. It returns after everything
@@ -109,6 +113,7 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 	if err := s.prepareAccess(); err != nil {
 		return err
 	}
+	defer s.guard.Close()
 	if err := s.firstKey(ctx); err != nil {
 		return err
 	}
@@ -125,6 +130,9 @@ func (s *server) prepareAccess() (err error) {
 	}
 	s.operator = sidetone.NewKey()
 	if s.proxies, err = prefixes("http.trusted_proxies", s.config.HTTP.TrustedProxies); err != nil {
+		return err
+	}
+	if s.guard, err = newGuard(s.config.Outbound); err != nil {
 		return err
 	}
 	s.tokens, err = s.config.Auth.tokens(s.clock.Now, s.log)
@@ -220,17 +228,24 @@ func (s *server) startCalls() {
 		s.wg.Go(func() { wheels[i].Run(s.stop) })
 	}
 	s.bus = local.New()
+	s.providers = newProviders(s.config, s.vendors(), newKeyring(s.config, s.store, s.guard), s.log, s.placeFreed)
 	host, err := os.Hostname()
 	if err != nil {
 		host = "node"
 	}
 	s.exchange = call.New(call.Config{
 		Node: fmt.Sprintf("%s-%d", host, os.Getpid()), Clock: s.clock, Directory: directory{s.store, s.trunks()}, Ledger: ledger{s.store},
-		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: newProviders(s.config, s.vendors(), s.keyring(), s.log, s.placeFreed), Wheels: wheels,
+		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: s.providers, Wheels: wheels,
 		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{simulated: s.sip, trunks: s.trunks()},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
-		Phrases: call.NewPhrases(), Log: s.log,
+		Phrases: call.NewPhrases(), Refused: s.credentialRefused, Log: s.log,
 	})
+}
+
+// credentialRefused says on whose account calls go without a vendor.
+func (s *server) credentialRefused(r call.Refused) {
+	s.log.Warn("a vendor does not accept a credential", slog.String("vendor", r.Source.Vendor), slog.String("account", r.Source.Account),
+		slog.String("environment", r.EnvironmentID), slog.String("agent", r.AgentID), slog.String("call", r.CallID), slog.String("reason", r.Reason))
 }
 
 // vendors are the drivers of vendors.
@@ -239,15 +254,6 @@ func (s *server) vendors() vendors {
 		return *s.options.vendors
 	}
 	return newVendors()
-}
-
-// keyring finds the credentials of calls.
-func (s *server) keyring() keyring {
-	return keyring{accounts: accountsOf(s.store), providers: s.config.Providers, http: http.DefaultClient,
-		sole: func(ctx context.Context) (bool, error) {
-			all, err := s.store.Environments(ctx)
-			return len(all) == 1, err
-		}}
 }
 
 // openShop makes the simulated carrier, which must not sell a number twice.
@@ -366,11 +372,11 @@ func (s *server) api() http.Handler {
 		Metrics: figures,
 		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Drain: s.draining,
 		Shops: s.shops(), Log: s.log, Stopping: s.stopping, TrustedProxies: s.proxies,
-		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
-		Operator:     s.operator,
-		CheckPrompt:  scripted.Check,
-		Unreadable:   scripted.Unreadable,
-		CannotThink:  cannotThink(s.config, s.vendors()),
+		Ready:       (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
+		Operator:    s.operator,
+		CheckPrompt: scripted.Check,
+		Unreadable:  scripted.Unreadable,
+		Lacking:     s.providers.lacking, TryConnection: s.providers.try,
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}
 	if s.tokens != nil {

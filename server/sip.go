@@ -1,12 +1,10 @@
 package server
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/netip"
 
-	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/metrics"
 	"github.com/sidetone/sidetone/telephony/sip"
 )
@@ -64,18 +62,4 @@ func prefixes(key string, in []string) ([]netip.Prefix, error) {
 		out = append(out, netip.PrefixFrom(a, a.BitLen()))
 	}
 	return out, nil
-}
-
-// voiceName is the driver's name of a voice, from its configuration: voice, or
-// voice_id as vendors call it.
-func voiceName(v sidetone.Voice) string {
-	var c struct {
-		Voice   string `json:"voice"`
-		VoiceID string `json:"voice_id"`
-	}
-	_ = json.Unmarshal(v.Config, &c) // a configuration without it means the default
-	if c.Voice == "" {
-		return c.VoiceID
-	}
-	return c.Voice
 }

@@ -25,8 +25,14 @@ func knownKeys() map[string]string {
 		"sip.media_timeout", "sip.media_timeout_first", "sip.media_timeout_quiet",
 		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max",
 		"calls.ringing_per_environment", "calls.ringing_per_trunk", "calls.answer_after", "calls.offline",
-		"calls.comfort_noise", "calls.test_agents", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "speech.substitute", "recordings.lame", "log.level", "log.format"} {
+		"calls.comfort_noise", "calls.test_agents", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "speech.substitute", "recordings.lame", "log.level", "log.format",
+		"defaults.model", "defaults.voice", "defaults.transcriber", "outbound.allow", "outbound.only", "outbound.ca_file", "outbound.concurrent"} {
 		keys[strings.ReplaceAll(k, ".", "_")] = k
+	}
+	for _, s := range suppliers() {
+		for _, member := range providerKeys() {
+			keys["providers_"+s.name+"_"+member] = "providers." + s.name + "." + member
+		}
 	}
 	keys["master_key"] = masterKeyKey
 	return keys
@@ -64,8 +70,12 @@ func findList(lists []entryList, key string) (entryList, bool) {
 	return lists[i], true
 }
 
-// networks are the keys whose values are lists of addresses and networks.
-func networks() []string { return []string{"sip.sources", "http.trusted_proxies"} }
+// isTextList says that a key's value is a list of texts, which a variable may
+// separate by commas.
+func isTextList(key string) bool {
+	return slices.Contains([]string{"sip.sources", "http.trusted_proxies", "outbound.allow", "outbound.only"}, key) ||
+		strings.HasPrefix(key, "providers.") && strings.HasSuffix(key, ".environments")
+}
 
 // clientVariables belong to the commands that talk to a server, and may stand
 // in the shell that starts one.
@@ -79,6 +89,9 @@ func checkKeys(where string, k *koanf.Koanf) error {
 	for _, key := range k.Keys() {
 		if key == masterKeyKey {
 			return fmt.Errorf("%s: %s is taken from %s, or from the file that secrets.master_key_file names", where, key, masterVariable)
+		}
+		if key == "providers" && k.Get(key) != nil { // an empty list of them is one key
+			continue
 		}
 		if known[strings.ReplaceAll(key, ".", "_")] != key {
 			return fmt.Errorf("%s: unknown key %s", where, key)
@@ -154,9 +167,9 @@ func variable(name, key, text string) (any, error) {
 	text = strings.TrimSpace(text)
 	list, isList := findList(entryLists(), key)
 	switch {
-	case slices.Contains(networks(), key) && !strings.HasPrefix(text, "["):
+	case isTextList(key) && !strings.HasPrefix(text, "["):
 		return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }), nil
-	case !isList && !slices.Contains(networks(), key):
+	case !isList && !isTextList(key):
 		return text, nil
 	case text == "":
 		return []any{}, nil
@@ -165,7 +178,7 @@ func variable(name, key, text string) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is not YAML such as [{name: desk, password: secret}]", name)
 	}
-	if slices.Contains(networks(), key) {
+	if isTextList(key) {
 		return parsed["list"], nil
 	}
 	return parsed["list"], list.check(name, key, parsed["list"])

@@ -1,12 +1,11 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/sidetone/sidetone"
-	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/transcriber"
@@ -30,6 +29,11 @@ func newVendors() vendors {
 type vendor[D any] struct {
 	// supplier is the name of who is paid, see suppliers.
 	supplier string
+	// languages are those that a model serves, two-letter codes, "" being the default
+	// model; nil: any.
+	languages func(model string) []string
+	// finalWait is the P99 of a recogniser from silence to its final; 0: not known.
+	finalWait time.Duration
 	// open returns the driver, which outlives no call. Drivers that hold connections
 	// are io.Closers.
 	open func(access, choice) D
@@ -43,7 +47,7 @@ type access struct {
 	Key sidetone.Secret
 	// Base is another address of the vendor's interface; "" is the vendor's own.
 	Base string
-	// Settings are the other texts of the account, such as a region.
+	// Settings are the other texts of the account, such as region.
 	Settings map[string]string
 }
 
@@ -70,6 +74,8 @@ type supplier struct {
 	variable string
 	// keyless says that a server of one's own may ask for no key.
 	keyless bool
+	// base is where such a server usually listens; "" for none.
+	base string
 }
 
 // suppliers lists whom drivers work with.
@@ -81,6 +87,9 @@ func suppliers() []supplier {
 		{name: "azure_llm", account: "account_connection_azure_llm", variable: "AZURE_OPENAI_API_KEY"},
 		{name: "deepseek", account: "account_connection_deepseek", variable: "DEEPSEEK_API_KEY"},
 		{name: "togetherai", account: "account_connection_togetherai", variable: "TOGETHER_API_KEY"},
+		{name: "ollama", account: "account_connection_ollama", keyless: true, base: "http://127.0.0.1:11434/v1"},
+		{name: "whisper", account: "account_connection_whisper", keyless: true, base: "http://127.0.0.1:8000/v1"},
+		{name: "kokoro", account: "account_connection_kokoro", keyless: true, base: "http://127.0.0.1:8880/v1"},
 		{name: "openrouter", account: "account_connection_openrouter", variable: "OPENROUTER_API_KEY"},
 		{name: "deepgram", account: "account_connection_deepgram", variable: "DEEPGRAM_API_KEY"},
 		{name: "assemblyai", account: "account_connection_assemblyai", variable: "ASSEMBLYAI_API_KEY"},
@@ -101,23 +110,18 @@ func supplierOf(name string) supplier {
 	return supplier{name: name}
 }
 
-// open returns the driver of the vendor that name chooses, and who pays; ok is
-// false when there is no such vendor, or nothing to pay it with.
-func open[D any](ctx context.Context, k keyring, environmentID string, list map[string]vendor[D], name string, mine ownCredentials, ch choice) (driver D, source call.Source, ok bool, err error) {
-	v, ok := list[name]
-	if !ok {
-		return driver, source, false, nil
-	}
-	a, account, err := k.find(ctx, environmentID, supplierOf(v.supplier), mine)
-	if err != nil || account == "" {
-		return driver, source, false, err
-	}
-	return v.open(a, ch), call.Source{Vendor: v.supplier, Account: account}, true, nil
-}
-
 // recogniser is the type of the transcriber that an agent names; "" for none.
 func recogniser(a sidetone.Agent) string { return a.ExtraText("transcriber", "type") }
 
 // testsTheLine reports whether agents of a provider test the line or measure the
 // server instead of holding a conversation.
 func testsTheLine(provider string) bool { return provider == "echo" || provider == "bench" }
+
+// Vendors names those whose accounts can be connected.
+func Vendors() []string {
+	var out []string
+	for _, s := range suppliers() {
+		out = append(out, s.name)
+	}
+	return out
+}

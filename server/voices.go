@@ -1,6 +1,110 @@
 package server
 
-import "github.com/sidetone/sidetone/synthesizer"
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"strings"
 
-// voices are the voices of vendors, by type.
-func voices() map[string]vendor[synthesizer.Driver] { return nil }
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/provider"
+	"github.com/sidetone/sidetone/synthesizer"
+	"github.com/sidetone/sidetone/synthesizer/azure"
+	"github.com/sidetone/sidetone/synthesizer/cartesia"
+	"github.com/sidetone/sidetone/synthesizer/deepgram"
+	"github.com/sidetone/sidetone/synthesizer/elevenlabs"
+	"github.com/sidetone/sidetone/synthesizer/openai"
+	"github.com/sidetone/sidetone/synthesizer/rime"
+	"github.com/sidetone/sidetone/synthesizer/stream"
+)
+
+// voices are the voices of vendors, by type. All calls share what is known of how
+// loud a voice is.
+func voices() map[string]vendor[synthesizer.Driver] {
+	levels := &stream.Levels{}
+	return map[string]vendor[synthesizer.Driver]{
+		"voice_eleven_labs": {supplier: "elevenlabs", languages: elevenlabs.Languages, open: func(a access, ch choice) synthesizer.Driver {
+			c := readVoice(ch)
+			return elevenlabs.New(elevenlabs.Options{Client: voiceClient("elevenlabs", a, "xi-api-key", ""), Base: a.Base, Voice: c.name(), Model: c.ModelID,
+				Stability: within(c.Stability, 0, 1), SimilarityBoost: within(c.SimilarityBoost, 0, 1), Levels: levels})
+		}},
+		"voice_openai": {supplier: "openai", open: func(a access, ch choice) synthesizer.Driver {
+			return openVoice("openai", a, ch, levels, "", "")
+		}},
+		"voice_kokoro": {supplier: "kokoro", open: func(a access, ch choice) synthesizer.Driver {
+			return openVoice("kokoro", a, ch, levels, "kokoro", "af_heart")
+		}},
+		"voice_deepgram": {supplier: "deepgram", languages: deepgram.Languages, open: func(a access, ch choice) synthesizer.Driver {
+			c := readVoice(ch)
+			return deepgram.New(deepgram.Options{Client: voiceClient("deepgram", a, "Authorization", "Token "), Base: a.Base,
+				Voice: cmp.Or(c.name(), c.ModelID, deepgram.VoiceFor(ch.Language)), Levels: levels})
+		}},
+		"voice_cartesia": {supplier: "cartesia", open: func(a access, ch choice) synthesizer.Driver {
+			c := readVoice(ch)
+			return cartesia.New(cartesia.Options{Client: voiceClient("cartesia", a, "Authorization", "Bearer "), Base: a.Base, Voice: c.name(), Model: c.ModelID, Levels: levels})
+		}},
+		"voice_azure": {supplier: "azure_speech", open: func(a access, ch choice) synthesizer.Driver {
+			c := readVoice(ch)
+			return azure.New(azure.Options{Client: voiceClient("azure_speech", a, "Ocp-Apim-Subscription-Key", ""), Base: a.Base, Region: a.Settings["region"],
+				Voice: c.name(), Pitch: c.Pitch, Rate: c.Rate, Levels: levels})
+		}},
+		"voice_rime": {supplier: "rime", languages: rime.Languages, open: func(a access, ch choice) synthesizer.Driver {
+			c := readVoice(ch)
+			return rime.New(rime.Options{Client: voiceClient("rime", a, "Authorization", "Bearer "), Base: a.Base, Voice: c.name(), Model: c.ModelID, SpeedAlpha: c.SpeedAlpha, Levels: levels})
+		}},
+	}
+}
+
+// openVoice opens a voice with the interface of OpenAI.
+func openVoice(vendor string, a access, ch choice, levels *stream.Levels, model, name string) synthesizer.Driver {
+	c := readVoice(ch)
+	o := openai.Options{Client: voiceClient(vendor, a, "Authorization", "Bearer "), Base: a.Base, Voice: cmp.Or(c.name(), name), Model: cmp.Or(c.ModelID, model), Levels: levels}
+	if speed := within(c.Speed, 0.25, 4); speed != nil {
+		o.Speed = *speed
+	}
+	return openai.New(o)
+}
+
+// voiceClient is a client for a vendor of voices, which shows its key in a header behind
+// a scheme.
+func voiceClient(vendor string, a access, header, scheme string) *provider.Client {
+	c := &provider.Client{Vendor: vendor, HTTP: a.HTTP}
+	if key := strings.TrimSpace(a.Key.Reveal()); key != "" {
+		c.Secrets = []sidetone.Secret{sidetone.Secret(key)}
+		c.Authorise = func(h http.Header) { h.Set(header, scheme+key) }
+	}
+	return c
+}
+
+// voiceConfig are the members of all types of voices that drivers read.
+type voiceConfig struct {
+	Voice           string   `json:"voice"`
+	VoiceID         string   `json:"voice_id"`
+	VoiceName       string   `json:"voice_name"`
+	Speaker         string   `json:"speaker"`
+	ModelID         string   `json:"model_id"`
+	Stability       *float64 `json:"stability"`
+	SimilarityBoost *float64 `json:"similarity_boost"`
+	SpeedAlpha      *float64 `json:"speed_alpha"`
+	Speed           *float64 `json:"speed"`
+	Pitch           int      `json:"pitch"`
+	Rate            int      `json:"rate"`
+}
+
+func readVoice(ch choice) voiceConfig {
+	var c voiceConfig
+	_ = json.Unmarshal(ch.Config, &c) // a member of another type counts as none
+	return c
+}
+
+// name is the vendor's name of the voice, which types call differently.
+func (c voiceConfig) name() string { return cmp.Or(c.Voice, c.VoiceID, c.VoiceName, c.Speaker) }
+
+// within is a setting that a vendor takes; nil for none, and for one that it would
+// refuse.
+func within(x *float64, low, high float64) *float64 {
+	if x == nil || *x < low || *x > high {
+		return nil
+	}
+	return x
+}

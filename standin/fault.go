@@ -46,6 +46,8 @@ const (
 	ToolLoop Kind = "tool-loop"
 	// NoStart leaves out the message that begins a stream or a turn.
 	NoStart Kind = "no-start"
+	// NoEnd leaves out the message that ends a stream, and ends it all the same.
+	NoEnd Kind = "no-end"
 	// EarlyTurn opens a turn before any sound was sent.
 	EarlyTurn Kind = "early-turn"
 	// LateAudio delivers sound after it was cancelled.
@@ -65,7 +67,7 @@ const (
 
 func kinds() []Kind {
 	return []Kind{Refuse, Status, HalfOpen, Mute, Reset, Close, Slow, InBand, Malformed, EmptySuccess, Blank, ToolOnly,
-		ToolLoop, NoStart, EarlyTurn, LateAudio, Unknown, Null, Oversized, Expire, SlowPong}
+		ToolLoop, NoStart, NoEnd, EarlyTurn, LateAudio, Unknown, Null, Oversized, Expire, SlowPong}
 }
 
 // Fault is what goes wrong with a request.

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -33,6 +34,9 @@ func (r *Request) Note(message []byte) {
 	defer r.control.mu.Unlock()
 	r.entry.Body = append(r.entry.Body, append([]byte(nil), message...))
 }
+
+// Credential is the key that the request shows, without its scheme.
+func (r *Request) Credential() string { return r.entry.Credential }
 
 // credentials are the headers and parameters in which vendors take a key.
 func credentials() (headers, parameters []string) {
@@ -76,6 +80,7 @@ func (c *Control) Handler(key string, refuse func(w http.ResponseWriter, status 
 		case Refuse:
 			panic(http.ErrAbortHandler)
 		case HalfOpen:
+			_, _ = io.Copy(io.Discard, r.Body) // only then is it seen that the client leaves
 			<-r.Context().Done()
 		case Status:
 			if fault.RetryAfter > 0 {

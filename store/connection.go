@@ -14,7 +14,8 @@ func connectionTable() *configurationTable[sidetone.Connection] {
 			{name: "type", ref: &c.Type}, {name: "label", ref: &c.Label}, {name: "label_folded", ref: folded(c.Label)},
 			{name: "description", ref: &c.Description}, {name: "credentials", ref: sealed{&c.Credentials}},
 			{name: "config", ref: raw{&c.Config, "{}"}}, {name: "steering_pool", ref: list{&c.SteeringPool}},
-			{name: "any_caller_id", ref: &c.AnyCallerID}, {name: "version", ref: &c.Version},
+			{name: "any_caller_id", ref: &c.AnyCallerID}, {name: "is_default", ref: &c.Default},
+			{name: "state", ref: &c.State.State}, {name: "state_cause", ref: &c.State.Cause}, {name: "state_since", ref: millis{&c.State.Since}}, {name: "version", ref: &c.Version},
 			{name: "created", ref: millis{&c.Created}, fixed: true}, {name: "updated", ref: millis{&c.Updated}},
 		}
 	}, map[string]listed{

@@ -15,6 +15,9 @@ func environmentTable() *table[sidetone.Environment] {
 			{name: "id", ref: &e.ID, fixed: true}, {name: "account_id", ref: &e.AccountID, fixed: true},
 			{name: "name", ref: &e.Name}, {name: "default_agent_id", ref: &e.DefaultAgentID},
 			{name: "default_country", ref: &e.DefaultCountry},
+			{name: "default_model", ref: &e.DefaultModel}, {name: "default_voice", ref: &e.DefaultVoice},
+			{name: "default_transcriber", ref: &e.DefaultTranscriber}, {name: "fallback_model", ref: &e.FallbackModel},
+			{name: "fallback_voice", ref: &e.FallbackVoice}, {name: "fallback_transcriber", ref: &e.FallbackTranscriber},
 			{name: "created", ref: millis{&e.Created}, fixed: true},
 		}
 	}, map[string]listed{"id": text("id"), "name": text("name"), "created": instant("created"), "created_at": instant("created")})
@@ -47,8 +50,8 @@ func (t *Tx) SetDefaultAgent(agentID string) error {
 	return t.UpdateEnvironment(e)
 }
 
-// UpdateEnvironment stores the name, the default agent and the default country of
-// the transaction's environment.
+// UpdateEnvironment stores the name and the settings of the transaction's
+// environment.
 func (t *Tx) UpdateEnvironment(e sidetone.Environment) error {
 	tb := t.store.tables.environments
 	old, err := t.Environment()
@@ -56,8 +59,10 @@ func (t *Tx) UpdateEnvironment(e sidetone.Environment) error {
 		return err
 	}
 	e.ID = t.environment
-	_, err = t.exec(`UPDATE environments SET name = $1, default_agent_id = $2, default_country = $3 WHERE id = $4`,
-		e.Name, e.DefaultAgentID, e.DefaultCountry, t.environment)
+	_, err = t.exec(`UPDATE environments SET name = $1, default_agent_id = $2, default_country = $3, default_model = $4, default_voice = $5,
+		default_transcriber = $6, fallback_model = $7, fallback_voice = $8, fallback_transcriber = $9 WHERE id = $10`,
+		e.Name, e.DefaultAgentID, e.DefaultCountry, e.DefaultModel, e.DefaultVoice, e.DefaultTranscriber,
+		e.FallbackModel, e.FallbackVoice, e.FallbackTranscriber, t.environment)
 	if err != nil {
 		return fmt.Errorf("update environment: %w", err)
 	}

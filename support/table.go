@@ -6,15 +6,14 @@ import "slices"
 const (
 	noWebhooks   = "Webhooks are not delivered yet."
 	noVectors    = "Vector databases are not asked yet."
-	noAccount    = "No driver uses account connections yet."
+	noCarrier    = "No driver uses accounts of this type yet."
+	noPlayHT     = "PlayHT closed in 2025."
+	whoServes    = "server.TestWhoServes"
 	noAction     = "Actions of this type do not run yet: the agent cannot do it, and a playbook that asks for it fails."
 	noConfig     = "Only ending the conversation runs, which has nothing to configure."
 	noPhrases    = "Phrases of the agent start no action: the model alone decides."
-	noModel      = "The server has no driver for this language model: a playbook in the prompt answers, without one calls are refused."
 	noVoice      = "The server has no driver for this voice: its own one speaks where it can, else calls are refused."
-	noLanguage   = "The built-in voices and recognisers know English only."
-	noVendor     = "It belongs to voices of vendors, for which the server has no driver."
-	modelName    = "The built-in model has no variants. Only agents of provider bench read it."
+	vendorSpeaks = "server.TestVoicesOfVendors"
 	noAfterCall  = "Nothing is done after a call yet."
 	noVoicemail  = "Calls do not detect voicemail yet."
 	noOptOut     = "Calls do not detect that somebody asks not to be called."
@@ -77,7 +76,7 @@ func agent() []Entry {
 	r.acts("api.TestAgentActions", "actions")
 	r.kept(NotBuilt, noWebhooks, "webhook")
 	r.kept(NotBuilt, noVectors, "vector_database")
-	r.kept(NoDriver, noAccount, "openai_account_connection")
+	r.acts(whoServes, "openai_account_connection")
 	r.conversation()
 	r.thinking()
 	r.kept(NotBuilt, noContext, "context_endpoint")
@@ -90,7 +89,7 @@ func agent() []Entry {
 func (r *rows) conversation() {
 	const golden = "conversation.TestGoldenCalls"
 	r.acts("call.TestAgentGreetsListensAnswersAndIsHungUpOn", "language", "en")
-	r.keptValues(NoDriver, noLanguage, "language", "es", "de", "hi", "pt", "fr", "nl", "id", "it", "ja", "ko")
+	r.values(whoServes, "language", "es", "de", "hi", "pt", "fr", "nl", "id", "it", "ja", "ko")
 	r.acts("call.TestAgentGreetsListensAnswersAndIsHungUpOn", "initial_message")
 	r.acts(golden, "initial_message_delay")
 	r.acts(golden, "interrupt_sensitivity", "low", "high")
@@ -105,23 +104,31 @@ func (r *rows) conversation() {
 	r.acts("call.TestNoIdleChecks", "max_idle_check_count")
 	r.acts("call.TestCallEndsAtItsLongestDuration", "call_duration_sec")
 	r.acts("call.TestRecorderGetsBothSides", "enable_recording")
-	r.kept(NoDriver, "The built-in recognisers take no keywords.", "deepgram_keywords")
+	r.acts("server.TestKeyTerms", "deepgram_keywords")
+	r.acts("server.TestKeyTerms", "transcriber.key_terms")
+	r.acts(whoServes, "transcriber.fallback")
+	for _, property := range []string{"model", "endpointing", "eot_threshold", "eager_eot_threshold", "eot_timeout_ms", "force_end_turn", "min_turn_silence", "max_turn_silence"} {
+		r.acts("server.TestMembersOfTranscribers", "transcriber."+property)
+	}
 	r.acts("server.TestOwnRecognisersListen", "transcriber")
 	r.acts("server.TestOwnRecognisersListen", "transcriber.type", "pocketsphinx", "tty")
 	r.keptValues(NoDriver, "The server has no driver for this recogniser: its own one listens where it can, else calls are refused.", "transcriber.type",
-		"transcriber_deepgram", "transcriber_assembly_ai", "transcriber_azure", "transcriber_google")
+		"transcriber_azure", "transcriber_google")
+	r.values(whoServes, "transcriber.type", "transcriber_deepgram", "transcriber_assembly_ai", "transcriber_openai", "transcriber_whisper")
 }
 
 // thinking adds what an agent thinks with.
 func (r *rows) thinking() {
 	r.acts("server.TestPlanChoosesDrivers", "provider", "scripted")
 	r.values("server.TestTestAgentsTakeCallsOnLoopbackOnly", "provider", "echo", "bench")
-	r.keptValues(NoDriver, noModel, "provider", "openai", "azure")
-	r.kept(OfflineModel, modelName, "model")
-	r.kept(OfflineModel, "The built-in model has no variants.", "openai_model_name_override")
-	r.kept(OfflineModel, "The built-in model plays a playbook and has no temperature.", "llm_temperature")
-	r.kept(NotBuilt, "There is no second model to fall back to.", "llm_fallback", "llm_fallback.provider", "llm_fallback.model_name")
-	r.keptValues(NoDriver, noModel, "llm_fallback.provider", "openai", "azure")
+	models := []string{"openai", "anthropic", "google", "azure", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama"}
+	r.values(whoServes, "provider", models...)
+	r.acts(whoServes, "model")
+	r.acts(whoServes, "openai_model_name_override")
+	r.acts("call.TestTemperatureReachesTheModel", "llm_temperature")
+	r.acts(whoServes, "llm_fallback")
+	r.acts(whoServes, "llm_fallback.provider", models...)
+	r.acts(whoServes, "llm_fallback.model_name")
 }
 
 func prompt() []Entry {
@@ -164,13 +171,20 @@ func voice() []Entry {
 	r := rows{resource: "voice"}
 	r.acts("api.TestWhatIsSentBackChangesNothing", "id")
 	r.acts("server.TestPlanChoosesDrivers", "type", "voice_flite", "voice_tty")
-	r.keptValues(NoDriver, noVoice, "type", "voice_azure", "voice_rime", "voice_eleven_labs", "voice_play_ht", "voice_vocode")
+	r.values(vendorSpeaks, "type", "voice_azure", "voice_rime", "voice_eleven_labs", "voice_openai", "voice_deepgram", "voice_cartesia", "voice_kokoro")
+	r.keptValues(NoDriver, noPlayHT+" The server's own voice speaks where it can, else calls are refused.", "type", "voice_play_ht")
+	r.keptValues(NoDriver, noVoice, "type", "voice_vocode")
 	r.acts("api.TestPlainNouns", "label")
 	r.acts("api.TestPlainNouns", "description")
 	r.acts("server.TestNamesOfOwnVoices", "voice", "rms", "slt", "kal16", "awb")
 	r.acts("server.TestPlanPassesTheVoicesName", "voice_id")
-	r.kept(NoDriver, noVendor, "api_key", "voice_name", "pitch", "rate", "speaker", "speed_alpha", "model_id", "stability",
-		"similarity_boost", "optimize_streaming_latency", "experimental_input_streaming", "api_user_id", "version", "speed", "quality",
+	r.acts(whoServes, "fallback")
+	r.acts(whoServes, "api_key")
+	for _, property := range []string{"voice_name", "pitch", "rate", "speaker", "speed_alpha", "model_id", "stability", "similarity_boost", "speed"} {
+		r.acts(vendorSpeaks, property)
+	}
+	r.kept(NoDriver, "ElevenLabs streams as fast as it can without it.", "optimize_streaming_latency", "experimental_input_streaming")
+	r.kept(NoDriver, "It belongs to voices of PlayHT. "+noPlayHT, "api_user_id", "version", "quality",
 		"temperature", "top_p", "text_guidance", "voice_guidance", "experimental_remove_silence")
 	return r.entries
 }
@@ -192,12 +206,21 @@ func accountConnection() []Entry {
 	r.acts("api.TestWhatIsSentBackChangesNothing", "id")
 	r.acts("api.TestPlainNouns", "label")
 	r.acts("api.TestPlainNouns", "description")
-	r.kept(NoDriver, noAccount, "type", "credentials", "credentials.twilio_account_sid", "credentials.twilio_auth_token",
-		"credentials.openai_api_key", "config", "config.voicemail_detection", "steering_pool", "account_supports_any_caller_id", "phone_number")
-	for _, vendor := range []string{"twilio", "openai", "google", "azure_llm", "elevenlabs", "deepgram", "cartesia", "playht", "rime",
-		"azure_speech", "assemblyai", "deepseek", "togetherai", "telnyx", "un_pw_oauth", "login_key_oauth", "external_api_key"} {
-		r.keptValues(NoDriver, noAccount, "type", "account_connection_"+vendor)
+	r.acts(whoServes, "type")
+	r.acts(whoServes, "credentials")
+	r.acts(whoServes, "credentials.openai_api_key")
+	r.acts("server.TestConnectionsReachVendors", "config")
+	r.kept(NoDriver, noCarrier, "credentials.twilio_account_sid", "credentials.twilio_auth_token",
+		"config.voicemail_detection", "steering_pool", "account_supports_any_caller_id", "phone_number")
+	r.acts("api.TestDefaultConnection", "default")
+	for _, vendor := range []string{"openai", "anthropic", "google", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama", "whisper", "kokoro",
+		"elevenlabs", "deepgram", "cartesia", "rime", "azure_speech", "assemblyai"} {
+		r.values(whoServes, "type", "account_connection_"+vendor)
 	}
+	for _, vendor := range []string{"twilio", "telnyx", "un_pw_oauth", "login_key_oauth", "external_api_key"} {
+		r.keptValues(NoDriver, noCarrier, "type", "account_connection_"+vendor)
+	}
+	r.keptValues(NoDriver, noPlayHT, "type", "account_connection_playht")
 	return r.entries
 }
 

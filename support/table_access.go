@@ -5,6 +5,9 @@ func environment() []Entry {
 	r.acts("api.TestEnvironmentsOfAnAccount", "name")
 	r.acts("api.TestDefaultAgentOfNewNumbers", "default_agent")
 	r.acts("api.TestDefaultCountry", "default_country")
+	for _, property := range []string{"default_model", "default_voice", "default_transcriber", "fallback_model", "fallback_voice", "fallback_transcriber"} {
+		r.acts("server.TestWhoServes", property)
+	}
 	return r.entries
 }
 

@@ -7,7 +7,7 @@ func number() []Entry {
 	r.acts("api.TestNumberShop", "telephony_provider", "simulated")
 	r.values("server.TestTrunkNumbersAreForSaleOnce", "telephony_provider", "sip")
 	r.keptValues(NoDriver, NotSold, "telephony_provider", "twilio", "telnyx", "vonage", "fluents")
-	r.kept(NoDriver, noAccount, "telephony_account_connection")
+	r.kept(NoDriver, noCarrier, "telephony_account_connection")
 	r.acts("api.TestNumberFieldsChangeAlone", "inbound_agent")
 	r.acts("call.TestRefusals", "outbound_only")
 	r.acts("call.TestRefusals", "max_concurrent_calls")

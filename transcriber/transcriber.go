@@ -95,10 +95,16 @@ const (
 	SpeechStarted
 	// SpeechEnded is the counterpart of SpeechStarted.
 	SpeechEnded
-	// EndOfTurn says that the caller yielded the turn explicitly (TTY "GA").
+	// EndOfTurn says that the caller yielded the turn: explicitly (TTY "GA"), or so
+	// the recogniser judges. The turn's words came before it, in Finals.
 	EndOfTurn
 	// Goodbye says that the caller ends the call explicitly (TTY "SK").
 	Goodbye
+	// EagerEndOfTurn says that the turn is probably over; EndOfTurn or TurnResumed
+	// follows. The words so far came before it, in Partials or Finals.
+	EagerEndOfTurn
+	// TurnResumed takes an EagerEndOfTurn back: the caller goes on.
+	TurnResumed
 )
 
 // Event is one result.

@@ -31,6 +31,7 @@ func (i importCommand) Run(a *app, k *kong.Context) error {
 // accountNoun has the pools beside the five commands.
 type accountNoun struct {
 	plainNoun
+	Test   testCommand `cmd:"" help:"Ask the vendor for a little with the account, and say what it answers."`
 	Add    poolCommand `cmd:"" name:"add-to-steering-pool" help:"Add a number that warm transfers may use."`
 	Remove poolCommand `cmd:"" name:"remove-from-steering-pool" help:"Take a number out of the pool."`
 }

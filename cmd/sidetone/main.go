@@ -26,6 +26,8 @@ type cli struct {
 	Token   tokenCommand   `cmd:"" help:"Create, import, list and revoke API keys."`
 	Secrets secretsCommand `cmd:"" help:"Rotate the keys that stored secrets are encrypted with."`
 
+	Connect connectCommand `cmd:"" help:"Store your key of a vendor and try it."`
+
 	Playbook playbookCommand `cmd:"" help:"Check playbooks, and try them in the terminal."`
 
 	Numbers         numbersCommand `cmd:"" group:"api" help:"Phone lines: list, get, available, buy, link, update, cancel, detach."`
@@ -52,6 +54,7 @@ type cli struct {
 	Export          exportCommand  `cmd:"" group:"files" help:"Write prompts, actions, agents and numbers as files."`
 
 	Doctor  doctorCommand  `cmd:"" help:"Check ports, programs and the data directory, and say what to do."`
+	Standin standinCommand `cmd:"" help:"Take the place of a vendor: its protocol on loopback, with faults on demand."`
 	Bench   benchCommand   `cmd:"" help:"Measure latency and cost a call on this machine."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 

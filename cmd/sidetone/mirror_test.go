@@ -37,6 +37,7 @@ func mirrored() map[string]string {
 		"UsageController_getUsage":      "usage", "AccessController_whoAmI": "whoami", "ServerController_getMetrics": "metrics",
 		"ServerController_getDocument": "openapi", "AuditController_getEntry": "audit-log get i", "AuditController_listEntries": "audit-log list",
 		"APIKeyController_importAPIKey": "api-keys import --set key=k", "APIKeyController_revokeAPIKey": "api-keys revoke i",
+		"AccountConnectionController_testAccountConnection":  "connections test i",
 		"AccountConnectionController_addToSteeringPool":      "connections add-to-steering-pool i +1",
 		"AccountConnectionController_removeFromSteeringPool": "connections remove-from-steering-pool i +1",
 	}

@@ -1,0 +1,83 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sidetone/sidetone/store"
+)
+
+// TestDefaultConnection: the first account connection of a type is the environment's
+// default, unless it says otherwise, and there is one at most.
+func TestDefaultConnection(t *testing.T) {
+	both(t, func(b *bench) {
+		create := func(kind, more string) string {
+			return b.do("POST /v1/account_connections/create", fmt.Sprintf(`{"type":"account_connection_%s","credentials":{"api_key":"k"}%s}`, kind, more)).want(201).text("id")
+		}
+		defaults := func() string {
+			var out []string
+			items, _ := b.do("GET /v1/account_connections/list?sort_column=created&sort_desc=false", "").want(200).at("items").([]any)
+			for _, item := range items {
+				o, _ := item.(map[string]any)
+				if id, ok := o["id"].(string); ok && o["default"] == true {
+					out = append(out, id)
+				}
+			}
+			return strings.Join(out, " ")
+		}
+		want := func(when string, ids ...string) {
+			b.t.Helper()
+			if got := defaults(); got != strings.Join(ids, " ") {
+				b.t.Errorf("%s: got %s, want %s", when, got, ids)
+			}
+		}
+		create("deepgram", `,"default":false`)
+		want("one that says no")
+		first := create("deepgram", "")
+		want("the first one that says nothing", first)
+		other := create("rime", "")
+		second := create("deepgram", "")
+		want("one of another type, and a second one", first, other)
+		third := create("deepgram", `,"default":true`)
+		want("a third one that says yes", other, third)
+		b.do("POST /v1/account_connections/update?id="+second, `{"default":true}`).want(201)
+		want("the second one, changed", other, second)
+		b.do("POST /v1/account_connections/update?id="+second, `{"label":"L"}`).want(201)
+		want("the second one, changed in something else", other, second)
+		b.do("POST /v1/account_connections/update?id="+second, `{"default":null}`).want(201)
+		want("none", other)
+	})
+}
+
+// TestDefaultVoiceStaysDefault: an agent that names no voice goes on naming none when it
+// is sent back as it was read, and names the built-in one by its id.
+func TestDefaultVoiceStaysDefault(t *testing.T) {
+	both(t, func(b *bench) {
+		voiceOf := func(id string) (out string) {
+			err := b.store.Read(t.Context(), b.env.ID, func(tx *store.Tx) error {
+				a, err := tx.Agent(id)
+				out = a.VoiceID
+				return err
+			})
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			return out
+		}
+		id := b.agent(`{"prompt":{"content":"p"}}`)
+		whole := b.do("GET /v1/agents?id="+id, "").want(200)
+		b.do("POST /v1/agents/update?id="+id, string(whole.raw)).want(201)
+		if got := voiceOf(id); got != "" {
+			b.t.Errorf("sent back whole: it names voice %s", got)
+		}
+		b.do("POST /v1/agents/update?id="+id, `{"voice":"`+whole.text("voice.id")+`"}`).want(201)
+		if got := voiceOf(id); got != whole.text("voice.id") {
+			b.t.Errorf("named by its id: got %q", got)
+		}
+		b.do("POST /v1/agents/update?id="+id, string(b.do("GET /v1/agents?id="+id, "").want(200).raw)).want(201)
+		if got := voiceOf(id); got != whole.text("voice.id") {
+			b.t.Errorf("named by its id and sent back whole: got %q", got)
+		}
+	})
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/server"
+)
+
+type testCommand struct {
+	remote
+	ID string `arg:"" help:"Id of the account connection."`
+}
+
+// Run asks the vendor and shows what it said; a vendor that does not accept the account
+// is an error.
+func (t testCommand) Run(a *app) error {
+	c, err := t.client(a)
+	if err != nil {
+		return err
+	}
+	return t.test(a, c, t.ID)
+}
+
+// test tries a connection and tells what came of it.
+func (r remote) test(a *app, c *client.Client, id string) error {
+	result, err := c.AccountConnections().Test(a.ctx, id)
+	if err != nil {
+		return r.explain(err)
+	}
+	for _, check := range result.Checks {
+		if check.OK {
+			fmt.Fprintf(a.out, "%-11s ok, first answer after %d ms\n", check.Part, check.LatencyMS)
+		} else {
+			fmt.Fprintf(a.out, "%-11s failed: %s\n", check.Part, check.Error)
+		}
+	}
+	if !result.OK {
+		return errSilent
+	}
+	return nil
+}
+
+type connectCommand struct {
+	remote
+	Vendor  string            `arg:"" help:"Who: openai, anthropic, google, deepgram, elevenlabs, ...; without a known one, the list is shown."`
+	BaseURL string            `name:"base-url" help:"Another address of the vendor's interface, such as that of your own server." placeholder:"URL"`
+	Label   string            `help:"A name for people." placeholder:"TEXT"`
+	Set     map[string]string `help:"What else the vendor asks for, such as region=westeurope." placeholder:"NAME=VALUE"`
+	NoTest  bool              `name:"no-test" help:"Store the key without asking the vendor."`
+}
+
+// Run asks for the key, stores it as the environment's default account of the vendor,
+// and asks the vendor for a little with it.
+func (k connectCommand) Run(a *app) error {
+	vendors := server.Vendors()
+	if !slices.Contains(vendors, k.Vendor) {
+		return fmt.Errorf("no vendor is called %q; there are %s", k.Vendor, strings.Join(vendors, ", "))
+	}
+	c, err := k.client(a)
+	if err != nil {
+		return err
+	}
+	key, err := askSecret(a.err, os.Stdin, "Key for "+k.Vendor+" (not shown; empty for a server without one): ")
+	if err != nil {
+		return err
+	}
+	credentials := map[string]client.Credential{}
+	if key != "" {
+		credentials[k.Vendor+"_api_key"] = client.Credential(key)
+	}
+	config := map[string]any{}
+	if k.BaseURL != "" {
+		config["base_url"] = k.BaseURL
+	}
+	for name, value := range k.Set {
+		config[name] = value
+	}
+	made, err := c.AccountConnections().Create(a.ctx, client.AccountConnection{Type: "account_connection_" + k.Vendor, Label: k.Label,
+		Credentials: credentials, Config: config, Default: new(true)})
+	if err != nil {
+		return k.explain(err)
+	}
+	fmt.Fprintf(a.out, "connection  %s, which agents of this environment use that name no account\n", made.ID)
+	if k.NoTest {
+		return nil
+	}
+	return k.test(a, c, made.ID)
+}
+
+// askSecret reads a line without showing it; from something that is no terminal it
+// reads the first line.
+func askSecret(out io.Writer, in *os.File, question string) (string, error) {
+	if !term.IsTerminal(int(in.Fd())) { //nolint:gosec // descriptors are small
+		line, err := bufio.NewReader(io.LimitReader(in, 1<<16)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("read the key: %w", err)
+		}
+		return strings.TrimSpace(line), nil
+	}
+	fmt.Fprint(out, question)
+	raw, err := term.ReadPassword(int(in.Fd())) //nolint:gosec // descriptors are small
+	fmt.Fprintln(out)
+	if err != nil {
+		return "", fmt.Errorf("read the key: %w", err)
+	}
+	return strings.TrimSpace(string(raw)), nil
+}

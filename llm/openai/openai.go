@@ -1,0 +1,97 @@
+// Package openai is the driver of OpenAI's chat completions, see
+// https://platform.openai.com/docs/api-reference/chat, and of the many servers that
+// speak the same protocol: Azure OpenAI, Ollama, vLLM, llama.cpp, Together,
+// DeepSeek and OpenRouter.
+//
+// Not verified with the vendors' services: which local servers refuse
+// stream_options (those that were looked at ignore what they do not know), and the
+// Azure API versions before 2024-09-01-preview, which refuse it.
+package openai
+
+import (
+	"context"
+	"iter"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/llm/answer"
+	"github.com/sidetone/sidetone/provider"
+)
+
+const (
+	// officialBase is where OpenAI's own interface is.
+	officialBase = "https://api.openai.com/v1"
+	// defaultModel serves requests that name none.
+	defaultModel = "gpt-4.1-mini"
+)
+
+// Options say which server a Driver works with.
+type Options struct {
+	// Client sends the requests. Its Authorise adds "Authorization: Bearer KEY", for
+	// Azure "api-key: KEY".
+	Client *provider.Client
+	// Base is the address of the interface up to "/v1"; "" is OpenAI's own. Azure with
+	// a version needs that of the resource, such as "https://NAME.openai.azure.com".
+	Base string
+	// Model serves requests that name none; "" is gpt-4.1-mini.
+	Model string
+	// Deployment is that of Azure which serves all requests; "" says that deployments
+	// are called like the models.
+	Deployment string
+	// AzureVersion is the api-version of Azure, such as "2024-10-21"; "" says that it
+	// is not Azure.
+	AzureVersion string
+	// NoUsage leaves stream_options out, for servers that refuse it; answers then
+	// count no tokens. Servers that only do not know it need nothing.
+	NoUsage bool
+}
+
+// Driver is an llm.Driver. It is safe for concurrent use.
+//
+// An answer that became too long (finish_reason length) is an answer: what was
+// said stands. One that the vendor's filter ended (content_filter) is a failure of
+// the kind Rejected, whatever was said before it.
+type Driver struct {
+	o        Options
+	official bool
+}
+
+// New returns a Driver.
+func New(o Options) *Driver {
+	o.Base = strings.TrimRight(o.Base, "/")
+	if o.Base == "" {
+		o.Base = officialBase
+	}
+	if o.Model == "" {
+		o.Model = defaultModel
+	}
+	return &Driver{o: o, official: o.Base == officialBase || o.AzureVersion != ""}
+}
+
+// Generate streams one answer, see llm.Driver.
+func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delta, error] {
+	switch {
+	case d.o.Deployment != "":
+		r.Model = d.o.Deployment
+	case r.Model == "":
+		r.Model = d.o.Model
+	}
+	return answer.Stream(ctx, answer.Request{Client: d.o.Client, URL: d.url(r.Model), Body: d.body(r),
+		Parser: func(out *answer.Out) answer.Parser { return newParser(d.o.Client, out) }})
+}
+
+// url is where a model is asked.
+func (d *Driver) url(model string) string {
+	if d.o.AzureVersion == "" {
+		return d.o.Base + "/chat/completions"
+	}
+	return d.o.Base + "/openai/deployments/" + url.PathEscape(model) + "/chat/completions?api-version=" + url.QueryEscape(d.o.AzureVersion)
+}
+
+// reasons reports whether a model refuses to be told a temperature, see
+// https://platform.openai.com/docs/guides/reasoning.
+func reasons(model string) bool {
+	return slices.ContainsFunc([]string{"o1", "o3", "o4", "gpt-5"}, func(p string) bool { return strings.HasPrefix(model, p) })
+}

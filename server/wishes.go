@@ -1,0 +1,214 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sidetone/sidetone"
+)
+
+// settings are whom an environment's agents think, speak and listen with when they
+// name nobody, and who takes over, each as parseWish reads it.
+type settings struct {
+	model, voice, recogniser                         string
+	fallbackModel, fallbackVoice, fallbackRecogniser string
+}
+
+// settings are the environment's, the server's where it has none, and what follows
+// from the keys that there are where neither says anything.
+func (p *providers) settings(ctx context.Context, environmentID string) (settings, error) {
+	e, err := p.keys.environment(ctx, environmentID)
+	if err != nil {
+		return settings{}, fmt.Errorf("find the environment: %w", err)
+	}
+	s := settings{model: cmp.Or(e.DefaultModel, p.defaults.Model), voice: cmp.Or(e.DefaultVoice, p.defaults.Voice),
+		recogniser:    cmp.Or(e.DefaultTranscriber, p.defaults.Transcriber),
+		fallbackModel: e.FallbackModel, fallbackVoice: e.FallbackVoice, fallbackRecogniser: e.FallbackTranscriber}
+	if s.model == "" {
+		s.model, err = follows(ctx, p.keys, environmentID, p.vendors.models, modelOrder())
+	}
+	if s.voice == "" && err == nil {
+		s.voice, err = follows(ctx, p.keys, environmentID, p.vendors.voices, voiceOrder())
+	}
+	if s.recogniser == "" && err == nil {
+		s.recogniser, err = follows(ctx, p.keys, environmentID, p.vendors.recognisers, recogniserOrder())
+	}
+	return s, err
+}
+
+// The orders in which vendors are taken whose keys there are.
+func modelOrder() []string {
+	return []string{"openai", "anthropic", "google", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama"}
+}
+
+func recogniserOrder() []string {
+	return []string{"transcriber_deepgram", "transcriber_assembly_ai", "transcriber_openai", "transcriber_whisper"}
+}
+
+func voiceOrder() []string {
+	return []string{"voice_eleven_labs", "voice_cartesia", "voice_openai", "voice_deepgram", "voice_azure", "voice_rime", "voice_kokoro"}
+}
+
+// follows is the first of order that the environment can reach; "" for none.
+func follows[D any](ctx context.Context, k keyring, environmentID string, list map[string]vendor[D], order []string) (string, error) {
+	for _, kind := range order {
+		v, ok := list[kind]
+		if !ok {
+			continue
+		}
+		_, account, err := k.find(ctx, environmentID, supplierOf(v.supplier), ownCredentials{})
+		if account != "" || err != nil {
+			return kind, err
+		}
+	}
+	return "", nil
+}
+
+// modelWishes are the model of the agent and its fallbacks.
+func (p *providers) modelWishes(c sidetone.Call, s settings) (out []wish) {
+	a := c.Snapshot.Agent
+	model := cmp.Or(a.ModelOverride, a.Model)
+	kind := a.Provider
+	if kind == "" || kind == "scripted" {
+		kind = p.providerOf(c.Snapshot, model)
+	}
+	if w, ok := parseWish(s.model, ""); ok && (kind == "" || kind == w.kind) {
+		w.model = cmp.Or(model, w.model)
+		kind, model = w.kind, w.model
+	}
+	if kind != "" {
+		w := p.modelWish(c.Snapshot, kind, model)
+		if kind == a.Provider {
+			w.property = "provider"
+		}
+		out = append(out, w)
+	}
+	if fallback := a.ExtraText("llm_fallback", "provider"); fallback != "" {
+		w := p.modelWish(c.Snapshot, fallback, a.ExtraText("llm_fallback", "model_name"))
+		w.property = "llm_fallback"
+		out = append(out, w)
+	}
+	if w, ok := parseWish(s.fallbackModel, ""); ok {
+		out = append(out, p.modelWish(c.Snapshot, w.kind, w.model))
+	}
+	return out
+}
+
+// modelWish is a model, with the agent's own account if that is one of its vendor.
+func (p *providers) modelWish(s sidetone.Snapshot, kind, model string) wish {
+	w := wish{kind: kind, model: model}
+	if c := s.ModelAccount; c != nil && supplierOf(p.vendors.models[kind].supplier).account == c.Type {
+		w.mine.Connection = c
+	}
+	return w
+}
+
+// providerOf guesses the provider of an agent that names none, from its account or from
+// its model; "" when nothing tells.
+func (p *providers) providerOf(s sidetone.Snapshot, model string) string {
+	if s.ModelAccount != nil {
+		for _, kind := range modelOrder() {
+			if v, ok := p.vendors.models[kind]; ok && supplierOf(v.supplier).account == s.ModelAccount.Type {
+				return kind
+			}
+		}
+	}
+	for prefix, kind := range map[string]string{"gpt-": "openai", "o1": "openai", "o3": "openai", "o4": "openai", "chatgpt-": "openai", "claude-": "anthropic", "gemini-": "google"} {
+		if strings.HasPrefix(model, prefix) {
+			return kind
+		}
+	}
+	return ""
+}
+
+// voiceWishes are the voice of the agent, or the default one, and the fallbacks. There
+// is one at least.
+func (p *providers) voiceWishes(c sidetone.Call, s settings) []wish {
+	v := c.Snapshot.Voice
+	own := wish{kind: v.Type, config: v.Config, mine: ownCredentials{Key: v.APIKey}, property: "voice.type"}
+	if c.Snapshot.Agent.VoiceID == "" || v.Type == "" {
+		own, _ = parseWish(cmp.Or(s.voice, "voice_"+p.voice), "voice_id")
+	}
+	out := []wish{own}
+	if w, ok := fallbackOf(v.Config); ok {
+		w.property = "voice.fallback"
+		out = append(out, w)
+	}
+	if w, ok := parseWish(s.fallbackVoice, "voice_id"); ok {
+		out = append(out, w)
+	}
+	return out
+}
+
+// recogniserWishes are the recogniser of the agent, or the default one, and the
+// fallbacks. There is one at least.
+func (p *providers) recogniserWishes(c sidetone.Call, s settings) []wish {
+	config := extra(c.Snapshot.Agent, "transcriber")
+	own := wish{kind: recogniser(c.Snapshot.Agent), config: config, property: "transcriber.type"}
+	if own.kind == "" {
+		own.property = ""
+		w, _ := parseWish(cmp.Or(s.recogniser, recogniserSpeech), "model")
+		own.kind = w.kind
+		if len(own.config) == 0 || own.member("model") == "" && w.config != nil {
+			own.config = w.config
+		}
+	}
+	out := []wish{own}
+	if w, ok := fallbackOf(config); ok {
+		w.property = "transcriber.fallback"
+		out = append(out, w)
+	}
+	if w, ok := parseWish(s.fallbackRecogniser, "model"); ok {
+		out = append(out, w)
+	}
+	return out
+}
+
+// fallbackOf is the member "fallback" of a voice or a transcriber: an object with a
+// type.
+func fallbackOf(config json.RawMessage) (wish, bool) {
+	var members struct{ Fallback json.RawMessage }
+	_ = json.Unmarshal(config, &members) // what is no object has no members
+	w := wish{config: members.Fallback}
+	w.kind = w.member("type")
+	return w, w.kind != ""
+}
+
+// keyTerms are the words that the agent's transcriber is told to expect, and those of
+// deepgram_keywords, which older clients weigh.
+func keyTerms(a sidetone.Agent) (out []string) {
+	var t struct {
+		KeyTerms []string `json:"key_terms"`
+	}
+	_ = json.Unmarshal(extra(a, "transcriber"), &t) // what is something else has no terms
+	out = append(out, t.KeyTerms...)
+	var weighed map[string]json.RawMessage
+	_ = json.Unmarshal(extra(a, "deepgram_keywords"), &weighed) // the same
+	for term := range weighed {
+		out = append(out, term)
+	}
+	var listed []string
+	_ = json.Unmarshal(extra(a, "deepgram_keywords"), &listed) // the same
+	for _, term := range listed {
+		term, _, _ = strings.Cut(term, ":") // a weight may follow
+		out = append(out, term)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// voiceNameOf is what a voice calls the name of its speaker.
+func voiceNameOf(w wish) string {
+	return cmp.Or(w.member("voice"), w.member("voice_id"), w.member("voice_name"), w.member("speaker"))
+}
+
+// extra is the member called name of what the agent only keeps; nil for none.
+func extra(a sidetone.Agent, name string) json.RawMessage {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(a.Extra, &members) // Extra is always an object
+	return members[name]
+}
