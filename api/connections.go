@@ -56,12 +56,12 @@ func (w work) onlyDefault(c *sidetone.Connection, before sidetone.Connection, gi
 	if c.Type == before.Type && c.Default == before.Default {
 		return nil
 	}
-	found, err := w.tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created", Filters: []sidetone.Filter{
-		{Column: "type", Op: "eq", Values: []any{c.Type}}, {Column: "default", Op: "eq", Values: []any{true}}}})
+	found, err := w.tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created",
+		Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{c.Type}}}})
 	if err != nil {
 		return err
 	}
-	others := slices.DeleteFunc(found.Items, func(o sidetone.Connection) bool { return o.ID == c.ID })
+	others := slices.DeleteFunc(found.Items, func(o sidetone.Connection) bool { return o.ID == c.ID || !o.Default })
 	if !given && c.Type != before.Type {
 		c.Default = len(others) == 0
 	}

@@ -82,7 +82,10 @@ func (s *Socket) Read(ctx context.Context) (data []byte, binary bool, err error)
 // ended is the failure of a connection that is over.
 func (s *Socket) ended(err error) error {
 	closed := websocket.CloseError{}
-	if !errors.As(err, &closed) {
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		return s.client.Fail(Broken, "a message is longer than 4 MiB")
+	case !errors.As(err, &closed):
 		return s.client.reach(err)
 	}
 	kind := Broken

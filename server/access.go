@@ -113,10 +113,10 @@ func connected(c sidetone.Connection) (access, error) {
 func accountsOf(s *store.Store) accounts {
 	return func(ctx context.Context, environmentID, kind string) (found *sidetone.Connection, err error) {
 		err = s.Read(ctx, environmentID, func(tx *store.Tx) error {
-			page, err := tx.Connections(sidetone.PageQuery{Page: 1, Size: 1, SortColumn: "created",
-				Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{kind}}, {Column: "default", Op: "eq", Values: []any{true}}}})
-			if err == nil && len(page.Items) == 1 {
-				found = &page.Items[0]
+			page, err := tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created",
+				Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{kind}}}})
+			if i := slices.IndexFunc(page.Items, func(c sidetone.Connection) bool { return c.Default }); err == nil && i >= 0 {
+				found = &page.Items[i]
 			}
 			return err
 		})

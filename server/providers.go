@@ -109,7 +109,7 @@ func (p *providers) think(ctx context.Context, c sidetone.Call, s settings, plan
 		}
 		for _, f := range found {
 			drivers.add(f.driver)
-			plan.Models = append(plan.Models, call.Model{Driver: f.driver, Name: f.wish.model, Source: f.source})
+			plan.Models = append(plan.Models, call.Model{Driver: f.driver, Name: f.wish.model, Source: f.source, Eager: true})
 		}
 		switch {
 		case len(found) > 0:
@@ -169,7 +169,7 @@ func (p *providers) speak(ctx context.Context, c sidetone.Call, s settings, plan
 	}
 	for _, f := range found {
 		drivers.add(f.driver)
-		plan.Voices = append(plan.Voices, call.Voice{Driver: f.driver, Name: voiceNameOf(f.wish), Source: f.source})
+		plan.Voices = append(plan.Voices, call.Voice{Driver: f.driver, Name: voiceNameOf(f.wish), Source: f.source, Settings: f.wish.kind + " " + string(f.wish.config)})
 	}
 	if p.substitute && ours {
 		plan.Voices = append(plan.Voices, call.Voice{Driver: p.flite})

@@ -191,6 +191,12 @@ func keyTerms(a sidetone.Agent) (out []string) {
 	for term := range weighed {
 		out = append(out, term)
 	}
+	var listed []string
+	_ = json.Unmarshal(extra(a, "deepgram_keywords"), &listed) // the same
+	for _, term := range listed {
+		term, _, _ = strings.Cut(term, ":") // a weight may follow
+		out = append(out, term)
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }

@@ -35,6 +35,9 @@ func (r *Request) Note(message []byte) {
 	r.entry.Body = append(r.entry.Body, append([]byte(nil), message...))
 }
 
+// Credential is the key that the request shows, without its scheme.
+func (r *Request) Credential() string { return r.entry.Credential }
+
 // credentials are the headers and parameters in which vendors take a key.
 func credentials() (headers, parameters []string) {
 	return []string{"Authorization", "X-Api-Key", "Api-Key", "Xi-Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key"},

@@ -11,20 +11,26 @@ import (
 
 	"github.com/sidetone/sidetone/standin"
 	anthropicstandin "github.com/sidetone/sidetone/standin/anthropic"
+	"github.com/sidetone/sidetone/standin/assemblyai"
 	"github.com/sidetone/sidetone/standin/azure"
 	"github.com/sidetone/sidetone/standin/cartesia"
+	deepgramstandin "github.com/sidetone/sidetone/standin/deepgram"
 	"github.com/sidetone/sidetone/standin/deepgramspeak"
 	"github.com/sidetone/sidetone/standin/elevenlabs"
 	googlestandin "github.com/sidetone/sidetone/standin/google"
+	"github.com/sidetone/sidetone/standin/hearing"
 	"github.com/sidetone/sidetone/standin/model"
 	openaistandin "github.com/sidetone/sidetone/standin/openai"
+	"github.com/sidetone/sidetone/standin/openaiaudio"
 	"github.com/sidetone/sidetone/standin/openaispeech"
 	"github.com/sidetone/sidetone/standin/rime"
 	"github.com/sidetone/sidetone/standin/speech"
+	"github.com/sidetone/sidetone/transcriber/pocketsphinx"
 )
 
-// standins are the vendors that have a stand-in.
-func standins() map[string]func(c *standin.Control, key string) http.Handler {
+// standins are the vendors that have a stand-in. Those that recognise speech listen
+// with ears.
+func standins(ears hearing.Ears) map[string]func(c *standin.Control, key string) http.Handler {
 	return map[string]func(*standin.Control, string) http.Handler{
 		"anthropic": func(c *standin.Control, key string) http.Handler {
 			return anthropicstandin.New(anthropicstandin.Options{Control: c, Key: key, Model: model.Playbook{}})
@@ -35,11 +41,22 @@ func standins() map[string]func(c *standin.Control, key string) http.Handler {
 		"openai": func(c *standin.Control, key string) http.Handler {
 			mux := http.NewServeMux()
 			mux.Handle("/v1/audio/speech", openaispeech.New(speech.Options{Control: c, Key: key}))
+			recogniser := openaiaudio.New(openaiaudio.Options{Control: c, Key: key, Ears: ears})
+			mux.Handle("/v1/realtime", recogniser)
+			mux.Handle("/v1/audio/transcriptions", recogniser)
 			mux.Handle("/", openaistandin.New(openaistandin.Options{Control: c, Key: key, Model: model.Playbook{}}))
 			return mux
 		},
 		"deepgram": func(c *standin.Control, key string) http.Handler {
-			return deepgramspeak.New(speech.Options{Control: c, Key: key})
+			mux := http.NewServeMux()
+			recogniser := deepgramstandin.New(deepgramstandin.Options{Control: c, Key: key, Ears: ears})
+			mux.Handle("/v1/listen", recogniser)
+			mux.Handle("/v2/listen", recogniser)
+			mux.Handle("/", deepgramspeak.New(speech.Options{Control: c, Key: key}))
+			return mux
+		},
+		"assemblyai": func(c *standin.Control, key string) http.Handler {
+			return assemblyai.New(assemblyai.Options{Control: c, Key: key, Ears: ears})
 		},
 		"elevenlabs": func(c *standin.Control, key string) http.Handler {
 			return elevenlabs.New(speech.Options{Control: c, Key: key})
@@ -63,14 +80,19 @@ type standinCommand struct {
 	CAFile    string   `name:"ca-file" help:"Write the certificate that clients must trust here, PEM." placeholder:"PATH"`
 	Key       string   `help:"Accept only this key; without it, any." placeholder:"KEY"`
 	Fault     []string `help:"Go wrong, such as \"status?status=429&retry-after=2s&times=1\"; may be repeated." placeholder:"FAULT" sep:"none"`
+	Speech    bool     `help:"Understand real speech, by pocketsphinx, in place of tone words."`
 	ReadyFile string   `help:"Write {url, websocket_url, ca_file} here once it serves." placeholder:"PATH"`
 }
 
 // Run serves until a signal comes.
 func (s standinCommand) Run(a *app) error {
-	vendor, ok := standins()[s.Vendor]
+	ears := hearing.Ears(hearing.ToneWords)
+	if s.Speech {
+		ears = hearing.Speech(pocketsphinx.New(pocketsphinx.Options{}))
+	}
+	vendor, ok := standins(ears)[s.Vendor]
 	if !ok {
-		return fmt.Errorf("there is no stand-in for %q; there are: %s", s.Vendor, strings.Join(slices.Sorted(maps.Keys(standins())), ", "))
+		return fmt.Errorf("there is no stand-in for %q; there are: %s", s.Vendor, strings.Join(slices.Sorted(maps.Keys(standins(ears))), ", "))
 	}
 	control := &standin.Control{}
 	for _, text := range s.Fault {

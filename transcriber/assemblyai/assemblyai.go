@@ -37,7 +37,7 @@ const (
 	// chunk is more than the 50 ms that a message must carry.
 	chunk = 60 * time.Millisecond
 	// greeting is how long Begin may take; the vendor sometimes never sends it.
-	greeting = 10 * time.Second
+	greeting = 5 * time.Second
 	// flushWait bounds the wait for the end of a turn that was forced: without a
 	// turn there is no answer.
 	flushWait = 700 * time.Millisecond
@@ -86,18 +86,15 @@ func New(o Options) *Driver {
 }
 
 // Languages returns which of the contract's languages a model understands, see
-// the package's page (read 2026-11-28). "" stands for all models together; a model
-// that is not known gives nil.
+// the package's page (read 2026-11-28). "" stands for all models together.
 func Languages(model string) []string {
 	switch model {
 	case english:
 		return []string{"en"}
-	case multilingual, "u3-rt-pro":
-		return []string{"en", "es", "de", "pt", "fr", "it"}
 	case whisper, "":
 		return []string{"en", "es", "de", "hi", "pt", "fr", "nl", "id", "it", "ja", "ko"}
 	}
-	return nil
+	return []string{"en", "es", "de", "pt", "fr", "it"}
 }
 
 // modelOf chooses the model of a language.
@@ -119,7 +116,7 @@ func (d *Driver) Open(ctx context.Context, c transcriber.Config) (transcriber.St
 	}
 	o := d.options
 	language, _, _ := strings.Cut(strings.ToLower(cmp.Or(c.Language, "en")), "-")
-	if known := Languages(o.Model); known != nil && !slices.Contains(known, language) {
+	if known := Languages(o.Model); !slices.Contains(known, language) {
 		return nil, o.Client.Fail(provider.Rejected, "model %s does not understand language %q", o.Model, language)
 	}
 	model := cmp.Or(o.Model, modelOf(language))

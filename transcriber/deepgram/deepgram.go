@@ -38,7 +38,7 @@ const (
 	// buffered, and Flux ends turns by itself.
 	flushWait = 500 * time.Millisecond
 	// greeting bounds the wait for Flux's first message.
-	greeting = 10 * time.Second
+	greeting = 5 * time.Second
 	// closeRejected is the close code of what the vendor cannot decode.
 	closeRejected = 1008
 )
@@ -85,7 +85,8 @@ func New(o Options) *Driver {
 // Languages returns which of the contract's languages a model understands, see
 // https://developers.deepgram.com/docs/models-languages-overview and
 // https://developers.deepgram.com/docs/flux/language-prompting (read 2026-11-28).
-// "" stands for the default model; a model that is not known gives nil.
+// "" stands for the default model. A model that is not known may understand all of
+// them: the vendor refuses what it does not.
 func Languages(model string) []string {
 	model = cmp.Or(model, defaultModel)
 	switch {
@@ -95,10 +96,8 @@ func Languages(model string) []string {
 		return []string{"en"}
 	case strings.HasPrefix(model, "nova-3-medical"), strings.HasPrefix(model, "nova-2-phonecall"):
 		return []string{"en"}
-	case strings.HasPrefix(model, "nova-3"), model == "nova-2", model == "nova-2-general":
-		return []string{"en", "es", "de", "hi", "pt", "fr", "nl", "id", "it", "ja", "ko"}
 	}
-	return nil
+	return []string{"en", "es", "de", "hi", "pt", "fr", "nl", "id", "it", "ja", "ko"}
 }
 
 // Open connects to the vendor. c.Rate is 8000 or 16000; a language that the model
@@ -108,8 +107,7 @@ func (d *Driver) Open(ctx context.Context, c transcriber.Config) (transcriber.St
 		return nil, fmt.Errorf("open a recogniser: rate %d Hz is neither 8000 nor 16000", c.Rate)
 	}
 	language, _, _ := strings.Cut(strings.ToLower(cmp.Or(c.Language, "en")), "-")
-	known := Languages(d.options.Model)
-	if known != nil && !slices.Contains(known, language) {
+	if known := Languages(d.options.Model); !slices.Contains(known, language) {
 		return nil, d.options.Client.Fail(provider.Rejected, "model %s does not understand language %q", d.options.Model, language)
 	}
 	model := d.options.Model

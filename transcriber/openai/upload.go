@@ -38,6 +38,8 @@ type UploadOptions struct {
 	Model string
 	// KeyTerms are expected in every stream, besides those of its Config.
 	KeyTerms []string
+
+	limit time.Duration
 }
 
 // Upload is a transcriber.Driver that uploads the speech of each segment as a WAV
@@ -50,6 +52,7 @@ type Upload struct{ options UploadOptions }
 // NewUpload returns a driver.
 func NewUpload(o UploadOptions) *Upload {
 	o.Base, o.Model = strings.TrimSuffix(cmp.Or(o.Base, Base), "/"), cmp.Or(o.Model, uploadModel)
+	o.limit = cmp.Or(o.limit, uploadLimit)
 	return &Upload{options: o}
 }
 
@@ -90,7 +93,7 @@ type word struct {
 // recognise uploads sound and returns its text, and its words with times from the
 // sound's first sample.
 func (d *Upload) recognise(ctx context.Context, c transcriber.Config, pcm []int16) (string, []transcriber.Word, error) {
-	ctx, cancel := context.WithTimeout(ctx, uploadLimit)
+	ctx, cancel := context.WithTimeout(ctx, d.options.limit)
 	defer cancel()
 	body, contentType, err := d.form(c, pcm)
 	if err != nil {
@@ -118,7 +121,7 @@ func (d *Upload) recognise(ctx context.Context, c transcriber.Config, pcm []int1
 // cutOff is the failure of an answer that broke off.
 func (d *Upload) cutOff(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return d.options.Client.Fail(provider.Late, "the answer took longer than %v", uploadLimit)
+		return d.options.Client.Fail(provider.Late, "the answer took longer than %v", d.options.limit)
 	}
 	return d.options.Client.Fail(provider.Unreachable, "the answer broke off: %v", err)
 }

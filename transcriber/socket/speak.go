@@ -163,14 +163,13 @@ func (s *Stream) sendSound(c *connection, pcm []int16) error {
 
 // ask asks the vendor for its final.
 func (s *Stream) ask(c *connection) error {
-	if message := c.session.Flush(); message != nil {
-		if err := c.socket.Text(s.life, message); err != nil {
-			return err
-		}
-	}
+	// Noted first: the answer may be quick.
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.sentFlush()
+	s.mu.Unlock()
+	if message := c.session.Flush(); message != nil {
+		return c.socket.Text(s.life, message)
+	}
 	return nil
 }
 
