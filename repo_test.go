@@ -35,7 +35,7 @@ func arrows() map[string][]string {
 		"transcriber/socket":          {"transcriber", "audio", "provider"}, "transcriber/...": {"transcriber", "transcriber/socket", "audio", "process", "provider"},
 		"synthesizer/synthesizertest": {"synthesizer", "provider", "standin", "standin/tonewords", ""},
 		"synthesizer/...":             {"synthesizer", "synthesizer/stream", "audio", "process", "provider"}, "synthesizer/stream": {"synthesizer", "audio", "provider"},
-		"llm/llmtest": {"llm"}, "llm/answer": {"llm", "provider"}, "llm/...": {"", "llm", "llm/answer", "provider"},
+		"llm/llmtest": {"llm", "provider", "standin"}, "llm/answer": {"llm", "provider"}, "llm/...": {"", "llm", "llm/answer", "provider"},
 		"provider": {""}, "outbound": {},
 		"standin": {}, "standin/model": {"standin", "llm", "llm/scripted"}, "standin/...": {"standin", "standin/hearing", "standin/model", "standin/speech", "llm", "audio"},
 		"standin/speech":    {"standin", "standin/tonewords", "synthesizer", "audio"},
