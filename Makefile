@@ -80,6 +80,7 @@ dist: ## Build the release into dist/: binaries, systemd unit, bill of materials
 .PHONY: docs
 docs: ## Write the documents that show what the program supports; a test fails when they are stale
 	$(GO) run ./cmd/docs support
+	$(GO) run ./cmd/docs vendors
 
 .PHONY: picture
 picture: setup-demo build ## Draw docs/call.svg from the recording and the events of a real demo
