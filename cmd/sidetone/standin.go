@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/standin"
 	anthropicstandin "github.com/sidetone/sidetone/standin/anthropic"
 	"github.com/sidetone/sidetone/standin/assemblyai"
@@ -25,12 +27,14 @@ import (
 	"github.com/sidetone/sidetone/standin/openaispeech"
 	"github.com/sidetone/sidetone/standin/rime"
 	"github.com/sidetone/sidetone/standin/speech"
+	"github.com/sidetone/sidetone/synthesizer"
+	"github.com/sidetone/sidetone/synthesizer/flite"
 	"github.com/sidetone/sidetone/transcriber/pocketsphinx"
 )
 
 // standins are the vendors that have a stand-in. Those that recognise speech listen
-// with ears.
-func standins(ears hearing.Ears) map[string]func(c *standin.Control, key string) http.Handler {
+// with ears, those that speak say a text with speak.
+func standins(ears hearing.Ears, speak utterance) map[string]func(c *standin.Control, key string) http.Handler {
 	return map[string]func(*standin.Control, string) http.Handler{
 		"anthropic": func(c *standin.Control, key string) http.Handler {
 			return anthropicstandin.New(anthropicstandin.Options{Control: c, Key: key, Model: model.Playbook{}})
@@ -40,7 +44,7 @@ func standins(ears hearing.Ears) map[string]func(c *standin.Control, key string)
 		},
 		"openai": func(c *standin.Control, key string) http.Handler {
 			mux := http.NewServeMux()
-			mux.Handle("/v1/audio/speech", openaispeech.New(speech.Options{Control: c, Key: key}))
+			mux.Handle("/v1/audio/speech", openaispeech.New(speech.Options{Control: c, Key: key, Speak: speak}))
 			recogniser := openaiaudio.New(openaiaudio.Options{Control: c, Key: key, Ears: ears})
 			mux.Handle("/v1/realtime", recogniser)
 			mux.Handle("/v1/audio/transcriptions", recogniser)
@@ -52,24 +56,56 @@ func standins(ears hearing.Ears) map[string]func(c *standin.Control, key string)
 			recogniser := deepgramstandin.New(deepgramstandin.Options{Control: c, Key: key, Ears: ears})
 			mux.Handle("/v1/listen", recogniser)
 			mux.Handle("/v2/listen", recogniser)
-			mux.Handle("/", deepgramspeak.New(speech.Options{Control: c, Key: key}))
+			mux.Handle("/", deepgramspeak.New(speech.Options{Control: c, Key: key, Speak: speak}))
 			return mux
 		},
 		"assemblyai": func(c *standin.Control, key string) http.Handler {
 			return assemblyai.New(assemblyai.Options{Control: c, Key: key, Ears: ears})
 		},
 		"elevenlabs": func(c *standin.Control, key string) http.Handler {
-			return elevenlabs.New(speech.Options{Control: c, Key: key})
+			return elevenlabs.New(speech.Options{Control: c, Key: key, Speak: speak})
 		},
 		"cartesia": func(c *standin.Control, key string) http.Handler {
-			return cartesia.New(speech.Options{Control: c, Key: key})
+			return cartesia.New(speech.Options{Control: c, Key: key, Speak: speak})
 		},
 		"azure": func(c *standin.Control, key string) http.Handler {
-			return azure.New(speech.Options{Control: c, Key: key})
+			return azure.New(speech.Options{Control: c, Key: key, Speak: speak})
 		},
 		"rime": func(c *standin.Control, key string) http.Handler {
-			return rime.New(speech.Options{Control: c, Key: key})
+			return rime.New(speech.Options{Control: c, Key: key, Speak: speak})
 		},
+	}
+}
+
+// utterance makes the sound of a text, mono at a rate, and tells where its words lie.
+type utterance = func(text string, rate int) ([]int16, []synthesizer.Word)
+
+// fliteSays is the utterance of the program flite, which speaks at 8 and 16 kHz; for
+// other rates it is resampled.
+func fliteSays(ctx context.Context) utterance {
+	voice := flite.New(flite.Options{})
+	return func(text string, rate int) (pcm []int16, words []synthesizer.Word) {
+		at := rate
+		if rate != 8000 {
+			at = 16000
+		}
+		for chunk, err := range voice.Speak(ctx, synthesizer.Request{Text: text, Rate: at}) {
+			if err != nil {
+				return nil, nil // the vendor's client sees an answer without sound
+			}
+			pcm, words = append(pcm, chunk.PCM...), append(words, chunk.Words...)
+		}
+		if at == rate {
+			return pcm, words
+		}
+		r, err := audio.NewResampler(at, rate)
+		if err != nil {
+			return nil, nil
+		}
+		for i := range words {
+			words[i].FromSample, words[i].ToSample = words[i].FromSample*int64(rate)/int64(at), words[i].ToSample*int64(rate)/int64(at)
+		}
+		return r.Process(nil, pcm), words
 	}
 }
 
@@ -80,19 +116,20 @@ type standinCommand struct {
 	CAFile    string   `name:"ca-file" help:"Write the certificate that clients must trust here, PEM." placeholder:"PATH"`
 	Key       string   `help:"Accept only this key; without it, any." placeholder:"KEY"`
 	Fault     []string `help:"Go wrong, such as \"status?status=429&retry-after=2s&times=1\"; may be repeated." placeholder:"FAULT" sep:"none"`
-	Speech    bool     `help:"Understand real speech, by pocketsphinx, in place of tone words."`
+	Speech    bool     `help:"Understand and speak real speech, by pocketsphinx and flite, in place of tone words."`
 	ReadyFile string   `help:"Write {url, websocket_url, ca_file} here once it serves." placeholder:"PATH"`
 }
 
 // Run serves until a signal comes.
 func (s standinCommand) Run(a *app) error {
-	ears := hearing.Ears(hearing.ToneWords)
+	ears, speak := hearing.Ears(hearing.ToneWords), utterance(nil)
 	if s.Speech {
-		ears = hearing.Speech(pocketsphinx.New(pocketsphinx.Options{}))
+		ears, speak = hearing.Speech(pocketsphinx.New(pocketsphinx.Options{})), fliteSays(a.ctx)
 	}
-	vendor, ok := standins(ears)[s.Vendor]
+	all := standins(ears, speak)
+	vendor, ok := all[s.Vendor]
 	if !ok {
-		return fmt.Errorf("there is no stand-in for %q; there are: %s", s.Vendor, strings.Join(slices.Sorted(maps.Keys(standins(ears))), ", "))
+		return fmt.Errorf("there is no stand-in for %q; there are: %s", s.Vendor, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
 	}
 	control := &standin.Control{}
 	for _, text := range s.Fault {
