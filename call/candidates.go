@@ -123,7 +123,7 @@ func hopeless(err error) bool {
 	if errors.Is(err, transcriber.ErrBusy) {
 		return true
 	}
-	switch f := asFailure(err); f.Kind {
+	switch provider.KindOf(err) {
 	case provider.Unauthorised, provider.Exhausted, provider.Missing, provider.Limited, provider.Rejected:
 		return true
 	default:

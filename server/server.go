@@ -238,14 +238,8 @@ func (s *server) startCalls() {
 		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: s.providers, Wheels: wheels,
 		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{simulated: s.sip, trunks: s.trunks()},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
-		Phrases: call.NewPhrases(), Refused: s.credentialRefused, Log: s.log,
+		Phrases: call.NewPhrases(), Refused: s.keyRefused, Log: s.log,
 	})
-}
-
-// credentialRefused says on whose account calls go without a vendor.
-func (s *server) credentialRefused(r call.Refused) {
-	s.log.Warn("a vendor does not accept a credential", slog.String("vendor", r.Source.Vendor), slog.String("account", r.Source.Account),
-		slog.String("environment", r.EnvironmentID), slog.String("agent", r.AgentID), slog.String("call", r.CallID), slog.String("reason", r.Reason))
 }
 
 // vendors are the drivers of vendors.
