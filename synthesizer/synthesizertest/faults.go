@@ -266,9 +266,9 @@ func closed(t *testing.T, v Vendor) {
 	if _, _, err := Collect(t.Context(), t, v.Driver, synthesizer.Request{Text: "after", Rate: 8000}); err == nil {
 		t.Error("a closed driver spoke")
 	}
-	deadline := time.Now().Add(2 * time.Second)
-	for v.Control.Active() > 0 && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(faultTime); v.Control.Active() > 0 && time.Now().Before(end); <-tick.C {
 	}
 	if n := v.Control.Active(); n > 0 {
 		t.Errorf("%d connections are left", n)
