@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/standin"
 	anthropicstandin "github.com/sidetone/sidetone/standin/anthropic"
 	"github.com/sidetone/sidetone/standin/assemblyai"
@@ -33,8 +31,8 @@ import (
 )
 
 // standins are the vendors that have a stand-in. Those that recognise speech listen
-// with ears, those that speak say a text with speak.
-func standins(ears hearing.Ears, speak utterance) map[string]func(c *standin.Control, key string) http.Handler {
+// with ears; those that speak do so with say, nil for tone words.
+func standins(ears hearing.Ears, say speaker) map[string]func(c *standin.Control, key string) http.Handler {
 	return map[string]func(*standin.Control, string) http.Handler{
 		"anthropic": func(c *standin.Control, key string) http.Handler {
 			return anthropicstandin.New(anthropicstandin.Options{Control: c, Key: key, Model: model.Playbook{}})
@@ -44,7 +42,7 @@ func standins(ears hearing.Ears, speak utterance) map[string]func(c *standin.Con
 		},
 		"openai": func(c *standin.Control, key string) http.Handler {
 			mux := http.NewServeMux()
-			mux.Handle("/v1/audio/speech", openaispeech.New(speech.Options{Control: c, Key: key, Speak: speak}))
+			mux.Handle("/v1/audio/speech", openaispeech.New(speech.Options{Control: c, Key: key, Speak: say}))
 			recogniser := openaiaudio.New(openaiaudio.Options{Control: c, Key: key, Ears: ears})
 			mux.Handle("/v1/realtime", recogniser)
 			mux.Handle("/v1/audio/transcriptions", recogniser)
@@ -56,58 +54,29 @@ func standins(ears hearing.Ears, speak utterance) map[string]func(c *standin.Con
 			recogniser := deepgramstandin.New(deepgramstandin.Options{Control: c, Key: key, Ears: ears})
 			mux.Handle("/v1/listen", recogniser)
 			mux.Handle("/v2/listen", recogniser)
-			mux.Handle("/", deepgramspeak.New(speech.Options{Control: c, Key: key, Speak: speak}))
+			mux.Handle("/", deepgramspeak.New(speech.Options{Control: c, Key: key, Speak: say}))
 			return mux
 		},
 		"assemblyai": func(c *standin.Control, key string) http.Handler {
 			return assemblyai.New(assemblyai.Options{Control: c, Key: key, Ears: ears})
 		},
 		"elevenlabs": func(c *standin.Control, key string) http.Handler {
-			return elevenlabs.New(speech.Options{Control: c, Key: key, Speak: speak})
+			return elevenlabs.New(speech.Options{Control: c, Key: key, Speak: say})
 		},
 		"cartesia": func(c *standin.Control, key string) http.Handler {
-			return cartesia.New(speech.Options{Control: c, Key: key, Speak: speak})
+			return cartesia.New(speech.Options{Control: c, Key: key, Speak: say})
 		},
 		"azure": func(c *standin.Control, key string) http.Handler {
-			return azure.New(speech.Options{Control: c, Key: key, Speak: speak})
+			return azure.New(speech.Options{Control: c, Key: key, Speak: say})
 		},
 		"rime": func(c *standin.Control, key string) http.Handler {
-			return rime.New(speech.Options{Control: c, Key: key, Speak: speak})
+			return rime.New(speech.Options{Control: c, Key: key, Speak: say})
 		},
 	}
 }
 
-// utterance makes the sound of a text, mono at a rate, and tells where its words lie.
-type utterance = func(text string, rate int) ([]int16, []synthesizer.Word)
-
-// fliteSays is the utterance of the program flite, which speaks at 8 and 16 kHz; for
-// other rates it is resampled.
-func fliteSays(ctx context.Context) utterance {
-	voice := flite.New(flite.Options{})
-	return func(text string, rate int) (pcm []int16, words []synthesizer.Word) {
-		at := rate
-		if rate != 8000 {
-			at = 16000
-		}
-		for chunk, err := range voice.Speak(ctx, synthesizer.Request{Text: text, Rate: at}) {
-			if err != nil {
-				return nil, nil // the vendor's client sees an answer without sound
-			}
-			pcm, words = append(pcm, chunk.PCM...), append(words, chunk.Words...)
-		}
-		if at == rate {
-			return pcm, words
-		}
-		r, err := audio.NewResampler(at, rate)
-		if err != nil {
-			return nil, nil
-		}
-		for i := range words {
-			words[i].FromSample, words[i].ToSample = words[i].FromSample*int64(rate)/int64(at), words[i].ToSample*int64(rate)/int64(at)
-		}
-		return r.Process(nil, pcm), words
-	}
-}
+// speaker makes the sound of a text.
+type speaker = func(text string, rate int) ([]int16, []synthesizer.Word)
 
 type standinCommand struct {
 	Vendor    string   `arg:"" help:"Whose place to take; a wrong name lists those there are."`
@@ -116,20 +85,20 @@ type standinCommand struct {
 	CAFile    string   `name:"ca-file" help:"Write the certificate that clients must trust here, PEM." placeholder:"PATH"`
 	Key       string   `help:"Accept only this key; without it, any." placeholder:"KEY"`
 	Fault     []string `help:"Go wrong, such as \"status?status=429&retry-after=2s&times=1\"; may be repeated." placeholder:"FAULT" sep:"none"`
-	Speech    bool     `help:"Understand and speak real speech, by pocketsphinx and flite, in place of tone words."`
+	Speech    bool     `help:"Understand real speech, by pocketsphinx, and speak, by flite, in place of tone words."`
 	ReadyFile string   `help:"Write {url, websocket_url, ca_file} here once it serves." placeholder:"PATH"`
 }
 
 // Run serves until a signal comes.
 func (s standinCommand) Run(a *app) error {
-	ears, speak := hearing.Ears(hearing.ToneWords), utterance(nil)
+	ears, voice := hearing.Ears(hearing.ToneWords), speaker(nil)
 	if s.Speech {
-		ears, speak = hearing.Speech(pocketsphinx.New(pocketsphinx.Options{})), fliteSays(a.ctx)
+		voice = speech.Spoken(flite.New(flite.Options{}))
+		ears = hearing.Speech(pocketsphinx.New(pocketsphinx.Options{}))
 	}
-	all := standins(ears, speak)
-	vendor, ok := all[s.Vendor]
+	vendor, ok := standins(ears, voice)[s.Vendor]
 	if !ok {
-		return fmt.Errorf("there is no stand-in for %q; there are: %s", s.Vendor, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+		return fmt.Errorf("there is no stand-in for %q; there are: %s", s.Vendor, strings.Join(slices.Sorted(maps.Keys(standins(ears, voice))), ", "))
 	}
 	control := &standin.Control{}
 	for _, text := range s.Fault {

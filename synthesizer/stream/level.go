@@ -41,7 +41,18 @@ type level struct {
 	frames  float64
 }
 
+// trust is how far a voice's level is known.
+type trust uint8
+
 const (
+	unknown trust = iota
+	guessed       // from so little that it may be far off
+	known
+)
+
+const (
+	// settled is how many active frames make a level that may be trusted.
+	settled = 100
 	// enough is how many active frames make a first estimate.
 	enough = 10
 	// memory is how many active frames are remembered, with their weight halved
@@ -79,14 +90,21 @@ func (l *level) hear(frame []int16) {
 	}
 }
 
-// gain brings the voice to audio.SpeechLevel; false while it is not known.
-func (l *level) gain() (float64, bool) {
+// gain brings the voice to audio.SpeechLevel; trust is how far it is known.
+func (l *level) gain() (gain float64, trust trust) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.frames == 0 {
-		return 1, false
+	switch {
+	case l.frames == 0:
+		return 1, unknown
+	case l.frames < enough:
+		trust = unknown
+	case l.frames < settled:
+		trust = guessed
+	default:
+		trust = known
 	}
 	want := 32768 * math.Pow(10, audio.SpeechLevel/20)
-	gain := want / math.Sqrt(l.energy/l.frames)
-	return min(max(gain, 1.0/maxGain), maxGain), l.frames >= enough
+	gain = want / math.Sqrt(l.energy/l.frames)
+	return min(max(gain, 1.0/maxGain), maxGain), trust
 }
