@@ -383,6 +383,34 @@ func TestVoiceThatFailsIsReplaced(t *testing.T) {
 	}
 }
 
+// A recogniser may have given the text of what is said before the detector is sure that
+// the caller is silent.
+func TestPromptRecogniserOwesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var k *crew
+		w := newWorld(t, func(w *world, c *call.Config) { k = withCrew(w, c) })
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		time.Sleep(5 * time.Second)
+		for range 3 {
+			far.Speak(speech(900 * time.Millisecond))
+			time.Sleep(850 * time.Millisecond)
+			k.ears.Emit(transcriber.Event{Kind: transcriber.Final, Text: "good morning"})
+			time.Sleep(12 * time.Second)
+		}
+		far.Hangup()
+		_, events := w.result()
+		if got := told(events, sidetone.EventError); len(got) > 0 {
+			t.Errorf("errors %q", got)
+		}
+		if got := told(events, sidetone.EventCaller); len(got) != 3 {
+			t.Errorf("the caller said %q", got)
+		}
+	})
+}
+
 // Without times of words at most two are heard twice, and none is missing.
 func TestVoiceWithoutWordTimesGoesOnNearby(t *testing.T) {
 	t.Parallel()

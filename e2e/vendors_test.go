@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -271,6 +272,7 @@ func (s *server) ring(t *testing.T, ctx context.Context, number string, lines ..
 		if err != nil {
 			t.Fatal(err)
 		}
+		// The newest stands first.
 		i := slices.IndexFunc(page.Items, func(c client.Call) bool { return c.ToNumber == number })
 		if i >= 0 {
 			v.call = page.Items[i]
@@ -320,6 +322,10 @@ func missing(part, all []string) (n int, ok bool) {
 	return len(all) - len(part), i == len(part)
 }
 
+// atOnce is how many calls are held side by side: three times as many would need
+// more than two cores.
+const atOnce = 6
+
 // TestVendorsConverse holds complete calls over all vendors: what the caller heard
 // is what the record says, and what it said is what was understood.
 func TestVendorsConverse(t *testing.T) {
@@ -328,58 +334,97 @@ func TestVendorsConverse(t *testing.T) {
 	p := startPartners(t, partnerOptions{ears: hearing.ToneWords, model: clerk{}})
 	s := start(t, p.env()...)
 	began := time.Now()
-	places := make(chan struct{}, 5)
 	calls := pairwise(keys(recognisersOfAgents()), keys(modelsOfAgents()), keys(voicesOfAgents()))
-	t.Run("calls", func(t *testing.T) {
-		for _, who := range calls {
-			t.Run(who.recogniser+" "+who.model+" "+who.voice, func(t *testing.T) {
-				t.Parallel()
-				places <- struct{}{}
-				defer func() { <-places }()
-				s.converse(t, who)
-			})
-		}
-	})
+	sideBySide(t, atOnce, calls, func(who trio) string { return who.recogniser + " " + who.model + " " + who.voice }, s.converse)
 	p.idle(t)
 	t.Logf("%d calls took %s", len(calls), time.Since(began).Round(time.Second))
 }
 
+// sideBySide runs a subtest for each of list, n at a time: parallel subtests would
+// be as many as there are cores, and calls mostly wait.
+func sideBySide[T any](t *testing.T, n int, list []T, name func(T) string, test func(*testing.T, T)) {
+	t.Helper()
+	var running sync.WaitGroup
+	places := make(chan struct{}, n)
+	for _, one := range list {
+		running.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			t.Run(name(one), func(t *testing.T) { test(t, one) })
+		})
+	}
+	running.Wait()
+}
+
+// attempts is how often a call is held whose line lost what the caller said, which
+// a busy machine does.
+const attempts = 3
+
 // converse holds one call of two turns and an interruption.
 func (s *server) converse(t *testing.T, who trio) {
 	paced := timing.Start(t)
-	ctx := within(t, 100*time.Second)
+	ctx := within(t, 150*time.Second)
+	number := s.placeJSON(t, who.agent())
 	said := []softphone.Line{toneLine("please tell me the whole story", 0), toneLine("stop it now please", 2*time.Second), toneLine("what is the price", 0)}
-	v := s.ring(t, ctx, s.placeJSON(t, who.agent()), said...)
-	defer func() {
-		if t.Failed() {
-			for _, e := range v.events {
-				t.Logf("%d ms %s: %s", e.OffsetMS, e.Type, e.Text)
-			}
+	var want []string
+	for _, l := range said {
+		want = append(want, spelt(l.Text)...)
+	}
+	for range attempts {
+		v := s.ring(t, ctx, number, said...)
+		caller, agent := s.recording(t, ctx, v.call.ID)
+		understood, came := spelt(textOf(v.events, "caller")), toneWords(caller)
+		if !slices.Equal(understood, want) && !slices.Equal(came, want) {
+			t.Logf("the line lost some of what the caller said: %q came", came)
+			continue
 		}
-	}()
+		if !slices.Equal(understood, want) {
+			t.Errorf("understood %q of %q", understood, want)
+		}
+		if lost, ok := missing(came, want); !ok || lost > slips {
+			paced.Errorf("the recording holds %q of the caller, who said %q", came, want)
+		}
+		v.judge(t, paced, who, agent)
+		if t.Failed() {
+			v.log(t)
+		}
+		return
+	}
+	paced.Errorf("the line lost something in all of %d calls", attempts)
+}
+
+// slips is how many tone words of a recording may be unreadable: it takes the
+// lateness of the first frames out of the sound that follows, by milliseconds.
+const slips = 3
+
+// judge holds what the caller heard against the record and the recording.
+func (v visit) judge(t *testing.T, paced *timing.Meter, who trio, agent sound) {
+	t.Helper()
 	heard, record := toneWords(v.heard), spelt(textOf(v.events, "agent"))
 	short, ok := missing(record, heard)
 	if limit := map[bool]int{false: 2}[slices.Contains(timesWords(), who.voice)]; !ok || short > limit {
 		paced.Errorf("the caller heard\n%q, the record says\n%q", heard, record)
 	}
-	var want []string
-	for _, l := range said {
-		want = append(want, spelt(l.Text)...)
-	}
-	if got := spelt(textOf(v.events, "caller")); !slices.Equal(got, want) {
-		paced.Errorf("understood %q of %q", got, want)
-	}
-	if full := len(spelt("Hello there. " + story + " Fine with me. It costs ten dollars.")); len(heard) >= full || !slices.Contains(heard, "dollars") || !slices.Contains(heard, "once") {
+	if full := len(spelt("Hello there. " + story + " Fine with me. It costs ten dollars.")); len(heard) >= full ||
+		!slices.Contains(heard, "dollars") || !slices.Contains(heard, "fine") || !slices.Contains(heard, "once") {
 		paced.Errorf("the caller heard %q", heard)
 	}
 	if len(v.call.Errors) > 0 {
-		paced.Errorf("errors of the call: %q", v.call.Errors)
+		t.Errorf("errors of the call: %q", v.call.Errors)
 	}
-	caller, agent := s.recording(t, ctx, v.call.ID)
-	if got := toneWords(caller); !slices.Equal(got, want) {
-		paced.Errorf("the recording holds %q of the caller, who said %q", got, want)
+	kept := toneWords(agent)
+	if lost, ok := missing(kept, heard); !ok || lost > slips {
+		paced.Errorf("the recording holds %q of the agent, the caller heard %q", kept, heard)
 	}
-	if got := toneWords(agent); !slices.Equal(got, heard) {
-		paced.Errorf("the recording holds %q of the agent, the caller heard %q", got, heard)
+	if got := alike(v.heard, agent); got < 0.85 {
+		paced.Errorf("what the caller heard resembles the recording by %.2f", got)
+	}
+}
+
+// log shows the events.
+func (v visit) log(t *testing.T) {
+	t.Helper()
+	for _, e := range v.events {
+		t.Logf("%d ms %s: %s", e.OffsetMS, e.Type, e.Text)
 	}
 }
