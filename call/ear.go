@@ -67,6 +67,7 @@ type ear struct {
 	finalise bool    // a Finalize is not answered
 	rate     int
 	texts    int         // that have come
+	lastText time.Time   // when the last one came
 	mute     int         // how often in a row speech gave no text
 	deaf     bool        // the stream was given up for that
 	suspect  bool        // so was one before it, and there was no text since
@@ -124,11 +125,11 @@ func (e *ear) finalize() {
 }
 
 // spoke is told of each burst of speech that the detector heard: text must come of
-// it.
+// it, or has come while it lasted.
 func (e *ear) spoke(length time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if length < muteSpeech || e.stream == nil || e.watch != nil || !e.candidates.vendor(e.serving) {
+	if length < muteSpeech || e.stream == nil || e.watch != nil || !e.candidates.vendor(e.serving) || e.clock.Now().Sub(e.lastText) < length {
 		return
 	}
 	e.pending = true
@@ -257,6 +258,7 @@ func (e *ear) listen(ctx context.Context, i int) (err error) {
 	if err != nil {
 		return err
 	}
+	e.candidates.asks(i)
 	e.attach(i, stream)
 	defer func() {
 		e.detach()
@@ -376,6 +378,7 @@ func (e *ear) note(i int, ev transcriber.Event) bool {
 	}
 	if ev.Text != "" {
 		e.texts++
+		e.lastText = e.clock.Now()
 		e.late(i)
 	}
 	switch ev.Kind {
