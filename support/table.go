@@ -127,7 +127,7 @@ func (r *rows) conversation() {
 func (r *rows) thinking() {
 	r.acts("server.TestPlanChoosesDrivers", "provider", "scripted")
 	r.values("server.TestTestAgentsTakeCallsOnLoopbackOnly", "provider", "echo", "bench")
-	models := []string{"openai", "anthropic", "google", "azure", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama"}
+	models := []string{"openai", "anthropic", "google", "azure", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama", "harness"}
 	r.values(whoServes, "provider", models...)
 	r.acts(whoServes, "model")
 	r.acts(whoServes, "openai_model_name_override")
@@ -219,7 +219,7 @@ func accountConnection() []Entry {
 	r.kept(NoDriver, noCarrier, "credentials.twilio_account_sid", "credentials.twilio_auth_token",
 		"config.voicemail_detection", "steering_pool", "account_supports_any_caller_id", "phone_number")
 	r.acts("api.TestDefaultConnection", "default")
-	for _, vendor := range []string{"openai", "anthropic", "google", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama", "whisper", "kokoro",
+	for _, vendor := range []string{"openai", "anthropic", "google", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama", "harness", "whisper", "kokoro",
 		"elevenlabs", "deepgram", "cartesia", "rime", "azure_speech", "assemblyai"} {
 		r.values(whoServes, "type", "account_connection_"+vendor)
 	}
