@@ -67,6 +67,9 @@ func (w work) applyVoice(d *draft, patch agentPatch) error {
 	if err != nil {
 		return err
 	}
+	if voice != nil && current == nil && sent.ref.Fields != nil && voice.ID == d.Voice.ID {
+		return nil // the default one, sent back as it is shown
+	}
 	if d.Agent.VoiceID = voices().idOf(voice); voice != nil {
 		d.Voice = *voice
 		return nil

@@ -42,12 +42,29 @@ func decodeConnection(d *decoder) edit[sidetone.Connection] {
 		}
 		change.Apply(c, w.tx.Now())
 		err = firstOf(c.Validate(), w.chosen("account_connection", "type", before.Type, c.Type), credentialsNotCarried(given, before, *c),
-			w.onlyDefault(c, before, change.Default.Set))
+			w.addressReachable(before, *c), w.onlyDefault(c, before, change.Default.Set))
 		if err != nil || before.Type == "" || before.Type == c.Type {
 			return err
 		}
 		return w.fitsUsers(*c)
 	}
+}
+
+// addressReachable refuses a new address of a vendor's interface that nothing is sent to.
+func (w work) addressReachable(before, after sidetone.Connection) error {
+	for _, part := range []struct {
+		path     string
+		was, now []byte
+	}{{"config.base_url", before.Config, after.Config}, {"credentials.base_url", []byte(before.Credentials.Reveal()), []byte(after.Credentials.Reveal())}} {
+		address := memberOf(part.now, "base_url")
+		if address == "" || address == memberOf(part.was, "base_url") || w.checkAddress == nil {
+			continue
+		}
+		if err := w.checkAddress(address); err != nil {
+			return invalid("%s: %s", part.path, wire.Clip(err.Error()))
+		}
+	}
+	return nil
 }
 
 // onlyDefault lets an environment have one default connection of a type: the first one,
@@ -56,12 +73,12 @@ func (w work) onlyDefault(c *sidetone.Connection, before sidetone.Connection, gi
 	if c.Type == before.Type && c.Default == before.Default {
 		return nil
 	}
-	found, err := w.tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created", Filters: []sidetone.Filter{
-		{Column: "type", Op: "eq", Values: []any{c.Type}}, {Column: "default", Op: "eq", Values: []any{true}}}})
+	found, err := w.tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created",
+		Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{c.Type}}}})
 	if err != nil {
 		return err
 	}
-	others := slices.DeleteFunc(found.Items, func(o sidetone.Connection) bool { return o.ID == c.ID })
+	others := slices.DeleteFunc(found.Items, func(o sidetone.Connection) bool { return o.ID == c.ID || !o.Default })
 	if !given && c.Type != before.Type {
 		c.Default = len(others) == 0
 	}

@@ -1,9 +1,12 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/sidetone/sidetone/store"
 )
 
 // TestDefaultConnection: the first account connection of a type is the environment's
@@ -45,5 +48,60 @@ func TestDefaultConnection(t *testing.T) {
 		want("the second one, changed in something else", other, second)
 		b.do("POST /v1/account_connections/update?id="+second, `{"default":null}`).want(201)
 		want("none", other)
+	})
+}
+
+// TestDefaultVoiceStaysDefault: an agent that names no voice goes on naming none when it
+// is sent back as it was read, and names the built-in one by its id.
+func TestDefaultVoiceStaysDefault(t *testing.T) {
+	both(t, func(b *bench) {
+		voiceOf := func(id string) (out string) {
+			err := b.store.Read(t.Context(), b.env.ID, func(tx *store.Tx) error {
+				a, err := tx.Agent(id)
+				out = a.VoiceID
+				return err
+			})
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			return out
+		}
+		id := b.agent(`{"prompt":{"content":"p"}}`)
+		whole := b.do("GET /v1/agents?id="+id, "").want(200)
+		b.do("POST /v1/agents/update?id="+id, string(whole.raw)).want(201)
+		if got := voiceOf(id); got != "" {
+			b.t.Errorf("sent back whole: it names voice %s", got)
+		}
+		b.do("POST /v1/agents/update?id="+id, `{"voice":"`+whole.text("voice.id")+`"}`).want(201)
+		if got := voiceOf(id); got != whole.text("voice.id") {
+			b.t.Errorf("named by its id: got %q", got)
+		}
+		b.do("POST /v1/agents/update?id="+id, string(b.do("GET /v1/agents?id="+id, "").want(200).raw)).want(201)
+		if got := voiceOf(id); got != whole.text("voice.id") {
+			b.t.Errorf("named by its id and sent back whole: got %q", got)
+		}
+	})
+}
+
+// TestAddressesOfConnections: an address that nothing is sent to is refused when it is
+// new; one that is stored already may be sent back.
+func TestAddressesOfConnections(t *testing.T) {
+	both(t, func(b *bench) {
+		stored := b.do("POST /v1/account_connections/create", `{"type":"account_connection_ollama","credentials":{},"config":{"base_url":"http://10.0.0.1/v1"}}`).want(201)
+		b.checkAddress = func(address string) error {
+			if strings.Contains(address, "10.0.0.1") {
+				return errors.New("10.0.0.1 must not be reached")
+			}
+			return nil
+		}
+		b.url = b.node()
+		for _, body := range []string{`"credentials":{},"config":{"base_url":"http://10.0.0.1/v1"}`, `"credentials":{"base_url":"http://10.0.0.1/v1"}`} {
+			got := b.do("POST /v1/account_connections/create", `{"type":"account_connection_ollama",`+body+`}`).want(400).text("message")
+			if !strings.Contains(got, ".base_url: 10.0.0.1 must not be reached") {
+				b.t.Errorf("%s: got %q", body, got)
+			}
+		}
+		b.do("POST /v1/account_connections/update?id="+stored.text("id"), string(stored.raw)).want(201)
+		b.do("POST /v1/account_connections/update?id="+stored.text("id"), `{"config":{"base_url":"https://box.example/v1"}}`).want(201)
 	})
 }

@@ -48,7 +48,7 @@ func goldenVoice() sidetone.Voice {
 		Config: sidetone.Some([]byte(`{"voice":"slt","voice_name":"n","pitch":1,"rate":15,"speaker":"s","speed_alpha":1.5,"model_id":"m",
 			"voice_id":"v","stability":0.5,"similarity_boost":0.5,"optimize_streaming_latency":3,"experimental_input_streaming":true,
 			"api_user_id":"u","version":"2","speed":1.25,"quality":"high","temperature":0.5,"top_p":0.5,"text_guidance":1.5,
-			"voice_guidance":1.5,"experimental_remove_silence":true}`)),
+			"voice_guidance":1.5,"experimental_remove_silence":true,"fallback":{"type":"voice_flite"}}`)),
 	}.Apply(&v, time.Time{})
 	return v
 }

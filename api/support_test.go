@@ -18,7 +18,7 @@ import (
 func TestUnknownChoicesAreRefused(t *testing.T) {
 	both(t, func(b *bench) {
 		const (
-			voice      = "type must be one of voice_flite, voice_tty, voice_azure, voice_rime, voice_eleven_labs, voice_play_ht, voice_vocode: no other is known"
+			voice      = "type must be one of voice_flite, voice_tty, voice_azure, voice_rime, voice_eleven_labs, voice_openai, voice_deepgram, voice_cartesia, voice_kokoro, voice_play_ht, voice_vocode: no other is known"
 			connection = "type must be one of account_connection_openai, "
 			provider   = "provider must be one of scripted, echo, bench, openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama: no other is known"
 			fallback   = "llm_fallback.provider must be one of openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama: no other is known"
@@ -114,7 +114,7 @@ func TestWarnings(t *testing.T) {
 		if got := warningsOf(incoming); !slices.Equal(got, []string{"is_outgoing hint"}) {
 			b.t.Errorf("a call that is not outgoing: got %q", got)
 		}
-		got := b.do("POST /v1/calls/create", `{"to_number":"+12025550199","from_number":"`+number+`","agent":{"prompt":{"content":"p"},"voice":{"type":"voice_azure","voice_name":"SECRET"}},"telephony_params":{"SECRET":1}}`).want(201)
+		got := b.do("POST /v1/calls/create", `{"to_number":"+12025550199","from_number":"`+number+`","agent":{"prompt":{"content":"p"},"voice":{"type":"voice_play_ht","voice_id":"SECRET"}},"telephony_params":{"SECRET":1}}`).want(201)
 		if diff := warningsOf(got); !slices.Equal(diff, []string{"agent.voice.type no_driver", "telephony_params not_built"}) {
 			b.t.Errorf("got %q", diff)
 		}
@@ -191,7 +191,7 @@ func TestSupport(t *testing.T) {
 		if got := b.do("GET /v1/support?agent="+good, "").want(200).at("entries").([]any); len(got) != 0 {
 			b.t.Errorf("got %v", got)
 		}
-		bad := b.agent(`{"prompt":{"content":"p"},"provider":"openai","voice":{"type":"voice_rime","speaker":"s"},"actions":[{"type":"action_dtmf"}]}`)
+		bad := b.agent(`{"prompt":{"content":"p"},"provider":"openai","voice":{"type":"voice_play_ht","voice_id":"v"},"actions":[{"type":"action_dtmf"}]}`)
 		var got []string
 		for _, item := range b.do("GET /v1/support?agent="+bad, "").want(200).at("entries").([]any) {
 			entry := item.(map[string]any)
@@ -333,7 +333,7 @@ func TestAgentsThatCannotWork(t *testing.T) {
 			return []support.Warning{{Property: "prompt", Reason: support.NoModel, Sentence: "Calls are refused."}}, nil
 		}
 		b.url = b.node()
-		voice := b.do("POST /v1/voices/create", `{"type":"voice_rime","speaker":"s"}`).want(201).text("id")
+		voice := b.do("POST /v1/voices/create", `{"type":"voice_play_ht","voice_id":"v"}`).want(201).text("id")
 		action := b.do("POST /v1/actions/create", `{"type":"action_dtmf"}`).want(201).text("id")
 		number := b.number()
 		const playbook = `{"prompt":{"content":"Playbook: p\n\nat the start:\n  say: Hello."}}`

@@ -27,7 +27,7 @@ func voiceMembers() []string {
 	return []string{
 		"voice", "voice_name", "pitch", "rate", "speaker", "speed_alpha", "model_id", "voice_id", "stability",
 		"similarity_boost", "optimize_streaming_latency", "experimental_input_streaming", "api_user_id", "version", "speed",
-		"quality", "temperature", "top_p", "text_guidance", "voice_guidance", "experimental_remove_silence",
+		"quality", "temperature", "top_p", "text_guidance", "voice_guidance", "experimental_remove_silence", "fallback",
 	}
 }
 

@@ -2,12 +2,15 @@ package call
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/provider"
 	"github.com/sidetone/sidetone/transcriber"
 )
 
@@ -23,38 +26,65 @@ const (
 	tailSlack = 500 * time.Millisecond
 	// reopenAfter is waited before a lost recogniser is opened again.
 	reopenAfter = 300 * time.Millisecond
-	// lossesAllowed within lossWindow; one more and the call goes deaf.
+	// A recogniser that is lost lossesAllowed times within lossWindow gives way to
+	// the next one; the last one is opened once more.
 	lossesAllowed = 2
 	lossWindow    = 5 * time.Second
+	// muteSpeech is how much speech must give some text within muteWait. A vendor's
+	// recogniser that gives none muteAllowed times in a row is opened again; when
+	// the next speech gives none either, it gives way.
+	muteSpeech, muteWait = 700 * time.Millisecond, 2500 * time.Millisecond
+	muteAllowed          = 2
+	// shortestWord is how much sound a word has at least.
+	shortestWord = 100 * time.Millisecond
+	// proven is how long a recogniser must have served for its losses to be
+	// forgotten when the call looks for another.
+	proven = time.Minute
 )
 
-// earLost says that the recogniser failed and is opened again.
-type earLost struct{}
+// errMute says that a recogniser gives no text of speech.
+const errMute = transcriber.Error("no text of what was said")
 
 // ear keeps one call's recogniser alive: it buffers while none is ready,
-// reopens a lost one and plays it what it had not finished. write and finalize
-// belong to one goroutine each; run to another.
+// reopens a lost one, plays it what it had not finished, and goes over to the next
+// one when that does not help. write and finalize belong to one goroutine each;
+// run to another.
 type ear struct {
-	driver transcriber.Driver
-	config transcriber.Config
-	clock  Clock
-	post   func(any)
-	log    *slog.Logger // nil: nothing is logged
+	recognisers []Recogniser
+	candidates  *candidates
+	config      transcriber.Config
+	clock       Clock
+	post        func(any)
+	log         *slog.Logger // nil: nothing is logged
 
 	mu       sync.Mutex
 	stream   transcriber.Stream
+	serving  int     // whose stream it is
+	answered bool    // the call is; what comes before is not meant for the agent
+	fed      int     // samples that the stream was given
 	tail     []int16 // sound since the last final, at most tailLength
-	pending  bool    // words were heard since the last final
-	finalise bool    // a Finalize waits for a stream
+	pending  bool    // words were heard since the last final, or are awaited
+	finalise bool    // a Finalize is not answered
 	rate     int
+	texts    int         // that have come
+	lastText time.Time   // when the last one came
+	mute     int         // how often in a row speech gave no text
+	deaf     bool        // the stream was given up for that
+	suspect  bool        // so was one before it, and there was no text since
+	owing    bool        // the text of the last speech is late
+	watch    func() bool // stops the wait for a text; nil: none is awaited
 }
 
 // write gives the recogniser a received frame.
 func (e *ear) write(f audio.Frame) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if !e.answered {
+		return
+	}
 	e.buffer(f.PCM)
 	if e.stream != nil {
+		e.fed += len(f.PCM)
 		_ = e.stream.Write(f) // a failed stream reports through its events
 	}
 }
@@ -77,55 +107,161 @@ func (e *ear) buffer(pcm []int16) {
 	e.tail = e.tail[:copy(e.tail, rest)]
 }
 
+// begin says that the call is answered.
+func (e *ear) begin() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.answered = true
+}
+
 // finalize asks for the final of what was heard.
 func (e *ear) finalize() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.stream == nil {
-		e.finalise = true
-		return
+	e.finalise = true
+	if e.stream != nil {
+		e.stream.Finalize()
 	}
-	e.stream.Finalize()
 }
 
-// run opens and reopens the recogniser until ctx ends.
+// spoke is told of each burst of speech that the detector heard: text must come of
+// it, or has come while it lasted.
+func (e *ear) spoke(length time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if length < muteSpeech || e.stream == nil || e.watch != nil || !e.candidates.vendor(e.serving) || e.clock.Now().Sub(e.lastText) < length {
+		return
+	}
+	e.pending = true
+	stream, texts := e.stream, e.texts
+	e.watch = e.clock.AfterFunc(muteWait, func() {
+		if e.isMute(stream, texts) {
+			_ = stream.Close() // which ends its events
+		}
+	})
+}
+
+// isMute counts speech without a text, and reports whether the stream is to be
+// given up.
+func (e *ear) isMute(stream transcriber.Stream, texts int) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.watch = nil
+	if e.stream != stream || e.texts != texts {
+		return false
+	}
+	e.mute++
+	e.owing = true
+	e.deaf = e.mute >= muteAllowed || e.suspect
+	e.suspect = e.suspect || e.deaf
+	e.finalise = e.finalise || e.deaf
+	return e.deaf
+}
+
+// run opens and reopens recognisers until ctx ends.
 func (e *ear) run(ctx context.Context) {
-	var losses []time.Time
-	for ctx.Err() == nil {
-		err := e.listen(ctx)
-		if ctx.Err() != nil {
+	defer e.unwatch()
+	lost := map[int]bool{}
+	excluded := func(i int) bool { return lost[i] }
+	i, release := e.take(e.candidates.next(0, excluded), lost)
+	for i >= 0 {
+		began := e.clock.Now()
+		err := e.serve(ctx, i)
+		if release(); ctx.Err() != nil {
 			return
+		}
+		if e.clock.Now().Sub(began) > proven {
+			clear(lost)
+		}
+		lost[i] = true
+		next := e.candidates.next(i, excluded)
+		e.candidates.failed(i, err, next, e.orLost(i, err, next))
+		i, release = e.take(next, lost)
+	}
+}
+
+// take reserves the place of a fallback; when there is none, that of the next. It
+// returns -1 when nobody is left. The plan has reserved for the first one.
+func (e *ear) take(i int, lost map[int]bool) (taken int, release func()) {
+	for i >= 0 {
+		r := e.recognisers[i]
+		if r.Reserve == nil || i == 0 {
+			break
+		}
+		release, err := r.Reserve()
+		if err == nil {
+			e.took(r)
+			return i, release
+		}
+		lost[i] = true
+		next := e.candidates.next(i, func(i int) bool { return lost[i] })
+		e.candidates.failed(i, err, next, e.orLost(i, err, next))
+		i = next
+	}
+	if i > 0 {
+		e.took(e.recognisers[i])
+	}
+	return i, func() {}
+}
+
+// took tells the machine how fast the recogniser is that listens from now on.
+func (e *ear) took(r Recogniser) {
+	e.post(conversation.RecogniserReplaced{FinalWait: r.FinalWait, FirstTextWait: r.FirstTextWait})
+}
+
+// orLost is what the machine is told when nobody is left to listen.
+func (e *ear) orLost(i int, err error, next int) conversation.Input {
+	if next >= 0 {
+		return nil
+	}
+	return conversation.RecogniserLost{Reason: failure{part: partRecogniser, source: e.candidates.source(i), err: err}.reason()}
+}
+
+// serve keeps one recogniser open until there is no hope for it.
+func (e *ear) serve(ctx context.Context, i int) error {
+	var losses []time.Time
+	mutes := 0
+	for {
+		err := e.listen(ctx, i)
+		if ctx.Err() != nil {
+			return err
 		}
 		now := e.clock.Now()
 		losses = append(losses, now)
 		for len(losses) > 0 && now.Sub(losses[0]) > lossWindow {
 			losses = losses[1:]
 		}
-		deaf := len(losses) > lossesAllowed
+		most, more := lossesAllowed, i < len(e.recognisers)-1
+		if more {
+			most--
+		}
+		if mute := errors.Is(err, errMute); mute {
+			mutes++
+			err = e.candidates.fault(i, provider.Late, errMute.Error())
+		}
+		over := len(losses) > most || mutes > 1 || more && hopeless(err)
 		if e.log != nil {
-			e.log.Warn("recogniser failed", slog.Any("error", err), slog.Bool("again", !deaf))
+			e.log.Warn("recogniser failed", slog.Any("error", err), slog.Bool("again", !over))
 		}
-		if deaf {
-			e.post(conversation.RecogniserLost{Reason: public(err)})
-			return
+		if over {
+			return err
 		}
-		e.post(earLost{})
+		e.candidates.failed(i, err, i, nil)
 		e.clock.Sleep(reopenAfter, ctx.Done())
 	}
 }
 
 // listen serves one stream until it fails.
-func (e *ear) listen(ctx context.Context) (err error) {
+func (e *ear) listen(ctx context.Context, i int) (err error) {
 	defer caught(e.log, "recogniser", &err)
-	stream, err := e.driver.Open(ctx, e.config)
+	stream, err := e.recognisers[i].Driver.Open(ctx, e.config)
 	if err != nil {
 		return err
 	}
-	e.attach(stream)
+	e.candidates.asks(i)
+	e.attach(i, stream)
 	defer func() {
-		e.mu.Lock()
-		e.stream = nil
-		e.mu.Unlock()
+		e.detach()
 		_ = stream.Close() // its error came through Events
 	}()
 	stop := context.AfterFunc(ctx, func() { _ = stream.Close() })
@@ -134,42 +270,73 @@ func (e *ear) listen(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		e.heard(ev)
+		e.heard(i, ev)
 	}
-	return transcriber.Error("recogniser ended")
+	if e.gaveUp() {
+		return errMute
+	}
+	return e.candidates.fault(i, provider.Unreachable, "recogniser ended")
+}
+
+// detach leaves a stream.
+func (e *ear) detach() {
+	e.unwatch()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stream = nil
+}
+
+// unwatch awaits no text any more.
+func (e *ear) unwatch() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.watch != nil {
+		e.watch()
+		e.watch = nil
+	}
+}
+
+// gaveUp reports whether the stream was ended because it gave no text.
+func (e *ear) gaveUp() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was := e.deaf
+	e.deaf = false
+	return was
 }
 
 // attach makes stream the current one and plays it what it missed.
-func (e *ear) attach(stream transcriber.Stream) {
+func (e *ear) attach(i int, stream transcriber.Stream) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.serving = i
 	if over := len(e.tail) - int(audio.Samples(tailLength, e.rate)); over > 0 {
 		e.tail = e.tail[:copy(e.tail, e.tail[over:])]
 	}
 	if len(e.tail) > int(audio.Samples(quietTail, e.rate)) {
 		e.pending = true // words may be in what is played again
 	}
+	e.fed, e.mute, e.deaf, e.owing = len(e.tail), 0, false, false
 	if len(e.tail) > 0 {
 		_ = stream.Write(audio.Frame{PCM: e.tail, Rate: e.rate})
 	}
 	if e.finalise {
 		stream.Finalize()
-		e.finalise = false
 	}
 	e.stream = stream
 }
 
-func (e *ear) heard(ev transcriber.Event) {
+// heard hands on what a recogniser says. Words of a stream that was given no sound to
+// speak of are not the caller's.
+func (e *ear) heard(i int, ev transcriber.Event) {
+	ev.Text = strings.TrimSpace(ev.Text)
+	if !e.note(i, ev) {
+		return
+	}
 	switch ev.Kind {
 	case transcriber.Partial:
-		e.mu.Lock()
-		e.pending = e.pending || ev.Text != ""
-		e.mu.Unlock()
 		e.post(conversation.Heard{Text: ev.Text})
 	case transcriber.Final:
-		e.mu.Lock()
-		e.tail, e.pending = e.tail[:0], false
-		e.mu.Unlock()
 		e.post(conversation.Heard{Text: ev.Text, Final: true, Flushed: ev.Flushed})
 	case transcriber.SpeechStarted:
 		e.post(conversation.SpeechStarted{})
@@ -177,7 +344,51 @@ func (e *ear) heard(ev transcriber.Event) {
 		e.post(conversation.SpeechEnded{})
 	case transcriber.EndOfTurn:
 		e.post(conversation.TurnYielded{})
+	case transcriber.EagerEndOfTurn:
+		e.post(conversation.TurnEnding{})
+	case transcriber.TurnResumed:
+		e.post(conversation.TurnGoesOn{})
 	case transcriber.Goodbye:
 		e.post(conversation.CallerLeaves{})
 	}
+}
+
+// late judges a recogniser by a text. One that is late again and again is as good as
+// mute while there is another; without one it is only slow.
+func (e *ear) late(i int) {
+	if e.owing {
+		e.owing = false
+		e.candidates.failed(i, e.candidates.fault(i, provider.Late, "the text came late"), i, nil)
+		if len(e.recognisers) > 1 {
+			return
+		}
+	} else {
+		e.candidates.worked(i)
+	}
+	e.mute, e.suspect = 0, false
+}
+
+// note keeps what an event says about the stream; it reports whether the event
+// is about the caller.
+func (e *ear) note(i int, ev transcriber.Event) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.fed < int(audio.Samples(shortestWord, e.rate)) && e.candidates.vendor(i) {
+		return false
+	}
+	if ev.Text != "" {
+		e.texts++
+		e.lastText = e.clock.Now()
+		e.late(i)
+	}
+	switch ev.Kind {
+	case transcriber.Partial:
+		e.pending = e.pending || ev.Text != ""
+	case transcriber.Final:
+		e.finalise = e.finalise && !ev.Flushed
+		if ev.Text != "" || e.watch == nil && e.mute == 0 { // else another one may make text of it
+			e.tail, e.pending = e.tail[:0], false
+		}
+	}
+	return true
 }

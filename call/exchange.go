@@ -54,6 +54,9 @@ type Config struct {
 	Comfort bool
 	// Phrases caches often-said sounds; nil means none.
 	Phrases *Phrases
+	// Refused is told of each credential that a vendor does not accept; nil: nobody
+	// is. It returns at once and may be called concurrently.
+	Refused func(Refused)
 	// Log receives one line a call and warnings.
 	Log *slog.Logger
 }
@@ -64,6 +67,7 @@ type Exchange struct {
 	c       Config
 	scribe  *scribe
 	refused *refusedCalls
+	broken  *breakers
 	ctx     context.Context // of all calls; ends at the drain's deadline
 	cancel  context.CancelFunc
 
@@ -85,7 +89,7 @@ func New(c Config) *Exchange {
 		c.MaxCalls = 1000
 	}
 	x := &Exchange{c: c, ctx: ctx, cancel: cancel, live: map[string]*Session{}, dialling: map[string]placing{}, placed: map[string]int{},
-		scribe: newScribe(c.Ledger, c.Publisher, c.Clock, c.Log)}
+		broken: newBreakers(c.Clock), scribe: newScribe(c.Ledger, c.Publisher, c.Clock, c.Log)}
 	x.refused = newRefusedCalls(x)
 	x.wg.Go(func() { x.scribe.run(ctx) })
 	x.wg.Go(func() { x.refused.run(ctx) })

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -17,14 +18,19 @@ func (s *Session) note(n conversation.Note) {
 		return
 	}
 	s.countFailure(n)
-	if n.Kind == conversation.NoteError {
+	data := map[string]any{}
+	switch blame := s.blame; {
+	case n.Kind != conversation.NoteError:
+	case blame != nil:
+		s.blame, data = nil, blame.data()
+		s.addFailure(*blame)
+	default:
 		s.addError(n.Text)
 	}
 	if s.call.HIPAA && kind != sidetone.EventError {
 		s.event(kind, "", nil) // what happened and when, but nothing of what was said
 		return
 	}
-	data := map[string]any{}
 	for f, d := range n.Figures {
 		data[string(f)+"_ms"] = float64(d) / float64(time.Millisecond)
 	}
@@ -61,6 +67,31 @@ func (s *Session) countFailure(n conversation.Note) {
 func (s *Session) failed(text string) {
 	s.event(sidetone.EventError, text, nil)
 	s.addError(text)
+}
+
+// blamed puts the failure of somebody who serves the call into its record, and
+// tells the machine of it when nobody takes over.
+func (s *Session) blamed(ctx context.Context, f failure) {
+	if f.in != nil {
+		s.blame = &f // for the machine's own note of it
+		s.tell(ctx, f.in)
+		s.blame = nil
+		return
+	}
+	s.event(sidetone.EventError, f.text(), f.data())
+	s.addFailure(f)
+}
+
+// addFailure adds a failure to the call's errors, one of each kind.
+func (s *Session) addFailure(f failure) {
+	kind := f.text()
+	if v := asFailure(f.err); v.Vendor != "" {
+		kind = string(f.part) + " " + v.Vendor + " " + v.Kind.String()
+	}
+	if !s.failures[kind] {
+		s.failures[kind] = true
+		s.addError(f.text())
+	}
 }
 
 // addError adds to the call's errors what is not among them yet.

@@ -24,7 +24,17 @@ import (
 
 // hearing runs an ear over driver until stop.
 func hearing(driver transcriber.Driver, post func(any)) (e *ear, stop func()) {
-	e = &ear{driver: driver, clock: testClock(), post: post, rate: 8000, config: transcriber.Config{Rate: 8000}}
+	return hearingWith(post, Recogniser{Driver: driver})
+}
+
+// hearingWith runs an ear over several recognisers until stop.
+func hearingWith(post func(any), recognisers ...Recogniser) (e *ear, stop func()) {
+	c := &candidates{part: partRecogniser, breakers: newBreakers(testClock()), post: post}
+	for _, r := range recognisers {
+		c.add(r.Source, "")
+	}
+	e = &ear{recognisers: recognisers, candidates: c, clock: testClock(), post: post, rate: 8000, config: transcriber.Config{Rate: 8000}}
+	e.begin()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { e.run(ctx) })
@@ -196,17 +206,85 @@ func TestEarGivesUpAfterTheThirdLoss(t *testing.T) {
 			stub.Fail(fmt.Errorf("loss %d", i+1))
 		}
 		time.Sleep(time.Second)
-		if diff := cmp.Diff([]any{earLost{}, earLost{}}, posts.take()); diff != "" {
+		if diff := cmp.Diff([]any{"recogniser: loss 1", "recogniser: loss 2"}, failures(posts.take())); diff != "" {
 			t.Errorf("after two losses (-want +got):\n%s", diff)
 		}
 		stub.Fail(errors.New("loss 3"))
 		synctest.Wait()
-		if diff := cmp.Diff([]any{conversation.RecogniserLost{Reason: "loss 3"}}, posts.take()); diff != "" {
+		if diff := cmp.Diff([]any{conversation.RecogniserLost{Reason: "loss 3"}}, failures(posts.take())); diff != "" {
 			t.Errorf("posts (-want +got):\n%s", diff)
 		}
 		time.Sleep(time.Minute)
 		if got := len(stub.Streams()); got != 3 {
 			t.Errorf("streams opened: got %d, want 3", got)
+		}
+	})
+}
+
+// failures puts, in the place of each post about a failure, what the machine is told of
+// it, or its text.
+func failures(posts []any) []any {
+	for i, p := range posts {
+		if f, ok := p.(failure); ok {
+			posts[i] = f.text()
+			if f.in != nil {
+				posts[i] = f.in
+			}
+		}
+	}
+	return posts
+}
+
+// A stream that was given no sound knows no words of the caller's.
+func TestEarIgnoresWordsOfAStreamWithoutSound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var posts collector
+		stub := transcribertest.NewStub()
+		e, stop := hearingWith(posts.post, Recogniser{Driver: stub, Source: Source{Vendor: "acme", Account: "server"}})
+		defer stop()
+		synctest.Wait()
+		stub.Emit(transcriber.Event{Kind: transcriber.Final, Text: "left over"})
+		stub.Emit(transcriber.Event{Kind: transcriber.EndOfTurn})
+		synctest.Wait()
+		if got := posts.take(); len(got) != 0 {
+			t.Errorf("before any sound: %v", got)
+		}
+		e.write(frame(1600))
+		stub.Emit(transcriber.Event{Kind: transcriber.Final, Text: " hello "})
+		synctest.Wait()
+		if diff := cmp.Diff([]any{conversation.Heard{Text: "hello", Final: true}}, posts.take()); diff != "" {
+			t.Errorf("posts (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// The one that takes over is played what was not final, and asked for its final.
+func TestEarGoesOverToTheNextRecogniser(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var posts collector
+		first, second := transcribertest.NewStub(), transcribertest.NewStub("an appointment")
+		first.Mute(true)
+		acme, other := Source{Vendor: "acme", Account: "server"}, Source{Vendor: "other", Account: "server"}
+		e, stop := hearingWith(posts.post, Recogniser{Driver: first, Source: acme}, Recogniser{Driver: second, Source: other, FinalWait: time.Second})
+		defer stop()
+		synctest.Wait()
+		for range 50 {
+			e.write(frame(160))
+		}
+		e.finalize()
+		for range 2 {
+			first.Fail(errors.New("gone"))
+			time.Sleep(time.Second)
+		}
+		want := []any{"recogniser: acme: gone", "recogniser: acme: gone", conversation.RecogniserReplaced{FinalWait: time.Second},
+			conversation.Heard{Text: "an appointment", Final: true, Flushed: true}}
+		if diff := cmp.Diff(want, failures(posts.take())); diff != "" {
+			t.Errorf("posts (-want +got):\n%s", diff)
+		}
+		if got := second.Streams()[0].Samples(); got != 8000 {
+			t.Errorf("it was played %d samples", got)
 		}
 	})
 }
@@ -239,13 +317,15 @@ func TestEarTranslatesEveryEvent(t *testing.T) {
 		synctest.Wait()
 		for _, e := range []transcriber.Event{
 			{Kind: transcriber.SpeechStarted}, {Kind: transcriber.Partial, Text: "I"}, {Kind: transcriber.Final, Text: "I am"},
-			{Kind: transcriber.SpeechEnded}, {Kind: transcriber.EndOfTurn}, {Kind: transcriber.Goodbye},
+			{Kind: transcriber.SpeechEnded}, {Kind: transcriber.EagerEndOfTurn}, {Kind: transcriber.TurnResumed},
+			{Kind: transcriber.EndOfTurn}, {Kind: transcriber.Goodbye},
 		} {
 			stub.Emit(e)
 			synctest.Wait()
 		}
 		want := []any{conversation.SpeechStarted{}, conversation.Heard{Text: "I"}, conversation.Heard{Text: "I am", Final: true},
-			conversation.SpeechEnded{}, conversation.TurnYielded{}, conversation.CallerLeaves{}}
+			conversation.SpeechEnded{}, conversation.TurnEnding{}, conversation.TurnGoesOn{}, conversation.TurnYielded{},
+			conversation.CallerLeaves{}}
 		if diff := cmp.Diff(want, posts.take()); diff != "" {
 			t.Errorf("posts (-want +got):\n%s", diff)
 		}
@@ -432,7 +512,7 @@ func TestScribeGivesUpWithItsContext(t *testing.T) {
 
 func speakAll(t *testing.T, p *Phrases, d synthesizer.Driver, r synthesizer.Request) (samples int) {
 	t.Helper()
-	for c, err := range p.speak(t.Context(), d, r) {
+	for c, err := range p.speak(t.Context(), d, phraseKey{driver: d, r: r}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -460,11 +540,11 @@ func TestPhrasesKeepNothingHalf(t *testing.T) {
 	t.Parallel()
 	p, voice := NewPhrases(), &synthesizertest.Stub{}
 	hello := synthesizer.Request{Text: "hello there", Rate: 8000}
-	for range p.speak(t.Context(), voice, hello) {
+	for range p.speak(t.Context(), voice, phraseKey{driver: voice, r: hello}) {
 		break // the listener left
 	}
 	voice.Fail(synthesizer.ErrSilent, 1)
-	for _, err := range p.speak(t.Context(), voice, hello) {
+	for _, err := range p.speak(t.Context(), voice, phraseKey{driver: voice, r: hello}) {
 		if err != nil && !errors.Is(err, synthesizer.ErrSilent) {
 			t.Errorf("error: %v", err)
 		}

@@ -297,6 +297,24 @@ func (p *Player) add(id uint64, pcm []int16, done bool, ends ...int64) bool {
 	return false
 }
 
+// cut drops what is queued of an utterance behind a sample, unless it was sent
+// already, and returns how many samples are left.
+func (p *Player) cut(id uint64, at int64) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range p.queue {
+		if u.id != id {
+			continue
+		}
+		if keep := max(u.pos, int(at)); keep < len(u.pcm) {
+			u.pcm = u.pcm[:keep]
+		}
+		u.ends = slices.DeleteFunc(u.ends, func(end int64) bool { return end > int64(len(u.pcm)) })
+		return int64(len(u.pcm))
+	}
+	return at
+}
+
 // drop removes an utterance that got no sound; what was queued of it is lost.
 func (p *Player) drop(id uint64) {
 	p.mu.Lock()

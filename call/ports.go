@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -118,6 +119,9 @@ type Model struct {
 	// Name is the vendor's name of the model; "" means the driver's default.
 	Name   string
 	Source Source
+	// Eager says that it may be asked before the caller's turn is surely over; an
+	// answer that is not needed is cancelled.
+	Eager bool
 }
 
 // Voice is one that can speak in a call.
@@ -126,6 +130,10 @@ type Voice struct {
 	// Name is the driver's name of the voice; "" means its default.
 	Name   string
 	Source Source
+	// Settings is what else makes its sound, such as the JSON of its configuration.
+	// Calls whose voices have the same source, name and settings share the sound of
+	// phrases.
+	Settings string
 }
 
 // Plan says which drivers serve a call.
@@ -148,6 +156,23 @@ type Plan struct {
 	// Echo returns the caller's sound instead of a conversation; the other
 	// members are not used.
 	Echo bool
+}
+
+// vendors says who serves each part first: a vendor, or "local" for what the
+// server has itself.
+func (p Plan) vendors() map[string]string {
+	out := map[string]string{}
+	name := func(p part, s Source) { out[string(p)] = cmp.Or(s.Vendor, "local") }
+	if len(p.Recognisers) > 0 {
+		name(partRecogniser, p.recogniser().Source)
+	}
+	if len(p.Models) > 0 {
+		name(partModel, p.model().Source)
+	}
+	if len(p.Voices) > 0 {
+		name(partVoice, p.voice().Source)
+	}
+	return out
 }
 
 // recogniser is the one that listens first; the zero value when nobody does.

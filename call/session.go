@@ -37,6 +37,8 @@ type Session struct {
 	stop     func() bool // of the clock's timer
 	sequence int64
 	spoken   []sidetone.Event // what the transcript is made of
+	failures map[string]bool  // kinds of failures that the call's errors have
+	blame    *failure         // what the machine is being told of
 	answered time.Duration    // when the call was answered
 	talked   bool             // it was answered at all
 	flowing  bool             // the machine knows that media flows
@@ -122,6 +124,7 @@ func (s *Session) startSpeech(ctx context.Context) {
 		return
 	}
 	if len(s.plan.Recognisers) > 0 {
+		s.ear.begin()
 		s.spawn("recogniser", func() { s.ear.run(ctx) })
 	}
 	if len(s.plan.Voices) == 0 {
@@ -189,8 +192,10 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		}
 		s.step(ctx, conversation.HungUp{Remote: v.ev.Remote, Reason: v.ev.Cause.String()})
 		return true
-	case earLost:
-		s.failed("the recogniser failed and is opened again")
+	case asked:
+		s.event(sidetone.EventError, string(v.part)+": "+v.source.Vendor+" is asked too", map[string]any{"part": string(v.part), "vendor": v.source.Vendor})
+	case failure:
+		s.blamed(ctx, v)
 	case abandoned:
 		s.abandon()
 		s.step(ctx, conversation.HungUp{Reason: "not confirmed"})
@@ -221,6 +226,9 @@ func (s *Session) tell(ctx context.Context, in conversation.Input) {
 			return
 		}
 		s.flowing = true
+	}
+	if speech, ok := in.(conversation.SpeechEnded); ok {
+		s.ear.spoke(speech.Length)
 	}
 	s.step(ctx, in)
 }

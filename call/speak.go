@@ -15,23 +15,22 @@ import (
 // mouth turns a call's Says into sound, one after the other, but for those that
 // bridge the wait for another. Its methods may be called while run works.
 type mouth struct {
-	plan     Plan
-	language string
-	player   *Player
-	phrases  *Phrases
-	post     func(any)
-	log      *slog.Logger // nil: nothing is logged
+	voices     []Voice
+	candidates *candidates
+	clock      Clock
+	language   string
+	player     *Player
+	phrases    *Phrases
+	post       func(any)
+	log        *slog.Logger // nil: nothing is logged
 
 	mu      sync.Mutex
+	current int     // the voice that was heard last
+	pace    []tempo // of each voice
 	pending []conversation.Say
 	under   map[uint64]context.CancelFunc // the syntheses under way, by utterance
 	done    chan struct{}                 // of the synthesis under way; nil when there is none
 	ready   chan struct{}
-}
-
-func newMouth(p Plan, language string, player *Player, phrases *Phrases, post func(any)) *mouth {
-	return &mouth{plan: p, language: language, player: player, phrases: phrases, post: post,
-		under: map[uint64]context.CancelFunc{}, ready: make(chan struct{}, 1)}
 }
 
 // say queues an utterance.
@@ -96,12 +95,9 @@ func (m *mouth) run(ctx context.Context) {
 	}
 }
 
-// utter speaks one utterance and reports its failure.
+// utter speaks one utterance; its failure is reported.
 func (m *mouth) utter(speaking context.Context, s conversation.Say) {
-	if err := m.speak(speaking, s); err != nil && speaking.Err() == nil {
-		m.player.drop(s.Utt)
-		m.post(conversation.VoiceFailed{Utt: s.Utt, Reason: public(err)})
-	}
+	m.speak(speaking, s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.under[s.Utt]()
@@ -116,7 +112,7 @@ func (m *mouth) rehearse(ctx context.Context, texts []string) {
 	}
 	for _, text := range texts {
 		m.idle(ctx)
-		for _, err := range m.chunks(ctx, conversation.Say{Text: text, Cached: true}) {
+		for _, err := range m.rehearsal(ctx, text) {
 			if err != nil {
 				return // the conversation will find out by itself
 			}
@@ -164,47 +160,29 @@ func (m *mouth) rest() {
 	m.done = nil
 }
 
-// speak synthesises one utterance into the player.
-func (m *mouth) speak(ctx context.Context, s conversation.Say) (err error) {
-	defer caught(m.log, "voice", &err)
-	var total int64
-	for c, err := range m.chunks(ctx, s) {
-		if err != nil {
-			return err
-		}
-		if ctx.Err() != nil || !m.player.add(s.Utt, c.PCM, false, ends(c.Words)...) {
-			return nil
-		}
-		total += int64(len(c.PCM))
-		m.post(conversation.Voiced{Utt: s.Utt, Words: m.words(c.Words), Total: audio.Span(total, m.player.rate)})
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	if total == 0 {
-		return synthesizer.ErrSilent
-	}
-	m.player.add(s.Utt, nil, true)
-	m.post(conversation.Voiced{Utt: s.Utt, Total: audio.Span(total, m.player.rate), Done: true})
-	return nil
+// rehearsal yields the sound of a phrase by the voice of the call, and keeps it.
+func (m *mouth) rehearsal(ctx context.Context, text string) iter.Seq2[synthesizer.Chunk, error] {
+	m.mu.Lock()
+	i := m.current
+	m.mu.Unlock()
+	return m.phrases.speak(ctx, m.voices[i].Driver, m.key(i, text))
 }
 
-// ends returns the samples at which words end.
-func ends(words []synthesizer.Word) []int64 {
-	out := make([]int64, len(words))
-	for i, w := range words {
-		out[i] = w.ToSample
-	}
-	return out
+// request asks voice i for a text.
+func (m *mouth) request(i int, text string) synthesizer.Request {
+	return synthesizer.Request{Text: text, Voice: m.voices[i].Name, Language: m.language, Rate: m.player.rate}
 }
 
-// chunks yields the sound of s, from the phrase cache when it may.
-func (m *mouth) chunks(ctx context.Context, s conversation.Say) iter.Seq2[synthesizer.Chunk, error] {
-	r := synthesizer.Request{Text: s.Text, Voice: m.plan.voice().Name, Language: m.language, Rate: m.player.rate}
-	if s.Cached && m.phrases != nil {
-		return m.phrases.speak(ctx, m.plan.voice().Driver, r)
+// key is what the sound of a text by voice i is kept under. The drivers of vendors
+// live no longer than their call.
+func (m *mouth) key(i int, text string) phraseKey {
+	k := phraseKey{r: m.request(i, text)}
+	if !m.candidates.vendor(i) {
+		k.driver = m.voices[i].Driver
+		return k
 	}
-	return m.plan.voice().Driver.Speak(ctx, r)
+	k.voice, k.settings = m.candidates.circuits[i], m.voices[i].Settings
+	return k
 }
 
 func (m *mouth) words(in []synthesizer.Word) []conversation.Word {
@@ -216,64 +194,11 @@ func (m *mouth) words(in []synthesizer.Word) []conversation.Word {
 	return out
 }
 
-// Phrases keeps the sound of phrases that are said again and again (greetings,
-// idle prompts, apologies), for all calls of a node. Safe for concurrent use.
-type Phrases struct {
-	mu     sync.Mutex
-	sounds map[phraseKey][]synthesizer.Chunk
-	bytes  int
-}
-
-type phraseKey struct {
-	driver synthesizer.Driver
-	r      synthesizer.Request
-}
-
-// phraseBytes bounds the cache; a full one is emptied.
-const phraseBytes = 64 << 20
-
-// NewPhrases returns an empty cache of at most 64 MiB.
-func NewPhrases() *Phrases { return &Phrases{sounds: map[phraseKey][]synthesizer.Chunk{}} }
-
-func (p *Phrases) speak(ctx context.Context, d synthesizer.Driver, r synthesizer.Request) iter.Seq2[synthesizer.Chunk, error] {
-	return func(yield func(synthesizer.Chunk, error) bool) {
-		key := phraseKey{d, r}
-		p.mu.Lock()
-		cached, ok := p.sounds[key]
-		p.mu.Unlock()
-		if ok {
-			for _, c := range cached {
-				if !yield(c, nil) {
-					return
-				}
-			}
-			return
-		}
-		var all []synthesizer.Chunk
-		for c, err := range d.Speak(ctx, r) {
-			if !yield(c, err) || err != nil {
-				return
-			}
-			all = append(all, c)
-		}
-		if ctx.Err() == nil {
-			p.store(key, all)
-		}
+// ends returns the samples at which words end.
+func ends(words []synthesizer.Word) []int64 {
+	out := make([]int64, len(words))
+	for i, w := range words {
+		out[i] = w.ToSample
 	}
-}
-
-func (p *Phrases) store(key phraseKey, all []synthesizer.Chunk) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.sounds[key]; ok {
-		return // made twice at the same time
-	}
-	for _, c := range all {
-		p.bytes += 2 * len(c.PCM)
-	}
-	if p.bytes > phraseBytes {
-		clear(p.sounds)
-		p.bytes = 0
-	}
-	p.sounds[key] = all
+	return out
 }

@@ -21,7 +21,7 @@ func endCommand() conversation.Input { return conversation.Command{Verb: "end"} 
 func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*Session, error) {
 	s := &Session{
 		call: c, plan: plan, clock: x.c.Clock, inbox: newInbox(), start: x.c.Clock.Now(),
-		log: x.c.Log.With(slog.String("call", c.ID)), timers: map[conversation.Timer]armed{},
+		log: x.c.Log.With(slog.String("call", c.ID)), timers: map[conversation.Timer]armed{}, failures: map[string]bool{},
 	}
 	s.record = func(e sidetone.Event) { x.scribe.add(e) }
 	caller, err := s.newParty(leg, x.c.Comfort)
@@ -30,10 +30,8 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 	}
 	s.parties = []*party{caller}
 	rate := caller.player.rate
-	s.mouth = newMouth(plan, c.Snapshot.Agent.Language, caller.player, x.c.Phrases, s.inbox.post)
-	s.mouth.log = s.log
-	s.ear = &ear{driver: plan.recogniser().Driver, clock: x.c.Clock, post: s.inbox.post, log: s.log, rate: rate,
-		config: transcriber.Config{Rate: rate, Language: c.Snapshot.Agent.Language}}
+	s.mouth = x.newMouth(s)
+	s.ear = x.newEar(s)
 	switch {
 	case plan.Echo:
 		join(caller, caller)
@@ -41,11 +39,45 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 		caller.connect(&recognised{detector: caller.detector, conceal: audio.NewConcealer(rate), write: s.ear.write})
 	}
 	s.tools = newToolRunner(s)
-	s.mind = &mind{plan: plan, system: fillPlaceholders(c.Snapshot.Prompt.Content, c.Context), seed: c.ID,
-		temperature: c.Snapshot.Agent.Temperature, tools: builtinTools(), post: s.inbox.post, log: s.log,
-		running: map[uint64]context.CancelFunc{}}
+	s.mind = x.newMind(s)
 	s.machine = conversation.New(machineConfig(c, plan))
 	return s, nil
+}
+
+// candidates returns an empty list of those who serve a part of the call.
+func (x *Exchange) candidates(s *Session, p part) *candidates {
+	return &candidates{part: p, breakers: x.broken, refused: x.c.Refused, post: s.inbox.post,
+		call: Refused{EnvironmentID: s.call.EnvironmentID, AgentID: s.call.AgentID, CallID: s.call.ID}}
+}
+
+func (x *Exchange) newMind(s *Session) *mind {
+	c := x.candidates(s, partModel)
+	for _, m := range s.plan.Models {
+		c.add(m.Source, m.Name)
+	}
+	return &mind{models: s.plan.Models, candidates: c, clock: s.clock, seed: s.call.ID, temperature: s.call.Snapshot.Agent.Temperature,
+		system: fillPlaceholders(s.call.Snapshot.Prompt.Content, s.call.Context), tools: builtinTools(),
+		post: s.inbox.post, log: s.log, thoughts: map[uint64]*thought{}}
+}
+
+func (x *Exchange) newMouth(s *Session) *mouth {
+	c := x.candidates(s, partVoice)
+	for _, v := range s.plan.Voices {
+		c.add(v.Source, v.Name)
+	}
+	return &mouth{voices: s.plan.Voices, candidates: c, clock: s.clock, language: s.call.Snapshot.Agent.Language, player: s.caller().player,
+		phrases: x.c.Phrases, post: s.inbox.post, log: s.log, pace: make([]tempo, len(s.plan.Voices)),
+		under: map[uint64]context.CancelFunc{}, ready: make(chan struct{}, 1)}
+}
+
+func (x *Exchange) newEar(s *Session) *ear {
+	c := x.candidates(s, partRecogniser)
+	for _, r := range s.plan.Recognisers {
+		c.add(r.Source, "")
+	}
+	rate := s.caller().player.rate
+	return &ear{recognisers: s.plan.Recognisers, candidates: c, clock: s.clock, post: s.inbox.post, log: s.log, rate: rate,
+		config: transcriber.Config{Rate: rate, Language: s.call.Snapshot.Agent.Language}}
 }
 
 // newParty makes the party behind a leg.
@@ -102,7 +134,7 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 		DynamicTurns: a.EnableDynamicTurns, Speed: int(math.Round(1000 * a.ConversationSpeed)), Language: a.Language,
 		AskOnIdle: a.AskIfHumanPresentOnIdle && a.MaxIdleChecks > 0, MaxIdleChecks: a.MaxIdleChecks, IdleTime: a.IdleTime,
 		MaxDuration: a.CallDuration, FinalWait: p.recogniser().FinalWait, FirstTextWait: p.recogniser().FirstTextWait,
-		Carrier: p.recogniser().Carrier,
+		Carrier: p.recogniser().Carrier, Eager: p.model().Eager,
 	}
 	if m.IdleTime == 0 && a.IVRNavigationMode == "default" {
 		m.IdleTime = ivrIdle
@@ -129,6 +161,9 @@ func (x *Exchange) talk(s *Session) {
 // in it and in the call's errors.
 func (s *Session) connected() {
 	data := map[string]any{"codec": s.caller().leg.Info().Codec, "from": s.call.FromNumber, "to": s.call.ToNumber}
+	if v := s.plan.vendors(); len(v) > 0 {
+		data["vendors"] = v
+	}
 	if len(s.plan.Notices) > 0 {
 		s.log.Warn("call is limited", slog.Any("notices", s.plan.Notices))
 		data["limits"] = s.plan.Notices

@@ -3,17 +3,36 @@ package call
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/provider"
 )
 
-// mind asks the language model for a session. ask and cancel belong to the
-// session's goroutine.
+const (
+	// firstWords is how long a model may take to its first words before the
+	// record names it as late, and its breaker counts that.
+	firstWords = 2500 * time.Millisecond
+	// stalled is how long a vendor's model that has begun to answer may take for
+	// more than a word or two, when another one can take its place.
+	stalled = 5 * time.Second
+	// aWord is how many bytes are no more than a word or two.
+	aWord = 12
+)
+
+// mind asks the language models for a session: the first, and when it fails
+// before it has said anything, the next. ask and cancel belong to the session's
+// goroutine.
 type mind struct {
-	plan        Plan
+	models      []Model
+	candidates  *candidates
+	clock       Clock
 	system      string
 	seed        string
 	temperature float64
@@ -21,61 +40,299 @@ type mind struct {
 	post        func(any)
 	log         *slog.Logger // nil: nothing is logged
 
-	wg      sync.WaitGroup
-	running map[uint64]context.CancelFunc
+	wg       sync.WaitGroup
+	thoughts map[uint64]*thought
+	// stumbled is the candidate after the one whose answer broke off: the next
+	// generation begins with that one.
+	stumbled atomic.Int64
 }
 
-// ask starts generation a.Gen on a goroutine that wait waits for.
+// thought is one generation. Whoever of its attempts has words first is heard; the
+// others are cancelled.
+type thought struct {
+	ask    conversation.AskModel
+	from   int // the candidate to begin with
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	tried   map[int]bool // candidates
+	running map[*attempt]bool
+	winner  *attempt
+	over    bool
+}
+
+// attempt is one candidate at work on a thought.
+type attempt struct {
+	candidate int
+	began     time.Time
+	ctx       context.Context
+	cancel    context.CancelFunc
+	written   int // bytes of text
+}
+
+// errOutrun says that another attempt has had words first.
+const errOutrun = llm.Error("another model was faster")
+
+// ask starts generation a.Gen, or a second attempt at it, on a goroutine that wait
+// waits for.
 func (m *mind) ask(ctx context.Context, a conversation.AskModel) {
-	if a.Hedge {
-		return // one model only: there is nothing to hedge on
+	if len(m.models) == 0 {
+		m.post(conversation.ModelFailed{Gen: a.Gen, Reason: public(llm.ErrNoModel)})
+		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	m.running[a.Gen] = cancel
-	request := m.request(a)
-	m.wg.Go(func() {
-		defer cancel()
-		if err := m.generate(ctx, a.Gen, request); err != nil && ctx.Err() == nil {
-			m.post(conversation.ModelFailed{Gen: a.Gen, Reason: public(err)})
+	t := m.thoughts[a.Gen]
+	if t == nil {
+		if a.Hedge {
+			return
 		}
-	})
+		m.forget()
+		t = &thought{ask: a, from: int(m.stumbled.Swap(0)), tried: map[int]bool{}, running: map[*attempt]bool{}}
+		t.ctx, t.cancel = context.WithCancel(ctx)
+		m.thoughts[a.Gen] = t
+	}
+	if first := m.begin(t, a.Hedge); first != nil {
+		m.wg.Go(func() { m.pursue(t, first) })
+	}
+}
+
+// forget drops the thoughts that are over.
+func (m *mind) forget() {
+	for gen, t := range m.thoughts {
+		t.mu.Lock()
+		over := t.over
+		t.mu.Unlock()
+		if over {
+			t.cancel()
+			delete(m.thoughts, gen)
+		}
+	}
 }
 
 // cancel stops generation gen.
 func (m *mind) cancel(gen uint64) {
-	if stop, ok := m.running[gen]; ok {
-		stop()
-		delete(m.running, gen)
+	if t, ok := m.thoughts[gen]; ok {
+		t.cancel()
+		delete(m.thoughts, gen)
 	}
 }
 
 // wait returns when no generation runs any more.
 func (m *mind) wait() { m.wg.Wait() }
 
-func (m *mind) generate(ctx context.Context, gen uint64, r llm.Request) (err error) {
-	defer caught(m.log, "model", &err)
-	if len(m.plan.Models) == 0 {
-		return llm.ErrNoModel
+// begin chooses who makes the next attempt; nil when there is nobody. again lets
+// the first candidate make a second one when there is no other.
+func (m *mind) begin(t *thought, again bool) *attempt {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.winner != nil || t.over {
+		return nil
 	}
-	silent := false
-	for d, err := range m.plan.model().Driver.Generate(ctx, r) {
-		silent = silent || d.Silent
-		switch {
-		case err != nil:
-			return err
-		case d.Call != nil:
-			m.post(conversation.ModelCall{Gen: gen, ID: d.Call.ID, Name: d.Call.Name, Args: string(d.Call.Args)})
-		case d.Text != "":
-			m.post(conversation.ModelText{Gen: gen, Text: d.Text})
+	i := m.candidates.next(t.from, func(i int) bool { return t.tried[i] })
+	if i < 0 && again {
+		i = m.candidates.next(0, func(int) bool { return false })
+	}
+	if i < 0 {
+		return nil
+	}
+	t.tried[i] = true
+	a := &attempt{candidate: i, began: m.clock.Now()}
+	a.ctx, a.cancel = context.WithCancel(t.ctx)
+	t.running[a] = true
+	return a
+}
+
+// pursue makes attempts at t until one succeeds or another goroutine's has.
+func (m *mind) pursue(t *thought, a *attempt) {
+	for a != nil {
+		next := m.settle(t, a, m.generate(t, a))
+		a.cancel()
+		a = next
+	}
+}
+
+// settle judges an attempt that is over, and returns the next one to make.
+func (m *mind) settle(t *thought, a *attempt, err error) *attempt {
+	t.mu.Lock()
+	delete(t.running, a)
+	won := t.winner == a
+	alone := len(t.running) == 0
+	gone := t.ctx.Err() != nil
+	t.over = t.over || won
+	t.mu.Unlock()
+	if err == nil {
+		m.candidates.worked(a.candidate)
+		return nil
+	}
+	if !won && (gone || errors.Is(err, errOutrun) || a.ctx.Err() != nil) {
+		m.outrun(t, a)
+		return nil
+	}
+	if gone {
+		m.blameSlow(a)
+		return nil
+	}
+	in := conversation.ModelFailed{Gen: t.ask.Gen, Reason: failure{part: partModel, source: m.candidates.source(a.candidate), err: err}.reason()}
+	if won {
+		m.stumbled.Store(int64(a.candidate) + 1)
+		m.candidates.failed(a.candidate, err, -1, in)
+		return nil
+	}
+	next := m.begin(t, false)
+	switch {
+	case next != nil:
+		m.candidates.failed(a.candidate, err, next.candidate, nil)
+	case !alone:
+		m.candidates.failed(a.candidate, err, -1, nil)
+	default:
+		t.mu.Lock()
+		t.over = true
+		t.mu.Unlock()
+		m.candidates.failed(a.candidate, err, -1, in)
+	}
+	return next
+}
+
+// blameSlow names a vendor's model whose answer was cancelled because it came so slowly
+// that there was nothing to say.
+func (m *mind) blameSlow(a *attempt) {
+	seconds := int(m.clock.Now().Sub(a.began) / time.Second)
+	if m.candidates.vendor(a.candidate) && seconds >= 2*int(stalled/time.Second) && a.written < 2*seconds {
+		m.candidates.failed(a.candidate, m.candidates.fault(a.candidate, provider.Late, "the answer came too slowly"), -1, nil)
+	}
+}
+
+// outrun names a candidate that had no words for so long that another one was
+// faster, or the caller had to be told.
+func (m *mind) outrun(t *thought, a *attempt) {
+	t.mu.Lock()
+	winner := t.winner
+	t.mu.Unlock()
+	if !m.candidates.vendor(a.candidate) || m.clock.Now().Sub(a.began) < firstWords || winner != nil && winner.began.Before(a.began) {
+		return
+	}
+	next := -1
+	if winner != nil {
+		next = winner.candidate
+	}
+	m.candidates.failed(a.candidate, m.candidates.fault(a.candidate, provider.Late, "no words in time"), next, nil)
+}
+
+// win makes a the attempt that is heard; false when another one is already.
+func (t *thought) win(a *attempt) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.winner == nil {
+		t.winner = a
+		for other := range t.running {
+			if other != a {
+				other.cancel()
+			}
 		}
 	}
-	m.post(conversation.ModelDone{Gen: gen, Silent: silent})
+	return t.winner == a
+}
+
+// generate makes one attempt. What comes before its first words reaches nobody, so
+// that another one can take its place.
+func (m *mind) generate(t *thought, a *attempt) (err error) {
+	defer caught(m.log, "model", &err)
+	pulse := &pulse{clock: m.clock, lost: a.cancel}
+	defer pulse.stop()
+	m.candidates.asks(a.candidate)
+	model := m.models[a.candidate]
+	won, done, silent, beat := false, false, false, 0
+	for d, err := range model.Driver.Generate(a.ctx, m.request(t.ask, model)) {
+		switch {
+		case err != nil && pulse.stopped():
+			return m.candidates.fault(a.candidate, provider.Late, "the answer broke off")
+		case err != nil:
+			return err
+		}
+		silent, done = silent || d.Silent, done || d.Done != nil
+		if t.ask.NoTools && d.Call != nil && d.Call.Name != endConversation {
+			d.Call = nil // none was offered
+		}
+		if !won && d.Call == nil && strings.TrimSpace(d.Text) == "" {
+			continue
+		}
+		if !won && !t.win(a) {
+			return errOutrun
+		}
+		a.written += len(d.Text)
+		if (!won || a.written-beat > aWord) && len(m.models) > 1 && m.candidates.vendor(a.candidate) {
+			pulse.beat(stalled)
+			beat = a.written
+		}
+		won = true
+		m.tell(t.ask.Gen, d)
+	}
+	return m.complete(t, a, done, silent)
+}
+
+// tell gives the machine a piece of the answer.
+func (m *mind) tell(gen uint64, d llm.Delta) {
+	if d.Text != "" {
+		m.post(conversation.ModelText{Gen: gen, Text: d.Text})
+	}
+	if d.Call != nil {
+		m.post(conversation.ModelCall{Gen: gen, ID: d.Call.ID, Name: d.Call.Name, Args: string(d.Call.Args)})
+	}
+}
+
+// complete judges an answer that ended without an error.
+func (m *mind) complete(t *thought, a *attempt, done, silent bool) error {
+	t.mu.Lock()
+	won := t.winner == a
+	t.mu.Unlock()
+	switch {
+	case a.ctx.Err() != nil:
+		return a.ctx.Err()
+	case !done:
+		return m.candidates.fault(a.candidate, provider.Broken, "the answer ended early")
+	case !won && !silent && !t.ask.Continue:
+		return m.candidates.fault(a.candidate, provider.Empty, "empty answer")
+	case !won && !t.win(a):
+		return errOutrun
+	}
+	m.post(conversation.ModelDone{Gen: t.ask.Gen, Silent: silent})
 	return nil
 }
 
+// pulse ends something that gives no sign of life in time. beat and stop belong to
+// one goroutine.
+type pulse struct {
+	clock Clock
+	lost  func() // called once the time is over
+	dead  atomic.Bool
+	off   func() bool
+}
+
+// beat grants another d.
+func (p *pulse) beat(d time.Duration) {
+	p.stop()
+	p.off = p.clock.AfterFunc(d, func() {
+		p.dead.Store(true)
+		p.lost()
+	})
+}
+
+func (p *pulse) stop() {
+	if p.off != nil {
+		p.off()
+	}
+}
+
+// stopped reports whether the time was over.
+func (p *pulse) stopped() bool { return p.dead.Load() }
+
+// goOn asks a model for the rest of an answer that broke off.
+const goOn = "[The line to you broke off in the middle of your answer. The caller has heard your last message. " +
+	"Go on exactly where it ends, and repeat nothing of it.]"
+
 // request renders the history for the model, the system prompt first.
-func (m *mind) request(a conversation.AskModel) llm.Request {
-	messages := make([]llm.Message, 0, len(a.Messages)+1)
+func (m *mind) request(a conversation.AskModel, model Model) llm.Request {
+	messages := make([]llm.Message, 0, len(a.Messages)+2)
 	messages = append(messages, llm.Message{Role: llm.System, Text: m.system})
 	for _, h := range a.Messages {
 		msg := llm.Message{Role: llm.Role(h.Role), Text: h.Text, Interrupted: h.Interrupted, CallID: h.CallID}
@@ -84,11 +341,14 @@ func (m *mind) request(a conversation.AskModel) llm.Request {
 		}
 		messages = append(messages, msg)
 	}
+	if a.Continue {
+		messages = append(messages, llm.Message{Role: llm.User, Text: goOn})
+	}
 	tools := m.tools
 	if a.NoTools {
 		tools = nil
 	}
-	return llm.Request{Model: m.plan.model().Name, Messages: messages, Tools: tools, Temperature: m.temperature, Seed: m.seed}
+	return llm.Request{Model: model.Name, Messages: messages, Tools: tools, Temperature: m.temperature, Seed: m.seed}
 }
 
 // builtinTools are the actions every agent has.

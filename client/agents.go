@@ -97,6 +97,8 @@ type Voice struct {
 	VoiceGuidance *float64 `json:"voice_guidance,omitempty"`
 	// ExperimentalRemoveSilence cuts silence.
 	ExperimentalRemoveSilence *bool `json:"experimental_remove_silence,omitempty"`
+	// Fallback is the voice that takes over when this one fails: its type and members.
+	Fallback map[string]any `json:"fallback,omitempty"`
 }
 
 // ActionTrigger is what makes an agent act.

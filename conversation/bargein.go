@@ -308,7 +308,7 @@ func (m *Machine) silence(s *speech) {
 	if s.model {
 		m.emit(CancelModel{Gen: s.gen()})
 	}
-	if s.head() != nil {
+	if u := s.head(); u != nil && !u.born {
 		m.emit(StopPlayout{})
 	}
 	m.disarm(timerResume, timerConfirm, timerHedge, timerFiller, timerGiveUp, timerGuard, timerVoice)

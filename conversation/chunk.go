@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// chunker cuts the model's stream into utterances: whole sentences, the first
-// of at least three words.
+// chunker cuts the model's stream into utterances: whole sentences, but first of
+// all a clause when the sentence is not complete yet; the first of at least three
+// words.
 type chunker struct {
 	abbreviations []string
 	rest          string
@@ -16,8 +17,10 @@ type chunker struct {
 
 const (
 	firstWords = 3
-	// closers are marks that belong to the sentence before them.
-	closers = "?!.\"')]*"
+	// enclosing are marks behind a sentence that do not end it, closers all that
+	// belong to the sentence before them.
+	enclosing = "\"')]*"
+	closers   = "?!." + enclosing
 )
 
 // push adds text and returns the utterances that it completed.
@@ -27,7 +30,27 @@ func (c *chunker) push(text string) []string {
 		text = strings.TrimLeft(text, closers)
 	}
 	c.rest += text
-	return c.take(false)
+	out := c.take(false)
+	if end := c.clause(); end > 0 {
+		out = append(out, spoken(c.rest[:end]))
+		c.rest, c.cut = c.rest[end:], true
+	}
+	return out
+}
+
+// clause returns the end of the first clause of an answer whose first sentence is
+// not complete; 0 when it may not be said alone.
+func (c *chunker) clause() int {
+	if c.cut || strings.ContainsAny(lastRune(strings.TrimRight(c.rest, enclosing)), ".…") {
+		return 0 // cut already, or complete unless the full stop is that of an abbreviation
+	}
+	for i := 0; i < len(c.rest)-1; i++ {
+		mark := strings.IndexByte(",;:", c.rest[i]) >= 0 && c.rest[i+1] == ' '
+		if mark && len(strings.Fields(spoken(c.rest[:i+1]))) >= firstWords {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // flush returns what is left when the model is done.

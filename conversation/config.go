@@ -65,6 +65,9 @@ type Config struct {
 	// Zero means 0.6 s; anything above 0.65 s makes a cough cost more than the
 	// 0.9 s of silence that is promised.
 	FirstTextWait time.Duration
+	// Eager says that the model may be asked when the caller's turn is probably
+	// over. Its answer is used if the turn ends with the same words.
+	Eager bool
 	// Carrier says that a modem's carrier replaces the voice detector (TTY):
 	// two characters interrupt, and turns end by TurnYielded or final text.
 	Carrier bool

@@ -17,8 +17,10 @@
 //   - speak.go, chunk.go and ledger.go say what the model wrote, sentence by
 //     sentence, and record how much of it the caller heard.
 //   - overdue.go handles sound that the voice does not deliver in time.
-//   - model.go and tools.go ask the model, say a filler while it is silent, and
-//     run its tools.
+//   - model.go and tools.go ask the model, ask for the rest of an answer that
+//     broke off, say a filler while it is silent, and run its tools; early.go asks
+//     it before the caller's turn is surely over.
+//   - born.go takes sound of models that speak themselves.
 //   - greet.go, idle.go, keys.go, hold.go and leave.go handle the greeting,
 //     silence, pressed keys, being put on hold, and the end of the call.
 //

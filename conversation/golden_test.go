@@ -324,6 +324,8 @@ func (c *goldenCall) option(name, value string) {
 		cfg.FinalWait = seconds(c.t, value)
 	case "carrier":
 		cfg.Carrier = true
+	case "eager":
+		cfg.Eager = true
 	default:
 		c.t.Fatalf("unknown option %q", name)
 	}

@@ -6,11 +6,12 @@ func (m *Machine) onHeld() {
 		return
 	}
 	if s := m.speech; s != nil {
-		if u := s.head(); u != nil {
+		if u := s.head(); u != nil && !u.born {
 			u.at, u.since = u.position(m.now), m.now
 			m.emit(StopPlayout{})
 		}
 	}
+	m.cancelEarly()
 	m.pause = nil
 	m.disarm(timerResume, timerConfirm, timerStuck)
 	if m.turn.talking {

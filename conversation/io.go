@@ -27,9 +27,17 @@ type Heard struct {
 	Ago     time.Duration
 }
 
-// TurnYielded says that the caller ended the turn explicitly (TTY "GA", or the
-// recogniser's own end of turn).
+// TurnYielded says that the caller ended the turn: explicitly (TTY "GA"), or so a
+// recogniser judges that knows ends of turns. A turn in which something is read out
+// still gets its wait from the latter.
 type TurnYielded struct{}
+
+// TurnEnding says that the recogniser takes the turn for probably over. It starts
+// a generation, with Config.Eager, and nothing else.
+type TurnEnding struct{}
+
+// TurnGoesOn takes a TurnEnding back.
+type TurnGoesOn struct{}
 
 // CallerLeaves says that the caller ends the call explicitly (TTY "SK").
 type CallerLeaves struct{}
@@ -133,6 +141,27 @@ type ToolDone struct {
 // RecogniserLost says that the recogniser failed and could not be reopened.
 type RecogniserLost struct{ Reason string }
 
+// RecogniserReplaced says that another recogniser listens from now on; the members
+// are those of Config.
+type RecogniserReplaced struct{ FinalWait, FirstTextWait time.Duration }
+
+// Born says that a model that speaks itself has begun an utterance: sound that
+// the machine has not asked for, and can neither cancel nor cut. Its number is the
+// session's, from FirstBorn on. Played says when it is over.
+type Born struct{ Utt uint64 }
+
+// FirstBorn is the first number of utterances that were born; the machine's own
+// numbers are lower.
+const FirstBorn = 1 << 62
+
+// Worded is more of the text of an utterance that was born, which comes later than
+// its sound. Done says that it is complete.
+type Worded struct {
+	Utt  uint64
+	Text string
+	Done bool
+}
+
 // TimerFired says that the timer armed with this name and epoch is due.
 type TimerFired struct {
 	Name  Timer
@@ -144,6 +173,8 @@ func (SpeechStarted) input()  {}
 func (SpeechEnded) input()    {}
 func (Heard) input()          {}
 func (TurnYielded) input()    {}
+func (TurnEnding) input()     {}
+func (TurnGoesOn) input()     {}
 func (CallerLeaves) input()   {}
 func (Digit) input()          {}
 func (ModelText) input()      {}
@@ -162,6 +193,10 @@ func (Command) input()        {}
 func (ToolDone) input()       {}
 func (RecogniserLost) input() {}
 func (TimerFired) input()     {}
+func (Born) input()           {}
+func (Worded) input()         {}
+
+func (RecogniserReplaced) input() {}
 
 // Output is an instruction of the machine; the session carries outputs out in
 // order.
@@ -175,6 +210,9 @@ type AskModel struct {
 	// Hedge asks the fallback model beside the running one: the same Gen, and
 	// the session passes on the events of whichever speaks first.
 	Hedge bool
+	// Continue asks for the rest of an answer that broke off: the last message is
+	// what was said of it. No text means that nothing is missing.
+	Continue bool
 	// NoTools forbids further tool calls: the chain was long enough.
 	NoTools bool
 }

@@ -49,6 +49,7 @@ func (m *Machine) abandon() {
 func (m *Machine) flushTurn() {
 	t := m.turn
 	m.clearTurn()
+	m.cancelEarly()
 	text := joinWords(t.prefix, t.text())
 	if text == "" {
 		return

@@ -23,6 +23,8 @@ type utterance struct {
 
 	audible, played bool
 	retried         bool
+	// born: a model speaks it that cannot be stopped; its text comes later.
+	born bool
 	// due is when the caller began to wait for its sound; waited is how long
 	// that may last until the next step is taken.
 	due, waited time.Duration

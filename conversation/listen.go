@@ -27,6 +27,8 @@ type turn struct {
 	prefix    string
 	continues bool
 	decision  decision
+	// early counts the generations that were started before the turn's end.
+	early int
 }
 
 func (t *turn) text() string { return joinWords(strings.Join(t.finals, " "), t.partial) }
@@ -46,6 +48,7 @@ func (m *Machine) onSpeechStarted(in SpeechStarted) {
 	if m.held || m.turn.talking {
 		return
 	}
+	m.untoldOver()
 	t := &m.turn
 	from := m.now - in.Ago
 	if t.open && t.text() != "" {
@@ -141,6 +144,7 @@ func (m *Machine) addWords(text string, in Heard) {
 	} else {
 		t.partial = text
 	}
+	m.cancelOutdated()
 	if t.talking && !m.cfg.Carrier {
 		m.arm(timerStuck, m.now+stuckAfter)
 	}
@@ -202,6 +206,9 @@ func (m *Machine) decideTurn() {
 	if t.decision.commit && !m.blocked() {
 		m.commit()
 		return
+	}
+	if o.final && t.decision.rule != ruleUnfinished && t.decision.rule != ruleDictation {
+		m.askEarly()
 	}
 	over := t.last + t.decision.wait
 	m.want(timerEndpoint, over > m.now, over)

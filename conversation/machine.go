@@ -29,6 +29,8 @@ type Machine struct {
 	greet  greeting
 	turn   turn
 	speech *speech
+	// early is a generation that was started before the turn was over.
+	early *early
 	// cut is the speech that was cut off and whose heard text is not known yet.
 	cut   *speech
 	pause *pause
@@ -115,11 +117,11 @@ func (m *Machine) emit(o Output) { m.out = append(m.out, o) }
 
 func (m *Machine) take(in Input) {
 	switch in := in.(type) {
-	case SpeechStarted, SpeechEnded, Heard, TurnYielded, CallerLeaves, Digit:
+	case SpeechStarted, SpeechEnded, Heard, TurnYielded, TurnEnding, TurnGoesOn, CallerLeaves, Digit:
 		m.takeCaller(in)
 	case ModelText, ModelCall, ModelDone, ModelFailed, ToolDone:
 		m.takeModel(in)
-	case Voiced, VoiceFailed, Audible, Played, Stopped:
+	case Voiced, VoiceFailed, Audible, Played, Stopped, Born, Worded:
 		m.takeVoice(in)
 	case TimerFired:
 		m.onTimer(in)
@@ -138,6 +140,10 @@ func (m *Machine) takeCaller(in Input) {
 		m.onHeard(in)
 	case TurnYielded:
 		m.onYielded()
+	case TurnEnding:
+		m.askEarly()
+	case TurnGoesOn:
+		m.cancelEarly()
 	case CallerLeaves:
 		m.hangUp("goodbye")
 	case Digit:
@@ -146,6 +152,9 @@ func (m *Machine) takeCaller(in Input) {
 }
 
 func (m *Machine) takeModel(in Input) {
+	if m.early != nil && m.early.keep(m, in) {
+		return
+	}
 	switch in := in.(type) {
 	case ModelText:
 		m.onModelText(in)
@@ -172,6 +181,10 @@ func (m *Machine) takeVoice(in Input) {
 		m.onPlayed(in)
 	case Stopped:
 		m.onStopped(in)
+	case Born:
+		m.onBorn(in)
+	case Worded:
+		m.onWorded(in)
 	}
 }
 
@@ -189,7 +202,17 @@ func (m *Machine) takeCall(in Input) {
 		m.onCommand(in)
 	case RecogniserLost:
 		m.giveUp("recogniser lost: "+in.Reason, "")
+	case RecogniserReplaced:
+		m.onRecogniserReplaced(in)
 	}
+}
+
+func (m *Machine) onRecogniserReplaced(in RecogniserReplaced) {
+	m.cfg.FinalWait, m.cfg.FirstTextWait = in.FinalWait, in.FirstTextWait
+	m.cfg = withDefaults(m.cfg)
+	m.waits.final = m.cfg.FinalWait
+	m.turn.flushes = 0 // what the one before was asked for does not come
+	m.decideTurn()
 }
 
 // afterwards handles inputs that come after we hung up or the leg ended.

@@ -22,7 +22,9 @@ const (
 func (m *Machine) reply(f figures) {
 	m.settleCut()
 	m.speech = &speech{kind: kindReply, figures: f}
-	m.ask()
+	if !m.adoptEarly() {
+		m.ask()
+	}
 }
 
 // ask starts a generation for the next part of the speech.
@@ -30,17 +32,27 @@ func (m *Machine) ask() {
 	s := m.speech
 	m.gen++
 	s.parts = append(s.parts, part{gen: m.gen, message: -1})
-	s.retries = 0
+	s.retries, s.continued = 0, 0
 	m.request(s)
+	m.await(s)
+}
+
+// await arms the timers of a generation.
+func (m *Machine) await(s *speech) {
 	m.arm(timerHedge, m.now+hedgeAfter)
 	m.disarm(timerFiller, timerGiveUp)
 	m.fallSilent(s)
 }
 
-func (m *Machine) request(s *speech) {
+// think notes that a generation is under way.
+func (m *Machine) think(s *speech) {
 	s.model, s.texted, s.replied = true, false, false
 	s.split = chunker{abbreviations: m.lexicon.abbreviations}
 	m.unseen = false
+}
+
+func (m *Machine) request(s *speech) {
+	m.think(s)
 	m.emit(AskModel{Gen: s.gen(), Messages: slices.Clone(m.history), NoTools: s.steps >= maxSteps})
 }
 
@@ -84,10 +96,19 @@ func (m *Machine) onModelText(in ModelText) {
 }
 
 func (m *Machine) addReply(s *speech, texts []string) {
+	if s.continued > 0 {
+		texts = slices.DeleteFunc(texts, s.repeats)
+	}
 	if len(texts) > 0 {
 		s.replied, s.fillers = true, 0
 		s.add(false, texts...)
 	}
+}
+
+// repeats reports whether a text was said already, or is about to be.
+func (s *speech) repeats(text string) bool {
+	return slices.ContainsFunc(s.utts, func(u utterance) bool { return u.text == text }) ||
+		slices.ContainsFunc(s.pending, func(p pendingText) bool { return p.text == text })
 }
 
 func (m *Machine) onModelDone(in ModelDone) {
@@ -98,7 +119,7 @@ func (m *Machine) onModelDone(in ModelDone) {
 	m.disarm(timerHedge)
 	m.addReply(s, s.split.flush())
 	p := &s.parts[len(s.parts)-1]
-	if len(p.calls) == 0 && s.hangup == "" && !s.replied && !in.Silent {
+	if len(p.calls) == 0 && s.hangup == "" && !s.replied && !in.Silent && s.continued == 0 {
 		m.modelFailed(s, "empty answer")
 		return
 	}
@@ -121,19 +142,16 @@ func (m *Machine) onModelFailed(in ModelFailed) {
 	}
 }
 
-// modelFailed says the sentences that are complete. Without any it asks the model
-// once more, then ends the call.
+// modelFailed says the sentences that are complete and asks for the rest. Without
+// any it asks the model once more, then ends the call.
 func (m *Machine) modelFailed(s *speech, reason string) {
 	m.emit(Note{Kind: NoteError, Text: "model: " + reason})
 	m.disarm(timerHedge)
 	last := len(s.parts) - 1
 	m.addReply(s, s.split.whole())
-	if s.replied {
-		s.model = false
+	if s.replied || s.continued > 0 {
 		s.parts[last].calls = nil
-		m.disarm(timerGiveUp)
-		m.issue()
-		m.advance()
+		m.goOn(s)
 		return
 	}
 	if s.retries++; s.retries >= modelTries {
@@ -145,6 +163,37 @@ func (m *Machine) modelFailed(s *speech, reason string) {
 	s.parts[last].gen, s.parts[last].calls = m.gen, nil
 	s.hangup = ""
 	m.request(s)
+	m.arm(timerHedge, m.now+hedgeAfter)
+}
+
+// goOn asks for the rest of an answer that broke off in the middle. After a second
+// failure what was said is the answer.
+func (m *Machine) goOn(s *speech) {
+	said := ""
+	for i := range s.parts {
+		if p := &s.parts[i]; p.message < 0 && !p.settled {
+			said = joinWords(said, s.saidOf(i))
+		}
+	}
+	if s.continued >= modelTries || s.hangup != "" {
+		s.model = false
+		m.disarm(timerGiveUp)
+		m.issue()
+		m.advance()
+		return
+	}
+	s.continued++
+	m.gen++
+	s.parts = append(s.parts, part{gen: m.gen, message: -1})
+	m.think(s)
+	s.split.cut = true // the beginning was heard: whole sentences from now on
+	messages := slices.Clone(m.history)
+	if said != "" {
+		messages = append(messages, Message{Role: Assistant, Text: said})
+	}
+	m.emit(AskModel{Gen: m.gen, Messages: messages, Continue: true, NoTools: s.steps >= maxSteps})
+	m.issue()
+	m.await(s)
 }
 
 func (m *Machine) onModelTimer(name Timer) {

@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -38,7 +39,7 @@ func (m *Machine) voiceDue() (time.Duration, bool) {
 	}
 	u := s.head()
 	switch {
-	case u == nil:
+	case u == nil, u.born:
 		return 0, false
 	case u.audible:
 		return u.since + max(0, u.total-u.at) + soundOverdue, true
@@ -190,9 +191,11 @@ func (m *Machine) onVoiceFailed(id uint64, reason string) {
 	case other != nil:
 		other.due, other.waited, other.ahead = u.due, u.waited, 0
 		u.leaveOut()
-	case !u.retried && s.hangup == "":
+	case !u.retried && s.hangup == "" && u.heard < len(u.text):
+		stalled := u.audible
+		u = s.unheard(u)
 		u.retried = true
-		m.retryVoice(s, u)
+		m.retryVoice(s, u, stalled)
 	default:
 		m.skip(s, u)
 	}
@@ -244,13 +247,24 @@ func (u *utterance) leaveOut() {
 	u.text = u.text[:u.heard]
 }
 
+// unheard parts what was heard of u from the rest, and returns the rest.
+func (s *speech) unheard(u *utterance) *utterance {
+	if u.heard == 0 {
+		return u
+	}
+	rest := utterance{part: u.part, text: strings.TrimLeft(u.text[u.heard:], " "), cached: u.cached, filler: u.filler, due: u.due, waited: u.waited}
+	u.leaveOut()
+	i := slices.IndexFunc(s.utts, func(o utterance) bool { return o.id == u.id })
+	s.utts = slices.Insert(s.utts, i+1, rest)
+	return &s.utts[i+1]
+}
+
 // retryVoice says u again, without letting what is queued behind it play first.
-func (m *Machine) retryVoice(s *speech, u *utterance) {
+func (m *Machine) retryVoice(s *speech, u *utterance, stalled bool) {
 	if s.awaited() != u || s.head() != u && u == &s.utts[len(s.utts)-1] {
 		m.say(u)
 		return
 	}
-	stalled := u.audible
 	if stalled {
 		u.due, u.waited = m.now, soundLost
 	}

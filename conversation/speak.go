@@ -47,12 +47,13 @@ type speech struct {
 
 	// fillers counts the fillers since the last words of the model; announced is when
 	// the last filler was given to the voice, or was over.
-	steps, retries, fillers int
-	announced               time.Duration
-	begun                   bool
-	audibleAt               time.Duration
-	figures                 figures
-	stopped                 pause
+	// continued counts how often the rest of an answer was asked for.
+	steps, retries, fillers, continued int
+	announced                          time.Duration
+	begun                              bool
+	audibleAt                          time.Duration
+	figures                            figures
+	stopped                            pause
 }
 
 // aheadLimit is how many utterances are with the session: the one that plays
@@ -99,6 +100,7 @@ func (s *speech) add(cached bool, texts ...string) {
 // begin starts a speech of given texts.
 func (m *Machine) begin(k kind, hangup string, protected bool, texts ...string) {
 	m.settleCut()
+	m.cancelEarly()
 	m.gen++
 	s := &speech{kind: k, hangup: hangup, protected: protected, parts: []part{{gen: m.gen, message: -1}}}
 	s.add(k != kindCommanded, texts...)
@@ -147,7 +149,7 @@ func (m *Machine) say(u *utterance) {
 func (m *Machine) sayAgain() {
 	for i := range m.speech.utts {
 		switch u := &m.speech.utts[i]; {
-		case u.played:
+		case u.played, u.born:
 		case u.ahead != 0:
 			u.leaveOut()
 		default:
@@ -246,7 +248,7 @@ func (m *Machine) advance() {
 	s := m.speech
 	m.issue()
 	for i := range s.parts {
-		if m.partOver(s, i) {
+		if m.partOver(s, i) && !s.untold() {
 			m.settle(s, i, false)
 		}
 	}
@@ -275,7 +277,7 @@ func (m *Machine) partOver(s *speech, i int) bool {
 // endIfDone ends the speech when nothing is left of it.
 func (m *Machine) endIfDone() {
 	s := m.speech
-	if s == nil || s.model || len(s.pending) > 0 || s.head() != nil || m.pause != nil || m.held || m.toolsOf(s) {
+	if s == nil || s.untold() || s.model || len(s.pending) > 0 || s.head() != nil || m.pause != nil || m.held || m.toolsOf(s) {
 		return
 	}
 	for i := range s.parts {

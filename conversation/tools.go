@@ -22,8 +22,10 @@ type tool struct {
 }
 
 const (
-	maxSteps    = 3
-	toolOverdue = 30 * time.Second
+	maxSteps = 3
+	// maxEqualCalls is how often one tool is called in a turn with the same arguments.
+	maxEqualCalls = 5
+	toolOverdue   = 30 * time.Second
 	// endTool is the tool that runs when what the agent says was heard, and ends
 	// the call.
 	endTool = "end_conversation"
@@ -42,12 +44,28 @@ func (m *Machine) onModelCall(in ModelCall) {
 	switch {
 	case in.Name == endTool:
 		s.hangup, s.endCall = "goodbye", c
+	case s.equalCalls(c) >= maxEqualCalls:
+		s.steps = maxSteps // what comes next must be an answer
+		m.emit(Note{Kind: NoteError, Text: "the same tool call again and again: " + in.Name})
 	case s.steps < maxSteps:
 		p := &s.parts[len(s.parts)-1]
 		p.calls = append(p.calls, c)
 	default:
 		m.emit(Note{Kind: NoteError, Text: "too many tool calls in a row: " + in.Name})
 	}
+}
+
+// equalCalls counts the calls of the speech that are the same as c.
+func (s *speech) equalCalls(c ToolCall) int {
+	n := 0
+	for i := range s.parts {
+		for _, made := range s.parts[i].calls {
+			if made.Name == c.Name && made.Args == c.Args {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // runTools starts the calls of the part that was just completed.

@@ -2,12 +2,18 @@ package conversation
 
 import "strings"
 
-// onYielded ends the turn at once: the caller or the recogniser ended it
-// explicitly.
+// onYielded ends the turn at once: the caller ended it explicitly, or the
+// recogniser knows that it is over. Only something that is read out may go on after
+// a pause, whatever a recogniser believes.
 func (m *Machine) onYielded() {
 	t := &m.turn
 	t.talking, t.flushes = false, 0
 	m.disarm(timerStuck, timerConfirm)
+	if !m.cfg.Carrier && m.pause == nil && decide(m.observe(), m.waits, &m.lexicon).rule == ruleDictation {
+		t.open, t.last = true, max(t.last, t.from)
+		m.decideTurn()
+		return
+	}
 	if m.pause != nil {
 		m.reconsider()
 	}

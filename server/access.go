@@ -27,6 +27,8 @@ type keyring struct {
 	// credentials then serve.
 	sole  func(ctx context.Context) (bool, error)
 	guard *outbound.Guard
+	// local finds a model server on this machine; nil: nobody looks.
+	local *localModels
 }
 
 // ownCredentials are those that an agent names itself.
@@ -55,15 +57,19 @@ func (k keyring) find(ctx context.Context, environmentID string, s supplier, min
 		a.HTTP = k.guard.Client(environmentID)
 		return a, connection.ID, err
 	}
-	c := k.providers[s.name]
+	c, settings := k.providers[s.name], map[string]string{}
+	if s.name == "ollama" && !c.configured() {
+		c.BaseURL, settings["model"] = k.local.find(ctx)
+	}
 	if !c.configured() {
 		return access{}, "", nil
 	}
+	settings["region"] = c.Region
 	serves, err := k.serves(ctx, c, environmentID)
 	if !serves || err != nil {
 		return access{}, "", err
 	}
-	return access{HTTP: k.guard.Operator(environmentID), Key: c.APIKey, Base: c.BaseURL, Settings: map[string]string{"region": c.Region}}, "server", nil
+	return access{HTTP: k.guard.Operator(environmentID), Key: c.APIKey, Base: c.BaseURL, Settings: settings}, "server", nil
 }
 
 // serves says whether the server's own credentials serve an environment: one that
@@ -113,10 +119,10 @@ func connected(c sidetone.Connection) (access, error) {
 func accountsOf(s *store.Store) accounts {
 	return func(ctx context.Context, environmentID, kind string) (found *sidetone.Connection, err error) {
 		err = s.Read(ctx, environmentID, func(tx *store.Tx) error {
-			page, err := tx.Connections(sidetone.PageQuery{Page: 1, Size: 1, SortColumn: "created",
-				Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{kind}}, {Column: "default", Op: "eq", Values: []any{true}}}})
-			if err == nil && len(page.Items) == 1 {
-				found = &page.Items[0]
+			page, err := tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created",
+				Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{kind}}}})
+			if i := slices.IndexFunc(page.Items, func(c sidetone.Connection) bool { return c.Default }); err == nil && i >= 0 {
+				found = &page.Items[i]
 			}
 			return err
 		})
@@ -127,6 +133,7 @@ func accountsOf(s *store.Store) accounts {
 // newKeyring finds credentials in the configuration and the store.
 func newKeyring(c Config, s *store.Store, guard *outbound.Guard) keyring {
 	return keyring{accounts: accountsOf(s), environment: s.EnvironmentByID, providers: c.Providers, guard: guard,
+		local: &localModels{bases: localBases(), http: guard.Operator("")},
 		sole: func(ctx context.Context) (bool, error) {
 			all, err := s.Environments(ctx)
 			return len(all) == 1, err //nolint:wrapcheck // find says what it looked for

@@ -21,8 +21,8 @@ func (e inUse) Error() string { return string(e) }
 const errInUse inUse = "is in use by process"
 
 // lockData makes the data directory and takes it for this process; the error
-// names the holder. The lock ends with the returned file.
-func lockData(dir string) (*os.File, error) {
+// names the holder.
+func lockData(dir string) (*dataLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
@@ -47,5 +47,14 @@ func lockData(dir string) (*os.File, error) {
 	if _, err := f.WriteAt([]byte(fmt.Sprintf("%d\n", os.Getpid())), 0); err != nil {
 		return nil, errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close())
 	}
-	return f, nil
+	return &dataLock{f}, nil
+}
+
+// dataLock is a data directory that this process holds.
+type dataLock struct{ file *os.File }
+
+// Close gives the directory back. It unlocks the file first: a child process that is just
+// being started has it open, too, until it runs its program.
+func (l *dataLock) Close() error {
+	return errors.Join(unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close())
 }

@@ -21,6 +21,7 @@ func models() map[string]vendor[llm.Driver] {
 		"deepseek":   compatible("deepseek", "https://api.deepseek.com/v1", "deepseek-chat"),
 		"togetherai": compatible("togetherai", "https://api.together.xyz/v1", "meta-llama/Llama-3.3-70B-Instruct-Turbo"),
 		"openrouter": compatible("openrouter", "https://openrouter.ai/api/v1", "openai/gpt-4.1-mini"),
+		"ollama":     compatible("ollama", "http://127.0.0.1:11434/v1", ""),
 		"azure_llm":  azure, "azure": azure,
 		"anthropic": {supplier: "anthropic", open: func(a access, _ choice) llm.Driver {
 			version := cmp.Or(a.Settings["anthropic_version"], anthropic.Version2026)

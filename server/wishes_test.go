@@ -13,6 +13,7 @@ import (
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/llm/llmtest"
+	"github.com/sidetone/sidetone/support"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/synthesizer/synthesizertest"
 	"github.com/sidetone/sidetone/transcriber"
@@ -94,7 +95,7 @@ func TestWhoServes(t *testing.T) {
 		"one key of the server's serves everything it can": {world{server: map[string]ProviderConfig{"openai": key}},
 			[]string{"thinks openai/server", "speaks openai/server, ", "listens openai/server, "}},
 		"on a line of 8 kHz": {world{server: map[string]ProviderConfig{"openai": key}, rate: 8000},
-			[]string{"thinks openai/server", "speaks openai/server, ", "listens openai/server"}},
+			[]string{"thinks openai/server", "speaks openai/server, ", "listens openai/server, "}},
 		"the environment's account comes before the server's": {world{server: map[string]ProviderConfig{"openai": key}, connections: []string{"openai"}},
 			[]string{"thinks openai/c-openai", "speaks openai/c-openai, ", "listens openai/c-openai, "}},
 		"the agent's account comes first, for its vendor only": {world{connections: []string{"openai", "anthropic"}, account: openai, agent: sidetone.Agent{Provider: "openai", Model: "m",
@@ -168,10 +169,11 @@ func TestKeyTerms(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][]string{
 		`{}`: nil,
-		`{"transcriber":{"key_terms":["Sidetone","invoice"]}}`:                                        {"Sidetone", "invoice"},
-		`{"deepgram_keywords":{"Vocode":2,"invoice":1}}`:                                              {"Vocode", "invoice"},
-		`{"transcriber":{"key_terms":["invoice"]},"deepgram_keywords":{"invoice":1,"Vocode":"2"}}`:    {"Vocode", "invoice"},
-		`{"transcriber":{"key_terms":"invoice"},"deepgram_keywords":["invoice"],"other":{"a":["b"]}}`: nil,
+		`{"transcriber":{"key_terms":["Sidetone","invoice"]}}`:                                     {"Sidetone", "invoice"},
+		`{"deepgram_keywords":{"Vocode":2,"invoice":1}}`:                                           {"Vocode", "invoice"},
+		`{"transcriber":{"key_terms":["invoice"]},"deepgram_keywords":{"invoice":1,"Vocode":"2"}}`: {"Vocode", "invoice"},
+		`{"transcriber":{"key_terms":"invoice"},"deepgram_keywords":7,"other":{"a":["b"]}}`:        nil,
+		`{"deepgram_keywords":["invoice:2","Vocode"]}`:                                             {"Vocode", "invoice"},
 	} {
 		if diff := cmp.Diff(want, keyTerms(sidetone.Agent{Extra: []byte(text)})); diff != "" {
 			t.Errorf("%s: %s", text, diff)
@@ -199,6 +201,39 @@ func TestConnectionsReachVendors(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestEveryDriverIsInTheTable: what the server can open is what the interface says acts.
+func TestEveryDriverIsInTheTable(t *testing.T) {
+	t.Parallel()
+	table, v := support.NewTable(), newVendors()
+	acts := func(resource, property, kind, supplier string) {
+		if e, ok := table.Find(resource, property, kind); !ok || e.Status != support.Acts {
+			t.Errorf("%s.%s %s: the table has %+v", resource, property, kind, e)
+		}
+		account := supplierOf(supplier).account
+		if e, ok := table.Find("account_connection", "type", account); !ok || e.Status != support.Acts {
+			t.Errorf("%s of %s: the table has %+v", account, kind, e)
+		}
+	}
+	for kind, of := range v.models {
+		acts("agent", "provider", kind, of.supplier)
+	}
+	for kind, of := range v.voices {
+		acts("voice", "type", kind, of.supplier)
+	}
+	for kind, of := range v.recognisers {
+		acts("agent", "transcriber.type", kind, of.supplier)
+	}
+	for _, order := range [][]string{modelOrder(), voiceOrder(), recogniserOrder()} {
+		for _, kind := range order {
+			_, model := v.models[kind]
+			_, voice := v.voices[kind]
+			if _, recogniser := v.recognisers[kind]; !model && !voice && !recogniser {
+				t.Errorf("%s has an order and no driver", kind)
+			}
 		}
 	}
 }

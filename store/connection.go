@@ -19,7 +19,7 @@ func connectionTable() *configurationTable[sidetone.Connection] {
 			{name: "created", ref: millis{&c.Created}, fixed: true}, {name: "updated", ref: millis{&c.Updated}},
 		}
 	}, map[string]listed{
-		"id": text("id"), "label": search("label", "label_folded"), "type": text("type"), "default": filterOnly(boolean("is_default")),
+		"id": text("id"), "label": search("label", "label_folded"), "type": text("type"),
 		"created": instant("created"), "updated": instant("updated"),
 	})
 	return &configurationTable[sidetone.Connection]{

@@ -81,21 +81,23 @@ func parameters(t *testing.T) []string {
 // contracts of both families and we know them.
 func free() map[key][]string {
 	connections := strings.Fields("twilio openai google azure_llm elevenlabs deepgram cartesia playht rime azure_speech assemblyai " +
-		"deepseek togetherai telnyx un_pw_oauth login_key_oauth external_api_key")
+		"deepseek togetherai telnyx un_pw_oauth login_key_oauth external_api_key " +
+		"anthropic openrouter ollama whisper kokoro") // the last line is ours
 	for i, vendor := range connections {
 		connections[i] = "account_connection_" + vendor
 	}
+	models := strings.Fields("openai azure anthropic google azure_llm deepseek togetherai openrouter ollama")
 	sellers := strings.Fields("simulated sip twilio telnyx vonage fluents")
 	return map[key][]string{
 		{resource: "number", property: "telephony_provider"}:   sellers,
 		{resource: "query", property: "telephony_provider"}:    sellers,
 		{resource: "call", property: "telephony_provider"}:     sellers,
-		{resource: "agent", property: "transcriber.type"}:      strings.Fields("pocketsphinx tty transcriber_deepgram transcriber_assembly_ai transcriber_azure transcriber_google"),
-		{resource: "voice", property: "type"}:                  strings.Fields("voice_flite voice_tty voice_azure voice_rime voice_eleven_labs voice_play_ht voice_vocode"),
+		{resource: "agent", property: "transcriber.type"}:      strings.Fields("pocketsphinx tty transcriber_deepgram transcriber_assembly_ai transcriber_azure transcriber_google transcriber_openai transcriber_whisper"),
+		{resource: "voice", property: "type"}:                  strings.Fields("voice_flite voice_tty voice_azure voice_rime voice_eleven_labs voice_play_ht voice_vocode voice_openai voice_deepgram voice_cartesia voice_kokoro"),
 		{resource: "voice", property: "voice"}:                 strings.Fields("rms slt kal16 awb"),
 		{resource: "account_connection", property: "type"}:     connections,
-		{resource: "agent", property: "provider"}:              strings.Fields("scripted echo bench openai azure"),
-		{resource: "agent", property: "llm_fallback.provider"}: strings.Fields("openai azure"),
+		{resource: "agent", property: "provider"}:              append(strings.Fields("scripted echo bench"), models...),
+		{resource: "agent", property: "llm_fallback.provider"}: models,
 		{resource: "action", property: "action_trigger"}:       strings.Fields("action_trigger_function_call action_trigger_phrase_based"),
 	}
 }

@@ -105,6 +105,11 @@ func (r *rows) conversation() {
 	r.acts("call.TestCallEndsAtItsLongestDuration", "call_duration_sec")
 	r.acts("call.TestRecorderGetsBothSides", "enable_recording")
 	r.acts("server.TestKeyTerms", "deepgram_keywords")
+	r.acts("server.TestKeyTerms", "transcriber.key_terms")
+	r.acts(whoServes, "transcriber.fallback")
+	for _, property := range []string{"model", "endpointing", "eot_threshold", "eager_eot_threshold", "eot_timeout_ms", "force_end_turn", "min_turn_silence", "max_turn_silence"} {
+		r.acts("server.TestMembersOfTranscribers", "transcriber."+property)
+	}
 	r.acts("server.TestOwnRecognisersListen", "transcriber")
 	r.acts("server.TestOwnRecognisersListen", "transcriber.type", "pocketsphinx", "tty")
 	r.keptValues(NoDriver, "The server has no driver for this recogniser: its own one listens where it can, else calls are refused.", "transcriber.type",
@@ -173,6 +178,7 @@ func voice() []Entry {
 	r.acts("api.TestPlainNouns", "description")
 	r.acts("server.TestNamesOfOwnVoices", "voice", "rms", "slt", "kal16", "awb")
 	r.acts("server.TestPlanPassesTheVoicesName", "voice_id")
+	r.acts(whoServes, "fallback")
 	r.acts(whoServes, "api_key")
 	for _, property := range []string{"voice_name", "pitch", "rate", "speaker", "speed_alpha", "model_id", "stability", "similarity_boost", "speed"} {
 		r.acts(vendorSpeaks, property)

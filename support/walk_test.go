@@ -16,26 +16,27 @@ func TestCheck(t *testing.T) {
 	for body, want := range map[string][]string{
 		`{}`: nil,
 		`{"prompt":"id","language":"en","llm_temperature":0,"webhook":null,"provider":""}`: nil,
-		`{"language":"es"}`:                                               {"language no_driver"},
-		`{"provider":"openai","model":"gpt-4o"}`:                          {"model offline_model", "provider no_driver"},
-		`{"voice":{"type":"voice_azure","voice_name":"Jenny","pitch":3}}`: {"voice.type no_driver"},
-		`{"voice":{"type":"voice_flite","voice":"slt"}}`:                  nil,
-		`{"voice":{"pitch":3}}`:                                           {"voice.pitch no_driver"},
+		`{"language":"es"}`:                                                                                  nil,
+		`{"provider":"openai","model":"gpt-4o"}`:                                                             nil,
+		`{"transcriber":{"type":"transcriber_google"}}`:                                                      {"transcriber.type no_driver"},
+		`{"voice":{"type":"voice_azure","voice_name":"Jenny","pitch":3}}`:                                    nil,
+		`{"voice":{"type":"voice_vocode","voice_id":"Jenny"}}`:                                               {"voice.type no_driver"},
+		`{"voice":{"type":"voice_flite","voice":"slt"}}`:                                                     nil,
+		`{"voice":{"voice_guidance":3}}`:                                                                     {"voice.voice_guidance no_driver"},
 		`{"actions":["a",{"type":"action_dtmf"},{"type":"action_dtmf"},{"type":"action_end_conversation"}]}`: {"actions[].type not_built"},
 		`{"actions":[{"type":"action_end_conversation","action_trigger":{"type":"action_trigger_phrase_based"}}]}`: {
 			"actions[].action_trigger not_built"},
-		`{"webhook":{"url":"https://example.com"}}`:                        {"webhook not_built"},
-		`{"llm_fallback":{"provider":"openai"}}`:                           {"llm_fallback not_built"},
-		`{"llm_fallback":{"provider":"openai","banana":1}}`:                {"llm_fallback not_built", "llm_fallback unknown"},
-		`{"webhook":{"url":"https://example.com","banana":1}}`:             {"webhook not_built", "webhook unknown"},
-		`{"voice":{"type":"voice_azure","voice_name":"x","banana":1}}`:     {"voice unknown", "voice.type no_driver"},
-		`{"actions":[{"type":"action_dtmf","banana":1,"config":{"x":1}}]}`: {"actions[] unknown", "actions[].type not_built"},
-		`{"openai_account_connection":{"type":"account_connection_openai","credentials":{"x":1}}}`: {
-			"openai_account_connection no_driver"},
-		`{"user_id":"u","colour":"red","prompt":{"content":"x","a":1}}`:     {"body unknown", "prompt unknown"},
-		`{"prompt":{"content":"x","id":"i","active":false,"number":"1"}}`:   {"prompt unknown"},
-		`{"prompt":{"prompt_template":{"required_context_keys":["x"]}}}`:    nil,
-		`{"prompt":{"prompt_template":{"keys":["x"]},"collect_fields":[]}}`: {"prompt.prompt_template unknown"},
+		`{"webhook":{"url":"https://example.com"}}`:                                                {"webhook not_built"},
+		`{"llm_fallback":{"provider":"openai"}}`:                                                   nil,
+		`{"llm_fallback":{"provider":"openai","banana":1}}`:                                        {"llm_fallback unknown"},
+		`{"webhook":{"url":"https://example.com","banana":1}}`:                                     {"webhook not_built", "webhook unknown"},
+		`{"voice":{"type":"voice_azure","voice_name":"x","banana":1}}`:                             {"voice unknown"},
+		`{"actions":[{"type":"action_dtmf","banana":1,"config":{"x":1}}]}`:                         {"actions[] unknown", "actions[].type not_built"},
+		`{"openai_account_connection":{"type":"account_connection_openai","credentials":{"x":1}}}`: nil,
+		`{"user_id":"u","colour":"red","prompt":{"content":"x","a":1}}`:                            {"body unknown", "prompt unknown"},
+		`{"prompt":{"content":"x","id":"i","active":false,"number":"1"}}`:                          {"prompt unknown"},
+		`{"prompt":{"prompt_template":{"required_context_keys":["x"]}}}`:                           nil,
+		`{"prompt":{"prompt_template":{"keys":["x"]},"collect_fields":[]}}`:                        {"prompt.prompt_template unknown"},
 	} {
 		var members map[string]any
 		if err := json.Unmarshal([]byte(body), &members); err != nil {
@@ -142,7 +143,7 @@ func TestPossible(t *testing.T) {
 	t.Parallel()
 	table := NewTable()
 	for value, want := range map[string]bool{"": true, "voice_flite": true, "voice_azure": true, "voice_banana": false} {
-		if got, values := table.Possible("voice", "type", value); got != want || len(values) != 7 {
+		if got, values := table.Possible("voice", "type", value); got != want || len(values) != 11 {
 			t.Errorf("%q: got %t, %q", value, got, values)
 		}
 	}

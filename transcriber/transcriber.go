@@ -95,7 +95,8 @@ const (
 	SpeechStarted
 	// SpeechEnded is the counterpart of SpeechStarted.
 	SpeechEnded
-	// EndOfTurn says that the caller yielded the turn explicitly (TTY "GA").
+	// EndOfTurn says that the caller yielded the turn: explicitly (TTY "GA"), or so
+	// the recogniser judges. The turn's words came before it, in Finals.
 	EndOfTurn
 	// Goodbye says that the caller ends the call explicitly (TTY "SK").
 	Goodbye

@@ -70,12 +70,18 @@ func head(in conversation.Input) (who, what string) {
 		return "caller", "key"
 	case conversation.TurnYielded:
 		return "caller", "yields"
+	case conversation.TurnEnding:
+		return "caller", "ending"
+	case conversation.TurnGoesOn:
+		return "caller", "continues"
 	case conversation.CallerLeaves:
 		return "caller", "leaves"
 	case conversation.Heard:
 		return "heard", choose(in.Flushed, choose(in.Final, "flushed", "flushed-partial"), choose(in.Final, "final", "partial"))
 	case conversation.RecogniserLost:
 		return "recogniser", "lost"
+	case conversation.RecogniserReplaced:
+		return "recogniser", "replaced"
 	case conversation.Command:
 		return "api", in.Verb
 	case conversation.TimerFired:
@@ -96,6 +102,10 @@ func agentHead(in conversation.Input) (who, what string) {
 		return "model", choose(in.Silent, "silent", "done")
 	case conversation.ModelFailed:
 		return "model", "failed"
+	case conversation.Born:
+		return "model", "born"
+	case conversation.Worded:
+		return "model", "worded"
 	case conversation.ToolDone:
 		return "tool", choose(in.Failed, "failed", "done")
 	case conversation.Voiced:
@@ -133,7 +143,10 @@ func prototype(who, what string) (in conversation.Input, expected string) {
 	case "heard":
 		return heardInput(what)
 	case "recogniser":
-		return only(what, "lost", conversation.RecogniserLost{}, "recogniser lost")
+		if what == "replaced" {
+			return conversation.RecogniserReplaced{}, ""
+		}
+		return only(what, "lost", conversation.RecogniserLost{}, "recogniser lost or recogniser replaced")
 	case "api":
 		return conversation.Command{Verb: what}, ""
 	case "timer":
@@ -194,10 +207,14 @@ func callerInput(what string) (conversation.Input, string) {
 		return conversation.Digit{}, ""
 	case "yields":
 		return conversation.TurnYielded{}, ""
+	case "ending":
+		return conversation.TurnEnding{}, ""
+	case "continues":
+		return conversation.TurnGoesOn{}, ""
 	case "leaves":
 		return conversation.CallerLeaves{}, ""
 	default:
-		return nil, "caller speaks, caller quiet, caller key, caller yields or caller leaves"
+		return nil, "caller speaks, caller quiet, caller key, caller yields, caller ending, caller continues or caller leaves"
 	}
 }
 
@@ -228,8 +245,12 @@ func modelInput(what string) (conversation.Input, string) {
 		return conversation.ModelDone{Silent: true}, ""
 	case "failed":
 		return conversation.ModelFailed{}, ""
+	case "born":
+		return conversation.Born{}, ""
+	case "worded":
+		return conversation.Worded{}, ""
 	default:
-		return nil, "model text, model call, model done, model silent or model failed"
+		return nil, "model text, model call, model done, model silent, model failed, model born or model worded"
 	}
 }
 
@@ -269,6 +290,10 @@ func (f *form) input(in conversation.Input) conversation.Input {
 	case conversation.RecogniserLost:
 		f.someText(&in.Reason)
 		return in
+	case conversation.RecogniserReplaced:
+		f.named(" final=", &in.FinalWait, true)
+		f.named(" first=", &in.FirstTextWait, true)
+		return in
 	case conversation.Command:
 		f.someText(&in.Text)
 		return in
@@ -303,6 +328,14 @@ func (f *form) agentInput(in conversation.Input) conversation.Input {
 	case conversation.ModelFailed:
 		f.id(&in.Gen, "a generation")
 		f.someText(&in.Reason)
+		return in
+	case conversation.Born:
+		f.id(&in.Utt, "an utterance")
+		return in
+	case conversation.Worded:
+		f.id(&in.Utt, "an utterance")
+		f.someText(&in.Text)
+		f.flag("done", &in.Done)
 		return in
 	case conversation.Voiced:
 		f.sound(&in)

@@ -158,6 +158,7 @@ func (f *form) say(v *conversation.Say) {
 func (f *form) askModel(v *conversation.AskModel) {
 	f.id(&v.Gen, "a generation")
 	f.flag("hedge", &v.Hedge)
+	f.flag("continue", &v.Continue)
 	f.flag("no-tools", &v.NoTools)
 	if !f.reading {
 		for i := range v.Messages {

@@ -27,7 +27,8 @@ func inputs() []conversation.Input {
 		conversation.ModelCall{}, conversation.ModelDone{}, conversation.ModelFailed{}, conversation.Voiced{},
 		conversation.VoiceFailed{}, conversation.Audible{}, conversation.Played{}, conversation.Stopped{}, conversation.Held{},
 		conversation.Unheld{}, conversation.HungUp{}, conversation.Command{}, conversation.ToolDone{},
-		conversation.RecogniserLost{}, conversation.TimerFired{},
+		conversation.RecogniserLost{}, conversation.TimerFired{}, conversation.TurnEnding{}, conversation.TurnGoesOn{},
+		conversation.RecogniserReplaced{}, conversation.Born{}, conversation.Worded{},
 	}
 }
 
@@ -237,7 +238,7 @@ func TestInputErrors(t *testing.T) {
 		"":                                      "line 1, column 1: expected line, caller, heard, recogniser, api, timer, model, tool, voice or playout, found the end",
 		"agent speaks":                          `line 1, column 1: expected line, caller, heard, recogniser, api, timer, model, tool, voice or playout, found "agent"`,
 		"caller":                                "line 1, column 7: expected a blank, found the end",
-		"caller sings":                          `line 1, column 1: expected caller speaks, caller quiet, caller key, caller yields or caller leaves, found "caller"`,
+		"caller sings":                          `line 1, column 1: expected caller speaks, caller quiet, caller key, caller yields, caller ending, caller continues or caller leaves, found "caller"`,
 		"caller speaks":                         `line 1, column 14: expected "ago=", found the end`,
 		"caller speaks length=1":                `line 1, column 15: expected "ago=", found "length=1"`,
 		"caller speaks ago=soon":                `line 1, column 19: expected a duration in seconds, found "soon"`,
@@ -270,7 +271,7 @@ func TestOutputErrors(t *testing.T) {
 		"Say 1 \"a\"":                            `line 1, column 7: expected "gen=", found "\"a\""`,
 		"Say 1 gen=1 \"a\" warm":                 `line 1, column 17: expected "cached" or "ahead of" or the end, found "warm"`,
 		"AskModel 1\n    user \"a\"\n    user b": `line 3, column 10: expected a text in double quotes, found "b"`,
-		"AskModel 1\nuser":                       `line 1, column 11: expected "hedge" or "no-tools" or a message on the next line or the end, found the end of the line`,
+		"AskModel 1\nuser":                       `line 1, column 11: expected "hedge" or "continue" or "no-tools" or a message on the next line or the end, found the end of the line`,
 		"Note turn wait_ms=":                     `line 1, column 19: expected a duration in milliseconds, found the end`,
 	} {
 		out, err := script.ParseOutput(text)

@@ -32,8 +32,12 @@ type flow struct {
 func flows() []flow {
 	return []flow{
 		{Vendor: "anthropic", Folder: "anthropic", Program: "messages.mjs"},
+		{Vendor: "cartesia", Folder: "cartesia", Program: "speak.mjs", TLS: true},
+		{Vendor: "deepgram", Folder: "deepgram", Program: "speak.mjs"},
+		{Vendor: "elevenlabs", Folder: "elevenlabs", Program: "speak.mjs"},
 		{Vendor: "google", Folder: "google", Program: "generate.mjs"},
 		{Vendor: "openai", Folder: "openai", Program: "chat.mjs"},
+		{Vendor: "openai", Folder: "openai", Program: "speech.mjs"},
 		{Vendor: "deepgram", Folder: "deepgram", Program: "listen.mjs"},
 		{Vendor: "deepgram", Folder: "deepgram", Program: "flux.mjs"},
 		{Vendor: "assemblyai", Folder: "assemblyai", Program: "stream.mjs", TLS: true},

@@ -109,7 +109,7 @@ func turn(t answer.Turn) message {
 	}
 	for _, m := range t.Messages {
 		if m.Role == llm.ToolRole {
-			out.Content = append(out.Content, block{Type: "tool_result", ToolUseID: m.CallID, Content: m.Text,
+			out.Content = append(out.Content, block{Type: "tool_result", ToolUseID: cleanID(m.CallID), Content: m.Text,
 				IsError: strings.HasPrefix(m.Text, llm.FailedResult)})
 			continue
 		}
@@ -117,8 +117,19 @@ func turn(t answer.Turn) message {
 			out.Content = append(out.Content, block{Type: "text", Text: text})
 		}
 		for _, c := range m.Calls {
-			out.Content = append(out.Content, block{Type: "tool_use", ID: c.ID, Name: c.Name, Input: answer.Object(c.Args)})
+			out.Content = append(out.Content, block{Type: "tool_use", ID: cleanID(c.ID), Name: c.Name, Input: answer.Object(c.Args)})
 		}
 	}
 	return out
+}
+
+// cleanID is an id in the letters that the vendor accepts: another vendor's model may
+// have made it.
+func cleanID(id string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, id)
 }

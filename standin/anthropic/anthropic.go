@@ -113,12 +113,16 @@ func invalid(w http.ResponseWriter, message string) {
 
 func newID(prefix string) string { return prefix + rand.Text()[:24] }
 
-// newCallID is a tool_use id; the vendor accepts no other characters than these.
+// newCallID is the id of a tool_use.
 func newCallID(id string) string {
-	return "toolu_" + strings.Map(func(r rune) rune {
-		if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
-			return r
-		}
-		return '_'
-	}, strings.TrimPrefix(id, "toolu_"))
+	id = strings.TrimPrefix(id, "toolu_")
+	if !validID(id) {
+		id = rand.Text()
+	}
+	return "toolu_" + id
+}
+
+// validID reports whether the vendor accepts an id.
+func validID(id string) bool {
+	return id != "" && strings.Trim(id, "-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }

@@ -149,7 +149,7 @@ func (b block) check(role string, calls map[string]bool, tools int) error {
 		return errors.New("text content blocks must contain non-whitespace text")
 	case b.Type == "text":
 	case b.Type == "tool_use" && role == "assistant":
-		if b.ID != newCallID(b.ID) && strings.ContainsAny(b.ID, " .:/") || b.Name == "" || json.Unmarshal(b.Input, &input) != nil {
+		if !validID(b.ID) || b.Name == "" || json.Unmarshal(b.Input, &input) != nil {
 			return errors.New("tool_use: invalid id, name or input")
 		}
 		if tools == 0 {

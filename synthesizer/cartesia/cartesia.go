@@ -144,40 +144,46 @@ type reply struct {
 	} `json:"word_timestamps"`
 }
 
-// listen takes what comes of a context, up to its end. What is left of an earlier
-// one is dropped.
+// listen takes what comes of a context, up to its end.
 func (d *Driver) listen(ctx context.Context, line *stream.Line, id string, out *stream.Out) error {
 	for {
 		m, err := line.Next(ctx)
 		if err != nil {
 			return err
 		}
-		var r reply
-		if json.Unmarshal(m.Data, &r) != nil {
-			return d.o.Client.Fail(provider.Broken, "a message is no JSON of the protocol")
-		}
-		if r.Context != id && r.Context != "" {
-			continue
-		}
-		switch r.Type {
-		case "chunk":
-			sound, err := base64.StdEncoding.DecodeString(r.Data)
-			if err != nil {
-				return d.o.Client.Fail(provider.Broken, "the sound is not in base64")
-			}
-			if err := out.Sound(sound); err != nil {
-				return err
-			}
-		case "timestamps":
-			if w := r.Words; w != nil {
-				for i := range min(len(w.Words), len(w.Start), len(w.End)) {
-					out.Word(w.Words[i], stream.Seconds(w.Start[i]), stream.Seconds(w.End[i]))
-				}
-			}
-		case "done":
-			return out.Done()
-		case "error":
-			return stream.Refusal(d.o.Client, r.Status, m.Data)
+		if done, err := d.take(m.Data, id, out); done || err != nil {
+			return err
 		}
 	}
+}
+
+// take reads one message; done says that the context is over. What is left of an
+// earlier context is dropped.
+func (d *Driver) take(data []byte, id string, out *stream.Out) (done bool, err error) {
+	var r reply
+	if json.Unmarshal(data, &r) != nil {
+		return false, d.o.Client.Fail(provider.Broken, "a message is no JSON of the protocol")
+	}
+	if r.Context != id && r.Context != "" {
+		return false, nil
+	}
+	switch r.Type {
+	case "chunk":
+		sound, err := base64.StdEncoding.DecodeString(r.Data)
+		if err != nil {
+			return false, d.o.Client.Fail(provider.Broken, "the sound is not in base64")
+		}
+		return false, out.Sound(sound)
+	case "timestamps":
+		if w := r.Words; w != nil {
+			for i := range min(len(w.Words), len(w.Start), len(w.End)) {
+				out.Word(w.Words[i], stream.Seconds(w.Start[i]), stream.Seconds(w.End[i]))
+			}
+		}
+	case "done":
+		return true, out.Done()
+	case "error":
+		return false, stream.Refusal(d.o.Client, r.Status, data)
+	}
+	return false, nil
 }

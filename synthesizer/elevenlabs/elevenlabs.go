@@ -179,28 +179,36 @@ func (d *Driver) listen(ctx context.Context, line *stream.Line, out *stream.Out)
 		if err != nil {
 			return err
 		}
-		var r reply
-		if err := json.Unmarshal(m.Data, &r); err != nil {
-			return d.o.Client.Fail(provider.Broken, "a message is no JSON of the protocol")
-		}
-		if r.Error != nil {
-			return stream.Refusal(d.o.Client, 0, m.Data)
-		}
-		spell.take(r.Alignment)
-		if r.Audio != nil && *r.Audio != "" {
-			sound, err := base64.StdEncoding.DecodeString(*r.Audio)
-			if err != nil {
-				return d.o.Client.Fail(provider.Broken, "the sound is not in base64")
-			}
-			if err := out.Sound(sound); err != nil {
-				return err
-			}
-		}
-		if r.Final != nil && *r.Final {
-			spell.end()
-			return out.Done()
+		if done, err := d.take(m.Data, &spell, out); done || err != nil {
+			return err
 		}
 	}
+}
+
+// take reads one message; done says that the utterance is over.
+func (d *Driver) take(data []byte, spell *speller, out *stream.Out) (done bool, err error) {
+	var r reply
+	if json.Unmarshal(data, &r) != nil {
+		return false, d.o.Client.Fail(provider.Broken, "a message is no JSON of the protocol")
+	}
+	if r.Error != nil {
+		return false, stream.Refusal(d.o.Client, 0, data)
+	}
+	spell.take(r.Alignment)
+	if r.Audio != nil && *r.Audio != "" {
+		sound, err := base64.StdEncoding.DecodeString(*r.Audio)
+		if err != nil {
+			return false, d.o.Client.Fail(provider.Broken, "the sound is not in base64")
+		}
+		if err := out.Sound(sound); err != nil {
+			return false, err
+		}
+	}
+	if r.Final == nil || !*r.Final {
+		return false, nil
+	}
+	spell.end()
+	return true, out.Done()
 }
 
 // speller makes words of the characters of alignments, which may end inside a word.

@@ -150,8 +150,7 @@ type reply struct {
 	} `json:"word_timestamps"`
 }
 
-// utter asks for the sound and takes it, up to the end of the utterance. What is
-// left of an earlier one is dropped.
+// utter asks for the sound and takes it, up to the end of the utterance.
 func (d *Driver) utter(ctx context.Context, line *stream.Line, id, text string, out *stream.Out) error {
 	for _, m := range []message{{Text: text, Context: id}, {Operation: "flush", Context: id}} {
 		if err := line.Send(ctx, m); err != nil {
@@ -164,43 +163,53 @@ func (d *Driver) utter(ctx context.Context, line *stream.Line, id, text string, 
 		if err != nil {
 			return err
 		}
-		var r reply
-		if json.Unmarshal(m.Data, &r) != nil {
-			return d.o.Client.Fail(provider.Broken, "a message is no JSON of the protocol")
-		}
-		if r.Context != id && r.Context != "" {
-			continue
-		}
-		switch r.Type {
-		case "chunk":
-			sound, err := base64.StdEncoding.DecodeString(r.Data)
-			if err != nil {
-				return d.o.Client.Fail(provider.Broken, "the sound is not in base64")
-			}
-			if err := out.Sound(sound); err != nil {
-				return err
-			}
-		case "timestamps":
-			if w := r.Words; w != nil {
-				for i := range min(len(w.Words), len(w.Start), len(w.End)) {
-					from, to := times.place(w.Start[i], w.End[i])
-					out.Word(w.Words[i], from, to)
-				}
-			}
-		case "done":
-			return out.Done()
-		case "error":
-			return stream.Refusal(d.o.Client, 0, m.Data)
+		if done, err := d.take(m.Data, id, &times, out); done || err != nil {
+			return err
 		}
 	}
+}
+
+// take reads one message; done says that the utterance is over. What is left of an
+// earlier one is dropped.
+func (d *Driver) take(data []byte, id string, t *times, out *stream.Out) (done bool, err error) {
+	var r reply
+	if json.Unmarshal(data, &r) != nil {
+		return false, d.o.Client.Fail(provider.Broken, "a message is no JSON of the protocol")
+	}
+	if r.Context != id && r.Context != "" {
+		return false, nil
+	}
+	switch r.Type {
+	case "chunk":
+		sound, err := base64.StdEncoding.DecodeString(r.Data)
+		if err != nil {
+			return false, d.o.Client.Fail(provider.Broken, "the sound is not in base64")
+		}
+		return false, out.Sound(sound)
+	case "timestamps":
+		if w := r.Words; w != nil {
+			for i := range min(len(w.Words), len(w.Start), len(w.End)) {
+				from, to := t.place(w.Start[i], w.End[i])
+				out.Word(w.Words[i], from, to)
+			}
+		}
+	case "done":
+		return true, out.Done()
+	case "error":
+		return false, stream.Refusal(d.o.Client, 0, data)
+	}
+	return false, nil
 }
 
 // times puts the times of an utterance's segments one after the other: those of
 // the next segment may begin again.
 type times struct{ base, last float64 }
 
+// slack is by how many seconds the words of one segment may overlap.
+const slack = 0.05
+
 func (t *times) place(start, end float64) (from, to time.Duration) {
-	if t.base+start < t.last-0.001 && start < t.last-t.base {
+	if t.base+start < t.last-slack {
 		t.base = t.last
 	}
 	t.last = max(t.last, t.base+end)

@@ -69,7 +69,7 @@ func (s *Sockets) Close() error {
 	s.end()
 	s.mu.Unlock()
 	for _, l := range lines {
-		l.Drop()
+		l.socket.Close() // whoever uses it finds out
 	}
 	s.wait.Wait()
 	return nil
@@ -186,7 +186,7 @@ func (s *Sockets) forget(l *Line) {
 	s.idle = slices.DeleteFunc(s.idle, func(other *Line) bool { return other == l })
 }
 
-// Line is one socket in use. Its methods belong to one goroutine, but for Drop.
+// Line is one socket in use. Its methods belong to one goroutine.
 type Line struct {
 	sockets *Sockets
 	socket  *provider.Socket

@@ -1,7 +1,8 @@
 // Package pocketsphinx recognises English with the pocketsphinx_continuous
 // program: one long-lived child process for each stream, about 104 MB of memory
-// and a third of a core while somebody speaks. It needs 16 kHz sound, gives no
-// partial texts and no word times, and hears American voices best.
+// and a third of a core while somebody speaks. It understands sound of 16 kHz, and
+// of 8 kHz with more word errors; it gives no partial texts and no word times, and
+// hears American voices best.
 package pocketsphinx
 
 import (
@@ -55,14 +56,18 @@ func New(o Options) *Driver {
 	return &Driver{options: o}
 }
 
-// rate is the only sample rate the model was trained for.
-const rate = 16000
+const (
+	// rate is the sample rate that the model was trained for.
+	rate = 16000
+	// narrowRate is the other rate that frames may have; they are resampled.
+	narrowRate = 8000
+)
 
 // Open starts a recogniser. It does not wait for its model: what is written
 // meanwhile is read later.
 func (d *Driver) Open(ctx context.Context, c transcriber.Config) (transcriber.Stream, error) {
-	if c.Rate != rate {
-		return nil, fmt.Errorf("open a recogniser: rate %d Hz, pocketsphinx reads %d Hz only", c.Rate, rate)
+	if c.Rate != rate && c.Rate != narrowRate {
+		return nil, fmt.Errorf("open a recogniser: rate %d Hz, pocketsphinx reads %d and %d only", c.Rate, narrowRate, rate)
 	}
 	if language, _, _ := strings.Cut(strings.ToLower(c.Language), "-"); language != "" && language != "en" {
 		return nil, fmt.Errorf("open a recogniser: language %q, pocketsphinx has a model for English only", c.Language)
@@ -73,7 +78,7 @@ func (d *Driver) Open(ctx context.Context, c transcriber.Config) (transcriber.St
 	if !d.take() {
 		return nil, transcriber.ErrBusy
 	}
-	s, err := start(ctx, d.options, d.release)
+	s, err := start(ctx, d.options, c.Rate, d.release)
 	if err != nil {
 		d.release()
 		return nil, fmt.Errorf("open a recogniser: %w", err)

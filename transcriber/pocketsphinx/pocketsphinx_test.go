@@ -1,8 +1,9 @@
 package pocketsphinx
 
 import (
-	"encoding/binary"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,21 +20,30 @@ import (
 
 // say renders text with the flite program's voice rms as the flite driver
 // does: levelled, and without the silence around it.
-func say(t *testing.T, text string) []int16 {
+func say(t *testing.T, text string) []int16 { return sayAs(t, "rms", text, rate) }
+
+// sayAs is say in any voice of flite, at the sample rate to.
+func sayAs(t *testing.T, voice, text string, to int) []int16 {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "line.wav")
-	if out, err := exec.Command("flite", "-voice", "rms", "-t", text, "-o", file).CombinedOutput(); err != nil {
+	if out, err := exec.Command("flite", "-voice", voice, "-t", text, "-o", file).CombinedOutput(); err != nil {
 		t.Fatalf("flite: %v: %s", err, out)
 	}
-	data, err := os.ReadFile(file)
-	if err != nil || len(data) < 44 {
-		t.Fatalf("read %d bytes of sound: %v", len(data), err)
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
 	}
-	pcm := make([]int16, (len(data)-44)/2)
-	for i := range pcm {
-		pcm[i] = int16(binary.LittleEndian.Uint16(data[44+2*i:]))
+	defer func() { _ = f.Close() }()
+	pcm, format, err := audio.ReadWAV(f)
+	if err != nil {
+		t.Fatal(err)
 	}
-	audio.Normalize(pcm, rate)
+	resampler, err := audio.NewResampler(format.Rate, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pcm = resampler.Flush(resampler.Process(nil, pcm))
+	audio.Normalize(pcm, to)
 	const audible = 327 // -40 dBFS
 	quiet := func(sample int16) bool { return sample <= audible && sample >= -audible }
 	first, last := 0, len(pcm)-1
@@ -43,23 +53,83 @@ func say(t *testing.T, text string) []int16 {
 	for last > first && quiet(pcm[last]) {
 		last--
 	}
-	return pcm[max(first-rate*15/1000, 0):min(last+rate*80/1000, len(pcm))]
+	return pcm[max(first-to*15/1000, 0):min(last+to*80/1000, len(pcm))]
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	speech := say(t, "What are your opening hours?")
-	transcribertest.Run(t, func(*testing.T) transcribertest.Harness {
-		return transcribertest.Harness{
-			Driver: New(Options{MaxStreams: 2, FlushWait: 10 * time.Second}), Rate: rate,
-			Speech: speech, Want: []string{"opening", "hours"}, Limit: 2,
-			Kill: func(t *testing.T, s transcriber.Stream) {
-				if err := s.(*stream).cmd.Process.Kill(); err != nil {
-					t.Errorf("kill: %v", err)
+	for _, r := range []int{rate, narrowRate} {
+		t.Run(fmt.Sprintf("%d Hz", r), func(t *testing.T) {
+			t.Parallel()
+			speech := sayAs(t, "rms", "What are your opening hours?", r)
+			transcribertest.Run(t, func(*testing.T) transcribertest.Harness {
+				return transcribertest.Harness{
+					Driver: New(Options{MaxStreams: 2, FlushWait: 10 * time.Second}), Rate: r,
+					Speech: speech, Want: []string{"opening", "hours"}, Limit: 2,
+					Kill: func(t *testing.T, s transcriber.Stream) {
+						if err := s.(*stream).cmd.Process.Kill(); err != nil {
+							t.Errorf("kill: %v", err)
+						}
+					},
 				}
-			},
+			})
+		})
+	}
+}
+
+// Frames of a telephone line are resampled without allocation, once the buffers
+// have their size.
+func TestWriteAllocatesNothing(t *testing.T) {
+	s := &stream{rate: narrowRate, wake: make(chan struct{}, 1)}
+	var err error
+	if s.widen, err = audio.NewResampler(narrowRate, rate); err != nil {
+		t.Fatal(err)
+	}
+	f := audio.Frame{PCM: audio.SpeechLike(narrowRate, 160, -20, 1), Rate: narrowRate}
+	write := func() {
+		if err := s.Write(f); err != nil {
+			t.Fatal(err)
 		}
-	})
+		s.pending, s.written = s.pending[:0], s.queued // as feed does
+	}
+	write()
+	if n := testing.AllocsPerRun(100, write); n > 0 {
+		t.Errorf("%.1f allocations a frame", n)
+	}
+}
+
+// The driver hands the program the model's own parameters, but for the mean.
+func TestFeaturesAreTheModelsOwn(t *testing.T) {
+	t.Parallel()
+	own, err := os.ReadFile("/usr/share/pocketsphinx/model/en-us/en-us/feat.params")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	for line := range strings.Lines(string(own)) {
+		if !strings.HasPrefix(line, "-cmninit ") {
+			want.WriteString(line)
+		}
+	}
+	if features != want.String() {
+		t.Errorf("features:\n%s\nthe model's own:\n%s", features, want.String())
+	}
+	for r, mean := range map[int]string{rate: wideMean, narrowRate: narrowMean} {
+		f, err := featuresFile(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(f)
+		if err != nil {
+			t.Error(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		if string(got) != features+"-cmninit "+mean+"\n" {
+			t.Errorf("%d Hz: the program reads:\n%s", r, got)
+		}
+	}
 }
 
 func TestCloseLeavesNoChildAndNoSlot(t *testing.T) {
@@ -91,7 +161,7 @@ func TestOpenRefuses(t *testing.T) {
 		config  transcriber.Config
 		want    string
 	}{
-		"8 kHz":    {Options{}, transcriber.Config{Rate: 8000}, "16000"},
+		"44 kHz":   {Options{}, transcriber.Config{Rate: 44100}, "8000 and 16000"},
 		"language": {Options{}, transcriber.Config{Rate: rate, Language: "pt-BR"}, "English"},
 		"program":  {Options{Program: "no-such-recogniser"}, transcriber.Config{Rate: rate}, "no-such-recogniser"},
 	} {

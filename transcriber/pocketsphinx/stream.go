@@ -43,6 +43,7 @@ const (
 // waits for all of them.
 type stream struct {
 	options Options
+	rate    int             // of the frames
 	ctx     context.Context //nolint:containedctx // the stream's life, see transcriber.Driver
 	cancel  context.CancelCauseFunc
 	cmd     *exec.Cmd
@@ -54,11 +55,13 @@ type stream struct {
 	release func()
 
 	mu      sync.Mutex
-	pending []byte        // sound not yet given to feed
-	queued  int64         // bytes of sound ever queued
-	written int64         // bytes of it that the child has read, nearly
-	first   int64         // bytes of the first Write
-	wake    chan struct{} // tells feed about pending, capacity 1
+	widen   *audio.Resampler // nil: frames come at the child's rate
+	wide    []int16          // a frame at the child's rate
+	pending []byte           // sound not yet given to feed
+	queued  int64            // bytes of sound ever queued
+	written int64            // bytes of it that the child has read, nearly
+	first   int64            // bytes of the first Write
+	wake    chan struct{}    // tells feed about pending, capacity 1
 	closed  bool
 	heard   int // audible blocks since the last line
 	flushes []flush
@@ -78,29 +81,17 @@ type flush struct {
 // is behind with reading.
 const overdue = 2 * time.Second
 
-// start runs the child and its goroutines; release is called when all ended.
-func start(ctx context.Context, o Options, release func()) (*stream, error) {
+// start runs the child and its goroutines for sound of the given rate; release is
+// called when all ended.
+func start(ctx context.Context, o Options, given int, release func()) (*stream, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &stream{
-		options: o, ctx: ctx, cancel: cancel, release: release,
+		options: o, rate: given, ctx: ctx, cancel: cancel, release: release,
 		wake: make(chan struct{}, 1), due: make(chan struct{}, 1), noise: 1,
 	}
-	s.cmd = process.Command(ctx, o.Program, "-infile", "/dev/stdin", "-logfn", "/dev/null")
-	s.cmd.Stderr = &s.stderr
-	read, write, err := process.SmallPipe()
-	if err != nil {
+	if err := s.launch(); err != nil {
 		cancel(nil)
 		return nil, err
-	}
-	s.stdin, s.cmd.Stdin = write, read
-	if s.stdout, err = s.cmd.StdoutPipe(); err == nil {
-		err = s.cmd.Start()
-	}
-	_ = read.Close()
-	if err != nil {
-		_ = write.Close()
-		cancel(nil)
-		return nil, fmt.Errorf("start %s: %w", o.Program, err)
 	}
 	s.owned.Go(s.feed)
 	s.owned.Go(s.answer)
@@ -108,17 +99,56 @@ func start(ctx context.Context, o Options, release func()) (*stream, error) {
 	return s, nil
 }
 
+// launch starts the child.
+func (s *stream) launch() error {
+	if s.rate != rate {
+		var err error
+		if s.widen, err = audio.NewResampler(s.rate, rate); err != nil {
+			return err
+		}
+	}
+	parameters, err := featuresFile(s.rate)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = parameters.Close() }() // the child has its own
+	read, write, err := process.SmallPipe()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = read.Close() }()
+	// The first extra file of a child is its descriptor 3.
+	s.cmd = process.Command(s.ctx, s.options.Program, "-infile", "/dev/stdin", "-logfn", "/dev/null", "-featparams", "/dev/fd/3")
+	s.cmd.ExtraFiles = []*os.File{parameters}
+	s.cmd.Stderr = &s.stderr
+	s.stdin, s.cmd.Stdin = write, read
+	if s.stdout, err = s.cmd.StdoutPipe(); err == nil {
+		err = s.cmd.Start()
+	}
+	if err != nil {
+		_ = write.Close()
+		return fmt.Errorf("start %s: %w", s.options.Program, err)
+	}
+	return nil
+}
+
 // Write queues the frame.
 func (s *stream) Write(f audio.Frame) error {
-	if f.Rate != rate {
-		return fmt.Errorf("write to a recogniser: frame of %d Hz, want %d", f.Rate, rate)
+	if f.Rate != s.rate {
+		return fmt.Errorf("write to a recogniser: frame of %d Hz, want %d", f.Rate, s.rate)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return transcriber.ErrClosed
 	}
-	size := 2 * int64(len(f.PCM))
+	pcm := f.PCM
+	if s.widen != nil {
+		s.wide = s.widen.Process(s.wide[:0], f.PCM)
+		pcm = s.wide
+		mirror(pcm)
+	}
+	size := 2 * int64(len(pcm))
 	if s.queued == 0 {
 		s.first = size
 	}
@@ -126,10 +156,10 @@ func (s *stream) Write(f audio.Frame) error {
 		s.cancel(transcriber.ErrBehind)
 		return transcriber.ErrBehind
 	}
-	s.append(f.PCM)
+	s.append(pcm)
 	s.queued += size
 	if !f.Missing {
-		s.listen(f.PCM)
+		s.listen(pcm)
 	}
 	signal(s.wake)
 	return nil

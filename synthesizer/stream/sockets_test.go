@@ -1,0 +1,170 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"go.uber.org/goleak"
+
+	"github.com/sidetone/sidetone/provider"
+	"github.com/sidetone/sidetone/standin"
+	"github.com/sidetone/sidetone/synthesizer/stream"
+	"github.com/sidetone/sidetone/synthesizer/synthesizertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo is a server of WebSockets that sends back what it gets; "end" ends a
+// socket.
+func echo(t *testing.T, rules stream.Rules) (*stream.Sockets, string, *standin.Control) {
+	t.Helper()
+	control := &standin.Control{}
+	client, base := synthesizertest.Serve(t, "somebody", nil, control.Handler("", nil, func(w http.ResponseWriter, r *standin.Request) {
+		conn, err := websocket.Accept(w, r.Request, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.CloseNow() }()
+		for {
+			kind, data, err := conn.Read(r.Context())
+			if err != nil {
+				return
+			}
+			if string(data) == `"end"` {
+				_ = conn.Close(1008, "quota_exceeded")
+				return
+			}
+			if conn.Write(r.Context(), kind, data) != nil {
+				return
+			}
+		}
+	}))
+	s := stream.NewSockets(client, rules)
+	t.Cleanup(func() { _ = s.Close() })
+	return s, stream.WebSocketBase(base), control
+}
+
+// use asks and waits for the answer.
+func use(t *testing.T, s *stream.Sockets, url string) *stream.Line {
+	t.Helper()
+	l, err := s.Take(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Send(t.Context(), "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := l.Next(t.Context()); err != nil || string(m.Data) != `"hello"` || m.Binary {
+		t.Fatalf("got %q, %v", m.Data, err)
+	}
+	return l
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(10 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not happen", what)
+		}
+	}
+}
+
+func TestSocketsAreKept(t *testing.T) {
+	t.Parallel()
+	s, url, control := echo(t, stream.Rules{})
+	for range 3 {
+		use(t, s, url).End(nil, nil, nil)
+	}
+	one, two := use(t, s, url), use(t, s, url+"/other")
+	if n := len(control.Ledger()); n != 2 {
+		t.Errorf("%d sockets were opened, want 2", n)
+	}
+	one.End(errors.New("a failure"), nil, nil)
+	two.Drop()
+	until(t, "the end of both", func() bool { return control.Active() == 0 })
+}
+
+// What was cancelled keeps its socket busy until the vendor confirms it.
+func TestCancelledSocketsSettle(t *testing.T) {
+	t.Parallel()
+	for _, confirmed := range []bool{true, false} {
+		s, url, control := echo(t, stream.Rules{})
+		answered := make(chan struct{})
+		use(t, s, url).End(context.Canceled, "clear", func(m stream.Message) bool {
+			close(answered)
+			return confirmed && string(m.Data) == `"clear"`
+		})
+		<-answered
+		use(t, s, url).End(nil, nil, nil)
+		if n := len(control.Ledger()); (n == 1) != confirmed {
+			t.Errorf("confirmed %t: %d sockets were opened", confirmed, n)
+		}
+	}
+}
+
+func TestBusySocketsAreSpared(t *testing.T) {
+	t.Parallel()
+	s, url, control := echo(t, stream.Rules{PerMinute: 3})
+	for range 7 {
+		use(t, s, url).End(nil, nil, nil)
+	}
+	if n := len(control.Ledger()); n != 3 {
+		t.Errorf("%d sockets served 7 utterances at 3 a minute each, want 3", n)
+	}
+}
+
+func TestNextSocketIsOpenedAhead(t *testing.T) {
+	t.Parallel()
+	s, url, control := echo(t, stream.Rules{Once: true})
+	use(t, s, url).Drop()
+	until(t, "the opening of the next", func() bool { return len(control.Ledger()) == 2 && control.Active() == 1 })
+	use(t, s, url).Drop()
+	until(t, "the opening of the one after", func() bool { return len(control.Ledger()) == 3 && control.Active() == 1 })
+}
+
+// A socket that ended while nobody used it does no harm; one that ends in use
+// tells why.
+func TestEndedSockets(t *testing.T) {
+	t.Parallel()
+	s, url, control := echo(t, stream.Rules{})
+	l := use(t, s, url)
+	if err := l.Send(t.Context(), "end"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := l.Next(t.Context())
+	f := (*provider.Failure)(nil)
+	if !errors.As(err, &f) || f.Kind != provider.Exhausted || f.Status != 1008 {
+		t.Errorf("error = %v", err)
+	}
+	l.End(err, nil, nil)
+	use(t, s, url).End(context.Canceled, "end", nil)
+	until(t, "the end", func() bool { return control.Active() == 0 })
+	use(t, s, url).End(nil, nil, nil)
+	if n := len(control.Ledger()); n != 3 {
+		t.Errorf("%d sockets were opened, want 3", n)
+	}
+}
+
+func TestCloseEndsWhatIsInUse(t *testing.T) {
+	t.Parallel()
+	s, url, control := echo(t, stream.Rules{Once: true})
+	l := use(t, s, url)
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.Next(t.Context()); err == nil {
+		t.Error("a closed socket delivered")
+	}
+	l.End(nil, nil, nil)
+	if _, err := s.Take(t.Context(), url); err == nil {
+		t.Error("closed sockets opened another")
+	}
+	until(t, "the end of all", func() bool { return control.Active() == 0 })
+}
