@@ -123,9 +123,7 @@ func (w *canaryWorld) callVendors() {
 	for i, model := range models {
 		agent := w.create("agents/create", fmt.Sprintf(`{"prompt":{"content":"Be kind."},"provider":%q,"model":"m","transcriber":{"type":%q},"voice":{"type":%q,"voice_id":"v"},"initial_message":"Hello."}`,
 			model, listeners[i%len(listeners)], speakers[i%len(speakers)]))
-		bought := w.ask(http.MethodPost, "/v1/numbers/buy", `{}`)
-		number, _ := bought["phone_number"].(string)
-		w.ask(http.MethodPost, "/v1/numbers/update?phone_number="+strings.TrimPrefix(number, "+"), `{"inbound_agent":"`+agent+`"}`)
+		number, _ := w.ask(http.MethodPost, "/v1/numbers/buy", `{"inbound_agent":"`+agent+`"}`)["phone_number"].(string)
 		caller := newPerson(w.t, w.server.ready.SIP)
 		caller.phone.Length = 12 * time.Second
 		calls.Go(func() {
