@@ -56,7 +56,7 @@ func arrows() map[string][]string {
 		"demo":      {"", "client", "process"},
 		"bench":     {"", "client", "loadgen", "process", "server", "synthesizer", "synthesizer/flite"},
 		"server":    {"*"},
-		"cmd/docs":  {"audio", "client", "support"},
+		"cmd/docs":  {"audio", "client", "support", "server"},
 		"cmd/sidetone": {"server", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
 			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/anthropic", "standin/google", "standin/model", "standin/openai",
 			"standin/speech", "standin/openaispeech", "standin/deepgramspeak", "standin/elevenlabs", "standin/cartesia", "standin/azure", "standin/rime",

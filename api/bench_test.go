@@ -60,6 +60,8 @@ type bench struct {
 	drain  chan struct{}
 	// now is the clock of the servers; nil for the true one.
 	now func() time.Time
+	// checkAddress is the servers' CheckAddress; nil checks nothing.
+	checkAddress func(string) error
 	// lacking is the servers' Lacking; nil asks nothing.
 	lacking func(context.Context, string, sidetone.Snapshot) ([]support.Warning, error)
 }
@@ -107,7 +109,7 @@ func (b *bench) handler() http.Handler {
 	}
 	return New(Config{
 		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
-		Operator: b.operator, CheckPrompt: scripted.Check, Unreadable: scripted.Unreadable, Lacking: b.lacking,
+		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, Unreadable: scripted.Unreadable, Lacking: b.lacking,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})

@@ -42,12 +42,29 @@ func decodeConnection(d *decoder) edit[sidetone.Connection] {
 		}
 		change.Apply(c, w.tx.Now())
 		err = firstOf(c.Validate(), w.chosen("account_connection", "type", before.Type, c.Type), credentialsNotCarried(given, before, *c),
-			w.onlyDefault(c, before, change.Default.Set))
+			w.addressReachable(before, *c), w.onlyDefault(c, before, change.Default.Set))
 		if err != nil || before.Type == "" || before.Type == c.Type {
 			return err
 		}
 		return w.fitsUsers(*c)
 	}
+}
+
+// addressReachable refuses a new address of a vendor's interface that nothing is sent to.
+func (w work) addressReachable(before, after sidetone.Connection) error {
+	for _, part := range []struct {
+		path     string
+		was, now []byte
+	}{{"config.base_url", before.Config, after.Config}, {"credentials.base_url", []byte(before.Credentials.Reveal()), []byte(after.Credentials.Reveal())}} {
+		address := memberOf(part.now, "base_url")
+		if address == "" || address == memberOf(part.was, "base_url") || w.checkAddress == nil {
+			continue
+		}
+		if err := w.checkAddress(address); err != nil {
+			return invalid("%s: %s", part.path, wire.Clip(err.Error()))
+		}
+	}
+	return nil
 }
 
 // onlyDefault lets an environment have one default connection of a type: the first one,

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -79,5 +80,28 @@ func TestDefaultVoiceStaysDefault(t *testing.T) {
 		if got := voiceOf(id); got != whole.text("voice.id") {
 			b.t.Errorf("named by its id and sent back whole: got %q", got)
 		}
+	})
+}
+
+// TestAddressesOfConnections: an address that nothing is sent to is refused when it is
+// new; one that is stored already may be sent back.
+func TestAddressesOfConnections(t *testing.T) {
+	both(t, func(b *bench) {
+		stored := b.do("POST /v1/account_connections/create", `{"type":"account_connection_ollama","credentials":{},"config":{"base_url":"http://10.0.0.1/v1"}}`).want(201)
+		b.checkAddress = func(address string) error {
+			if strings.Contains(address, "10.0.0.1") {
+				return errors.New("10.0.0.1 must not be reached")
+			}
+			return nil
+		}
+		b.url = b.node()
+		for _, body := range []string{`"credentials":{},"config":{"base_url":"http://10.0.0.1/v1"}`, `"credentials":{"base_url":"http://10.0.0.1/v1"}`} {
+			got := b.do("POST /v1/account_connections/create", `{"type":"account_connection_ollama",`+body+`}`).want(400).text("message")
+			if !strings.Contains(got, ".base_url: 10.0.0.1 must not be reached") {
+				b.t.Errorf("%s: got %q", body, got)
+			}
+		}
+		b.do("POST /v1/account_connections/update?id="+stored.text("id"), string(stored.raw)).want(201)
+		b.do("POST /v1/account_connections/update?id="+stored.text("id"), `{"config":{"base_url":"https://box.example/v1"}}`).want(201)
 	})
 }

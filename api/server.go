@@ -100,6 +100,9 @@ type Config struct {
 	// CheckPrompt returns what is wrong with the text of a prompt, nil when it may
 	// be stored; nil checks nothing.
 	CheckPrompt func(content string) error
+	// CheckAddress returns why nothing may be sent to an address that a setting names,
+	// as far as can be told beforehand; nil checks nothing.
+	CheckAddress func(address string) error
 	// Unreadable says in a sentence, without what the text of a prompt says, what of it
 	// cannot be read though it may be stored; "" for nothing. nil asks nothing.
 	Unreadable func(content string) string

@@ -16,6 +16,8 @@ type work struct {
 	checkPrompt func(content string) error
 	// table says which values select something.
 	table *support.Table
+	// checkAddress refuses addresses that nothing is sent to; nil refuses none.
+	checkAddress func(address string) error
 	// newSecrets are those that this request sets.
 	newSecrets *newSecrets
 	// agentPath is the path of the agent in the request's body, with its dot; "" where
@@ -42,7 +44,7 @@ func (s *server) readConfiguration(r *request, fn func(work) error) error {
 // that fn sets.
 func (s *server) write(r *request, fn func(work) error) error {
 	return s.Store.Write(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error {
-		w := work{tx: tx, ids: s.IDs, checkPrompt: s.CheckPrompt, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
+		w := work{tx: tx, ids: s.IDs, checkPrompt: s.CheckPrompt, checkAddress: s.CheckAddress, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
 		if member := r.agentMember(); member != "" {
 			w.agentPath = member + "."
 		}

@@ -3,6 +3,7 @@ package call
 import (
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/provider"
@@ -38,6 +39,15 @@ type candidates struct {
 	refused func(Refused)
 	call    Refused // the names of the call
 	post    func(any)
+
+	mu    sync.Mutex
+	known map[int]bool // those that the call's record names; the first it always does
+}
+
+// asked is a post: somebody gets a part of the call who is not in its record yet.
+type asked struct {
+	part   part
+	source Source
 }
 
 // failure is a post: somebody who serves the call has failed. in, when not nil, is
@@ -84,6 +94,27 @@ func (c *candidates) next(from int, excluded func(int) bool) int {
 	return last
 }
 
+// asks notes that a candidate gets what the caller says, or what the agent is to say.
+func (c *candidates) asks(i int) {
+	if c.name(i) && c.vendor(i) {
+		c.post(asked{part: c.part, source: c.source(i)})
+	}
+}
+
+// name notes that the record names a candidate; false when it did already.
+func (c *candidates) name(i int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i == 0 || c.known[i] {
+		return false
+	}
+	if c.known == nil {
+		c.known = map[int]bool{}
+	}
+	c.known[i] = true
+	return true
+}
+
 // worked notes that a candidate did what it was asked.
 func (c *candidates) worked(i int) {
 	if c.vendor(i) {
@@ -98,6 +129,7 @@ func (c *candidates) failed(i int, err error, next int, in conversation.Input) {
 	f := failure{part: c.part, source: c.source(i), err: err, in: in}
 	if next >= 0 && next != i {
 		f.next = c.source(next)
+		c.name(next)
 	}
 	if c.vendor(i) {
 		c.breakers.failed(c.circuits[i], err)

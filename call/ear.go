@@ -258,6 +258,7 @@ func (e *ear) listen(ctx context.Context, i int) (err error) {
 	if err != nil {
 		return err
 	}
+	e.candidates.asks(i)
 	e.attach(i, stream)
 	defer func() {
 		e.detach()

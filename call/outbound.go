@@ -101,12 +101,11 @@ const wideband = 16000
 // is not what was planned for.
 func (x *Exchange) adopt(ctx context.Context, c sidetone.Call, leg telephony.Leg, plan *Plan) (*Session, error) {
 	if rate := leg.Info().Rate; rate != wideband {
-		plan.end()
-		*plan = Plan{}
 		other, err := x.c.Planner.Plan(ctx, c, rate)
 		if err != nil {
 			return nil, err
 		}
+		plan.end() // after: what the call has already must not go to another one meanwhile
 		*plan = other
 	}
 	return x.newSession(c, leg, *plan)

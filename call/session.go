@@ -192,6 +192,8 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		}
 		s.step(ctx, conversation.HungUp{Remote: v.ev.Remote, Reason: v.ev.Cause.String()})
 		return true
+	case asked:
+		s.event(sidetone.EventError, string(v.part)+": "+v.source.Vendor+" is asked too", map[string]any{"part": string(v.part), "vendor": v.source.Vendor})
 	case failure:
 		s.blamed(ctx, v)
 	case abandoned:

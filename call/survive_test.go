@@ -2,6 +2,7 @@ package call_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -29,6 +30,7 @@ type crew struct {
 	voice2 *synthesizertest.Stub
 	ears2  *transcribertest.Stub
 	alone  bool // there is no second one
+	eager  bool // the first model may be asked early
 	// listener is in place of the first recogniser; nil: that one listens.
 	listener transcriber.Driver
 	// reserve is that of the second recogniser; nil: nothing is scarce.
@@ -58,6 +60,7 @@ func (k *crew) Plan(ctx context.Context, c sidetone.Call, rate int) (call.Plan, 
 	}
 	first, second := call.Source{Vendor: "acme", Account: "one"}, call.Source{Vendor: "other", Account: "two"}
 	p.Recognisers[0].Source, p.Models[0].Source, p.Voices[0].Source = first, first, first
+	p.Models[0].Eager = k.eager
 	if k.listener != nil {
 		p.Recognisers[0].Driver = k.listener
 	}
@@ -219,10 +222,69 @@ func TestHedgeThatLosesIsCancelled(t *testing.T) {
 		if words != "hello there sure which day" || len(k.model2.Requests()) != 1 || k.model2.Running() != 0 {
 			t.Errorf("heard %q, the other model was asked %d times", words, len(k.model2.Requests()))
 		}
-		if got := told(events, sidetone.EventError); len(got) != 1 { // the placeholder
+		// the record says all the same that the other one was told what the caller said
+		if got := told(events, sidetone.EventError); len(got) != 2 || got[1] != "model: other is asked too" {
 			t.Errorf("errors %v", got)
 		}
 	})
+}
+
+// What a vendor does in one call is known in the next, whose record says who was asked
+// in its place.
+func TestVendorThatRefusesIsPassedOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var k *crew
+		w := newWorld(t, func(w *world, c *call.Config) {
+			k = withCrew(w, c)
+			w.model.FailAll(refusal(provider.Exhausted, 402))
+			w.ears.Otherwise = "an appointment"
+		})
+		defer w.stop()
+		for n, want := range []string{"model: acme: quota used up (402): no", "model: other is asked too"} {
+			far := w.ring()
+			<-far.Answered()
+			time.Sleep(4 * time.Second)
+			far.Speak(speech(800 * time.Millisecond))
+			time.Sleep(5 * time.Second)
+			far.Hangup()
+			_, events := w.result()
+			if got := told(events, sidetone.EventError); got[len(got)-1] != want || len(k.model2.Requests()) != n+1 {
+				t.Errorf("call %d: errors %q, the other one was asked %d times", n, got, len(k.model2.Requests()))
+			}
+		}
+		if n := len(w.model.Requests()); n != 1 || len(k.refused) != 1 {
+			t.Errorf("the one that refuses was asked %d times, %d were told", n, len(k.refused))
+		}
+	})
+}
+
+// An answer that is asked for while the end of the turn is waited for is there when
+// the turn is over.
+func TestEarlyAnswerSavesItsTime(t *testing.T) {
+	t.Parallel()
+	for eager, gap := range map[bool]time.Duration{true: 600 * time.Millisecond, false: 900 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			words, _, events, k := play(t, func(k *crew) {
+				k.eager = eager
+				k.model.Queue(llmtest.Answer{Deltas: []string{"sure which day"}, Delay: 300 * time.Millisecond})
+			}, "an appointment")
+			var figures struct {
+				Gap float64 `json:"gap_ms"`
+			}
+			for _, e := range events {
+				if e.Kind == sidetone.EventTurn {
+					if err := json.Unmarshal(e.Data, &figures); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			got := time.Duration(figures.Gap) * time.Millisecond
+			if words != "hello there sure which day" || (got-gap).Abs() > 100*time.Millisecond || len(k.model.Requests()) != 1 {
+				t.Errorf("eager %t: heard %q after %s, want %s; asked %d times", eager, words, got, gap, len(k.model.Requests()))
+			}
+		})
+	}
 }
 
 // A stream that dies in mid-sentence is gone on with from the heard text.

@@ -239,6 +239,7 @@ func (m *mind) generate(t *thought, a *attempt) (err error) {
 	defer caught(m.log, "model", &err)
 	pulse := &pulse{clock: m.clock, lost: a.cancel}
 	defer pulse.stop()
+	m.candidates.asks(a.candidate)
 	model := m.models[a.candidate]
 	won, done, silent, beat := false, false, false, 0
 	for d, err := range model.Driver.Generate(a.ctx, m.request(t.ask, model)) {

@@ -21,6 +21,9 @@ type Options struct {
 	Out io.Writer
 	// TTY plays the text telephones' story.
 	TTY bool
+	// Codec is the only one that the callers offer: G722, PCMU or PCMA. Empty offers
+	// all, of which the server takes G722.
+	Codec string
 	// Dir keeps the data; empty makes a directory that is left behind.
 	Dir string
 	// Shift delays each caller line, to move its frame alignment.
@@ -48,7 +51,7 @@ type show struct {
 func Run(ctx context.Context, o Options) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, tooLong)
 	defer cancel()
-	s := &show{o: o, story: spoken(), dir: o.Dir, begun: time.Now()}
+	s := &show{o: o, story: spoken(o.Codec), dir: o.Dir, begun: time.Now()}
 	if o.TTY {
 		s.story = typed()
 	}

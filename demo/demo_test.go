@@ -43,7 +43,7 @@ func rehearse(t *testing.T, prompt string, lines []string) (answers []string, ha
 // after the last one: so do both calls.
 func TestStoriesAreAnswered(t *testing.T) {
 	t.Parallel()
-	for name, s := range map[string]story{"spoken": spoken(), "typed": typed()} {
+	for name, s := range map[string]story{"spoken": spoken(""), "typed": typed()} {
 		if len(s.lines) < 4 || len(s.expect) != len(s.lines) {
 			t.Errorf("%s: %d lines, %d words of answers; want at least four of each", name, len(s.lines), len(s.expect))
 		}
@@ -66,7 +66,7 @@ func TestStoriesAreAnswered(t *testing.T) {
 			t.Errorf("%s: the agent does not hang up on the called one", name)
 		}
 	}
-	if !spoken().interrupts() || typed().interrupts() {
+	if !spoken("").interrupts() || typed().interrupts() {
 		t.Error("the spoken story interrupts, the typed one does not")
 	}
 }

@@ -102,7 +102,7 @@ type phoneEvent struct {
 // phone runs `sidetone phone` and hands its events to each; it returns when the
 // process ended.
 func (s *show) phone(ctx context.Context, each func(phoneEvent), args ...string) error {
-	args = append([]string{"phone", "--json", "--server", s.sip, "--patience", "700ms", "--shift", s.o.Shift.String()}, args...)
+	args = append([]string{"phone", "--json", "--server", s.sip, "--patience", "700ms", "--shift", s.o.Shift.String(), "--codec", s.o.Codec}, args...)
 	cmd := process.Command(ctx, s.o.Program, append(args, s.story.flags...)...)
 	cmd.Env = cleanEnvironment(os.Environ())
 	var problems strings.Builder

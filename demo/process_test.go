@@ -16,7 +16,7 @@ func showWith(t *testing.T, script string) (*show, *bytes.Buffer) {
 	t.Helper()
 	program := processtest.Script(t, "program", script)
 	var out bytes.Buffer
-	return &show{o: Options{Program: program, Out: &out, Shift: 7 * time.Millisecond}, story: typed(), dir: t.TempDir(), begun: time.Now()}, &out
+	return &show{o: Options{Program: program, Out: &out, Shift: 7 * time.Millisecond, Codec: "PCMU"}, story: typed(), dir: t.TempDir(), begun: time.Now()}, &out
 }
 
 func TestStartServer(t *testing.T) {
@@ -64,7 +64,7 @@ echo '{"kind":"result","gaps_ms":[600,610.5]}'
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(args, " "); !strings.HasPrefix(got, "phone --json") || !strings.Contains(got, "--shift 7ms --stay +12025550143 --tty") {
+	if got := strings.Join(args, " "); !strings.HasPrefix(got, "phone --json") || !strings.Contains(got, "--shift 7ms --codec PCMU --stay +12025550143 --tty") {
 		t.Errorf("started as %q", got)
 	}
 	if d := cmp.Diff(phoneEvent{Kind: "result", Gaps: []float64{600, 610.5}}, result); d != "" {

@@ -30,10 +30,14 @@ type story struct {
 	answer   []string // the called one's lines
 }
 
-// spoken is the demo in wideband speech.
-func spoken() story {
+// spoken is the demo in speech, over the codec that the callers offer.
+func spoken(codec string) story {
+	line := "G.722 at 16 kHz"
+	if codec == "PCMU" || codec == "PCMA" {
+		line = "G.711 at 8 kHz"
+	}
 	return story{
-		title: "speech: G.722 at 16 kHz, flite and pocketsphinx", voice: "voice_flite", prompt: clinicPrompt,
+		title: "speech: " + line + ", flite and pocketsphinx", voice: "voice_flite", prompt: clinicPrompt,
 		greeting: "Sunny Hill clinic, how can I help you?",
 		lines: []string{
 			"How do I make an appointment?",

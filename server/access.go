@@ -27,6 +27,8 @@ type keyring struct {
 	// credentials then serve.
 	sole  func(ctx context.Context) (bool, error)
 	guard *outbound.Guard
+	// local finds a model server on this machine; nil: nobody looks.
+	local *localModels
 }
 
 // ownCredentials are those that an agent names itself.
@@ -55,15 +57,19 @@ func (k keyring) find(ctx context.Context, environmentID string, s supplier, min
 		a.HTTP = k.guard.Client(environmentID)
 		return a, connection.ID, err
 	}
-	c := k.providers[s.name]
+	c, settings := k.providers[s.name], map[string]string{}
+	if s.name == "ollama" && !c.configured() {
+		c.BaseURL, settings["model"] = k.local.find(ctx)
+	}
 	if !c.configured() {
 		return access{}, "", nil
 	}
+	settings["region"] = c.Region
 	serves, err := k.serves(ctx, c, environmentID)
 	if !serves || err != nil {
 		return access{}, "", err
 	}
-	return access{HTTP: k.guard.Operator(environmentID), Key: c.APIKey, Base: c.BaseURL, Settings: map[string]string{"region": c.Region}}, "server", nil
+	return access{HTTP: k.guard.Operator(environmentID), Key: c.APIKey, Base: c.BaseURL, Settings: settings}, "server", nil
 }
 
 // serves says whether the server's own credentials serve an environment: one that
@@ -127,6 +133,7 @@ func accountsOf(s *store.Store) accounts {
 // newKeyring finds credentials in the configuration and the store.
 func newKeyring(c Config, s *store.Store, guard *outbound.Guard) keyring {
 	return keyring{accounts: accountsOf(s), environment: s.EnvironmentByID, providers: c.Providers, guard: guard,
+		local: &localModels{bases: localBases(), http: guard.Operator("")},
 		sole: func(ctx context.Context) (bool, error) {
 			all, err := s.Environments(ctx)
 			return len(all) == 1, err //nolint:wrapcheck // find says what it looked for

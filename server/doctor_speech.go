@@ -16,7 +16,8 @@ import (
 // speechTimeout bounds the trial of the speech programs.
 const speechTimeout = 30 * time.Second
 
-// checkSpeech lets the offline voice say a sentence to the offline recogniser.
+// checkSpeech lets the offline voice say a sentence to the offline recogniser, as
+// over an ordinary telephone line.
 func checkSpeech(ctx context.Context, c SpeechConfig) Finding {
 	ctx, cancel := context.WithTimeout(ctx, speechTimeout)
 	defer cancel()
@@ -30,12 +31,13 @@ func checkSpeech(ctx context.Context, c SpeechConfig) Finding {
 		return Finding{Name: f.Name, Detail: err.Error(), Optional: true,
 			Fix: "let both programs run as this user, or use voice_tty, which needs no program"}
 	}
-	f.Detail = fmt.Sprintf("the recogniser heard %q from the voice, within %.1f s", f.Detail, time.Since(began).Seconds())
+	f.Detail = fmt.Sprintf("the recogniser heard %q from the voice through a line of 8 kHz, within %.1f s", f.Detail, time.Since(began).Seconds())
 	return f
 }
 
-// speechRate is what the recogniser needs.
-const speechRate = 16000
+// speechRate is that of an ordinary telephone line, on which the recogniser has it
+// hardest.
+const speechRate = 8000
 
 // say returns the sound of a text.
 func say(ctx context.Context, program, text string) (pcm []int16, err error) {

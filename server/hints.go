@@ -23,6 +23,8 @@ type hints struct {
 	owned, answered bool
 	// public says that SIP listens beyond this machine.
 	public bool
+	// talks is whom agents use that name nobody.
+	talks settings
 }
 
 // hints reads that state.
@@ -36,6 +38,10 @@ func (s *server) hints(ctx context.Context, r Ready) (hints, error) {
 	if err := h.findOwn(ctx, s.store); err != nil {
 		return h, fmt.Errorf("look for a number to call: %w", err)
 	}
+	var err error
+	if h.talks, err = s.firstTalks(ctx); err != nil {
+		return h, err
+	}
 	if h.number != "" {
 		return h, nil
 	}
@@ -45,6 +51,15 @@ func (s *server) hints(ctx context.Context, r Ready) (hints, error) {
 	}
 	h.number = free[0].Number
 	return h, nil
+}
+
+// firstTalks is whom agents of the first environment use that name nobody.
+func (s *server) firstTalks(ctx context.Context) (settings, error) {
+	all, err := s.store.Environments(ctx)
+	if err != nil || len(all) == 0 || s.providers == nil {
+		return settings{}, err
+	}
+	return s.providers.settings(ctx, all[0].ID)
 }
 
 // tokenCommand is the command line that makes another key for this server.
@@ -97,10 +112,14 @@ func (h hints) print(w io.Writer) error {
 		"  API      " + h.HTTP,
 		"  SIP      " + h.SIP + " (UDP and TCP)",
 		"  API key  " + shown,
+	}
+	if who := h.talks.told(); who != "" {
+		lines = append(lines, "  Talks    agents that name nobody "+who)
+	}
+	lines = append(lines,
 		"",
 		"Next, in another shell:",
-		"  export SIDETONE_URL=" + h.HTTP + " SIDETONE_API_KEY=" + key,
-	}
+		"  export SIDETONE_URL="+h.HTTP+" SIDETONE_API_KEY="+key)
 	lines = append(lines, h.steps()...)
 	lines = append(lines,
 		"",
@@ -114,17 +133,36 @@ func (h hints) print(w io.Writer) error {
 	return err
 }
 
+// told says in words whom agents use that name nobody; "" for the server's own.
+func (s settings) told() string {
+	var out []string
+	for _, part := range []struct{ verb, who string }{{"think with ", s.model}, {"speak with ", s.voice}, {"listen with ", s.recogniser}} {
+		if part.who != "" {
+			out = append(out, part.verb+part.who)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// deskPlaybook is what the agent does without a model, deskPrompt what it is told when
+// there is one.
+const (
+	deskPlaybook = `  playbook: desk
+  when caller says: appointment, book
+    ask day as day: Which day?
+    say: You asked for $day.
+  otherwise:
+    say: You can ask for an appointment.`
+	deskPrompt = `  You answer the telephone of a dentist. Be brief and kind. Appointments are
+  free on Tuesday at nine and on Thursday at two.`
+)
+
 // deskFiles are an agent and its number as `sidetone apply` reads them, up to the
 // end of a here-document.
 const deskFiles = `kind: prompt
 key: desk
 content: |
-  playbook: desk
-  when caller says: appointment, book
-    ask day as day: Which day?
-    say: You asked for $day.
-  otherwise:
-    say: You can ask for an appointment.
+PROMPT
 ---
 kind: agent
 key: desk
@@ -144,7 +182,11 @@ func (h hints) steps() []string {
 	say := func(lines ...string) { out = append(out, lines...) }
 	if !h.answered {
 		say("", "  # an agent with a playbook, and a number that it answers", h.program+" apply -f - <<'END'")
-		say(strings.Split(strings.ReplaceAll(deskFiles, "NUMBER", h.number), "\n")...)
+		prompt := deskPlaybook
+		if h.talks.model != "" {
+			prompt = deskPrompt
+		}
+		say(strings.Split(strings.NewReplacer("NUMBER", h.number, "PROMPT", prompt).Replace(deskFiles), "\n")...)
 	}
 	say("", "  # call it", "  "+h.program+" phone --server "+h.SIP+" --say 'I would like to book an appointment' --say tuesday "+h.number,
 		"", "  # the calls so far, and what was said in one of them", "  "+h.program+" calls list", "  "+h.program+" calls transcript ID")

@@ -58,7 +58,7 @@ func TestReadmeShowsTheHints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if files := strings.ReplaceAll(deskFiles, "NUMBER", "+14155550100"); !strings.Contains(string(readme), files) {
+	if files := strings.ReplaceAll(strings.ReplaceAll(deskFiles, "PROMPT", deskPlaybook), "NUMBER", "+14155550100"); !strings.Contains(string(readme), files) {
 		t.Errorf("README.md does not show\n%s", files)
 	}
 }
@@ -156,5 +156,23 @@ func TestAKeyThatNobodyWasTold(t *testing.T) {
 	if !strings.Contains(out.String(), path) || !strings.Contains(out.String(), "bin/sidetone token create --config 'a b.yaml'") ||
 		strings.Contains(out.String(), s.key.Reveal()) {
 		t.Errorf("the log says %s", out)
+	}
+}
+
+// TestHintsSayWhoTalks: with one key of a vendor's, the first lines say what agents use
+// that name nobody, and the agent that they make has no playbook.
+func TestHintsSayWhoTalks(t *testing.T) {
+	t.Parallel()
+	c := testConfig(t)
+	c.Providers = map[string]ProviderConfig{"openai": {APIKey: "k"}}
+	r := run(t, c)
+	defer r.end()
+	for _, want := range []string{"agents that name nobody think with openai, speak with voice_openai, listen with transcriber_openai\n", "of a dentist"} {
+		if !strings.Contains(r.out.String(), want) {
+			t.Errorf("the hints lack %q:\n%s", want, r.out.String())
+		}
+	}
+	if strings.Contains(r.out.String(), "playbook:") {
+		t.Errorf("the agent has a playbook:\n%s", r.out.String())
 	}
 }

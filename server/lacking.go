@@ -53,7 +53,7 @@ func (p *providers) lacking(ctx context.Context, environmentID string, s sideton
 		{"voice", speechless, func() (string, bool, []lacking, error) {
 			wishes := p.voiceWishes(c, settings)
 			tty = wishes[0].kind == voiceTTY
-			found, missing, err := seek(ctx, p.keys, c, "voice", p.vendors.voices, wishes, choice{Rate: wideband, Language: s.Agent.Language})
+			found, missing, err := seek(ctx, p.keys, c, "voice", p.vendors.voices, wishes, choice{Rate: 16000, Language: s.Agent.Language})
 			for _, f := range found {
 				drivers.add(f.driver)
 			}
@@ -61,7 +61,7 @@ func (p *providers) lacking(ctx context.Context, environmentID string, s sideton
 		}, []string{voiceFlite}},
 		{"transcriber", deaf, func() (string, bool, []lacking, error) {
 			wishes := p.recogniserWishes(c, settings)
-			found, missing, err := seek(ctx, p.keys, c, "recogniser", p.vendors.recognisers, wishes, choice{Rate: wideband, Language: s.Agent.Language})
+			found, missing, err := seek(ctx, p.keys, c, "recogniser", p.vendors.recognisers, wishes, choice{Rate: 16000, Language: s.Agent.Language})
 			for _, f := range found {
 				drivers.add(f.driver)
 			}

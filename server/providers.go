@@ -207,7 +207,7 @@ func (p *providers) listen(ctx context.Context, c sidetone.Call, s settings, pla
 	case kind == recogniserSpeech && !english(a.Language):
 		return unserved("the server's recogniser understands English only, not %q", a.Language)
 	case kind == recogniserSpeech:
-		return p.offline(c, plan, rate)
+		return p.offline(c, plan)
 	}
 	found, missing, err := seek(ctx, p.keys, c, "recogniser", p.vendors.recognisers, wishes, choice{Rate: rate, Language: a.Language, KeyTerms: keyTerms(a)})
 	if err != nil {
@@ -222,7 +222,7 @@ func (p *providers) listen(ctx context.Context, c sidetone.Call, s settings, pla
 		if len(missing) > 0 {
 			plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s listens instead", lacks, found[0].wish.kind))
 		}
-		if p.substitute && english(a.Language) && rate == wideband {
+		if p.substitute && english(a.Language) {
 			plan.Recognisers = append(plan.Recognisers, p.offlineFallback(c))
 		}
 		return nil
@@ -232,17 +232,15 @@ func (p *providers) listen(ctx context.Context, c sidetone.Call, s settings, pla
 		return unserved("%s, and speech.substitute is off", lacks)
 	case !english(a.Language):
 		return unserved("%s, and the server's own one understands English only, not %q", lacks, a.Language)
-	case rate != wideband:
-		return unserved("%s, and the server's own one understands speech at 16 kHz only, while this line has 8 kHz", lacks)
 	}
 	plan.Notices = append(plan.Notices, lacks+": the server's own one listens instead")
-	return p.offline(c, plan, rate)
+	return p.offline(c, plan)
 }
 
 // offlineFallback is the offline recogniser as one that takes over.
 func (p *providers) offlineFallback(c sidetone.Call) call.Recogniser {
 	return call.Recogniser{Driver: p.sphinx, FinalWait: pocketsphinxFinal, Reserve: func() (func(), error) {
-		release, ok := p.slots.take(c.EnvironmentID, c.Outgoing)
+		release, ok := p.slots.take(c.ID, c.EnvironmentID, c.Outgoing)
 		if !ok {
 			return nil, transcriber.ErrBusy
 		}
@@ -300,18 +298,10 @@ func (p *providers) test(c sidetone.Call) (call.Plan, error) {
 	return plan, err
 }
 
-// wideband is the sample rate that the offline recogniser understands.
-const wideband = 16000
-
 // offline completes a plan with the offline recogniser and takes one of its
 // places, so that a caller too many is told while it rings.
-func (p *providers) offline(c sidetone.Call, plan *call.Plan, rate int) error {
-	if rate != wideband {
-		plan.Recognisers = []call.Recogniser{{Driver: p.tty}}
-		plan.Notices = append(plan.Notices, "the offline recogniser understands speech at 16 kHz only and this line has 8 kHz: let the caller's side offer G.722")
-		return nil
-	}
-	release, ok := p.slots.take(c.EnvironmentID, c.Outgoing)
+func (p *providers) offline(c sidetone.Call, plan *call.Plan) error {
+	release, ok := p.slots.take(c.ID, c.EnvironmentID, c.Outgoing)
 	if !ok {
 		return transcriber.ErrBusy
 	}

@@ -368,9 +368,9 @@ func (s *server) api() http.Handler {
 		Shops: s.shops(), Log: s.log, Stopping: s.stopping, TrustedProxies: s.proxies,
 		Ready:       (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
 		Operator:    s.operator,
-		CheckPrompt: scripted.Check,
-		Unreadable:  scripted.Unreadable,
-		Lacking:     s.providers.lacking, TryConnection: s.providers.try,
+		CheckPrompt: scripted.Check, CheckAddress: s.guard.Check,
+		Unreadable: scripted.Unreadable,
+		Lacking:    s.providers.lacking, TryConnection: s.providers.try,
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}
 	if s.tokens != nil {

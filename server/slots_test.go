@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,8 +29,8 @@ func TestSlotsAreShared(t *testing.T) {
 	} {
 		s := newSlots(c.free, func() {})
 		got := ""
-		for ask := range strings.FieldsSeq(c.ask) {
-			_, ok := s.take(strings.Trim(ask, ">"), strings.HasSuffix(ask, ">"))
+		for i, ask := range strings.Fields(c.ask) {
+			_, ok := s.take(strconv.Itoa(i), strings.Trim(ask, ">"), strings.HasSuffix(ask, ">"))
 			got += map[bool]string{true: "+", false: "-"}[ok]
 		}
 		if got != c.want {
@@ -44,8 +45,8 @@ func TestSlotsAreGivenBackOnce(t *testing.T) {
 	s := newSlots(2, func() { freed++ })
 	for range 3 {
 		var releases []func()
-		for _, placed := range []bool{true, false} {
-			release, ok := s.take("a", placed)
+		for i, placed := range []bool{true, false} {
+			release, ok := s.take(strconv.Itoa(i), "a", placed)
 			if !ok {
 				t.Fatal("no place")
 			}
@@ -61,13 +62,38 @@ func TestSlotsAreGivenBackOnce(t *testing.T) {
 	}
 }
 
+// A call that is planned again, because its line is not what was expected, keeps its
+// place although others wait for one.
+func TestACallSharesItsPlaceWithItself(t *testing.T) {
+	t.Parallel()
+	freed := 0
+	s := newSlots(1, func() { freed++ })
+	first, ok := s.take("call", "a", true)
+	if !ok {
+		t.Fatal("no place")
+	}
+	again, ok := s.take("call", "a", true)
+	if !ok {
+		t.Fatal("the call does not keep its place")
+	}
+	first()
+	first()
+	if _, ok := s.take("other", "a", false); ok || freed != 0 {
+		t.Errorf("another call got the place; %d were given back", freed)
+	}
+	again()
+	if _, ok := s.take("other", "a", false); !ok || freed != 1 {
+		t.Errorf("the place is not free; %d were given back", freed)
+	}
+}
+
 func TestPlacedCallsLeavePlacesToOthers(t *testing.T) {
 	t.Parallel()
 	p := testProviders(Defaults())
 	plan := func(environmentID string, outgoing bool) error {
 		c := planned(sidetone.Agent{}, sidetone.Voice{})
 		c.EnvironmentID, c.Outgoing = environmentID, outgoing
-		_, err := p.Plan(t.Context(), c, wideband)
+		_, err := p.Plan(t.Context(), c, 16000)
 		return err
 	}
 	for range 40 {

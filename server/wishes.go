@@ -28,6 +28,9 @@ func (p *providers) settings(ctx context.Context, environmentID string) (setting
 	s := settings{model: cmp.Or(e.DefaultModel, p.defaults.Model), voice: cmp.Or(e.DefaultVoice, p.defaults.Voice),
 		recogniser:    cmp.Or(e.DefaultTranscriber, p.defaults.Transcriber),
 		fallbackModel: e.FallbackModel, fallbackVoice: e.FallbackVoice, fallbackRecogniser: e.FallbackTranscriber}
+	if s.model == autoModel {
+		s.model = "ollama"
+	}
 	if s.model == "" {
 		s.model, err = follows(ctx, p.keys, environmentID, p.vendors.models, modelOrder())
 	}
@@ -57,7 +60,7 @@ func voiceOrder() []string {
 func follows[D any](ctx context.Context, k keyring, environmentID string, list map[string]vendor[D], order []string) (string, error) {
 	for _, kind := range order {
 		v, ok := list[kind]
-		if !ok {
+		if !ok || v.supplier == "ollama" && !k.providers["ollama"].configured() { // it is asked for by name
 			continue
 		}
 		_, account, err := k.find(ctx, environmentID, supplierOf(v.supplier), ownCredentials{})
@@ -73,7 +76,10 @@ func (p *providers) modelWishes(c sidetone.Call, s settings) (out []wish) {
 	a := c.Snapshot.Agent
 	model := cmp.Or(a.ModelOverride, a.Model)
 	kind := a.Provider
-	if kind == "" || kind == "scripted" {
+	if model == autoModel {
+		kind, model = "ollama", ""
+	}
+	if (kind == "" || kind == "scripted") && model != autoModel {
 		kind = p.providerOf(c.Snapshot, model)
 	}
 	if w, ok := parseWish(s.model, ""); ok && (kind == "" || kind == w.kind) {

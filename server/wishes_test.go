@@ -95,7 +95,7 @@ func TestWhoServes(t *testing.T) {
 		"one key of the server's serves everything it can": {world{server: map[string]ProviderConfig{"openai": key}},
 			[]string{"thinks openai/server", "speaks openai/server, ", "listens openai/server, "}},
 		"on a line of 8 kHz": {world{server: map[string]ProviderConfig{"openai": key}, rate: 8000},
-			[]string{"thinks openai/server", "speaks openai/server, ", "listens openai/server"}},
+			[]string{"thinks openai/server", "speaks openai/server, ", "listens openai/server, "}},
 		"the environment's account comes before the server's": {world{server: map[string]ProviderConfig{"openai": key}, connections: []string{"openai"}},
 			[]string{"thinks openai/c-openai", "speaks openai/c-openai, ", "listens openai/c-openai, "}},
 		"the agent's account comes first, for its vendor only": {world{connections: []string{"openai", "anthropic"}, account: openai, agent: sidetone.Agent{Provider: "openai", Model: "m",

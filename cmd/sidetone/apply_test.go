@@ -138,16 +138,16 @@ func TestDryRunFindsWhatTheAPIRefuses(t *testing.T) {
 	}))
 	defer server.Close()
 	for file, want := range map[string]string{
-		"kind: agent\nkey: a\nprompt: {content: Hi.}\nprovider: opnai\n":                                                        "agent a: provider must be one of scripted, echo, bench, openai, azure: no other is known",
+		"kind: agent\nkey: a\nprompt: {content: Hi.}\nprovider: opnai\n":                                                        "agent a: provider must be one of scripted, echo, bench, openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama: no other is known",
 		"kind: agent\nkey: a\nprompt: {content: Hi.}\ncontext_endpoint: nourl\n":                                                "agent a: context_endpoint must be",
 		"kind: agent\nkey: a\nprompt: {content: Hi., context_endpoint: nourl}\n":                                                "agent a: prompt.context_endpoint must be",
-		"kind: agent\nkey: a\nprompt: {content: Hi.}\nllm_fallback: {provider: opnai, model_name: x}\n":                         "agent a: llm_fallback.provider must be one of openai, azure",
+		"kind: agent\nkey: a\nprompt: {content: Hi.}\nllm_fallback: {provider: opnai, model_name: x}\n":                         "agent a: llm_fallback.provider must be one of openai, anthropic",
 		"kind: agent\nkey: a\nprompt: {content: Hi.}\nvoice: {type: voice_banana}\n":                                            "agent a: voice.type must be one of voice_flite",
 		"kind: agent\nkey: a\nprompt: {contnt: Hi., content: Hi.}\n":                                                            `agent a: prompt.contnt: there is no such property; did you mean "content"?`,
 		"kind: action\nkey: t\ntype: action_transfer_call\nconfig: {phone_number: '911'}\n":                                     "action t: config.phone_number ",
 		"kind: agent\nkey: a\nprompt: {content: Hi.}\nactions: [{type: action_transfer_call, config: {phone_number: '911'}}]\n": "agent a: actions[0].config.phone_number ",
 		"kind: prompt\nkey: p\ncontent: Hi.\ncontext_endpoint: nourl\n":                                                         "prompt p: context_endpoint must be",
-		"kind: agent\nkey: a\nprompt: {content: Hi.}\nprovider: openai\nvoice: {type: voice_azure, voice_name: x}\n":            "warning: provider; no_driver; ",
+		"kind: agent\nkey: a\nprompt: {content: Hi.}\nprovider: openai\nvoice: {type: voice_vocode, voice_id: x}\n":             "warning: voice.type; no_driver; ",
 		"kind: prompt\nkey: p\ncontent: \"Clinic.\\nplaybook: x\\nshout\"\n":                                                    "warning: content; unreadable; The playbook cannot be read, and without another model calls are refused: line 3, column 1: expected ",
 		"kind: agent\nkey: a\nprompt: {content: \"Clinic.\\nplaybook: x\\nshout\"}\n":                                           "warning: prompt.content; unreadable; ",
 	} {

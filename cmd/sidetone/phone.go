@@ -214,8 +214,8 @@ func (c phoneCommand) speech() (synthesizer.Driver, transcriber.Driver) {
 		return ttyvoice.New(ttyvoice.Options{Yield: "GA"}), ttyears.New(ttyears.Options{})
 	}
 	voice := flite.New(flite.Options{})
-	if c.Deaf || c.Codec == "PCMU" || c.Codec == "PCMA" {
-		return voice, nil // the recogniser understands nothing at 8 kHz
+	if c.Deaf {
+		return voice, nil
 	}
 	return voice, pocketsphinx.New(pocketsphinx.Options{})
 }

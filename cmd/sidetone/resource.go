@@ -34,7 +34,7 @@ func nouns() map[string]noun {
 		"actions":          {"/v1/actions", []string{"id", "key", "type", "label"}, ""},
 		"voices":           {"/v1/voices", []string{"id", "type", "label"}, ""},
 		"webhooks":         {"/v1/webhooks", []string{"id", "url", "subscriptions"}, ""},
-		"connections":      {"/v1/account_connections", []string{"id", "type", "label"}, ""},
+		"connections":      {"/v1/account_connections", []string{"id", "type", "label", "default", "state", "state_cause"}, ""},
 		"vector-databases": {"/v1/vector_databases", []string{"id", "type", "index", "api_environment"}, ""},
 		"dnc":              {"/v1/dnc_numbers", []string{"id", "phoneNumber", "writtenAs", "reason"}, ""},
 		"api-keys":         {"/v1/api_keys", []string{"id", "ends_in", "label", "scopes", "active"}, ""},

@@ -25,12 +25,14 @@ import (
 	"github.com/sidetone/sidetone/standin/openaispeech"
 	"github.com/sidetone/sidetone/standin/rime"
 	"github.com/sidetone/sidetone/standin/speech"
+	"github.com/sidetone/sidetone/synthesizer"
+	"github.com/sidetone/sidetone/synthesizer/flite"
 	"github.com/sidetone/sidetone/transcriber/pocketsphinx"
 )
 
 // standins are the vendors that have a stand-in. Those that recognise speech listen
-// with ears.
-func standins(ears hearing.Ears) map[string]func(c *standin.Control, key string) http.Handler {
+// with ears; those that speak do so with say, nil for tone words.
+func standins(ears hearing.Ears, say speaker) map[string]func(c *standin.Control, key string) http.Handler {
 	return map[string]func(*standin.Control, string) http.Handler{
 		"anthropic": func(c *standin.Control, key string) http.Handler {
 			return anthropicstandin.New(anthropicstandin.Options{Control: c, Key: key, Model: model.Playbook{}})
@@ -40,7 +42,7 @@ func standins(ears hearing.Ears) map[string]func(c *standin.Control, key string)
 		},
 		"openai": func(c *standin.Control, key string) http.Handler {
 			mux := http.NewServeMux()
-			mux.Handle("/v1/audio/speech", openaispeech.New(speech.Options{Control: c, Key: key}))
+			mux.Handle("/v1/audio/speech", openaispeech.New(speech.Options{Control: c, Key: key, Speak: say}))
 			recogniser := openaiaudio.New(openaiaudio.Options{Control: c, Key: key, Ears: ears})
 			mux.Handle("/v1/realtime", recogniser)
 			mux.Handle("/v1/audio/transcriptions", recogniser)
@@ -52,26 +54,29 @@ func standins(ears hearing.Ears) map[string]func(c *standin.Control, key string)
 			recogniser := deepgramstandin.New(deepgramstandin.Options{Control: c, Key: key, Ears: ears})
 			mux.Handle("/v1/listen", recogniser)
 			mux.Handle("/v2/listen", recogniser)
-			mux.Handle("/", deepgramspeak.New(speech.Options{Control: c, Key: key}))
+			mux.Handle("/", deepgramspeak.New(speech.Options{Control: c, Key: key, Speak: say}))
 			return mux
 		},
 		"assemblyai": func(c *standin.Control, key string) http.Handler {
 			return assemblyai.New(assemblyai.Options{Control: c, Key: key, Ears: ears})
 		},
 		"elevenlabs": func(c *standin.Control, key string) http.Handler {
-			return elevenlabs.New(speech.Options{Control: c, Key: key})
+			return elevenlabs.New(speech.Options{Control: c, Key: key, Speak: say})
 		},
 		"cartesia": func(c *standin.Control, key string) http.Handler {
-			return cartesia.New(speech.Options{Control: c, Key: key})
+			return cartesia.New(speech.Options{Control: c, Key: key, Speak: say})
 		},
 		"azure": func(c *standin.Control, key string) http.Handler {
-			return azure.New(speech.Options{Control: c, Key: key})
+			return azure.New(speech.Options{Control: c, Key: key, Speak: say})
 		},
 		"rime": func(c *standin.Control, key string) http.Handler {
-			return rime.New(speech.Options{Control: c, Key: key})
+			return rime.New(speech.Options{Control: c, Key: key, Speak: say})
 		},
 	}
 }
+
+// speaker makes the sound of a text.
+type speaker = func(text string, rate int) ([]int16, []synthesizer.Word)
 
 type standinCommand struct {
 	Vendor    string   `arg:"" help:"Whose place to take; a wrong name lists those there are."`
@@ -80,19 +85,20 @@ type standinCommand struct {
 	CAFile    string   `name:"ca-file" help:"Write the certificate that clients must trust here, PEM." placeholder:"PATH"`
 	Key       string   `help:"Accept only this key; without it, any." placeholder:"KEY"`
 	Fault     []string `help:"Go wrong, such as \"status?status=429&retry-after=2s&times=1\"; may be repeated." placeholder:"FAULT" sep:"none"`
-	Speech    bool     `help:"Understand real speech, by pocketsphinx, in place of tone words."`
+	Speech    bool     `help:"Understand real speech, by pocketsphinx, and speak, by flite, in place of tone words."`
 	ReadyFile string   `help:"Write {url, websocket_url, ca_file} here once it serves." placeholder:"PATH"`
 }
 
 // Run serves until a signal comes.
 func (s standinCommand) Run(a *app) error {
-	ears := hearing.Ears(hearing.ToneWords)
+	ears, voice := hearing.Ears(hearing.ToneWords), speaker(nil)
 	if s.Speech {
+		voice = speech.Spoken(flite.New(flite.Options{}))
 		ears = hearing.Speech(pocketsphinx.New(pocketsphinx.Options{}))
 	}
-	vendor, ok := standins(ears)[s.Vendor]
+	vendor, ok := standins(ears, voice)[s.Vendor]
 	if !ok {
-		return fmt.Errorf("there is no stand-in for %q; there are: %s", s.Vendor, strings.Join(slices.Sorted(maps.Keys(standins(ears))), ", "))
+		return fmt.Errorf("there is no stand-in for %q; there are: %s", s.Vendor, strings.Join(slices.Sorted(maps.Keys(standins(ears, voice))), ", "))
 	}
 	control := &standin.Control{}
 	for _, text := range s.Fault {

@@ -3,6 +3,7 @@
 package vendors
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/standin/tonewords"
 )
 
 // flow is one program that uses a vendor's client.
@@ -34,6 +38,10 @@ func flows() []flow {
 		{Vendor: "google", Folder: "google", Program: "generate.mjs"},
 		{Vendor: "openai", Folder: "openai", Program: "chat.mjs"},
 		{Vendor: "openai", Folder: "openai", Program: "speech.mjs"},
+		{Vendor: "deepgram", Folder: "deepgram", Program: "listen.mjs"},
+		{Vendor: "deepgram", Folder: "deepgram", Program: "flux.mjs"},
+		{Vendor: "assemblyai", Folder: "assemblyai", Program: "stream.mjs", TLS: true},
+		{Vendor: "openai", Folder: "openai-realtime", Program: "transcribe.mjs", TLS: true},
 	}
 }
 
@@ -74,8 +82,27 @@ func install(t *testing.T, folder string) string {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", folder))); err != nil {
 		t.Fatal(err)
 	}
+	sounds(t, dir)
 	run(t, dir, nil, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
 	return dir
+}
+
+// sounds writes "good morning" as tone words, in the codings that clients send.
+func sounds(t *testing.T, dir string) {
+	t.Helper()
+	for _, rate := range []int{8000, 16000, 24000} {
+		pcm, _ := tonewords.Speak("good morning", rate)
+		var wav bytes.Buffer
+		if err := audio.WriteWAV(&wav, audio.WAVFormat{Rate: rate, Channels: 1}, pcm); err != nil {
+			t.Fatal(err)
+		}
+		const header = 44
+		for suffix, raw := range map[string][]byte{"wav": wav.Bytes(), "s16": wav.Bytes()[header:], "mulaw": audio.EncodeULaw(nil, pcm)} {
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("speech-%d.%s", rate, suffix)), raw, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // run runs the program beside its stand-in: both are in a network of their own, in

@@ -35,7 +35,7 @@ type Options struct {
 }
 
 // Driver is an llm.Driver for one phone call: it remembers the calls of tools that
-// the model made in it. It is safe for concurrent use.
+// the model made in it, under ids of its own. It is safe for concurrent use.
 //
 // An answer that became too long (MAX_TOKENS) is an answer: what was said stands.
 // One that a filter ended (SAFETY, RECITATION and others) is a failure of the kind

@@ -111,7 +111,7 @@ func (p *parser) take(part answerPart) error {
 	if string(args) == "null" {
 		args = nil
 	}
-	id := cmp.Or(f.ID, answer.NewCallID())
+	id := answer.NewCallID() // the vendor may leave its own out, or give it twice in a conversation
 	p.remember(id, origin{id: f.ID, signature: part.Signature})
 	p.out.Call(llm.ToolCall{ID: id, Name: f.Name, Args: args})
 	return nil

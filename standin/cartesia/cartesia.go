@@ -152,9 +152,10 @@ func (x *session) speak(m message, sound speech.Sound) error {
 			return x.fail(m.Context, http.StatusPaymentRequired, reason)
 		},
 		Heard: func(d time.Duration) bool {
-			data, ok := x.socket.Within(d)
-			var said message
-			return ok && speech.Strict(data, &said) == nil && said.Cancel && said.Context == m.Context
+			return x.socket.Await(d, func(data []byte) bool {
+				var said message
+				return speech.Strict(data, &said) == nil && said.Cancel && said.Context == m.Context
+			})
 		}}
 	if x.request.Fault.Kind == standin.Null {
 		m.Times = false

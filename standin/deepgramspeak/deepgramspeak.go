@@ -150,9 +150,10 @@ func (x *session) flush() error {
 			return nil
 		},
 		Heard: func(d time.Duration) bool {
-			data, ok := x.socket.Within(d)
-			var m message
-			cleared = cleared || ok && speech.Strict(data, &m) == nil && m.Type == "Clear"
+			cleared = cleared || x.socket.Await(d, func(data []byte) bool {
+				var m message
+				return speech.Strict(data, &m) == nil && m.Type == "Clear"
+			})
 			return cleared
 		}}
 	if err := d.Run(x.socket.Context(), x.request.Fault, x.o.Pace); err != nil {

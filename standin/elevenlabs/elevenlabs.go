@@ -103,7 +103,7 @@ func (s *Server) socket(w http.ResponseWriter, r *standin.Request) {
 		},
 		Junk:    func() error { return socket.Text([]byte(`{"audio": 7,`)) },
 		Unknown: func() error { return socket.JSON(map[string]any{"novelty": []int{1}, "audio": nil}) },
-		Heard:   func(d time.Duration) bool { _, ok := socket.Within(d); return ok },
+		Heard:   func(d time.Duration) bool { return socket.Await(d, func([]byte) bool { return true }) },
 	}
 	characters := align(sound)
 	d.Piece = func(number int, piece []byte) error {

@@ -135,9 +135,10 @@ func (x *session) speak(sound speech.Sound) error {
 			return x.fail(reason)
 		},
 		Heard: func(d time.Duration) bool {
-			data, ok := x.socket.Within(d)
-			var m message
-			return ok && speech.Strict(data, &m) == nil && m.Operation == "clear"
+			return x.socket.Await(d, func(data []byte) bool {
+				var m message
+				return speech.Strict(data, &m) == nil && m.Operation == "clear"
+			})
 		}}
 	if x.request.Fault.Kind == standin.Null {
 		if err := send("timestamps", map[string]any{"word_timestamps": nil}); err != nil {

@@ -19,6 +19,7 @@ type Socket struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	messages chan []byte
+	pending  [][]byte // came while an utterance was delivered
 	done     chan struct{}
 }
 
@@ -58,6 +59,11 @@ func (s *Socket) Context() context.Context { return s.ctx }
 
 // Next waits for a message; false when the socket ended.
 func (s *Socket) Next() ([]byte, bool) {
+	if len(s.pending) > 0 {
+		m := s.pending[0]
+		s.pending = s.pending[1:]
+		return m, true
+	}
 	select {
 	case m := <-s.messages:
 		return m, true
@@ -66,25 +72,33 @@ func (s *Socket) Next() ([]byte, bool) {
 	}
 }
 
-// Within waits for a message, for at most d.
-func (s *Socket) Within(d time.Duration) ([]byte, bool) {
-	if d <= 0 {
+// Await waits for a message that fits, for at most d, and reports whether it came.
+// Others are left for Next.
+func (s *Socket) Await(d time.Duration, fits func([]byte) bool) bool {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	for {
 		select {
 		case m := <-s.messages:
-			return m, true
+			if fits(m) {
+				return true
+			}
+			s.pending = append(s.pending, m)
+			continue
 		default:
-			return nil, false
+		}
+		select {
+		case m := <-s.messages:
+			if fits(m) {
+				return true
+			}
+			s.pending = append(s.pending, m)
+		case <-timer.C:
+			return false
+		case <-s.ctx.Done():
+			return false
 		}
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case m := <-s.messages:
-		return m, true
-	case <-timer.C:
-	case <-s.ctx.Done():
-	}
-	return nil, false
 }
 
 // JSON sends a value as text.

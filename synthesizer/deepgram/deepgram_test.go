@@ -28,8 +28,8 @@ func client(t *testing.T, pace time.Duration) (*provider.Client, string, *standi
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	synthesizertest.RunVendor(t, func(t *testing.T) synthesizertest.Vendor {
+	synthesizertest.RunVendor(t, func(t *testing.T, patience time.Duration) synthesizertest.Vendor {
 		c, base, control := client(t, 0)
-		return synthesizertest.Vendor{Driver: deepgram.New(deepgram.Options{Client: c, Base: base, Patience: synthesizertest.Patience}), Control: control, WordTimes: false, Socket: true, InBand: provider.Rejected}
+		return synthesizertest.Vendor{Driver: deepgram.New(deepgram.Options{Client: c, Base: base, Patience: patience}), Control: control, WordTimes: false, Socket: true, InBand: provider.Rejected}
 	})
 }

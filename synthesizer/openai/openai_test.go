@@ -28,8 +28,8 @@ func client(t *testing.T, pace time.Duration) (*provider.Client, string, *standi
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	synthesizertest.RunVendor(t, func(t *testing.T) synthesizertest.Vendor {
+	synthesizertest.RunVendor(t, func(t *testing.T, patience time.Duration) synthesizertest.Vendor {
 		c, base, control := client(t, 0)
-		return synthesizertest.Vendor{Driver: openai.New(openai.Options{Client: c, Base: base + "/v1", Patience: synthesizertest.Patience}), Control: control, WordTimes: false, Socket: false, InBand: provider.Broken}
+		return synthesizertest.Vendor{Driver: openai.New(openai.Options{Client: c, Base: base + "/v1", Patience: patience}), Control: control, WordTimes: false, Socket: false, InBand: provider.Broken}
 	})
 }

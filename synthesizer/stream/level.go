@@ -36,12 +36,24 @@ func (l *Levels) of(name string) *level {
 // level measures one voice in frames of 10 ms.
 type level struct {
 	mu      sync.Mutex
-	loudest float64 // energy of the loudest frame of late
-	energy  float64 // sum over the frames of active speech
+	loudest float64   // energy of the loudest frame of late
+	first   []float64 // energies of the first frames, active or not: which of them are, is known later
+	energy  float64   // sum over the frames of active speech
 	frames  float64
 }
 
+// trust is how far a voice's level is known.
+type trust uint8
+
 const (
+	unknown trust = iota
+	guessed       // from so little that it may be far off
+	known
+)
+
+const (
+	// settled is how many frames make a level that may be trusted.
+	settled = 100
 	// enough is how many active frames make a first estimate.
 	enough = 10
 	// memory is how many active frames are remembered, with their weight halved
@@ -70,6 +82,14 @@ func (l *level) hear(frame []int16) {
 		return
 	}
 	l.loudest = max(e, l.loudest*forget)
+	if l.frames == 0 {
+		l.first = append(l.first, e)
+		if len(l.first) == settled {
+			l.energy, l.frames = l.sum()
+			l.first = nil
+		}
+		return
+	}
 	if e < l.loudest*active {
 		return
 	}
@@ -79,14 +99,33 @@ func (l *level) hear(frame []int16) {
 	}
 }
 
-// gain brings the voice to audio.SpeechLevel; false while it is not known.
-func (l *level) gain() (float64, bool) {
+// sum is the energy of the active ones among the first frames, and their number.
+func (l *level) sum() (energy, frames float64) {
+	for _, e := range l.first {
+		if e >= l.loudest*active {
+			energy, frames = energy+e, frames+1
+		}
+	}
+	return energy, frames
+}
+
+// gain brings the voice to audio.SpeechLevel; trust is how far it is known.
+func (l *level) gain() (gain float64, trust trust) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.frames == 0 {
-		return 1, false
+	energy, frames := l.energy, l.frames
+	trust = known
+	if frames == 0 {
+		energy, frames = l.sum()
+		trust = guessed
+	}
+	if frames < enough {
+		trust = unknown
+	}
+	if frames == 0 {
+		return 1, unknown
 	}
 	want := 32768 * math.Pow(10, audio.SpeechLevel/20)
-	gain := want / math.Sqrt(l.energy/l.frames)
-	return min(max(gain, 1.0/maxGain), maxGain), l.frames >= enough
+	gain = want / math.Sqrt(energy/frames)
+	return min(max(gain, 1.0/maxGain), maxGain), trust
 }

@@ -288,7 +288,7 @@ func TestPatience(t *testing.T) {
 				}}
 				var err error
 				for _, e := range d.Speak(t.Context(), synthesizer.Request{Text: strings.Repeat("hello ", 40), Rate: 8000}) {
-					time.Sleep(c.listener)
+					<-time.After(c.listener)
 					err = e
 				}
 				if late := err != nil && provider.KindOf(err) == provider.Late; late != c.late || !late && err != nil {

@@ -11,10 +11,18 @@ import (
 	"github.com/sidetone/sidetone/transcriber/socket"
 )
 
+// feed is told what the vendor says: a *socket.Feed.
+type feed interface {
+	Partial(text string, words []transcriber.Word)
+	Final(text string, words []transcriber.Word, answers int)
+	Say(kind transcriber.Kind)
+	Asked() bool
+}
+
 // session is the protocol of /v3/ws.
 type session struct {
 	*socket.Encoder
-	feed   *socket.Feed
+	feed   feed
 	client *provider.Client
 	model  string
 	last   int64 // turn_order of the newest turn that ended

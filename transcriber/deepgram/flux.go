@@ -13,7 +13,7 @@ import (
 // of the turn so far when its time is up.
 type turns struct {
 	*socket.Encoder
-	feed   *socket.Feed
+	feed   feed
 	client *provider.Client
 	force  bool
 }

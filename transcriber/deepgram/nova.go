@@ -8,10 +8,17 @@ import (
 	"github.com/sidetone/sidetone/transcriber/socket"
 )
 
+// feed is told what the vendor says: a *socket.Feed.
+type feed interface {
+	Partial(text string, words []transcriber.Word)
+	Final(text string, words []transcriber.Word, answers int)
+	Say(kind transcriber.Kind)
+}
+
 // nova is the protocol of /v1/listen.
 type nova struct {
 	*socket.Encoder
-	feed   *socket.Feed
+	feed   feed
 	client *provider.Client
 }
 

@@ -136,13 +136,19 @@ func (d *Realtime) hello(c transcriber.Config) ([]byte, error) {
 	return message, nil
 }
 
+// feed is told what the vendor says: a *socket.Feed.
+type feed interface {
+	Partial(text string, words []transcriber.Word)
+	Final(text string, words []transcriber.Word, answers int)
+}
+
 // session is the protocol of a transcription session.
 type session struct {
 	encoder  *socket.Encoder
 	resample *audio.Resampler // nil at 8 kHz
 	pcm      []int16
 	message  []byte
-	feed     *socket.Feed
+	feed     feed
 	client   *provider.Client
 
 	ready bool // the configuration was accepted
@@ -158,7 +164,7 @@ type item struct {
 	done bool
 }
 
-func newSession(rate int, f *socket.Feed, c *provider.Client) *session {
+func newSession(rate int, f feed, c *provider.Client) *session {
 	s := &session{encoder: socket.NewEncoder(rate), feed: f, client: c}
 	if rate != 8000 {
 		s.resample, _ = audio.NewResampler(rate, realtimeRate) // 16 to 24 kHz is possible
