@@ -130,7 +130,7 @@ func (m mishap) strike(t *testing.T) {
 func (m mishap) caller() softphone.Phone {
 	phone := softphone.Phone{Lines: []softphone.Line{toneLine("please tell me the price", 0)}, Wait: 8 * time.Second, Patience: 900 * time.Millisecond, Length: 40 * time.Second}
 	if m.part == recogniserPart && m.fault.Kind == standin.Mute {
-		phone.Lines = append(phone.Lines, toneLine("what is the price", 0), toneLine("the price please", 0), toneLine("what price is it", 0))
+		phone.Lines = append(phone.Lines, toneLine("what is the price of it", 0), toneLine("tell me the price please", 0), toneLine("what price is it today", 0))
 	}
 	phone.Stay = m.alone && m.part != voicePart
 	return phone
