@@ -243,6 +243,7 @@ func TestCancelKeepsTheSocket(t *testing.T) {
 	p := serve(t, harness.ConversationRelay, map[string][]string{`"one`: {`{"type":"text","token":"First ","last":false}`},
 		`"two`: {`{"type":"text","token":"Second.","last":true}`}})
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var last error
 	for d, err := range p.driver.Generate(ctx, llm.Request{Seed: "c1", Messages: []llm.Message{user("one")}}) {
 		if last = err; d.Text != "" {
