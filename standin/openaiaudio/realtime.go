@@ -196,9 +196,11 @@ func (t *talker) appendSound(text string) {
 		t.line.Shut(1001, "")
 		return
 	}
-	if t.Hear(raw) {
-		t.tell()
-	}
+	t.Hear(raw, func(words bool) {
+		if words {
+			t.tell()
+		}
+	})
 }
 
 // tell sends the words that were not told as deltas.
