@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sidetone/sidetone/standin"
 	anthropicstandin "github.com/sidetone/sidetone/standin/anthropic"
@@ -101,7 +102,7 @@ func (s standinCommand) Run(a *app) error {
 	ears, voice := hearing.Ears(hearing.ToneWords), speaker(nil)
 	if s.Speech {
 		voice = speech.Spoken(flite.New(flite.Options{}))
-		ears = hearing.Speech(pocketsphinx.New(pocketsphinx.Options{}))
+		ears = hearing.Speech(pocketsphinx.New(pocketsphinx.Options{MaxStreams: 16, FlushWait: 2 * time.Second}))
 	}
 	vendor, ok := standins(ears, voice)[s.Vendor]
 	if !ok {

@@ -201,7 +201,11 @@ func (c *client) hear(raw []byte) {
 		c.line.Shut(closeExpired, "Session Expired: maximum session duration exceeded")
 		return
 	}
-	words := c.Hear(raw)
+	c.Hear(raw, c.step)
+}
+
+// step tells what is new.
+func (c *client) step(words bool) {
 	if !c.speaking && len(c.Words) > 0 {
 		c.speaking = true
 		c.line.Send(object{"type": "SpeechStarted", "timestamp": c.Words[0].From.Milliseconds(), "confidence": 0.9})

@@ -182,7 +182,12 @@ func (c *fluxClient) hear(raw []byte) {
 		c.line.Shut(closeSilent, "")
 		return
 	}
-	if c.Hear(raw) {
+	c.Hear(raw, c.step)
+}
+
+// step tells what is new.
+func (c *fluxClient) step(words bool) {
+	if words {
 		if c.eager {
 			c.eager = false
 			c.line.Send(c.info("TurnResumed", c.Words))

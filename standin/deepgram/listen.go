@@ -140,7 +140,11 @@ func (l *listener) hear(raw []byte) {
 		l.line.Shut(closeInternal, "NET-0000: Deepgram did not provide a response message within the timeout window")
 		return
 	}
-	words := l.Hear(raw)
+	l.Hear(raw, l.step)
+}
+
+// step tells what is new.
+func (l *listener) step(words bool) {
 	if l.vadEvents && !l.begun && l.Silence() == 0 {
 		l.begun = true
 		for range 2 { // it may come twice

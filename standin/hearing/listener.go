@@ -46,8 +46,9 @@ func NewListener(ears Ears, coding string, rate int, fault standin.Kind) (*Liste
 // Close ends the ear.
 func (l *Listener) Close() { l.ear.Close() }
 
-// Hear takes sound as the client sent it and reports whether words came.
-func (l *Listener) Hear(raw []byte) bool {
+// Hear takes sound as the client sent it and calls step after every 20 ms of it,
+// however it was cut into messages; words says whether words came.
+func (l *Listener) Hear(raw []byte, step func(words bool)) {
 	l.pcm = l.pcm[:0]
 	if l.mulaw {
 		l.pcm = audio.DecodeULaw(l.pcm, raw)
@@ -58,10 +59,14 @@ func (l *Listener) Hear(raw []byte) bool {
 		}
 		l.odd = append(l.odd[:0:0], raw...)
 	}
-	return l.HearSamples(l.pcm)
+	for pcm := l.pcm; len(pcm) > 0; {
+		n := min(l.Rate/50, len(pcm))
+		step(l.HearSamples(pcm[:n]))
+		pcm = pcm[n:]
+	}
 }
 
-// HearSamples is Hear for samples.
+// HearSamples takes samples and reports whether words came.
 func (l *Listener) HearSamples(pcm []int16) bool {
 	block := l.Rate / 100
 	for at := 0; at < len(pcm); at += block {

@@ -101,7 +101,7 @@ func event(kind string, members object) object {
 
 // session is the session as events show it.
 func (t *talker) session() object {
-	input := object{"format": nil, "transcription": nil, "noise_reduction": nil, "turn_detection": nil}
+	input := object{"turn_detection": nil}
 	if t.Listener != nil {
 		input["format"], input["transcription"] = object{"type": "audio/pcm", "rate": 24000}, object{"model": t.model}
 		if t.Rate == 8000 {
@@ -109,7 +109,7 @@ func (t *talker) session() object {
 		}
 	}
 	return object{"type": "transcription", "object": "realtime.transcription_session", "id": t.id, "expires_at": time.Now().Add(time.Hour).Unix(),
-		"include": nil, "audio": object{"input": input}}
+		"include": []string{}, "audio": object{"input": input}}
 }
 
 // invalid reports that a message was not accepted; the session stays open.
@@ -196,9 +196,11 @@ func (t *talker) appendSound(text string) {
 		t.line.Shut(1001, "")
 		return
 	}
-	if t.Hear(raw) {
-		t.tell()
-	}
+	t.Hear(raw, func(words bool) {
+		if words {
+			t.tell()
+		}
+	})
 }
 
 // tell sends the words that were not told as deltas.

@@ -1,0 +1,96 @@
+package hearing_test
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/standin"
+	"github.com/sidetone/sidetone/standin/hearing"
+	"github.com/sidetone/sidetone/standin/tonewords"
+	"github.com/sidetone/sidetone/transcriber/transcribertest"
+)
+
+// Sound is understood however it is cut, also between the bytes of a sample.
+func TestListenerHearsWhateverTheMessages(t *testing.T) {
+	t.Parallel()
+	pcm, _ := tonewords.Speak("one two", 16000)
+	pcm = append(pcm, make([]int16, 1600)...)
+	var linear []byte
+	for _, s := range pcm {
+		linear = binary.LittleEndian.AppendUint16(linear, uint16(s))
+	}
+	for coding, raw := range map[string][]byte{"linear16": linear, "mulaw": audio.EncodeULaw(nil, pcm)} {
+		for _, size := range []int{1, 7, 639, 640, len(raw)} {
+			l, err := hearing.NewListener(hearing.ToneWords, coding, 16000, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			came := 0
+			for rest := raw; len(rest) > 0; {
+				n := min(size, len(rest))
+				l.Hear(rest[:n], func(words bool) {
+					if words {
+						came++
+					}
+				})
+				rest = rest[n:]
+			}
+			if l.Text() != "one two" || came != 2 || l.Position() != audio.Span(int64(len(pcm)), 16000) {
+				t.Errorf("%s in pieces of %d: %q in %d steps, %v", coding, size, l.Text(), came, l.Position())
+			}
+			if s := l.Silence().Milliseconds(); s < 90 || s > 110 {
+				t.Errorf("silence of %d ms", s)
+			}
+			l.Close()
+		}
+	}
+}
+
+func TestListenerOnDemandHearsNothing(t *testing.T) {
+	t.Parallel()
+	pcm, _ := tonewords.Speak("one two", 8000)
+	for fault, want := range map[standin.Kind]int{standin.EmptySuccess: 0, standin.Blank: 2} {
+		l, err := hearing.NewListener(hearing.ToneWords, "mulaw", 8000, fault)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.HearSamples(pcm)
+		if text, words := l.Take(); len(words) != want || strings.TrimSpace(text) != "" {
+			t.Errorf("%s: %q, %d words", fault, text, len(words))
+		}
+	}
+}
+
+// Ears for real speech pass sound on to a driver and give out its texts.
+func TestSpeech(t *testing.T) {
+	t.Parallel()
+	stub := transcribertest.NewStub("good morning", "")
+	ear, err := hearing.Speech(stub)(8000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ear.Close()
+	ear.Write(make([]int16, 8000))
+	words := ear.Finish()
+	if len(words) != 2 || words[1].Text != "morning" || words[1].To.Seconds() != 1 {
+		t.Errorf("words %v", words)
+	}
+	if words := ear.Finish(); len(words) != 0 {
+		t.Errorf("then %v", words)
+	}
+	if n := stub.Streams()[0].Samples(); n < 15800 || n > 16000 {
+		t.Errorf("the driver got %d samples at 16 kHz", n)
+	}
+}
+
+func TestUnknownCodings(t *testing.T) {
+	t.Parallel()
+	if _, err := hearing.NewListener(hearing.ToneWords, "opus", 8000, ""); err == nil {
+		t.Error("opus is accepted")
+	}
+	if _, err := hearing.NewListener(hearing.ToneWords, "mulaw", 4000, ""); err == nil {
+		t.Error("4 kHz is accepted")
+	}
+}
