@@ -54,7 +54,7 @@ func arrows() map[string][]string {
 		"softphone": {"audio", "telephony", "transcriber", "synthesizer"},
 		"loadgen":   {"audio"},
 		"demo":      {"", "client", "process"},
-		"bench":     {"", "client", "loadgen", "process", "server", "synthesizer", "synthesizer/flite"},
+		"bench":     {"", "client", "loadgen", "process", "server", "standin/tonewords", "synthesizer", "synthesizer/flite"},
 		"server":    {"*"},
 		"cmd/docs":  {"audio", "client", "support", "server"},
 		"cmd/sidetone": {"server", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",

@@ -20,8 +20,8 @@ func TestUnknownChoicesAreRefused(t *testing.T) {
 		const (
 			voice      = "type must be one of voice_flite, voice_tty, voice_azure, voice_rime, voice_eleven_labs, voice_openai, voice_deepgram, voice_cartesia, voice_kokoro, voice_play_ht, voice_vocode: no other is known"
 			connection = "type must be one of account_connection_openai, "
-			provider   = "provider must be one of scripted, echo, bench, openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama: no other is known"
-			fallback   = "llm_fallback.provider must be one of openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama: no other is known"
+			provider   = "provider must be one of scripted, echo, bench, openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama, harness: no other is known"
+			fallback   = "llm_fallback.provider must be one of openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama, harness: no other is known"
 			listens    = "transcriber.type must be one of pocketsphinx, tty, transcriber_azure, transcriber_google, transcriber_deepgram, transcriber_assembly_ai, transcriber_openai, transcriber_whisper: no other is known"
 			sells      = "telephony_provider must be one of simulated, sip, twilio, telnyx, vonage, fluents: no other is known"
 		)
@@ -130,7 +130,7 @@ func TestRecognisersOfAgents(t *testing.T) {
 	both(t, func(b *bench) {
 		for transcriber, want := range map[string]string{
 			`{"type":"pocketsphinx"}`: "", `{"type":"tty"}`: "", `{}`: "", `null`: "",
-			`{"type":"transcriber_azure"}`: "transcriber.type no_driver", `{"type":"transcriber_deepgram"}`: "", `{"type":"pocketsphinx","model":"m"}`: "transcriber unknown",
+			`{"type":"transcriber_azure"}`: "transcriber.type no_driver", `{"type":"transcriber_deepgram"}`: "", `{"type":"pocketsphinx","mdel":"m"}`: "transcriber unknown",
 		} {
 			got := warningsOf(b.do("POST /v1/agents/create", `{"prompt":{"content":"p"},"transcriber":`+transcriber+`}`).want(201))
 			if strings.Join(got, ", ") != want {

@@ -70,6 +70,7 @@ func Parts() []Part {
 		{Name: "bargein", About: "how soon an agent is silent that real speech interrupts, clean and in noise", run: (*bench).bargeIn},
 		{Name: "cough", About: "how long a cough silences the agent", run: (*bench).cough},
 		{Name: "setup", About: "INVITE to 200 at 50 calls a second, with the call's row committed", run: (*bench).setup},
+		{Name: "pipeline", About: "calls with vendors behind TLS: latency, processor time, memory, how many at once", run: (*bench).pipeline},
 		{Name: "recording", About: "three minutes with a caller whose clock runs 200 ppm fast", run: (*bench).recording},
 		{Name: "cold", About: "start of the program to the first answered call", run: (*bench).cold},
 	}

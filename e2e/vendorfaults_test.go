@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/e2e/timing"
+	"github.com/sidetone/sidetone/softphone"
 	"github.com/sidetone/sidetone/standin"
 	"github.com/sidetone/sidetone/standin/hearing"
 )
@@ -77,7 +78,7 @@ func (m mishap) unlucky() string {
 func TestVendorsFail(t *testing.T) {
 	t.Parallel()
 	listen(t)
-	sideBySide(t, 3, mishaps(), mishap.name, mishap.strike)
+	sideBySide(t, 3, mishaps(), mishap.name, func(t *testing.T, m mishap) { m.strike(t) })
 }
 
 // The longest silences: what is owed to a caller comes within four seconds after
@@ -104,7 +105,7 @@ func (m mishap) strike(t *testing.T) {
 	before, _ := s.goroutines(t, ctx, stacks)
 	p.control[vendor+" "+m.part].Inject(m.fault)
 
-	v := s.ring(t, ctx, number, toneLine("please tell me the price", 0))
+	v := s.ringAs(t, ctx, number, m.caller())
 	m.judge(t, paced, v)
 	found, err := s.api.AccountConnections().Get(ctx, account)
 	if err != nil {
@@ -122,6 +123,17 @@ func (m mishap) strike(t *testing.T) {
 	}
 	p.idle(t)
 	s.nothingLeft(t, ctx, stacks, before)
+}
+
+// caller asks for the price: again when nobody may have understood it, and without
+// hanging up when the agent may have to.
+func (m mishap) caller() softphone.Phone {
+	phone := softphone.Phone{Lines: []softphone.Line{toneLine("please tell me the price", 0)}, Wait: 8 * time.Second, Patience: 900 * time.Millisecond, Length: 40 * time.Second}
+	if m.part == recogniserPart && m.fault.Kind == standin.Mute {
+		phone.Lines = append(phone.Lines, toneLine("what is the price of it", 0), toneLine("tell me the price please", 0), toneLine("what price is it today", 0))
+	}
+	phone.Stay = m.alone && m.part != voicePart
+	return phone
 }
 
 // connect stores an environment's own account at a vendor.

@@ -247,6 +247,12 @@ type visit struct {
 // ring lets a caller with G.711 say lines to a number until the call is over.
 func (s *server) ring(t *testing.T, ctx context.Context, number string, lines ...softphone.Line) visit {
 	t.Helper()
+	return s.ringAs(t, ctx, number, softphone.Phone{Lines: lines, Wait: 8 * time.Second, Patience: 900 * time.Millisecond, Length: time.Minute})
+}
+
+// ringAs is ring with a telephone of one's own, which lacks a driver only.
+func (s *server) ringAs(t *testing.T, ctx context.Context, number string, phone softphone.Phone) visit {
+	t.Helper()
 	driver, err := sip.New(sip.Config{Listen: "127.0.0.1:0", Codecs: []string{"PCMU"}, Trunks: []sip.Trunk{{Name: "server", Host: s.sip}}})
 	if err != nil {
 		t.Fatal(err)
@@ -257,7 +263,7 @@ func (s *server) ring(t *testing.T, ctx context.Context, number string, lines ..
 	if err != nil {
 		t.Fatal(err)
 	}
-	phone := softphone.Phone{Driver: driver, Lines: lines, Record: file, Wait: 8 * time.Second, Patience: 900 * time.Millisecond, Length: time.Minute}
+	phone.Driver, phone.Record = driver, file
 	var v visit
 	v.result, err = phone.Call(ctx, telephony.DialRequest{From: "+14155550123", To: number, Trunk: "server"})
 	if closing := file.Close(); err == nil {

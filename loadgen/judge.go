@@ -40,6 +40,8 @@ type Limits struct {
 	// ColdStart bounds the median time from exec to the first 200 in
 	// milliseconds.
 	ColdStart float64 `json:"cold_start_ms"`
+	// PipelineLimits bound calls with vendors.
+	PipelineLimits
 }
 
 // DefaultLimits returns the promised bounds.
@@ -47,7 +49,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		GapRatio: 1.15, CPURatio: 2.5, G722CPU: 0.22,
 		AddedP50: 40, AddedP99: 60, BargeInP50: 120, BargeInP95: 200, BargeIn10P95: 300, CoughSilence: 900,
-		SetupP50: 3, KBPerCall: 150, Recording: 20, ColdStart: 150,
+		SetupP50: 3, KBPerCall: 150, Recording: 20, ColdStart: 150, PipelineLimits: defaultPipelineLimits(),
 	}
 }
 
@@ -84,6 +86,8 @@ type Results struct {
 	Recording *Alignment `json:"recording,omitempty"`
 	// ColdStart holds the cold starts.
 	ColdStart Quantiles `json:"cold_start"`
+	// Pipeline are the runs with vendors; nil: none was made.
+	Pipeline *Pipeline `json:"pipeline,omitempty"`
 }
 
 // Baseline is an earlier benchmark with the limits to judge by, as committed
@@ -121,6 +125,7 @@ func (l Limits) withDefaults() Limits {
 		BargeInP50: or(l.BargeInP50, d.BargeInP50), BargeInP95: or(l.BargeInP95, d.BargeInP95),
 		BargeIn10P95: or(l.BargeIn10P95, d.BargeIn10P95), CoughSilence: or(l.CoughSilence, d.CoughSilence), SetupP50: or(l.SetupP50, d.SetupP50),
 		KBPerCall: or(l.KBPerCall, d.KBPerCall), Recording: or(l.Recording, d.Recording), ColdStart: or(l.ColdStart, d.ColdStart),
+		PipelineLimits: l.PipelineLimits.withDefaults(),
 	}
 }
 
@@ -204,7 +209,7 @@ func (l Limits) measures() []measure {
 			values: func(Results) int { return 1 },
 		},
 	}
-	return append(append(list, l.times()...), l.places()...)
+	return append(append(append(list, l.times()...), l.places()...), l.PipelineLimits.measures()...)
 }
 
 // noReports is what figures need that are not made of a load run.
@@ -298,7 +303,7 @@ func (r Results) reports() []*Report {
 			made = append(made, report)
 		}
 	}
-	return made
+	return append(made, r.Pipeline.reports()...)
 }
 
 // failed returns the number of failed calls in all runs.
@@ -362,6 +367,7 @@ func (r Results) WriteText(w io.Writer, b Baseline) (bool, error) {
 			a.Start, a.Middle, a.End, a.Clicks)
 	}
 	p.quantiles("cold start", r.ColdStart)
+	p.pipeline(r.Pipeline)
 	p.line("")
 	met := true
 	for _, j := range r.Judge(b) {

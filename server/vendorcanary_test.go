@@ -92,7 +92,7 @@ func TestNoVendorTellsItsKey(t *testing.T) {
 	}
 	for _, s := range suppliers() {
 		key := w.canary()
-		id := w.create("account_connections/create", fmt.Sprintf(`{"type":%q,"credentials":{"key":%q},"config":{"base_url":%q,"model":"m","deployment":"d"}}`, s.account, key, address.URL))
+		id := w.create("account_connections/create", fmt.Sprintf(`{"type":%q,"credentials":{%q:%q},"config":{"base_url":%q,"model":"m","deployment":"d"}}`, s.account, s.name+"_api_key", key, address.URL))
 		for range 4 { // other statuses
 			said, err := json.Marshal(w.ask(http.MethodPost, "/v1/account_connections/test?id="+id, ""))
 			if err != nil {
@@ -121,16 +121,15 @@ func (w *canaryWorld) callVendors() {
 	models := []string{"openai", "anthropic", "google", "deepseek", "togetherai", "openrouter", "ollama", "azure_llm"}
 	var calls sync.WaitGroup
 	for i, model := range models {
-		agent := w.create("agents/create", fmt.Sprintf(`{"prompt":{"content":"Be kind."},"provider":%q,"model":"m","transcriber":{"type":%q},"voice":{"type":%q,"voice_id":"v"},"initial_message":"Hello."}`,
+		agent := w.create("agents/create", fmt.Sprintf(`{"prompt":{"content":"Be kind."},"provider":%q,"model":"m","transcriber":{"type":%q},"voice":{"type":%q,"voice_id":"v","voice_name":"v","speaker":"v"},"initial_message":"Hello."}`,
 			model, listeners[i%len(listeners)], speakers[i%len(speakers)]))
-		bought := w.ask(http.MethodPost, "/v1/numbers/buy", `{}`)
-		number, _ := bought["phone_number"].(string)
-		w.ask(http.MethodPost, "/v1/numbers/update?phone_number="+strings.TrimPrefix(number, "+"), `{"inbound_agent":"`+agent+`"}`)
+		number, _ := w.ask(http.MethodPost, "/v1/numbers/buy", `{"inbound_agent":"`+agent+`"}`)["number"].(string)
 		caller := newPerson(w.t, w.server.ready.SIP)
 		caller.phone.Length = 12 * time.Second
 		calls.Go(func() {
-			// However the call ends, what was said of it is looked at.
-			_, _ = caller.phone.Call(w.t.Context(), telephony.DialRequest{From: theirNumber, To: number, Trunk: "server"})
+			if _, err := caller.phone.Call(w.t.Context(), telephony.DialRequest{From: theirNumber, To: number, Trunk: "server"}); err != nil {
+				w.t.Errorf("call %q: %v", number, err)
+			}
 		})
 	}
 	calls.Wait()

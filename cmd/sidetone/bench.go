@@ -13,7 +13,7 @@ type benchCommand struct {
 	Baseline        string   `help:"Limits and earlier figures to judge by; without it, the promised limits." type:"existingfile" placeholder:"FILE"`
 	WriteBaseline   string   `help:"Write the figures here as the next baseline." placeholder:"FILE"`
 	Quick           bool     `help:"Measure less of everything, in under two minutes."`
-	Only            []string `help:"Parts to measure: echo, g722, wheels, turn, bargein, cough, setup, recording, cold." placeholder:"PART"`
+	Only            []string `help:"Parts to measure: echo, g722, wheels, turn, bargein, cough, setup, pipeline, recording, cold." placeholder:"PART"`
 	Turns           int      `help:"Turns of the single call; without it 500, which take 10 minutes." placeholder:"N"`
 	Keep            bool     `help:"Keep the data directory and the server's log."`
 	CalibrationPeer int      `help:"Be the far end of the bare-socket calibration with this many sockets." hidden:"" placeholder:"N"`

@@ -57,6 +57,13 @@ func standins(ears hearing.Ears, say speaker) map[string]func(c *standin.Control
 			mux.Handle("/", deepgramspeak.New(speech.Options{Control: c, Key: key, Speak: say}))
 			return mux
 		},
+		"pipeline": func(c *standin.Control, key string) http.Handler {
+			mux := http.NewServeMux()
+			mux.Handle("/v1/listen", deepgramstandin.New(deepgramstandin.Options{Control: c, Key: key, Ears: ears}))
+			mux.Handle("/v1/chat/completions", openaistandin.New(openaistandin.Options{Control: c, Key: key, Model: model.Playbook{}}))
+			mux.Handle("/", elevenlabs.New(speech.Options{Control: c, Key: key}))
+			return mux
+		},
 		"assemblyai": func(c *standin.Control, key string) http.Handler {
 			return assemblyai.New(assemblyai.Options{Control: c, Key: key, Ears: ears})
 		},

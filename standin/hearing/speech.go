@@ -9,23 +9,31 @@ import (
 	"github.com/sidetone/sidetone/transcriber"
 )
 
-// speechRate is the rate at which a driver of Speech listens.
-const speechRate = 16000
+// The rates at which a driver of Speech listens: to a narrow line as it is, because
+// sound that was brought to the wide rate still lacks its upper half.
+const (
+	narrowRate = 8000
+	wideRate   = 16000
+)
 
 // Speech returns ears that understand real speech by a driver, such as
 // pocketsphinx. Its words have no times of their own: each is taken to end where
 // the sound was when its text came.
 func Speech(d transcriber.Driver) Ears {
 	return func(rate int) (Ear, error) {
-		up, err := audio.NewResampler(rate, speechRate)
+		to := wideRate
+		if rate == narrowRate {
+			to = narrowRate
+		}
+		convert, err := audio.NewResampler(rate, to)
 		if err != nil {
 			return nil, err
 		}
-		s, err := d.Open(context.Background(), transcriber.Config{Rate: speechRate})
+		s, err := d.Open(context.Background(), transcriber.Config{Rate: to})
 		if err != nil {
 			return nil, err
 		}
-		e := &speechEar{stream: s, up: up, rate: rate, flushed: make(chan struct{}, 64)}
+		e := &speechEar{stream: s, convert: convert, rate: rate, to: to, flushed: make(chan struct{}, 64)}
 		e.owned.Go(e.read)
 		return e, nil
 	}
@@ -33,8 +41,8 @@ func Speech(d transcriber.Driver) Ears {
 
 type speechEar struct {
 	stream   transcriber.Stream
-	up       *audio.Resampler
-	rate     int
+	convert  *audio.Resampler
+	rate, to int
 	pcm      []int16
 	position int64
 	flushed  chan struct{} // a Finalize was answered, or the stream is over
@@ -68,8 +76,8 @@ func (e *speechEar) read() {
 
 // Write implements Ear.
 func (e *speechEar) Write(pcm []int16) []Word {
-	e.pcm = e.up.Process(e.pcm[:0], pcm)
-	_ = e.stream.Write(audio.Frame{PCM: e.pcm, Rate: speechRate}) // a stream that failed hears nothing
+	e.pcm = e.convert.Process(e.pcm[:0], pcm)
+	_ = e.stream.Write(audio.Frame{PCM: e.pcm, Rate: e.to}) // a stream that failed hears nothing
 	e.position += int64(len(pcm))
 	return e.take()
 }
