@@ -152,6 +152,13 @@ func TestVoiceChange(t *testing.T) {
 	if err := v.Validate(); err != nil {
 		t.Error(err)
 	}
+	v.Type = "voice_openai"
+	for config, want := range map[string]string{`{}`: "", `{"speed":null}`: "", `{"speed":4}`: "", `{"speed":0.2}`: "speed must be a number from 0.25 to 4"} {
+		v.Config = []byte(config)
+		if err := v.Validate(); (err == nil) != (want == "") || err != nil && message(err) != want {
+			t.Errorf("%s: error %v, want %q", config, err, want)
+		}
+	}
 }
 
 func TestWebhookValidate(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 type Voice struct {
 	ID            string
 	EnvironmentID string
-	// Type is voice_flite, voice_tty or a vendor's (voice_eleven_labs ...).
+	// Type is voice_flite, voice_tty or a vendor's (voice_eleven_labs, voice_openai ...).
 	Type        string
 	Label       string
 	Description string
@@ -87,5 +87,21 @@ func (v Voice) Validate() error {
 	if err := maxLength("type", v.Type, 64); err != nil {
 		return err
 	}
+	if err := v.speed(members["speed"]); err != nil {
+		return err
+	}
 	return describable(v.Label, v.Description)
+}
+
+// speed checks the only range that a type of ours has; the document checks kinds of
+// values.
+func (v Voice) speed(raw json.RawMessage) error {
+	if v.Type != "voice_openai" && v.Type != "voice_kokoro" || raw == nil {
+		return nil
+	}
+	var speed *float64
+	if err := json.Unmarshal(raw, &speed); err != nil || speed != nil && (*speed < 0.25 || *speed > 4) {
+		return Errorf(Invalid, "speed must be a number from 0.25 to 4")
+	}
+	return nil
 }

@@ -95,8 +95,10 @@ func TestBreakerLetsOneTry(t *testing.T) {
 		time.Sleep(time.Second)
 		b.allows(key)
 		b.worked(key)
-		if !b.allows(key) || !b.allows(key) {
-			t.Error("a trial that worked has not closed the breaker")
+		for range 2 {
+			if !b.allows(key) {
+				t.Error("a trial that worked has not closed the breaker")
+			}
 		}
 	})
 }
@@ -148,4 +150,27 @@ func TestCandidatesAreTakenInOrder(t *testing.T) {
 			t.Errorf("another environment's key: %v", got)
 		}
 	})
+}
+
+// What a vendor says of a failure may repeat what the caller said, which private calls
+// keep nothing of.
+func TestFailureOfAPrivateCallRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	for private, want := range map[bool][]string{
+		false: {"model: acme: request refused (400): my number is 7", "model: acme: read my number"},
+		true:  {"model: acme: request refused (400)", "model: acme: failed"},
+	} {
+		var got []string
+		c := &candidates{part: partModel, breakers: newBreakers(testClock()), private: private, post: func(v any) { got = append(got, v.(failure).text()) }}
+		c.add(Source{"acme", "server"}, "")
+		for _, err := range []error{&provider.Failure{Vendor: "acme", Kind: provider.Rejected, Status: 400, Message: "my number is 7"}, errors.New("read my number")} {
+			c.failed(0, err, -1, nil)
+			if told := "model: " + c.reason(0, err); told != got[len(got)-1] {
+				t.Errorf("the machine is told %q, the record %q", told, got[len(got)-1])
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("private %t: %q, want %q", private, got, want)
+		}
+	}
 }

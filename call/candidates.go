@@ -38,6 +38,9 @@ type candidates struct {
 	// refused takes credentials that were refused; nil: nobody wants to know.
 	refused func(Refused)
 	call    Refused // the names of the call
+	// private says that what vendors say of failures is not recorded: it may repeat
+	// what was said.
+	private bool
 	post    func(any)
 
 	mu    sync.Mutex
@@ -126,7 +129,7 @@ func (c *candidates) worked(i int) {
 // is who takes over, -1 when nobody does; in is for the machine, nil when it
 // need not know.
 func (c *candidates) failed(i int, err error, next int, in conversation.Input) {
-	f := failure{part: c.part, source: c.source(i), err: err, in: in}
+	f := failure{part: c.part, source: c.source(i), err: c.plain(err), in: in}
 	if next >= 0 && next != i {
 		f.next = c.source(next)
 		c.name(next)
@@ -140,6 +143,23 @@ func (c *candidates) failed(i int, err error, next int, in conversation.Input) {
 		}
 	}
 	c.post(f)
+}
+
+// reason is what the machine is told of a failure.
+func (c *candidates) reason(i int, err error) string {
+	return failure{part: c.part, source: c.source(i), err: c.plain(err)}.reason()
+}
+
+// plain is a failure without what the vendor says of it, when that is private.
+func (c *candidates) plain(err error) error {
+	f := asFailure(err)
+	switch {
+	case !c.private:
+		return err
+	case f.Vendor == "":
+		return errors.New("failed")
+	}
+	return &provider.Failure{Vendor: f.Vendor, Kind: f.Kind, Status: f.Status, RequestID: f.RequestID}
 }
 
 // fault is a failure of a candidate that it did not report itself.

@@ -214,7 +214,7 @@ func (e *ear) orLost(i int, err error, next int) conversation.Input {
 	if next >= 0 {
 		return nil
 	}
-	return conversation.RecogniserLost{Reason: failure{part: partRecogniser, source: e.candidates.source(i), err: err}.reason()}
+	return conversation.RecogniserLost{Reason: e.candidates.reason(i, err)}
 }
 
 // serve keeps one recogniser open until there is no hope for it.

@@ -172,7 +172,7 @@ func (m *mind) settle(t *thought, a *attempt, err error) *attempt {
 		m.blameSlow(a)
 		return nil
 	}
-	in := conversation.ModelFailed{Gen: t.ask.Gen, Reason: failure{part: partModel, source: m.candidates.source(a.candidate), err: err}.reason()}
+	in := conversation.ModelFailed{Gen: t.ask.Gen, Reason: m.candidates.reason(a.candidate, err)}
 	if won {
 		m.stumbled.Store(int64(a.candidate) + 1)
 		m.candidates.failed(a.candidate, err, -1, in)

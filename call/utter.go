@@ -363,8 +363,7 @@ func (y *saying) failed(t *try, err error) bool {
 	next := c.next(t.candidate, y.excluded)
 	if next < 0 {
 		y.m.player.drop(y.say.Utt)
-		reason := failure{part: partVoice, source: c.source(t.candidate), err: err}.reason()
-		c.failed(t.candidate, err, -1, conversation.VoiceFailed{Utt: y.say.Utt, Reason: reason})
+		c.failed(t.candidate, err, -1, conversation.VoiceFailed{Utt: y.say.Utt, Reason: c.reason(t.candidate, err)})
 		return false
 	}
 	c.failed(t.candidate, err, next, nil)

@@ -264,7 +264,8 @@ type SupportEntry struct {
 	Status string `json:"status,omitempty"`
 	// Test is the test that shows what acts.
 	Test string `json:"test,omitempty"`
-	// Reason says in a word why it does not act, Sentence for people.
+	// Reason says in a word why it does not act, Sentence for people; of what acts,
+	// Sentence says what it leaves out.
 	Reason   string `json:"reason,omitempty"`
 	Sentence string `json:"sentence,omitempty"`
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/llm/anthropic"
 	"github.com/sidetone/sidetone/llm/google"
+	"github.com/sidetone/sidetone/llm/harness"
 	"github.com/sidetone/sidetone/llm/openai"
 	"github.com/sidetone/sidetone/provider"
 )
@@ -23,6 +24,7 @@ func models() map[string]vendor[llm.Driver] {
 		"openrouter": compatible("openrouter", "https://openrouter.ai/api/v1", "openai/gpt-4.1-mini"),
 		"ollama":     compatible("ollama", "http://127.0.0.1:11434/v1", ""),
 		"azure_llm":  azure, "azure": azure,
+		"harness": {supplier: "harness", open: openHarness},
 		"anthropic": {supplier: "anthropic", open: func(a access, _ choice) llm.Driver {
 			version := cmp.Or(a.Settings["anthropic_version"], anthropic.Version2026)
 			return anthropic.New(anthropic.Options{Client: modelClient("anthropic", a, anthropic.Authorise(version, a.Key)),
@@ -42,6 +44,19 @@ func compatible(supplier, base, model string) vendor[llm.Driver] {
 		return openai.New(openai.Options{Client: modelClient(supplier, a, header("Authorization", "Bearer ", a.Key)),
 			Base: cmp.Or(a.Base, base), Model: cmp.Or(a.Settings["model"], model), NoUsage: a.Settings["stream_usage"] == "off"})
 	}}
+}
+
+// openHarness takes an account whose base_url is the WebSocket of a program of the
+// customer's own, and whose setting protocol says which frames it speaks. The key is
+// the token by which programs for ConversationRelay check a signature.
+func openHarness(a access, ch choice) llm.Driver {
+	o := harness.Options{URL: a.Base, Protocol: harness.Protocol(a.Settings["protocol"]), Language: ch.Language}
+	authorise := header("X-Twilio-Signature", "", sidetone.Secret(harness.Sign(a.Base, a.Key)))
+	if o.Protocol == harness.Retell {
+		authorise = header("Authorization", "Bearer ", a.Key)
+	}
+	o.Client = modelClient("harness", a, authorise)
+	return harness.New(o)
 }
 
 // azureVersion is the version of Azure's interface when an account names none.

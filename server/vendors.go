@@ -90,6 +90,7 @@ func suppliers() []supplier {
 		{name: "ollama", account: "account_connection_ollama", keyless: true, base: "http://127.0.0.1:11434/v1"},
 		{name: "whisper", account: "account_connection_whisper", keyless: true, base: "http://127.0.0.1:8000/v1"},
 		{name: "kokoro", account: "account_connection_kokoro", keyless: true, base: "http://127.0.0.1:8880/v1"},
+		{name: "harness", account: "account_connection_harness", keyless: true},
 		{name: "openrouter", account: "account_connection_openrouter", variable: "OPENROUTER_API_KEY"},
 		{name: "deepgram", account: "account_connection_deepgram", variable: "DEEPGRAM_API_KEY"},
 		{name: "assemblyai", account: "account_connection_assemblyai", variable: "ASSEMBLYAI_API_KEY"},

@@ -43,6 +43,8 @@ func facts() map[string][2]string {
 		"togetherai": {chat, "as openai"},
 		"openrouter": {chat, "as openai"},
 		"ollama":     {chat + "; without an address the server on this machine is found", noClient + "the protocol is openai's"},
+		"harness": {"a program of your own behind a WebSocket, text only: the frames of Twilio's ConversationRelay, or with protocol retell of Retell's custom LLM; no actions but the end of the call",
+			noClient + "exchanges re-created from the published frames (2026-08-19, 2026-11-28)"},
 
 		"transcriber_deepgram":    {"nova: partial texts, times of words, key terms; Flux (model flux-...): ends of turns as well", "@deepgram/sdk 5.13.0, both interfaces; the vendor's AsyncAPI file"},
 		"transcriber_assembly_ai": {"partial texts, times of words, key terms, ends of turns", "assemblyai 4.41.5; the vendor's definitions"},

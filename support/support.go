@@ -60,9 +60,10 @@ type Entry struct {
 	Status Status `json:"status"`
 	// Test is the directory and the name of the test that shows it: acts only.
 	Test string `json:"test,omitempty"`
-	// Reason and Sentence say why it does not act: kept and refused only. The
-	// sentence is for people and never holds what a request said.
-	Reason   Reason `json:"reason,omitempty"`
+	// Reason says why it does not act: kept and refused only.
+	Reason Reason `json:"reason,omitempty"`
+	// Sentence says the same for people or, of what acts, what it leaves out. It
+	// never holds what a request said.
 	Sentence string `json:"sentence,omitempty"`
 }
 

@@ -44,6 +44,11 @@ func (r *rows) values(test, property string, values ...string) {
 	}
 }
 
+// partly adds a property that a test shows, and a sentence about what it leaves out.
+func (r *rows) partly(test, property, sentence string) {
+	r.entries = append(r.entries, Entry{Resource: r.resource, Property: property, Status: Acts, Test: test, Sentence: sentence})
+}
+
 // kept adds properties without effect.
 func (r *rows) kept(reason Reason, sentence string, properties ...string) {
 	for _, property := range properties {
@@ -98,7 +103,8 @@ func (r *rows) conversation() {
 	r.acts("conversation.TestDecide", "conversation_speed")
 	r.acts("conversation.TestDecide", "enable_dynamic_turns")
 	r.acts(golden, "wait_for_greeting")
-	r.acts("call.TestEdgesPointAtTheSpeechWithAndWithoutNoiseSuppression", "noise_suppression")
+	r.partly("call.TestEdgesPointAtTheSpeechWithAndWithoutNoiseSuppression", "noise_suppression",
+		"For the detector of speech only: recognisers hear the line as it is (the offline one's word errors at 10 dB of white noise: 97 % and 96 % with it at 8 kHz, 96 % and 100 % at 16 kHz).")
 	r.acts(golden, "ask_if_human_present_on_idle")
 	r.acts("call.TestIdleTimeOfQueues", "idle_time_seconds")
 	r.acts("call.TestNoIdleChecks", "max_idle_check_count")
@@ -121,7 +127,7 @@ func (r *rows) conversation() {
 func (r *rows) thinking() {
 	r.acts("server.TestPlanChoosesDrivers", "provider", "scripted")
 	r.values("server.TestTestAgentsTakeCallsOnLoopbackOnly", "provider", "echo", "bench")
-	models := []string{"openai", "anthropic", "google", "azure", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama"}
+	models := []string{"openai", "anthropic", "google", "azure", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama", "harness"}
 	r.values(whoServes, "provider", models...)
 	r.acts(whoServes, "model")
 	r.acts(whoServes, "openai_model_name_override")
@@ -213,7 +219,7 @@ func accountConnection() []Entry {
 	r.kept(NoDriver, noCarrier, "credentials.twilio_account_sid", "credentials.twilio_auth_token",
 		"config.voicemail_detection", "steering_pool", "account_supports_any_caller_id", "phone_number")
 	r.acts("api.TestDefaultConnection", "default")
-	for _, vendor := range []string{"openai", "anthropic", "google", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama", "whisper", "kokoro",
+	for _, vendor := range []string{"openai", "anthropic", "google", "azure_llm", "deepseek", "togetherai", "openrouter", "ollama", "harness", "whisper", "kokoro",
 		"elevenlabs", "deepgram", "cartesia", "rime", "azure_speech", "assemblyai"} {
 		r.values(whoServes, "type", "account_connection_"+vendor)
 	}

@@ -78,10 +78,7 @@ func wholeTable(table *support.Table) string {
 			resource = e.Resource
 			fmt.Fprintf(&out, "\n## %s\n\n| property | value | | shown by, or why not |\n|---|---|---|---|\n", title(resource))
 		}
-		why := e.Sentence
-		if e.Status == support.Acts {
-			why = "`" + e.Test + "`"
-		}
+		why := strings.TrimSpace(code(e.Test) + " " + e.Sentence)
 		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", code(e.Property), code(e.Value), e.Status, why)
 	}
 	return out.String()

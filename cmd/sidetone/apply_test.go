@@ -138,7 +138,7 @@ func TestDryRunFindsWhatTheAPIRefuses(t *testing.T) {
 	}))
 	defer server.Close()
 	for file, want := range map[string]string{
-		"kind: agent\nkey: a\nprompt: {content: Hi.}\nprovider: opnai\n":                                                        "agent a: provider must be one of scripted, echo, bench, openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama: no other is known",
+		"kind: agent\nkey: a\nprompt: {content: Hi.}\nprovider: opnai\n":                                                        "agent a: provider must be one of scripted, echo, bench, openai, anthropic, google, azure, azure_llm, deepseek, togetherai, openrouter, ollama, harness: no other is known",
 		"kind: agent\nkey: a\nprompt: {content: Hi.}\ncontext_endpoint: nourl\n":                                                "agent a: context_endpoint must be",
 		"kind: agent\nkey: a\nprompt: {content: Hi., context_endpoint: nourl}\n":                                                "agent a: prompt.context_endpoint must be",
 		"kind: agent\nkey: a\nprompt: {content: Hi.}\nllm_fallback: {provider: opnai, model_name: x}\n":                         "agent a: llm_fallback.provider must be one of openai, anthropic",

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/standin/tonewords"
 )
@@ -27,6 +29,9 @@ type flow struct {
 	Vendor, Folder, Program string
 	// TLS is for clients that insist on it.
 	TLS bool
+	// Schema names the vendor's schema, in the file Document, that the client's
+	// requests follow; "" where the vendor publishes none.
+	Schema, Document string
 }
 
 func flows() []flow {
@@ -36,7 +41,7 @@ func flows() []flow {
 		{Vendor: "deepgram", Folder: "deepgram", Program: "speak.mjs"},
 		{Vendor: "elevenlabs", Folder: "elevenlabs", Program: "speak.mjs"},
 		{Vendor: "google", Folder: "google", Program: "generate.mjs"},
-		{Vendor: "openai", Folder: "openai", Program: "chat.mjs"},
+		{Vendor: "openai", Folder: "openai", Program: "chat.mjs", Schema: "CreateChatCompletionRequest", Document: "../../standin/openai/testdata/chat.openapi.json"},
 		{Vendor: "openai", Folder: "openai", Program: "speech.mjs"},
 		{Vendor: "deepgram", Folder: "deepgram", Program: "listen.mjs"},
 		{Vendor: "deepgram", Folder: "deepgram", Program: "flux.mjs"},
@@ -63,28 +68,27 @@ func TestOfficialClients(t *testing.T) {
 	}
 	program := filepath.Join(t.TempDir(), "sidetone")
 	run(t, "../..", nil, nil, "go", "build", "-o", program, "./cmd/sidetone")
-	folders := map[string]string{}
+	root, installed := t.TempDir(), map[string]bool{}
 	for _, f := range flows() {
-		if folders[f.Folder] == "" {
-			folders[f.Folder] = install(t, f.Folder)
-		}
-	}
-	for _, f := range flows() {
-		t.Run(f.Folder+"/"+f.Program, func(t *testing.T) { f.run(t, program, folders[f.Folder]) })
+		t.Run(f.Folder+"/"+f.Program, func(t *testing.T) {
+			dir := filepath.Join(root, f.Folder)
+			if !installed[f.Folder] {
+				installed[f.Folder] = true
+				install(t, f.Folder, dir)
+			}
+			f.run(t, program, dir)
+		})
 	}
 }
 
-// install puts a folder's programs and the clients that they use into a temporary
-// directory. Nothing of what is installed runs here.
-func install(t *testing.T, folder string) string {
+// install puts a folder's programs and the clients that they use into a directory. Nothing of what is installed runs here.
+func install(t *testing.T, folder, dir string) {
 	t.Helper()
-	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", folder))); err != nil {
 		t.Fatal(err)
 	}
 	sounds(t, dir)
 	run(t, dir, nil, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
-	return dir
 }
 
 // sounds writes "good morning" as tone words, in the codings that clients send.
@@ -115,6 +119,37 @@ func (f flow) run(t *testing.T, program, dir string) {
 	}
 	wrap := []string{"timeout", fmt.Sprint(flowTime.Seconds()), "nsenter", "--target", fmt.Sprint(s.pid), "--user", "--net", "--preserve-credentials"}
 	t.Log(run(t, dir, env, wrap, "node", f.Program))
+	if f.Schema != "" {
+		f.validate(t, run(t, dir, env, wrap, "curl", "--silent", "--show-error", "--fail", s.URL+"/standin/ledger"))
+	}
+}
+
+// validate holds the bodies that a stand-in was sent against the vendor's schema.
+func (f flow) validate(t *testing.T, ledger string) {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromFile(f.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entries []struct{ Body []string }
+	if err := json.Unmarshal([]byte(ledger), &entries); err != nil {
+		t.Fatalf("ledger %q: %v", ledger, err)
+	}
+	bodies := 0
+	for _, e := range entries {
+		for _, body := range e.Body {
+			var v any
+			if err := json.Unmarshal([]byte(body), &v); err != nil {
+				t.Errorf("%v in %s", err, body)
+			} else if err := doc.Components.Schemas[f.Schema].Value.VisitJSON(v); err != nil {
+				t.Errorf("%s does not follow %s: %v", body, f.Schema, err)
+			}
+			bodies++
+		}
+	}
+	if bodies == 0 {
+		t.Error("the stand-in was sent nothing")
+	}
 }
 
 // alone is what to put before a command so that it has no network.

@@ -82,42 +82,40 @@ func (s *Server) socket(w http.ResponseWriter, r *standin.Request) {
 	if !ok {
 		return
 	}
-	sound := s.o.Utter(text, rate, muLaw)
-	d := speech.Delivery{Sound: sound, Close: socket.End, ExpireCode: 1008, ExpireReason: "input_timeout_exceeded",
-		End: func() error {
-			if err := socket.JSON(map[string]any{"isFinal": true}); err != nil {
-				return err
+	_ = delivery(socket, r.Fault.Kind, s.o.Utter(text, rate, muLaw)).Run(socket.Context(), r.Fault, s.o.Pace) // a client that left needs none
+}
+
+// delivery is how an utterance is sent over a socket.
+func delivery(socket *speech.Socket, fault standin.Kind, sound speech.Sound) speech.Delivery {
+	characters := align(sound)
+	return speech.Delivery{Sound: sound, Close: socket.End, ExpireCode: 1008, ExpireReason: "input_timeout_exceeded",
+		Piece: func(number int, piece []byte) error {
+			reply := map[string]any{"audio": base64.StdEncoding.EncodeToString(piece), "isFinal": nil, "normalizedAlignment": nil, "alignment": nil}
+			if fault != standin.Null {
+				times := characters.piece(number, len(sound.Pieces))
+				reply["alignment"], reply["normalizedAlignment"] = times, times
 			}
+			if fault == standin.Unknown {
+				reply["novelty"] = map[string]any{"a": nil}
+			}
+			return socket.JSON(reply)
+		},
+		End: func() error {
+			err := socket.JSON(map[string]any{"isFinal": true})
 			socket.End(1000, "")
-			return nil
+			return err
 		},
 		Error: func(reason string) error {
 			if reason == "" {
 				reason = "quota_exceeded"
 			}
-			if err := socket.JSON(map[string]any{"error": reason, "message": "the stand-in reports " + reason, "code": 1008}); err != nil {
-				return err
-			}
+			err := socket.JSON(map[string]any{"error": reason, "message": "the stand-in reports " + reason, "code": 1008})
 			socket.End(1008, reason)
-			return nil
+			return err
 		},
 		Junk:    func() error { return socket.Text([]byte(`{"audio": 7,`)) },
 		Unknown: func() error { return socket.JSON(map[string]any{"novelty": []int{1}, "audio": nil}) },
-		Heard:   func(d time.Duration) bool { return socket.Await(d, func([]byte) bool { return true }) },
-	}
-	characters := align(sound)
-	d.Piece = func(number int, piece []byte) error {
-		reply := map[string]any{"audio": base64.StdEncoding.EncodeToString(piece), "isFinal": nil, "normalizedAlignment": nil, "alignment": nil}
-		if r.Fault.Kind != standin.Null {
-			times := characters.piece(number, len(sound.Pieces))
-			reply["alignment"], reply["normalizedAlignment"] = times, times
-		}
-		if r.Fault.Kind == standin.Unknown {
-			reply["novelty"] = map[string]any{"a": nil}
-		}
-		return socket.JSON(reply)
-	}
-	_ = d.Run(socket.Context(), r.Fault, s.o.Pace) // a client that left needs none
+		Heard:   func(d time.Duration) bool { return socket.Await(d, func([]byte) bool { return true }) }}
 }
 
 // read takes the text, up to its end.

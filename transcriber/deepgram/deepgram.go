@@ -71,6 +71,8 @@ type Options struct {
 	// have it understand it; others close the connection. See
 	// https://developers.deepgram.com/docs/flux/force-end-turn.
 	ForceEnd bool
+
+	idleAfter time.Duration
 }
 
 // Driver is a transcriber.Driver. Its methods may be called concurrently.
@@ -78,7 +80,7 @@ type Driver struct{ options Options }
 
 // New returns a driver.
 func New(o Options) *Driver {
-	o.Base, o.Model = cmp.Or(o.Base, Base), cmp.Or(o.Model, defaultModel)
+	o.Base, o.Model, o.idleAfter = cmp.Or(o.Base, Base), cmp.Or(o.Model, defaultModel), cmp.Or(o.idleAfter, idleAfter)
 	return &Driver{options: o}
 }
 
@@ -146,7 +148,7 @@ func (d *Driver) openNova(ctx context.Context, c transcriber.Config, model strin
 		Begin: func(f *socket.Feed) socket.Session {
 			return &nova{Encoder: socket.NewEncoder(c.Rate), feed: f, client: d.options.Client}
 		},
-		IdleAfter: idleAfter, Idle: []byte(`{"type":"KeepAlive"}`),
+		IdleAfter: d.options.idleAfter, Idle: []byte(`{"type":"KeepAlive"}`),
 	})
 }
 
@@ -173,7 +175,7 @@ func (d *Driver) openFlux(ctx context.Context, c transcriber.Config, model, lang
 			return &turns{Encoder: socket.NewEncoder(c.Rate), feed: f, client: o.Client, force: o.ForceEnd}
 		},
 		// Flux knows no KeepAlive: silence is sent.
-		IdleAfter: idleAfter, Greeting: greeting,
+		IdleAfter: o.idleAfter, Greeting: greeting,
 	})
 }
 

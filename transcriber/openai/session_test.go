@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -129,7 +130,7 @@ func FuzzReceive(f *testing.F) {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, message []byte) {
-		if err := recorded(&record{}).Receive(message); err != nil && provider.KindOf(err) == 0 {
+		if err := recorded(&record{}).Receive(message); err != nil && !errors.As(err, new(*provider.Failure)) {
 			t.Errorf("%q: %v", message, err)
 		}
 	})

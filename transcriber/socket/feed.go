@@ -91,9 +91,11 @@ func (f *Feed) Asked() bool {
 
 // placed puts words into the stream's time; s.mu is held.
 func (f *Feed) placed(words []transcriber.Word) []transcriber.Word {
-	at := audio.Span(f.conn.origin, f.stream.rate)
+	rate := f.stream.rate
 	for i := range words {
-		words[i].From, words[i].To = max(0, words[i].From+at), max(0, words[i].To+at)
+		w := &words[i]
+		w.From = audio.Span(f.conn.place(audio.Samples(w.From, rate)), rate)
+		w.To = audio.Span(f.conn.place(audio.Samples(w.To, rate)), rate)
 	}
 	return words
 }

@@ -148,8 +148,9 @@ func (s *Stream) progress(n int) {
 func (s *Stream) sendSound(c *connection, pcm []int16) error {
 	s.mu.Lock()
 	if !c.sounded {
-		c.sounded, c.origin = true, c.origin+s.sent
+		c.sounded, c.origin = true, s.sent
 	}
+	c.length += int64(len(pcm))
 	s.mu.Unlock()
 	message, binary := c.session.Sound(pcm)
 	switch {
@@ -192,7 +193,7 @@ func (s *Stream) idle() error {
 	}
 	n := audio.Samples(idleSound, s.rate)
 	s.mu.Lock()
-	s.current.origin -= n // its times now count sound that nobody wrote
+	s.current.insert(n)
 	s.mu.Unlock()
 	message, _ := s.current.session.Sound(make([]int16, n))
 	return s.current.socket.Binary(s.life, message)

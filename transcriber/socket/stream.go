@@ -72,9 +72,45 @@ type connection struct {
 	session Session
 	ended   chan struct{} // closed when nothing more is read from it
 	opened  time.Time
-	origin  int64 // the sample of the stream at which its sound begins, less what was inserted
+	origin  int64 // the sample of the stream at which its sound begins
+	length  int64 // samples that were sent on it
 	greeted bool
-	sounded bool // sound was sent on it
+	sounded bool // sound of the stream was sent on it
+	silence []silence
+}
+
+// silence is what was inserted to keep a connection open, in the connection's
+// samples.
+type silence struct{ at, length int64 }
+
+// mostSilences is how many insertions are told apart; words are younger than that.
+const mostSilences = 64
+
+// insert notes n samples of silence that nobody wrote.
+func (c *connection) insert(n int64) {
+	at := c.length
+	c.length += n
+	if i := len(c.silence) - 1; i >= 0 && c.silence[i].at+c.silence[i].length == at {
+		c.silence[i].length += n
+		return
+	}
+	c.silence = append(c.silence, silence{at, n})
+	if len(c.silence) > mostSilences {
+		c.silence[1] = silence{c.silence[0].at, c.silence[0].length + c.silence[1].length}
+		c.silence = c.silence[1:]
+	}
+}
+
+// place returns the sample of the stream that a sample of the connection is.
+func (c *connection) place(sample int64) int64 {
+	at := sample
+	for _, s := range c.silence {
+		if s.at >= sample {
+			break
+		}
+		at -= min(s.length, sample-s.at)
+	}
+	return c.origin + at
 }
 
 // Open starts a stream of sound at rate Hz. It returns once the vendor accepted
