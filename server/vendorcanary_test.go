@@ -140,6 +140,9 @@ func (w *canaryWorld) callVendors() {
 	for _, one := range page {
 		c, _ := one.(map[string]any)
 		id, _ := c["id"].(string)
-		w.ended(id)
+		for c["status"] != "ended" && c["status"] != "error" && w.t.Context().Err() == nil {
+			c = w.ask(http.MethodGet, "/v1/calls?id="+id, "")
+		}
+		w.answers.WriteString(w.get("/v1/calls/" + id + "/events"))
 	}
 }
