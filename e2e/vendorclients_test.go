@@ -78,7 +78,7 @@ func (s *server) createAs(t *testing.T, c customer) (id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // only read from
+	defer func() { _ = res.Body.Close() }()
 	var made struct{ ID, Message string }
 	if err := json.NewDecoder(res.Body).Decode(&made); err != nil || res.StatusCode != http.StatusCreated {
 		t.Fatalf("create an agent: %s, %q, %v", res.Status, made.Message, err)

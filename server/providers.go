@@ -109,7 +109,7 @@ func (p *providers) think(ctx context.Context, c sidetone.Call, s settings, plan
 		}
 		for _, f := range found {
 			drivers.add(f.driver)
-			plan.Models = append(plan.Models, call.Model{Driver: f.driver, Name: f.wish.model, Source: f.source, Eager: true})
+			plan.Models = append(plan.Models, call.Model{Driver: f.driver, Name: f.wish.model, Source: f.source, Eager: f.wish.kind != "harness"})
 		}
 		switch {
 		case len(found) > 0:

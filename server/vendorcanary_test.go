@@ -73,6 +73,7 @@ func TestNoVendorTellsItsKey(t *testing.T) {
 	config := testConfig(t)
 	config.Log.Level = "debug"
 	config.Outbound.Allow = []string{"127.0.0.1"}
+	config.Calls.Offline = 16 // the calls go over to the offline recogniser
 	config.Providers = map[string]ProviderConfig{}
 	w := &canaryWorld{t: t, used: &used{with: map[string]bool{}}}
 	servers := map[string]string{}

@@ -68,7 +68,7 @@ func Replay(t *testing.T, url string, header http.Header, messages [][]byte) [][
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPHeader: header})
+	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPHeader: header}) //nolint:bodyclose // the library closes it
 	if err != nil {
 		t.Fatal(err)
 	}
