@@ -60,6 +60,8 @@ type bench struct {
 	drain  chan struct{}
 	// now is the clock of the servers; nil for the true one.
 	now func() time.Time
+	// try is the servers' TryConnection.
+	try func(context.Context, sidetone.Connection) ([]Trial, error)
 	// checkAddress is the servers' CheckAddress; nil checks nothing.
 	checkAddress func(string) error
 	// lacking is the servers' Lacking; nil asks nothing.
@@ -83,7 +85,7 @@ func both(t *testing.T, test func(b *bench)) {
 
 func newBench(t *testing.T, s *store.Store) *bench {
 	t.Helper()
-	b := &bench{
+	b := &bench{try: triedWell,
 		t: t, store: s, shop: newShop(), calls: &fakeCalls{}, feed: &fakeFeed{}, tapes: fakeTapes{}, copies: &fakeCopies{fail: errors.ErrUnsupported},
 		jobs: &fakeJobs{}, doc: strictDocument(t), drain: make(chan struct{}),
 	}
@@ -109,7 +111,7 @@ func (b *bench) handler() http.Handler {
 	}
 	return New(Config{
 		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
-		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, Unreadable: scripted.Unreadable, Lacking: b.lacking,
+		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, Unreadable: scripted.Unreadable, Lacking: b.lacking, TryConnection: b.try,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})
@@ -121,6 +123,11 @@ func (b *bench) newEnvironment(name string) (sidetone.Environment, string) {
 }
 
 // environmentWithKey makes an account with an operator's key.
+// triedWell is a vendor that answers at once.
+func triedWell(context.Context, sidetone.Connection) ([]Trial, error) {
+	return []Trial{{Part: "model", Latency: time.Millisecond}}, nil
+}
+
 func environmentWithKey(t testing.TB, s *store.Store, name string) (sidetone.Environment, string) {
 	t.Helper()
 	env, err := s.CreateAccount(t.Context(), name, "production")

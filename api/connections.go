@@ -218,7 +218,8 @@ func (s *server) tried(r *request, c sidetone.Connection, trials []Trial) (any, 
 		if err != nil || now.Version != c.Version {
 			return named(err, "id", "account connection")
 		}
-		state.Since, now.State = w.tx.Now(), state
+		state.Since = w.tx.Now()
+		now.State = state
 		return w.tx.UpdateConnection(now)
 	})
 	return object{"id": c.ID, "type": c.Type, "ok": state.State == sidetone.AccountVerified, "checks": checks}, err

@@ -1,11 +1,14 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/store"
 )
 
@@ -103,5 +106,44 @@ func TestAddressesOfConnections(t *testing.T) {
 		}
 		b.do("POST /v1/account_connections/update?id="+stored.text("id"), string(stored.raw)).want(201)
 		b.do("POST /v1/account_connections/update?id="+stored.text("id"), `{"config":{"base_url":"https://box.example/v1"}}`).want(201)
+	})
+}
+
+// TestTriedConnectionsKeepWhatTheVendorSaid: the answer of a test and the state of the
+// connection agree, and a change of the credentials forgets it.
+func TestTriedConnectionsKeepWhatTheVendorSaid(t *testing.T) {
+	both(t, func(b *bench) {
+		id := b.do("POST /v1/account_connections/create", `{"type":"account_connection_deepgram","credentials":{"api_key":"k"}}`).want(201).text("id")
+		got := b.do("POST /v1/account_connections/test?id="+id, "").want(200)
+		if got.at("ok") != true || got.at("checks").([]any)[0].(map[string]any)["latency_ms"] != 1.0 {
+			b.t.Errorf("got %s", got.raw)
+		}
+		if state := b.do("GET /v1/account_connections?id="+id, "").want(200).text("state"); state != "verified" {
+			b.t.Errorf("the state is %q", state)
+		}
+		b.try = func(context.Context, sidetone.Connection) ([]Trial, error) {
+			return []Trial{{Part: "voice", Latency: time.Millisecond}, {Part: "recogniser", Err: errors.New("deepgram: credential refused (401)")}}, nil
+		}
+		b.url = b.node()
+		got = b.do("POST /v1/account_connections/test?id="+id, "").want(200)
+		if got.at("ok") != false {
+			b.t.Errorf("got %s", got.raw)
+		}
+		c := b.do("GET /v1/account_connections?id="+id, "").want(200)
+		if c.text("state") != "failed" || c.text("state_cause") != "deepgram: credential refused (401)" || c.text("state_since") == "" {
+			b.t.Errorf("got %s", c.raw)
+		}
+		b.do("POST /v1/account_connections/update?id="+id, `{"label":"L"}`).want(201)
+		if state := b.do("GET /v1/account_connections?id="+id, "").want(200).text("state"); state != "failed" {
+			b.t.Errorf("after another label the state is %q", state)
+		}
+		b.do("POST /v1/account_connections/update?id="+id, `{"credentials":{"api_key":"other"}}`).want(201)
+		if state := b.do("GET /v1/account_connections?id="+id, "").want(200).at("state"); state != nil {
+			b.t.Errorf("after other credentials the state is %v", state)
+		}
+		b.try = func(context.Context, sidetone.Connection) ([]Trial, error) { return nil, nil }
+		b.url = b.node()
+		b.do("POST /v1/account_connections/test?id="+id, "").want(400)
+		b.do("POST /v1/account_connections/test?id=none", "").want(404)
 	})
 }

@@ -50,6 +50,7 @@ func (b *bench) samples() map[string]sample {
 	}
 	out["POST /v1/environments/update"] = sample{"?id=" + b.env.ID, `{"name":"renamed"}`}
 	connection := out["POST /v1/account_connections/update"].query
+	out["POST /v1/account_connections/test"] = sample{connection, ""}
 	out["POST /v1/account_connections/add_to_steering_pool"] = sample{connection, `{"phone_number":"+12025550144"}`}
 	b.do("POST /v1/account_connections/add_to_steering_pool"+connection, `{"phone_number":"+12025550145"}`).want(200)
 	out["POST /v1/account_connections/remove_from_steering_pool"] = sample{connection, `{"phone_number":"+12025550145"}`}

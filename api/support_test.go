@@ -130,7 +130,7 @@ func TestRecognisersOfAgents(t *testing.T) {
 	both(t, func(b *bench) {
 		for transcriber, want := range map[string]string{
 			`{"type":"pocketsphinx"}`: "", `{"type":"tty"}`: "", `{}`: "", `null`: "",
-			`{"type":"transcriber_azure"}`: "transcriber.type no_driver", `{"type":"transcriber_deepgram"}`: "", `{"type":"pocketsphinx","model":"m"}`: "transcriber unknown",
+			`{"type":"transcriber_azure"}`: "transcriber.type no_driver", `{"type":"transcriber_deepgram"}`: "", `{"type":"pocketsphinx","mdel":"m"}`: "transcriber unknown",
 		} {
 			got := warningsOf(b.do("POST /v1/agents/create", `{"prompt":{"content":"p"},"transcriber":`+transcriber+`}`).want(201))
 			if strings.Join(got, ", ") != want {
