@@ -41,6 +41,7 @@ func TestVendor(t *testing.T) {
 	}
 }
 
+// With SIDETONE_TEST_LONG the streams are ended at every byte.
 func TestRecorded(t *testing.T) {
 	t.Parallel()
 	llmtest.RunRecorded(t, "google", false, "", func(c *http.Client) llm.Driver { return open(c, "http://vendor.example") })
