@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/store"
@@ -29,7 +31,27 @@ func (w work) apply(d *draft, patch agentPatch) error {
 		return w.chosen("agent", object+"."+name, before.ExtraText(object, name), d.Agent.ExtraText(object, name))
 	}
 	return firstOf(d.Agent.Validate(), w.chosen("agent", "provider", before.Provider, d.Agent.Provider),
-		chosenInside("llm_fallback", "provider"), chosenInside("transcriber", "type"))
+		chosenInside("llm_fallback", "provider"), chosenInside("transcriber", "type"),
+		w.fallback("transcriber.fallback", "agent", "transcriber.type", memberObject(before.Extra, "transcriber", "fallback"), memberObject(d.Agent.Extra, "transcriber", "fallback")))
+}
+
+// fallback checks a new object that names who takes over: its type is one that is known,
+// and it has no key, which would be stored as it is.
+func (w work) fallback(path, resource, property string, before, after []byte) error {
+	if bytes.Equal(before, after) || len(after) == 0 {
+		return nil
+	}
+	for _, name := range []string{"api_key", "key", "token", "secret", "password"} {
+		if memberOf(after, name) != "" {
+			return invalid("%s.%s must not be given: keys belong into account connections", path, name)
+		}
+	}
+	kind := memberOf(after, "type")
+	ok, possible := w.table.Possible(resource, property, kind)
+	if kind == "" || !ok {
+		return invalid("%s.type must be one of %s", path, strings.Join(possible, ", "))
+	}
+	return nil
 }
 
 // applyPrompt attaches a prompt by id, changes the attached one, or makes one.

@@ -147,3 +147,26 @@ func TestTriedConnectionsKeepWhatTheVendorSaid(t *testing.T) {
 		b.do("POST /v1/account_connections/test?id=none", "").want(404)
 	})
 }
+
+// TestFallbacksAreChecked: who takes over is somebody that is known, and no key is stored
+// beside it.
+func TestFallbacksAreChecked(t *testing.T) {
+	both(t, func(b *bench) {
+		for body, want := range map[string]string{
+			`{"prompt":{"content":"p"},"transcriber":{"type":"tty","fallback":{"type":"transcriber_banana"}}}`:                         "transcriber.fallback.type must be one of ",
+			`{"prompt":{"content":"p"},"transcriber":{"type":"tty","fallback":{}}}`:                                                    "transcriber.fallback.type must be one of ",
+			`{"prompt":{"content":"p"},"transcriber":{"type":"tty","fallback":{"type":"pocketsphinx","api_key":"k"}}}`:                 "transcriber.fallback.api_key must not be given",
+			`{"prompt":{"content":"p"},"voice":{"type":"voice_azure","voice_name":"x","fallback":{"type":"voice_banana"}}}`:            "voice.fallback.type must be one of ",
+			`{"prompt":{"content":"p"},"voice":{"type":"voice_azure","voice_name":"x","fallback":{"type":"voice_tty","api_key":"k"}}}`: "voice.fallback.api_key must not be given",
+		} {
+			if got := b.do("POST /v1/agents/create", body).want(400).text("message"); !strings.HasPrefix(got, want) {
+				b.t.Errorf("%s: got %q", body, got)
+			}
+		}
+		good := `{"prompt":{"content":"p"},"transcriber":{"type":"tty","fallback":{"type":"transcriber_deepgram","model":"m"}},"voice":{"type":"voice_azure","voice_name":"x","fallback":{"type":"voice_flite","voice":"slt"}}}`
+		made := b.do("POST /v1/agents/create", good).want(201)
+		if made.text("transcriber.fallback.model") != "m" || made.text("voice.fallback.voice") != "slt" {
+			b.t.Errorf("got %s", made.raw)
+		}
+	})
+}

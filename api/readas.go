@@ -91,6 +91,19 @@ func memberOf(object []byte, name string) string {
 	return text
 }
 
+// memberObject is the object that names lead to from object to object; nil for none.
+func memberObject(object []byte, names ...string) []byte {
+	for _, name := range names {
+		var members map[string]json.RawMessage
+		_ = json.Unmarshal(object, &members) // what is no object has no members
+		object = members[name]
+	}
+	if len(object) == 0 || object[0] != '{' {
+		return nil
+	}
+	return object
+}
+
 // hosts are the texts of a configuration that say where requests go, by path.
 func hosts(config []byte) map[string]string {
 	var value any

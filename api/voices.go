@@ -43,7 +43,8 @@ func decodeVoice(d *decoder) edit[sidetone.Voice] {
 			return err
 		}
 		change.Apply(v, w.tx.Now())
-		err = firstOf(v.Validate(), w.chosen("voice", "type", before.Type, v.Type), w.chosenName(before, *v))
+		err = firstOf(v.Validate(), w.chosen("voice", "type", before.Type, v.Type), w.chosenName(before, *v),
+			w.fallback("fallback", "voice", "type", memberObject(before.Config, "fallback"), memberObject(v.Config, "fallback")))
 		if err != nil || v.Type == before.Type {
 			return err
 		}

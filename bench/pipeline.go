@@ -73,7 +73,7 @@ func (b *bench) pipelineRuns(ctx context.Context, t *target, c loadgen.Config) e
 		return err
 	}
 	p.Calibration = &calibration
-	c.Calls, c.BaseCalls, c.Turns = b.size.pipelineCalls, 1, max(500, b.size.pipelineCalls*turnsPerCall)
+	c.Calls, c.BaseCalls, c.Turns = b.size.pipelineCalls, 1, b.size.turnsMany
 	if p.Turns, err = b.countedOn(ctx, t, c); err != nil {
 		return err
 	}

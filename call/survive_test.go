@@ -430,6 +430,23 @@ func TestVoiceWithoutWordTimesGoesOnNearby(t *testing.T) {
 	}
 }
 
+// The only voice may be slower than its sound lasts: to ask it again would not make it
+// faster.
+func TestOnlyVoiceMayBeSlow(t *testing.T) {
+	t.Parallel()
+	const text = "one two three four five six seven eight nine ten"
+	synctest.Test(t, func(t *testing.T) {
+		words, _, events, k := play(t, func(k *crew) {
+			k.alone = true
+			k.voice.Pace = 500 * time.Millisecond
+			k.model.Queue(llmtest.Say(text))
+		}, "count")
+		if got := len(k.voice.Requests()); words != "hello there "+text || got != 2 {
+			t.Errorf("heard %q, asked %d times, errors %v", words, got, told(events, sidetone.EventError))
+		}
+	})
+}
+
 // The voice that has taken over stays; a phrase comes from whoever has it.
 func TestVoiceThatTookOverStays(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,7 @@ const (
 	// caller may meet.
 	askAgain, askNext = 1500 * time.Millisecond, 2750 * time.Millisecond
 	// soundBrokeOff is how far a vendor's voice that has begun may be behind the time
-	// at which its sound is heard.
+	// at which its sound is heard, when another one can go on.
 	soundBrokeOff = 2 * time.Second
 	// usualTempo is how many bytes of text a voice speaks in a second.
 	usualTempo = 15
@@ -226,9 +226,17 @@ func (y *saying) take(p piece) bool {
 		}
 	}
 	p.by.silent = nil
-	over := y.since.Add(audio.Span(y.total-y.base, y.m.player.rate))
-	y.watch(max(0, over.Add(soundBrokeOff).Sub(y.m.clock.Now())))
+	left := y.left()
+	if len(y.tries) == 1 {
+		left = max(0, left) // the only voice may be slow: it has broken off when nothing comes
+	}
+	y.watch(max(0, left+soundBrokeOff))
 	return true
+}
+
+// left is how long the winner's sound lasts from now on; negative when it is late.
+func (y *saying) left() time.Duration {
+	return y.since.Add(audio.Span(y.total-y.base, y.m.player.rate)).Sub(y.m.clock.Now())
 }
 
 // shifted is a chunk of a later part of an utterance, as one of the whole.
@@ -270,7 +278,10 @@ func (y *saying) win(t *try) {
 // blameSlow names the voices that had no sound for so long that others were asked;
 // next is who has it, -1 when nobody does.
 func (y *saying) blameSlow(next int) {
-	if y.winner != nil {
+	if t := y.winner; t != nil {
+		if y.m.candidates.vendor(t.candidate) && y.left() < -soundBrokeOff {
+			y.m.candidates.failed(t.candidate, y.m.candidates.fault(t.candidate, provider.Late, "the sound came too slowly"), next, nil)
+		}
 		return
 	}
 	for _, t := range y.running {

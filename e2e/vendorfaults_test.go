@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,7 +79,10 @@ func (m mishap) unlucky() string {
 func TestVendorsFail(t *testing.T) {
 	t.Parallel()
 	listen(t)
-	sideBySide(t, 3, mishaps(), mishap.name, func(t *testing.T, m mishap) { m.strike(t) })
+	all := mishaps()
+	var silences atomic.Int64
+	sideBySide(t, 3, all, mishap.name, func(t *testing.T, m mishap) { silences.Add(m.strike(t)) })
+	fmt.Printf("silences over %s in %d injected faults of vendors: %d\n", owed, len(all), silences.Load())
 }
 
 // The longest silences: what is owed to a caller comes within four seconds after
@@ -88,7 +92,8 @@ const (
 	longest = owed + 1500*time.Millisecond
 )
 
-func (m mishap) strike(t *testing.T) {
+// strike lets a call go wrong and returns how many silences were too long.
+func (m mishap) strike(t *testing.T) (silences int64) {
 	paced := timing.Start(t)
 	ctx := within(t, 90*time.Second)
 	p := startPartners(t, partnerOptions{ears: hearing.ToneWords, model: clerk{}})
@@ -106,6 +111,7 @@ func (m mishap) strike(t *testing.T) {
 	p.control[vendor+" "+m.part].Inject(m.fault)
 
 	v := s.ringAs(t, ctx, number, m.caller())
+	silences = v.silences(paced)
 	m.judge(t, paced, v)
 	found, err := s.api.AccountConnections().Get(ctx, account)
 	if err != nil {
@@ -123,6 +129,7 @@ func (m mishap) strike(t *testing.T) {
 	}
 	p.idle(t)
 	s.nothingLeft(t, ctx, stacks, before)
+	return silences
 }
 
 // caller asks for the price: again when nobody may have understood it, and without
@@ -148,10 +155,8 @@ func (s *server) connect(t *testing.T, vendor, key, base string) (id string) {
 	return made.ID
 }
 
-// judge checks what the caller noticed and what is stored of it.
-func (m mishap) judge(t *testing.T, paced *timing.Meter, v visit) {
-	t.Helper()
-	heard := toneWords(v.heard)
+// silences counts how often the caller heard nothing for too long.
+func (v visit) silences(paced *timing.Meter) (n int64) {
 	first := time.Duration(0)
 	v.heard.frames(func(i int, _ []int16, level float64) {
 		if at := time.Duration(i+1) * 20 * time.Millisecond; level > -50 && first == 0 {
@@ -159,16 +164,26 @@ func (m mishap) judge(t *testing.T, paced *timing.Meter, v visit) {
 		}
 	})
 	if first == 0 || first > owed {
+		n++
 		paced.Errorf("the caller heard the first sound after %s", first)
 	}
 	for _, gap := range v.result.Gaps {
 		if gap > longest {
+			n++
 			paced.Errorf("the caller waited %s for an answer", gap)
 		}
 	}
-	if len(v.result.Gaps) == 0 && v.result.Said > 0 {
-		paced.Errorf("the caller got no answer")
+	if len(v.result.Gaps) < v.result.Said {
+		n++
+		paced.Errorf("the caller spoke %d times and got %d answers", v.result.Said, len(v.result.Gaps))
 	}
+	return n
+}
+
+// judge checks who took over and what is stored of the call.
+func (m mishap) judge(t *testing.T, paced *timing.Meter, v visit) {
+	t.Helper()
+	heard := toneWords(v.heard)
 	if answered := slices.Contains(heard, "dollars"); !answered && !m.alone {
 		paced.Errorf("nobody took over: the caller heard %q", heard)
 	}

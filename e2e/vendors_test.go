@@ -328,8 +328,7 @@ func missing(part, all []string) (n int, ok bool) {
 	return len(all) - len(part), i == len(part)
 }
 
-// atOnce is how many calls are held side by side: three times as many would need
-// more than two cores.
+// atOnce is how many calls are held side by side, which two cores carry.
 const atOnce = 6
 
 // TestVendorsConverse holds complete calls over all vendors: what the caller heard

@@ -133,11 +133,12 @@ func requestIDs() []string {
 	return []string{"X-Request-Id", "X-Requestid", "Request-Id", "Dg-Request-Id", "Apim-Request-Id", "X-Goog-Request-Id"}
 }
 
-// RequestID returns the vendor's own name of an answered request; "" for none.
-func RequestID(h http.Header) string {
+// RequestID returns the vendor's own name of an answered request, without secrets; ""
+// for none.
+func (c *Client) RequestID(h http.Header) string {
 	for _, name := range requestIDs() {
 		if id := h.Get(name); id != "" {
-			return clip(id, 100)
+			return clip(hide(id, c.Secrets), 100)
 		}
 	}
 	return ""
@@ -243,7 +244,7 @@ func (c *Client) Refusal(status int, header http.Header, body []byte) *Failure {
 	message, code := Words(body)
 	f := &Failure{Vendor: c.Vendor, Kind: kindOf(status, code), Status: status, Message: hide(message, c.Secrets)}
 	if header != nil {
-		f.RequestID = RequestID(header)
+		f.RequestID = c.RequestID(header)
 		f.RetryAfter = retryAfter(header.Get("Retry-After"), time.Now())
 	}
 	if f.RetryAfter == 0 {

@@ -127,6 +127,7 @@ func TestFailuresOfRequests(t *testing.T) {
 func TestNoSecretInAnyError(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Request-Id", r.Header.Get("Authorization"))
 		http.Error(w, r.Header.Get("Authorization"), http.StatusUnauthorized)
 	}))
 	c := client(server)

@@ -45,7 +45,7 @@ func (c *Client) Dial(ctx context.Context, url string, header http.Header) (*Soc
 	conn.SetReadLimit(EventLimit)
 	s := &Socket{client: c, conn: conn}
 	if response != nil {
-		s.requestID = RequestID(response.Header)
+		s.requestID = c.RequestID(response.Header)
 	}
 	s.stuck = time.AfterFunc(time.Hour, func() { _ = conn.CloseNow() })
 	s.stuck.Stop()

@@ -50,6 +50,9 @@ func compatible(supplier, base, model string) vendor[llm.Driver] {
 // customer's own, and whose setting protocol says which frames it speaks. The key is
 // the token by which programs for ConversationRelay check a signature.
 func openHarness(a access, ch choice) llm.Driver {
+	if rest, ok := strings.CutPrefix(a.Base, "http"); ok { // the configuration has addresses of that scheme
+		a.Base = "ws" + rest
+	}
 	o := harness.Options{URL: a.Base, Protocol: harness.Protocol(a.Settings["protocol"]), Language: ch.Language}
 	authorise := header("X-Twilio-Signature", "", sidetone.Secret(harness.Sign(a.Base, a.Key)))
 	if o.Protocol == harness.Retell {

@@ -43,6 +43,7 @@ func TestModelsReachTheirVendors(t *testing.T) {
 		"anthropic":             {"anthropic", "", nil, "https://api.anthropic.com/v1/messages", bearer},
 		"anthropic before":      {"anthropic", "", map[string]string{"anthropic_version": "2023-06-01"}, "https://api.anthropic.com/v1/messages", [2]string{"X-Api-Key", "k-123"}},
 		"a program":             {"harness", "ws://127.0.0.1:9/socket", nil, "http://127.0.0.1:9/socket", [2]string{"X-Twilio-Signature", harness.Sign("ws://127.0.0.1:9/socket", "k-123")}},
+		"a program, configured": {"harness", "https://n.example/socket", nil, "https://n.example/socket", [2]string{"X-Twilio-Signature", harness.Sign("wss://n.example/socket", "k-123")}},
 		"a program of Retell's": {"harness", "wss://n.example/socket", map[string]string{"protocol": "retell"}, "https://n.example/socket/c1", bearer},
 		"google":                {"google", "", nil, "https://generativelanguage.googleapis.com/v1beta/models/m:streamGenerateContent?alt=sse", [2]string{"X-Goog-Api-Key", "k-123"}},
 	} {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -86,15 +87,16 @@ func tryVoice(ctx context.Context, d synthesizer.Driver) error {
 	return errNothing
 }
 
-// tryRecogniser lets it hear 300 ms of silence, whose end it has to report.
+// tryRecogniser lets it hear 500 ms of a sound like speech, without which some ask
+// their vendor nothing; it has to report the end.
 func tryRecogniser(ctx context.Context, d transcriber.Driver) error {
 	s, err := d.Open(ctx, transcriber.Config{Rate: 8000})
 	if err != nil {
 		return err //nolint:wrapcheck // it names the vendor
 	}
 	defer func() { _ = s.Close() }()
-	for range 15 {
-		if err := s.Write(audio.Frame{PCM: make([]int16, 160), Rate: 8000}); err != nil {
+	for frame := range slices.Chunk(audio.SpeechLike(8000, 4000, -20, 1), 160) {
+		if err := s.Write(audio.Frame{PCM: frame, Rate: 8000}); err != nil {
 			return err //nolint:wrapcheck // it names the vendor
 		}
 	}

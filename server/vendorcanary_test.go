@@ -86,11 +86,14 @@ func TestNoVendorTellsItsKey(t *testing.T) {
 	w.key = w.server.ready.APIKey
 	w.callVendors()
 	for name, key := range servers {
-		if vendor.came(key) == 0 {
+		if _, thinks := models()[name]; !thinks && name != "harness" && vendor.came(key) == 0 {
 			t.Errorf("the key of %s was not shown to it", name)
 		}
 	}
 	for _, s := range suppliers() {
+		if s.name == "harness" {
+			continue // nobody who could be asked without a call
+		}
 		key := w.canary()
 		id := w.create("account_connections/create", fmt.Sprintf(`{"type":%q,"credentials":{%q:%q},"config":{"base_url":%q,"model":"m","deployment":"d"}}`, s.account, s.name+"_api_key", key, address.URL))
 		for range 4 { // other statuses
@@ -140,6 +143,9 @@ func (w *canaryWorld) callVendors() {
 	for _, one := range page {
 		c, _ := one.(map[string]any)
 		id, _ := c["id"].(string)
-		w.ended(id)
+		for c["status"] != "ended" && c["status"] != "error" && w.t.Context().Err() == nil {
+			c = w.ask(http.MethodGet, "/v1/calls?id="+id, "")
+		}
+		w.answers.WriteString(w.get("/v1/calls/" + id + "/events"))
 	}
 }

@@ -132,7 +132,7 @@ type Server struct {
 // Start serves h on address, such as "127.0.0.1:0"; with TLS by a certificate
 // that is made for it.
 func Start(address string, h http.Handler, secure bool) (*Server, error) {
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for a stand-in: %w", err)
 	}

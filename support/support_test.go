@@ -82,7 +82,7 @@ func parameters(t *testing.T) []string {
 func free() map[key][]string {
 	connections := strings.Fields("twilio openai google azure_llm elevenlabs deepgram cartesia playht rime azure_speech assemblyai " +
 		"deepseek togetherai telnyx un_pw_oauth login_key_oauth external_api_key " +
-		"anthropic openrouter ollama whisper kokoro harness") // the last line is ours
+		"anthropic openrouter ollama harness whisper kokoro") // the last line is ours
 	for i, vendor := range connections {
 		connections[i] = "account_connection_" + vendor
 	}

@@ -86,7 +86,7 @@ func (r Request) read(ctx context.Context, out *Out) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	parser, whole := r.Parser(out), false
-	answered := func(h http.Header) { out.RequestID = provider.RequestID(h) }
+	answered := func(h http.Header) { out.RequestID = r.Client.RequestID(h) }
 	for e, err := range r.Client.Stream(ctx, r.URL, r.Header, bytes.TrimSpace(body.Bytes()), answered) {
 		if whole {
 			continue // up to the end of the stream, or of tailTime

@@ -1,8 +1,6 @@
 package google
 
 import (
-	"encoding/json"
-
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/standin"
 )
@@ -54,8 +52,7 @@ func content1(name string, value any) object {
 // call writes a call of a tool, which comes whole. Only the first of an answer has
 // a signature.
 func (c *chunks) call(call llm.ToolCall) bool {
-	var args json.RawMessage = call.Args
-	f := object{"name": call.Name, "args": args}
+	f := object{"name": call.Name, "args": call.Args}
 	if c.callIDs {
 		f["id"] = call.ID
 	}

@@ -76,7 +76,7 @@ func (d *Driver) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[syn
 			return err
 		}
 		defer func() { _ = response.Body.Close() }()
-		out.Request(provider.RequestID(response.Header))
+		out.Request(d.o.Client.RequestID(response.Header))
 		if err := out.Format(stream.OfLine(r.Rate)); err != nil {
 			return err
 		}

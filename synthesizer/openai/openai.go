@@ -98,7 +98,7 @@ func (d *Driver) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[syn
 			return err
 		}
 		defer func() { _ = response.Body.Close() }()
-		out.Request(provider.RequestID(response.Header))
+		out.Request(d.o.Client.RequestID(response.Header))
 		return d.take(response, out)
 	})
 }

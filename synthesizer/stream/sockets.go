@@ -295,7 +295,10 @@ func (l *Line) Next(ctx context.Context) (Message, error) {
 	case <-l.over:
 		return Message{}, l.failure
 	case <-ctx.Done():
-		return Message{}, context.Cause(ctx)
+		if cause := context.Cause(ctx); errors.Is(cause, errLate) {
+			return Message{}, cause
+		}
+		return Message{}, ctx.Err() // whatever the listener's reason
 	}
 }
 

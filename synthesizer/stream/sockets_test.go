@@ -58,10 +58,15 @@ func use(t *testing.T, s *stream.Sockets, url string) *stream.Line {
 	if err := l.Send(t.Context(), "hello"); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := l.Next(t.Context()); err != nil || string(m.Data) != `"hello"` || m.Binary {
-		t.Fatalf("got %q, %v", m.Data, err)
+	for {
+		m, err := l.Next(t.Context())
+		if err != nil || m.Binary {
+			t.Fatalf("got %q, %v", m.Data, err)
+		}
+		if string(m.Data) == `"hello"` { // and not what is late of another use
+			return l
+		}
 	}
-	return l
 }
 
 // until waits for a condition.
@@ -109,6 +114,21 @@ func TestCancelledSocketsSettle(t *testing.T) {
 	}
 }
 
+// Whoever leaves for a reason of its own leaves all the same.
+func TestLeavingWithACause(t *testing.T) {
+	t.Parallel()
+	s, url, control := echo(t, stream.Rules{})
+	l := use(t, s, url)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("barged in"))
+	_, err := l.Next(ctx)
+	l.End(err, "clear", nil)
+	use(t, s, url).End(nil, nil, nil)
+	if n := len(control.Ledger()); n != 1 {
+		t.Errorf("%d sockets were opened, want 1", n)
+	}
+}
+
 func TestBusySocketsAreSpared(t *testing.T) {
 	t.Parallel()
 	s, url, control := echo(t, stream.Rules{PerMinute: 3})
@@ -145,8 +165,17 @@ func TestEndedSockets(t *testing.T) {
 	}
 	l.End(err, nil, nil)
 	use(t, s, url).End(context.Canceled, "end", nil)
-	until(t, "the end", func() bool { return control.Active() == 0 })
-	use(t, s, url).End(nil, nil, nil)
+	until(t, "a good use", func() bool { // once its end is known here, too
+		l, err := s.Take(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = l.Send(t.Context(), "hello"); err == nil {
+			_, err = l.Next(t.Context())
+		}
+		l.End(err, nil, nil)
+		return err == nil
+	})
 	if n := len(control.Ledger()); n != 3 {
 		t.Errorf("%d sockets were opened, want 3", n)
 	}

@@ -111,7 +111,7 @@ func (d *Upload) recognise(ctx context.Context, c transcriber.Config, pcm []int1
 	t, err := d.parse(raw)
 	if err != nil {
 		if f, ok := err.(*provider.Failure); ok { //nolint:errorlint // parse makes it
-			f.RequestID = provider.RequestID(response.Header)
+			f.RequestID = d.options.Client.RequestID(response.Header)
 		}
 		return "", nil, fmt.Errorf("upload speech: %w", err)
 	}
