@@ -63,25 +63,29 @@ func TestListenerOnDemandHearsNothing(t *testing.T) {
 	}
 }
 
-// Ears for real speech pass sound on to a driver and give out its texts.
+// Ears for real speech pass sound on to a driver, at one of the rates of telephone
+// lines, and give out its texts.
 func TestSpeech(t *testing.T) {
 	t.Parallel()
-	stub := transcribertest.NewStub("good morning", "")
-	ear, err := hearing.Speech(stub)(8000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ear.Close()
-	ear.Write(make([]int16, 8000))
-	words := ear.Finish()
-	if len(words) != 2 || words[1].Text != "morning" || words[1].To.Seconds() != 1 {
-		t.Errorf("words %v", words)
-	}
-	if words := ear.Finish(); len(words) != 0 {
-		t.Errorf("then %v", words)
-	}
-	if n := stub.Streams()[0].Samples(); n < 15800 || n > 16000 {
-		t.Errorf("the driver got %d samples at 16 kHz", n)
+	for rate, want := range map[int]int{8000: 8000, 16000: 16000, 24000: 16000} {
+		stub := transcribertest.NewStub("good morning", "")
+		ear, err := hearing.Speech(stub)(rate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ear.Write(make([]int16, rate))
+		words := ear.Finish()
+		if len(words) != 2 || words[1].Text != "morning" || words[1].To.Seconds() != 1 {
+			t.Errorf("words %v", words)
+		}
+		if words := ear.Finish(); len(words) != 0 {
+			t.Errorf("then %v", words)
+		}
+		ear.Close()
+		s := stub.Streams()[0]
+		if s.Config().Rate != want || s.Samples() < int64(want)-200 || s.Samples() > int64(want) || !s.Closed() {
+			t.Errorf("of a second at %d Hz the driver got %d samples at %d Hz", rate, s.Samples(), s.Config().Rate)
+		}
 	}
 }
 
