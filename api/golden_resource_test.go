@@ -65,6 +65,7 @@ func goldenConnection() sidetone.Connection {
 	c.Type, c.Label, c.Description = "account_connection_twilio", "label", "description"
 	c.Credentials = `{"twilio_account_sid":"AC0123456789","twilio_auth_token":"short"}`
 	c.Config, c.SteeringPool, c.AnyCallerID, c.Default = []byte(`{"voicemail_detection":{}}`), []string{"+12025550150"}, true, true
+	c.State = sidetone.AccountState{State: sidetone.AccountFailed, Since: time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC), Cause: "refused"}
 	return c
 }
 
