@@ -73,25 +73,19 @@ func (w work) onlyDefault(c *sidetone.Connection, before sidetone.Connection, gi
 	if c.Type == before.Type && c.Default == before.Default {
 		return nil
 	}
-	found, err := w.tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created",
-		Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{c.Type}}}})
-	if err != nil {
+	other, err := w.tx.DefaultConnection(c.Type)
+	there := err == nil && other.ID != c.ID
+	if err != nil && sidetone.CodeOf(err) != sidetone.NotFound {
 		return err
 	}
-	others := slices.DeleteFunc(found.Items, func(o sidetone.Connection) bool { return o.ID == c.ID || !o.Default })
 	if !given && c.Type != before.Type {
-		c.Default = len(others) == 0
+		c.Default = !there
 	}
-	if !c.Default {
+	if !c.Default || !there {
 		return nil
 	}
-	for _, o := range others {
-		o.Default = false
-		if err := w.tx.UpdateConnection(o); err != nil {
-			return err
-		}
-	}
-	return nil
+	other.Default = false
+	return w.tx.UpdateConnection(other)
 }
 
 // credentialsNotCarried does what notCarried does for each member of the credentials

@@ -118,15 +118,18 @@ func connected(c sidetone.Connection) (access, error) {
 // accountsOf looks into the store for the default connection of a type.
 func accountsOf(s *store.Store) accounts {
 	return func(ctx context.Context, environmentID, kind string) (found *sidetone.Connection, err error) {
-		err = s.Read(ctx, environmentID, func(tx *store.Tx) error {
-			page, err := tx.Connections(sidetone.PageQuery{Page: 1, Size: 100, SortColumn: "created",
-				Filters: []sidetone.Filter{{Column: "type", Op: "eq", Values: []any{kind}}}})
-			if i := slices.IndexFunc(page.Items, func(c sidetone.Connection) bool { return c.Default }); err == nil && i >= 0 {
-				found = &page.Items[i]
+		err = s.ReadConfiguration(ctx, environmentID, func(tx *store.Tx) error {
+			c, err := tx.DefaultConnection(kind)
+			if sidetone.CodeOf(err) == sidetone.NotFound {
+				return nil
 			}
+			found = &c
 			return err
 		})
-		return found, err
+		if err != nil {
+			return nil, err //nolint:wrapcheck // find says what it looked for
+		}
+		return found, nil
 	}
 }
 

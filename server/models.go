@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"net/http"
 	"strings"
 
 	"github.com/sidetone/sidetone"
@@ -11,7 +10,6 @@ import (
 	"github.com/sidetone/sidetone/llm/google"
 	"github.com/sidetone/sidetone/llm/harness"
 	"github.com/sidetone/sidetone/llm/openai"
-	"github.com/sidetone/sidetone/provider"
 )
 
 // models are the language models of vendors, by the provider that an agent names.
@@ -27,11 +25,11 @@ func models() map[string]vendor[llm.Driver] {
 		"harness": {supplier: "harness", open: openHarness},
 		"anthropic": {supplier: "anthropic", open: func(a access, _ choice) llm.Driver {
 			version := cmp.Or(a.Settings["anthropic_version"], anthropic.Version2026)
-			return anthropic.New(anthropic.Options{Client: modelClient("anthropic", a, anthropic.Authorise(version, a.Key)),
+			return anthropic.New(anthropic.Options{Client: vendorClient("anthropic", a, anthropic.Authorise(version, a.Key)),
 				Base: a.Base, Model: a.Settings["model"], Version: version})
 		}},
 		"google": {supplier: "google", open: func(a access, _ choice) llm.Driver {
-			return google.New(google.Options{Client: modelClient("google", a, header("X-Goog-Api-Key", "", a.Key)), Base: a.Base, Model: a.Settings["model"]})
+			return google.New(google.Options{Client: vendorClient("google", a, header("X-Goog-Api-Key", "", a.Key)), Base: a.Base, Model: a.Settings["model"]})
 		}},
 	}
 }
@@ -41,7 +39,7 @@ func models() map[string]vendor[llm.Driver] {
 // stream_options.
 func compatible(supplier, base, model string) vendor[llm.Driver] {
 	return vendor[llm.Driver]{supplier: supplier, open: func(a access, _ choice) llm.Driver {
-		return openai.New(openai.Options{Client: modelClient(supplier, a, header("Authorization", "Bearer ", a.Key)),
+		return openai.New(openai.Options{Client: vendorClient(supplier, a, header("Authorization", "Bearer ", a.Key)),
 			Base: cmp.Or(a.Base, base), Model: cmp.Or(a.Settings["model"], model), NoUsage: a.Settings["stream_usage"] == "off"})
 	}}
 }
@@ -58,7 +56,7 @@ func openHarness(a access, ch choice) llm.Driver {
 	if o.Protocol == harness.Retell {
 		authorise = header("Authorization", "Bearer ", a.Key)
 	}
-	o.Client = modelClient("harness", a, authorise)
+	o.Client = vendorClient("harness", a, authorise)
 	return harness.New(o)
 }
 
@@ -68,23 +66,10 @@ const azureVersion = "2024-10-21"
 // openAzure takes an account whose base_url (or endpoint) is that of the resource,
 // or that of its interface without versions, which ends in /openai/v1.
 func openAzure(a access, _ choice) llm.Driver {
-	o := openai.Options{Client: modelClient("azure_llm", a, header("Api-Key", "", a.Key)),
+	o := openai.Options{Client: vendorClient("azure_llm", a, header("Api-Key", "", a.Key)),
 		Base: cmp.Or(a.Base, a.Settings["endpoint"]), Model: a.Settings["model"], Deployment: a.Settings["deployment"]}
 	if !strings.HasSuffix(strings.TrimRight(o.Base, "/"), "/openai/v1") {
 		o.AzureVersion = cmp.Or(a.Settings["api_version"], azureVersion)
 	}
 	return openai.New(o)
-}
-
-// modelClient sends a driver's requests; without a key there is nothing to show.
-func modelClient(supplier string, a access, authorise func(http.Header)) *provider.Client {
-	if a.Key == "" {
-		return &provider.Client{Vendor: supplier, HTTP: a.HTTP}
-	}
-	return &provider.Client{Vendor: supplier, HTTP: a.HTTP, Authorise: authorise, Secrets: []sidetone.Secret{a.Key}}
-}
-
-// header shows a key in a header, behind its scheme.
-func header(name, scheme string, key sidetone.Secret) func(http.Header) {
-	return func(h http.Header) { h.Set(name, scheme+key.Reveal()) }
 }

@@ -2,11 +2,8 @@ package server
 
 import (
 	"encoding/json"
-	"net/http"
 	"time"
 
-	"github.com/sidetone/sidetone"
-	"github.com/sidetone/sidetone/provider"
 	"github.com/sidetone/sidetone/transcriber"
 	"github.com/sidetone/sidetone/transcriber/assemblyai"
 	"github.com/sidetone/sidetone/transcriber/deepgram"
@@ -69,20 +66,10 @@ func (t transcriberConfig) endpointing() int {
 	return 0
 }
 
-// authorised makes requests to a vendor whose credential stands in the header
-// Authorization behind a scheme.
-func authorised(vendor, scheme string, a access) *provider.Client {
-	c := &provider.Client{Vendor: vendor, HTTP: a.HTTP, Secrets: []sidetone.Secret{a.Key}}
-	if key := a.Key; key != "" {
-		c.Authorise = func(h http.Header) { h.Set("Authorization", scheme+key.Reveal()) }
-	}
-	return c
-}
-
 func openDeepgram(a access, ch choice) transcriber.Driver {
 	t := transcriberOf(ch)
 	return deepgram.New(deepgram.Options{
-		Client: authorised("deepgram", "Token ", a), Base: a.Base, Model: t.Model, KeyTerms: ch.KeyTerms, Endpointing: t.endpointing(),
+		Client: vendorClient("deepgram", a, header("Authorization", "Token ", a.Key)), Base: a.Base, Model: t.Model, KeyTerms: ch.KeyTerms, Endpointing: t.endpointing(),
 		EndThreshold: t.EOTThreshold, EagerThreshold: t.EagerEOTThreshold, EndTimeout: t.EOTTimeoutMS, ForceEnd: t.ForceEndTurn,
 	})
 }
@@ -90,15 +77,15 @@ func openDeepgram(a access, ch choice) transcriber.Driver {
 func openAssemblyAI(a access, ch choice) transcriber.Driver {
 	t := transcriberOf(ch)
 	return assemblyai.New(assemblyai.Options{
-		Client: authorised("assemblyai", "", a), Base: a.Base, Model: t.Model, KeyTerms: ch.KeyTerms,
+		Client: vendorClient("assemblyai", a, header("Authorization", "", a.Key)), Base: a.Base, Model: t.Model, KeyTerms: ch.KeyTerms,
 		EndThreshold: t.EOTThreshold, MinSilence: t.MinTurnSilence, MaxSilence: t.MaxTurnSilence,
 	})
 }
 
 func openRealtime(a access, ch choice) transcriber.Driver {
-	return openai.NewRealtime(openai.Options{Client: authorised("openai", "Bearer ", a), Base: a.Base, Model: transcriberOf(ch).Model, KeyTerms: ch.KeyTerms})
+	return openai.NewRealtime(openai.Options{Client: vendorClient("openai", a, header("Authorization", "Bearer ", a.Key)), Base: a.Base, Model: transcriberOf(ch).Model, KeyTerms: ch.KeyTerms})
 }
 
 func openUpload(a access, ch choice) transcriber.Driver {
-	return openai.NewUpload(openai.UploadOptions{Client: authorised("whisper", "Bearer ", a), Base: a.Base, Model: transcriberOf(ch).Model, KeyTerms: ch.KeyTerms})
+	return openai.NewUpload(openai.UploadOptions{Client: vendorClient("whisper", a, header("Authorization", "Bearer ", a.Key)), Base: a.Base, Model: transcriberOf(ch).Model, KeyTerms: ch.KeyTerms})
 }

@@ -3,10 +3,12 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/provider"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/transcriber"
 )
@@ -125,4 +127,23 @@ func Vendors() []string {
 		out = append(out, s.name)
 	}
 	return out
+}
+
+// vendorClient sends a driver's requests; without a key there is nothing to show.
+func vendorClient(supplier string, a access, authorise func(http.Header)) *provider.Client {
+	c := &provider.Client{Vendor: supplier, HTTP: a.HTTP}
+	if key := bare(a.Key); key != "" {
+		c.Authorise, c.Secrets = authorise, []sidetone.Secret{key}
+	}
+	return c
+}
+
+// header shows a key in a header, behind its scheme.
+func header(name, scheme string, key sidetone.Secret) func(http.Header) {
+	return func(h http.Header) { h.Set(name, scheme+bare(key).Reveal()) }
+}
+
+// bare is a key without the white space that comes along when it is copied.
+func bare(key sidetone.Secret) sidetone.Secret {
+	return sidetone.Secret(strings.TrimSpace(key.Reveal()))
 }

@@ -3,11 +3,7 @@ package server
 import (
 	"cmp"
 	"encoding/json"
-	"net/http"
-	"strings"
 
-	"github.com/sidetone/sidetone"
-	"github.com/sidetone/sidetone/provider"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/synthesizer/azure"
 	"github.com/sidetone/sidetone/synthesizer/cartesia"
@@ -25,7 +21,7 @@ func voices() map[string]vendor[synthesizer.Driver] {
 	return map[string]vendor[synthesizer.Driver]{
 		"voice_eleven_labs": {supplier: "elevenlabs", languages: elevenlabs.Languages, open: func(a access, ch choice) synthesizer.Driver {
 			c := readVoice(ch)
-			return elevenlabs.New(elevenlabs.Options{Client: voiceClient("elevenlabs", a, "xi-api-key", ""), Base: a.Base, Voice: c.name(), Model: c.ModelID,
+			return elevenlabs.New(elevenlabs.Options{Client: vendorClient("elevenlabs", a, header("xi-api-key", "", a.Key)), Base: a.Base, Voice: c.name(), Model: c.ModelID,
 				Stability: within(c.Stability, 0, 1), SimilarityBoost: within(c.SimilarityBoost, 0, 1), Levels: levels})
 		}},
 		"voice_openai": {supplier: "openai", open: func(a access, ch choice) synthesizer.Driver {
@@ -36,21 +32,21 @@ func voices() map[string]vendor[synthesizer.Driver] {
 		}},
 		"voice_deepgram": {supplier: "deepgram", languages: deepgram.Languages, open: func(a access, ch choice) synthesizer.Driver {
 			c := readVoice(ch)
-			return deepgram.New(deepgram.Options{Client: voiceClient("deepgram", a, "Authorization", "Token "), Base: a.Base,
+			return deepgram.New(deepgram.Options{Client: vendorClient("deepgram", a, header("Authorization", "Token ", a.Key)), Base: a.Base,
 				Voice: cmp.Or(c.name(), c.ModelID, deepgram.VoiceFor(ch.Language)), Levels: levels})
 		}},
 		"voice_cartesia": {supplier: "cartesia", open: func(a access, ch choice) synthesizer.Driver {
 			c := readVoice(ch)
-			return cartesia.New(cartesia.Options{Client: voiceClient("cartesia", a, "Authorization", "Bearer "), Base: a.Base, Voice: c.name(), Model: c.ModelID, Levels: levels})
+			return cartesia.New(cartesia.Options{Client: vendorClient("cartesia", a, header("Authorization", "Bearer ", a.Key)), Base: a.Base, Voice: c.name(), Model: c.ModelID, Levels: levels})
 		}},
 		"voice_azure": {supplier: "azure_speech", open: func(a access, ch choice) synthesizer.Driver {
 			c := readVoice(ch)
-			return azure.New(azure.Options{Client: voiceClient("azure_speech", a, "Ocp-Apim-Subscription-Key", ""), Base: a.Base, Region: a.Settings["region"],
+			return azure.New(azure.Options{Client: vendorClient("azure_speech", a, header("Ocp-Apim-Subscription-Key", "", a.Key)), Base: a.Base, Region: a.Settings["region"],
 				Voice: c.name(), Pitch: c.Pitch, Rate: c.Rate, Levels: levels})
 		}},
 		"voice_rime": {supplier: "rime", languages: rime.Languages, open: func(a access, ch choice) synthesizer.Driver {
 			c := readVoice(ch)
-			return rime.New(rime.Options{Client: voiceClient("rime", a, "Authorization", "Bearer "), Base: a.Base, Voice: c.name(), Model: c.ModelID, SpeedAlpha: c.SpeedAlpha, Levels: levels})
+			return rime.New(rime.Options{Client: vendorClient("rime", a, header("Authorization", "Bearer ", a.Key)), Base: a.Base, Voice: c.name(), Model: c.ModelID, SpeedAlpha: c.SpeedAlpha, Levels: levels})
 		}},
 	}
 }
@@ -58,22 +54,11 @@ func voices() map[string]vendor[synthesizer.Driver] {
 // openVoice opens a voice with the interface of OpenAI.
 func openVoice(vendor string, a access, ch choice, levels *stream.Levels, model, name string) synthesizer.Driver {
 	c := readVoice(ch)
-	o := openai.Options{Client: voiceClient(vendor, a, "Authorization", "Bearer "), Base: a.Base, Voice: cmp.Or(c.name(), name), Model: cmp.Or(c.ModelID, model), Levels: levels}
+	o := openai.Options{Client: vendorClient(vendor, a, header("Authorization", "Bearer ", a.Key)), Base: a.Base, Voice: cmp.Or(c.name(), name), Model: cmp.Or(c.ModelID, model), Levels: levels}
 	if speed := within(c.Speed, 0.25, 4); speed != nil {
 		o.Speed = *speed
 	}
 	return openai.New(o)
-}
-
-// voiceClient is a client for a vendor of voices, which shows its key in a header behind
-// a scheme.
-func voiceClient(vendor string, a access, header, scheme string) *provider.Client {
-	c := &provider.Client{Vendor: vendor, HTTP: a.HTTP}
-	if key := strings.TrimSpace(a.Key.Reveal()); key != "" {
-		c.Secrets = []sidetone.Secret{sidetone.Secret(key)}
-		c.Authorise = func(h http.Header) { h.Set(header, scheme+key) }
-	}
-	return c
 }
 
 // voiceConfig are the members of all types of voices that drivers read.

@@ -40,6 +40,18 @@ func (t *Tx) Connection(id string) (sidetone.Connection, error) {
 	return t.store.tables.connections.get(t, id)
 }
 
+// DefaultConnection returns the account connection of a type that agents use which name
+// none; a NotFound when the environment has none.
+func (t *Tx) DefaultConnection(kind string) (sidetone.Connection, error) {
+	if t.memory != nil {
+		if c, ok := t.memory.DefaultConnection(kind); ok {
+			return c, nil
+		}
+		return sidetone.Connection{}, notFound("account connection")
+	}
+	return t.store.tables.connections.where(t, "type = $2 AND is_default = $3", kind, true)
+}
+
 // Connections lists the account connections.
 func (t *Tx) Connections(q sidetone.PageQuery) (sidetone.Page[sidetone.Connection], error) {
 	return page(t, t.store.tables.connections.table, q)

@@ -39,6 +39,17 @@ func NewEnvironment(version int64) *Environment {
 	}
 }
 
+// DefaultConnection returns the default account connection of a type; ok is false when
+// the environment has none.
+func (e *Environment) DefaultConnection(kind string) (connection sidetone.Connection, ok bool) {
+	for _, c := range e.Connections {
+		if c.Default && c.Type == kind {
+			return c, true
+		}
+	}
+	return sidetone.Connection{}, false
+}
+
 // DefaultVoiceType is the type of the built-in voice that agents speak with when
 // they name none.
 const DefaultVoiceType = "voice_flite"
