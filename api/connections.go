@@ -61,7 +61,7 @@ func (w work) addressReachable(before, after sidetone.Connection) error {
 			continue
 		}
 		if err := w.checkAddress(address); err != nil {
-			return invalid("%s: %s", part.path, wire.Clip(err.Error()))
+			return invalid("%s: %s", part.path, err.Error()) // it names the setting that allows it
 		}
 	}
 	return nil

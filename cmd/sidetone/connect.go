@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -73,9 +74,9 @@ func (k connectCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	credentials := map[string]client.Credential{}
+	credentials := object{} // sent though it is empty: the interface asks for it
 	if key != "" {
-		credentials[k.Vendor+"_api_key"] = client.Credential(key)
+		credentials[k.Vendor+"_api_key"] = key
 	}
 	config := map[string]any{}
 	if k.BaseURL != "" {
@@ -84,9 +85,9 @@ func (k connectCommand) Run(a *app) error {
 	for name, value := range k.Set {
 		config[name] = value
 	}
-	made, err := c.AccountConnections().Create(a.ctx, client.AccountConnection{Type: "account_connection_" + k.Vendor, Label: k.Label,
-		Credentials: credentials, Config: config, Default: new(true)})
-	if err != nil {
+	body := object{"type": "account_connection_" + k.Vendor, "label": k.Label, "credentials": credentials, "config": config, "default": true}
+	var made client.AccountConnection
+	if err := c.Do(a.ctx, http.MethodPost, "/v1/account_connections/create", nil, body, &made); err != nil {
 		return k.explain(err)
 	}
 	fmt.Fprintf(a.out, "connection  %s, which agents of this environment use that name no account\n", made.ID)
