@@ -26,15 +26,19 @@ const (
 	tailSlack = 500 * time.Millisecond
 	// reopenAfter is waited before a lost recogniser is opened again.
 	reopenAfter = 300 * time.Millisecond
-	// A recogniser that is lost lossesAllowed times within lossWindow gives way to
-	// the next one; the last one is opened once more.
+	// A recogniser that is lost lossesAllowed times in a row, each within lossWindow
+	// of its opening, gives way to the next one; the last one is opened once more.
 	lossesAllowed = 2
 	lossWindow    = 5 * time.Second
-	// muteSpeech is how much speech must give some text within muteWait. A vendor's
-	// recogniser that gives none muteAllowed times in a row is opened again; when
-	// the next speech gives none either, it gives way.
-	muteSpeech, muteWait = 700 * time.Millisecond, 2500 * time.Millisecond
-	muteAllowed          = 2
+	// awayAfter is how long there may be no recogniser before the caller is told.
+	awayAfter = 3 * time.Second
+	// muteSpeech is how much speech must give some text within muteWait; firstSpeech
+	// while the stream has given none yet. A vendor's recogniser that gives none
+	// muteAllowed times in a row is opened again; when the next speech gives none
+	// either, it gives way.
+	muteSpeech, firstSpeech = 700 * time.Millisecond, 400 * time.Millisecond
+	muteWait                = 2500 * time.Millisecond
+	muteAllowed             = 2
 	// shortestWord is how much sound a word has at least.
 	shortestWord = 100 * time.Millisecond
 	// proven is how long a recogniser must have served for its losses to be
@@ -66,7 +70,10 @@ type ear struct {
 	pending  bool    // words were heard since the last final, or are awaited
 	finalise bool    // a Finalize is not answered
 	rate     int
+	away     func() bool // stops the wait for a stream; nil: there is one
+	told     bool        // the caller is told that there is none
 	texts    int         // that have come
+	had      int         // texts that had come before the stream was opened
 	lastText time.Time   // when the last one came
 	mute     int         // how often in a row speech gave no text
 	deaf     bool        // the stream was given up for that
@@ -129,7 +136,11 @@ func (e *ear) finalize() {
 func (e *ear) spoke(length time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if length < muteSpeech || e.stream == nil || e.watch != nil || !e.candidates.vendor(e.serving) || e.clock.Now().Sub(e.lastText) < length {
+	least := muteSpeech
+	if e.texts == e.had {
+		least = firstSpeech
+	}
+	if length < least || e.stream == nil || e.watch != nil || !e.candidates.vendor(e.serving) || e.clock.Now().Sub(e.lastText) < length {
 		return
 	}
 	e.pending = true
@@ -161,6 +172,7 @@ func (e *ear) isMute(stream transcriber.Stream, texts int) bool {
 // run opens and reopens recognisers until ctx ends.
 func (e *ear) run(ctx context.Context) {
 	defer e.unwatch()
+	e.miss()
 	lost := map[int]bool{}
 	excluded := func(i int) bool { return lost[i] }
 	i, release := e.take(e.candidates.next(0, excluded), lost)
@@ -219,18 +231,16 @@ func (e *ear) orLost(i int, err error, next int) conversation.Input {
 
 // serve keeps one recogniser open until there is no hope for it.
 func (e *ear) serve(ctx context.Context, i int) error {
-	var losses []time.Time
-	mutes := 0
+	losses, mutes := 0, 0
 	for {
-		err := e.listen(ctx, i)
+		served, err := e.listen(ctx, i)
 		if ctx.Err() != nil {
 			return err
 		}
-		now := e.clock.Now()
-		losses = append(losses, now)
-		for len(losses) > 0 && now.Sub(losses[0]) > lossWindow {
-			losses = losses[1:]
+		if served > lossWindow {
+			losses = 0
 		}
+		losses++
 		most, more := lossesAllowed, i < len(e.recognisers)-1
 		if more {
 			most--
@@ -239,7 +249,7 @@ func (e *ear) serve(ctx context.Context, i int) error {
 			mutes++
 			err = e.candidates.fault(i, provider.Late, errMute.Error())
 		}
-		over := len(losses) > most || mutes > 1 || more && hopeless(err)
+		over := losses > most || mutes > 1 || more && hopeless(err)
 		if e.log != nil {
 			e.log.Warn("recogniser failed", slog.Any("error", err), slog.Bool("again", !over))
 		}
@@ -251,16 +261,18 @@ func (e *ear) serve(ctx context.Context, i int) error {
 	}
 }
 
-// listen serves one stream until it fails.
-func (e *ear) listen(ctx context.Context, i int) (err error) {
+// listen serves one stream until it fails, and returns for how long it was open.
+func (e *ear) listen(ctx context.Context, i int) (served time.Duration, err error) {
 	defer caught(e.log, "recogniser", &err)
 	stream, err := e.recognisers[i].Driver.Open(ctx, e.config)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	opened := e.clock.Now()
 	e.candidates.asks(i)
 	e.attach(i, stream)
 	defer func() {
+		served = e.clock.Now().Sub(opened)
 		e.detach()
 		_ = stream.Close() // its error came through Events
 	}()
@@ -268,31 +280,50 @@ func (e *ear) listen(ctx context.Context, i int) (err error) {
 	defer stop()
 	for ev, err := range stream.Events() {
 		if err != nil {
-			return err
+			return 0, err
 		}
 		e.heard(i, ev)
 	}
 	if e.gaveUp() {
-		return errMute
+		return 0, errMute
 	}
-	return e.candidates.fault(i, provider.Unreachable, "recogniser ended")
+	return 0, e.candidates.fault(i, provider.Unreachable, "recogniser ended")
 }
 
 // detach leaves a stream.
 func (e *ear) detach() {
 	e.unwatch()
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.stream = nil
+	e.mu.Unlock()
+	e.miss()
 }
 
-// unwatch awaits no text any more.
+// miss awaits a stream.
+func (e *ear) miss() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.away = e.clock.AfterFunc(awayAfter, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.away != nil {
+			e.told = true
+			e.post(conversation.RecogniserAway{})
+		}
+	})
+}
+
+// unwatch awaits neither a text nor a stream any more.
 func (e *ear) unwatch() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.watch != nil {
 		e.watch()
 		e.watch = nil
+	}
+	if e.away != nil {
+		e.away()
+		e.away = nil
 	}
 }
 
@@ -307,9 +338,14 @@ func (e *ear) gaveUp() bool {
 
 // attach makes stream the current one and plays it what it missed.
 func (e *ear) attach(i int, stream transcriber.Stream) {
+	e.unwatch()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.serving = i
+	e.serving, e.had = i, e.texts
+	if e.told {
+		e.told = false
+		e.took(e.recognisers[i])
+	}
 	if over := len(e.tail) - int(audio.Samples(tailLength, e.rate)); over > 0 {
 		e.tail = e.tail[:copy(e.tail, e.tail[over:])]
 	}

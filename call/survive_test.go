@@ -496,6 +496,88 @@ func TestRecogniserThatIsLostGivesWay(t *testing.T) {
 	}
 }
 
+// A recogniser that understands nobody is not met with silence: the agent asks again,
+// also after short questions, and says goodbye when nobody is left to listen.
+func TestOnlyRecogniserThatIsMuteIsApologisedFor(t *testing.T) {
+	t.Parallel()
+	for _, length := range []time.Duration{500 * time.Millisecond, 900 * time.Millisecond} {
+		t.Run(length.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(w *world, c *call.Config) {
+					w.recorded = true
+					k := withCrew(w, c)
+					k.alone = true
+					k.ears.Mute(true)
+				})
+				defer w.stop()
+				far := w.ring()
+				<-far.Answered()
+				time.Sleep(4 * time.Second)
+				asked := 0
+				for ; !gone(far.Gone()) && asked < 9; asked++ {
+					before := len(heard(far))
+					far.Speak(speech(length))
+					time.Sleep(length + 6*time.Second)
+					if len(heard(far)) == before {
+						t.Errorf("the caller spoke for %s and heard nothing", length)
+					}
+				}
+				words := heard(far)
+				r, _ := w.result()
+				if asked != 3 || !strings.Contains(words, "went wrong") || r.EndReason != "error" {
+					t.Errorf("asked %d times, heard %q, ended with %q", asked, words, r.EndReason)
+				}
+			})
+		})
+	}
+}
+
+// A caller is told that the line is bad when there is no recogniser for three
+// seconds, and is not kept waiting for ever.
+func TestRecogniserThatIsAwayIsTold(t *testing.T) {
+	t.Parallel()
+	for name, back := range map[string]bool{"comes back": true, "stays away": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tries := 1 << 20
+				if back {
+					tries = 2
+				}
+				words, r, _, _ := play(t, func(k *crew) {
+					k.alone = true
+					k.listener = &slowToOpen{Stub: k.ears, tries: tries}
+					k.model.Queue(llmtest.Say("sure which day"))
+				}, "an appointment")
+				if !strings.Contains(words, "the line is bad") {
+					t.Errorf("heard %q", words)
+				}
+				if back != strings.HasSuffix(words, "sure which day") || back == strings.Contains(words, "went wrong") || back == (r.EndReason == "error") {
+					t.Errorf("heard %q, ended with %q", words, r.EndReason)
+				}
+			})
+		})
+	}
+}
+
+// slowToOpen recognisers cannot be reached for the first few tries, each of which
+// takes as long as a connection that nobody answers.
+type slowToOpen struct {
+	*transcribertest.Stub
+	tries int
+}
+
+// Open implements transcriber.Driver.
+func (s *slowToOpen) Open(ctx context.Context, c transcriber.Config) (transcriber.Stream, error) {
+	if s.tries > 0 {
+		s.tries--
+		pause(ctx, 3*time.Second)
+		return nil, refusal(provider.Unreachable, 0)
+	}
+	return s.Stub.Open(ctx, c)
+}
+
 // A stream that has words at once does not begin a turn before the call is answered,
 // nor after it: nobody has spoken.
 func TestWordsBeforeTheAnswerAreNoTurn(t *testing.T) {

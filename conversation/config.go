@@ -84,6 +84,8 @@ type Phrases struct {
 	Goodbye string
 	// Repeat asks the caller to say it again.
 	Repeat string
+	// BadLine tells the caller that nobody listens at the moment.
+	BadLine string
 	// Filler tells the caller to wait for a reply that takes longer.
 	Filler string
 	// Apology is said when the agent cannot go on.

@@ -141,7 +141,12 @@ type ToolDone struct {
 // RecogniserLost says that the recogniser failed and could not be reopened.
 type RecogniserLost struct{ Reason string }
 
-// RecogniserReplaced says that another recogniser listens from now on; the members
+// RecogniserAway says that nobody listens for the time being: RecogniserReplaced or
+// RecogniserLost follows.
+type RecogniserAway struct{}
+
+// RecogniserReplaced says that another recogniser listens from now on, or the same
+// one again; the members
 // are those of Config.
 type RecogniserReplaced struct{ FinalWait, FirstTextWait time.Duration }
 
@@ -196,6 +201,7 @@ func (TimerFired) input()     {}
 func (Born) input()           {}
 func (Worded) input()         {}
 
+func (RecogniserAway) input()     {}
 func (RecogniserReplaced) input() {}
 
 // Output is an instruction of the machine; the session carries outputs out in

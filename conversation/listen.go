@@ -37,11 +37,12 @@ const (
 	turnWatchdog = 3 * time.Second
 	noTextGrace  = time.Second
 	// audibleSpeech is how much speech without words makes the agent ask the caller
-	// to repeat it.
-	audibleSpeech = 700 * time.Millisecond
-	stuckAfter    = 15 * time.Second
-	// repeats is how often in a row the caller is asked to say it again.
-	repeats = 2
+	// to repeat it; firstSpeech while the recogniser has not understood anything yet.
+	audibleSpeech, firstSpeech = 700 * time.Millisecond, 400 * time.Millisecond
+	stuckAfter                 = 15 * time.Second
+	// repeats is how often in a row the caller is asked to say it again, before the
+	// agent gives up.
+	repeats = 4
 )
 
 func (m *Machine) onSpeechStarted(in SpeechStarted) {
@@ -119,6 +120,7 @@ func (m *Machine) onHeard(in Heard) {
 		return
 	}
 	if text != "" {
+		m.understood = true
 		m.addWords(text, in)
 	} else if in.Final {
 		t.partial = ""
@@ -227,7 +229,7 @@ func (m *Machine) watchdogAt(over time.Duration, words bool) time.Duration {
 		return over + turnWatchdog
 	case t.flushes > 0:
 		return min(over+turnWatchdog, final+noTextGrace)
-	case t.worthAsking():
+	case m.worthAsking():
 		return max(over, final)
 	default:
 		return over
@@ -235,7 +237,13 @@ func (m *Machine) watchdogAt(over time.Duration, words bool) time.Duration {
 }
 
 // worthAsking reports whether the agent asks about a turn without words.
-func (t *turn) worthAsking() bool { return t.voiced >= audibleSpeech || t.interrupted }
+func (m *Machine) worthAsking() bool {
+	least := audibleSpeech
+	if !m.understood && !m.greet.waiting {
+		least = firstSpeech
+	}
+	return m.turn.voiced >= least || m.turn.interrupted
+}
 
 // blocked reports whether a reply must wait: the agent speaks, the call is on
 // hold, or keys are being collected.
@@ -270,15 +278,19 @@ func (m *Machine) onWatchdog() {
 
 // nothingHeard closes a turn that has no words.
 func (m *Machine) nothingHeard() {
-	ask := m.turn.worthAsking()
+	ask := m.worthAsking()
 	m.clearTurn()
 	switch {
 	case m.speech != nil || m.held:
 	case m.greet.waiting:
 		m.greetIfDue()
+	case ask && m.away:
+		m.begin(kindPrompt, "", false, m.cfg.Phrases.BadLine)
 	case ask && m.idle.repeats < repeats:
 		m.idle.repeats++
 		m.begin(kindPrompt, "", false, m.cfg.Phrases.Repeat)
+	case ask:
+		m.giveUp("the caller is not understood", "")
 	default:
 		m.next()
 	}

@@ -23,6 +23,9 @@ type Machine struct {
 	turns    int
 
 	started, held, closing, ended bool
+	// away: nobody listens at the moment; understood: the recogniser that listens
+	// has given text.
+	away, understood bool
 	// failure is why the machine has given up.
 	failure string
 
@@ -69,6 +72,7 @@ func withDefaults(c Config) Config {
 	}
 	p.Goodbye = orDefault(p.Goodbye, "Goodbye.")
 	p.Repeat = orDefault(p.Repeat, "Sorry, I didn't catch that.")
+	p.BadLine = orDefault(p.BadLine, "One moment, the line is bad.")
 	p.Filler = orDefault(p.Filler, "One moment, please.")
 	p.Apology = orDefault(p.Apology, "I'm sorry, something went wrong on my side.")
 	return c
@@ -202,12 +206,24 @@ func (m *Machine) takeCall(in Input) {
 		m.onCommand(in)
 	case RecogniserLost:
 		m.giveUp("recogniser lost: "+in.Reason, "")
+	case RecogniserAway:
+		m.onRecogniserAway()
 	case RecogniserReplaced:
 		m.onRecogniserReplaced(in)
 	}
 }
 
+// onRecogniserAway tells the caller why there is no answer, unless somebody speaks.
+func (m *Machine) onRecogniserAway() {
+	m.away = true
+	if !m.started || m.greet.waiting || m.blocked() || m.turn.talking || len(m.tools) > 0 {
+		return
+	}
+	m.begin(kindPrompt, "", false, m.cfg.Phrases.BadLine)
+}
+
 func (m *Machine) onRecogniserReplaced(in RecogniserReplaced) {
+	m.away, m.understood = false, false
 	m.cfg.FinalWait, m.cfg.FirstTextWait = in.FinalWait, in.FirstTextWait
 	m.cfg = withDefaults(m.cfg)
 	m.waits.final = m.cfg.FinalWait

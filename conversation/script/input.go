@@ -80,6 +80,8 @@ func head(in conversation.Input) (who, what string) {
 		return "heard", choose(in.Flushed, choose(in.Final, "flushed", "flushed-partial"), choose(in.Final, "final", "partial"))
 	case conversation.RecogniserLost:
 		return "recogniser", "lost"
+	case conversation.RecogniserAway:
+		return "recogniser", "away"
 	case conversation.RecogniserReplaced:
 		return "recogniser", "replaced"
 	case conversation.Command:
@@ -143,10 +145,13 @@ func prototype(who, what string) (in conversation.Input, expected string) {
 	case "heard":
 		return heardInput(what)
 	case "recogniser":
-		if what == "replaced" {
+		switch what {
+		case "away":
+			return conversation.RecogniserAway{}, ""
+		case "replaced":
 			return conversation.RecogniserReplaced{}, ""
 		}
-		return only(what, "lost", conversation.RecogniserLost{}, "recogniser lost or recogniser replaced")
+		return only(what, "lost", conversation.RecogniserLost{}, "recogniser away, recogniser replaced or recogniser lost")
 	case "api":
 		return conversation.Command{Verb: what}, ""
 	case "timer":

@@ -27,7 +27,7 @@ func inputs() []conversation.Input {
 		conversation.ModelCall{}, conversation.ModelDone{}, conversation.ModelFailed{}, conversation.Voiced{},
 		conversation.VoiceFailed{}, conversation.Audible{}, conversation.Played{}, conversation.Stopped{}, conversation.Held{},
 		conversation.Unheld{}, conversation.HungUp{}, conversation.Command{}, conversation.ToolDone{},
-		conversation.RecogniserLost{}, conversation.TimerFired{}, conversation.TurnEnding{}, conversation.TurnGoesOn{},
+		conversation.RecogniserLost{}, conversation.RecogniserAway{}, conversation.TimerFired{}, conversation.TurnEnding{}, conversation.TurnGoesOn{},
 		conversation.RecogniserReplaced{}, conversation.Born{}, conversation.Worded{},
 	}
 }
