@@ -26,16 +26,15 @@ const (
 	tailSlack = 500 * time.Millisecond
 	// reopenAfter is waited before a lost recogniser is opened again.
 	reopenAfter = 300 * time.Millisecond
-	// A recogniser that is lost lossesAllowed times in a row, each within lossWindow
-	// of its opening, gives way to the next one; the last one is opened once more.
+	// A recogniser that is lost lossesAllowed times in a row, without a text between,
+	// gives way to the next one; the last one is opened once more.
 	lossesAllowed = 2
-	lossWindow    = 5 * time.Second
 	// awayAfter is how long there may be no recogniser before the caller is told.
 	awayAfter = 3 * time.Second
 	// muteSpeech is how much speech must give some text within muteWait; firstSpeech
 	// while the stream has given none yet. A vendor's recogniser that gives none
-	// muteAllowed times in a row is opened again; when the next speech gives none
-	// either, it gives way.
+	// muteAllowed times in a row gives way; the last one is opened again first, and
+	// given up when the next speech gives none either.
 	muteSpeech, firstSpeech = 700 * time.Millisecond, 400 * time.Millisecond
 	muteWait                = 2500 * time.Millisecond
 	muteAllowed             = 2
@@ -73,7 +72,7 @@ type ear struct {
 	away     func() bool // stops the wait for a stream; nil: there is one
 	told     bool        // the caller is told that there is none
 	texts    int         // that have come
-	had      int         // texts that had come before the stream was opened
+	had      int         // texts that had come before the stream
 	lastText time.Time   // when the last one came
 	mute     int         // how often in a row speech gave no text
 	deaf     bool        // the stream was given up for that
@@ -237,7 +236,7 @@ func (e *ear) serve(ctx context.Context, i int) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		if served > lossWindow {
+		if e.understood() || served > proven {
 			losses = 0
 		}
 		losses++
@@ -249,7 +248,7 @@ func (e *ear) serve(ctx context.Context, i int) error {
 			mutes++
 			err = e.candidates.fault(i, provider.Late, errMute.Error())
 		}
-		over := losses > most || mutes > 1 || more && hopeless(err)
+		over := losses > most || mutes > 1 || more && (hopeless(err) || provider.KindOf(err) == provider.Late)
 		if e.log != nil {
 			e.log.Warn("recogniser failed", slog.Any("error", err), slog.Bool("again", !over))
 		}
@@ -261,9 +260,19 @@ func (e *ear) serve(ctx context.Context, i int) error {
 	}
 }
 
+// understood reports whether the last stream gave a text.
+func (e *ear) understood() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.texts > e.had
+}
+
 // listen serves one stream until it fails, and returns for how long it was open.
 func (e *ear) listen(ctx context.Context, i int) (served time.Duration, err error) {
 	defer caught(e.log, "recogniser", &err)
+	e.mu.Lock()
+	e.had = e.texts
+	e.mu.Unlock()
 	stream, err := e.recognisers[i].Driver.Open(ctx, e.config)
 	if err != nil {
 		return 0, err
@@ -341,7 +350,7 @@ func (e *ear) attach(i int, stream transcriber.Stream) {
 	e.unwatch()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.serving, e.had = i, e.texts
+	e.serving = i
 	if e.told {
 		e.told = false
 		e.took(e.recognisers[i])

@@ -475,14 +475,15 @@ func TestRecogniserThatIsLostGivesWay(t *testing.T) {
 		"busy":          func(k *crew) { k.ears.FailOpen(refusal(provider.Limited, 429)) },
 		"with a place":  func(k *crew) { k.ears.FailOpen(refusal(provider.Limited, 429)); k.reserve = place(k.world) },
 		"open but mute": func(k *crew) { k.ears.Mute(true) },
+		"never begins":  func(k *crew) { k.listener = unbegun{k.ears} },
 	}
 	for name, set := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				asks := []string{"an appointment"}
-				if name == "open but mute" { // opened again after two, given up after three
-					asks = []string{"an appointment", "an appointment", "an appointment"}
+				if name == "open but mute" {
+					asks = []string{"an appointment", "an appointment"}
 				}
 				words, _, events, _ := play(t, func(k *crew) {
 					set(k)
@@ -494,6 +495,18 @@ func TestRecogniserThatIsLostGivesWay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// unbegun recognisers open, and fail when the vendor has said nothing for a while.
+type unbegun struct{ *transcribertest.Stub }
+
+// Open implements transcriber.Driver.
+func (u unbegun) Open(ctx context.Context, c transcriber.Config) (transcriber.Stream, error) {
+	s, err := u.Stub.Open(ctx, c)
+	if err == nil {
+		time.AfterFunc(5050*time.Millisecond, func() { u.Fail(&provider.Failure{Vendor: "acme", Kind: provider.Unreachable, Message: "nothing came"}) })
+	}
+	return s, err
 }
 
 // A recogniser that understands nobody is not met with silence: the agent asks again,

@@ -37,7 +37,7 @@ const (
 	// chunk is more than the 50 ms that a message must carry.
 	chunk = 60 * time.Millisecond
 	// greeting is how long Begin may take; the vendor sometimes never sends it.
-	greeting = 5 * time.Second
+	greeting = 3 * time.Second
 	// flushWait bounds the wait for the end of a turn that was forced: without a
 	// turn there is no answer.
 	flushWait = 700 * time.Millisecond

@@ -38,7 +38,7 @@ const (
 	// buffered, and Flux ends turns by itself.
 	flushWait = 500 * time.Millisecond
 	// greeting bounds the wait for Flux's first message.
-	greeting = 5 * time.Second
+	greeting = 3 * time.Second
 	// closeRejected is the close code of what the vendor cannot decode.
 	closeRejected = 1008
 )

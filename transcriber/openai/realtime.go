@@ -24,7 +24,7 @@ const (
 	// realtimeRate is the only rate of PCM that sessions take.
 	realtimeRate = 24000
 	// greeting is how long session.created may take.
-	greeting = 5 * time.Second
+	greeting = 3 * time.Second
 	// commitWait bounds the wait for the text of what was committed.
 	commitWait = 2 * time.Second
 	// lifetime is less than the 60 min that a session may last.
