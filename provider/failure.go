@@ -55,7 +55,8 @@ type Failure struct {
 	Kind   Kind
 	// Status is the HTTP status or the close code of a WebSocket; 0 for neither.
 	Status int
-	// Message is what the vendor says itself, at most 300 bytes.
+	// Message is what the vendor says itself, at most 500 characters: the beginning and
+	// the end of what is longer.
 	Message string
 	// RequestID is the vendor's own name of the request; "" when it gave none.
 	RequestID string
@@ -100,8 +101,8 @@ func KindOf(err error) Kind {
 	return Broken
 }
 
-// messageLimit is how many bytes of a vendor's own words are kept.
-const messageLimit = 300
+// messageLimit is how many characters of a vendor's own words are kept.
+const messageLimit = 500
 
 // kindOf translates an HTTP status and the vendor's code of the error.
 func kindOf(status int, code string) Kind {
@@ -149,7 +150,7 @@ func (c *Client) RequestID(h http.Header) string {
 func Words(body []byte) (message, code string) {
 	var m map[string]json.RawMessage
 	if json.Unmarshal(body, &m) != nil {
-		return clip(strings.TrimSpace(string(body)), messageLimit), ""
+		return strings.TrimSpace(string(body)), ""
 	}
 	for _, inner := range []string{"error", "detail"} {
 		var nested map[string]json.RawMessage
@@ -162,7 +163,7 @@ func Words(body []byte) (message, code string) {
 	if message == "" {
 		message = strings.TrimSpace(string(body))
 	}
-	return clip(message, messageLimit), first(m, "code", "status", "err_code", "error_code", "type")
+	return message, first(m, "code", "status", "err_code", "error_code", "type")
 }
 
 // first returns the first member that is a text.
@@ -176,12 +177,12 @@ func first(m map[string]json.RawMessage, names ...string) string {
 	return ""
 }
 
-// clip shortens a text to at most n bytes, between characters, and leaves out
-// what is no text.
+// clip shortens a text to n characters: a vendor names what matters first or last, as a
+// refused address comes before the setting that allows it. What is no text is left out.
 func clip(s string, n int) string {
 	s = strings.ToValidUTF8(s, "")
-	if len(s) > n {
-		s = strings.ToValidUTF8(s[:n], "") + "…"
+	if r := []rune(s); len(r) > n {
+		s = string(r[:n/2]) + "…" + string(r[len(r)-(n-1-n/2):])
 	}
 	return s
 }
@@ -242,7 +243,7 @@ func (h hidden) Unwrap() error { return h.error }
 // may also have come inside a stream that began well.
 func (c *Client) Refusal(status int, header http.Header, body []byte) *Failure {
 	message, code := Words(body)
-	f := &Failure{Vendor: c.Vendor, Kind: kindOf(status, code), Status: status, Message: hide(message, c.Secrets)}
+	f := &Failure{Vendor: c.Vendor, Kind: kindOf(status, code), Status: status, Message: clip(hide(message, c.Secrets), messageLimit)}
 	if header != nil {
 		f.RequestID = c.RequestID(header)
 		f.RetryAfter = retryAfter(header.Get("Retry-After"), time.Now())

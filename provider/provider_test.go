@@ -96,7 +96,9 @@ func TestFailuresOfRequests(t *testing.T) {
 		"a wrong request":    {400, `{"error":{"message":null},"title":7}`, Failure{Kind: Rejected, Message: `{"error":{"message":null},"title":7}`}},
 		"no body":            {500, "", Failure{Kind: Broken}},
 		"a redirect":         {302, "", Failure{Kind: Broken}},
-		"a long text":        {500, strings.Repeat("é", 400), Failure{Kind: Broken, Message: strings.Repeat("é", 150) + "…"}},
+		"a long text":        {500, strings.Repeat("é", 500), Failure{Kind: Broken, Message: strings.Repeat("é", 500)}},
+		"a longer one":       {500, strings.Repeat("é", 400) + strings.Repeat("ü", 400), Failure{Kind: Broken, Message: strings.Repeat("é", 250) + "…" + strings.Repeat("ü", 249)}},
+		"a key at the cut":   {500, strings.Repeat("-", 240) + "canaryQwErTyUiOp" + strings.Repeat("-", 400), Failure{Kind: Broken, Message: strings.Repeat("-", 240) + "********--…" + strings.Repeat("-", 249)}},
 		"a forbidden model":  {403, `{"detail":"no access"}`, Failure{Kind: Unauthorised, Message: "no access"}},
 		"a gateway's timout": {504, "", Failure{Kind: Late}},
 	} {
