@@ -136,9 +136,5 @@ func accountsOf(s *store.Store) accounts {
 // newKeyring finds credentials in the configuration and the store.
 func newKeyring(c Config, s *store.Store, guard *outbound.Guard) keyring {
 	return keyring{accounts: accountsOf(s), environment: s.EnvironmentByID, providers: c.Providers, guard: guard,
-		local: &localModels{bases: localBases(), http: guard.Operator("")},
-		sole: func(ctx context.Context) (bool, error) {
-			all, err := s.Environments(ctx)
-			return len(all) == 1, err //nolint:wrapcheck // find says what it looked for
-		}}
+		local: &localModels{bases: localBases(), http: guard.Operator("")}, sole: s.SoleEnvironment}
 }

@@ -154,3 +154,18 @@ func (s *Store) Environments(ctx context.Context) ([]sidetone.Environment, error
 	})
 	return out, err
 }
+
+// SoleEnvironment reports whether there is one environment and no other. As in
+// ReadConfiguration memory answers, and always the database on Postgres.
+func (s *Store) SoleEnvironment(ctx context.Context) (bool, error) {
+	if !s.shared() {
+		if n, ok := s.memory.Environments(ctx); ok {
+			return n == 1, nil
+		}
+	}
+	n := 0
+	err := s.readAcross(ctx, func(t *Tx) error {
+		return t.one([]any{&n}, "SELECT COUNT(*) FROM (SELECT 1 FROM environments LIMIT 2) AS two")
+	})
+	return n == 1, err
+}

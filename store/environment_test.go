@@ -118,3 +118,33 @@ func TestAPIKeys(t *testing.T) {
 		}
 	})
 }
+
+// TestSoleEnvironment: a second environment is known at once, and SQLite is not asked.
+func TestSoleEnvironment(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		if sole, err := s.SoleEnvironment(t.Context()); sole || err != nil {
+			t.Errorf("with no environment: %v, %v", sole, err)
+		}
+		first, err := s.CreateAccount(t.Context(), "Acme", "production")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sole, err := s.SoleEnvironment(t.Context()); !sole || err != nil {
+			t.Errorf("with one environment: %v, %v", sole, err)
+		}
+		if _, sqlite := s.SQLite(); sqlite {
+			late, cancel := context.WithCancel(t.Context())
+			cancel() // no statement runs with it
+			if sole, err := s.SoleEnvironment(late); !sole || err != nil {
+				t.Errorf("from memory: %v, %v", sole, err)
+			}
+		}
+		if _, err := s.CreateEnvironment(t.Context(), sidetone.Environment{AccountID: first.AccountID, Name: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		if sole, err := s.SoleEnvironment(t.Context()); sole || err != nil {
+			t.Errorf("with two environments: %v, %v", sole, err)
+		}
+	})
+}

@@ -120,6 +120,17 @@ func (m *Memory) Read(ctx context.Context, environmentID string, fn func(*Enviro
 	return true
 }
 
+// Environments returns how many environments there are, as of what Read shows; false
+// when memory does not know.
+func (m *Memory) Environments(ctx context.Context) (int, bool) {
+	if m.refresh(ctx) != nil {
+		return 0, false
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.environments), m.loaded
+}
+
 // refresh loads everything once, and on a shared database asks at most every
 // second for environments that another process changed. While one caller asks,
 // the others wait: on a node that was idle the memory can be much older than a
