@@ -431,20 +431,29 @@ func TestVoiceWithoutWordTimesGoesOnNearby(t *testing.T) {
 }
 
 // The only voice may be slower than its sound lasts: to ask it again would not make it
-// faster.
+// faster, and the caller need not be told to wait.
 func TestOnlyVoiceMayBeSlow(t *testing.T) {
 	t.Parallel()
 	const text = "one two three four five six seven eight nine ten"
-	synctest.Test(t, func(t *testing.T) {
-		words, _, events, k := play(t, func(k *crew) {
-			k.alone = true
-			k.voice.Pace = 500 * time.Millisecond
-			k.model.Queue(llmtest.Say(text))
-		}, "count")
-		if got := len(k.voice.Requests()); words != "hello there "+text || got != 2 {
-			t.Errorf("heard %q, asked %d times, errors %v", words, got, told(events, sidetone.EventError))
-		}
-	})
+	cases := map[string]struct {
+		text string
+		pace time.Duration
+	}{"an answer": {text, 500 * time.Millisecond}, "a long answer": {text + " " + text + " one two three", 420 * time.Millisecond}}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				words, _, events, k := play(t, func(k *crew) {
+					k.alone = true
+					k.voice.Pace = c.pace
+					k.model.Queue(llmtest.Say(c.text))
+				}, "count")
+				if got := len(k.voice.Requests()); words != "hello there "+c.text || got != 2 {
+					t.Errorf("heard %q, asked %d times, errors %v", words, got, told(events, sidetone.EventError))
+				}
+			})
+		})
+	}
 }
 
 // The voice that has taken over stays; a phrase comes from whoever has it.

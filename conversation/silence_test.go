@@ -197,3 +197,49 @@ func TestSlowVoiceIsAwaited(t *testing.T) {
 		}
 	}
 }
+
+// A voice that delivers half as fast as its sound lasts is heard to the end: the agent
+// does not interrupt itself to tell the caller to wait. One that stops for longer than
+// the caller may wait is still given up.
+func TestVoiceSlowerThanItsSoundIsNotInterrupted(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		stops int // after how many seconds of delivery
+		want  bool
+	}{"to the end": {20, false}, "until it stops": {8, true}} {
+		m, now := New(Config{IdleTime: time.Hour, Greeting: "Hello, this is the surgery."}), time.Duration(0)
+		utt, interrupted := uint64(0), false
+		armed := map[Timer]Arm{}
+		step := func(in Input) {
+			for _, o := range slices.Clone(m.Step(now, in)) {
+				switch o := o.(type) {
+				case Say:
+					utt = max(utt, o.Utt)
+				case StopPlayout:
+					interrupted = true
+				case Arm:
+					armed[o.Name] = o
+				case Disarm:
+					delete(armed, o.Name)
+				}
+			}
+		}
+		step(MediaStarted{})
+		first := utt
+		for ; now < 20*time.Second && !interrupted; now += 100 * ms {
+			if a, ok := armed[timerVoice]; ok && a.At <= now {
+				delete(armed, timerVoice)
+				step(TimerFired{Name: timerVoice, Epoch: a.Epoch})
+			}
+			if n := int(now / time.Second); now%time.Second == 0 && n < c.stops {
+				step(Voiced{Utt: first, Total: time.Duration(n+1) * 500 * ms})
+			}
+			if now == 0 {
+				step(Audible{Utt: first})
+			}
+		}
+		if interrupted != c.want {
+			t.Errorf("%s: interrupted after %v: %v", name, now, interrupted)
+		}
+	}
+}
