@@ -134,6 +134,10 @@ type Voice struct {
 	// Calls whose voices have the same source, name and settings share the sound of
 	// phrases.
 	Settings string
+	// PhrasesOnly voices, the last ones, say nothing but what is prepared for the case
+	// that something is wrong (the request to wait, the apology and the goodbye), in the
+	// language of these phrases, when no other voice of the call can.
+	PhrasesOnly bool
 }
 
 // Plan says which drivers serve a call.

@@ -131,10 +131,9 @@ func (s *Session) startSpeech(ctx context.Context) {
 		return
 	}
 	s.spawn("voice", func() { s.mouth.run(ctx) })
-	prepared := s.machine.Prepared()
 	s.spawn("rehearsal", func() {
 		s.clock.Sleep(rehearseAfter, ctx.Done()) // the greeting comes first
-		s.mouth.rehearse(ctx, prepared)
+		s.mouth.rehearse(ctx)
 	})
 }
 

@@ -21,8 +21,10 @@ type mouth struct {
 	language   string
 	player     *Player
 	phrases    *Phrases
-	post       func(any)
-	log        *slog.Logger // nil: nothing is logged
+	// prepared are the phrases that the agent must be able to say at once.
+	prepared []string
+	post     func(any)
+	log      *slog.Logger // nil: nothing is logged
 
 	mu      sync.Mutex
 	current int     // the voice that was heard last
@@ -104,13 +106,13 @@ func (m *mouth) utter(speaking context.Context, s conversation.Say) {
 	delete(m.under, s.Utt)
 }
 
-// rehearse fills the phrase cache with texts, so that they can be said even if
-// the voice fails later. What the caller waits for goes first.
-func (m *mouth) rehearse(ctx context.Context, texts []string) {
+// rehearse fills the phrase cache with what is prepared, so that it can be said even
+// if the voice fails later. What the caller waits for goes first.
+func (m *mouth) rehearse(ctx context.Context) {
 	if m.phrases == nil {
 		return
 	}
-	for _, text := range texts {
+	for _, text := range m.prepared {
 		m.idle(ctx)
 		for _, err := range m.rehearsal(ctx, text) {
 			if err != nil {
@@ -170,7 +172,20 @@ func (m *mouth) rehearsal(ctx context.Context, text string) iter.Seq2[synthesize
 
 // request asks voice i for a text.
 func (m *mouth) request(i int, text string) synthesizer.Request {
-	return synthesizer.Request{Text: text, Voice: m.voices[i].Name, Language: m.language, Rate: m.player.rate}
+	r := synthesizer.Request{Text: text, Voice: m.voices[i].Name, Language: m.language, Rate: m.player.rate}
+	if m.voices[i].PhrasesOnly {
+		r.Language = "" // phrases are in its own
+	}
+	return r
+}
+
+// understudy is the voice that says a phrase when no other one can; -1 when the text
+// is not prepared, or there is none.
+func (m *mouth) understudy(s conversation.Say) int {
+	if i := len(m.voices) - 1; m.voices[i].PhrasesOnly && s.Cached && slices.Contains(m.prepared, s.Text) {
+		return i
+	}
+	return -1
 }
 
 // key is what the sound of a text by voice i is kept under. The drivers of vendors

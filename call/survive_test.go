@@ -30,7 +30,9 @@ type crew struct {
 	voice2 *synthesizertest.Stub
 	ears2  *transcribertest.Stub
 	alone  bool // there is no second one
-	eager  bool // the first model may be asked early
+	// understudy, when not nil, is a last voice for phrases only.
+	understudy *synthesizertest.Stub
+	eager      bool // the first model may be asked early
 	// listener is in place of the first recogniser; nil: that one listens.
 	listener transcriber.Driver
 	// reserve is that of the second recogniser; nil: nothing is scarce.
@@ -65,6 +67,9 @@ func (k *crew) Plan(ctx context.Context, c sidetone.Call, rate int) (call.Plan, 
 		p.Recognisers[0].Driver = k.listener
 	}
 	if k.alone {
+		if k.understudy != nil {
+			p.Voices = append(p.Voices, call.Voice{Driver: k.understudy, PhrasesOnly: true})
+		}
 		return p, nil
 	}
 	p.Recognisers = append(p.Recognisers, call.Recogniser{Driver: k.ears2, Source: second, Reserve: k.reserve})

@@ -41,6 +41,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 	s.tools = newToolRunner(s)
 	s.mind = x.newMind(s)
 	s.machine = conversation.New(machineConfig(c, plan))
+	s.mouth.prepared = s.machine.Prepared()
 	return s, nil
 }
 

@@ -18,6 +18,9 @@ const (
 	// Together they leave time for the first sound within the 4 s of silence that a
 	// caller may meet.
 	askAgain, askNext = 1500 * time.Millisecond, 2750 * time.Millisecond
+	// askUnderstudy is when the voice for phrases only is asked for one of which there
+	// is no sound: the machine asks for it when the caller has waited for 3 s.
+	askUnderstudy = 600 * time.Millisecond
 	// soundBrokeOff is how far a vendor's voice that has begun may be behind the time
 	// at which its sound is heard, when another one can go on.
 	soundBrokeOff = 2 * time.Second
@@ -39,10 +42,12 @@ type saying struct {
 	alarm  chan struct{}
 	quiet  func() bool // stops the alarm
 
-	tries   []int  // requests made, by candidate
-	out     []bool // candidates that cannot do it
-	running []*try // oldest first
-	winner  *try   // whose sound is heard
+	tries []int  // requests made, by candidate
+	out   []bool // candidates that cannot do it
+	// understudy is the voice for phrases only, if this is one; else -1.
+	understudy int
+	running    []*try // oldest first
+	winner     *try   // whose sound is heard
 
 	total int64     // samples that the player has
 	since time.Time // when the winner's first sound came
@@ -77,7 +82,7 @@ func (m *mouth) speak(ctx context.Context, s conversation.Say) {
 		return
 	}
 	y := &saying{m: m, ctx: ctx, say: s, pieces: make(chan piece), alarm: make(chan struct{}, 1),
-		tries: make([]int, len(m.voices)), out: make([]bool, len(m.voices))}
+		tries: make([]int, len(m.voices)), out: make([]bool, len(m.voices)), understudy: m.understudy(s)}
 	defer y.close()
 	m.mu.Lock()
 	from := m.current
@@ -104,8 +109,9 @@ func (m *mouth) recall(ctx context.Context, s conversation.Say) bool {
 	first := m.current
 	m.mu.Unlock()
 	for k := range m.voices {
-		sound := m.phrases.sound(m.key((first+k)%len(m.voices), s.Text))
-		if sound == nil {
+		i := (first + k) % len(m.voices)
+		sound := m.phrases.sound(m.key(i, s.Text))
+		if sound == nil || m.voices[i].PhrasesOnly { // others may still have a better one
 			continue
 		}
 		y := &saying{m: m, ctx: ctx, say: s}
@@ -122,13 +128,19 @@ func (m *mouth) recall(ctx context.Context, s conversation.Say) bool {
 
 // excluded reports whether a voice is not to be asked: each is asked twice, but
 // the only one once, because the machine asks again, and one that has failed in
-// mid-sentence no more.
+// mid-sentence no more. A phrase is too urgent for a second time when there is
+// somebody else for it.
 func (y *saying) excluded(i int) bool {
 	most := 2
-	if len(y.tries) == 1 && y.total == 0 {
+	if y.only() && y.total == 0 || y.understudy >= 0 {
 		most = 1
 	}
-	return y.out[i] || y.tries[i] >= most
+	return y.out[i] || y.tries[i] >= most || y.m.voices[i].PhrasesOnly && i != y.understudy
+}
+
+// only reports whether nobody but the first voice can say it.
+func (y *saying) only() bool {
+	return len(y.tries) == 1 || len(y.tries) == 2 && y.m.voices[1].PhrasesOnly && y.understudy < 0
 }
 
 // begin asks a voice for what is still to be said; false when there is none.
@@ -142,7 +154,11 @@ func (y *saying) begin(i int) bool {
 	y.running = append(y.running, t)
 	r := y.m.request(i, y.say.Text[y.from:])
 	y.wg.Go(func() { y.ask(ctx, t, r) })
-	y.watch(askAgain)
+	if y.understudy >= 0 {
+		y.watch(askUnderstudy)
+	} else {
+		y.watch(askAgain)
+	}
 	return true
 }
 
@@ -227,7 +243,7 @@ func (y *saying) take(p piece) bool {
 	}
 	p.by.silent = nil
 	left := y.left()
-	if len(y.tries) == 1 {
+	if y.only() {
 		left = max(0, left) // the only voice may be slow: it has broken off when nothing comes
 	}
 	y.watch(max(0, left+soundBrokeOff))
@@ -270,6 +286,9 @@ func (y *saying) win(t *try) {
 	}
 	y.running, y.winner = []*try{t}, t
 	y.since = y.m.clock.Now()
+	if y.m.voices[t.candidate].PhrasesOnly {
+		return
+	}
 	y.m.mu.Lock()
 	y.m.current = t.candidate
 	y.m.mu.Unlock()
@@ -355,7 +374,7 @@ func (y *saying) learn(i int) {
 // failed goes on with the same voice, once, or with the next one.
 func (y *saying) failed(t *try, err error) bool {
 	c := y.m.candidates
-	if hopeless(err) || t == y.winner && len(y.out) > 1 { // in mid-sentence there is no time to try again
+	if hopeless(err) || t == y.winner && !y.only() { // in mid-sentence there is no time to try again
 		y.out[t.candidate] = true
 	}
 	if t == y.winner {
@@ -424,6 +443,10 @@ func (y *saying) overdue() bool {
 		return y.failed(t, c.fault(t.candidate, provider.Late, "the sound broke off"))
 	}
 	t := y.running[len(y.running)-1]
+	if i := y.understudy; i >= 0 && y.tries[i] == 0 {
+		t.again = true
+		return y.begin(i)
+	}
 	again := !t.again && y.tries[t.candidate] < 2 && !y.out[t.candidate]
 	for _, r := range y.running {
 		r.again = true

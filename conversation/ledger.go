@@ -31,6 +31,8 @@ type utterance struct {
 	// Sound position at was reached at time since; it moves on from there
 	// unless the playout is paused.
 	at, since time.Duration
+	// dry is how long it has waited in all for sound of a voice that is too slow.
+	dry time.Duration
 	// heard is how many bytes of text the caller has surely heard.
 	heard int
 }
@@ -51,6 +53,9 @@ func (u *utterance) position(now time.Duration) time.Duration {
 	}
 	return min(u.at+now-u.since, u.total)
 }
+
+// end is when the sound that was delivered so far has been played.
+func (u *utterance) end() time.Duration { return u.since + max(0, u.total-u.at) }
 
 // heardUpTo returns how many bytes of the text were surely heard when the sound
 // was heard up to at: whole words only, and too few rather than too many.

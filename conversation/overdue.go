@@ -13,6 +13,9 @@ const (
 	// soundOverdue is when the caller is told to wait, and how long a gap in sound
 	// that has begun may be.
 	soundOverdue = 3 * time.Second
+	// mostDry is how many times as long as the sound all its gaps together may be: to
+	// interrupt a slow voice only makes it slower.
+	mostDry = 2
 	// soundLost is when a second synthesis is started while the first goes on; the
 	// one that has sound first is heard.
 	soundLost = 6 * time.Second
@@ -42,7 +45,7 @@ func (m *Machine) voiceDue() (time.Duration, bool) {
 	case u == nil, u.born:
 		return 0, false
 	case u.audible:
-		return u.since + max(0, u.total-u.at) + soundOverdue, true
+		return max(m.now, u.end()+clamp(soundOverdue+mostDry*u.total-u.dry, 0, soundOverdue)), true
 	}
 	w := s.awaited()
 	switch {

@@ -200,15 +200,16 @@ func TestSlowVoiceIsAwaited(t *testing.T) {
 
 // A voice that delivers half as fast as its sound lasts is heard to the end: the agent
 // does not interrupt itself to tell the caller to wait. One that stops for longer than
-// the caller may wait is still given up.
+// the caller may wait is still given up, and so is one that delivers next to nothing.
 func TestVoiceSlowerThanItsSoundIsNotInterrupted(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		stops int // after how many seconds of delivery
-		want  bool
-	}{"to the end": {20, false}, "until it stops": {8, true}} {
+		sound time.Duration // in each second
+		stops int           // after how many seconds of delivery
+		want  time.Duration // when it is interrupted
+	}{"to the end": {500 * ms, 20, 0}, "until it stops": {500 * ms, 8, 10500 * ms}, "next to nothing": {20 * ms, 20, 3 * time.Second}} {
 		m, now := New(Config{IdleTime: time.Hour, Greeting: "Hello, this is the surgery."}), time.Duration(0)
-		utt, interrupted := uint64(0), false
+		utt, interrupted := uint64(0), time.Duration(0)
 		armed := map[Timer]Arm{}
 		step := func(in Input) {
 			for _, o := range slices.Clone(m.Step(now, in)) {
@@ -216,7 +217,7 @@ func TestVoiceSlowerThanItsSoundIsNotInterrupted(t *testing.T) {
 				case Say:
 					utt = max(utt, o.Utt)
 				case StopPlayout:
-					interrupted = true
+					interrupted = now
 				case Arm:
 					armed[o.Name] = o
 				case Disarm:
@@ -226,20 +227,20 @@ func TestVoiceSlowerThanItsSoundIsNotInterrupted(t *testing.T) {
 		}
 		step(MediaStarted{})
 		first := utt
-		for ; now < 20*time.Second && !interrupted; now += 100 * ms {
+		for ; now < 20*time.Second && interrupted == 0; now += 100 * ms {
 			if a, ok := armed[timerVoice]; ok && a.At <= now {
 				delete(armed, timerVoice)
 				step(TimerFired{Name: timerVoice, Epoch: a.Epoch})
 			}
 			if n := int(now / time.Second); now%time.Second == 0 && n < c.stops {
-				step(Voiced{Utt: first, Total: time.Duration(n+1) * 500 * ms})
+				step(Voiced{Utt: first, Total: time.Duration(n+1) * c.sound})
 			}
 			if now == 0 {
 				step(Audible{Utt: first})
 			}
 		}
-		if interrupted != c.want {
-			t.Errorf("%s: interrupted after %v: %v", name, now, interrupted)
+		if interrupted.Truncate(500*ms) != c.want {
+			t.Errorf("%s: interrupted after %v, want %v", name, interrupted, c.want)
 		}
 	}
 }

@@ -169,8 +169,9 @@ func (m *Machine) onVoiced(in Voiced) {
 	if u == nil {
 		return
 	}
-	if u.audible && in.Total > u.total && m.pause == nil && !m.held && u.position(m.now) == u.total {
-		u.at, u.since = u.total, m.now // it ran dry: a slow voice is heard from here on
+	if end := u.end(); u.audible && in.Total > u.total && m.pause == nil && !m.held && m.now > end {
+		u.dry += m.now - end
+		u.at, u.since = u.total, m.now
 	}
 	u.words = append(u.words, in.Words...)
 	u.total = max(u.total, in.Total)

@@ -187,4 +187,4 @@ func (h *habits) learnPause(p time.Duration, cut bool) {
 	h.pause = (h.pause*(10-weight) + p*weight) / 10
 }
 
-func clamp[T int | int64](v, low, high T) T { return min(max(v, low), high) }
+func clamp[T ~int | ~int64](v, low, high T) T { return min(max(v, low), high) }

@@ -171,8 +171,8 @@ func (p *providers) speak(ctx context.Context, c sidetone.Call, s settings, plan
 		drivers.add(f.driver)
 		plan.Voices = append(plan.Voices, call.Voice{Driver: f.driver, Name: voiceNameOf(f.wish), Source: f.source, Settings: f.wish.kind + " " + string(f.wish.config)})
 	}
-	if p.substitute && ours {
-		plan.Voices = append(plan.Voices, call.Voice{Driver: p.flite})
+	if len(found) > 0 { // as the last: an apology in English is better than silence
+		plan.Voices = append(plan.Voices, call.Voice{Driver: p.flite, PhrasesOnly: !p.substitute || !ours})
 	}
 	lacks := why(missing)
 	if first == voiceFlite {
@@ -191,6 +191,7 @@ func (p *providers) speak(ctx context.Context, c sidetone.Call, s settings, plan
 	case !ours:
 		return "", unserved("%s, and the server has no other voice for language %q", lacks, a.Language)
 	}
+	plan.Voices = []call.Voice{{Driver: p.flite}}
 	plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s speaks instead", lacks, voiceFlite))
 	return voiceFlite, nil
 }

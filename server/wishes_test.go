@@ -60,7 +60,11 @@ func serves(p call.Plan) (out []string) {
 	line("thinks", sources, names)
 	sources, names = nil, nil
 	for _, v := range p.Voices {
-		sources, names = append(sources, v.Source), append(names, v.Name)
+		name := v.Name
+		if v.PhrasesOnly {
+			name = "phrases"
+		}
+		sources, names = append(sources, v.Source), append(names, name)
 	}
 	line("speaks", sources, names)
 	sources, names = nil, nil
@@ -122,7 +126,7 @@ func TestWhoServes(t *testing.T) {
 		"nobody is used whom nobody named": {world{connections: []string{"openai"}, agent: sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram"}}`)}, voice: sidetone.Voice{Type: "voice_azure"}},
 			[]string{"thinks openai/c-openai", "speaks ", "listens ", `voice "voice_azure" is not configured here: voice_flite speaks instead`, `recogniser "transcriber_deepgram" is not configured here: the server's own one listens instead`}},
 		"a language that the recogniser's model lacks": {world{connections: []string{"openai", "deepgram"}, agent: sidetone.Agent{Language: "es", Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram","model":"flux","fallback":{"type":"transcriber_openai"}}}`)}},
-			[]string{"thinks openai/c-openai", "speaks openai/c-openai", "listens openai/c-openai", `recogniser "transcriber_deepgram" does not serve language "es": transcriber_openai listens instead`}},
+			[]string{"thinks openai/c-openai", "speaks openai/c-openai, phrases", "listens openai/c-openai", `recogniser "transcriber_deepgram" does not serve language "es": transcriber_openai listens instead`}},
 		"a call that must comply with HIPAA": {world{server: map[string]ProviderConfig{"openai": {APIKey: "k", HIPAA: true}}, connections: []string{"elevenlabs", "deepgram"}, hipaa: true,
 			agent: sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram"}}`)}, voice: sidetone.Voice{Type: "voice_eleven_labs"}},
 			[]string{"thinks openai/server", "speaks ", "listens ", `voice "voice_eleven_labs" may not get a call that must comply with HIPAA: providers.elevenlabs.hipaa is not set: voice_flite speaks instead`,
