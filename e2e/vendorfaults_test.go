@@ -24,8 +24,9 @@ import (
 type mishap struct {
 	part  string
 	fault standin.Fault
-	// alone says that the agent has nobody who takes over.
-	alone bool
+	// alone says that the agent has nobody who takes over but the server's own, which
+	// knows English only; abroad says that it speaks Spanish.
+	alone, abroad bool
 }
 
 func (m mishap) name() string {
@@ -35,6 +36,9 @@ func (m mishap) name() string {
 	}
 	if m.alone {
 		name += " alone"
+	}
+	if m.abroad {
+		name += " abroad"
 	}
 	return name
 }
@@ -46,15 +50,18 @@ func (m mishap) vendor() string {
 
 // mishaps are those that are tried: all with SIDETONE_TEST_LONG, else a few.
 func mishaps() (out []mishap) {
-	few := []string{"recogniser mute", "recogniser reset", "model status 401", "model mute alone", "voice status 429", "voice status 401 alone"}
+	few := []string{"recogniser mute", "recogniser reset", "model status 401", "model mute alone", "voice status 429", "voice status 401 alone", "voice status 401 alone abroad", "voice mute alone abroad"}
 	for _, alone := range []bool{false, true} {
 		for _, part := range []string{recogniserPart, modelPart, voicePart} {
 			for _, f := range []standin.Fault{
 				{Kind: standin.Status, Status: http.StatusUnauthorized}, {Kind: standin.Status, Status: http.StatusTooManyRequests},
 				{Kind: standin.Reset, After: 2}, {Kind: standin.Mute},
 			} {
-				if m := (mishap{part, f, alone}); os.Getenv("SIDETONE_TEST_LONG") != "" || slices.Contains(few, m.name()) {
-					out = append(out, m)
+				for _, abroad := range []bool{false, true} {
+					m := mishap{part, f, alone, abroad}
+					if long := os.Getenv("SIDETONE_TEST_LONG") != "" && (!abroad || alone && part == voicePart); long || slices.Contains(few, m.name()) {
+						out = append(out, m)
+					}
 				}
 			}
 		}
@@ -69,6 +76,9 @@ func (m mishap) unlucky() string {
 		`,"llm_fallback":{"provider":"anthropic","model_name":"claude-haiku-4-5"}`
 	if m.alone {
 		listener, speaker, model = `{"type":"transcriber_deepgram"}`, `{"type":"voice_eleven_labs","voice_id":"21m00Tcm4TlvDq8ikWAM"}`, ""
+	}
+	if m.abroad {
+		model += `,"language":"es"`
 	}
 	return fmt.Sprintf(`{"prompt":{"content":"Be kind."},"initial_message":"Hello there.","provider":"openai","model":"gpt-4.1-mini","transcriber":%s,"voice":%s%s}`, listener, speaker, model)
 }
