@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/wire"
 	"github.com/sidetone/sidetone/store"
 )
 
@@ -74,13 +75,16 @@ func (w work) applyPrompt(d *draft, patch agentPatch) error {
 }
 
 // applyVoice does the same with the voice. An agent that names none speaks with
-// the built-in default.
+// the default one.
 func (w work) applyVoice(d *draft, patch agentPatch) error {
 	var current *sidetone.Voice
 	if d.Agent.VoiceID != "" {
 		current = &d.Voice
 	}
 	sent := patch.voice
+	if sent.ref.ByID && sent.ref.ID == defaultVoiceID || current == nil && sent.ref.Fields != nil && !sent.ref.ByID && voices().isShown(sent.profile, sent.ref.Fields, d.Voice) {
+		sent.ref = wire.Reference{Set: true, Null: true} // it is sent back as it is shown
+	}
 	var err error
 	if sent.ref, err = w.builtInReadAs(sent); err != nil {
 		return err
@@ -96,7 +100,7 @@ func (w work) applyVoice(d *draft, patch agentPatch) error {
 		d.Voice = *voice
 		return nil
 	}
-	d.Voice, err = w.tx.DefaultVoice()
+	d.Voice, err = w.defaultVoice()
 	return err
 }
 
@@ -151,7 +155,7 @@ func (d draft) write() error {
 
 // newAgent drafts an agent from patch.
 func (w work) newAgent(patch agentPatch) (draft, error) {
-	voice, err := w.tx.DefaultVoice()
+	voice, err := w.defaultVoice()
 	if err != nil {
 		return draft{}, err
 	}
@@ -238,7 +242,7 @@ func (s *server) listAgents(r *request) (any, error) {
 	return list(s, r, (*store.Tx).Agents, func(w work, page sidetone.Page[sidetone.Agent]) (object, error) {
 		full := make(map[string]sidetone.Snapshot, len(page.Items))
 		for _, agent := range page.Items {
-			snapshot, err := w.tx.Snapshot(agent)
+			snapshot, err := w.snapshot(agent)
 			if err != nil {
 				return nil, err
 			}

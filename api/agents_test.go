@@ -1,9 +1,13 @@
 package api
 
 import (
+	"context"
+	"net/http"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sidetone/sidetone"
 )
 
 func TestCreateAgent(t *testing.T) {
@@ -68,6 +72,51 @@ func TestAgentRelations(t *testing.T) {
 		}
 		b.do("POST /v1/agents/update?id=x", `{}`).fails(404, "id names no agent in this environment")
 		b.do("POST /v1/agents/update", `{}`).fails(400, "id is required")
+	})
+}
+
+// TestAgentsWithoutVoiceShowTheDefault: what an agent that names no voice is shown with is
+// what its calls speak with, and sending that back does not make it name one.
+func TestAgentsWithoutVoiceShowTheDefault(t *testing.T) {
+	both(t, func(b *bench) {
+		old := b.do("POST /v1/agents/create", `{"prompt":{"content":"p"}}`).want(201)
+		if got := old.text("voice.type"); got != "voice_flite" {
+			b.t.Fatalf("without a default: %s", got)
+		}
+		flite := old.text("voice.id")
+		usual := sidetone.Voice{Type: "voice_eleven_labs", Config: []byte(`{"voice_id":"rachel"}`)}
+		b.speaks = func(context.Context, string) (sidetone.Voice, error) { return usual, nil }
+		b.url = b.node()
+		shows := func(what string, a answer, kind, name string) {
+			b.t.Helper()
+			if a.text("voice.type") != kind || kind != "voice_flite" && (a.at("voice.voice_id") != name || a.text("voice.id") != "default") {
+				b.t.Errorf("%s: %s", what, a.raw)
+			}
+		}
+		get := func(a answer) answer { return b.do("GET /v1/agents?id="+a.text("id"), "").want(200) }
+		shows("read", get(old), "voice_eleven_labs", "rachel")
+		made := b.do("POST /v1/agents/create", `{"prompt":{"content":"p"}}`).want(201)
+		shows("made", made, "voice_eleven_labs", "rachel")
+		copied := b.do("POST /v1/agents/create", string(made.raw)).want(201)
+		sent := b.do("POST /v1/agents/update?id="+made.text("id"), string(made.raw)).want(201)
+		python := http.Header{"Authorization": {"Bearer " + b.key}, "X-Fern-Sdk-Name": {"vocode-api"}, "X-Fern-Language": {"python"}}
+		twin := withoutInnerIDs(b.send("GET /v1/agents?id="+made.text("id"), "", python).want(200).json, false)
+		twinned := b.send("POST /v1/agents/create", encoded(b.t, twin), python).made()
+		named := b.do("POST /v1/agents/create", `{"prompt":{"content":"p"},"voice":"default"}`).want(201)
+		usual = sidetone.Voice{Type: "voice_rime", Config: []byte(`{"speaker":"eva","voice_id":"eva"}`)}
+		for what, a := range map[string]answer{"old": old, "made": made, "copied": copied, "sent back": sent, "named default": named, "copied by an older client": twinned} {
+			shows(what, get(a), "voice_rime", "eva")
+		}
+		item := b.do("GET /v1/agents/list?size=1", "").want(200).at("items").([]any)[0].(map[string]any)
+		if item["voice"].(map[string]any)["type"] != "voice_rime" {
+			b.t.Errorf("in a list: %v", item["voice"])
+		}
+		if got := b.do("GET /v1/voices?id=default", "").want(200); got.text("type") != "voice_rime" || got.text("id") != "default" {
+			b.t.Errorf("the voice itself: %s", got.raw)
+		}
+		pinned := b.do("POST /v1/agents/update?id="+old.text("id"), `{"voice":"`+flite+`"}`).want(201)
+		shows("with flite by its id", pinned, "voice_flite", "")
+		shows("with null", b.do("POST /v1/agents/update?id="+old.text("id"), `{"voice":null}`).want(201), "voice_rime", "eva")
 	})
 }
 

@@ -66,6 +66,8 @@ type bench struct {
 	checkAddress func(string) error
 	// lacking is the servers' Lacking; nil asks nothing.
 	lacking func(context.Context, string, sidetone.Snapshot) ([]support.Warning, error)
+	// speaks is the servers' Speaks; nil: the built-in voice.
+	speaks func(context.Context, string) (sidetone.Voice, error)
 }
 
 // both runs test on SQLite and on Postgres, with the race detector on Postgres only.
@@ -111,7 +113,7 @@ func (b *bench) handler() http.Handler {
 	}
 	return New(Config{
 		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
-		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, Unreadable: scripted.Unreadable, Lacking: b.lacking, TryConnection: b.try,
+		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})

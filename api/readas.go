@@ -47,7 +47,7 @@ func (w work) agentReadAs(p dialect.Profile, sent wire.Object) (out sidetone.Sna
 			return out, false, err
 		}
 		for _, agent := range page.Items {
-			snapshot, err := w.tx.Snapshot(agent)
+			snapshot, err := w.snapshot(agent)
 			if err != nil {
 				return out, false, err
 			}

@@ -54,6 +54,8 @@ type request struct {
 	sent, unused map[string]any
 	// agent is what the operation made, changed or named; nil for none.
 	agent *sidetone.Snapshot
+	// speaks is the voice of agents that name none, without an id; nil: the built-in one.
+	speaks *sidetone.Voice
 }
 
 // statusWriter knows the status that was sent, 0 for none.
@@ -246,7 +248,12 @@ func (s *server) check(w http.ResponseWriter, r *http.Request, route route) (*re
 		return out, err
 	}
 	s.warnOfRequest(out, route)
-	return out, nil
+	if s.Speaks == nil || !route.showsVoices() {
+		return out, nil
+	}
+	voice, err := s.Speaks(out.ctx, out.who.EnvironmentID)
+	out.speaks = &voice
+	return out, err
 }
 
 // handle carries out a checked request.

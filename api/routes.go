@@ -54,6 +54,12 @@ type route struct {
 	operation contract.Operation
 }
 
+// showsVoices says that the route shows what agents speak with that name no voice.
+func (r route) showsVoices() bool {
+	_, path, _ := strings.Cut(r.pattern, " ")
+	return path == "/v1/voices" || path == "/v1/calls/create" || strings.HasPrefix(path, "/v1/agents") || strings.HasPrefix(path, "/v1/numbers")
+}
+
 // anyScope is the scope of routes that every valid key or token may use.
 const anyScope sidetone.Scope = "any"
 
@@ -103,7 +109,7 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/actions/update", scope: sidetone.ScopeWrite, handle: s.respond(201, actions().change(s))},
 		{pattern: "DELETE /v1/actions/delete", scope: sidetone.ScopeWrite, handle: s.respond(200, actions().delete(s))},
 
-		{pattern: "GET /v1/voices", scope: sidetone.ScopeRead, handle: s.respond(200, voices().get(s))},
+		{pattern: "GET /v1/voices", scope: sidetone.ScopeRead, handle: s.respond(200, s.getVoice)},
 		{pattern: "GET /v1/voices/list", scope: sidetone.ScopeRead, handle: s.respond(200, voices().page(s))},
 		{pattern: "POST /v1/voices/create", scope: sidetone.ScopeWrite, repeats: replayed, handle: s.respond(201, voices().create(s))},
 		{pattern: "POST /v1/voices/update", scope: sidetone.ScopeWrite, handle: s.respond(201, voices().change(s))},

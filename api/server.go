@@ -110,6 +110,9 @@ type Config struct {
 	// environment are set up, in sentences that say nothing of what the agent says. nil
 	// asks nothing.
 	Lacking func(ctx context.Context, environmentID string, s sidetone.Snapshot) ([]support.Warning, error)
+	// Speaks returns the type and the configuration of the voice that agents of an
+	// environment speak with when they name none. nil: the built-in one.
+	Speaks func(ctx context.Context, environmentID string) (sidetone.Voice, error)
 	// TryConnection asks the vendor of a connection for a little with each driver that
 	// works with it; none means that the type has no driver. nil tries nothing.
 	TryConnection func(ctx context.Context, c sidetone.Connection) ([]Trial, error)

@@ -12,6 +12,8 @@ import (
 type work struct {
 	tx  *store.Tx
 	ids *sidetone.IDs
+	// speaks is the voice of agents that name none, without an id; nil: the built-in one.
+	speaks *sidetone.Voice
 	// checkPrompt is the configuration's, nil when nothing is checked.
 	checkPrompt func(content string) error
 	// table says which values select something.
@@ -29,14 +31,14 @@ type work struct {
 
 // read runs fn in a read-only transaction of the request's environment.
 func (s *server) read(r *request, fn func(work) error) error {
-	return s.Store.Read(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx: tx, ids: s.IDs}) })
+	return s.Store.Read(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx: tx, ids: s.IDs, speaks: r.speaks}) })
 }
 
 // readConfiguration is read for the environment's configuration, which the store
 // may have in memory: fn may run twice and must assign, not append to, what it
 // hands out.
 func (s *server) readConfiguration(r *request, fn func(work) error) error {
-	return s.Store.ReadConfiguration(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx: tx, ids: s.IDs}) })
+	return s.Store.ReadConfiguration(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error { return fn(work{tx: tx, ids: s.IDs, speaks: r.speaks}) })
 }
 
 // write runs fn in a write transaction. fn may run more than once and must
@@ -44,7 +46,7 @@ func (s *server) readConfiguration(r *request, fn func(work) error) error {
 // that fn sets.
 func (s *server) write(r *request, fn func(work) error) error {
 	return s.Store.Write(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error {
-		w := work{tx: tx, ids: s.IDs, checkPrompt: s.CheckPrompt, checkAddress: s.CheckAddress, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
+		w := work{tx: tx, ids: s.IDs, speaks: r.speaks, checkPrompt: s.CheckPrompt, checkAddress: s.CheckAddress, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
 		if member := r.agentMember(); member != "" {
 			w.agentPath = member + "."
 		}
@@ -89,11 +91,29 @@ func list[T any](s *server, r *request, find func(*store.Tx, sidetone.PageQuery)
 	return out, err
 }
 
-func (w work) voice(id string) (sidetone.Voice, error) {
-	if id == "" {
-		return w.tx.DefaultVoice()
+// defaultVoiceID is the id of the voice of agents that name none, where that is not a
+// built-in one. Who names it names none.
+const defaultVoiceID = "default"
+
+// defaultVoice is what agents speak with that name no voice.
+func (w work) defaultVoice() (sidetone.Voice, error) {
+	builtIn, err := w.tx.DefaultVoice()
+	if err != nil || w.speaks == nil || w.speaks.Type == builtIn.Type && len(w.speaks.Config) == 0 {
+		return builtIn, err
 	}
-	return w.tx.Voice(id)
+	v := sidetone.NewVoice(defaultVoiceID, w.tx.EnvironmentID(), builtIn.Created)
+	sidetone.VoiceChange{Type: sidetone.Some(w.speaks.Type), Config: sidetone.Some(w.speaks.Config)}.Apply(&v, builtIn.Created)
+	v.Label, v.Description, v.BuiltIn = "Default", "What agents speak with that name no voice.", true
+	return v, nil
+}
+
+// snapshot is what calls of an agent run with.
+func (w work) snapshot(agent sidetone.Agent) (sidetone.Snapshot, error) {
+	s, err := w.tx.Snapshot(agent)
+	if err == nil && agent.VoiceID == "" {
+		s.Voice, err = w.defaultVoice()
+	}
+	return s, err
 }
 
 // agentSnapshot is the snapshot of the agent with id; a NotFound names path.
@@ -102,7 +122,7 @@ func (w work) agentSnapshot(id, path string) (sidetone.Snapshot, error) {
 	if err != nil {
 		return sidetone.Snapshot{}, named(err, path, "agent")
 	}
-	return w.tx.Snapshot(agent)
+	return w.snapshot(agent)
 }
 
 // numberByPhone is the number of the environment that text names; a NotFound names

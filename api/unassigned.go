@@ -14,7 +14,7 @@ const unassignedID = "unassigned"
 
 // unassigned is the built-in agent.
 func (w work) unassigned() (sidetone.Snapshot, error) {
-	voice, err := w.voice("")
+	voice, err := w.defaultVoice()
 	return unassignedAgent(w.tx.EnvironmentID(), voice), err
 }
 

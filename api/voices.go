@@ -52,6 +52,19 @@ func decodeVoice(d *decoder) edit[sidetone.Voice] {
 	}
 }
 
+// getVoice is what the query names: a stored voice, or the one of agents without.
+func (s *server) getVoice(r *request) (any, error) {
+	if r.query.Get("id") != defaultVoiceID {
+		return voices().get(s)(r)
+	}
+	var found sidetone.Voice
+	err := s.readConfiguration(r, func(w work) (err error) {
+		found, err = w.defaultVoice()
+		return err
+	})
+	return renderVoice(r.view, found), err
+}
+
 // chosenName refuses a new name of a voice that the server's own voices do not know.
 // Vendors' names are not checked. What is stored already stays, and may be sent back.
 func (w work) chosenName(before, after sidetone.Voice) error {

@@ -370,7 +370,7 @@ func (s *server) api() http.Handler {
 		Operator:    s.operator,
 		CheckPrompt: scripted.Check, CheckAddress: s.guard.Check,
 		Unreadable: scripted.Unreadable,
-		Lacking:    s.providers.lacking, TryConnection: s.providers.try,
+		Lacking:    s.providers.lacking, Speaks: s.providers.speaks, TryConnection: s.providers.try,
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}
 	if s.tokens != nil {

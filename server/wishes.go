@@ -137,7 +137,7 @@ func (p *providers) voiceWishes(c sidetone.Call, s settings) []wish {
 	v := c.Snapshot.Voice
 	own := wish{kind: v.Type, config: v.Config, mine: ownCredentials{Key: v.APIKey}, property: "voice.type"}
 	if c.Snapshot.Agent.VoiceID == "" || v.Type == "" {
-		own, _ = parseWish(cmp.Or(s.voice, "voice_"+p.voice), "voice_id")
+		own = p.defaultVoice(s)
 	}
 	out := []wish{own}
 	if w, ok := fallbackOf(v.Config); ok {
@@ -148,6 +148,19 @@ func (p *providers) voiceWishes(c sidetone.Call, s settings) []wish {
 		out = append(out, w)
 	}
 	return out
+}
+
+// defaultVoice is what agents speak with that name no voice.
+func (p *providers) defaultVoice(s settings) wish {
+	w, _ := parseWish(cmp.Or(s.voice, "voice_"+p.voice), "voice_id")
+	return w
+}
+
+// speaks tells which one that is in an environment. It implements api.Config's Speaks.
+func (p *providers) speaks(ctx context.Context, environmentID string) (sidetone.Voice, error) {
+	s, err := p.settings(ctx, environmentID)
+	w := p.defaultVoice(s)
+	return sidetone.Voice{Type: w.kind, Config: w.config}, err
 }
 
 // recogniserWishes are the recogniser of the agent, or the default one, and the
