@@ -28,6 +28,22 @@ func NewVoice(id, environmentID string, now time.Time) Voice {
 	return Voice{ID: id, EnvironmentID: environmentID, Config: []byte("{}"), Created: now, Updated: now}
 }
 
+// DefaultVoiceID is the id of the voice of agents that name none, where that is not a
+// built-in one. Who names it names none.
+const DefaultVoiceID = "default"
+
+// OrDefault is the built-in voice v, or in its place the default one of a type and a
+// configuration, where these are others. config may be nil: the type's own.
+func (v Voice) OrDefault(kind string, config []byte) Voice {
+	if kind == v.Type && len(config) == 0 {
+		return v
+	}
+	d := NewVoice(DefaultVoiceID, v.EnvironmentID, v.Created)
+	VoiceChange{Type: Some(kind), Config: Some(config)}.Apply(&d, v.Created)
+	d.Label, d.Description, d.BuiltIn = "Default", "What agents speak with that name no voice.", true
+	return d
+}
+
 // VoiceChange is a partial update of a Voice.
 type VoiceChange struct {
 	Type        Optional[string]

@@ -82,7 +82,7 @@ func (w work) applyVoice(d *draft, patch agentPatch) error {
 		current = &d.Voice
 	}
 	sent := patch.voice
-	if sent.ref.ByID && sent.ref.ID == defaultVoiceID || current == nil && sent.ref.Fields != nil && !sent.ref.ByID && voices().isShown(sent.profile, sent.ref.Fields, d.Voice) {
+	if sent.ref.ByID && sent.ref.ID == sidetone.DefaultVoiceID || current == nil && sent.ref.Fields != nil && !sent.ref.ByID && voices().isShown(sent.profile, sent.ref.Fields, d.Voice) {
 		sent.ref = wire.Reference{Set: true, Null: true} // it is sent back as it is shown
 	}
 	var err error

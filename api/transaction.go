@@ -91,20 +91,13 @@ func list[T any](s *server, r *request, find func(*store.Tx, sidetone.PageQuery)
 	return out, err
 }
 
-// defaultVoiceID is the id of the voice of agents that name none, where that is not a
-// built-in one. Who names it names none.
-const defaultVoiceID = "default"
-
 // defaultVoice is what agents speak with that name no voice.
 func (w work) defaultVoice() (sidetone.Voice, error) {
-	builtIn, err := w.tx.DefaultVoice()
-	if err != nil || w.speaks == nil || w.speaks.Type == builtIn.Type && len(w.speaks.Config) == 0 {
-		return builtIn, err
+	v, err := w.tx.DefaultVoice()
+	if err == nil && w.speaks != nil {
+		v = v.OrDefault(w.speaks.Type, w.speaks.Config)
 	}
-	v := sidetone.NewVoice(defaultVoiceID, w.tx.EnvironmentID(), builtIn.Created)
-	sidetone.VoiceChange{Type: sidetone.Some(w.speaks.Type), Config: sidetone.Some(w.speaks.Config)}.Apply(&v, builtIn.Created)
-	v.Label, v.Description, v.BuiltIn = "Default", "What agents speak with that name no voice.", true
-	return v, nil
+	return v, err
 }
 
 // snapshot is what calls of an agent run with.

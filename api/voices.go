@@ -54,7 +54,7 @@ func decodeVoice(d *decoder) edit[sidetone.Voice] {
 
 // getVoice is what the query names: a stored voice, or the one of agents without.
 func (s *server) getVoice(r *request) (any, error) {
-	if r.query.Get("id") != defaultVoiceID {
+	if r.query.Get("id") != sidetone.DefaultVoiceID {
 		return voices().get(s)(r)
 	}
 	var found sidetone.Voice

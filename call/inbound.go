@@ -94,6 +94,9 @@ func (x *Exchange) prepare(ctx context.Context, leg telephony.Leg) (s *Session, 
 	if err != nil {
 		return nil, 0, err
 	}
+	if plan.Voice != nil {
+		c.Snapshot.Voice = *plan.Voice
+	}
 	s, err = x.newSession(c, leg, plan)
 	if err != nil {
 		plan.end()

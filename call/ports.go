@@ -148,6 +148,9 @@ type Plan struct {
 	Models []Model
 	// Voices may be empty: then nothing is said.
 	Voices []Voice
+	// Voice is the voice of an agent that names none, for the call's record; nil: that
+	// of its snapshot.
+	Voice *sidetone.Voice
 	// Notices say what the call has to do without or with another than its agent
 	// names. They stand in its first event and in its errors.
 	Notices []string

@@ -32,6 +32,8 @@ type crew struct {
 	alone  bool // there is no second one
 	// understudy, when not nil, is a last voice for phrases only.
 	understudy *synthesizertest.Stub
+	// shown is the plan's Voice.
+	shown *sidetone.Voice
 	eager      bool // the first model may be asked early
 	// listener is in place of the first recogniser; nil: that one listens.
 	listener transcriber.Driver
@@ -62,7 +64,7 @@ func (k *crew) Plan(ctx context.Context, c sidetone.Call, rate int) (call.Plan, 
 	}
 	first, second := call.Source{Vendor: "acme", Account: "one"}, call.Source{Vendor: "other", Account: "two"}
 	p.Recognisers[0].Source, p.Models[0].Source, p.Voices[0].Source = first, first, first
-	p.Models[0].Eager = k.eager
+	p.Models[0].Eager, p.Voice = k.eager, k.shown
 	if k.listener != nil {
 		p.Recognisers[0].Driver = k.listener
 	}
@@ -459,6 +461,19 @@ func TestOnlyVoiceMayBeSlow(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The record of a call shows the voice that an agent without one speaks with.
+func TestRecordShowsTheVoiceOfThePlan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, _, _, k := play(t, func(k *crew) { k.shown = &sidetone.Voice{ID: "default", Type: "voice_acme"} })
+		for _, c := range k.ledger.calls {
+			if c.Snapshot.Voice.Type != "voice_acme" {
+				t.Errorf("the call shows %+v", c.Snapshot.Voice)
+			}
+		}
+	})
 }
 
 // The voice that has taken over stays; a phrase comes from whoever has it.

@@ -60,45 +60,69 @@ type served[D any] struct {
 
 // lacking says why a wish is not served.
 type lacking struct {
-	kind, reason string
+	reason string
 	// property is that of the agent's which names it, "" for a setting.
 	property string
 }
 
+// sought is what was found for a part of a call.
+type sought[D any] struct {
+	// first is who was wished for first.
+	first   wish
+	found   []served[D]
+	missing []lacking
+	// own says that the server's own one serves: as it is wished for, or in the place of
+	// others.
+	own bool
+}
+
 // seek opens the drivers that serve wishes, in their order, each kind and model once,
-// and says why others do not serve. noun is what they are called, such as "voice".
-func seek[D any](ctx context.Context, k keyring, c sidetone.Call, noun string, list map[string]vendor[D], wishes []wish, ch choice) (found []served[D], missing []lacking, err error) {
+// and says why others do not serve; drivers gets those opened. noun is what they are
+// called, such as "voice". A wish for own, the server's own kind, is nothing to seek.
+func seek[D any](ctx context.Context, k keyring, c sidetone.Call, noun, own string, list map[string]vendor[D], wishes []wish, ch choice, drivers *closers) (sought[D], error) {
+	out := sought[D]{}
 	var seen []string
-	for _, w := range wishes {
+	for i, w := range wishes {
+		if i == 0 {
+			out.first = w
+		}
 		id := w.kind + " " + w.model + " " + string(w.config)
-		if slices.Contains(seen, id) {
+		if w.kind == own || slices.Contains(seen, id) {
 			continue
 		}
 		seen = append(seen, id)
-		v, ok := list[w.kind]
-		ch.Config = w.config
+		s, why, err := serve(ctx, k, c, list, w, ch)
 		switch {
-		case !ok:
-			missing = append(missing, lacking{kind: w.kind, property: w.property, reason: fmt.Sprintf("%s %q is not configured here", noun, w.kind)})
-			continue
-		case v.languages != nil && !slices.Contains(v.languages(cmp.Or(w.model, w.member("model"), w.member("model_id"))), language(ch.Language)):
-			missing = append(missing, lacking{kind: w.kind, property: w.property, reason: fmt.Sprintf("%s %q does not serve language %q", noun, w.kind, ch.Language)})
-			continue
-		case c.HIPAA && !k.providers[v.supplier].HIPAA:
-			missing = append(missing, lacking{kind: w.kind, property: w.property, reason: fmt.Sprintf("%s %q may not get a call that must comply with HIPAA: providers.%s.hipaa is not set", noun, w.kind, v.supplier)})
-			continue
+		case err != nil:
+			return sought[D]{}, err
+		case why != "":
+			out.missing = append(out.missing, lacking{property: w.property, reason: fmt.Sprintf("%s %q %s", noun, w.kind, why)})
+		default:
+			out.found = append(out.found, s)
+			drivers.add(s.driver)
 		}
-		a, account, err := k.find(ctx, c.EnvironmentID, supplierOf(v.supplier), w.mine)
-		if err != nil {
-			return nil, nil, err
-		}
-		if account == "" {
-			missing = append(missing, lacking{kind: w.kind, property: w.property, reason: fmt.Sprintf("%s %q is not configured here", noun, w.kind)})
-			continue
-		}
-		found = append(found, served[D]{v.open(a, ch), call.Source{Vendor: v.supplier, Account: account}, w})
 	}
-	return found, missing, nil
+	return out, nil
+}
+
+// serve opens the driver that serves a wish, or says why none does.
+func serve[D any](ctx context.Context, k keyring, c sidetone.Call, list map[string]vendor[D], w wish, ch choice) (s served[D], why string, err error) {
+	const unknown = "is not configured here"
+	v, ok := list[w.kind]
+	ch.Config = w.config
+	switch {
+	case !ok:
+		return s, unknown, nil
+	case v.languages != nil && !slices.Contains(v.languages(cmp.Or(w.model, w.member("model"), w.member("model_id"))), language(ch.Language)):
+		return s, fmt.Sprintf("does not serve language %q", ch.Language), nil
+	case c.HIPAA && !k.providers[v.supplier].HIPAA:
+		return s, fmt.Sprintf("may not get a call that must comply with HIPAA: providers.%s.hipaa is not set", v.supplier), nil
+	}
+	a, account, err := k.find(ctx, c.EnvironmentID, supplierOf(v.supplier), w.mine)
+	if err != nil || account == "" {
+		return s, unknown, err
+	}
+	return served[D]{v.open(a, ch), call.Source{Vendor: v.supplier, Account: account}, w}, "", nil
 }
 
 // language is the main part of a language tag, English when there is none.

@@ -44,69 +44,49 @@ func (p *providers) lacking(ctx context.Context, environmentID string, s sideton
 	if out, err = p.lackingModel(ctx, c, settings, &drivers); err != nil {
 		return nil, err
 	}
-	english, tty := english(s.Agent.Language), false
-	for _, part := range []struct {
-		name, none string
-		seek       func() (first string, found bool, missing []lacking, err error)
-		own        []string
-	}{
-		{"voice", speechless, func() (string, bool, []lacking, error) {
-			wishes := p.voiceWishes(c, settings)
-			tty = wishes[0].kind == voiceTTY
-			found, missing, err := seek(ctx, p.keys, c, "voice", p.vendors.voices, wishes, choice{Rate: 16000, Language: s.Agent.Language})
-			for _, f := range found {
-				drivers.add(f.driver)
-			}
-			return wishes[0].kind, len(found) > 0, missing, err
-		}, []string{voiceFlite}},
-		{"transcriber", deaf, func() (string, bool, []lacking, error) {
-			wishes := p.recogniserWishes(c, settings)
-			found, missing, err := seek(ctx, p.keys, c, "recogniser", p.vendors.recognisers, wishes, choice{Rate: 16000, Language: s.Agent.Language})
-			for _, f := range found {
-				drivers.add(f.driver)
-			}
-			return wishes[0].kind, len(found) > 0, missing, err
-		}, []string{recogniserSpeech}},
-	} {
-		first, found, missing, err := part.seek()
-		if err != nil {
-			return nil, err
-		}
-		if tty || first == recogniserTTY {
-			continue
-		}
-		for _, m := range missing {
-			if m.kind != part.own[0] && m.property != "" {
-				out = append(out, support.Warning{Property: m.property, Reason: support.NoDriver, Sentence: unusable})
-			}
-		}
-		if !found && (!english || first != part.own[0] && !p.substitute) {
-			out = append(out, support.Warning{Property: "language", Reason: support.NoDriver, Sentence: part.none})
-		}
+	voices, err := p.seekVoices(ctx, c, settings, wideband, &drivers)
+	if err != nil || voices.first.kind == voiceTTY { // which listens as it speaks
+		return out, err
+	}
+	ears, err := p.seekRecognisers(ctx, c, settings, wideband, &drivers)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, lacks(voices, speechless)...)
+	if ears.first.kind != recogniserTTY {
+		out = append(out, lacks(ears, deaf)...)
 	}
 	return out, nil
 }
 
-// lackingModel does that for what the agent thinks with.
-func (p *providers) lackingModel(ctx context.Context, c sidetone.Call, s settings, drivers *closers) ([]support.Warning, error) {
-	found, missing, err := seek(ctx, p.keys, c, "provider", p.vendors.models, p.modelWishes(c, s), choice{Language: c.Snapshot.Agent.Language})
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range found {
-		drivers.add(f.driver)
-	}
-	a := c.Snapshot.Agent
-	_, playbook, bad := scripted.InPrompt(c.Snapshot.Prompt.Content)
-	named := a.Provider != "" && a.Provider != "scripted"
-	var out []support.Warning
-	for _, m := range missing {
+// wideband is the rate of lines that serve every driver, in Hz.
+const wideband = 16000
+
+// lacks warns about what was not found of a part; none says that nobody serves it.
+func lacks[D any](s sought[D], none string) (out []support.Warning) {
+	for _, m := range s.missing {
 		if m.property != "" {
 			out = append(out, support.Warning{Property: m.property, Reason: support.NoDriver, Sentence: unusable})
 		}
 	}
+	if len(s.found) == 0 && !s.own && none != "" {
+		out = append(out, support.Warning{Property: "language", Reason: support.NoDriver, Sentence: none})
+	}
+	return out
+}
+
+// lackingModel does that for what the agent thinks with.
+func (p *providers) lackingModel(ctx context.Context, c sidetone.Call, s settings, drivers *closers) ([]support.Warning, error) {
+	models, err := p.seekModels(ctx, c, s, drivers)
+	if err != nil {
+		return nil, err
+	}
+	a := c.Snapshot.Agent
+	_, playbook, bad := scripted.InPrompt(c.Snapshot.Prompt.Content)
+	named := a.Provider != "" && a.Provider != "scripted"
+	out := lacks(models, "")
 	switch {
-	case len(found) > 0 && (named || !playbook && bad == nil):
+	case len(models.found) > 0 && (named || !playbook && bad == nil):
 	case bad != nil:
 		out = append(out, support.Warning{Property: "prompt", Reason: support.NoModel, Sentence: badPlaybook})
 	case !playbook:

@@ -85,6 +85,11 @@ func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (plan c
 		return call.Plan{}, err
 	}
 	plan.Notices = append(plan.Notices, kept...)
+	if a.VoiceID == "" {
+		w := p.defaultVoice(settings)
+		shown := c.Snapshot.Voice.OrDefault(w.kind, w.config)
+		plan.Voice = &shown
+	}
 	plan.Close = func() { drivers.close() }
 	if voice == voiceTTY {
 		plan.Recognisers = []call.Recogniser{{Driver: p.tty, Carrier: true}}
@@ -103,12 +108,12 @@ func (p *providers) think(ctx context.Context, c sidetone.Call, s settings, plan
 	book, playbook, bad := scripted.InPrompt(c.Snapshot.Prompt.Content)
 	offline := playbook || bad != nil
 	if named := a.Provider != "" && a.Provider != "scripted"; !offline || named {
-		found, missing, err := seek(ctx, p.keys, c, "provider", p.vendors.models, p.modelWishes(c, s), choice{Language: a.Language})
+		models, err := p.seekModels(ctx, c, s, drivers)
 		if err != nil {
 			return err
 		}
+		found, missing := models.found, models.missing
 		for _, f := range found {
-			drivers.add(f.driver)
 			plan.Models = append(plan.Models, call.Model{Driver: f.driver, Name: f.wish.model, Source: f.source, Eager: f.wish.kind != "harness"})
 		}
 		switch {
@@ -152,90 +157,85 @@ const (
 // their place, and returns the type of what speaks first.
 func (p *providers) speak(ctx context.Context, c sidetone.Call, s settings, plan *call.Plan, drivers *closers, rate int) (string, error) {
 	a := c.Snapshot.Agent
-	wishes := p.voiceWishes(c, s)
-	first := wishes[0].kind
-	ours := english(a.Language) && p.voice != "tty"
+	v, err := p.seekVoices(ctx, c, s, rate, drivers)
+	if err != nil {
+		return "", err
+	}
+	first := v.first.kind
 	switch {
 	case first == voiceTTY: // a text telephone has letters and figures, in any language
 		plan.Voices = []call.Voice{{Driver: p.baudot}}
 		return first, nil
-	case first == voiceFlite && english(a.Language):
-		plan.Voices = []call.Voice{{Driver: p.flite, Name: voiceNameOf(wishes[0])}}
+	case first == voiceFlite && v.own:
+		plan.Voices = []call.Voice{{Driver: p.flite, Name: voiceNameOf(v.first)}}
 		return first, nil
 	}
-	found, missing, err := seek(ctx, p.keys, c, "voice", p.vendors.voices, wishes, choice{Rate: rate, Language: a.Language})
-	if err != nil {
-		return "", err
-	}
-	for _, f := range found {
-		drivers.add(f.driver)
+	for _, f := range v.found {
 		plan.Voices = append(plan.Voices, call.Voice{Driver: f.driver, Name: voiceNameOf(f.wish), Source: f.source, Settings: f.wish.kind + " " + string(f.wish.config)})
 	}
-	if len(found) > 0 { // as the last: an apology in English is better than silence
-		plan.Voices = append(plan.Voices, call.Voice{Driver: p.flite, PhrasesOnly: !p.substitute || !ours})
-	}
-	lacks := why(missing)
+	lacks, speaker := why(v.missing), voiceFlite
 	if first == voiceFlite {
 		lacks = fmt.Sprintf("voice %s speaks English only, not %q", first, a.Language)
 	}
 	switch {
-	case len(found) > 0 && len(missing) == 0:
-		return found[0].wish.kind, nil
-	case len(found) > 0:
-		plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s speaks instead", lacks, found[0].wish.kind))
-		return found[0].wish.kind, nil
+	case len(v.found) > 0:
+		speaker = v.found[0].wish.kind
+	case v.own:
 	case !p.substitute:
 		return "", unserved("%s, and speech.substitute is off", lacks)
 	case p.voice == "tty":
 		return "", unserved("%s, and the server's own voice is for text telephones", lacks)
-	case !ours:
+	default:
 		return "", unserved("%s, and the server has no other voice for language %q", lacks, a.Language)
 	}
-	plan.Voices = []call.Voice{{Driver: p.flite}}
-	plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s speaks instead", lacks, voiceFlite))
-	return voiceFlite, nil
+	if lacks != "" {
+		plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s speaks instead", lacks, speaker))
+	}
+	// As the last, for all languages: an apology in English is better than silence.
+	plan.Voices = append(plan.Voices, call.Voice{Driver: p.flite, PhrasesOnly: !v.own})
+	return speaker, nil
 }
 
 // listen completes a plan with the agent's recogniser and its fallbacks, or the
 // server's own one in their place.
 func (p *providers) listen(ctx context.Context, c sidetone.Call, s settings, plan *call.Plan, drivers *closers, rate int) error {
 	a := c.Snapshot.Agent
-	wishes := p.recogniserWishes(c, s)
-	switch kind := wishes[0].kind; {
+	r, err := p.seekRecognisers(ctx, c, s, rate, drivers)
+	if err != nil {
+		return err
+	}
+	switch kind := r.first.kind; {
 	case kind == recogniserTTY:
 		plan.Recognisers = []call.Recogniser{{Driver: p.tty, Carrier: true}}
 		return nil
-	case kind == recogniserSpeech && !english(a.Language):
+	case kind == recogniserSpeech && !r.own:
 		return unserved("the server's recogniser understands English only, not %q", a.Language)
 	case kind == recogniserSpeech:
 		return p.offline(c, plan)
 	}
-	found, missing, err := seek(ctx, p.keys, c, "recogniser", p.vendors.recognisers, wishes, choice{Rate: rate, Language: a.Language, KeyTerms: keyTerms(a)})
-	if err != nil {
-		return err
-	}
-	for _, f := range found {
-		drivers.add(f.driver)
+	for _, f := range r.found {
 		plan.Recognisers = append(plan.Recognisers, call.Recogniser{Driver: f.driver, Source: f.source, FinalWait: p.vendors.recognisers[f.wish.kind].finalWait})
 	}
-	lacks := why(missing)
-	if len(found) > 0 {
-		if len(missing) > 0 {
-			plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s listens instead", lacks, found[0].wish.kind))
-		}
-		if p.substitute && english(a.Language) {
-			plan.Recognisers = append(plan.Recognisers, p.offlineFallback(c))
-		}
-		return nil
-	}
+	lacks, listener := why(r.missing), "the server's own one"
 	switch {
+	case len(r.found) > 0:
+		listener = r.found[0].wish.kind
+	case r.own:
 	case !p.substitute:
 		return unserved("%s, and speech.substitute is off", lacks)
-	case !english(a.Language):
+	default:
 		return unserved("%s, and the server's own one understands English only, not %q", lacks, a.Language)
 	}
-	plan.Notices = append(plan.Notices, lacks+": the server's own one listens instead")
-	return p.offline(c, plan)
+	if lacks != "" {
+		plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s listens instead", lacks, listener))
+	}
+	switch {
+	case len(r.found) == 0:
+		return p.offline(c, plan)
+	case r.own:
+		plan.Recognisers = append(plan.Recognisers, p.offlineFallback(c))
+	}
+	return nil
 }
 
 // offlineFallback is the offline recogniser as one that takes over.

@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/synthesizer"
+	"github.com/sidetone/sidetone/transcriber"
 )
 
 // settings are whom an environment's agents think, speak and listen with when they
@@ -185,6 +188,31 @@ func (p *providers) recogniserWishes(c sidetone.Call, s settings) []wish {
 		out = append(out, w)
 	}
 	return out
+}
+
+// seekModels finds what the agent thinks with.
+func (p *providers) seekModels(ctx context.Context, c sidetone.Call, s settings, drivers *closers) (sought[llm.Driver], error) {
+	return seek(ctx, p.keys, c, "provider", "", p.vendors.models, p.modelWishes(c, s), choice{Language: c.Snapshot.Agent.Language}, drivers)
+}
+
+// seekVoices finds what it speaks with on a line of rate Hz.
+func (p *providers) seekVoices(ctx context.Context, c sidetone.Call, s settings, rate int, drivers *closers) (sought[synthesizer.Driver], error) {
+	language, wishes := c.Snapshot.Agent.Language, p.voiceWishes(c, s)
+	out, err := seek(ctx, p.keys, c, "voice", voiceFlite, p.vendors.voices, wishes, choice{Rate: rate, Language: language}, drivers)
+	out.own = english(language) && (wishedFor(wishes, voiceFlite) || p.substitute && p.voice != "tty")
+	return out, err
+}
+
+// seekRecognisers finds what it listens with.
+func (p *providers) seekRecognisers(ctx context.Context, c sidetone.Call, s settings, rate int, drivers *closers) (sought[transcriber.Driver], error) {
+	language, wishes := c.Snapshot.Agent.Language, p.recogniserWishes(c, s)
+	out, err := seek(ctx, p.keys, c, "recogniser", recogniserSpeech, p.vendors.recognisers, wishes, choice{Rate: rate, Language: language, KeyTerms: keyTerms(c.Snapshot.Agent)}, drivers)
+	out.own = english(language) && (wishedFor(wishes, recogniserSpeech) || p.substitute)
+	return out, err
+}
+
+func wishedFor(wishes []wish, kind string) bool {
+	return slices.ContainsFunc(wishes, func(w wish) bool { return w.kind == kind })
 }
 
 // fallbackOf is the member "fallback" of a voice or a transcriber: an object with a

@@ -131,6 +131,9 @@ func TestWhoServes(t *testing.T) {
 			agent: sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram"}}`)}, voice: sidetone.Voice{Type: "voice_eleven_labs"}},
 			[]string{"thinks openai/server", "speaks ", "listens ", `voice "voice_eleven_labs" may not get a call that must comply with HIPAA: providers.elevenlabs.hipaa is not set: voice_flite speaks instead`,
 				`recogniser "transcriber_deepgram" may not get a call that must comply with HIPAA: providers.deepgram.hipaa is not set: the server's own one listens instead`}},
+		"the server's own as the fallback that the agent names": {world{connections: []string{"elevenlabs", "deepgram", "openai"}, agent: sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram","fallback":{"type":"pocketsphinx"}}}`)},
+			voice: sidetone.Voice{Type: "voice_eleven_labs", Config: []byte(`{"fallback":{"type":"voice_flite"}}`)}},
+			[]string{"thinks openai/c-openai", "speaks elevenlabs/c-elevenlabs, ", "listens deepgram/c-deepgram, "}},
 		"a server of one's own needs no key": {world{server: map[string]ProviderConfig{"ollama": {BaseURL: "http://127.0.0.1:11434/v1"}}},
 			[]string{"thinks ollama/server", "speaks ", "listens "}},
 	} {
@@ -239,5 +242,48 @@ func TestEveryDriverIsInTheTable(t *testing.T) {
 				t.Errorf("%s has an order and no driver", kind)
 			}
 		}
+	}
+}
+
+// TestVoiceOfAgentsWithoutOne: the API and the records of calls show what calls speak with.
+func TestVoiceOfAgentsWithoutOne(t *testing.T) {
+	t.Parallel()
+	builtIn := sidetone.Voice{ID: "b", Type: "voice_flite", Config: []byte(`{"voice":"slt"}`), BuiltIn: true}
+	for name, c := range map[string]struct {
+		environment, server, speech string
+		agent                       string // the id of its voice
+		want                        string
+	}{
+		"the built-in one":      {"", "", "flite", "", `b voice_flite {"voice":"slt"}`},
+		"for text telephones":   {"", "", "tty", "", `default voice_tty {}`},
+		"the server's":          {"", "voice_rime/eva", "flite", "", `default voice_rime {"voice_id":"eva"}`},
+		"the environment's":     {"voice_openai", "voice_rime/eva", "flite", "", `default voice_openai {}`},
+		"another built-in name": {"voice_flite/awb", "", "flite", "", `default voice_flite {"voice_id":"awb"}`},
+		"the agent's":           {"voice_openai", "", "flite", "b", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := Defaults()
+			config.Defaults.Voice, config.Speech.Voice = c.server, c.speech
+			keys := testKeyring(config)
+			keys.environment = func(context.Context, string) (sidetone.Environment, error) {
+				return sidetone.Environment{DefaultVoice: c.environment}, nil
+			}
+			p := newProviders(config, everybody(), keys, slog.New(slog.DiscardHandler), func() {})
+			row := planned(sidetone.Agent{VoiceID: c.agent}, builtIn)
+			row.Snapshot.Agent.VoiceID = c.agent
+			plan, err := p.Plan(t.Context(), row, 8000)
+			got := ""
+			if v := plan.Voice; v != nil {
+				got = fmt.Sprintf("%s %s %s", v.ID, v.Type, v.Config)
+			}
+			if got != c.want || err != nil {
+				t.Errorf("the call's is %q, %v; want %q", got, err, c.want)
+			}
+			shown, err := p.speaks(t.Context(), "e")
+			if shown = builtIn.OrDefault(shown.Type, shown.Config); c.want != "" && fmt.Sprintf("%s %s %s", shown.ID, shown.Type, shown.Config) != c.want || err != nil {
+				t.Errorf("the API's is %+v, %v; want %q", shown, err, c.want)
+			}
+		})
 	}
 }
