@@ -33,7 +33,7 @@ func arrows() map[string][]string {
 		"telephony/telephonytest": {"telephony", "audio"}, "telephony/...": {"telephony", "audio"},
 		"transcriber/transcribertest": {"transcriber", "audio", "provider", "standin", "standin/tonewords"},
 		"transcriber/socket":          {"transcriber", "audio", "provider"}, "transcriber/...": {"transcriber", "transcriber/socket", "audio", "process", "provider"},
-		"synthesizer/synthesizertest": {"synthesizer", "provider", "standin", "standin/tonewords", ""},
+		"synthesizer/synthesizertest": {"synthesizer", "synthesizer/stream", "provider", "standin", "standin/tonewords", ""},
 		"synthesizer/...":             {"synthesizer", "synthesizer/stream", "audio", "process", "provider"}, "synthesizer/stream": {"synthesizer", "audio", "provider"},
 		"llm/llmtest": {"llm", "provider", "standin"}, "llm/answer": {"llm", "provider"}, "llm/...": {"", "llm", "llm/answer", "provider"},
 		"provider": {""}, "outbound": {},

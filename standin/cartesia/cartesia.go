@@ -4,6 +4,7 @@ package cartesia
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -138,7 +139,7 @@ func (x *session) speak(m message, sound speech.Sound) error {
 		Piece: func(number int, piece []byte) error {
 			err := send("chunk", map[string]any{"data": base64.StdEncoding.EncodeToString(piece), "step_time": 1.5, "done": false, "status_code": 206})
 			if number == 0 && m.Times && err == nil {
-				err = send("timestamps", map[string]any{"word_timestamps": times(sound), "done": false, "status_code": 206})
+				err = send("timestamps", map[string]any{"word_timestamps": sound.Times(), "done": false, "status_code": 206})
 			}
 			return err
 		},
@@ -164,19 +165,5 @@ func (x *session) speak(m message, sound speech.Sound) error {
 			return err
 		}
 	}
-	if err := d.Run(x.socket.Context(), x.request.Fault, x.o.Pace); err != nil {
-		return err
-	}
-	return x.socket.Context().Err()
-}
-
-// times are those of all words, in seconds.
-func times(s speech.Sound) map[string]any {
-	words, start, end := []string{}, []float64{}, []float64{}
-	for _, w := range s.Words {
-		words = append(words, s.Text[w.Start:w.End])
-		start = append(start, float64(w.FromSample)/float64(s.Rate))
-		end = append(end, float64(w.ToSample)/float64(s.Rate))
-	}
-	return map[string]any{"words": words, "start": start, "end": end}
+	return errors.Join(d.Run(x.socket.Context(), x.request.Fault, x.o.Pace), x.socket.Context().Err())
 }

@@ -5,6 +5,7 @@ package rime
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -121,7 +122,7 @@ func (x *session) speak(sound speech.Sound) error {
 		Piece: func(number int, piece []byte) error {
 			err := send("chunk", map[string]any{"data": base64.StdEncoding.EncodeToString(piece)})
 			if number == 0 && err == nil && x.request.Fault.Kind != standin.Null {
-				err = send("timestamps", map[string]any{"word_timestamps": times(sound)})
+				err = send("timestamps", map[string]any{"word_timestamps": sound.Times()})
 			}
 			return err
 		},
@@ -145,19 +146,5 @@ func (x *session) speak(sound speech.Sound) error {
 			return err
 		}
 	}
-	if err := d.Run(x.socket.Context(), x.request.Fault, x.o.Pace); err != nil {
-		return err
-	}
-	return x.socket.Context().Err()
-}
-
-// times are those of all words, in seconds.
-func times(s speech.Sound) map[string]any {
-	words, start, end := []string{}, []float64{}, []float64{}
-	for _, w := range s.Words {
-		words = append(words, s.Text[w.Start:w.End])
-		start = append(start, float64(w.FromSample)/float64(s.Rate))
-		end = append(end, float64(w.ToSample)/float64(s.Rate))
-	}
-	return map[string]any{"words": words, "start": start, "end": end}
+	return errors.Join(d.Run(x.socket.Context(), x.request.Fault, x.o.Pace), x.socket.Context().Err())
 }

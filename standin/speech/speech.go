@@ -69,6 +69,17 @@ func (o Options) Utter(text string, rate int, muLaw bool) Sound {
 	return s
 }
 
+// Times are those of all words, in seconds, in the form that several vendors send.
+func (s Sound) Times() map[string]any {
+	words, start, end := []string{}, []float64{}, []float64{}
+	for _, w := range s.Words {
+		words = append(words, s.Text[w.Start:w.End])
+		start = append(start, float64(w.FromSample)/float64(s.Rate))
+		end = append(end, float64(w.ToSample)/float64(s.Rate))
+	}
+	return map[string]any{"words": words, "start": start, "end": end}
+}
+
 // Delivery is how a vendor sends an utterance. Functions that are nil are left out.
 type Delivery struct {
 	// Sound is what is delivered.

@@ -58,9 +58,7 @@ func New(o Options) *Driver {
 	}
 	o.Base = strings.TrimRight(o.Base, "/")
 	o.Voice = cmp.Or(o.Voice, defaultVoice)
-	if o.Levels == nil {
-		o.Levels = &stream.Levels{}
-	}
+	o.Levels = cmp.Or(o.Levels, &stream.Levels{})
 	return &Driver{o: o}
 }
 

@@ -60,9 +60,7 @@ func New(o Options) *Driver {
 	o.Base = stream.WebSocketBase(cmp.Or(o.Base, defaultBase))
 	o.Voice = cmp.Or(o.Voice, defaultVoice)
 	o.Model = cmp.Or(o.Model, defaultModel)
-	if o.Levels == nil {
-		o.Levels = &stream.Levels{}
-	}
+	o.Levels = cmp.Or(o.Levels, &stream.Levels{})
 	header := http.Header{"Cartesia-Version": {version}}
 	return &Driver{o: o, sockets: stream.NewSockets(o.Client, stream.Rules{Header: header})}
 }
@@ -86,7 +84,7 @@ func (d *Driver) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[syn
 			return err
 		}
 		if err = line.Send(ctx, ask); err == nil {
-			err = d.listen(ctx, line, ask.Context, out)
+			err = line.Each(ctx, func(data []byte) (bool, error) { return d.take(data, ask.Context, out) })
 		}
 		line.End(err, cancel{Context: ask.Context, Cancel: true}, nil)
 		return err
@@ -133,28 +131,11 @@ func (d *Driver) request(r synthesizer.Request, text string) request {
 
 // reply is what the vendor sends.
 type reply struct {
-	Type    string `json:"type"`
-	Context string `json:"context_id"`
-	Data    string `json:"data"`
-	Status  int    `json:"status_code"`
-	Words   *struct {
-		Words []string  `json:"words"`
-		Start []float64 `json:"start"`
-		End   []float64 `json:"end"`
-	} `json:"word_timestamps"`
-}
-
-// listen takes what comes of a context, up to its end.
-func (d *Driver) listen(ctx context.Context, line *stream.Line, id string, out *stream.Out) error {
-	for {
-		m, err := line.Next(ctx)
-		if err != nil {
-			return err
-		}
-		if done, err := d.take(m.Data, id, out); done || err != nil {
-			return err
-		}
-	}
+	Type    string        `json:"type"`
+	Context string        `json:"context_id"`
+	Data    string        `json:"data"`
+	Status  int           `json:"status_code"`
+	Words   *stream.Times `json:"word_timestamps"`
 }
 
 // take reads one message; done says that the context is over. What is left of an
@@ -175,11 +156,7 @@ func (d *Driver) take(data []byte, id string, out *stream.Out) (done bool, err e
 		}
 		return false, out.Sound(sound)
 	case "timestamps":
-		if w := r.Words; w != nil {
-			for i := range min(len(w.Words), len(w.Start), len(w.End)) {
-				out.Word(w.Words[i], stream.Seconds(w.Start[i]), stream.Seconds(w.End[i]))
-			}
-		}
+		r.Words.Each(func(word string, start, end float64) { out.Word(word, stream.Seconds(start), stream.Seconds(end)) })
 	case "done":
 		return true, out.Done()
 	case "error":

@@ -60,9 +60,7 @@ type Driver struct {
 func New(o Options) *Driver {
 	o.Base = stream.WebSocketBase(cmp.Or(o.Base, defaultBase))
 	o.Voice = cmp.Or(o.Voice, defaultVoice)
-	if o.Levels == nil {
-		o.Levels = &stream.Levels{}
-	}
+	o.Levels = cmp.Or(o.Levels, &stream.Levels{})
 	return &Driver{o: o, sockets: stream.NewSockets(o.Client, stream.Rules{PerMinute: perMinute})}
 }
 

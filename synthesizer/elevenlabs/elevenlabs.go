@@ -64,9 +64,7 @@ func New(o Options) *Driver {
 	o.Base = stream.WebSocketBase(cmp.Or(o.Base, defaultBase))
 	o.Voice = cmp.Or(o.Voice, defaultVoice)
 	o.Model = cmp.Or(o.Model, defaultModel)
-	if o.Levels == nil {
-		o.Levels = &stream.Levels{}
-	}
+	o.Levels = cmp.Or(o.Levels, &stream.Levels{})
 	return &Driver{o: o, sockets: stream.NewSockets(o.Client, stream.Rules{Once: true})}
 }
 
@@ -174,15 +172,7 @@ type alignment struct {
 // listen takes what comes, up to the end of the utterance.
 func (d *Driver) listen(ctx context.Context, line *stream.Line, out *stream.Out) error {
 	spell := speller{out: out}
-	for {
-		m, err := line.Next(ctx)
-		if err != nil {
-			return err
-		}
-		if done, err := d.take(m.Data, &spell, out); done || err != nil {
-			return err
-		}
-	}
+	return line.Each(ctx, func(data []byte) (bool, error) { return d.take(data, &spell, out) })
 }
 
 // take reads one message; done says that the utterance is over.

@@ -67,9 +67,7 @@ func New(o Options) *Driver {
 	o.Base = strings.TrimRight(cmp.Or(o.Base, defaultBase), "/")
 	o.Voice = cmp.Or(o.Voice, defaultVoice)
 	o.Model = cmp.Or(o.Model, defaultModel)
-	if o.Levels == nil {
-		o.Levels = &stream.Levels{}
-	}
+	o.Levels = cmp.Or(o.Levels, &stream.Levels{})
 	return &Driver{o: o}
 }
 

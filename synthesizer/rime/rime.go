@@ -66,9 +66,7 @@ func New(o Options) *Driver {
 	case "mist", "v1":
 		o.Model = "mistv2"
 	}
-	if o.Levels == nil {
-		o.Levels = &stream.Levels{}
-	}
+	o.Levels = cmp.Or(o.Levels, &stream.Levels{})
 	return &Driver{o: o, sockets: stream.NewSockets(o.Client, stream.Rules{})}
 }
 
@@ -140,14 +138,10 @@ func Languages(model string) []string {
 
 // reply is what the vendor sends.
 type reply struct {
-	Type    string `json:"type"`
-	Context string `json:"contextId"`
-	Data    string `json:"data"`
-	Words   *struct {
-		Words []string  `json:"words"`
-		Start []float64 `json:"start"`
-		End   []float64 `json:"end"`
-	} `json:"word_timestamps"`
+	Type    string        `json:"type"`
+	Context string        `json:"contextId"`
+	Data    string        `json:"data"`
+	Words   *stream.Times `json:"word_timestamps"`
 }
 
 // utter asks for the sound and takes it, up to the end of the utterance.
@@ -158,15 +152,7 @@ func (d *Driver) utter(ctx context.Context, line *stream.Line, id, text string, 
 		}
 	}
 	times := times{}
-	for {
-		m, err := line.Next(ctx)
-		if err != nil {
-			return err
-		}
-		if done, err := d.take(m.Data, id, &times, out); done || err != nil {
-			return err
-		}
-	}
+	return line.Each(ctx, func(data []byte) (bool, error) { return d.take(data, id, &times, out) })
 }
 
 // take reads one message; done says that the utterance is over. What is left of an
@@ -187,12 +173,10 @@ func (d *Driver) take(data []byte, id string, t *times, out *stream.Out) (done b
 		}
 		return false, out.Sound(sound)
 	case "timestamps":
-		if w := r.Words; w != nil {
-			for i := range min(len(w.Words), len(w.Start), len(w.End)) {
-				from, to := t.place(w.Start[i], w.End[i])
-				out.Word(w.Words[i], from, to)
-			}
-		}
+		r.Words.Each(func(word string, start, end float64) {
+			from, to := t.place(start, end)
+			out.Word(word, from, to)
+		})
 	case "done":
 		return true, out.Done()
 	case "error":

@@ -302,6 +302,19 @@ func (l *Line) Next(ctx context.Context) (Message, error) {
 	}
 }
 
+// Each hands the data of messages to take until that is done or fails.
+func (l *Line) Each(ctx context.Context, take func(data []byte) (done bool, err error)) error {
+	for {
+		m, err := l.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if done, err := take(m.Data); done || err != nil {
+			return err
+		}
+	}
+}
+
 // End ends an utterance as its error says. After a good end the socket serves the
 // next one. When the listener left, cancel is sent and the socket serves again
 // after until, unless nil, returned true of a message. Any other error drops it.
