@@ -81,11 +81,10 @@ func (w work) applyVoice(d *draft, patch agentPatch) error {
 	if d.Agent.VoiceID != "" {
 		current = &d.Voice
 	}
-	sent := patch.voice
-	if sent.ref.ByID && sent.ref.ID == sidetone.DefaultVoiceID || current == nil && sent.ref.Fields != nil && !sent.ref.ByID && voices().isShown(sent.profile, sent.ref.Fields, d.Voice) {
-		sent.ref = wire.Reference{Set: true, Null: true} // it is sent back as it is shown
+	sent, err := w.withoutDefault(patch.voice)
+	if err != nil {
+		return err
 	}
-	var err error
 	if sent.ref, err = w.builtInReadAs(sent); err != nil {
 		return err
 	}
@@ -102,6 +101,26 @@ func (w work) applyVoice(d *draft, patch agentPatch) error {
 	}
 	d.Voice, err = w.defaultVoice()
 	return err
+}
+
+// withoutDefault is what a request says of an agent's voice, and that there is none where
+// it sends back the default one as it was shown.
+func (w work) withoutDefault(sent relation[sidetone.Voice]) (relation[sidetone.Voice], error) {
+	voice, err := w.defaultVoice()
+	if err != nil || voice.ID != sidetone.DefaultVoiceID {
+		return sent, err
+	}
+	shown := sent.ref.Fields != nil && voices().isShown(sent.profile, sent.ref.Fields, voice)
+	switch {
+	case sent.ref.ByID && sent.ref.ID == voice.ID:
+		if !shown && len(sent.ref.Fields) > 1 {
+			err = voices().unchanged(w, sent, voice)
+		}
+	case sent.ref.ByID || !shown:
+		return sent, nil
+	}
+	sent.ref = wire.Reference{Set: true, Null: true}
+	return sent, err
 }
 
 // applyActions replaces the agent's actions; one that is listed twice counts

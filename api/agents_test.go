@@ -116,6 +116,7 @@ func TestAgentsWithoutVoiceShowTheDefault(t *testing.T) {
 		}
 		pinned := b.do("POST /v1/agents/update?id="+old.text("id"), `{"voice":"`+flite+`"}`).want(201)
 		shows("with flite by its id", pinned, "voice_flite", "")
+		b.do("POST /v1/agents/update?id="+old.text("id"), `{"voice":{"id":"default","type":"voice_flite"}}`).want(409)
 		shows("with null", b.do("POST /v1/agents/update?id="+old.text("id"), `{"voice":null}`).want(201), "voice_rime", "eva")
 	})
 }
