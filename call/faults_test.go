@@ -361,6 +361,13 @@ func survive(t *testing.T, i injected) time.Duration {
 	if !i.alone && r.EndReason != "hangup" {
 		t.Errorf("the call ended although others could have served it: %s, %q", r.EndReason, r.Errors)
 	}
+	if i.cold {
+		for _, r := range k.understudy.Requests() {
+			if !slices.Contains([]string{"One moment, please.", "I'm sorry, something went wrong on my side.", "Goodbye."}, r.Text) {
+				t.Errorf("the voice for phrases only was asked for %q", r.Text)
+			}
+		}
+	}
 	worst, _ := rec.owedSilence(500*time.Millisecond, true)
 	if words := synthesizertest.DecodeWords(rec.agent, 8000); len(words) == 0 {
 		t.Error("nothing was heard")

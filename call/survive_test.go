@@ -34,7 +34,7 @@ type crew struct {
 	understudy *synthesizertest.Stub
 	// shown is the plan's Voice.
 	shown *sidetone.Voice
-	eager      bool // the first model may be asked early
+	eager bool // the first model may be asked early
 	// listener is in place of the first recogniser; nil: that one listens.
 	listener transcriber.Driver
 	// reserve is that of the second recogniser; nil: nothing is scarce.

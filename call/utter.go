@@ -458,7 +458,7 @@ func (y *saying) overdue() bool {
 		y.watch(began.Add(askNext).Sub(y.m.clock.Now()))
 		return true
 	}
-	if next := c.next(t.candidate, func(i int) bool { return y.tries[i] > 0 || y.out[i] }); next >= 0 {
+	if next := c.next(t.candidate, func(i int) bool { return y.tries[i] > 0 || y.excluded(i) }); next >= 0 {
 		return y.begin(next)
 	}
 	return true
