@@ -438,14 +438,19 @@ func TestVoiceWithoutWordTimesGoesOnNearby(t *testing.T) {
 }
 
 // The only voice may be slower than its sound lasts: to ask it again would not make it
-// faster, and the caller need not be told to wait.
+// faster. The caller is told to wait before its words, never among them.
 func TestOnlyVoiceMayBeSlow(t *testing.T) {
 	t.Parallel()
 	const text = "one two three four five six seven eight nine ten"
 	cases := map[string]struct {
 		text string
 		pace time.Duration
-	}{"an answer": {text, 500 * time.Millisecond}, "a long answer": {text + " " + text + " one two three", 420 * time.Millisecond}}
+		want string
+		asks int
+	}{
+		"an answer":     {"one two three four five six", 500 * time.Millisecond, "one two three four five six", 2},
+		"a long answer": {text + " " + text + " one two three", 420 * time.Millisecond, "one moment please " + text + " " + text + " one two three", 3},
+	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -455,12 +460,56 @@ func TestOnlyVoiceMayBeSlow(t *testing.T) {
 					k.voice.Pace = c.pace
 					k.model.Queue(llmtest.Say(c.text))
 				}, "count")
-				if got := len(k.voice.Requests()); words != "hello there "+c.text || got != 2 {
+				if got := len(k.voice.Requests()); words != "hello there "+c.want || got != c.asks {
 					t.Errorf("heard %q, asked %d times, errors %v", words, got, told(events, sidetone.EventError))
 				}
 			})
 		})
 	}
+}
+
+// The first words of a slow voice are not interrupted. Once the only voice is known to
+// be slow, what it says is heard in one piece, and the caller is told to wait before a
+// long one, once.
+func TestSlowVoiceIsHeardInOnePiece(t *testing.T) {
+	t.Parallel()
+	const greeting = "hello there my dear old friend this is the line of the clinic and we are here"
+	const short, long = "one two three four five six", "one two three four five six seven eight nine ten one two three four five six"
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, c *call.Config) {
+			c.Phrases = call.NewPhrases()
+			k := withCrew(w, c)
+			k.alone = true
+			w.snapshot.Agent.InitialMessage = greeting
+			w.voice.Pace = 500 * time.Millisecond
+			w.model.Queue(llmtest.Say(short), llmtest.Say(long))
+			w.ears.Queue("count", "count on")
+		})
+		defer w.stop()
+		far := w.ring()
+		time.Sleep(15 * time.Second)
+		far.Speak(speech(900 * time.Millisecond))
+		time.Sleep(12 * time.Second)
+		far.Speak(speech(900 * time.Millisecond))
+		time.Sleep(20 * time.Second)
+		var pcm []int16
+		for _, f := range far.Heard() {
+			pcm = append(pcm, f.PCM...)
+		}
+		far.Hangup()
+		w.result()
+		var words []string
+		var end int64
+		for _, h := range synthesizertest.DecodeWords(pcm, 8000) {
+			if len(words) > len(strings.Fields(greeting)) && h.Text != "one" && h.From-end > 2000 {
+				t.Errorf("%d ms of silence before %q", (h.From-end)/8, h.Text)
+			}
+			words, end = append(words, h.Text), h.To
+		}
+		if got, want := strings.Join(words, " "), greeting+" "+short+" one moment please "+long; got != want {
+			t.Errorf("heard %q, want %q", got, want)
+		}
+	})
 }
 
 // The record of a call shows the voice that an agent without one speaks with.

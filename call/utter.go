@@ -26,10 +26,19 @@ const (
 	soundBrokeOff = 2 * time.Second
 	// usualTempo is how many bytes of text a voice speaks in a second.
 	usualTempo = 15
+	// mostHeld is how long the sound of a slow voice is held back at most: behind it the
+	// machine would say the same a second time.
+	mostHeld = 5 * time.Second
 )
 
 // tempo is how fast a voice speaks.
-type tempo struct{ bytes, samples int64 }
+type tempo struct {
+	bytes, samples int64
+	// came is the sound that came after the first piece of each utterance, and took
+	// how long that took.
+	came int64
+	took time.Duration
+}
 
 // saying is the synthesis of one utterance: by one voice, or by others that take
 // its place. It belongs to one goroutine.
@@ -51,6 +60,10 @@ type saying struct {
 
 	total int64     // samples that the player has
 	since time.Time // when the winner's first sound came
+	first int64     // samples of that
+	// held is what the player does not have yet: the voice is slower than its sound, and
+	// the utterance is heard in one piece when it begins later.
+	held []synthesizer.Chunk
 	// base and from are where the winner's sound and text begin; spoken and
 	// heard are where the last whole word ends in the text and in the sound.
 	base, heard  int64
@@ -232,8 +245,44 @@ func (y *saying) take(p piece) bool {
 		return true
 	case y.winner == nil:
 		y.win(p.by)
+		y.first = int64(len(p.chunk.PCM))
 	}
-	for _, c := range append(p.by.silent, p.chunk) {
+	y.held = append(append(y.held, p.by.silent...), p.chunk)
+	p.by.silent = nil
+	if !y.holds(p.by) && !y.pour() {
+		return false
+	}
+	left := y.left()
+	if y.only() {
+		left = max(0, left) // the only voice may be slow: it has broken off when nothing comes
+	}
+	y.watch(max(0, left+soundBrokeOff))
+	return true
+}
+
+// holds reports whether the sound is held back because the only voice would run dry.
+func (y *saying) holds(t *try) bool {
+	if !y.only() || y.total > y.base || y.m.clock.Now().Sub(t.began) >= mostHeld {
+		return false
+	}
+	y.m.mu.Lock()
+	p := y.m.pace[t.candidate]
+	y.m.mu.Unlock()
+	came := audio.Span(p.came, y.m.player.rate)
+	if p.bytes == 0 || p.took <= came+came/10 {
+		return false
+	}
+	held := int64(0)
+	for _, c := range y.held {
+		held += int64(len(c.PCM))
+	}
+	whole := int64(len(y.say.Text)-y.from)*p.samples/p.bytes + int64(y.m.player.rate)/4 // texts of a length are not equally long
+	return held < whole-int64(float64(whole)*came.Seconds()/p.took.Seconds())
+}
+
+// pour gives the player what was held; false when nobody wants it any more.
+func (y *saying) pour() bool {
+	for _, c := range y.held {
 		if y.base == 0 {
 			y.kept = append(y.kept, c)
 		}
@@ -241,12 +290,7 @@ func (y *saying) take(p piece) bool {
 			return false
 		}
 	}
-	p.by.silent = nil
-	left := y.left()
-	if y.only() {
-		left = max(0, left) // the only voice may be slow: it has broken off when nothing comes
-	}
-	y.watch(max(0, left+soundBrokeOff))
+	y.held = nil
 	return true
 }
 
@@ -337,6 +381,8 @@ func (y *saying) ended(t *try, err error) bool {
 	switch {
 	case y.ctx.Err() != nil:
 		return false
+	case t == y.winner && !y.pour():
+		return false
 	case err == nil && t == y.winner:
 		c.worked(t.candidate)
 		y.learn(t.candidate)
@@ -365,6 +411,8 @@ func (y *saying) learn(i int) {
 	y.m.mu.Lock()
 	y.m.pace[i].bytes += int64(len(y.say.Text) - y.from)
 	y.m.pace[i].samples += y.total - y.base
+	y.m.pace[i].came += y.total - y.base - y.first
+	y.m.pace[i].took += y.m.clock.Now().Sub(y.since)
 	y.m.mu.Unlock()
 	if y.say.Cached && y.m.phrases != nil && y.base == 0 {
 		y.m.phrases.store(y.m.key(i, y.say.Text), y.kept)
@@ -440,6 +488,9 @@ func (y *saying) overdue() bool {
 	c := y.m.candidates
 	if t := y.winner; t != nil {
 		y.drop(t)
+		if !y.pour() {
+			return false
+		}
 		return y.failed(t, c.fault(t.candidate, provider.Late, "the sound broke off"))
 	}
 	t := y.running[len(y.running)-1]
