@@ -26,9 +26,12 @@ const (
 	tailSlack = 500 * time.Millisecond
 	// reopenAfter is waited before a lost recogniser is opened again.
 	reopenAfter = 300 * time.Millisecond
-	// A recogniser that is lost lossesAllowed times in a row, without a text between,
-	// gives way to the next one; the last one is opened once more.
+	// A recogniser that is lost lossesAllowed times in a row, each within lossWindow
+	// of its opening and without a text, gives way to the next one; the last one is
+	// opened once more. The window is longer than drivers wait for a vendor's first
+	// message.
 	lossesAllowed = 2
+	lossWindow    = 8 * time.Second
 	// awayAfter is how long there may be no recogniser before the caller is told.
 	awayAfter = 3 * time.Second
 	// muteSpeech is how much speech must give some text within muteWait; firstSpeech
@@ -236,7 +239,7 @@ func (e *ear) serve(ctx context.Context, i int) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		if e.understood() || served > proven {
+		if e.understood() || served > lossWindow {
 			losses = 0
 		}
 		losses++
