@@ -31,6 +31,21 @@ func (m *Machine) onDigit(in Digit) {
 	m.arm(timerDigits, m.now+keyWait)
 }
 
+// takeKeys makes the collected keys words of the caller's turn.
+func (m *Machine) takeKeys() {
+	if len(m.keys) == 0 {
+		return
+	}
+	m.disarm(timerDigits)
+	keys := string(m.keys)
+	if len(m.keys) > 1 {
+		keys = strings.TrimSuffix(keys, string(endKey))
+	}
+	m.keys = nil
+	m.emit(Note{Kind: NoteDigits, Text: keys})
+	m.turn.finals = append(m.turn.finals, "keys pressed: "+strings.Join(strings.Split(keys, ""), " "))
+}
+
 // takeFloor interrupts the agent for a pressed key.
 func (m *Machine) takeFloor() {
 	s := m.speech
@@ -46,15 +61,8 @@ func (m *Machine) takeFloor() {
 
 // deliverKeys sends the collected keys to the model as the caller's words.
 func (m *Machine) deliverKeys() {
-	m.disarm(timerDigits)
-	keys := string(m.keys)
-	if len(m.keys) > 1 {
-		keys = strings.TrimSuffix(keys, string(endKey))
-	}
-	m.keys = nil
-	m.emit(Note{Kind: NoteDigits, Text: keys})
+	m.takeKeys()
 	t := &m.turn
-	t.finals = append(t.finals, "keys pressed: "+strings.Join(strings.Split(keys, ""), " "))
 	if m.interruptible() {
 		m.takeFloor()
 	}

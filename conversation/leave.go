@@ -47,6 +47,7 @@ func (m *Machine) abandon() {
 
 // flushTurn records what the caller said in a turn that gets no reply.
 func (m *Machine) flushTurn() {
+	m.takeKeys()
 	t := m.turn
 	m.clearTurn()
 	m.cancelEarly()
