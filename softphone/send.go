@@ -28,9 +28,6 @@ func (c *conversation) send(ctx context.Context, done <-chan struct{}) {
 	}
 	speaking := mic
 	for next := time.Now(); ; next = next.Add(audio.FrameDuration) {
-		if behind := time.Since(next); behind > catchUp {
-			next = next.Add(behind) // too late for a listener's buffer
-		}
 		timer.Reset(time.Until(next))
 		select {
 		case <-done:
@@ -38,6 +35,10 @@ func (c *conversation) send(ctx context.Context, done <-chan struct{}) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		}
+		if behind := time.Since(next); behind > catchUp {
+			next = next.Add(behind.Truncate(audio.FrameDuration)) // too late for a listener's buffer
+			continue
 		}
 		if speaking != nil && !speaking.next(frame, done, ctx.Done()) {
 			speaking = nil // what was said last may still be answered

@@ -486,6 +486,64 @@ type full struct{}
 func (full) Write([]byte) (int, error)          { return 0, errors.New("the disk is full") }
 func (full) WriteAt([]byte, int64) (int, error) { return 0, errors.New("the disk is full") }
 
+// stalling is a driver whose leg takes long for its tenth frame, and knows when
+// frames were sent.
+type stalling struct {
+	telephony.Driver
+	sent []time.Time
+}
+
+// Dial implements telephony.Driver.
+func (d *stalling) Dial(ctx context.Context, r telephony.DialRequest, ringing func()) (telephony.Leg, error) {
+	leg, err := d.Driver.Dial(ctx, r, ringing)
+	return stallingLeg{leg, d}, err
+}
+
+type stallingLeg struct {
+	telephony.Leg
+	d *stalling
+}
+
+// Send implements telephony.Leg.
+func (l stallingLeg) Send(f audio.Frame) error {
+	if l.d.sent = append(l.d.sent, time.Now()); len(l.d.sent) == 10 {
+		time.Sleep(105 * time.Millisecond)
+	}
+	return l.Leg.Send(f)
+}
+
+// A sender that was held up for too long to catch up leaves out whole frames.
+func TestHeldUpSenderKeepsItsSlots(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := telephonytest.NewMemoryDriver(telephonytest.MemoryConfig{Codec: "PCMU"})
+		driver, done := &stalling{Driver: memory}, make(chan error, 1)
+		go func() {
+			phone := softphone.Phone{Driver: driver, Stay: true}
+			_, err := phone.Call(context.Background(), telephony.DialRequest{From: "+12025550199", To: "+14155550100"})
+			done <- err
+		}()
+		ringing, err := memory.Dialled(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		far := ringing.Answer()
+		time.Sleep(time.Second)
+		far.Hangup()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		for i, at := range driver.sent {
+			if off := at.Sub(driver.sent[0]) % audio.FrameDuration; off != 0 {
+				t.Fatalf("frame %d of %d comes %s after a slot", i, len(driver.sent), off)
+			}
+		}
+		if len(driver.sent) < 40 {
+			t.Errorf("%d frames were sent in a second", len(driver.sent))
+		}
+	})
+}
+
 func TestFailingRecordingEndsTheCall(t *testing.T) {
 	t.Parallel()
 	for name, p := range map[string]softphone.Phone{"speaker": {Stay: true, Speaker: full{}}, "record": {Stay: true, Record: full{}}} {

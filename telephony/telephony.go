@@ -123,6 +123,10 @@ type Event struct {
 	// Arrived is the driver's monotonic receive time of the packet, zero for
 	// Missing frames; only for measurement, never for placing audio.
 	Arrived time.Time
+	// Behind is how much later Audio.Offset is than the sender's own time has
+	// it: silence was made up for a packet that came after all. Who need not
+	// listen in real time, as a recorder, puts the sound back by that much.
+	Behind time.Duration
 	// Digit is one of 0-9 * # A-D.
 	Digit rune
 	// Duration is how long a digit was held, as far as the sender said.

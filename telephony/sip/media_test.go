@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,6 +79,7 @@ type heardFrame struct {
 	offset  int64
 	missing bool
 	samples int
+	behind  time.Duration
 }
 
 // listenTo serves calls and passes on all events, audio as copies.
@@ -93,7 +95,7 @@ func listenTo(t *testing.T, d *Driver) (legs chan telephony.Leg, frames chan hea
 				events <- ev
 				continue
 			}
-			frames <- heardFrame{ev.Audio.PCM[0], ev.Audio.Offset, ev.Audio.Missing, len(ev.Audio.PCM)}
+			frames <- heardFrame{ev.Audio.PCM[0], ev.Audio.Offset, ev.Audio.Missing, len(ev.Audio.PCM), ev.Behind}
 		}
 	})
 	return legs, frames, events
@@ -278,6 +280,78 @@ func TestLossArrivesAsAMissingFrame(t *testing.T) {
 	}
 }
 
+// A loop that was held up takes the packets that came meanwhile before it makes up
+// silence in their place.
+func TestHeldUpLoopTakesWhatCameMeanwhile(t *testing.T) {
+	t.Parallel()
+	var passed atomic.Int64 // nanoseconds by which the driver's clock is ahead
+	d := newDriver(t, func(c *Config) { c.Now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) } })
+	legs, frames, held, release := make(chan telephony.Leg, 1), make(chan heardFrame, 4096), make(chan struct{}), make(chan struct{})
+	serve(t, d, func(ctx context.Context, leg telephony.Leg) {
+		if leg.Accept(ctx) != nil {
+			return
+		}
+		legs <- leg
+		for ev := range leg.Events(ctx) {
+			switch ev.Kind {
+			case telephony.KindAudio:
+				frames <- heardFrame{ev.Audio.PCM[0], ev.Audio.Offset, ev.Audio.Missing, len(ev.Audio.PCM), ev.Behind}
+			case telephony.KindPlayed:
+				close(held)
+				<-release
+			}
+		}
+	})
+	u := newRawUA(t, d, "udp")
+	p := newRTPPeer(t)
+	p.talkTo(u.establish(basicSDP(portOf(p.conn))))
+	p.send(0, sound(8000, 160), 160)
+	wantLevel(t, frames, 8000)
+	if err := (<-legs).Send(audio.Frame{PCM: make([]int16, 160), Rate: 8000, Mark: 1}); err != nil {
+		t.Fatal(err)
+	}
+	<-held
+	for len(frames) > 0 {
+		<-frames
+	}
+	const packets = 10
+	for range packets {
+		p.send(0, sound(8000, 160), 160)
+	}
+	passed.Store(int64(packets * slot))
+	close(release)
+	for i := range packets {
+		if f := <-frames; f.missing {
+			t.Fatalf("frame %d of %d is made up", i, packets)
+		}
+	}
+}
+
+// A packet in whose place silence was made up follows it, and says by how much it
+// lies behind.
+func TestLatePacketSaysHowFarBehindItLies(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, nil)
+	_, frames, _ := listenTo(t, d)
+	u := newRawUA(t, d, "udp")
+	p := newRTPPeer(t)
+	p.talkTo(u.establish(basicSDP(portOf(p.conn))))
+	p.send(0, sound(8000, 160), 160)
+	wantLevel(t, frames, 8000)
+	made, f := 0, <-frames
+	p.send(0, sound(8000, 160), 160)
+	for ; f.missing; f = <-frames {
+		made++
+	}
+	want := time.Duration(made) * slot
+	if want > pausedStream {
+		want = 0 // so late that it counts as a stream that paused
+	}
+	if f.behind != want {
+		t.Errorf("behind %d made up frames it lies back by %s", made, f.behind)
+	}
+}
+
 func TestDigitsAndComfortNoise(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, nil)
@@ -321,7 +395,15 @@ func TestSentPacketsFollowTheClock(t *testing.T) {
 		after  time.Duration
 		ticks  uint32
 		marker bool
-	}{{0, 0, true}, {20, 160, false}, {24, 160, false}, {16, 160, false}, {1000, 8000, true}, {20, 160, false}} {
+	}{
+		// The first packet is 12 ms late; then five slots are left out.
+		{0, 0, true}, {8, 160, false}, {120, 960, true},
+		{20, 160, false}, {24, 160, false}, {16, 160, false}, {1000, 8000, true}, {20, 160, false},
+		// Held up for 80 ms, then caught up.
+		{100, 160, false}, {0, 160, false}, {0, 160, false}, {0, 160, false}, {0, 160, false}, {20, 160, false},
+		// Five slots were left out after the packet before had come 8 ms late.
+		{28, 160, false}, {112, 960, true}, {20, 160, false},
+	} {
 		l.media.mu.Lock() // the ACK may be on its way
 		now = now.Add(step.after * time.Millisecond)
 		l.media.mu.Unlock()

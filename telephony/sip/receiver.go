@@ -17,6 +17,9 @@ const (
 	// fillLag is how far behind real time silence is made up while nothing
 	// arrives, so that a late packet still finds its place.
 	fillLag = 60 * time.Millisecond
+	// lookFor is how long is waited for a packet at least: a loop that was held up
+	// looks for what came meanwhile before it makes up silence.
+	lookFor = 5 * time.Millisecond
 	// reportEvery is the interval of RTCP reports.
 	reportEvery = 5 * time.Second
 	// pausedStream is how far a stream's media time may lag behind what was
@@ -51,9 +54,11 @@ type receiver struct {
 	real    bool // the frame holds something that was received
 	arrived time.Time
 	out     int64 // samples handed on or in frame
+	behind  int64 // samples by which the newest sound lies behind its media time
 	base    int64 // what to add to the reorder buffer's positions
 	based   bool
-	fillAt  time.Time
+	fillAt  time.Time // when silence is made up next, if nothing was there at that time
+	empty   time.Time // no packet waited then
 
 	reported time.Time
 	lostSeen uint64
@@ -88,15 +93,16 @@ func (r *receiver) run(ctx context.Context) {
 			continue
 		}
 		n, from, err := r.m.rtp.ReadFromUDPAddrPort(r.buf[:])
-		if err == nil {
+		switch {
+		case err == nil:
 			if !r.packet(r.m.now(), unmap(from), r.buf[:n]) {
 				return
 			}
-			continue
-		}
-		if errors.Is(err, net.ErrClosed) {
+		case errors.Is(err, net.ErrClosed):
 			<-r.leg.gone // the cause follows the closing of the socket
-		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			r.empty = now
+		default:
 			r.m.refused.Add(1) // an ICMP error of an earlier write
 		}
 	}
@@ -179,7 +185,7 @@ func (r *receiver) arm(ctx context.Context, now time.Time) bool {
 		return r.m.over
 	}
 	// The socket's clock is the system's, the deadline is relative to ours.
-	_ = r.m.rtp.SetReadDeadline(time.Now().Add(max(wake.Sub(now), time.Microsecond))) // a closed socket ends the read too
+	_ = r.m.rtp.SetReadDeadline(time.Now().Add(max(wake.Sub(now), lookFor))) // a closed socket ends the read too
 	return true
 }
 
@@ -262,7 +268,7 @@ func (r *receiver) drain(now time.Time) bool {
 			return false
 		}
 	}
-	for !now.Before(r.fillAt) {
+	for !r.empty.Before(r.fillAt) {
 		r.fillAt = r.fillAt.Add(slot)
 		if !r.gap(int64(r.st.codec.rate() / 50)) {
 			return false
@@ -295,7 +301,7 @@ func (r *receiver) release(rel audio.Release) bool {
 	if ahead := pos - r.out; ahead > 0 && !r.gap(ahead) {
 		return false
 	}
-	r.arrived = r.origin.Add(rel.Arrived)
+	r.arrived, r.behind = r.origin.Add(rel.Arrived), r.out-pos
 	r.pcm = r.decode(r.pcm[:0], rel.Payload)
 	return r.keys(r.pcm) && r.put(r.pcm, true)
 }
@@ -360,7 +366,7 @@ func (r *receiver) emit(n int) bool {
 	ev := telephony.Event{Kind: telephony.KindAudio, Audio: audio.Frame{
 		PCM: r.frame[:n], Rate: r.st.codec.rate(), Offset: r.out - int64(n), Missing: !r.real}}
 	if r.real {
-		ev.Arrived = r.arrived
+		ev.Arrived, ev.Behind = r.arrived, audio.Span(r.behind, r.st.codec.rate())
 	}
 	r.filled, r.real = 0, false
 	return r.yield(ev)

@@ -14,8 +14,8 @@ import (
 type sender struct {
 	ssrc      uint32
 	seq       uint16
-	timestamp uint32 // of the next packet
-	due       time.Time
+	timestamp uint32    // of the next packet
+	due       time.Time // of the next packet, by the earliest one so far
 	marker    bool
 	digits    bool // a digit is being sent
 	resync    bool // something else than sound was sent last
@@ -25,9 +25,10 @@ type sender struct {
 	buf       [rtpHeaderSize + 480 + 16]byte
 }
 
-// lateSlots is how many slots the next packet may be late without being taken
-// for the end of a pause: a sender that was held up catches up.
-const lateSlots = 5
+// lateLimit is how late the next packet may be without being taken for the end of a
+// pause. Who paces packets catches up on 80 ms at most; what was held up for longer
+// leaves out its slots, of which there are then at least 100 ms.
+const lateLimit = 90 * time.Millisecond
 
 // format prepares for a codec.
 func (s *sender) format(c codec) {
@@ -43,7 +44,10 @@ func (s *sender) advance(now time.Time) {
 		s.due, s.marker = now, true
 		return
 	}
-	limit := lateSlots * slot
+	if now.Before(s.due) {
+		s.due = now // an earlier packet was late
+	}
+	limit := lateLimit
 	if s.resync {
 		limit = slot
 	}
