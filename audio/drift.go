@@ -9,11 +9,11 @@ const (
 	// driftForce is the error in milliseconds from which it is corrected even
 	// while there is no silence, one step every driftForceFrames.
 	driftForce       = 12
-	driftForceFrames = 10
+	driftForceFrames = 50
 	// driftJump is the error in milliseconds that no clock drifts to: the
 	// stream was interrupted and is placed anew.
 	driftJump = 100
-	// driftBuckets is the most seconds that a lower envelope looks back.
+	// driftBuckets is how many seconds the lower envelope looks back.
 	driftBuckets = 10
 )
 
@@ -23,7 +23,6 @@ const (
 // that difference over the last seconds moves with nothing but the clocks.
 type timeline struct {
 	milli   int64 // samples in a millisecond
-	buckets int   // seconds the envelope looks back
 	started bool
 	offset  int64 // base time minus media time, in samples, as used
 	lows    [driftBuckets]int64
@@ -34,10 +33,9 @@ type timeline struct {
 	since   int // frames since the last step
 }
 
-// newTimeline returns a timeline in samples of rate whose envelope looks back
-// some seconds, at most driftBuckets.
-func newTimeline(rate, seconds int) timeline {
-	return timeline{milli: int64(max(rate/1000, 1)), buckets: seconds}
+// newTimeline returns a timeline in samples of rate.
+func newTimeline(rate int) timeline {
+	return timeline{milli: int64(max(rate/1000, 1))}
 }
 
 // observe takes note that the sample with this media time came at this base
@@ -49,9 +47,9 @@ func (t *timeline) observe(base, media int64) int64 {
 		t.started, t.offset, t.filled, t.current = true, difference, 1, 0
 		t.lows[0], t.second = difference, second
 	}
-	for range min(second-t.second, int64(t.buckets)) {
-		t.current = (t.current + 1) % t.buckets
-		t.filled = min(t.filled+1, t.buckets)
+	for range min(second-t.second, driftBuckets) {
+		t.current = (t.current + 1) % driftBuckets
+		t.filled = min(t.filled+1, driftBuckets)
 		t.lows[t.current] = math.MaxInt64
 	}
 	t.second = max(t.second, second)
@@ -69,7 +67,7 @@ func (t *timeline) recent() (int64, bool) {
 	if t.filled < 2 {
 		return 0, false
 	}
-	low := t.lows[(t.current+t.buckets-1)%t.buckets]
+	low := t.lows[(t.current+driftBuckets-1)%driftBuckets]
 	return low, low != math.MaxInt64
 }
 

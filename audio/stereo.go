@@ -29,14 +29,14 @@ type SampleWriter interface {
 }
 
 // Stereo records both directions of a call on one time base: the caller on the
-// left, the agent on the right. The base counts samples of our own clock from
-// the first frame given to it. The agent's sound lies where it was sent. The
-// caller's lies where it was spoken, its last sample at its arrival over the
-// network's shortest delay: media time is mapped by the lower envelope of
-// arrival minus media time over 10 s, and errors above 5 ms, which clocks of
+// left, the agent on the right. The base counts samples of our own clock; what
+// lies before its zero is left out. The agent's sound lies in the slots it was
+// sent in. The caller's lies where it was spoken, its last sample at its arrival
+// over the network's shortest delay: media time is mapped by the lower envelope
+// of arrival minus media time over 10 s, and errors above 5 ms, which clocks of
 // different speed cause, are taken out by steps of at most 1 ms in silence (and
-// from 12 ms on in sound, if no silence comes). What is lost, suppressed or
-// held leaves silence of the right length.
+// from 12 ms on in sound, one step a second, if no silence comes). What is lost,
+// suppressed or held leaves silence of the right length.
 //
 // It holds less than a second of sound and allocates nothing per frame. It
 // must not be used concurrently, and it writes to its writer inside of the
@@ -51,18 +51,14 @@ type Stereo struct {
 	written int64 // positions before it were handed to out
 	newest  int64 // end of the latest sound
 
-	started bool
-	origin  time.Duration // clock time of position 0
-
-	caller, agent timeline
-	callerEnd     int64 // end of the caller's sound
-	settled       int64 // position until which the caller may be moved as a whole
-	quietest      float64
-	convert       *Resampler
-	callerRate    int
-	scratch       []int16
-	agentMedia    int64 // samples sent
-	late          int64
+	caller     timeline
+	callerEnd  int64 // end of the caller's sound
+	settled    int64 // position until which the caller may be moved as a whole; 0 before its first frame
+	quietest   float64
+	convert    *Resampler
+	callerRate int
+	scratch    []int16
+	late       int64
 }
 
 // NewStereo returns a recorder at rate samples a second, 8000 to 48000, that
@@ -75,7 +71,7 @@ func NewStereo(rate int, out SampleWriter) (*Stereo, error) {
 	return &Stereo{
 		rate: rate, out: out,
 		ring: make([]int16, 2*size), size: size,
-		caller: newTimeline(rate, driftBuckets), agent: newTimeline(rate, 2),
+		caller:     newTimeline(rate),
 		callerRate: rate,
 	}, nil
 }
@@ -87,24 +83,11 @@ func (s *Stereo) Late() int64 { return s.late }
 // and dropped.
 func (s *Stereo) Err() error { return s.err }
 
-// WriteAgent records pcm, at the recorder's rate, as sent to the caller from
-// the time at on. Frames that follow each other at the pace of their length
-// join without a gap, however unevenly the calls come.
+// WriteAgent records pcm, at the recorder's rate, as sent to the caller in the
+// slot that begins at the given time: frames of slots that follow each other join,
+// however late they were sent, and a slot without a frame is silent.
 func (s *Stereo) WriteAgent(pcm []int16, at time.Duration) {
-	base := s.position(at, 0)
-	low := s.agent.observe(base, s.agentMedia)
-	switch {
-	case base-s.agentMedia-s.agent.offset > driftJump*s.agent.milli:
-		// Nothing was sent for a while.
-		s.agent.restart()
-		s.agent.observe(base, s.agentMedia)
-	case peak(pcm) == 0:
-		s.agent.offset = low // digital silence can be moved at once
-	default:
-		s.agent.step(low, RMS(pcm) < quietLevel)
-	}
-	s.place(1, pcm, s.agentMedia+s.agent.offset)
-	s.agentMedia += int64(len(pcm))
+	s.place(1, pcm, Samples(at, s.rate))
 	s.flushDue()
 }
 
@@ -120,7 +103,7 @@ func (s *Stereo) WriteCaller(f Frame, arrived time.Duration) {
 		return
 	}
 	media := f.Offset * int64(s.rate) / int64(f.Rate)
-	end := s.position(arrived, f.Duration())
+	end := Samples(arrived, s.rate)
 	low := s.caller.observe(end, media+int64(len(pcm)))
 	s.settle(end, low)
 	if s.caller.interrupted(low) {
@@ -141,16 +124,6 @@ func (s *Stereo) WriteCaller(f Frame, arrived time.Duration) {
 	s.place(0, pcm, at)
 	s.callerEnd = at + int64(len(pcm))
 	s.flushDue()
-}
-
-// position returns the base position of a clock time. The first one called
-// for sets the origin so that sound of the given length ends there.
-func (s *Stereo) position(at, length time.Duration) int64 {
-	if !s.started {
-		s.started, s.origin = true, at-length
-		s.settled = -1
-	}
-	return Samples(at-s.origin, s.rate)
 }
 
 // atRate returns the frame's samples at the recorder's rate; false when they
@@ -182,7 +155,7 @@ func (s *Stereo) atRate(f Frame) ([]int16, bool) {
 // settle moves all of the caller's sound earlier while its shortest delay is
 // still being found; nothing of it has left the ring yet.
 func (s *Stereo) settle(end, low int64) {
-	if s.settled < 0 {
+	if s.settled == 0 {
 		s.settled = end + Samples(stereoSettle, s.rate)
 	}
 	move := s.caller.offset - low
@@ -257,11 +230,7 @@ func (s *Stereo) flush(to int64) {
 // is followed by silence, longer is cut. It returns the first error of the
 // writer, which its owner closes.
 func (s *Stereo) Close(end time.Duration) error {
-	to := int64(0)
-	if s.started {
-		to = min(s.position(end, 0), s.newest+Samples(stereoMaxGap, s.rate))
-	}
-	s.flush(to)
+	s.flush(min(Samples(end, s.rate), s.newest+Samples(stereoMaxGap, s.rate)))
 	if s.err != nil {
 		return fmt.Errorf("record: %w", s.err)
 	}

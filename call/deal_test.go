@@ -1,10 +1,13 @@
 package call
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 type idleTicker struct{ _ int }
 
-func (*idleTicker) tick() {}
+func (*idleTicker) tick(time.Time) {}
 
 // Calls are dealt to the wheels evenly, and to where others have left.
 func TestCallsAreDealtToTheEmptiestWheel(t *testing.T) {

@@ -20,7 +20,7 @@ type party struct {
 	detector *detector // nil: nobody needs the edges of speech
 	inbox    *inbox    // of the session
 	clock    Clock
-	start    time.Time // zero of the recorder's time
+	start    time.Time // zero of the recorder's time; unset without one
 	log      *slog.Logger
 	rec      Recorder // nil: the call is not recorded
 
@@ -108,7 +108,9 @@ func (p *party) receive(ctx context.Context, last *telephony.Event) (err error) 
 func (p *party) sound(ev telephony.Event) {
 	f := p.adapt.apply(ev.Audio, p.player.rate)
 	if p.rec != nil {
-		p.rec.Caller(f, p.arrival(ev))
+		back := f
+		back.Offset -= audio.Samples(ev.Behind, f.Rate)
+		p.rec.Caller(back, p.arrival(ev))
 	}
 	if p.detector != nil {
 		p.detector.hear(f)
@@ -128,8 +130,8 @@ func (p *party) arrival(ev telephony.Event) time.Duration {
 
 // recordTo records both directions of the party from now on.
 func (p *party) recordTo(rec Recorder) {
-	p.rec = rec
-	p.player.record = func(pcm []int16) { rec.Agent(pcm, p.clock.Now().Sub(p.start)) }
+	p.rec, p.start = rec, p.clock.Now()
+	p.player.record = func(pcm []int16, slot time.Time) { rec.Agent(pcm, slot.Sub(p.start)) }
 }
 
 // recognised is the sink that gives a party's sound to a recogniser: lost

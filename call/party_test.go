@@ -96,7 +96,7 @@ func TestJoinedPartyConcealsLoss(t *testing.T) {
 		t.Run(fmt.Sprintf("joined %v", joined), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := &party{player: newPlayer(newLine(), false, nil, func(any) {})}
+				p := &party{player: newPlayer(newLine(), false, func(any) {})}
 				var heard []int16
 				if joined {
 					p.connect(p.listen())

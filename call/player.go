@@ -36,8 +36,8 @@ type flight struct {
 type Player struct {
 	leg    telephony.Leg
 	rate   int
-	record func(pcm []int16) // takes the agent's pure sound of every frame sent; may be nil
-	sent   *monitor          // learns of every frame; may be nil
+	record func(pcm []int16, slot time.Time) // takes the agent's pure sound of every slot; may be nil
+	sent   *monitor                          // learns of every frame; may be nil
 	post   func(any)
 
 	mu     sync.Mutex
@@ -60,20 +60,19 @@ type Player struct {
 	adapt    adapter
 }
 
-// newPlayer returns a Player for leg. record, which may be nil, is given the
-// agent's pure sound of every frame sent; post takes inputs for the machine.
-func newPlayer(leg telephony.Leg, comfort bool, record func([]int16), post func(any)) *Player {
+// newPlayer returns a Player for leg; post takes inputs for the machine.
+func newPlayer(leg telephony.Leg, comfort bool, post func(any)) *Player {
 	rate := leg.Info().Rate
-	p := &Player{leg: leg, rate: rate, mark: 1, leaves: rate, lead: int64(leg.Info().Lead / audio.FrameDuration), record: record, post: post, frame: make([]int16, rate/50)}
+	p := &Player{leg: leg, rate: rate, mark: 1, leaves: rate, lead: int64(leg.Info().Lead / audio.FrameDuration), post: post, frame: make([]int16, rate/50)}
 	if comfort {
 		p.noise = audio.NewComfortNoise(1)
 	}
 	return p
 }
 
-// tick sends the next frame, and on a leg with lead those that may be sent
+// tick sends the frame of a slot, and on a leg with lead those that may be sent
 // already. The Wheel calls it each 20 ms.
-func (p *Player) tick() {
+func (p *Player) tick(slot time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.endOnPanic()
@@ -83,22 +82,22 @@ func (p *Player) tick() {
 	p.due++
 	for p.out < p.due || p.out < p.due+p.lead && p.ready() {
 		p.out++
-		p.next()
+		p.next(slot)
 	}
 	if p.lead == 0 {
 		return
 	}
 	if n := copy(p.frame, p.early); n > 0 {
 		p.early = p.early[:copy(p.early, p.early[n:])]
-		p.note(p.frame, peak(p.frame))
+		p.note(p.frame, peak(p.frame), slot)
 	}
 }
 
 // next sends one frame. The caller holds mu.
-func (p *Player) next() {
+func (p *Player) next(slot time.Time) {
 	n := p.fill()
 	if p.lead == 0 {
-		p.note(p.frame, n > 0)
+		p.note(p.frame, n > 0, slot)
 	} else {
 		p.early = append(p.early, p.frame...)
 	}
@@ -113,10 +112,10 @@ func (p *Player) next() {
 	_ = p.leg.Send(f) // a dropped frame is the leg's to count
 }
 
-// note tells the recorder and the detector what is played now.
-func (p *Player) note(frame []int16, sound bool) {
+// note tells the recorder and the detector what is played in a slot.
+func (p *Player) note(frame []int16, sound bool, slot time.Time) {
 	if p.record != nil {
-		p.record(frame)
+		p.record(frame, slot)
 	}
 	if p.sent != nil {
 		p.sent.add(frame, sound)

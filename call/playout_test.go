@@ -79,7 +79,7 @@ func ramp(n int) []int16 {
 func frames(p *Player, n int) []int16 {
 	var out []int16
 	for range n {
-		p.tick()
+		p.tick(time.Time{})
 		out = append(out, p.frame...)
 	}
 	return out
@@ -89,7 +89,7 @@ func TestPlayerSendsUtterancesBackToBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var posts collector
-		p := newPlayer(newLine(), false, nil, posts.post)
+		p := newPlayer(newLine(), false, posts.post)
 		p.begin(1)
 		p.begin(2)
 		p.add(1, ramp(100), false)
@@ -111,7 +111,7 @@ func TestPlayerWaitsForAnUnfinishedUtterance(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var posts collector
-		p := newPlayer(newLine(), false, nil, posts.post)
+		p := newPlayer(newLine(), false, posts.post)
 		p.begin(1)
 		p.begin(2)
 		p.add(2, ramp(160), true)
@@ -138,7 +138,7 @@ func TestPlayerPausesAndResumes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var posts collector
-		p := newPlayer(newLine(), false, nil, posts.post)
+		p := newPlayer(newLine(), false, posts.post)
 		if got := p.pause(); got != (conversation.Stopped{}) {
 			t.Errorf("pause of nothing: got %+v", got)
 		}
@@ -172,7 +172,7 @@ func TestPlayerStopsAndDrops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var posts collector
-		p := newPlayer(newLine(), false, nil, posts.post)
+		p := newPlayer(newLine(), false, posts.post)
 		p.begin(1)
 		p.begin(2)
 		p.add(1, ramp(1600), true)
@@ -207,9 +207,10 @@ func TestPlayerRecordsThePureSoundAndSendsNoise(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine()
 		var recorded []int16
-		p := newPlayer(l, true, func(pcm []int16) { recorded = append(recorded, pcm...) }, func(any) {})
+		p := newPlayer(l, true, func(any) {})
+		p.record = func(pcm []int16, _ time.Time) { recorded = append(recorded, pcm...) }
 		for range 10 {
-			p.tick()
+			p.tick(time.Now())
 			time.Sleep(audio.FrameDuration)
 		}
 		if slices.Max(recorded) != 0 || slices.Min(recorded) != 0 {
@@ -232,15 +233,17 @@ func (nowhere) Info() telephony.Info   { return telephony.Info{Rate: 8000} }
 func (nowhere) Send(audio.Frame) error { return telephony.ErrSlow }
 
 func TestPlayerAllocatesNothingPerFrame(t *testing.T) { //nolint:paralleltest // it counts allocations of the process
-	p := newPlayer(nowhere{}, true, func([]int16) {}, func(any) {})
+	p := newPlayer(nowhere{}, true, func(any) {})
+	p.record = func([]int16, time.Time) {}
 	p.begin(1)
 	p.add(1, make([]int16, 8000*10), false)
-	p.tick()
-	if n := testing.AllocsPerRun(200, p.tick); n != 0 {
+	now := time.Now()
+	p.tick(now)
+	if n := testing.AllocsPerRun(200, func() { p.tick(now) }); n != 0 {
 		t.Errorf("a frame costs %.1f allocations", n)
 	}
-	silent := newPlayer(nowhere{}, true, nil, func(any) {})
-	if n := testing.AllocsPerRun(200, silent.tick); n != 0 {
+	silent := newPlayer(nowhere{}, true, func(any) {})
+	if n := testing.AllocsPerRun(200, func() { silent.tick(now) }); n != 0 {
 		t.Errorf("a silent frame costs %.1f allocations", n)
 	}
 }
@@ -253,7 +256,7 @@ type beat struct {
 	slow  func() // runs inside the first tick
 }
 
-func (b *beat) tick() {
+func (b *beat) tick(time.Time) {
 	b.mu.Lock()
 	b.at = append(b.at, b.clock.Now())
 	slow := b.slow

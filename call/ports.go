@@ -66,13 +66,13 @@ type Publisher interface {
 	Publish(e sidetone.Event)
 }
 
-// Recorder keeps the sound of one call on one time base, whose zero is the first
-// frame given to it. Its methods never wait for a disk and may be called
+// Recorder keeps the sound of one call on one time base, whose zero is the beginning
+// of the recording. Its methods never wait for a disk and may be called
 // concurrently.
 type Recorder interface {
 	// Caller adds a received frame that arrived at the given time.
 	Caller(f audio.Frame, at time.Duration)
-	// Agent adds what was sent at the given time.
+	// Agent adds what was sent in the slot that begins at the given time.
 	Agent(pcm []int16, at time.Duration)
 	// Close completes the file, at most at end.
 	Close(end time.Duration) error

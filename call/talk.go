@@ -83,8 +83,8 @@ func (x *Exchange) newEar(s *Session) *ear {
 
 // newParty makes the party behind a leg.
 func (s *Session) newParty(leg telephony.Leg, comfort bool) (*party, error) {
-	p := &party{leg: leg, inbox: s.inbox, clock: s.clock, start: s.start, log: s.log, ended: make(chan struct{})}
-	p.player = newPlayer(leg, comfort, nil, s.inbox.post)
+	p := &party{leg: leg, inbox: s.inbox, clock: s.clock, log: s.log, ended: make(chan struct{})}
+	p.player = newPlayer(leg, comfort, s.inbox.post)
 	if s.plan.recogniser().Carrier {
 		return p, nil
 	}
@@ -215,7 +215,7 @@ func (x *Exchange) storeEnd(s *Session) {
 	if !s.talked {
 		s.discardRecording()
 	} else if s.rec != nil {
-		if err := s.rec.Close(s.now()); err != nil {
+		if err := s.rec.Close(s.clock.Now().Sub(s.caller().start)); err != nil {
 			s.log.Error("close the recording", slog.Any("error", err))
 			r.Errors = append(r.Errors, "recording: "+public(err))
 		}

@@ -1,19 +1,23 @@
 package call
 
 import (
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/sidetone/sidetone/audio"
 )
 
-// catchUp is how many slots the wheel may be behind and still give every call
-// all of its turns: a listener's buffer takes frames that come late, but a
-// frame that is never sent is a hole in a word.
-const catchUp = 4 * slots
+// catchUp is how late a turn may be and still be taken: a listener's buffer takes
+// frames that come late, but a frame that is never sent is a hole in a word.
+const catchUp = 80 * time.Millisecond
 
-// slots is how many starting times a 20 ms frame is divided into.
-const slots = 20
+// slots is how many starting times a 20 ms frame is divided into, and slotLength
+// the time between two of them.
+const (
+	slots      = 20
+	slotLength = audio.FrameDuration / slots
+)
 
 // Wheel paces calls: one goroutine hands each call its turn every 20 ms, calls
 // being spread over the frame's 1 ms slots. What the calls do in their turns
@@ -22,19 +26,26 @@ type Wheel struct {
 	clock Clock
 
 	mu      sync.Mutex
-	members [slots][]ticker
+	members [slots][]*member
 	count   int
 	wake    chan struct{}
 }
 
-// ticker takes its turn; it must not wait.
-type ticker interface{ tick() }
+// member is a ticker and the time before which its turns are left out.
+type member struct {
+	ticker
+	from time.Time
+}
+
+// ticker takes its turn in the slot that begins at a time, which is past when the
+// wheel is late; it must not wait.
+type ticker interface{ tick(slot time.Time) }
 
 // NewWheel returns a Wheel; Run turns it.
 func NewWheel(clock Clock) *Wheel { return &Wheel{clock: clock, wake: make(chan struct{}, 1)} }
 
-// add gives t a turn every 20 ms, in the emptiest slot, until remove is called.
-// After remove returned t is not ticked again, except by a turn under way.
+// add gives t a turn every 20 ms from now on, in the emptiest slot, until remove is
+// called. After remove returned t is not ticked again, except by a turn under way.
 func (w *Wheel) add(t ticker) (remove func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -44,7 +55,7 @@ func (w *Wheel) add(t ticker) (remove func()) {
 			best = i
 		}
 	}
-	w.members[best] = append(append([]ticker(nil), w.members[best]...), t)
+	w.members[best] = append(slices.Clone(w.members[best]), &member{t, w.clock.Now()})
 	w.count++
 	select {
 	case w.wake <- struct{}{}:
@@ -56,9 +67,9 @@ func (w *Wheel) add(t ticker) (remove func()) {
 func (w *Wheel) remove(slot int, t ticker) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var rest []ticker
+	var rest []*member
 	for _, m := range w.members[slot] {
-		if m != t {
+		if m.ticker != t {
 			rest = append(rest, m)
 		}
 	}
@@ -67,7 +78,8 @@ func (w *Wheel) remove(slot int, t ticker) {
 }
 
 // Run turns the wheel until done is closed. Turns that fall due while the
-// process was held up are caught up on, at most catchUp of them.
+// process was held up are caught up on; a call whose turn would be later than
+// catchUp goes on with the first one that is on time.
 func (w *Wheel) Run(done <-chan struct{}) {
 	start := w.clock.Now()
 	for slot := int64(0); ; slot++ {
@@ -77,28 +89,36 @@ func (w *Wheel) Run(done <-chan struct{}) {
 				return
 			case <-w.wake:
 			}
-		}
-		due := time.Duration(slot) * audio.FrameDuration / slots
-		elapsed := w.clock.Now().Sub(start)
-		if behind := (elapsed - due) / (audio.FrameDuration / slots); behind > catchUp {
-			slot += int64(behind)
-			due = time.Duration(slot) * audio.FrameDuration / slots
+			slot = max(slot, int64(w.clock.Now().Sub(start)/slotLength))
 		}
 		turn := w.turn(int(slot % slots))
 		if len(turn) == 0 {
 			continue
 		}
-		if due > elapsed {
-			w.clock.Sleep(due-elapsed, done)
+		due := start.Add(time.Duration(slot) * slotLength)
+		if early := due.Sub(w.clock.Now()); early > 0 {
+			w.clock.Sleep(early, done)
 		}
 		select {
 		case <-done:
 			return
 		default:
 		}
-		for _, t := range turn {
-			t.tick()
+		now := w.clock.Now() // after the sleep, which may have been far too long
+		for _, m := range turn {
+			m.take(due, now)
 		}
+	}
+}
+
+// take takes the turn in a slot, or leaves it out.
+func (m *member) take(slot, now time.Time) {
+	switch {
+	case slot.Before(m.from):
+	case now.Sub(slot) > catchUp:
+		m.from = now
+	default:
+		m.tick(slot)
 	}
 }
 
@@ -111,7 +131,7 @@ func (w *Wheel) load() int {
 	return w.count
 }
 
-func (w *Wheel) turn(slot int) []ticker {
+func (w *Wheel) turn(slot int) []*member {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.members[slot]

@@ -367,7 +367,7 @@ func sideBySide[T any](t *testing.T, n int, list []T, name func(T) string, test 
 	running.Wait()
 }
 
-// attempts is how often a call is held whose line lost what was said, which a busy
+// attempts is how often a call is held in which something said was lost, which a busy
 // machine does.
 const attempts = 4
 
@@ -393,10 +393,14 @@ func (s *server) converse(t *testing.T, who trio) {
 			t.Logf("the line lost some of what the agent said: %q was sent, %q came", sent, heard)
 			continue
 		}
-		if !slices.Equal(understood, want) {
-			t.Errorf("understood %q of %q", understood, want)
+		if torn(agent) {
+			t.Log("the server was held up while the agent spoke")
+			continue
 		}
-		if lost, ok := missing(came, want); !ok || lost > slips {
+		if !slices.Equal(understood, want) {
+			paced.Errorf("understood %q of %q", understood, want)
+		}
+		if !slices.Equal(came, want) {
 			paced.Errorf("the recording holds %q of the caller, who said %q", came, want)
 		}
 		v.judge(t, paced, who, agent)
@@ -405,12 +409,26 @@ func (s *server) converse(t *testing.T, who trio) {
 		}
 		return
 	}
-	paced.Errorf("the line lost something in all of %d calls", attempts)
+	paced.Errorf("something was lost in all of %d calls", attempts)
 }
 
-// slips is how many tone words of a recording may be unreadable: it takes the
-// lateness of the first frames out of the sound that follows, by milliseconds.
-const slips = 3
+// torn says that an agent's sound has the hole that a server leaves which was held up
+// for so long that it skipped frames: at least 100 ms, and shorter than a pause between
+// two turns.
+func torn(s sound) bool {
+	silent := s.rate
+	for _, sample := range s.pcm {
+		if sample == 0 {
+			silent++
+			continue
+		}
+		if silent >= s.rate/10 && silent < s.rate/2 {
+			return true
+		}
+		silent = 0
+	}
+	return false
+}
 
 // judge holds what the caller heard against the record and the recording.
 func (v visit) judge(t *testing.T, paced *timing.Meter, who trio, agent sound) {
@@ -427,8 +445,7 @@ func (v visit) judge(t *testing.T, paced *timing.Meter, who trio, agent sound) {
 	if len(v.call.Errors) > 0 {
 		t.Errorf("errors of the call: %q", v.call.Errors)
 	}
-	kept := toneWords(agent)
-	if lost, ok := missing(kept, heard); !ok || lost > slips {
+	if kept := toneWords(agent); !slices.Equal(kept, heard) {
 		paced.Errorf("the recording holds %q of the agent, the caller heard %q", kept, heard)
 	}
 	if got := alike(v.heard, agent); got < 0.85 {

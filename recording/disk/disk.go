@@ -243,7 +243,7 @@ func (r *Recorder) Caller(f audio.Frame, at time.Duration) {
 	r.stereo.WriteCaller(f, at)
 }
 
-// Agent adds what was sent at the given time.
+// Agent adds what was sent in the slot that begins at the given time.
 func (r *Recorder) Agent(pcm []int16, at time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
