@@ -51,7 +51,7 @@ func facts() map[string][2]string {
 		"transcriber_openai":      {"partial texts; no times of words", "openai 6.49.0 (realtime); the vendor's OpenAPI file"},
 		"transcriber_whisper":     {"a text for each piece of speech, from a server of your own; no partial texts", noClient + "the vendor's OpenAPI file"},
 
-		"voice_eleven_labs": {"text as it comes, times of words", noClient + "the vendor's AsyncAPI file, in tests that are given it (the official client covers the HTTP stream: elevenlabs-js 2.73.0)"},
+		"voice_eleven_labs": {"text as it comes, times of words", noClient + "the types of elevenlabs-js 2.73.0, whose code covers the HTTP stream only"},
 		"voice_openai":      {"sound as it comes; no times of words; 24 kHz, brought to the line's rate", "openai 6.49.0 (audio.speech)"},
 		"voice_kokoro":      {"as voice_openai, from a server of your own", noClient + "the protocol is openai's"},
 		"voice_deepgram":    {"sound as it comes; no times of words", "@deepgram/sdk 5.13.0 (speak)"},

@@ -27,6 +27,8 @@ type flow struct {
 	// Vendor names the stand-in, Folder the folder of testdata, Program the file in
 	// it.
 	Vendor, Folder, Program string
+	// Prepare writes what the program reads; nil when it reads nothing.
+	Prepare func(t *testing.T, dir string)
 	// TLS is for clients that insist on it.
 	TLS bool
 	// Schema names the vendor's schema, in the file Document, that the client's
@@ -40,6 +42,7 @@ func flows() []flow {
 		{Vendor: "cartesia", Folder: "cartesia", Program: "speak.mjs", TLS: true},
 		{Vendor: "deepgram", Folder: "deepgram", Program: "speak.mjs"},
 		{Vendor: "elevenlabs", Folder: "elevenlabs", Program: "speak.mjs"},
+		{Vendor: "elevenlabs", Folder: "elevenlabs", Program: "messages.mjs", Prepare: elevenLabsMessages},
 		{Vendor: "google", Folder: "google", Program: "generate.mjs"},
 		{Vendor: "openai", Folder: "openai", Program: "chat.mjs", Schema: "CreateChatCompletionRequest", Document: "../../standin/openai/testdata/chat.openapi.json"},
 		{Vendor: "openai", Folder: "openai", Program: "speech.mjs"},
@@ -112,6 +115,9 @@ func sounds(t *testing.T, dir string) {
 // run runs the program beside its stand-in: both are in a network of their own, in
 // which there is nothing but a loopback interface.
 func (f flow) run(t *testing.T, program, dir string) {
+	if f.Prepare != nil {
+		f.Prepare(t, dir)
+	}
 	s := serve(t, program, f)
 	env := []string{"STANDIN_URL=" + s.URL, "STANDIN_WEBSOCKET_URL=" + s.WebSocketURL, "STANDIN_KEY=" + key}
 	if f.TLS {

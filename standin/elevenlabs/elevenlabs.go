@@ -1,6 +1,6 @@
 // Package elevenlabs stands in for the voices of ElevenLabs: the WebSocket
-// stream-input, written from the vendor's AsyncAPI file of 2025-08-25, and the
-// HTTP stream, which the vendor's client speaks.
+// stream-input, written from the vendor's AsyncAPI file of 2025-08-25 and the types
+// of its client (elevenlabs-js 2.73.0), and the HTTP stream, which that client speaks.
 package elevenlabs
 
 import (
@@ -166,7 +166,7 @@ func (s *Server) stream(w http.ResponseWriter, r *standin.Request) {
 type alignment struct {
 	Chars     []string `json:"chars"`
 	Starts    []int    `json:"charStartTimesMs"`
-	Durations []int    `json:"charsDurationsMs"`
+	Durations []int    `json:"charDurationsMs"`
 }
 
 // characters are those of an utterance with the milliseconds at which they begin;

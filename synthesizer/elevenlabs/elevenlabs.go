@@ -1,10 +1,10 @@
 // Package elevenlabs speaks with the voices of ElevenLabs, over the WebSocket
 // "stream-input", with the times of words.
 //
-// Its shapes are those of the vendor's AsyncAPI file of 2025-08-25,
+// Its shapes are those of the types of the vendor's client (elevenlabs-js 2.73.0), which has
+// no code for this interface, and of the AsyncAPI file of 2025-08-25,
 // https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-stream-input.
-// Not verified: changes of the interface since then, the codes of errors inside
-// the stream, and whether an open socket without text counts as a request at the
+// Not verified: the codes of errors inside the stream, and whether an open socket without text counts as a request at the
 // same time.
 package elevenlabs
 
