@@ -95,6 +95,15 @@ type Info struct {
 	Lead time.Duration
 	// Headers are selected signalling headers in canonical spelling.
 	Headers map[string]string
+	// Parts are the parts of the request's body besides the session description.
+	Parts []Part
+}
+
+// Part is a part of a body.
+type Part struct {
+	// Type is its Content-Type; Body its content as it came.
+	Type string
+	Body []byte
 }
 
 // EventKind says what an Event reports.

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -111,6 +112,8 @@ type Config struct {
 	// Refused counts what was refused and why; nil counts nothing. It may be
 	// called concurrently and must not wait.
 	Refused func(Reason)
+	// Lookup finds the addresses of a host; nil asks the system.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Logger receives what operators should know; nil means slog.Default().
 	Logger *slog.Logger
 	// Now is the clock, which must be monotonic; nil means time.Now.
@@ -131,6 +134,11 @@ func (c *Config) complete() error {
 	}
 	if c.Refused == nil {
 		c.Refused = func(Reason) {}
+	}
+	if c.Lookup == nil {
+		c.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

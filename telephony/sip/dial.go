@@ -281,11 +281,7 @@ func (a *attempt) sendAck() {
 
 // agree reads the answer to our offer.
 func (a *attempt) agree(res *sip.Response) (*stream, error) {
-	answer, err := parseSDP(res.Body())
-	if err != nil {
-		return nil, err
-	}
-	return negotiate(answer, a.d.cfg.Codecs)
+	return a.d.agreed(res)
 }
 
 // acknowledgeAgain repeats the ACK for a repeated 2xx; false when it is a new

@@ -129,7 +129,7 @@ func (d *Driver) lookUp(l *leg, names []string) {
 		}
 	}()
 	for _, name := range names {
-		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		found, err := d.cfg.Lookup(ctx, name)
 		if err != nil {
 			continue // a name that means nothing to us admits nobody
 		}

@@ -33,6 +33,7 @@ type Driver struct {
 
 	mu        sync.Mutex
 	txs       map[string]*serverTx
+	invites   map[string]*serverTx // by inviteKey
 	clients   map[string]*clientTx
 	calls     map[string]*leg
 	early     map[string]*serverTx // CANCELs that overtook their INVITE
@@ -56,7 +57,7 @@ func New(cfg Config) (*Driver, error) {
 		return nil, err
 	}
 	d := &Driver{cfg: cfg, done: make(chan struct{}),
-		txs: make(map[string]*serverTx), clients: make(map[string]*clientTx), calls: make(map[string]*leg),
+		txs: make(map[string]*serverTx), invites: make(map[string]*serverTx), clients: make(map[string]*clientTx), calls: make(map[string]*leg),
 		early: make(map[string]*serverTx), hosts: make(map[netip.Addr]int), abandoned: make(map[string]*abandoned),
 		called: expirable.NewLRU[netip.Addr, struct{}](maxSources, nil, 0), sources: newSources(cfg), guesses: newGuesses()}
 	d.transport.log = cfg.Logger
@@ -195,6 +196,9 @@ func (d *Driver) forgetTx(tx *serverTx) {
 	defer d.mu.Unlock()
 	if d.txs[tx.key] == tx {
 		delete(d.txs, tx.key)
+		if key := inviteKey(tx.req); d.invites[key] == tx {
+			delete(d.invites, key)
+		}
 	}
 }
 

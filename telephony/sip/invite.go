@@ -74,7 +74,11 @@ func (l *leg) leave() {
 // newInbound makes the leg of an INVITE.
 func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	req := tx.req
-	offer, st, f := readOffer(req, d.cfg.Codecs)
+	offer, f := d.description(req)
+	if f != nil {
+		return nil, f
+	}
+	st, f := choose(offer, d.cfg.Codecs)
 	if f != nil {
 		return nil, f
 	}
@@ -118,25 +122,17 @@ func withoutTag(from *sip.FromHeader) string {
 	return bare.Value()
 }
 
-// readOffer reads the offer of a request; all nil without one.
-func readOffer(req *sip.Request, allowed []string) (*sdp, *stream, *fault) {
-	if len(req.Body()) == 0 {
-		return nil, nil, nil
-	}
-	kind, _, _ := strings.Cut(headerValue(req, "Content-Type"), ";")
-	if !strings.EqualFold(strings.TrimSpace(kind), "application/sdp") {
-		return nil, nil, &fault{415, "Unsupported Media Type", []header{{"Accept", "application/sdp"}}}
-	}
-	offer, err := parseSDP(req.Body())
-	if err != nil {
-		return nil, nil, &fault{status: 400, reason: "Bad Request: session description"}
+// choose negotiates from an offer; nil without one.
+func choose(offer *sdp, allowed []string) (*stream, *fault) {
+	if offer == nil {
+		return nil, nil
 	}
 	st, err := negotiate(offer, allowed)
 	var bad *sdpError
 	if errors.As(err, &bad) {
-		return nil, nil, &fault{bad.status, "Not Acceptable Here", []header{warning(bad)}}
+		return nil, &fault{bad.status, "Not Acceptable Here", []header{warning(bad)}}
 	}
-	return offer, st, nil
+	return st, nil
 }
 
 func warning(e *sdpError) header {
@@ -156,6 +152,7 @@ func inboundInfo(tx *serverTx, who admission) telephony.Info {
 	info := telephony.Info{ID: req.CallID().Value(), Trunk: who.trunk, Source: tx.peer.addr.String(),
 		From: number(&req.From().Address), To: number(&req.Recipient),
 		Codec: codecG722.String(), Rate: codecG722.rate(), Headers: make(map[string]string)}
+	info.Parts = otherParts(headerValue(req, "Content-Type"), req.Body())
 	for _, h := range req.Headers() {
 		name := textproto.CanonicalMIMEHeaderKey(h.Name())
 		switch name {
@@ -198,6 +195,7 @@ func (l *leg) awaitAck(tx *serverTx) {
 // onAck takes the ACK of a 2xx, and the answer to our offer in it.
 func (l *leg) onAck(req *sip.Request) {
 	l.media.alive()
+	answer, err := l.d.agreed(req)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.unacked == nil || l.unacked.req.CSeq().SeqNo != req.CSeq().SeqNo {
@@ -209,18 +207,14 @@ func (l *leg) onAck(req *sip.Request) {
 		return
 	}
 	l.late = false
-	answer, err := parseSDP(req.Body())
 	if err == nil {
-		var st *stream
-		if st, err = negotiate(answer, l.d.cfg.Codecs); err == nil {
-			changed := l.stream == nil && st.codec != codecG722
-			l.stream = st
-			l.media.apply(st)
-			if changed {
-				l.media.announceFormat()
-			}
-			return
+		changed := l.stream == nil && answer.codec != codecG722
+		l.stream = answer
+		l.media.apply(answer)
+		if changed {
+			l.media.announceFormat()
 		}
+		return
 	}
 	l.d.background(func(context.Context) { l.giveUp(telephony.CauseNotAcceptable, "unusable answer in the ACK") })
 }

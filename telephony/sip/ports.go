@@ -92,4 +92,9 @@ func (p *ports) release(port int) {
 	p.resting[port] = p.now().Add(p.rest)
 }
 
+// reaches says whether the sockets can send to an address.
+func (p *ports) reaches(a netip.Addr) bool {
+	return p.addr.IsUnspecified() || p.addr.Is4() == a.Is4() || a.IsUnspecified()
+}
+
 func portOf(c *net.UDPConn) int { return c.LocalAddr().(*net.UDPAddr).Port }

@@ -16,6 +16,7 @@ import (
 
 // onReinvite changes a call that stands: hold, resume, codec, address.
 func (l *leg) onReinvite(tx *serverTx) {
+	offer, unread := l.d.description(tx.req)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -29,7 +30,7 @@ func (l *leg) onReinvite(tx *serverTx) {
 		tx.fail(&fault{status: 491, reason: "Request Pending"})
 		return
 	}
-	body, f := l.renegotiate(tx.req)
+	body, f := l.renegotiate(tx.req, offer, unread)
 	if f != nil {
 		tx.fail(f)
 		return
@@ -49,13 +50,16 @@ func (l *leg) onReinvite(tx *serverTx) {
 }
 
 // renegotiate puts a new offer into force and returns the answer, nil without
-// an offer; l.mu is held.
-func (l *leg) renegotiate(req *sip.Request) ([]byte, *fault) {
+// an offer; unread is why there is none that can be read. l.mu is held.
+func (l *leg) renegotiate(req *sip.Request, offer *sdp, unread *fault) ([]byte, *fault) {
 	session, f := sessionOf(req)
 	if f != nil {
 		return nil, f
 	}
-	offer, st, f := readOffer(req, l.d.cfg.Codecs)
+	if unread != nil {
+		return nil, unread
+	}
+	st, f := choose(offer, l.d.cfg.Codecs)
 	if f != nil {
 		return nil, f
 	}
@@ -77,13 +81,14 @@ func (l *leg) renegotiate(req *sip.Request) ([]byte, *fault) {
 // onUpdate refreshes the session, with or without an offer
 // (https://www.rfc-editor.org/rfc/rfc3311).
 func (l *leg) onUpdate(tx *serverTx) {
+	offer, unread := l.d.description(tx.req)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.awaiting || l.late || l.state == legRinging && len(tx.req.Body()) > 0 {
 		tx.fail(&fault{status: 491, reason: "Request Pending"})
 		return
 	}
-	body, f := l.renegotiate(tx.req)
+	body, f := l.renegotiate(tx.req, offer, unread)
 	if f != nil {
 		tx.fail(f)
 		return
@@ -200,6 +205,7 @@ func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) error {
 	if err != nil {
 		return fmt.Errorf("change the call: %w", err)
 	}
+	st, err := l.d.agreed(res)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !res.IsSuccess() {
@@ -208,11 +214,6 @@ func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) error {
 	}
 	l.lastAck, l.ackPeer, l.ackSeq = l.compose(to, "ACK", l.d.newBranch(), seq, nil, nil), to, seq
 	_ = l.d.transport.send(to, l.lastAck) // a lost message is like one lost on the way
-	answer, err := parseSDP(res.Body())
-	if err != nil {
-		return fmt.Errorf("change the call: %w", err)
-	}
-	st, err := negotiate(answer, l.d.cfg.Codecs)
 	if err != nil {
 		return fmt.Errorf("change the call: %w", err)
 	}

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -52,6 +53,9 @@ func (d *Driver) openTx(p peer, req *sip.Request, limit int) *serverTx {
 	full := len(d.txs) >= limit || d.stopped()
 	if !full {
 		d.txs[tx.key] = tx
+		if req.IsInvite() {
+			d.invites[inviteKey(req)] = tx
+		}
 	}
 	d.mu.Unlock()
 	if full {
@@ -60,6 +64,28 @@ func (d *Driver) openTx(p peer, req *sip.Request, limit int) *serverTx {
 		return nil
 	}
 	return tx
+}
+
+// inviteKey identifies an INVITE whatever way it has taken.
+func inviteKey(req *sip.Request) string {
+	return headerValue(req, "Call-ID") + " " + tagOf(req.From().Params) + " " + strconv.FormatUint(uint64(req.CSeq().SeqNo), 10)
+}
+
+// merged reports whether an INVITE has come another way already, and was not
+// refused (https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.2).
+func (d *Driver) merged(req *sip.Request) bool {
+	if !req.IsInvite() {
+		return false
+	}
+	d.mu.Lock()
+	first := d.invites[inviteKey(req)]
+	d.mu.Unlock()
+	if first == nil {
+		return false
+	}
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	return !first.refused
 }
 
 // refuse refuses a request without a transaction, so that refusals cost no
@@ -103,6 +129,10 @@ func (d *Driver) onNewRequest(p peer, req *sip.Request) {
 		return
 	case !ok:
 		p.close() // and no response
+		return
+	}
+	if d.merged(req) {
+		d.refuse(p, req, &fault{status: 482, reason: "Loop Detected"})
 		return
 	}
 	tx := d.openTx(p, req, d.cfg.MaxTransactions)

@@ -72,7 +72,7 @@ func TestAnswersOfTheDriver(t *testing.T) {
 		{"no audio line", "INVITE", "v=0\r\ns=-\r\nm=video 4000 RTP/AVP 96\r\n", nil, 488, "Warning", `304 sidetone "no audio line"`},
 		{"broken sdp", "INVITE", "v=0\r\nm=audio x RTP/AVP 0\r\n", nil, 400, "", ""},
 		{"not even sdp", "INVITE", "hello\r\n", nil, 400, "", ""},
-		{"another body", "INVITE", "hello", []string{"Content-Type: text/plain"}, 415, "Accept", "application/sdp"},
+		{"another body", "INVITE", "hello", []string{"Content-Type: text/plain"}, 415, "Accept", "application/sdp, multipart/mixed"},
 		{"require 100rel", "INVITE", good, []string{"Require: 100rel, timer, x-y"}, 420, "Unsupported", "100rel, x-y"},
 		{"short session", "INVITE", good, []string{"Session-Expires: 60"}, 422, "Min-SE", "90"},
 		{"unknown method", "PUBLISH", "", nil, 405, "Allow", allowed},

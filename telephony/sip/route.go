@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -98,7 +99,10 @@ func (d *Driver) resolve(ctx context.Context, uri *sip.Uri, network string) (pee
 	host := strings.Trim(uri.Host, "[]")
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		found, err := d.cfg.Lookup(ctx, host)
+		if err == nil && len(found) == 0 {
+			err = errors.New("no address")
+		}
 		if err != nil {
 			return peer{}, fmt.Errorf("look up %q: %w", clip(host), err)
 		}

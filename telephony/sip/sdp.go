@@ -54,6 +54,7 @@ type sdpMedia struct {
 	pts         []uint8
 	maps        []rtpmap
 	addr        netip.Addr
+	host        string // instead of an address
 	dir         direction
 	mux         bool
 	rtcpPort    int
@@ -79,14 +80,14 @@ func parseSDP(body []byte) (*sdp, error) {
 	}
 	p := sdpParser{}
 	for line := range strings.SplitSeq(string(body), "\n") {
-		line = strings.TrimRight(line, "\r")
+		line = strings.Trim(line, "\r\t \x00")
 		if line == "" {
 			continue
 		}
 		if len(line) < 2 || line[1] != '=' {
 			return nil, fmt.Errorf("line %q of the session description", clip(line))
 		}
-		if err := p.line(line[0], line[2:]); err != nil {
+		if err := p.line(line[0], strings.TrimSpace(line[2:])); err != nil {
 			return nil, err
 		}
 	}
@@ -102,6 +103,7 @@ type sdpParser struct {
 	out       sdp
 	versioned bool
 	addr      netip.Addr
+	host      string
 	dir       direction
 }
 
@@ -117,19 +119,16 @@ func (p *sdpParser) line(kind byte, value string) error {
 			p.out.version = fields[1] + " " + fields[2]
 		}
 	case 'c':
-		addr, err := parseConnection(value)
-		if err != nil {
-			return err
-		}
+		addr, host := parseConnection(value)
 		if m := p.current(); m != nil {
-			m.addr = addr
+			m.addr, m.host = addr, host
 		} else {
-			p.addr = addr
+			p.addr, p.host = addr, host
 		}
 	case 'm':
 		return p.media(value)
 	case 'a':
-		return p.attribute(value)
+		p.attribute(value)
 	}
 	return nil
 }
@@ -146,23 +145,26 @@ const noDirection direction = 255
 
 func (p *sdpParser) media(value string) error {
 	fields := strings.Fields(value)
-	if len(fields) < 4 || len(p.out.medias) == maxMedias {
+	if len(fields) < 2 || len(p.out.medias) == maxMedias {
 		return fmt.Errorf("media line %q", clip(value))
 	}
 	number, _, _ := strings.Cut(fields[1], "/")
 	port, err := strconv.ParseUint(number, 10, 16)
-	if err != nil {
+	if err != nil && fields[0] == "audio" {
 		return fmt.Errorf("media port %q", clip(fields[1]))
 	}
-	m := sdpMedia{kind: fields[0], port: int(port), proto: fields[2],
-		formats: strings.Join(fields[3:], " "), dir: noDirection}
-	if m.rtp() {
+	m := sdpMedia{kind: fields[0], port: int(port), proto: "RTP/AVP", formats: "0", dir: noDirection}
+	if len(fields) > 2 {
+		m.proto = fields[2]
+	}
+	if len(fields) > 3 {
+		m.formats = strings.Join(fields[3:], " ")
+	}
+	if m.rtp() && len(fields) > 3 {
 		for _, f := range fields[3:] {
-			pt, err := strconv.ParseUint(f, 10, 7)
-			if err != nil {
-				return fmt.Errorf("payload type %q", clip(f))
+			if pt, err := strconv.ParseUint(f, 10, 7); err == nil {
+				m.pts = append(m.pts, uint8(pt))
 			}
-			m.pts = append(m.pts, uint8(pt))
 		}
 	}
 	p.out.medias = append(p.out.medias, m)
@@ -171,11 +173,13 @@ func (p *sdpParser) media(value string) error {
 
 // rtp says that the section is audio over unencrypted RTP.
 func (m *sdpMedia) rtp() bool {
-	return m.kind == "audio" && (m.proto == "RTP/AVP" || m.proto == "RTP/AVPF")
+	proto := strings.ToUpper(m.proto)
+	return m.kind == "audio" && (proto == "RTP/AVP" || proto == "RTP/AVPF")
 }
 
-func (p *sdpParser) attribute(value string) error {
+func (p *sdpParser) attribute(value string) {
 	name, arg, _ := strings.Cut(value, ":")
+	name, arg = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(arg)
 	m := p.current()
 	switch name {
 	case "sendrecv", "sendonly", "recvonly", "inactive":
@@ -185,66 +189,63 @@ func (p *sdpParser) attribute(value string) error {
 		} else {
 			p.dir = d
 		}
-		return nil
+		return
 	}
 	if m == nil {
-		return nil
+		return
 	}
 	switch name {
 	case "rtpmap":
-		return m.rtpmap(arg)
+		m.rtpmap(arg)
 	case "rtcp-mux":
 		m.mux = true
 	case "rtcp":
 		port, _, _ := strings.Cut(arg, " ")
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil {
-			return fmt.Errorf("rtcp port %q", clip(arg))
+		if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+			m.rtcpPort = int(n)
 		}
-		m.rtcpPort = int(n)
 	case "ptime":
 		m.ptime = smallNumber(arg)
 	case "maxptime":
 		m.maxptime = smallNumber(arg)
 	}
-	return nil
 }
 
 // smallNumber reads a number of milliseconds; what is none counts as absent.
 func smallNumber(s string) int {
-	n, err := strconv.ParseFloat(strings.TrimSpace(s), 32)
+	n, err := strconv.ParseFloat(s, 32)
 	if err != nil || n < 1 || n > 1000 {
 		return 0
 	}
 	return int(n)
 }
 
-func (m *sdpMedia) rtpmap(arg string) error {
-	if !m.rtp() {
-		return nil
+// rtpmap takes a mapping; one that cannot be read leaves its type unknown.
+func (m *sdpMedia) rtpmap(arg string) {
+	fields := strings.Fields(arg)
+	if len(fields) < 2 {
+		return
 	}
-	number, enc, ok := strings.Cut(arg, " ")
-	pt, err := strconv.ParseUint(number, 10, 7)
-	if !ok || err != nil {
-		return fmt.Errorf("rtpmap %q", clip(arg))
+	pt, err := strconv.ParseUint(fields[0], 10, 7)
+	if err != nil {
+		return
 	}
-	parts := strings.Split(strings.TrimSpace(enc), "/")
+	parts := strings.Split(fields[1], "/")
 	r := rtpmap{pt: uint8(pt), name: strings.ToUpper(parts[0]), clock: 8000}
 	if len(parts) > 1 {
 		if r.clock, err = strconv.Atoi(parts[1]); err != nil || r.clock <= 0 {
-			return fmt.Errorf("rtpmap %q", clip(arg))
+			return
 		}
 	}
 	m.maps = append(m.maps, r)
-	return nil
 }
 
 // inherit gives sections what the session level says.
 func (p *sdpParser) inherit() {
 	for i := range p.out.medias {
 		m := &p.out.medias[i]
-		if !m.addr.IsValid() {
-			m.addr = p.addr
+		if !m.addr.IsValid() && m.host == "" {
+			m.addr, m.host = p.addr, p.host
 		}
 		if m.dir == noDirection {
 			m.dir = p.dir
@@ -252,19 +253,19 @@ func (p *sdpParser) inherit() {
 	}
 }
 
-// parseConnection reads a c= line. A name instead of an address leaves the
-// address invalid, which makes the section unusable.
-func parseConnection(value string) (netip.Addr, error) {
+// parseConnection reads a c= line: an address, or a host name in its place. One
+// that cannot be read has neither, which makes the section unusable.
+func parseConnection(value string) (addr netip.Addr, host string) {
 	fields := strings.Fields(value)
-	if len(fields) != 3 || fields[0] != "IN" {
-		return netip.Addr{}, fmt.Errorf("connection %q", clip(value))
+	if len(fields) < 3 || fields[0] != "IN" {
+		return netip.Addr{}, ""
 	}
-	host, _, _ := strings.Cut(fields[2], "/")
+	host, _, _ = strings.Cut(fields[2], "/")
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return netip.Addr{}, nil
+		return netip.Addr{}, host
 	}
-	return addr.Unmap().WithZone(""), nil
+	return addr.Unmap().WithZone(""), ""
 }
 
 // mapOf returns the mapping of a payload type, also a static one.
