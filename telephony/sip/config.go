@@ -45,6 +45,11 @@ type Trunk struct {
 	Username string
 	// Password belongs to Username.
 	Password Secret
+	// Sources says from where the trunk's sound may come: "peer" (also when empty),
+	// from where the description says, else from its host or the signalling's;
+	// "strict", only from where the description says; "learn", from anywhere while
+	// the description's address is private and not in a network of ours.
+	Sources string
 	// FromDomain is the host in the From header; empty means our own address.
 	FromDomain string
 }
@@ -172,6 +177,9 @@ func (c *Config) checkTrunks() error {
 		orElse(&t.Transport, "udp")
 		if t.Transport != "udp" && t.Transport != "tcp" {
 			return fmt.Errorf("trunk %q: transport %q is neither udp nor tcp", t.Name, t.Transport)
+		}
+		if t.Sources != "" && t.Sources != "peer" && t.Sources != "strict" && t.Sources != "learn" {
+			return fmt.Errorf("trunk %q: media sources %q are none of peer, strict, learn", t.Name, t.Sources)
 		}
 		if t.Host == "" {
 			continue

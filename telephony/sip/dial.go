@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -64,7 +65,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 	}
 	l := &leg{d: d, answered: make(chan struct{}), gone: make(chan struct{}), localTag: d.newTag(),
 		callID: d.newTag() + "@" + host.String(), user: to.registered, peer: to.peer, target: to.target, localSeq: rand.Uint32N(1 << 16),
-		media: newMedia(rtp, rtcp, to.peer.addr.Addr(), d.cfg.Now),
+		media: newMedia(rtp, rtcp, []netip.Addr{to.peer.addr.Addr()}, d.sourcePolicy(req.Trunk), d.cfg.Now),
 		local: "<sip:" + from + "@" + domain + ">", remote: "<" + to.target.String() + ">",
 		info: telephony.Info{From: req.From, To: req.To, Trunk: req.Trunk, Source: to.peer.addr.String(),
 			Codec: codecG722.String(), Rate: codecG722.rate()}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"net/textproto"
 	"strings"
 	"time"
@@ -97,7 +98,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	}
 	l := &leg{d: d, answered: make(chan struct{}), gone: make(chan struct{}), localTag: d.newTag(),
 		callID: req.CallID().Value(), user: who.user, tx: tx, offer: offer, stream: st, session: session, peer: tx.peer,
-		media:     newMedia(rtp, rtcp, tx.peer.addr.Addr(), d.cfg.Now),
+		media:     newMedia(rtp, rtcp, signallers(tx), d.sourcePolicy(who.trunk), d.cfg.Now),
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
 		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: contact.Address,
 		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who)}
@@ -113,6 +114,22 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	d.addHosts(l, append(hostsOf(req), d.trunkHost(who.trunk)))
 	d.addCall(l)
 	return l, nil
+}
+
+// signallers are the hosts from which an INVITE comes: who sent it, and, behind
+// proxies, from where the first of them got it.
+func signallers(tx *serverTx) []netip.Addr {
+	hosts := []netip.Addr{tx.peer.addr.Addr()}
+	vias := tx.req.GetHeaders("Via")
+	bottom, ok := vias[len(vias)-1].(*sip.ViaHeader)
+	if !ok || len(vias) < 2 {
+		return hosts
+	}
+	received, _ := bottom.Params.Get("received")
+	if a, err := netip.ParseAddr(received); err == nil {
+		hosts = append(hosts, a.Unmap())
+	}
+	return hosts
 }
 
 // withoutTag is the value of a From header but for its tag.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,14 +14,8 @@ import (
 	"github.com/sidetone/sidetone/telephony"
 )
 
-const (
-	// latchWindow is how long after an answer another source may be learnt.
-	latchWindow = 5 * time.Second
-	// latchPackets is how many packets in sequence such a source must send.
-	latchPackets = 3
-	// slot is the length of the frames that are sent.
-	slot = audio.FrameDuration
-)
+// slot is the length of the frames that are sent.
+const slot = audio.FrameDuration
 
 // media is the sound of one call: its sockets, who may send to them, and what
 // was sent. The receive loop is the receiver's.
@@ -36,13 +31,9 @@ type media struct {
 	pending    []telephony.Event
 	over       bool
 
-	remote     netip.AddrPort // where we send to
-	remoteRTCP netip.AddrPort
-	signalIP   netip.Addr
-	latchUntil time.Time
-	learnt     bool // remote came from a latch
-	heard      bool // a packet came from the negotiated source
-	candidate  candidate
+	began time.Time
+	hosts []netip.Addr // from which the signalling comes
+	owner owner
 
 	life  time.Time
 	got   bool
@@ -51,16 +42,9 @@ type media struct {
 	out sender
 }
 
-// candidate is a source that may become the latched one.
-type candidate struct {
-	from netip.AddrPort
-	ssrc uint32
-	seq  uint16
-	n    int
-}
-
-func newMedia(rtp, rtcp *net.UDPConn, signal netip.Addr, now func() time.Time) *media {
-	return &media{rtp: rtp, rtcp: rtcp, now: now, signalIP: signal, life: now(),
+// newMedia makes the media of a call whose signalling comes from hosts.
+func newMedia(rtp, rtcp *net.UDPConn, hosts []netip.Addr, policy sourcePolicy, now func() time.Time) *media {
+	return &media{rtp: rtp, rtcp: rtcp, now: now, began: now(), hosts: hosts, life: now(), owner: owner{policy: policy, clock: rtpClock},
 		out: sender{ssrc: rand.Uint32(), seq: uint16(rand.Uint32()), timestamp: rand.Uint32()}}
 }
 
@@ -74,9 +58,7 @@ func (m *media) apply(st *stream) {
 	m.st, m.active = *st, true
 	m.life = m.now()
 	if first || was.remote != st.remote {
-		m.remote, m.remoteRTCP = st.remote, st.rtcp
-		m.latchUntil = m.now().Add(latchWindow)
-		m.learnt, m.heard, m.candidate = false, false, candidate{}
+		m.owner.describe(st.remote, m.hosts, unreachable(st.remote.Addr()))
 	}
 	if first || was.codec != st.codec {
 		m.out.format(st.codec)
@@ -117,51 +99,53 @@ func (m *media) alive() {
 	m.life = m.now()
 }
 
-// accept decides whether a packet is the far end's
-// (RTP is taken from the negotiated source, or from the latched one).
+// accept decides whether a packet is the far end's.
 func (m *media) accept(from netip.AddrPort, h rtpHeader, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.active {
+	if !m.active || !m.owner.take(from, h, now.Sub(m.began)) {
+		m.refused.Add(1)
 		return false
 	}
-	if from == m.remote {
-		m.heard, m.got, m.life = true, true, now
-		return true
-	}
-	if !m.heard && !m.learnt && now.Before(m.latchUntil) && m.mayLatch(from, h) {
-		m.learnt, m.got, m.life = true, true, now
-		m.remote = from
-		m.remoteRTCP = from
-		if !m.st.mux {
-			m.remoteRTCP = netip.AddrPortFrom(from.Addr(), from.Port()+1)
-		}
-		return true
-	}
-	m.refused.Add(1)
-	return false
+	m.got, m.life = true, now
+	return true
 }
 
-// mayLatch counts a candidate's packets and says when they are enough.
-func (m *media) mayLatch(from netip.AddrPort, h rtpHeader) bool {
-	known := from.Addr() == m.signalIP || from.Addr() == m.st.remote.Addr()
-	if !known || (h.pt != m.st.pt && h.pt != m.st.eventPT && h.pt != m.st.noisePT) {
-		return false
-	}
-	c := &m.candidate
-	if c.from != from || c.ssrc != h.ssrc || h.seq != c.seq+1 {
-		*c = candidate{from: from, ssrc: h.ssrc}
-	}
-	c.seq = h.seq
-	c.n++
-	return c.n >= latchPackets
-}
-
-// isFarEnd says whether RTCP from there counts.
-func (m *media) isFarEnd(from netip.AddrPort) bool {
+// acceptRTCP decides whether a report is the far end's.
+func (m *media) acceptRTCP(from netip.AddrPort, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.active && (from.Addr() == m.remote.Addr() || from == m.remoteRTCP)
+	if !m.active || from.Addr() != m.owner.to().Addr() && from != m.rtcpTo() {
+		return false
+	}
+	m.owner.alive(now.Sub(m.began))
+	m.life = now
+	return true
+}
+
+// rtcpTo is where our reports go; m.mu is held.
+func (m *media) rtcpTo() netip.AddrPort {
+	switch to := m.owner.to(); {
+	case to == m.st.remote:
+		return m.st.rtcp
+	case m.st.mux:
+		return to
+	default:
+		return netip.AddrPortFrom(to.Addr(), to.Port()+1)
+	}
+}
+
+// unreachable reports whether an address is one of a private network, and none of
+// ours is that network.
+func unreachable(a netip.Addr) bool {
+	if !private(a) {
+		return false
+	}
+	ours, err := net.InterfaceAddrs()
+	return err == nil && !slices.ContainsFunc(ours, func(n net.Addr) bool {
+		p, err := netip.ParsePrefix(n.String())
+		return err == nil && p.Contains(a)
+	})
 }
 
 // expired says whether the call has been without life for too long.
@@ -200,7 +184,8 @@ func (m *media) stop() {
 
 // report sends RTCP; m.mu is held.
 func (m *media) report(now time.Time, block *receptionBlock, bye bool) {
-	if !m.remoteRTCP.IsValid() || m.remoteRTCP.Port() == 0 {
+	to := m.rtcpTo()
+	if !to.IsValid() || to.Port() == 0 {
 		return
 	}
 	var buf [128]byte
@@ -212,7 +197,7 @@ func (m *media) report(now time.Time, block *receptionBlock, bye bool) {
 	if conn == nil || m.st.mux {
 		conn = m.rtp
 	}
-	_, _ = conn.WriteToUDPAddrPort(appendRTCP(buf[:0], r), m.remoteRTCP)
+	_, _ = conn.WriteToUDPAddrPort(appendRTCP(buf[:0], r), to)
 }
 
 // ntp is the time in the format of RFC 5905: seconds since 1900 and a fraction.
@@ -249,7 +234,7 @@ func (m *media) send(f audio.Frame) error {
 	for pcm := f.PCM; len(pcm) > 0; {
 		n := min(piece, len(pcm))
 		raw := m.out.packet(m.st.codec, m.st.pt, pcm[:n])
-		if _, err := m.rtp.WriteToUDPAddrPort(raw, m.remote); err != nil {
+		if _, err := m.rtp.WriteToUDPAddrPort(raw, m.owner.to()); err != nil {
 			return writeError(err)
 		}
 		pcm = pcm[n:]

@@ -45,8 +45,14 @@ func behindNAT(contact *sip.Uri, source netip.Addr) bool {
 	if err != nil || addr == source {
 		return false
 	}
+	return private(addr) || addr.IsLoopback() || addr.IsUnspecified()
+}
+
+// private reports whether an address is one of a private network (RFC 1918, 4193,
+// 3927, 6598).
+func private(addr netip.Addr) bool {
 	shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
-	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() || shared.Contains(addr)
+	return addr.IsPrivate() || addr.IsLinkLocalUnicast() || shared.Contains(addr)
 }
 
 // targetHost is the host to which requests of the dialog are addressed.

@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// rtpClock is the RTP clock of the codecs in Hz; that of G.722 by history
+// (https://www.rfc-editor.org/rfc/rfc3551#section-4.5.2).
+const rtpClock = 8000
+
 // noPT is a payload type that was not negotiated.
 const noPT = 255
 

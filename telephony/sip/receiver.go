@@ -196,7 +196,7 @@ func (r *receiver) packet(now time.Time, from netip.AddrPort, raw []byte) bool {
 		return true
 	}
 	h, payload, ok := parseRTP(raw)
-	if !ok || !r.known(h.pt) || len(payload) > maxPayload {
+	if !ok || !r.known(h.pt) || len(payload) > maxPayload || len(payload) == 0 && h.pt == r.st.pt {
 		r.m.refused.Add(1)
 		return true
 	}

@@ -69,11 +69,10 @@ func addrPort(sa syscall.Sockaddr) (netip.AddrPort, bool) {
 // ours.
 func (r *receiver) rtcp(now time.Time, from netip.AddrPort, raw []byte) {
 	report, ok := parseRTCP(raw)
-	if !ok || !r.m.isFarEnd(from) {
+	if !ok || !r.m.acceptRTCP(from, now) {
 		r.m.refused.Add(1)
 		return
 	}
-	r.m.alive()
 	if report.ntp != 0 {
 		r.lastSR, r.srAt = report.ntp, now
 	}

@@ -19,7 +19,7 @@ func silentMedia(t *testing.T, change func(*stream)) (m *media, turn func(time.D
 	}
 	t.Cleanup(func() { conn.Close() })
 	now := time.Unix(1e9, 0)
-	m = newMedia(conn, nil, netip.MustParseAddr("192.0.2.9"), func() time.Time { return now })
+	m = newMedia(conn, nil, []netip.Addr{netip.MustParseAddr("192.0.2.9")}, sourcesPeer, func() time.Time { return now })
 	st := &stream{codec: codecPCMU, eventPT: 101, noisePT: 13, remote: netip.MustParseAddrPort("192.0.2.1:4000")}
 	if change != nil {
 		change(st)
@@ -28,59 +28,32 @@ func silentMedia(t *testing.T, change func(*stream)) (m *media, turn func(time.D
 	return m, func(d time.Duration) { now = now.Add(d) }
 }
 
-// Another source is learnt for 5 s after the answer, and again after a re-INVITE
-// that changes the address; only from a known address, and only once.
-func TestLatchRules(t *testing.T) {
+// A description that names another address starts afresh; one that repeats it does
+// not.
+func TestDescriptionsAndTheOwner(t *testing.T) {
 	t.Parallel()
-	const described, signalling, elsewhere = "192.0.2.1:7000", "192.0.2.9:7000", "192.0.2.77:7000"
-	cases := []struct {
-		name, from string
-		before     func(m *media, turn func(time.Duration))
-		pt         uint8
-		want       bool
-	}{
-		{"from the described address", described, nil, 0, true},
-		{"from the signalling address", signalling, nil, 0, true},
-		{"with telephone events", described, nil, 101, true},
-		{"from elsewhere", elsewhere, nil, 0, false},
-		{"of another payload type", described, nil, 96, false},
-		{"in the last moment", described, func(_ *media, turn func(time.Duration)) { turn(4900 * time.Millisecond) }, 0, true},
-		{"too late", described, func(_ *media, turn func(time.Duration)) { turn(5100 * time.Millisecond) }, 0, false},
-		{"after the address changed", described, func(m *media, turn func(time.Duration)) {
-			turn(time.Minute)
-			st := m.st
-			st.remote = netip.MustParseAddrPort("192.0.2.1:4002")
-			m.apply(&st)
-		}, 0, true},
-		{"after a re-INVITE that kept it", described, func(m *media, turn func(time.Duration)) {
-			turn(time.Minute)
-			st := m.st
-			m.apply(&st)
-		}, 0, false},
-		{"after the negotiated source spoke", described, func(m *media, _ func(time.Duration)) {
-			m.accept(m.remote, rtpHeader{ssrc: 1}, m.now())
-		}, 0, false},
-		{"after another was learnt", described, func(m *media, _ func(time.Duration)) {
-			for i := range uint16(3) {
-				m.accept(netip.MustParseAddrPort(signalling), rtpHeader{ssrc: 1, seq: i}, m.now())
-			}
-		}, 0, false},
+	m, _ := silentMedia(t, nil)
+	learn := func(from string) (taken bool) {
+		for i := range uint16(4) {
+			taken = m.accept(netip.MustParseAddrPort(from), rtpHeader{ssrc: 7, seq: 100 + i}, m.now())
+		}
+		return taken
 	}
-	for _, c := range cases {
-		m, turn := silentMedia(t, nil)
-		if c.before != nil {
-			c.before(m, turn)
-		}
-		learnt := false
-		for i := range uint16(5) {
-			learnt = m.accept(netip.MustParseAddrPort(c.from), rtpHeader{pt: c.pt, ssrc: 7, seq: 100 + i}, m.now())
-			if learnt && i < 2 {
-				t.Errorf("%s: learnt with packet %d", c.name, i+1)
-			}
-		}
-		if learnt != c.want {
-			t.Errorf("%s: learnt %t, want %t", c.name, learnt, c.want)
-		}
+	if !learn("192.0.2.9:7000") {
+		t.Error("a source on the signalling's host was not learnt")
+	}
+	st := m.st
+	m.apply(&st)
+	if learn("192.0.2.9:7002") {
+		t.Error("another one was learnt after the same description")
+	}
+	st.remote = netip.MustParseAddrPort("192.0.2.1:4002")
+	m.apply(&st)
+	if !learn("192.0.2.9:7002") || m.rtcpTo() != netip.MustParseAddrPort("192.0.2.9:7003") {
+		t.Errorf("another one was not learnt after another description, reports go to %s", m.rtcpTo())
+	}
+	if m.acceptRTCP(netip.MustParseAddrPort("192.0.2.77:7003"), m.now()) || !m.acceptRTCP(netip.MustParseAddrPort("192.0.2.9:7003"), m.now()) {
+		t.Error("reports of others are taken, or the owner's are not")
 	}
 }
 
@@ -88,7 +61,7 @@ func TestLatchRules(t *testing.T) {
 // after 60 s when the far end suppresses silence; never while no sound is due.
 func TestMediaTimeoutRules(t *testing.T) {
 	t.Parallel()
-	spoken := func(m *media) { m.accept(m.remote, rtpHeader{ssrc: 1}, m.now()) }
+	spoken := func(m *media) { m.accept(m.st.remote, rtpHeader{ssrc: 1}, m.now()) }
 	cases := []struct {
 		name   string
 		change func(*stream)

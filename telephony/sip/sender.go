@@ -172,7 +172,7 @@ func (m *media) writeEvent(start uint32, p audio.TelephoneEventPacket) error {
 	s.due = s.due.Add(slot)
 	s.packets++
 	s.octets += uint32(len(raw) - rtpHeaderSize)
-	_, err := m.rtp.WriteToUDPAddrPort(raw, m.remote)
+	_, err := m.rtp.WriteToUDPAddrPort(raw, m.owner.to())
 	if err != nil {
 		return writeError(err)
 	}
