@@ -570,11 +570,9 @@ func floating(n ast.Node) string {
 // with its later user. More than ten would be a store of spare parts.
 func reachedLater() map[string]string {
 	return map[string]string{
-		"conversation/script":               "the replay of a journal",
-		"conversation.Figures":              "conversation/script",
-		"audio.DTMFDetector.Down":           "keys that are down when a call ends",
-		"audio.TelephoneEventReceiver.Open": "keys that are down when a call ends",
-		"audio.Sine":                        "ring-back tones",
+		"conversation/script":  "the replay of a journal",
+		"conversation.Figures": "conversation/script",
+		"audio.Sine":           "ring-back tones",
 	}
 }
 

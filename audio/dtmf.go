@@ -91,6 +91,7 @@ type DTMFDetector struct {
 	last    byte // what the last block held
 	run     int  // blocks in a row that held it
 	current byte // digit under way
+	length  int  // blocks that held it, or the one before
 	gone    int  // blocks in a row without it
 }
 
@@ -122,6 +123,12 @@ func (d *DTMFDetector) Write(pcm []int16) (digit rune, found bool) {
 	return digit, found
 }
 
+// Length returns how long the tone under way has been clean, or the last one was, in
+// steps of 12.75 ms.
+func (d *DTMFDetector) Length() time.Duration {
+	return time.Duration(d.length) * dtmfBlockMicros * time.Microsecond
+}
+
 // Down returns the digit whose tone is under way and true.
 func (d *DTMFDetector) Down() (rune, bool) { return rune(d.current), d.current != 0 }
 
@@ -136,13 +143,14 @@ func (d *DTMFDetector) block() byte {
 	}
 	if key == d.current {
 		d.gone = 0
+		d.length++
 	} else if d.gone++; d.gone >= dtmfOffBlocks {
 		d.current = 0
 	}
 	if key == 0 || key == d.current || d.run < dtmfOnBlocks {
 		return 0
 	}
-	d.current, d.gone = key, 0
+	d.current, d.gone, d.length = key, 0, d.run
 	return key
 }
 

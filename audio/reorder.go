@@ -23,6 +23,10 @@ const (
 	// (RFC 3550, appendix A.1).
 	reorderDropout  = 3000
 	reorderMisorder = 100
+	// reorderAnew is how many packets in a row that come too late are a new
+	// beginning, when they take reorderPace at least.
+	reorderAnew = 3
+	reorderPace = 15 * time.Millisecond
 	// reorderSlack is how much more time than has passed on arrival a
 	// timestamp may claim; more is taken for a new time base.
 	reorderSlack = 3 * time.Second
@@ -42,6 +46,8 @@ type Packet struct {
 	// G.711 and G.722 it is the number of payload bytes; ignored without
 	// payload.
 	Ticks uint32
+	// Format is the payload's format, which is handed on.
+	Format uint8
 }
 
 // Release is what the reorder buffer hands on: one packet's sound in media
@@ -55,6 +61,8 @@ type Release struct {
 	Position int64
 	// Ticks is how long it plays, in units of the RTP clock.
 	Ticks uint32
+	// Format is the packet's.
+	Format uint8
 	// Missing says that no packet covers this stretch.
 	Missing bool
 	// Silence says, with Missing, that the sender left the stretch out
@@ -121,6 +129,9 @@ type Reorder struct {
 
 	leap    uint16 // sequence number that would confirm a leap
 	leaping bool
+	back    uint16        // number that would go on with packets that were too late
+	backs   int           // of those in a row
+	backAt  time.Duration // when the first of them came
 	stats   ReorderStats
 }
 
@@ -129,6 +140,7 @@ type reorderSlot struct {
 	seq     uint16
 	ts      uint32
 	ticks   uint32
+	format  uint8
 	arrived time.Duration
 	payload []byte
 }
@@ -156,7 +168,7 @@ func (r *Reorder) Wait() time.Duration { return r.wait }
 // after a change of the SSRC. The media position goes on: the time between the
 // last packet before and the first one after counts as silence.
 func (r *Reorder) Reset() {
-	r.waiting, r.rebase, r.leaping = 0, r.started, false
+	r.waiting, r.rebase, r.leaping, r.backs = 0, r.started, false, 0
 	r.givenUp = [reorderSlots]reorderLoss{}
 }
 
@@ -181,11 +193,29 @@ func (r *Reorder) Push(now time.Duration, p Packet) {
 		r.start(now, p)
 		r.insert(now, p)
 	case ahead < 0:
+		if r.countsAnew(now, p.Seq) {
+			r.Reset()
+			r.start(now, p)
+			r.insert(now, p)
+			break
+		}
 		r.pushLate(now, p.Seq)
 	default:
 		r.insert(now, p)
+		r.backs = 0
 	}
 	r.leaping = false
+}
+
+// countsAnew reports whether packets that seem too late are a new beginning: three in
+// a row, at the pace of a stream, and none that is in time between them.
+func (r *Reorder) countsAnew(now time.Duration, seq uint16) bool {
+	if r.backs == 0 || seq != r.back {
+		r.backs, r.backAt = 0, now
+	}
+	r.backs++
+	r.back = seq + 1
+	return r.backs >= reorderAnew && now-r.backAt >= reorderPace
 }
 
 // start makes p the first packet of a time base. Its timestamp is taken to lie
@@ -225,7 +255,7 @@ func (r *Reorder) insert(now time.Duration, p Packet) {
 	}
 	slot := r.queue[r.waiting]
 	copy(r.queue[at+1:r.waiting+1], r.queue[at:r.waiting])
-	slot.seq, slot.ts, slot.ticks, slot.arrived = p.Seq, p.Timestamp, p.Ticks, now
+	slot.seq, slot.ts, slot.ticks, slot.format, slot.arrived = p.Seq, p.Timestamp, p.Ticks, p.Format, now
 	slot.payload = append(slot.payload[:0], p.Payload...)
 	r.queue[at] = slot
 	r.waiting++
@@ -372,7 +402,7 @@ func (r *Reorder) release() Release {
 	slot := r.drop()
 	r.end += r.skip
 	r.skip = 0
-	out := Release{Payload: slot.payload, Position: r.end, Ticks: slot.ticks, Arrived: slot.arrived}
+	out := Release{Payload: slot.payload, Position: r.end, Ticks: slot.ticks, Format: slot.format, Arrived: slot.arrived}
 	r.end += int64(slot.ticks)
 	r.base = slot.ts + slot.ticks
 	r.ticks, r.arrived = slot.ticks, slot.arrived

@@ -257,6 +257,32 @@ func TestReorderNewTimeBase(t *testing.T) {
 		s.push(80*time.Millisecond, 30002, 329, 6)
 		s.expect("_ 5 6")
 	})
+	t.Run("numbers that go back a little", func(t *testing.T) {
+		t.Parallel()
+		s := newReorderScript(t)
+		for i := range 50 {
+			s.push(time.Duration(i)*tick, uint16(100+i), uint32(1000+160*i), 1+i%9)
+		}
+		s.out.Reset()
+		for i := range 4 { // 60 ms after the last one the stream is heard again
+			s.push(time.Duration(50+i)*tick, uint16(120+i), uint32(1000+160*(20+i)), 1+i)
+		}
+		s.expect("_ _ 3 4")
+	})
+	t.Run("late packets in a burst are no new beginning", func(t *testing.T) {
+		t.Parallel()
+		s := newReorderScript(t)
+		s.push(0, 1, 1000, 1)
+		s.push(80*time.Millisecond, 5, 1000+4*160, 5)
+		s.push(100*time.Millisecond, 6, 1000+5*160, 6)
+		for i := range 3 {
+			s.push(101*time.Millisecond, uint16(2+i), uint32(1000+160*(1+i)), 2+i)
+		}
+		s.push(120*time.Millisecond, 7, 1000+6*160, 7)
+		if got := s.Stats(); got.Restarts != 0 || got.Late != 3 {
+			t.Errorf("stats %+v", got)
+		}
+	})
 	t.Run("timestamps that jump without reason", func(t *testing.T) {
 		t.Parallel()
 		s := newReorderScript(t)

@@ -2,7 +2,6 @@ package audio
 
 import (
 	"errors"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -111,119 +110,16 @@ func TestTelephoneEventSender(t *testing.T) {
 	}
 }
 
-func TestTelephoneEventReceiver(t *testing.T) {
-	t.Parallel()
-	type packet struct {
-		timestamp uint32
-		event     TelephoneEvent
-	}
-	update := func(at uint32, code uint8, duration uint16) packet {
-		return packet{at, TelephoneEvent{Code: code, Duration: duration}}
-	}
-	end := func(at uint32, code uint8, duration uint16) packet {
-		return packet{at, TelephoneEvent{Code: code, Duration: duration, End: true}}
-	}
-	tests := []struct {
-		name    string
-		packets []packet
-		want    string
-	}{
-		{"one digit", []packet{update(9, 1, 160), update(9, 1, 320), end(9, 1, 400), end(9, 1, 400), end(9, 1, 400)}, "1"},
-		{"only one end arrives", []packet{end(9, 1, 400)}, "1"},
-		{"all ends lost, next digit closes", []packet{update(9, 1, 160), update(2000, 2, 160), end(2000, 2, 320)}, "12"},
-		{"all ends lost, flush closes", []packet{update(9, 1, 160), update(9, 1, 320)}, "1"},
-		{"same digit twice", []packet{end(9, 7, 400), end(9, 7, 400), end(1600, 7, 400), end(1600, 7, 400)}, "77"},
-		{"same digit twice, first end lost", []packet{update(9, 7, 400), end(1600, 7, 400), end(1600, 7, 400)}, "77"},
-		{"late packet of a finished digit", []packet{end(9, 7, 400), end(1600, 8, 400), update(9, 7, 320)}, "78"},
-		{"timestamp wraps", []packet{end(0xffffff00, 3, 400), end(0x100, 4, 400)}, "34"},
-		{"packets out of order", []packet{update(9, 1, 320), update(9, 1, 160), end(9, 1, 480)}, "1"},
-		{"other events are not digits", []packet{end(9, 16, 400), end(900, 64, 400)}, ""},
-		{"long key in segments", []packet{update(0, 1, 0xffff), update(0xffff, 1, 160), end(0xffff, 1, 320)}, "1"},
-		{"timestamp zero", []packet{update(0, 1, 160), end(0, 1, 320), end(0, 1, 320)}, "1"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			var receiver TelephoneEventReceiver
-			var got []rune
-			for _, p := range test.packets {
-				if digit, ok := receiver.Receive(p.timestamp, p.event); ok {
-					got = append(got, digit.Digit)
-				}
-			}
-			if digit, ok := receiver.Flush(); ok {
-				got = append(got, digit.Digit)
-			}
-			if string(got) != test.want {
-				t.Errorf("got %q, want %q", string(got), test.want)
-			}
-		})
-	}
-}
-
-func TestTelephoneEventReceiverTellsLength(t *testing.T) {
-	t.Parallel()
-	var receiver TelephoneEventReceiver
-	receiver.Receive(1000, TelephoneEvent{Code: 1, Duration: 0xffff})
-	if digit, open := receiver.Open(); !open || digit != '1' {
-		t.Errorf("key down: got %c, %v, want 1", digit, open)
-	}
-	receiver.Receive(1000+0xffff, TelephoneEvent{Code: 1, Duration: 160})
-	got, ok := receiver.Receive(1000+0xffff, TelephoneEvent{Code: 1, Duration: 320, End: true})
-	want := ReceivedDigit{Digit: '1', Duration: 0xffff + 320, Timestamp: 1000, Complete: true}
-	if !ok || got != want {
-		t.Errorf("got %+v, %v, want %+v", got, ok, want)
-	}
-	if _, open := receiver.Open(); open {
-		t.Error("the key is still down after its end")
-	}
-}
-
-// With a fifth of all packets lost at random, digits survive as long as any of
-// their packets does, each once and in order.
-func TestTelephoneEventLoss(t *testing.T) {
-	t.Parallel()
-	source := rand.New(rand.NewPCG(1, 2))
-	var receiver TelephoneEventReceiver
-	var want, got []rune
-	timestamp := uint32(0xfffff000)
-	for i := range 2000 {
-		digit := rune(dtmfKeys()[i%16].digit)
-		arrived := false
-		for _, p := range packets(t, digit, 100*time.Millisecond) {
-			if source.IntN(5) == 0 {
-				continue
-			}
-			arrived = true
-			if heard, ok := receiver.Receive(timestamp, p.Event); ok {
-				got = append(got, heard.Digit)
-			}
-		}
-		if arrived {
-			want = append(want, digit)
-		}
-		timestamp += 1600
-	}
-	if digit, ok := receiver.Flush(); ok {
-		got = append(got, digit.Digit)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("digits (-want +got):\n%s", diff)
-	}
-}
-
 func FuzzTelephoneEvent(f *testing.F) {
 	f.Add([]byte{1, 10, 0, 160, 1, 0x8a, 1, 64})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var receiver TelephoneEventReceiver
-		for at := uint32(0); len(data) >= telephoneEventSize; at, data = at+uint32(data[0]), data[1:] {
-			event, err := DecodeTelephoneEvent(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if digit, ok := receiver.Receive(at, event); ok && digit.Digit == 0 {
-				t.Errorf("a digit without a name: %+v", digit)
-			}
+		event, err := DecodeTelephoneEvent(data)
+		if err != nil {
+			return
+		}
+		again, err := DecodeTelephoneEvent(event.AppendTo(nil))
+		if err != nil || again != event {
+			t.Errorf("%+v is read back as %+v, %v", event, again, err)
 		}
 	})
 }

@@ -134,6 +134,15 @@ type Trunk struct {
 	// Numbers are the numbers that ring here and may be bought from provider
 	// sip; calls from them go out through this trunk.
 	Numbers []string `koanf:"numbers"`
+	// Media shapes the trunk's sound.
+	Media TrunkMedia `koanf:"media"`
+}
+
+// TrunkMedia shapes a trunk's sound.
+type TrunkMedia struct {
+	// Sources is peer (also when empty), strict or learn: from where sound may come,
+	// see [sip.Trunk].
+	Sources string `koanf:"sources"`
 }
 
 // DatabaseConfig chooses the store.

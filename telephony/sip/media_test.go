@@ -553,3 +553,50 @@ func TestKeysInBandCountWithoutTelephoneEvents(t *testing.T) {
 		}
 	}
 }
+
+// A far end may send each codec that its answer lists, and change with each packet;
+// what has another rate than the leg is brought to it.
+func TestEveryAgreedCodecIsHeard(t *testing.T) {
+	t.Parallel()
+	m, _ := silentMedia(t, nil)
+	r := newReceiver(&leg{media: m}, nil)
+	r.st = stream{codec: codecG722, pt: 9, formats: [3]format{{9, codecG722, true}, {0, codecPCMU, true}, {8, codecPCMA, true}}, eventPT: noPT, noisePT: noPT}
+	r.reformat(codecG722)
+	level := int16(8000)
+	pcm := make([]int16, 160)
+	for i := range pcm {
+		pcm[i] = level
+	}
+	for _, c := range []struct {
+		pt      uint8
+		payload []byte
+	}{{0, audio.EncodeULaw(nil, pcm)}, {8, audio.EncodeALaw(nil, pcm)}, {0, audio.EncodeULaw(nil, pcm)}} {
+		if got := r.decode(nil, c.pt, c.payload); len(got) != 320 || c.pt == 8 && (got[300] < level-400 || got[300] > level+400) {
+			t.Errorf("payload type %d: %d samples, one of them %d", c.pt, len(got), got[min(300, len(got)-1)])
+		}
+	}
+	if got := r.decode(nil, 9, audio.NewG722Encoder().Encode(nil, make([]int16, 320))); len(got) != 320 {
+		t.Errorf("G.722: %d samples", len(got))
+	}
+}
+
+func TestTickRate(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ step, ticks uint32 }{"as defined": {160, 160}, "twice as fast": {320, 160}} {
+		var r tickRate
+		first := uint16(65500)
+		at, ts := uint32(0), uint32(0xfffffe00)
+		for i := range uint16(100) {
+			was := at
+			at = r.settle(rtpHeader{seq: first + i, timestamp: ts}, 160)
+			ts += test.step
+			if i > 3 && at-was != test.ticks {
+				t.Errorf("%s: packet %d is %d ticks after the one before", name, i, at-was)
+			}
+		}
+		late := r.settle(rtpHeader{seq: first + 97, timestamp: ts - 3*test.step}, 160)
+		if at-late != 2*test.ticks {
+			t.Errorf("%s: a late packet is %d ticks behind", name, at-late)
+		}
+	}
+}

@@ -37,17 +37,48 @@ func (c codec) rate() int {
 
 // stream is what both sides agreed on.
 type stream struct {
-	codec     codec
-	pt        uint8
-	eventPT   uint8 // telephone-event, noPT without
-	noisePT   uint8 // comfort noise, noPT without
-	remote    netip.AddrPort
-	rtcp      netip.AddrPort
-	mux       bool
-	remoteDir direction // as the far end announced it
-	localDir  direction // as we answered or offered
-	maxptime  int       // ms; 0 without
-	index     int       // of the m= section
+	codec   codec
+	pt      uint8
+	formats [3]format // those that may come, of our codecs
+	// eventPT is that of telephone-events, noPT when none can come; eventClock their
+	// clock in Hz; agreed says that both sides know of them.
+	eventPT    uint8
+	eventClock int
+	agreed     bool
+	noisePT    uint8 // comfort noise, noPT without
+	remote     netip.AddrPort
+	rtcp       netip.AddrPort
+	mux        bool
+	remoteDir  direction // as the far end announced it
+	localDir   direction // as we answered or offered
+	maxptime   int       // ms; 0 without
+	index      int       // of the m= section
+}
+
+// format is a payload type and its codec.
+type format struct {
+	pt    uint8
+	codec codec
+	used  bool
+}
+
+// codecOf returns the codec of a payload type that may come.
+func (s *stream) codecOf(pt uint8) (codec, bool) {
+	for _, f := range s.formats {
+		if f.used && f.pt == pt {
+			return f.codec, true
+		}
+	}
+	return 0, false
+}
+
+// agreedEvents is the payload type of telephone-events that both sides know of, noPT
+// without.
+func (s *stream) agreedEvents() uint8 {
+	if s.agreed {
+		return s.eventPT
+	}
+	return noPT
 }
 
 // held says that the far end put us on hold.
@@ -89,13 +120,17 @@ func negotiate(d *sdp, allowed []string) (*stream, error) {
 func negotiateMedia(m *sdpMedia, allowed []string) (*stream, error) {
 	s := &stream{eventPT: noPT, noisePT: noPT, mux: m.mux, remoteDir: m.dir, maxptime: m.maxptime}
 	found := false
-	for _, c := range []codec{codecG722, codecPCMU, codecPCMA} {
+	for i, c := range []codec{codecG722, codecPCMU, codecPCMA} {
 		if len(allowed) > 0 && !slices.Contains(allowed, c.String()) {
 			continue
 		}
-		if pt, ok := m.find(c.String()); ok {
+		pt, ok := m.find(c.String())
+		if !ok {
+			continue
+		}
+		s.formats[i] = format{pt, c, true}
+		if !found {
 			s.codec, s.pt, found = c, pt, true
-			break
 		}
 	}
 	if !found {
@@ -104,9 +139,7 @@ func negotiateMedia(m *sdpMedia, allowed []string) (*stream, error) {
 	if !m.addr.IsValid() {
 		return nil, &sdpError{488, 301, "no usable connection address"}
 	}
-	if pt, ok := m.find("TELEPHONE-EVENT"); ok {
-		s.eventPT = pt
-	}
+	s.eventPT, s.eventClock, s.agreed = m.events()
 	if pt, ok := m.find("CN"); ok {
 		s.noisePT = pt
 	}
@@ -188,14 +221,14 @@ func (l localSDP) answer(offer *sdp, s *stream) []byte {
 
 func (l localSDP) section(b *strings.Builder, s *stream, proto string, dir direction) {
 	fmt.Fprintf(b, "m=audio %d %s %d", l.port, proto, s.pt)
-	for _, pt := range []uint8{s.eventPT, s.noisePT} {
+	for _, pt := range []uint8{s.agreedEvents(), s.noisePT} {
 		if pt != noPT {
 			b.WriteString(" " + strconv.Itoa(int(pt)))
 		}
 	}
 	fmt.Fprintf(b, "\r\na=rtpmap:%d %s/8000\r\n", s.pt, s.codec)
-	if s.eventPT != noPT {
-		fmt.Fprintf(b, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-15\r\n", s.eventPT, s.eventPT)
+	if s.agreed {
+		fmt.Fprintf(b, "a=rtpmap:%d telephone-event/%d\r\na=fmtp:%d 0-15\r\n", s.eventPT, s.eventClock, s.eventPT)
 	}
 	if s.noisePT != noPT {
 		fmt.Fprintf(b, "a=rtpmap:%d CN/8000\r\n", s.noisePT)

@@ -41,13 +41,16 @@ type receiver struct {
 	generation int
 	st         stream
 	order      *audio.Reorder
-	g722       *audio.G722Decoder
+	g722       *audio.G722Decoder // made when the first packet of it comes
+	resampler  *audio.Resampler   // of codecs with another rate than the leg's; made when needed
+	other      []int16            // decoded, before it is resampled
 	ssrc       uint32
 	synced     bool
-	digits     audio.TelephoneEventReceiver
-	tones      *audio.DTMFDetector // nil: the far end sends telephone events
-	digitAt    time.Time
+	keys       keypad
+	tones      *audio.DTMFDetector
+	ticks      tickRate
 
+	rate    int     // of what is handed on
 	pcm     []int16 // decoded, before it is cut into frames
 	frame   [320]int16
 	filled  int
@@ -115,16 +118,39 @@ func (r *receiver) control() bool {
 		if !ok {
 			break
 		}
+		if ev.Kind == telephony.KindDigit { // of an INFO request
+			r.keys.takeInfo(keyPress{ev.Digit, ev.Duration}, r.since())
+			continue
+		}
 		if !r.yield(ev) {
 			return false
 		}
 	}
 	select {
 	case <-r.leg.gone:
-		r.yield(r.leg.endedEvent())
+		r.keys.end(r.since())
+		if r.presses() {
+			r.yield(r.leg.endedEvent())
+		}
 		return false
 	default:
 		return true
+	}
+}
+
+// since is the time on the clock of the stream.
+func (r *receiver) since() time.Duration { return r.m.now().Sub(r.origin) }
+
+// presses hands on the keys that were pressed; false ends the loop.
+func (r *receiver) presses() bool {
+	for {
+		p, ok := r.keys.next()
+		if !ok {
+			return true
+		}
+		if !r.yield(telephony.Event{Kind: telephony.KindDigit, Digit: p.digit, Duration: p.held}) {
+			return false
+		}
 	}
 }
 
@@ -136,16 +162,15 @@ func (r *receiver) take() (telephony.Event, bool) {
 		r.order.Reset() // another sender, which may count anew
 		r.synced = false
 	}
+	if r.st != r.m.st {
+		r.keys.end(r.since())
+		r.keys.reset()
+	}
 	r.st = r.m.st
+	r.keys.agreed, r.keys.clock = r.st.agreed, r.st.eventClock
 	if r.m.generation != r.generation {
 		r.reformat(r.m.st.codec)
 		r.generation = r.m.generation
-	}
-	switch {
-	case r.st.eventPT != noPT:
-		r.tones = nil
-	case r.tones == nil:
-		r.tones = audio.NewDTMFDetector(r.st.codec.rate())
 	}
 	if len(r.m.pending) == 0 {
 		return telephony.Event{}, false
@@ -157,15 +182,10 @@ func (r *receiver) take() (telephony.Event, bool) {
 
 // reformat starts anew for a codec; media time goes on in its rate.
 func (r *receiver) reformat(c codec) {
-	was := 8000
-	if r.g722 != nil {
-		was = 16000
-	}
-	r.out = (r.out - int64(r.filled)) * int64(c.rate()) / int64(was)
-	r.g722, r.filled, r.based, r.tones = nil, 0, false, nil
-	if c == codecG722 {
-		r.g722 = audio.NewG722Decoder()
-	}
+	r.out = (r.out - int64(r.filled)) * int64(c.rate()) / int64(max(r.rate, 1))
+	r.rate = c.rate()
+	r.g722, r.resampler, r.filled, r.based = nil, nil, 0, false
+	r.tones = audio.NewDTMFDetector(r.rate)
 	r.order = audio.NewReorder(8000)
 	r.synced = false
 }
@@ -196,7 +216,7 @@ func (r *receiver) packet(now time.Time, from netip.AddrPort, raw []byte) bool {
 		return true
 	}
 	h, payload, ok := parseRTP(raw)
-	if !ok || !r.known(h.pt) || len(payload) > maxPayload || len(payload) == 0 && h.pt == r.st.pt {
+	if !ok || !r.valid(h.pt, payload) {
 		r.m.refused.Add(1)
 		return true
 	}
@@ -207,26 +227,44 @@ func (r *receiver) packet(now time.Time, from netip.AddrPort, raw []byte) bool {
 		if r.synced {
 			r.order.Reset()
 		}
+		r.keys.end(r.since())
+		r.keys.reset()
+		r.ticks = tickRate{}
 		r.ssrc, r.synced, r.transit, r.highest = h.ssrc, true, 0, uint32(h.seq)
 	}
-	p := audio.Packet{Seq: h.seq, Timestamp: h.timestamp}
-	switch h.pt {
-	case r.st.pt:
+	if r.st.codec == codecG722 {
+		size := 0
+		if h.pt == r.st.pt {
+			size = len(payload)
+		}
+		h.timestamp = r.ticks.settle(h, size)
+	}
+	p := audio.Packet{Seq: h.seq, Timestamp: h.timestamp, Format: h.pt}
+	switch _, sound := r.st.codecOf(h.pt); {
+	case sound:
 		p.Payload, p.Ticks = payload, uint32(len(payload))
 		r.measure(now, h)
-	case r.st.noisePT:
+	case h.pt == r.st.noisePT:
 		r.quiet()
 	default:
-		if !r.event(h, payload, now) {
-			return false
-		}
+		r.event(h, payload, now)
 	}
 	r.order.Push(now.Sub(r.origin), p)
-	return true
+	return r.presses()
 }
 
-func (r *receiver) known(pt uint8) bool {
-	return pt == r.st.pt || pt == r.st.eventPT || pt == r.st.noisePT
+// valid says whether a packet can be of this call: its format may come, and its
+// length makes sense.
+func (r *receiver) valid(pt uint8, payload []byte) bool {
+	_, sound := r.st.codecOf(pt)
+	switch {
+	case sound:
+		return len(payload) > 0 && len(payload) <= maxPayload
+	case pt == r.st.eventPT:
+		_, err := audio.DecodeTelephoneEvent(payload)
+		return err == nil
+	}
+	return pt == r.st.noisePT && len(payload) <= maxPayload
 }
 
 // quiet notes that the far end suppresses silence.
@@ -236,23 +274,11 @@ func (r *receiver) quiet() {
 	r.m.quiet = true
 }
 
-// event takes a telephone-event; false ends the loop.
-func (r *receiver) event(h rtpHeader, payload []byte, now time.Time) bool {
-	ev, err := audio.DecodeTelephoneEvent(payload)
-	if err != nil {
-		r.m.refused.Add(1)
-		return true
+// event takes a telephone-event.
+func (r *receiver) event(h rtpHeader, payload []byte, now time.Time) {
+	if ev, err := audio.DecodeTelephoneEvent(payload); err == nil {
+		r.keys.takeEvent(h, ev, now.Sub(r.origin))
 	}
-	r.digitAt = now
-	return r.digit(r.digits.Receive(h.timestamp, ev))
-}
-
-func (r *receiver) digit(d audio.ReceivedDigit, ok bool) bool {
-	if !ok {
-		return true
-	}
-	held := time.Duration(d.Duration) * time.Second / 8000
-	return r.yield(telephony.Event{Kind: telephony.KindDigit, Digit: d.Digit, Duration: held})
 }
 
 // drain hands on what the reorder buffer releases, and silence while nothing
@@ -270,25 +296,22 @@ func (r *receiver) drain(now time.Time) bool {
 	}
 	for !r.empty.Before(r.fillAt) {
 		r.fillAt = r.fillAt.Add(slot)
-		if !r.gap(int64(r.st.codec.rate() / 50)) {
+		if !r.gap(int64(r.rate / 50)) {
 			return false
 		}
 	}
-	if r.digitAt.IsZero() || now.Sub(r.digitAt) < 100*time.Millisecond {
-		return true
-	}
-	r.digitAt = time.Time{}
-	return r.digit(r.digits.Flush())
+	r.keys.tick(now.Sub(r.origin))
+	return r.presses()
 }
 
 // release places one piece of the stream in media time.
 func (r *receiver) release(rel audio.Release) bool {
-	scale := int64(r.st.codec.rate() / 8000)
+	scale := int64(r.rate / 8000)
 	pos, length := rel.Position*scale, int64(rel.Ticks)*scale
 	if !r.based {
 		r.based, r.base = true, r.out-pos
 	}
-	if r.out-(pos+r.base) > audio.Samples(pausedStream, r.st.codec.rate()) {
+	if r.out-(pos+r.base) > audio.Samples(pausedStream, r.rate) {
 		r.base = r.out - pos
 	}
 	pos += r.base
@@ -302,29 +325,49 @@ func (r *receiver) release(rel audio.Release) bool {
 		return false
 	}
 	r.arrived, r.behind = r.origin.Add(rel.Arrived), r.out-pos
-	r.pcm = r.decode(r.pcm[:0], rel.Payload)
-	return r.keys(r.pcm) && r.put(r.pcm, true)
+	r.pcm = r.decode(r.pcm[:0], rel.Format, rel.Payload)
+	r.listen(r.pcm)
+	return r.presses() && r.put(r.pcm, true)
 }
 
-// keys listens for keys pressed in band, when the far end has no telephone
-// events; false ends the loop.
-func (r *receiver) keys(pcm []int16) bool {
-	for r.tones != nil && len(pcm) > 0 {
-		n := min(len(pcm), r.st.codec.rate()/50)
-		if d, ok := r.tones.Write(pcm[:n]); ok && !r.yield(telephony.Event{Kind: telephony.KindDigit, Digit: d}) {
-			return false
+// listen looks for keys in the sound itself.
+func (r *receiver) listen(pcm []int16) {
+	for len(pcm) > 0 {
+		n := min(len(pcm), r.rate/50)
+		was, _ := r.tones.Down()
+		length := r.tones.Length()
+		if digit, ok := r.tones.Write(pcm[:n]); ok {
+			r.keys.takeTone(digit, r.since())
+		}
+		if down, _ := r.tones.Down(); was != 0 && down != was {
+			r.keys.toneEnded(was, length, r.since())
 		}
 		pcm = pcm[n:]
 	}
-	return true
 }
 
-func (r *receiver) decode(dst []int16, payload []byte) []int16 {
-	switch r.st.codec {
+// decode decodes a payload to the leg's rate.
+func (r *receiver) decode(dst []int16, pt uint8, payload []byte) []int16 {
+	c, _ := r.st.codecOf(pt)
+	if c.rate() == r.rate {
+		return r.decodeAs(dst, c, payload)
+	}
+	r.other = r.decodeAs(r.other[:0], c, payload)
+	if r.resampler == nil {
+		r.resampler, _ = audio.NewResampler(c.rate(), r.rate) // all of our rates convert
+	}
+	return r.resampler.Process(dst, r.other)
+}
+
+func (r *receiver) decodeAs(dst []int16, c codec, payload []byte) []int16 {
+	switch c {
 	case codecPCMU:
 		return audio.DecodeULaw(dst, payload)
 	case codecPCMA:
 		return audio.DecodeALaw(dst, payload)
+	}
+	if r.g722 == nil {
+		r.g722 = audio.NewG722Decoder()
 	}
 	return r.g722.Decode(dst, payload)
 }
@@ -332,9 +375,10 @@ func (r *receiver) decode(dst []int16, payload []byte) []int16 {
 // gap fills n samples that no packet holds with silence.
 func (r *receiver) gap(n int64) bool {
 	for n > 0 {
-		k := min(n, int64(r.st.codec.rate()/50))
+		k := min(n, int64(r.rate/50))
 		r.pcm = slices.Grow(r.pcm[:0], int(k))[:k]
 		clear(r.pcm)
+		r.listen(r.pcm)
 		if !r.put(r.pcm, false) {
 			return false
 		}
@@ -345,7 +389,7 @@ func (r *receiver) gap(n int64) bool {
 
 // put cuts samples into frames and yields the full ones.
 func (r *receiver) put(pcm []int16, real bool) bool {
-	n := r.st.codec.rate() / 50
+	n := r.rate / 50
 	for len(pcm) > 0 {
 		k := copy(r.frame[r.filled:n], pcm)
 		pcm = pcm[k:]
@@ -364,9 +408,9 @@ func (r *receiver) put(pcm []int16, real bool) bool {
 
 func (r *receiver) emit(n int) bool {
 	ev := telephony.Event{Kind: telephony.KindAudio, Audio: audio.Frame{
-		PCM: r.frame[:n], Rate: r.st.codec.rate(), Offset: r.out - int64(n), Missing: !r.real}}
+		PCM: r.frame[:n], Rate: r.rate, Offset: r.out - int64(n), Missing: !r.real}}
 	if r.real {
-		ev.Arrived, ev.Behind = r.arrived, audio.Span(r.behind, r.st.codec.rate())
+		ev.Arrived, ev.Behind = r.arrived, audio.Span(r.behind, r.rate)
 	}
 	r.filled, r.real = 0, false
 	return r.yield(ev)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -296,6 +297,29 @@ func (m *sdpMedia) find(name string) (uint8, bool) {
 		}
 	}
 	return 0, false
+}
+
+// usualEvents is the payload type that nearly everybody gives telephone-events.
+const usualEvents = 101
+
+// events returns the payload type of telephone-events and their clock. Where the
+// description does not speak of them, but does not use the usual type for anything
+// else either, it is taken for theirs, and they are not agreed.
+func (m *sdpMedia) events() (pt uint8, clock int, agreed bool) {
+	pt, clock = noPT, rtpClock
+	for _, p := range m.pts {
+		if r, ok := m.mapOf(p); ok && r.name == "TELEPHONE-EVENT" && (pt == noPT || r.clock == rtpClock) {
+			pt, clock = p, r.clock
+		}
+	}
+	_, mapped := m.mapOf(usualEvents)
+	switch {
+	case pt != noPT:
+		return pt, clock, true
+	case mapped:
+		return noPT, rtpClock, false
+	}
+	return usualEvents, rtpClock, slices.Contains(m.pts, usualEvents)
 }
 
 // clip shortens outside text for error messages.

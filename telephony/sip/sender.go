@@ -120,7 +120,7 @@ func (m *media) sendDigits(ctx context.Context, digits string) error {
 func (m *media) hasEvents() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.st.eventPT != noPT
+	return m.st.agreed
 }
 
 func waitTicks(ctx context.Context, tick *time.Ticker, n int) error {
@@ -135,7 +135,10 @@ func waitTicks(ctx context.Context, tick *time.Ticker, n int) error {
 }
 
 func (m *media) sendEvent(ctx context.Context, tick *time.Ticker, digit rune) error {
-	events, err := audio.NewTelephoneEventSender(digit, digitLength, 8000)
+	m.mu.Lock()
+	clock := m.st.eventClock
+	m.mu.Unlock()
+	events, err := audio.NewTelephoneEventSender(digit, digitLength, clock)
 	if err != nil {
 		return err
 	}

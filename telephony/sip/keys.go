@@ -1,0 +1,247 @@
+package sip
+
+import (
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+)
+
+// channel is a way in which keys reach us.
+type channel uint8
+
+// The channels, a better one after each.
+const (
+	noChannel channel = iota
+	toneChannel
+	infoChannel
+	eventChannel
+)
+
+const (
+	// eventGap is how long after its last packet an event whose end was lost is over.
+	eventGap = 100 * time.Millisecond
+	// eventMemory is how long the numbers of an event's packets mean anything.
+	eventMemory = 5 * time.Second
+	// sameKey is how long after a key the same one on a better channel is the same
+	// press.
+	sameKey = 1500 * time.Millisecond
+	// toneHold is how long after its end a tone waits for an event, where events are
+	// agreed; leastTone, how long it must have lasted.
+	toneHold, leastTone = 300 * time.Millisecond, 60 * time.Millisecond
+	// fullSegment is from which duration on an event may go on with a new timestamp
+	// (https://www.rfc-editor.org/rfc/rfc4733#section-2.5.1.3).
+	fullSegment = 0xff00
+	// longestPacket is how far the timestamp of such senders grows at most: 60 ms at
+	// 48 kHz.
+	longestPacket = 2880
+)
+
+// keyPress is a key that was pressed.
+type keyPress struct {
+	digit rune
+	held  time.Duration // as far as is known
+}
+
+// keypad makes presses of what a far end sends: telephone-events
+// (https://www.rfc-editor.org/rfc/rfc4733), INFO requests or tones. Many send the
+// same press on two of them, and one press counts once: the first channel that
+// brings a key is in force, and a better one, that appears later, from then on.
+//
+// It has no clock; callers give it times of one monotonic clock. It belongs to one
+// goroutine. The zero keypad is ready.
+type keypad struct {
+	// agreed says that events were negotiated; clock is their RTP clock in Hz.
+	agreed bool
+	clock  int
+	// ignored counts keys of channels that are not in force.
+	ignored uint64
+
+	force channel
+	digit rune // the newest press
+	at    time.Duration
+	over  bool // a better channel has just taken over
+	out   []keyPress
+	event eventPress
+	tones []heldTone // that wait, the oldest first
+}
+
+// heldTone is a tone that counts unless an event tells of it.
+type heldTone struct {
+	keyPress
+	ended time.Duration
+}
+
+// eventPress is a press that is told by telephone-events.
+type eventPress struct {
+	known, open bool
+	event       audio.TelephoneEvent
+	extra       uint32 // duration of the segments before
+	timestamp   uint32
+	seq         uint16
+	at          time.Duration
+}
+
+// reset forgets everything: another description, stream or source counts anew.
+func (k *keypad) reset() {
+	*k = keypad{agreed: k.agreed, clock: k.clock, ignored: k.ignored, out: k.out}
+}
+
+// next returns the next press.
+func (k *keypad) next() (p keyPress, ok bool) {
+	if len(k.out) == 0 {
+		return keyPress{}, false
+	}
+	p = k.out[0]
+	k.out = append(k.out[:0], k.out[1:]...)
+	return p, true
+}
+
+// takeEvent takes the payload of a telephone-event packet.
+func (k *keypad) takeEvent(h rtpHeader, ev audio.TelephoneEvent, at time.Duration) {
+	if _, ok := ev.Digit(); !ok {
+		return
+	}
+	k.inForce(eventChannel)
+	k.tones = k.tones[:0]
+	e := &k.event
+	if e.known && at-e.at > eventMemory {
+		*e = eventPress{}
+	}
+	switch {
+	case e.known && int16(h.seq-e.seq) <= 0:
+		return // late, or repeated
+	case e.known && e.repeatsEnd(h, ev):
+		e.seq, e.timestamp, e.at = h.seq, h.timestamp, at
+		return
+	case e.open && e.continues(h, ev):
+		e.goOn(h, ev, at)
+	default:
+		k.endEvent(at)
+		*e = eventPress{known: true, open: true, event: ev, timestamp: h.timestamp, seq: h.seq, at: at}
+	}
+	if ev.End {
+		k.endEvent(at)
+	}
+}
+
+// repeatsEnd reports whether a packet says again that the newest press is over.
+func (e *eventPress) repeatsEnd(h rtpHeader, ev audio.TelephoneEvent) bool {
+	return !e.open && ev.End && ev.Code == e.event.Code &&
+		(h.timestamp == e.timestamp || e.countsOn(h) && ev.Duration >= e.event.Duration)
+}
+
+// countsOn reports whether a packet comes from a sender whose timestamp grows with
+// each packet of an event.
+func (e *eventPress) countsOn(h rtpHeader) bool {
+	return h.seq == e.seq+1 && !h.marker && h.timestamp-e.timestamp <= longestPacket
+}
+
+// continues reports whether a packet belongs to the press under way: that has its
+// timestamp, is the next segment of a long press, or comes from a sender that counts
+// the timestamp on.
+func (e *eventPress) continues(h rtpHeader, ev audio.TelephoneEvent) bool {
+	longer := ev.Duration >= e.event.Duration
+	switch {
+	case ev.Code != e.event.Code:
+		return false
+	case h.timestamp == e.timestamp:
+		return longer
+	}
+	return longer && e.countsOn(h) || h.seq == e.seq+1 && e.segment(h)
+}
+
+// segment reports whether a packet begins the next segment of a long press.
+func (e *eventPress) segment(h rtpHeader) bool {
+	return e.event.Duration >= fullSegment && h.timestamp-e.timestamp <= 0xffff
+}
+
+// goOn takes the next packet of the press under way.
+func (e *eventPress) goOn(h rtpHeader, ev audio.TelephoneEvent, at time.Duration) {
+	if h.timestamp != e.timestamp && ev.Duration < e.event.Duration {
+		e.extra += h.timestamp - e.timestamp
+	}
+	e.event, e.timestamp, e.seq, e.at = ev, h.timestamp, h.seq, at
+}
+
+// endEvent ends the press under way.
+func (k *keypad) endEvent(at time.Duration) {
+	e := &k.event
+	if !e.open {
+		return
+	}
+	e.open = false
+	digit, _ := e.event.Digit()
+	k.press(digit, time.Duration(e.extra+uint32(e.event.Duration))*time.Second/time.Duration(max(k.clock, 1)), at)
+}
+
+// takeInfo takes a key of an INFO request.
+func (k *keypad) takeInfo(p keyPress, at time.Duration) {
+	if !k.inForce(infoChannel) {
+		return
+	}
+	k.tones = k.tones[:0]
+	k.press(p.digit, p.held, at)
+}
+
+// takeTone takes a tone that has just been recognised.
+func (k *keypad) takeTone(digit rune, at time.Duration) {
+	if !k.agreed && k.inForce(toneChannel) {
+		k.press(digit, 0, at)
+	}
+}
+
+// toneEnded takes the end of a tone and how long it was clean.
+func (k *keypad) toneEnded(digit rune, length, at time.Duration) {
+	if !k.agreed || length < leastTone || !k.inForce(toneChannel) {
+		return
+	}
+	k.tones = append(k.tones, heldTone{keyPress{digit, length}, at})
+}
+
+// settleTones counts tones that have waited long enough.
+func (k *keypad) settleTones(at time.Duration) {
+	for len(k.tones) > 0 && at-k.tones[0].ended >= toneHold {
+		t := k.tones[0]
+		k.tones = append(k.tones[:0], k.tones[1:]...)
+		k.press(t.digit, t.held, at)
+	}
+}
+
+// tick ends what nothing more came of.
+func (k *keypad) tick(at time.Duration) {
+	k.settleTones(at)
+	if k.event.open && at-k.event.at >= eventGap {
+		k.endEvent(at)
+	}
+}
+
+// end ends everything: the call is over.
+func (k *keypad) end(at time.Duration) {
+	k.settleTones(at + toneHold)
+	k.endEvent(at)
+}
+
+// inForce reports whether a channel counts. A better one than that in force takes
+// over.
+func (k *keypad) inForce(c channel) bool {
+	switch {
+	case c < k.force:
+		k.ignored++
+		return false
+	case c > k.force:
+		k.over = k.force != noChannel
+		k.force = c
+	}
+	return true
+}
+
+// press counts a press, but for the one that the channel before has told.
+func (k *keypad) press(digit rune, held, at time.Duration) {
+	same := k.over && digit == k.digit && at-k.at <= sameKey
+	k.over = false
+	if same {
+		return
+	}
+	k.digit, k.at = digit, at
+	k.out = append(k.out, keyPress{digit: digit, held: held})
+}
