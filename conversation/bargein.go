@@ -279,7 +279,7 @@ func (m *Machine) drop() {
 			m.settle(s, i, true)
 		}
 	}
-	m.reportEndCancelled(s)
+	m.reportCancelled(s)
 }
 
 // cutOff ends a speech of which something was audible. How much of it was heard

@@ -25,6 +25,9 @@ func (m *Machine) onMediaStarted() {
 	m.idle.since = m.now
 	m.arm(timerDuration, m.now+m.cfg.MaxDuration)
 	if spoken(m.cfg.Greeting) == "" || m.turns > 0 {
+		if m.unseen {
+			m.next()
+		}
 		return
 	}
 	m.greet.waiting = true

@@ -45,11 +45,18 @@ type CallerLeaves struct{}
 // Digit is a pressed key.
 type Digit struct{ Key rune }
 
-// ModelText is more of the model's text in generation Gen.
+// ModelText is more of the model's text in generation Gen. Protected says that the
+// caller cannot interrupt the answer from here on.
 type ModelText struct {
-	Gen  uint64
-	Text string
+	Gen       uint64
+	Text      string
+	Protected bool
 }
+
+// ModelWaits says that the model has something to say that nobody asked it for: it is
+// asked as soon as nobody speaks. Keys that the caller is still pressing are given to
+// it at once.
+type ModelWaits struct{}
 
 // ModelCall is a complete tool call of generation Gen. Args is a JSON object as
 // the model wrote it.
@@ -59,7 +66,8 @@ type ModelCall struct {
 }
 
 // ModelDone says that generation Gen is complete. Silent says that it is meant to
-// have no text; otherwise one without text or a tool call is a failure.
+// have no text, also when it ends the call; otherwise one without text or a tool call
+// is a failure.
 type ModelDone struct {
 	Gen    uint64
 	Silent bool
@@ -183,6 +191,7 @@ func (TurnGoesOn) input()     {}
 func (CallerLeaves) input()   {}
 func (Digit) input()          {}
 func (ModelText) input()      {}
+func (ModelWaits) input()     {}
 func (ModelCall) input()      {}
 func (ModelDone) input()      {}
 func (ModelFailed) input()    {}
@@ -394,6 +403,8 @@ type Message struct {
 	Role        Role
 	Text        string
 	Interrupted bool
+	// HeardFor is how much of an interrupted message's sound was heard.
+	HeardFor time.Duration
 	// CallID names, on a ToolRole message, the call whose result it is.
 	CallID string
 	// Calls are the tool calls of an Assistant message.

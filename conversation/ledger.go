@@ -151,6 +151,20 @@ func (s *speech) saidOf(i int) string {
 	return out
 }
 
+// heardFor is how much sound of a part was heard of a speech that was cut off.
+func (s *speech) heardFor(i int) (sum time.Duration) {
+	for k := range s.utts {
+		switch u := &s.utts[k]; {
+		case u.part != i:
+		case u.played:
+			sum += u.total
+		case u.id == s.stopped.utt:
+			sum += s.stopped.at
+		}
+	}
+	return sum
+}
+
 func (s *speech) join(i int, text func(*utterance) string) string {
 	out := ""
 	for k := range s.utts {
@@ -205,6 +219,10 @@ func (m *Machine) settle(s *speech, i int, cut bool) {
 		m.history[p.message].Interrupted = cut
 	} else if heard != "" {
 		m.history = append(m.history, Message{Role: Assistant, Text: heard, Interrupted: cut})
+		p.message = len(m.history) - 1
+	}
+	if cut && heard != "" {
+		m.history[p.message].HeardFor = s.heardFor(i)
 	}
 	if heard != "" {
 		m.asked = heard
@@ -226,5 +244,5 @@ func (m *Machine) settleCut() {
 	for i := range s.parts {
 		m.settle(s, i, true)
 	}
-	m.reportEndCancelled(s)
+	m.reportCancelled(s)
 }

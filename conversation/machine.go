@@ -44,7 +44,8 @@ type Machine struct {
 	queued      []string
 	keys        []rune
 	tools       []tool
-	// unseen says that a tool's result came which no generation has seen.
+	// unseen says that there is something no generation has seen: a tool's result, or
+	// what the model has to say unasked.
 	unseen bool
 	idle   idle
 }
@@ -123,7 +124,7 @@ func (m *Machine) take(in Input) {
 	switch in := in.(type) {
 	case SpeechStarted, SpeechEnded, Heard, TurnYielded, TurnEnding, TurnGoesOn, CallerLeaves, Digit:
 		m.takeCaller(in)
-	case ModelText, ModelCall, ModelDone, ModelFailed, ToolDone:
+	case ModelText, ModelWaits, ModelCall, ModelDone, ModelFailed, ToolDone:
 		m.takeModel(in)
 	case Voiced, VoiceFailed, Audible, Played, Stopped, Born, Worded:
 		m.takeVoice(in)
@@ -162,6 +163,8 @@ func (m *Machine) takeModel(in Input) {
 	switch in := in.(type) {
 	case ModelText:
 		m.onModelText(in)
+	case ModelWaits:
+		m.onModelWaits()
 	case ModelCall:
 		m.onModelCall(in)
 	case ModelDone:

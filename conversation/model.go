@@ -87,12 +87,23 @@ func (m *Machine) onModelText(in ModelText) {
 	}
 	s := m.speech
 	m.disarm(timerHedge)
-	s.texted = true
+	s.texted, s.protected = true, s.protected || in.Protected
 	if s.figures.texted == 0 {
 		s.figures.texted = m.now
 	}
 	m.addReply(s, s.split.push(in.Text))
 	m.issue()
+}
+
+func (m *Machine) onModelWaits() {
+	m.unseen = true
+	switch {
+	case !m.started || m.speech != nil || m.turn.talking || m.held:
+	case len(m.keys) > 0:
+		m.deliverKeys()
+	default:
+		m.next()
+	}
 }
 
 func (m *Machine) addReply(s *speech, texts []string) {
@@ -128,7 +139,7 @@ func (m *Machine) onModelDone(in ModelDone) {
 	}
 	s.model = false
 	m.disarm(timerGiveUp)
-	if s.hangup != "" && !s.replied {
+	if s.hangup != "" && !s.replied && !in.Silent {
 		s.add(true, m.cfg.Phrases.Goodbye)
 	}
 	m.runTools(s)

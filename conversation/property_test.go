@@ -154,10 +154,10 @@ func (w *world) modelActs() {
 			w.step(ModelFailed{Gen: gen, Reason: "test"})
 		case 1:
 			w.toolID++
-			name := rapid.SampledFrom([]string{"lookup", "lookup", endTool}).Draw(w.r, "tool")
+			name := rapid.SampledFrom([]string{"lookup", "lookup", endTool, digitsTool}).Draw(w.r, "tool")
 			w.step(ModelCall{Gen: gen, ID: fmt.Sprint("c", w.toolID), Name: name, Args: "{}"})
 		case 2, 3:
-			w.step(ModelText{Gen: gen, Text: "This is the answer. And there is more. "})
+			w.step(ModelText{Gen: gen, Text: "This is the answer. And there is more. ", Protected: w.pick(9, "protect") == 0})
 		default:
 			delete(w.model, gen)
 			w.step(ModelDone{Gen: gen})
@@ -191,7 +191,7 @@ func (w *world) voice(s *sound) {
 }
 
 func (w *world) rare() {
-	switch w.pick(14, "rare") {
+	switch w.pick(15, "rare") {
 	case 0:
 		w.step(Digit{Key: rapid.SampledFrom([]rune("12#")).Draw(w.r, "key")})
 	case 1:
@@ -213,6 +213,8 @@ func (w *world) rare() {
 		w.step(TurnGoesOn{})
 	case 10:
 		w.step(TurnYielded{})
+	case 12:
+		w.step(ModelWaits{})
 	case 11:
 		w.step(RecogniserReplaced{FinalWait: time.Duration(w.pick(20, "final wait")) * 100 * time.Millisecond})
 	case 6, 7:

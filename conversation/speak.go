@@ -42,8 +42,10 @@ type speech struct {
 	protected    bool
 	// hangup is the reason to hang up for when all was played.
 	hangup string
-	// endCall is the model's call that asked for it.
-	endCall ToolCall
+	// endCall is the model's call that asked for it; digitCalls are those that press
+	// keys once all was heard.
+	endCall    ToolCall
+	digitCalls []ToolCall
 
 	// fillers counts the fillers since the last words of the model; announced is when
 	// the last filler was given to the voice, or was over.
@@ -296,6 +298,7 @@ func (m *Machine) endIfDone() {
 		m.hangUp(s.hangup)
 		return
 	}
+	m.pressDigits(s)
 	m.disarm(timerGuard, timerHedge, timerFiller, timerGiveUp)
 	m.idle.since = m.now
 	m.next()
@@ -304,7 +307,7 @@ func (m *Machine) endIfDone() {
 // next starts what has waited for the agent to stop speaking.
 func (m *Machine) next() {
 	switch {
-	case m.speech != nil || m.turn.talking || m.held:
+	case m.speech != nil || m.turn.talking || m.held || m.pressing():
 	case m.turn.open:
 		m.decideTurn()
 	case len(m.keys) > 0:

@@ -29,6 +29,8 @@ const (
 	// endTool is the tool that runs when what the agent says was heard, and ends
 	// the call.
 	endTool = "end_conversation"
+	// digitsTool is the tool that presses keys when what the agent says was heard.
+	digitsTool = "send_digits"
 )
 
 func (m *Machine) onModelCall(in ModelCall) {
@@ -44,6 +46,8 @@ func (m *Machine) onModelCall(in ModelCall) {
 	switch {
 	case in.Name == endTool:
 		s.hangup, s.endCall = "goodbye", c
+	case in.Name == digitsTool:
+		s.digitCalls = append(s.digitCalls, c)
 	case s.equalCalls(c) >= maxEqualCalls:
 		s.steps = maxSteps // what comes next must be an answer
 		m.emit(Note{Kind: NoteError, Text: "the same tool call again and again: " + in.Name})
@@ -133,10 +137,28 @@ func (m *Machine) record(in ToolDone) bool {
 // runEnd runs the tool that ends the call: nothing is said any more.
 func (m *Machine) runEnd(c ToolCall) {
 	m.close()
+	m.runAfter(c)
+}
+
+// runAfter runs a tool whose turn comes after the words of its answer.
+func (m *Machine) runAfter(c ToolCall) {
 	m.tools = append(m.tools, tool{id: c.ID, name: c.Name, message: len(m.history) + 1})
 	m.history = append(m.history, Message{Role: Assistant, Calls: []ToolCall{c}},
 		Message{Role: ToolRole, CallID: c.ID, Text: PendingResult})
 	m.emit(RunTool(c))
+}
+
+// pressDigits runs the calls of a speech that press keys.
+func (m *Machine) pressDigits(s *speech) {
+	for _, c := range s.digitCalls {
+		m.runAfter(c)
+		m.arm(timerTool, m.now+toolOverdue)
+	}
+}
+
+// pressing reports whether keys are being pressed: what is said meanwhile is lost.
+func (m *Machine) pressing() bool {
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.name == digitsTool })
 }
 
 // onLateTool records a result that comes after the conversation. A call that
@@ -156,14 +178,18 @@ func (m *Machine) onToolTimer() {
 	}
 }
 
-// reportEndCancelled tells the model that the call was not ended because the
-// caller interrupted.
-func (m *Machine) reportEndCancelled(s *speech) {
-	if s.hangup == "" || s.endCall.Name == "" || m.closing {
+// reportCancelled tells the model what was not done because the caller interrupted.
+func (m *Machine) reportCancelled(s *speech) {
+	if m.closing {
 		return
 	}
-	m.history = append(m.history,
-		Message{Role: Assistant, Calls: []ToolCall{s.endCall}},
-		Message{Role: ToolRole, CallID: s.endCall.ID, Text: "not done: the caller interrupted"})
-	m.emit(Note{Kind: NoteAction, Text: endTool, Said: "not done: the caller interrupted"})
+	calls := s.digitCalls
+	if s.hangup != "" && s.endCall.Name != "" {
+		calls = append(calls, s.endCall)
+	}
+	const result = "not done: the caller interrupted"
+	for _, c := range calls {
+		m.history = append(m.history, Message{Role: Assistant, Calls: []ToolCall{c}}, Message{Role: ToolRole, CallID: c.ID, Text: result})
+		m.emit(Note{Kind: NoteAction, Text: c.Name, Said: result})
+	}
 }

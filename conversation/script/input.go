@@ -98,6 +98,8 @@ func agentHead(in conversation.Input) (who, what string) {
 	switch in := in.(type) {
 	case conversation.ModelText:
 		return "model", "text"
+	case conversation.ModelWaits:
+		return "model", "waits"
 	case conversation.ModelCall:
 		return "model", "call"
 	case conversation.ModelDone:
@@ -242,6 +244,8 @@ func modelInput(what string) (conversation.Input, string) {
 	switch what {
 	case "text":
 		return conversation.ModelText{}, ""
+	case "waits":
+		return conversation.ModelWaits{}, ""
 	case "call":
 		return conversation.ModelCall{}, ""
 	case "done":
@@ -255,7 +259,7 @@ func modelInput(what string) (conversation.Input, string) {
 	case "worded":
 		return conversation.Worded{}, ""
 	default:
-		return nil, "model text, model call, model done, model silent, model failed, model born or model worded"
+		return nil, "model text, model waits, model call, model done, model silent, model failed, model born or model worded"
 	}
 }
 
@@ -322,6 +326,7 @@ func (f *form) agentInput(in conversation.Input) conversation.Input {
 		f.id(&in.Gen, "a generation")
 		f.blank()
 		f.quoted(&in.Text)
+		f.flag("protected", &in.Protected)
 		return in
 	case conversation.ModelCall:
 		f.id(&in.Gen, "a generation")

@@ -181,6 +181,7 @@ func (f *form) message(m *conversation.Message) {
 	f.blank()
 	f.quoted(&m.Text)
 	f.flag("interrupted", &m.Interrupted)
+	f.named(" after=", &m.HeardFor, true)
 	if !f.reading {
 		for i := range m.Calls {
 			f.literal(" calls", false)

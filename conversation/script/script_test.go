@@ -23,7 +23,7 @@ import (
 func inputs() []conversation.Input {
 	return []conversation.Input{
 		conversation.MediaStarted{}, conversation.SpeechStarted{}, conversation.SpeechEnded{}, conversation.Heard{},
-		conversation.TurnYielded{}, conversation.CallerLeaves{}, conversation.Digit{}, conversation.ModelText{},
+		conversation.TurnYielded{}, conversation.CallerLeaves{}, conversation.Digit{}, conversation.ModelText{}, conversation.ModelWaits{},
 		conversation.ModelCall{}, conversation.ModelDone{}, conversation.ModelFailed{}, conversation.Voiced{},
 		conversation.VoiceFailed{}, conversation.Audible{}, conversation.Played{}, conversation.Stopped{}, conversation.Held{},
 		conversation.Unheld{}, conversation.HungUp{}, conversation.Command{}, conversation.ToolDone{},
