@@ -117,7 +117,7 @@ func followPlaybook(t *testing.T) func(llm.Request) llmtest.Answer {
 // The models read results as the machine writes them.
 func TestResultsMeanTheSameToMachineAndModels(t *testing.T) {
 	t.Parallel()
-	if conversation.FailedResult != llm.FailedResult || conversation.PendingResult != llm.PendingResult {
+	if conversation.FailedResult != llm.FailedResult || conversation.PendingResult != llm.PendingResult || conversation.KeysPressed != llm.KeysPressed {
 		t.Errorf("machine: %q, %q; models: %q, %q",
 			conversation.FailedResult, conversation.PendingResult, llm.FailedResult, llm.PendingResult)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/llm"
 )
 
 // note turns an entry of the machine into an event of the call.
@@ -44,6 +45,15 @@ func (s *Session) note(n conversation.Note) {
 		data["continues"] = true
 	}
 	s.event(kind, n.Text, data)
+}
+
+// noted records what a model did by itself, or wanted and did not get.
+func (s *Session) noted(n llm.Note) {
+	if n.Action != "" {
+		s.note(conversation.Note{Kind: conversation.NoteAction, Text: n.Action, Said: n.Text})
+		return
+	}
+	s.note(conversation.Note{Kind: conversation.NoteError, Text: n.Text})
 }
 
 // maxErrors bounds the errors of a call; a caller can make an action fail many

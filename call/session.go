@@ -9,6 +9,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -123,6 +124,7 @@ func (s *Session) startSpeech(ctx context.Context) {
 	if s.plan.Echo {
 		return
 	}
+	s.mind.attend()
 	if len(s.plan.Recognisers) > 0 {
 		s.ear.begin()
 		s.spawn("recogniser", func() { s.ear.run(ctx) })
@@ -199,6 +201,10 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		s.abandon()
 		s.step(ctx, conversation.HungUp{Reason: "not confirmed"})
 		return true
+	case waits:
+		s.waited(ctx, v)
+	case llm.Note:
+		s.noted(v)
 	case due:
 		s.fire(ctx)
 	case leave:
@@ -226,10 +232,21 @@ func (s *Session) tell(ctx context.Context, in conversation.Input) {
 		}
 		s.flowing = true
 	}
-	if speech, ok := in.(conversation.SpeechEnded); ok {
-		s.ear.spoke(speech.Length)
+	switch in := in.(type) {
+	case conversation.SpeechEnded:
+		s.ear.spoke(in.Length)
+	case conversation.Digit:
+		s.mind.press(in.Key)
 	}
 	s.step(ctx, in)
+}
+
+// waited asks a model that has something to say; one that cannot follow the call is
+// asked, and so found out, when it was to speak first.
+func (s *Session) waited(ctx context.Context, w waits) {
+	if s.mind.leads() && (w.err == nil || s.call.Snapshot.Agent.InitialMessage == "") {
+		s.tell(ctx, conversation.ModelWaits{})
+	}
 }
 
 // longestEcho is how long an echo lasts whose agent says nothing of it.

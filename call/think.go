@@ -40,11 +40,40 @@ type mind struct {
 	post        func(any)
 	log         *slog.Logger // nil: nothing is logged
 
+	attendant llm.Attendant // the first model, when it follows the call; nil before attend
+
 	wg       sync.WaitGroup
 	thoughts map[uint64]*thought
 	// stumbled is the candidate after the one whose answer broke off: the next
 	// generation begins with that one.
 	stumbled atomic.Int64
+}
+
+// waits is a post: the first model has something to say that nobody asked for, or
+// cannot follow the call.
+type waits struct{ err error }
+
+// attend lets the first model follow the call.
+func (m *mind) attend() {
+	if len(m.models) == 0 {
+		return
+	}
+	if a, ok := m.models[0].Driver.(llm.Attendant); ok {
+		m.attendant = a
+		a.Attend(func(err error) { m.post(waits{err}) })
+	}
+}
+
+// press tells a model that follows the call of a key.
+func (m *mind) press(key rune) {
+	if m.attendant != nil {
+		m.attendant.Press(key)
+	}
+}
+
+// leads reports whether the first model is the next one to be asked.
+func (m *mind) leads() bool {
+	return m.candidates.next(int(m.stumbled.Load()), func(int) bool { return false }) == 0
 }
 
 // thought is one generation. Whoever of its attempts has words first is heard; the
@@ -250,6 +279,9 @@ func (m *mind) generate(t *thought, a *attempt) (err error) {
 			return err
 		}
 		silent, done = silent || d.Silent, done || d.Done != nil
+		if d.Note != nil {
+			m.post(*d.Note)
+		}
 		if t.ask.NoTools && d.Call != nil && d.Call.Name != endConversation {
 			d.Call = nil // none was offered
 		}
@@ -273,7 +305,7 @@ func (m *mind) generate(t *thought, a *attempt) (err error) {
 // tell gives the machine a piece of the answer.
 func (m *mind) tell(gen uint64, d llm.Delta) {
 	if d.Text != "" {
-		m.post(conversation.ModelText{Gen: gen, Text: d.Text})
+		m.post(conversation.ModelText{Gen: gen, Text: d.Text, Protected: d.Protected})
 	}
 	if d.Call != nil {
 		m.post(conversation.ModelCall{Gen: gen, ID: d.Call.ID, Name: d.Call.Name, Args: string(d.Call.Args)})
@@ -335,7 +367,7 @@ func (m *mind) request(a conversation.AskModel, model Model) llm.Request {
 	messages := make([]llm.Message, 0, len(a.Messages)+2)
 	messages = append(messages, llm.Message{Role: llm.System, Text: m.system})
 	for _, h := range a.Messages {
-		msg := llm.Message{Role: llm.Role(h.Role), Text: h.Text, Interrupted: h.Interrupted, CallID: h.CallID}
+		msg := llm.Message{Role: llm.Role(h.Role), Text: h.Text, Interrupted: h.Interrupted, HeardFor: h.HeardFor, CallID: h.CallID}
 		for _, c := range h.Calls {
 			msg.Calls = append(msg.Calls, llm.ToolCall{ID: c.ID, Name: c.Name, Args: json.RawMessage(c.Args)})
 		}

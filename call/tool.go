@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/telephony"
 )
 
 // Tool does one thing that the model asked for. It may be called concurrently.
@@ -57,7 +58,7 @@ type toolRunner struct {
 
 func newToolRunner(s *Session) *toolRunner {
 	return &toolRunner{
-		tools: map[string]Tool{endConversation: hangUp{s.inbox}},
+		tools: map[string]Tool{endConversation: hangUp{s.inbox}, sendDigits: presser{s.caller().leg}},
 		call:  ToolCall{EnvironmentID: s.call.EnvironmentID, CallID: s.call.ID},
 		clock: s.clock, post: s.inbox.post, log: s.log,
 	}
@@ -111,6 +112,30 @@ func (s *Session) settleTools(ctx context.Context) {
 
 // endConversation is the tool that every agent has.
 const endConversation = "end_conversation"
+
+// sendDigits is the tool by which a program of the customer's presses keys. No model
+// is offered it.
+const sendDigits = "send_digits"
+
+// presser presses keys on a line. The machine runs it when what the agent said before
+// was heard.
+type presser struct{ leg telephony.Leg }
+
+// Run implements Tool; its argument digits is what telephony.DigitSender takes.
+func (p presser) Run(ctx context.Context, c ToolCall) (ToolResult, error) {
+	var args struct{ Digits string }
+	if err := json.Unmarshal(c.Args, &args); err != nil {
+		return ToolResult{}, fmt.Errorf("read the keys: %w", err)
+	}
+	line, ok := p.leg.(telephony.DigitSender)
+	if !ok {
+		return ToolResult{}, telephony.Error("the line cannot send keys")
+	}
+	if err := line.SendDigits(ctx, args.Digits); err != nil {
+		return ToolResult{}, fmt.Errorf("send the keys: %w", err)
+	}
+	return ToolResult{Text: "done"}, nil
+}
 
 // hangUp ends the call. The machine runs it when what the agent said last was
 // heard.

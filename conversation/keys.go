@@ -43,7 +43,7 @@ func (m *Machine) takeKeys() {
 	}
 	m.keys = nil
 	m.emit(Note{Kind: NoteDigits, Text: keys})
-	m.turn.finals = append(m.turn.finals, "keys pressed: "+strings.Join(strings.Split(keys, ""), " "))
+	m.turn.finals = append(m.turn.finals, KeysPressed+strings.Join(strings.Split(keys, ""), " "))
 }
 
 // takeFloor interrupts the agent for a pressed key.

@@ -10,6 +10,9 @@ const (
 	FailedResult = "failed: "
 	// PendingResult is the result of a tool in history while it runs.
 	PendingResult = "in progress"
+	// KeysPressed is what comes before the keys that the caller pressed, in the words
+	// of a turn.
+	KeysPressed = "keys pressed: "
 )
 
 // tool is a tool call that is running.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"time"
 )
 
 // Driver generates answers. Generate may be called concurrently.
@@ -13,6 +14,19 @@ type Driver interface {
 	// with an error as its last pair. Leaving the loop or ending ctx stops the
 	// generation; nothing keeps running after the iterator returned.
 	Generate(ctx context.Context, r Request) iter.Seq2[Delta, error]
+}
+
+// Attendant is implemented by drivers that follow a call by themselves, such as one
+// that a program of the customer's stands behind. Their methods do not wait.
+type Attendant interface {
+	// Attend is called once, when the call was answered. wake is called, from any
+	// goroutine, when there is something to say that nobody asked for: a Generate
+	// without new words returns it. An error says that the driver cannot follow the
+	// call.
+	Attend(wake func(error))
+	// Press tells of a key that the caller pressed: 0-9, * or #. A message of the
+	// caller's names it later too.
+	Press(key rune)
 }
 
 // Role is who said a message.
@@ -32,6 +46,9 @@ const (
 	FailedResult = "failed: "
 	// PendingResult is that text while the tool is still running.
 	PendingResult = "in progress"
+	// KeysPressed is what comes before the keys, separated by blanks, in the text of a
+	// User message.
+	KeysPressed = "keys pressed: "
 )
 
 // Request asks for the next assistant message.
@@ -57,8 +74,10 @@ type Message struct {
 	// Text is what was said. Of an interrupted assistant message it is only
 	// what was heard.
 	Text string
-	// Interrupted marks an assistant message that was cut off.
+	// Interrupted marks an assistant message that was cut off; HeardFor is how much of
+	// its sound was heard.
 	Interrupted bool
+	HeardFor    time.Duration
 	// CallID names the tool call that a ToolRole message answers.
 	CallID string
 	// Calls are the tool calls an assistant message made.
@@ -85,15 +104,26 @@ type ToolCall struct {
 
 // Delta is a piece of an answer.
 type Delta struct {
-	// Text continues the answer.
-	Text string
+	// Text continues the answer. Protected says that the caller cannot interrupt it
+	// from here on.
+	Text      string
+	Protected bool
 	// Call, when not nil, is one complete tool call.
 	Call *ToolCall
 	// Done, when not nil, ends the answer.
 	Done *Usage
-	// Silent, beside Done, says that the answer is to say and do nothing. Without it
-	// an empty answer is a failure of the model.
+	// Silent, beside Done, says that the answer is to say nothing. Without it an empty
+	// answer is a failure of the model.
 	Silent bool
+	// Note, when not nil, is for the record of the call. It is no part of the answer.
+	Note *Note
+}
+
+// Note is something that whoever answers did, or wanted and did not get.
+type Note struct {
+	// Action names what was done, and Text its result; a failure begins with
+	// FailedResult. Without an Action, Text says what was not done.
+	Action, Text string
 }
 
 // Usage counts tokens.

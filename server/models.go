@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/llm/anthropic"
 	"github.com/sidetone/sidetone/llm/google"
@@ -51,7 +52,9 @@ func openHarness(a access, ch choice) llm.Driver {
 	if rest, ok := strings.CutPrefix(a.Base, "http"); ok { // the configuration has addresses of that scheme
 		a.Base = "ws" + rest
 	}
-	o := harness.Options{URL: a.Base, Protocol: harness.Protocol(a.Settings["protocol"]), Language: ch.Language}
+	c := ch.Call
+	o := harness.Options{URL: a.Base, Protocol: harness.Protocol(a.Settings["protocol"]), Language: ch.Language,
+		Call: harness.Call{ID: c.ID, Account: c.EnvironmentID, Agent: c.AgentID, From: c.FromNumber, To: c.ToNumber, Outgoing: c.Outgoing, Values: call.Values(c.Context)}}
 	authorise := header("X-Twilio-Signature", "", sidetone.Secret(harness.Sign(a.Base, a.Key)))
 	if o.Protocol == harness.Retell {
 		authorise = header("Authorization", "Bearer ", a.Key)

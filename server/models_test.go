@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/llm/harness"
 	"github.com/sidetone/sidetone/provider"
@@ -48,7 +49,7 @@ func TestModelsReachTheirVendors(t *testing.T) {
 		"google":                {"google", "", nil, "https://generativelanguage.googleapis.com/v1beta/models/m:streamGenerateContent?alt=sse", [2]string{"X-Goog-Api-Key", "k-123"}},
 	} {
 		wire := &refuser{}
-		d := models()[c.provider].open(access{HTTP: &http.Client{Transport: wire}, Key: "k-123", Base: c.base, Settings: c.settings}, choice{})
+		d := models()[c.provider].open(access{HTTP: &http.Client{Transport: wire}, Key: "k-123", Base: c.base, Settings: c.settings}, choice{Call: sidetone.Call{ID: "c1"}})
 		err := generateOnce(t.Context(), d)
 		if wire.last == nil {
 			t.Errorf("%s: no request: %v", name, err)

@@ -64,6 +64,8 @@ type choice struct {
 	Language string
 	// KeyTerms are words the caller is likely to say.
 	KeyTerms []string
+	// Call is the call, for models; the zero value when an account is only tried.
+	Call sidetone.Call
 }
 
 // supplier is a vendor as the one who is paid.

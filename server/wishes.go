@@ -192,7 +192,7 @@ func (p *providers) recogniserWishes(c sidetone.Call, s settings) []wish {
 
 // seekModels finds what the agent thinks with.
 func (p *providers) seekModels(ctx context.Context, c sidetone.Call, s settings, drivers *closers) (sought[llm.Driver], error) {
-	return seek(ctx, p.keys, c, "provider", "", p.vendors.models, p.modelWishes(c, s), choice{Language: c.Snapshot.Agent.Language}, drivers)
+	return seek(ctx, p.keys, c, "provider", "", p.vendors.models, p.modelWishes(c, s), choice{Language: c.Snapshot.Agent.Language, Call: c}, drivers)
 }
 
 // seekVoices finds what it speaks with on a line of rate Hz.

@@ -5,17 +5,23 @@
 //
 // ConversationRelay, as described on 2026-08-19 at
 // https://www.twilio.com/docs/voice/conversationrelay/websocket-messages: we send
-// setup, prompt and interrupt, and take text and end. Its play, sendDigits and
-// language are taken and do nothing, and dtmf is not sent.
+// setup, prompt, dtmf, interrupt and error, and take text, sendDigits and end.
+// The callStatus of setup is a guess: the page shows a ringing call only.
 //
 // Retell's LLM WebSocket, as described on 2026-11-28 (the stored page has no date
 // of its own) at https://docs.retellai.com/api-references/llm-websocket: we send
-// call_details, ping_pong, response_required and reminder_required, and take
-// config, response and ping_pong. Its agent_interrupt, its tool events, and
-// transfer_number and digit_to_press of a response are taken and do nothing.
+// call_details, ping_pong and response_required, and take config, response,
+// agent_interrupt, tool_call_invocation, tool_call_result and ping_pong. update_only
+// is not sent, nor reminder_required: an agent's own questions to a silent caller
+// take its place.
 //
-// Not verified by a client of either vendor: the frames are re-created from these
-// descriptions.
+// What a program wants and does not get is an event of the call, once for each kind,
+// and an error frame to a program of ConversationRelay's: play and language, the
+// attributes lang and preemptible, the handoffData of end, transfer_number,
+// update_agent, metadata and transcript_with_tool_calls, and frames of no known type.
+//
+// Not verified by a client of either vendor, but for the signature: the frames are
+// re-created from these descriptions.
 package harness
 
 import (
@@ -26,8 +32,9 @@ import (
 	"errors"
 	"iter"
 	"net/url"
-	"strings"
 	"sync"
+
+	"github.com/coder/websocket"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/llm"
@@ -45,6 +52,18 @@ const (
 	Retell Protocol = "retell"
 )
 
+// Call is what a program is told of its call.
+type Call struct {
+	// ID names it, Account the environment and Agent the agent.
+	ID, Account, Agent string
+	// From and To are numbers, E.164 with plus where they have a certain meaning.
+	From, To string
+	// Outgoing says that we placed it.
+	Outgoing bool
+	// Values are the texts of the call's context, by name.
+	Values map[string]string
+}
+
 // Options say which program a Driver works with.
 type Options struct {
 	// Client opens the WebSocket.
@@ -56,33 +75,55 @@ type Options struct {
 	Protocol Protocol
 	// Language is the call's, such as "en-US"; programs are told.
 	Language string
+	// Call is the call.
+	Call Call
 }
 
-// Driver is an llm.Driver for one call. The socket is opened by the first request
-// and stays open between requests; when it broke off, the next request opens
-// another, and the program gets what it has not answered. A program keeps a
-// conversation of its own, so requests are made one after the other: Generate waits
-// until the one before has ended.
+// Driver is an llm.Driver and an llm.Attendant for one call. Attend opens the socket,
+// else the first request does, and it stays open between requests; when it broke off,
+// the next request opens another, and the program gets what it has not answered. A
+// program keeps a conversation of its own, so requests are made one after the other:
+// Generate waits until the one before has ended.
 //
-// A program that has nothing to answer, because the caller said nothing new, is
-// silent: the answer is Silent. Close ends the socket; a Driver must be closed.
+// A request without new words returns what the program has said meanwhile, else it is
+// Silent. What still comes of an answer that was left early is dropped. Close ends the
+// socket; a Driver must be closed.
 type Driver struct {
-	o Options
+	o       Options
+	dialing chan struct{} // held by whoever opens the socket
+	pressed chan struct{} // keys wait for the goroutine that Attend starts
+	life    context.Context
+	end     context.CancelFunc
+	done    sync.WaitGroup
 
-	turn sync.Mutex // one request at a time; it guards what follows
-	past past
+	turn     sync.Mutex // one request at a time; it guards what follows
+	past     past
+	refused  map[string]bool   // of what the program has been told that it does not get
+	toolName map[string]string // of Retell's tool calls, by their id
+
+	flushing sync.Mutex // held while keys are sent
 
 	mu     sync.Mutex
-	link   *link // nil while there is none
+	keys   []rune // that wait to be sent
+	link   *link  // nil while there is none
 	closed bool
+	fresh  bool // no request has used it
+	asking bool // a request takes the frames
+	owed   bool // the end of an answer that was left
+	wake   func(error)
 }
+
+// keysAhead is how many keys may wait to be sent; nobody presses more on purpose.
+const keysAhead = 64
 
 // New returns a Driver.
 func New(o Options) *Driver {
 	if o.Protocol == "" {
 		o.Protocol = ConversationRelay
 	}
-	return &Driver{o: o}
+	d := &Driver{o: o, dialing: make(chan struct{}, 1), pressed: make(chan struct{}, 1), refused: map[string]bool{}, toolName: map[string]string{}}
+	d.life, d.end = context.WithCancel(context.Background())
+	return d
 }
 
 // Sign returns the header X-Twilio-Signature with which a program knows that a
@@ -95,28 +136,104 @@ func Sign(address string, token sidetone.Secret) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Close ends the socket and waits for its reader. It may be called more than once.
+// Close ends the socket and waits for what reads and writes it. It may be called more
+// than once.
 func (d *Driver) Close() error {
 	d.mu.Lock()
 	l := d.link
 	d.link, d.closed = nil, true
 	d.mu.Unlock()
+	d.end()
 	if l != nil {
 		l.close()
+	}
+	d.done.Wait()
+	return nil
+}
+
+// Attend implements llm.Attendant: it opens the socket, so that a program can speak
+// first.
+func (d *Driver) Attend(wake func(error)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	d.wake = wake
+	d.done.Go(func() {
+		if _, err := d.connect(d.life); err != nil && d.life.Err() == nil {
+			wake(err)
+		}
+		d.sendKeys()
+	})
+}
+
+// Press implements llm.Attendant.
+func (d *Driver) Press(key rune) {
+	if d.o.Protocol != ConversationRelay {
+		return // Retell's has no frame for it: the transcript names the keys
+	}
+	d.mu.Lock()
+	if len(d.keys) < keysAhead {
+		d.keys = append(d.keys, key)
+	}
+	d.mu.Unlock()
+	select {
+	case d.pressed <- struct{}{}:
+	default:
+	}
+}
+
+// sendKeys tells the program of keys until the driver is closed.
+func (d *Driver) sendKeys() {
+	for {
+		select {
+		case <-d.pressed:
+			if l, err := d.connect(d.life); err == nil {
+				_ = d.flush(d.life, l) // a lost socket is found by the next request
+			}
+		case <-d.life.Done():
+			return
+		}
+	}
+}
+
+// flush sends the keys that wait, and returns when they are sent.
+func (d *Driver) flush(ctx context.Context, l *link) error {
+	d.flushing.Lock()
+	defer d.flushing.Unlock()
+	d.mu.Lock()
+	keys := d.keys
+	d.keys = nil
+	d.mu.Unlock()
+	for _, key := range keys {
+		if err := l.send(ctx, dtmf(key)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // Generate asks the program, see llm.Driver. Model, Tools but end_conversation, and
-// Temperature mean nothing to it.
+// Temperature mean nothing to it. Its answer may call send_digits, which no request
+// offers.
 func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delta, error] {
 	return func(yield func(llm.Delta, error) bool) {
 		d.turn.Lock()
 		defer d.turn.Unlock()
 		a := &answer{driver: d, request: r, yield: yield}
-		err := a.run(ctx)
-		if errors.Is(ctx.Err(), context.Canceled) {
+		before := d.past
+		d.begin()
+		err := ctx.Err()
+		if err == nil {
+			err = a.run(ctx)
+		}
+		d.finish(a.asked && !a.finished)
+		switch {
+		case errors.Is(ctx.Err(), context.Canceled):
 			err = context.Cause(ctx)
+		case err != nil:
+			d.past.forget(before)
 		}
 		if err != nil && !a.left {
 			yield(llm.Delta{}, err)
@@ -124,34 +241,134 @@ func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delt
 	}
 }
 
-// connect returns the open socket, or opens one. fresh says that it is new.
-func (d *Driver) connect(ctx context.Context, call string) (l *link, fresh bool, err error) {
+// attends reports whether keys are sent as they are pressed.
+func (d *Driver) attends() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.wake != nil
+}
+
+// begin lets a request take the frames.
+func (d *Driver) begin() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asking, d.owed = true, false
+}
+
+// finish ends that; what has not been taken by then waits for another request.
+func (d *Driver) finish(owed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asking, d.owed = false, owed
+	if d.link == nil {
+		return
+	}
+	if owed {
+		d.link.drop()
+	}
+	if d.wake != nil && d.link.wakes() {
+		d.wake(nil)
+	}
+}
+
+// arrived takes a frame from the reader of a link.
+func (d *Driver) arrived(l *link, f frame) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.asking && (f.late() || d.owed && f.said()) {
+		d.owed = d.owed && !f.Last
+		return nil
+	}
+	if err := l.put(f); err != nil {
+		return err
+	}
+	if !d.asking && d.wake != nil && !f.quiet() {
+		d.wake(nil)
+	}
+	return nil
+}
+
+// ended is called by the reader of a link that is over: a program that has hung up is
+// asked once more, and answers so.
+func (d *Driver) ended(l *link) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.link == l && !d.asking && d.wake != nil && d.hangsUp(l.err) {
+		d.wake(nil)
+	}
+}
+
+// hangsUp reports whether a socket ended because the program ends the call: so does
+// one of Retell's that closes it in order.
+func (d *Driver) hangsUp(err error) bool {
+	f := (*provider.Failure)(nil)
+	return d.o.Protocol == Retell && errors.As(err, &f) && f.Status == int(websocket.StatusNormalClosure)
+}
+
+// unused reports whether no request has used the socket, and notes that one does.
+func (d *Driver) unused() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	was := d.fresh
+	d.fresh = false
+	return was
+}
+
+// connect returns the open socket, or opens one.
+func (d *Driver) connect(ctx context.Context) (l *link, err error) {
+	select {
+	case d.dialing <- struct{}{}:
+		defer func() { <-d.dialing }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	d.mu.Lock()
 	l, closed := d.link, d.closed
 	d.mu.Unlock()
 	switch {
 	case closed:
-		return nil, false, d.o.Client.Fail(provider.Unreachable, "the call is over")
+		return nil, d.o.Client.Fail(provider.Unreachable, "the call is over")
 	case l != nil && !l.over():
-		return l, false, nil
+		return l, nil
+	case l != nil && d.hangsUp(l.err):
+		return nil, l.err
 	case l != nil:
 		l.close()
 	}
+	l, err = d.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	closed = d.closed
+	if !closed {
+		d.link, d.fresh = l, true
+	}
+	d.mu.Unlock()
+	if closed {
+		l.close()
+		return nil, d.o.Client.Fail(provider.Unreachable, "the call is over")
+	}
+	return l, nil
+}
+
+// dial opens a socket and tells the program of the call.
+func (d *Driver) dial(ctx context.Context) (*link, error) {
 	address := d.o.URL
-	if d.o.Protocol == Retell {
-		address = strings.TrimRight(address, "/") + "/" + url.PathEscape(call)
+	if u, err := url.Parse(address); err == nil && d.o.Protocol == Retell {
+		address = u.JoinPath(url.PathEscape(d.o.Call.ID)).String()
 	}
 	socket, err := d.o.Client.Dial(ctx, address, nil)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	l = open(d.o.Client, socket, call)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
+	l := open(d, socket)
+	if d.o.Protocol == Retell {
+		return l, nil
+	}
+	if err := l.send(ctx, d.o.Call.setup()); err != nil {
 		l.close()
-		return nil, false, d.o.Client.Fail(provider.Unreachable, "the call is over")
+		return nil, err
 	}
-	d.link = l
-	return l, true, nil
+	return l, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,53 +18,39 @@ const (
 	// pingTime is the time between two ping_pong of Retell, when the program asks for
 	// them.
 	pingTime = 2 * time.Second
+	// pongTime is how long a program may then say nothing itself.
+	pongTime = 5 * time.Second
 )
-
-// frame has what matters of all frames of both protocols.
-type frame struct {
-	// Type is of ConversationRelay, ResponseType of Retell.
-	Type         string `json:"type"`
-	ResponseType string `json:"response_type"`
-
-	Token *string `json:"token"`
-	Last  bool    `json:"last"`
-
-	ResponseID      *int   `json:"response_id"`
-	Content         string `json:"content"`
-	ContentComplete bool   `json:"content_complete"`
-	EndCall         bool   `json:"end_call"`
-	Config          config `json:"config"`
-}
-
-type config struct {
-	AutoReconnect bool `json:"auto_reconnect"`
-	CallDetails   bool `json:"call_details"`
-}
 
 // link is an open socket and the goroutine that reads it, which also answers the
 // program's pings.
 type link struct {
+	driver *Driver
 	client *provider.Client
 	socket *provider.Socket
-	call   string
-	frames chan frame
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	lost   chan struct{} // closed when the socket is over
 	err    error         // why, once lost is closed
+	heard  chan struct{} // a frame came, for ping
 
+	waiting sync.Mutex
+	frames  []frame       // guarded by waiting
+	more    chan struct{} // there are some
 	writing sync.Mutex
 	pings   bool // of the reader
 }
 
-// open begins to read the socket of a call.
-func open(c *provider.Client, s *provider.Socket, call string) *link {
+// open begins to read a socket.
+func open(d *Driver, s *provider.Socket) *link {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &link{client: c, socket: s, call: call, frames: make(chan frame, backlog), cancel: cancel, lost: make(chan struct{})}
+	l := &link{driver: d, client: d.o.Client, socket: s, cancel: cancel,
+		lost: make(chan struct{}), heard: make(chan struct{}, 1), more: make(chan struct{}, 1)}
 	l.done.Go(func() {
-		defer close(l.lost)
 		l.err = l.read(ctx)
+		close(l.lost)
 		s.Close()
+		d.ended(l)
 	})
 	return l
 }
@@ -96,19 +83,20 @@ func (l *link) read(ctx context.Context) error {
 		if err := json.Unmarshal(raw, &f); err != nil {
 			return l.client.Fail(provider.Broken, "a frame of the program is not what it should be: %v", err)
 		}
+		select {
+		case l.heard <- struct{}{}:
+		default:
+		}
 		switch f.ResponseType {
 		case "config":
 			if err := l.configure(ctx, f.Config); err != nil {
 				return err
 			}
-			continue
 		case "ping_pong":
 			continue
 		}
-		select {
-		case l.frames <- f:
-		default:
-			return l.client.Fail(provider.Broken, "the program sends more than anybody reads")
+		if err := l.driver.arrived(l, f); err != nil {
+			return err
 		}
 	}
 }
@@ -122,19 +110,27 @@ func (l *link) configure(ctx context.Context, c config) error {
 	if !c.CallDetails {
 		return nil
 	}
-	return l.send(ctx, map[string]any{"interaction_type": "call_details", "call": map[string]any{"call_id": l.call}})
+	return l.send(ctx, l.driver.o.Call.details())
 }
 
-// ping tells a program of Retell's protocol that we are there.
+// ping tells a program of Retell's protocol that we are there, and ends the socket of
+// one that says nothing itself.
 func (l *link) ping(ctx context.Context) {
 	tick := time.NewTicker(pingTime)
 	defer tick.Stop()
+	silent := time.NewTimer(pongTime)
+	defer silent.Stop()
 	for {
 		select {
 		case now := <-tick.C:
 			if l.send(ctx, map[string]any{"interaction_type": "ping_pong", "timestamp": now.UnixMilli()}) != nil {
 				return
 			}
+		case <-l.heard:
+			silent.Reset(pongTime)
+		case <-silent.C:
+			l.socket.Close()
+			return
 		case <-l.lost:
 			return
 		case <-ctx.Done():
@@ -154,31 +150,62 @@ func (l *link) send(ctx context.Context, v any) error {
 	return l.socket.Text(ctx, raw)
 }
 
-// stale drops the frames of an answer that nobody waits for any more.
-func (l *link) stale() {
-	for {
-		select {
-		case <-l.frames:
-		default:
-			return
-		}
+// put adds a frame to those that wait.
+func (l *link) put(f frame) error {
+	l.waiting.Lock()
+	defer l.waiting.Unlock()
+	if len(l.frames) == backlog {
+		return l.client.Fail(provider.Broken, "the program sends more than anybody reads")
 	}
+	l.frames = append(l.frames, f)
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// get takes the first frame that waits.
+func (l *link) get() (f frame, ok bool) {
+	l.waiting.Lock()
+	defer l.waiting.Unlock()
+	if len(l.frames) == 0 {
+		return f, false
+	}
+	f, l.frames = l.frames[0], l.frames[1:]
+	return f, true
+}
+
+// drop removes what is left of an answer that nobody waits for any more.
+func (l *link) drop() {
+	l.waiting.Lock()
+	defer l.waiting.Unlock()
+	l.frames = slices.DeleteFunc(l.frames, func(f frame) bool { return f.said() || f.late() })
+}
+
+// wakes reports whether a frame waits that the program is to be asked for.
+func (l *link) wakes() bool {
+	l.waiting.Lock()
+	defer l.waiting.Unlock()
+	return slices.ContainsFunc(l.frames, func(f frame) bool { return !f.late() && !f.quiet() })
 }
 
 // next returns the next frame.
 func (l *link) next(ctx context.Context) (frame, error) {
-	select {
-	case f := <-l.frames:
-		return f, nil
-	default:
-	}
-	select {
-	case f := <-l.frames:
-		return f, nil
-	case <-ctx.Done():
-		return frame{}, l.ended(ctx)
-	case <-l.lost:
-		return frame{}, l.err
+	for {
+		if f, ok := l.get(); ok {
+			return f, nil
+		}
+		select {
+		case <-l.more:
+		case <-ctx.Done():
+			return frame{}, l.ended(ctx)
+		case <-l.lost:
+			if f, ok := l.get(); ok {
+				return f, nil
+			}
+			return frame{}, l.err
+		}
 	}
 }
 
