@@ -355,6 +355,9 @@ func (d *Driver) connect(ctx context.Context) (l *link, err error) {
 // dial opens a socket and tells the program of the call.
 func (d *Driver) dial(ctx context.Context) (*link, error) {
 	address := d.o.URL
+	if d.o.Protocol != Retell && d.o.Protocol != ConversationRelay {
+		return nil, d.o.Client.Fail(provider.Rejected, "the protocol %q is not known: it is %s or %s", d.o.Protocol, ConversationRelay, Retell)
+	}
 	if u, err := url.Parse(address); err == nil && d.o.Protocol == Retell {
 		address = u.JoinPath(url.PathEscape(d.o.Call.ID)).String()
 	}

@@ -367,7 +367,11 @@ func TestProgramsThatAreGone(t *testing.T) {
 	if err := woken(t, wakes); provider.KindOf(err) != provider.Unreachable {
 		t.Errorf("not reached: %v", err)
 	}
-	if err := never.Close(); err != nil {
+	other := harness.New(harness.Options{Client: &provider.Client{Vendor: "harness"}, URL: "ws://n.example/", Protocol: "vapi"})
+	if _, _, _, err := llmtest.Collect(t.Context(), t, other, llm.Request{}); provider.KindOf(err) != provider.Rejected {
+		t.Errorf("another protocol: %v", err)
+	}
+	if err := errors.Join(never.Close(), other.Close()); err != nil {
 		t.Error(err)
 	}
 }
