@@ -1,6 +1,7 @@
 package server
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -13,6 +14,7 @@ import (
 // TestMain sees to it that no test leaves a goroutine behind, a stopped server
 // least of all.
 func TestMain(m *testing.M) {
+	flag.Bool("live", false, "ask vendors themselves, with their keys; see TestLive")
 	code := storetest.Main(m)
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)

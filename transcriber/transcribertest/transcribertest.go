@@ -5,6 +5,7 @@ package transcribertest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,9 @@ type Harness struct {
 	Speech []int16
 	// Want are words in the text that the driver makes of Speech.
 	Want []string
+	// Paced says that sound is written as a telephone line delivers it, which a vendor
+	// itself may rely on.
+	Paced bool
 	// Limit is how many streams may be open at once; 0 means no limit.
 	Limit int
 	// Kill takes away what a stream needs outside the process, so that its
@@ -141,6 +145,21 @@ func Feed(t *testing.T, s transcriber.Stream, pcm []int16, rate int, offset int6
 	return offset
 }
 
+// feed is Feed in the pace that h wants.
+func (h Harness) feed(t *testing.T, s transcriber.Stream, pcm []int16, offset int64) int64 {
+	t.Helper()
+	if !h.Paced {
+		return Feed(t, s, pcm, h.Rate, offset)
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for frame := range slices.Chunk(pcm, h.Rate/50) {
+		<-tick.C
+		offset = Feed(t, s, frame, h.Rate, offset)
+	}
+	return offset
+}
+
 func open(t *testing.T, h Harness) (transcriber.Stream, *Reader) {
 	t.Helper()
 	s, err := h.Driver.Open(t.Context(), transcriber.Config{Rate: h.Rate})
@@ -157,9 +176,9 @@ func open(t *testing.T, h Harness) (transcriber.Stream, *Reader) {
 
 func recognises(t *testing.T, h Harness) {
 	s, events := open(t, h)
-	at := Feed(t, s, make([]int16, h.Rate/2), h.Rate, 0)
-	at = Feed(t, s, h.Speech, h.Rate, at)
-	Feed(t, s, make([]int16, h.Rate/5), h.Rate, at)
+	at := h.feed(t, s, make([]int16, h.Rate/2), 0)
+	at = h.feed(t, s, h.Speech, at)
+	h.feed(t, s, make([]int16, h.Rate/5), at)
 	s.Finalize()
 	text := strings.ToLower(events.Flushed(t))
 	for _, word := range h.Want {
@@ -174,7 +193,7 @@ func silence(t *testing.T, h Harness) {
 		stub.Queue("")
 	}
 	s, events := open(t, h)
-	Feed(t, s, make([]int16, h.Rate/2), h.Rate, 0)
+	h.feed(t, s, make([]int16, h.Rate/2), 0)
 	s.Finalize()
 	if e := events.Next(t); e.Kind != transcriber.Final || !e.Flushed || e.Text != "" {
 		t.Errorf("silence gave %+v, want an empty flushed final", e)
@@ -183,7 +202,7 @@ func silence(t *testing.T, h Harness) {
 
 func flushes(t *testing.T, h Harness) {
 	s, events := open(t, h)
-	Feed(t, s, h.Speech, h.Rate, 0)
+	h.feed(t, s, h.Speech, 0)
 	const n = 3
 	for range n {
 		s.Finalize()
@@ -195,7 +214,7 @@ func flushes(t *testing.T, h Harness) {
 
 func closes(t *testing.T, h Harness) {
 	s, events := open(t, h)
-	Feed(t, s, h.Speech, h.Rate, 0)
+	h.feed(t, s, h.Speech, 0)
 	start := time.Now()
 	for range 2 {
 		if err := s.Close(); err != nil {
@@ -284,7 +303,7 @@ func dies(t *testing.T, h Harness) {
 		return
 	}
 	s, events := open(t, h)
-	Feed(t, s, h.Speech, h.Rate, 0)
+	h.feed(t, s, h.Speech, 0)
 	h.Kill(t, s)
 	if err := events.End(t); err == nil {
 		t.Error("the events of a killed recogniser ended without an error")
