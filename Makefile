@@ -60,6 +60,10 @@ vendors: setup ## Let the official clients of vendors talk with our stand-ins, w
 	$(GO) test -count=1 -v -timeout 10m -tags vendors ./e2e/vendors
 	$(GO) test -count=1 -v -timeout 6m -tags vendors -run '^TestTwiliosLibraryAnswers$$' ./e2e
 
+.PHONY: live
+live: setup ## Run the suites of drivers against vendors themselves, with your keys and at their prices
+	$(GO) test -count=1 -v -timeout 30m -run '^TestLive$$' ./server -live
+
 .PHONY: demo-repeat
 demo-repeat: setup-demo build ## Play the demo RUNS times each way and twice for each of SHIFTS (ms); 70 runs take an hour and a quarter
 	@RUNS="$(RUNS)" SHIFTS="$(SHIFTS)" scripts/demo-repeat

@@ -43,8 +43,10 @@ func facts() map[string][2]string {
 		"togetherai": {chat, "as openai"},
 		"openrouter": {chat, "as openai"},
 		"ollama":     {chat + "; without an address the server on this machine is found", noClient + "the protocol is openai's"},
-		"harness": {"a program of your own behind a WebSocket, text only: the frames of Twilio's ConversationRelay, or with protocol retell of Retell's custom LLM; no actions but the end of the call",
-			noClient + "exchanges re-created from the published frames (2026-08-19, 2026-11-28)"},
+		"harness": {"a program of your own behind a WebSocket, text only: the frames of Twilio's ConversationRelay, or with protocol retell of Retell's custom LLM; speaks first or unasked, " +
+			"gets and presses keys, ends the call; playing files, other languages and transfers are refused by name",
+			noClient + "exchanges re-created from the published frames (2026-08-19, 2026-11-28); twilio 6.2.0 checks the signature in a whole call over ws 8.23.0. Looked at on 2026-11-29: " +
+				"twilio and retell-sdk 5.66.1 do not speak the frames; twilio-agent-connect, whose sources do, was not found on npm"},
 
 		"transcriber_deepgram":    {"nova: partial texts, times of words, key terms; Flux (model flux-...): ends of turns as well", "@deepgram/sdk 5.13.0, both interfaces; the vendor's AsyncAPI file"},
 		"transcriber_assembly_ai": {"partial texts, times of words, key terms, ends of turns", "assemblyai 4.41.5; the vendor's definitions"},

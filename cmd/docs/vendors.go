@@ -20,7 +20,8 @@ Whom agents can think, listen and speak with. ` + "`go run ./cmd/docs vendors`" 
 
 Every driver is tested against a stand-in of its vendor (` + "`sidetone standin VENDOR`" + `), which was written from public
 documents. *Checked with* says what holds the stand-in to the truth: the vendor's official client talks with it in
-` + "`make vendors`" + `, and its messages are held against the vendor's own schema. Nothing here was run with a paid account.
+` + "`make vendors`" + `, and its messages are held against the vendor's own schema. Nothing here was run with a paid account; whoever
+has keys can run the conformance suites against the vendors themselves, with ` + "`make live`" + ` ([how](../CONTRIBUTING.md)).
 Languages are those of the eleven that an agent can have, for the driver's default model; where it says *the vendor's*,
 Sidetone does not know which and lets the vendor decide.
 
