@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,16 +20,21 @@ import (
 
 // companion is a model that follows the call: it says what waits when it is asked.
 type companion struct {
-	attend  func(c *companion, wake func(error))
-	press   func(c *companion, key rune)
+	attend func(c *companion, wake func(error))
+	press  func(c *companion, key rune)
+
+	mu      sync.Mutex
 	wake    func(error)
 	waiting [][]llm.Delta
+	cut     []string
 	asked   int
 }
 
 // Attend implements llm.Attendant.
 func (c *companion) Attend(wake func(error)) {
+	c.mu.Lock()
 	c.wake = wake
+	c.mu.Unlock()
 	if c.attend != nil {
 		c.attend(c, wake)
 	}
@@ -39,25 +47,48 @@ func (c *companion) Press(key rune) {
 	}
 }
 
+// Interrupted implements llm.Attendant.
+func (c *companion) Interrupted(text string, length time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = append(c.cut, fmt.Sprintf("%s, %v", text, length.Round(100*time.Millisecond)))
+}
+
 // say gives it something to say.
 func (c *companion) say(deltas ...llm.Delta) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.waiting = append(c.waiting, deltas)
 	c.wake(nil)
 }
 
+// next takes what waits.
+func (c *companion) next() (deltas []llm.Delta) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked++
+	if len(c.waiting) > 0 {
+		deltas, c.waiting = c.waiting[0], c.waiting[1:]
+	}
+	return deltas
+}
+
+// seen returns how often it was asked, and what it heard of interruptions.
+func (c *companion) seen() (asked int, cut []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked, slices.Clone(c.cut)
+}
+
 // Generate implements llm.Driver.
 func (c *companion) Generate(context.Context, llm.Request) iter.Seq2[llm.Delta, error] {
-	c.asked++
 	return func(yield func(llm.Delta, error) bool) {
 		silent := true
-		if len(c.waiting) > 0 {
-			for _, d := range c.waiting[0] {
-				silent = silent && d.Text == ""
-				if !yield(d, nil) {
-					return
-				}
+		for _, d := range c.next() {
+			silent = silent && d.Text == ""
+			if !yield(d, nil) {
+				return
 			}
-			c.waiting = c.waiting[1:]
 		}
 		yield(llm.Delta{Done: &llm.Usage{}, Silent: silent}, nil)
 	}
@@ -109,6 +140,33 @@ func TestModelFollowsTheCall(t *testing.T) {
 	})
 }
 
+// A model that follows the call is told of an interruption when it is one, with what
+// was heard.
+func TestModelHearsOfInterruptions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &companion{attend: func(c *companion, _ func(error)) {
+			c.say(llm.Delta{Text: "there is a lot to say about this and it takes me quite a while to come to its end"})
+		}}
+		w := newWorld(t, func(w *world, _ *call.Config) { w.thinker = c })
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		time.Sleep(3 * time.Second)
+		far.Press('1', 100*time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
+		_, cut := c.seen()
+		if len(cut) != 1 || !strings.HasPrefix(cut[0], "there is") || strings.Contains(cut[0], "end") {
+			t.Fatalf("cut %q", cut)
+		}
+		far.Hangup()
+		_, events := w.result()
+		if got := told(events, sidetone.EventAgent); len(got) != 1 || !strings.HasPrefix(cut[0], got[0]+", ") {
+			t.Errorf("cut %q, the record says %q", cut, got)
+		}
+	})
+}
+
 // A model that cannot follow the call is asked, and so found out, when nothing else
 // would be said first.
 func TestModelThatCannotFollowTheCall(t *testing.T) {
@@ -122,8 +180,9 @@ func TestModelThatCannotFollowTheCall(t *testing.T) {
 			<-far.Answered()
 			time.Sleep(4 * time.Second)
 			far.Hangup()
-			if w.result(); c.asked != want {
-				t.Errorf("with the greeting %q it was asked %d times, want %d", greeting, c.asked, want)
+			w.result()
+			if asked, _ := c.seen(); asked != want {
+				t.Errorf("with the greeting %q it was asked %d times, want %d", greeting, asked, want)
 			}
 		})
 	}

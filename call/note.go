@@ -19,6 +19,9 @@ func (s *Session) note(n conversation.Note) {
 		return
 	}
 	s.countFailure(n)
+	if n.Kind == conversation.NoteAgent && n.Interrupted {
+		s.mind.interrupted(s.machine.History())
+	}
 	data := map[string]any{}
 	switch blame := s.blame; {
 	case n.Kind != conversation.NoteError:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,6 +69,17 @@ func (m *mind) attend() {
 func (m *mind) press(key rune) {
 	if m.attendant != nil {
 		m.attendant.Press(key)
+	}
+}
+
+// interrupted tells a model that follows the call what was heard of a message that was
+// cut off: the last one of history.
+func (m *mind) interrupted(history []conversation.Message) {
+	for _, h := range slices.Backward(history) {
+		if m.attendant != nil && h.Interrupted {
+			m.attendant.Interrupted(h.Text, h.HeardFor)
+			return
+		}
 	}
 }
 

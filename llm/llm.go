@@ -27,6 +27,9 @@ type Attendant interface {
 	// Press tells of a key that the caller pressed: 0-9, * or #. A message of the
 	// caller's names it later too.
 	Press(key rune)
+	// Interrupted tells of an assistant message that was cut off: text is what was
+	// heard of it, and length how much of its sound. A message says so later too.
+	Interrupted(text string, length time.Duration)
 }
 
 // Role is who said a message.

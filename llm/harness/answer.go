@@ -147,10 +147,10 @@ func (a *answer) relay(ctx context.Context, l *link, n news) error {
 		return err
 	}
 	var frames []any
-	if m := n.interrupted; m != nil {
-		frames = append(frames, map[string]any{"type": "interrupt", "utteranceUntilInterrupt": m.Text, "durationUntilInterruptMs": m.HeardFor.Milliseconds()})
-	}
 	if !a.driver.attends() {
+		if m := n.interrupted; m != nil {
+			frames = append(frames, interrupt(m.Text, m.HeardFor))
+		}
 		for _, key := range n.keys {
 			frames = append(frames, dtmf(key))
 		}

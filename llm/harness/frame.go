@@ -1,6 +1,9 @@
 package harness
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // frame has what matters of all frames of both protocols that programs send.
 type frame struct {
@@ -68,6 +71,11 @@ func (f *frame) quiet() bool {
 
 // dtmf is a key of the caller's.
 func dtmf(key rune) any { return map[string]string{"type": "dtmf", "digit": string(key)} }
+
+// interrupt says what was heard of an answer that was cut off.
+func interrupt(text string, length time.Duration) any {
+	return map[string]any{"type": "interrupt", "utteranceUntilInterrupt": text, "durationUntilInterruptMs": length.Milliseconds()}
+}
 
 // direction is Twilio's and Retell's word.
 func (c *Call) direction() string {

@@ -33,6 +33,7 @@ import (
 	"iter"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -91,7 +92,7 @@ type Options struct {
 type Driver struct {
 	o       Options
 	dialing chan struct{} // held by whoever opens the socket
-	pressed chan struct{} // keys wait for the goroutine that Attend starts
+	told    chan struct{} // frames wait for the goroutine that Attend starts
 	life    context.Context
 	end     context.CancelFunc
 	done    sync.WaitGroup
@@ -101,11 +102,11 @@ type Driver struct {
 	refused  map[string]bool   // of what the program has been told that it does not get
 	toolName map[string]string // of Retell's tool calls, by their id
 
-	flushing sync.Mutex // held while keys are sent
+	flushing sync.Mutex // held while what waits is sent
 
 	mu     sync.Mutex
-	keys   []rune // that wait to be sent
-	link   *link  // nil while there is none
+	news   []any // frames that wait to be sent
+	link   *link // nil while there is none
 	closed bool
 	fresh  bool // no request has used it
 	asking bool // a request takes the frames
@@ -113,15 +114,15 @@ type Driver struct {
 	wake   func(error)
 }
 
-// keysAhead is how many keys may wait to be sent; nobody presses more on purpose.
-const keysAhead = 64
+// newsAhead is how many frames may wait to be sent; nobody presses more keys on purpose.
+const newsAhead = 64
 
 // New returns a Driver.
 func New(o Options) *Driver {
 	if o.Protocol == "" {
 		o.Protocol = ConversationRelay
 	}
-	d := &Driver{o: o, dialing: make(chan struct{}, 1), pressed: make(chan struct{}, 1), refused: map[string]bool{}, toolName: map[string]string{}}
+	d := &Driver{o: o, dialing: make(chan struct{}, 1), told: make(chan struct{}, 1), refused: map[string]bool{}, toolName: map[string]string{}}
 	d.life, d.end = context.WithCancel(context.Background())
 	return d
 }
@@ -164,31 +165,38 @@ func (d *Driver) Attend(wake func(error)) {
 		if _, err := d.connect(d.life); err != nil && d.life.Err() == nil {
 			wake(err)
 		}
-		d.sendKeys()
+		d.sendNews()
 	})
 }
 
 // Press implements llm.Attendant.
-func (d *Driver) Press(key rune) {
-	if d.o.Protocol != ConversationRelay {
-		return // Retell's has no frame for it: the transcript names the keys
+func (d *Driver) Press(key rune) { d.tell(dtmf(key)) }
+
+// Interrupted implements llm.Attendant.
+func (d *Driver) Interrupted(text string, length time.Duration) { d.tell(interrupt(text, length)) }
+
+// tell has a frame sent soon. Retell's protocol has none for such news: they are in the
+// transcript.
+func (d *Driver) tell(f any) {
+	if d.o.Protocol == Retell {
+		return
 	}
 	d.mu.Lock()
-	if len(d.keys) < keysAhead {
-		d.keys = append(d.keys, key)
+	if len(d.news) < newsAhead {
+		d.news = append(d.news, f)
 	}
 	d.mu.Unlock()
 	select {
-	case d.pressed <- struct{}{}:
+	case d.told <- struct{}{}:
 	default:
 	}
 }
 
-// sendKeys tells the program of keys until the driver is closed.
-func (d *Driver) sendKeys() {
+// sendNews tells the program what happens until the driver is closed.
+func (d *Driver) sendNews() {
 	for {
 		select {
-		case <-d.pressed:
+		case <-d.told:
 			if l, err := d.connect(d.life); err == nil {
 				_ = d.flush(d.life, l) // a lost socket is found by the next request
 			}
@@ -198,16 +206,16 @@ func (d *Driver) sendKeys() {
 	}
 }
 
-// flush sends the keys that wait, and returns when they are sent.
+// flush sends the news that wait, and returns when they are sent.
 func (d *Driver) flush(ctx context.Context, l *link) error {
 	d.flushing.Lock()
 	defer d.flushing.Unlock()
 	d.mu.Lock()
-	keys := d.keys
-	d.keys = nil
+	frames := d.news
+	d.news = nil
 	d.mu.Unlock()
-	for _, key := range keys {
-		if err := l.send(ctx, dtmf(key)); err != nil {
+	for _, f := range frames {
+		if err := l.send(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -241,7 +249,7 @@ func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delt
 	}
 }
 
-// attends reports whether keys are sent as they are pressed.
+// attends reports whether news are sent as they come.
 func (d *Driver) attends() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -318,6 +318,8 @@ func TestProgramFollowsTheCall(t *testing.T) {
 	history = append(history, agent("Well."))
 	check(t, "unasked", p.hear(t, history...), pressed("5"), over(true))
 	check(t, "nothing", p.hear(t, history...), over(true))
+	p.driver.Interrupted("Well", 300*time.Millisecond)
+	p.await(t, `{"type":"interrupt","utteranceUntilInterrupt":"Well","durationUntilInterruptMs":300}`)
 	p.driver.Press('#')
 	_ = woken(t, wakes)
 	check(t, "the end", p.hear(t, history...), hungUp(), over(true))
