@@ -21,16 +21,6 @@ import (
 // frames are what a program of a customer's was sent, in order.
 type frames []map[string]any
 
-// of returns those whose member has a value.
-func (f frames) of(member, value string) (out frames) {
-	for _, one := range f {
-		if one[member] == value {
-			out = append(out, one)
-		}
-	}
-	return out
-}
-
 // texts are a member of them all.
 func (f frames) texts(member string) (out []string) {
 	for _, one := range f {
