@@ -178,8 +178,7 @@ func liveSound(t *testing.T) []int16 {
 }
 
 // TestLiveMeansTheVendors runs what -live runs, with stand-ins behind TLS in the vendors'
-// places, which speak for real. Their ears understand tone words only, however busy the
-// machine is.
+// places. They speak and understand tone words, however busy the machine is.
 func TestLiveMeansTheVendors(t *testing.T) {
 	t.Parallel()
 	const key = "live-key-0123456789"
@@ -221,7 +220,7 @@ func livePath(name string) string {
 // liveStandins are stand-ins that accept key, by the name of their vendor.
 func liveStandins(key string) map[string]http.Handler {
 	ears := hearing.Ears(hearing.ToneWords)
-	voice := speech.Options{Control: &standin.Control{}, Key: key, Speak: speech.Spoken(flite.New(flite.Options{}))}
+	voice := speech.Options{Control: &standin.Control{}, Key: key}
 	audio := openaiaudio.New(openaiaudio.Options{Control: &standin.Control{}, Key: key, Ears: ears})
 	chat := openai.New(openai.Options{Control: &standin.Control{}, Key: key, Model: model.Playbook{}})
 	all := http.NewServeMux()
