@@ -139,11 +139,14 @@ func requestIDs() []string {
 func (c *Client) RequestID(h http.Header) string {
 	for _, name := range requestIDs() {
 		if id := h.Get(name); id != "" {
-			return clip(hide(id, c.Secrets), 100)
+			return c.name(id)
 		}
 	}
 	return ""
 }
+
+// name is a vendor's own name of something, without secrets.
+func (c *Client) name(id string) string { return clip(hide(id, c.Secrets), 100) }
 
 // Words returns what an error body says in the shapes that vendors use, and the
 // vendor's code of the error; an unknown shape is returned as it is.

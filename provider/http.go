@@ -6,6 +6,8 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 
 	"github.com/sidetone/sidetone"
 )
@@ -54,7 +56,7 @@ func (c *Client) send(r *http.Request, header http.Header) (*http.Response, erro
 	if c.Authorise != nil {
 		c.Authorise(r.Header)
 	}
-	response, err := c.HTTP.Do(r)
+	response, err := c.metered(r)
 	if err != nil {
 		return nil, c.reach(err)
 	}
@@ -64,6 +66,24 @@ func (c *Client) send(r *http.Request, header http.Header) (*http.Response, erro
 	defer func() { _ = response.Body.Close() }()
 	text, _ := io.ReadAll(io.LimitReader(response.Body, errorLimit)) // what came of it is enough
 	return nil, c.Refusal(response.StatusCode, response.Header, text)
+}
+
+// metered sends a request and tells its meter of it, also when no answer came.
+func (c *Client) metered(r *http.Request) (*http.Response, error) {
+	m := MeterOf(r.Context())
+	if m == nil {
+		return c.HTTP.Do(r)
+	}
+	var sent atomic.Bool
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}
+	response, err := c.HTTP.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	if sent.Load() {
+		m.Sent(r.URL.Hostname())
+	}
+	if err == nil {
+		c.Named(m, c.RequestID(response.Header))
+	}
+	return response, err
 }
 
 // Stream sends one request and yields the server-sent events of its answer, see

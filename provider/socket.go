@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/coder/websocket"
@@ -22,13 +23,15 @@ const (
 type Socket struct {
 	client    *Client
 	conn      *websocket.Conn
+	host      string
 	requestID string
 	stuck     *time.Timer // closes a socket whose peer takes nothing
 }
 
-// Dial opens a WebSocket: url begins with ws or wss. A refused upgrade is a
-// *Failure with the status that the vendor gave. The socket outlives ctx.
-func (c *Client) Dial(ctx context.Context, url string, header http.Header) (*Socket, error) {
+// Dial opens a WebSocket: the address begins with ws or wss. A refused upgrade is a
+// *Failure with the status that the vendor gave. The socket outlives ctx. The meter
+// of ctx learns nothing of it: see Socket.Use.
+func (c *Client) Dial(ctx context.Context, address string, header http.Header) (*Socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	h := header.Clone()
@@ -38,12 +41,15 @@ func (c *Client) Dial(ctx context.Context, url string, header http.Header) (*Soc
 	if c.Authorise != nil {
 		c.Authorise(h)
 	}
-	conn, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: c.HTTP, HTTPHeader: h})
+	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: c.HTTP, HTTPHeader: h})
 	if err != nil {
 		return nil, c.refused(response, err)
 	}
 	conn.SetReadLimit(EventLimit)
 	s := &Socket{client: c, conn: conn}
+	if u, err := url.Parse(address); err == nil {
+		s.host = u.Hostname()
+	}
 	if response != nil {
 		s.requestID = c.RequestID(response.Header)
 	}
@@ -67,6 +73,13 @@ func (c *Client) refused(response *http.Response, err error) error {
 
 // RequestID is the vendor's own name of the connection; "" for none.
 func (s *Socket) RequestID() string { return s.requestID }
+
+// Use tells a meter that sound or text goes over the socket, once for each stream,
+// utterance or request. A socket may have been opened long before.
+func (s *Socket) Use(m *Meter) {
+	m.Sent(s.host)
+	s.client.Named(m, s.requestID)
+}
 
 // Read returns the next message; a *Failure when the connection ends, whose
 // Status is the close code and Message the vendor's reason. It returns when ctx

@@ -85,6 +85,7 @@ func (r Request) read(ctx context.Context, out *Out) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer out.count(provider.MeterOf(ctx))
 	parser, whole := r.Parser(out), false
 	answered := func(h http.Header) { out.RequestID = r.Client.RequestID(h) }
 	for e, err := range r.Client.Stream(ctx, r.URL, r.Header, bytes.TrimSpace(body.Bytes()), answered) {
@@ -129,6 +130,15 @@ type Out struct {
 	held   string
 	spoke  bool
 	calls  []llm.ToolCall
+}
+
+// count tells the meter what the vendor has told so far, also of an answer that was
+// left or broke off.
+func (o *Out) count(m *provider.Meter) {
+	o.client.Named(m, o.RequestID)
+	m.Used(provider.InputTokens, float64(o.Usage.In))
+	m.Used(provider.CachedTokens, float64(min(o.Usage.Cached, o.Usage.In)))
+	m.Used(provider.OutputTokens, float64(o.Usage.Out))
 }
 
 // Text continues the answer. White space at its beginning is left out, and so is

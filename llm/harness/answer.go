@@ -72,6 +72,7 @@ func (a *answer) run(ctx context.Context) error {
 	if err != nil {
 		return a.over(err)
 	}
+	l.socket.Use(provider.MeterOf(ctx))
 	fresh := a.driver.unused()
 	first := fresh && a.driver.past.messages == 0
 	n := a.driver.past.news(a.request.Messages, fresh)

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/provider"
 	"github.com/sidetone/sidetone/standin"
@@ -241,9 +243,18 @@ func usages(t *testing.T, v Vendor) {
 	want := llm.Usage{In: 3000, Cached: 2048, Out: 7}
 	b := v.open(t, deltas(llm.Delta{Text: "\n "}, llm.Delta{Text: " Good"}, llm.Delta{Text: " [morn"}, llm.Delta{Text: "ing]. [interrupted by"},
 		llm.Delta{Text: " the caller]"}, llm.Delta{Text: " Bye ["}, llm.Delta{Done: &want}))
-	text, _, used, err := Collect(t.Context(), t, b.driver, ask(said(llm.User, "hi")))
+	meter := &provider.Meter{}
+	text, _, used, err := Collect(provider.WithMeter(t.Context(), meter), t, b.driver, ask(said(llm.User, "hi")))
 	if err != nil || used == nil || *used != want {
 		t.Errorf("usage %+v, error %v", used, err)
+	}
+	counted := provider.Metered{Requests: 1, Hosts: []string{"127.0.0.1"}, Used: map[provider.Unit]float64{
+		provider.InputTokens: 3000, provider.CachedTokens: 2048, provider.OutputTokens: 7}}
+	if diff := cmp.Diff(counted, meter.Total()); diff != "" {
+		t.Errorf("meter (-want +got):\n%s", diff)
+	}
+	if news := meter.News(); len(news.Requests) != 1 {
+		t.Errorf("the vendor's names are %q", news.Requests)
 	}
 	if text != "Good [morning].  Bye [" {
 		t.Errorf("text %q", text)

@@ -86,6 +86,7 @@ func (s *Sockets) Take(ctx context.Context, url string) (*Line, error) {
 		}
 	}
 	l.begin()
+	l.socket.Use(provider.MeterOf(ctx))
 	if s.rules.Once {
 		s.prepare(url)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/provider"
@@ -68,10 +69,13 @@ func (v Voice) speak(outer context.Context, r synthesizer.Request, source Source
 	}
 	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
+	text := sayable(r.Text)
 	out := newOut(v, r, yield)
+	out.meter, out.characters = provider.MeterOf(ctx), utf8.RuneCountInString(text)
+	defer func() { out.meter.Used(provider.AudioSeconds, audio.Span(out.received, r.Rate).Seconds()) }()
 	out.watch = newWatch(cmp.Or(v.Patience, defaultPatience), func() { cancel(errLate) })
 	defer out.watch.stop()
-	err := source(ctx, sayable(r.Text), out)
+	err := source(ctx, text, out)
 	if err == nil {
 		err = out.end()
 	}
@@ -125,6 +129,9 @@ type Out struct {
 	aligner *aligner
 	request string
 
+	meter      *provider.Meter // of who asked
+	characters int             // of the text, until the meter knows of them
+
 	received int64 // samples at rate
 	given    int64 // samples
 	words    int   // given
@@ -140,8 +147,12 @@ func newOut(v Voice, r synthesizer.Request, yield func(synthesizer.Chunk, error)
 	return &Out{voice: v, rate: r.Rate, yield: yield, shaper: newShaper(r.Rate, levels.of(v.Name)), aligner: newAligner(r.Text)}
 }
 
-// Request keeps the vendor's own name of the request, for failures.
+// Request says that the vendor takes the text, and keeps its own name of the request,
+// "" for none. A name may be told later, or again.
 func (o *Out) Request(id string) {
+	o.meter.Used(provider.Characters, float64(o.characters))
+	o.voice.Client.Named(o.meter, id)
+	o.characters = 0
 	if id != "" {
 		o.request = id
 	}

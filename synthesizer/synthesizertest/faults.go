@@ -67,6 +67,7 @@ func RunVendor(t *testing.T, start func(t *testing.T, patience time.Duration) Ve
 		return Harness{Driver: v.Driver, Text: vendorText, WordTimes: v.WordTimes, Speech: true}
 	})
 	t.Run("every word is where it is said to be", func(t *testing.T) { t.Parallel(); exact(t, begin(t)) })
+	t.Run("is metered", func(t *testing.T) { t.Parallel(); metered(t, begin(t)) })
 	t.Run("late sound is dropped", func(t *testing.T) { t.Parallel(); late(t, begin(t)) })
 	t.Run("a closed driver fails", func(t *testing.T) { t.Parallel(); closed(t, begin(t)) })
 	for _, c := range faultCases() {
@@ -231,6 +232,33 @@ func exact(t *testing.T, v Vendor) {
 				t.Errorf("at %d Hz %q is heard at %d to %d, said to be at %d to %d", rate, heard[i].Text, heard[i].From, heard[i].To, w.FromSample, w.ToSample)
 			}
 		}
+	}
+}
+
+// metered checks that a meter learns who got the text, how long it and the sound are,
+// and how the vendor names the requests; also of an utterance that is left.
+func metered(t *testing.T, v Vendor) {
+	meter := &provider.Meter{}
+	ctx := provider.WithMeter(t.Context(), meter)
+	pcm, _, err := Collect(ctx, t, v.Driver, synthesizer.Request{Text: vendorText, Rate: 8000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, least := meter.Total().Used[provider.AudioSeconds], float64(len(pcm))/8000; got < least-0.02 || got > least+2 {
+		t.Errorf("%v s of sound were counted, %v s were heard", got, least)
+	}
+	for range v.Driver.Speak(ctx, synthesizer.Request{Text: "Äh, what?", Rate: 8000}) {
+		break
+	}
+	total, news := meter.Total(), meter.News()
+	if total.Requests != 2 || !slices.Equal(total.Hosts, []string{"127.0.0.1"}) || !slices.Equal(news.Hosts, total.Hosts) {
+		t.Errorf("%d requests to %q, new are %q", total.Requests, total.Hosts, news.Hosts)
+	}
+	if want := float64(len(vendorText) + 9); total.Used[provider.Characters] != want {
+		t.Errorf("%v characters, want %v", total.Used[provider.Characters], want)
+	}
+	if len(news.Requests) == 0 {
+		t.Error("the vendor's names of the requests are not told")
 	}
 }
 

@@ -17,6 +17,8 @@ type feed interface {
 	Final(text string, words []transcriber.Word, answers int)
 	Say(kind transcriber.Kind)
 	Asked() bool
+	Named(id string)
+	Used(u provider.Unit, n float64)
 }
 
 // session is the protocol of /v3/ws.
@@ -48,6 +50,10 @@ func (s *session) Receive(message []byte) error {
 	var m struct {
 		Type  string `json:"type"`
 		Error string `json:"error"`
+		// ID is the session's, of a Begin; Seconds is how long it was open, of a
+		// Termination.
+		ID      string  `json:"id"`
+		Seconds float64 `json:"session_duration_seconds"`
 	}
 	if json.Unmarshal(message, &m) != nil {
 		return s.client.Fail(provider.Broken, "a message is no JSON object")
@@ -55,6 +61,10 @@ func (s *session) Receive(message []byte) error {
 	switch {
 	case m.Type == "Turn":
 		return s.turn(message)
+	case m.Type == "Begin":
+		s.feed.Named(m.ID)
+	case m.Type == "Termination":
+		s.feed.Used(provider.SessionSeconds, m.Seconds)
 	case m.Type == "Error", m.Type == "" && m.Error != "":
 		return s.refusal(message)
 	}

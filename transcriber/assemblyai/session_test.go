@@ -36,6 +36,10 @@ func (r *record) Say(kind transcriber.Kind) { r.add(fmt.Sprintf("say %d", kind),
 
 func (r *record) Asked() bool { return r.asked }
 
+func (r *record) Named(string) {}
+
+func (r *record) Used(provider.Unit, float64) {}
+
 func newSession(r *record) *session {
 	return &session{feed: r, client: &provider.Client{Vendor: "assemblyai"}, model: english, last: -1}
 }

@@ -140,6 +140,8 @@ func (d *Realtime) hello(c transcriber.Config) ([]byte, error) {
 type feed interface {
 	Partial(text string, words []transcriber.Word)
 	Final(text string, words []transcriber.Word, answers int)
+	Named(id string)
+	Used(u provider.Unit, n float64)
 }
 
 // session is the protocol of a transcription session.

@@ -17,6 +17,14 @@ type event struct {
 		Type string `json:"type"`
 		Code string `json:"code"`
 	} `json:"error"`
+	Session struct {
+		ID string `json:"id"`
+	} `json:"session"`
+	// Usage has tokens of the models that are billed so.
+	Usage struct {
+		Input  float64 `json:"input_tokens"`
+		Output float64 `json:"output_tokens"`
+	} `json:"usage"`
 }
 
 // Sound implements socket.Session.
@@ -45,6 +53,8 @@ func (s *session) Receive(message []byte) error {
 		return s.client.Fail(provider.Broken, "an event cannot be read")
 	}
 	switch e.Type {
+	case "session.created":
+		s.feed.Named(e.Session.ID)
 	case "session.updated":
 		s.ready = true
 	case "input_audio_buffer.committed":
@@ -52,6 +62,8 @@ func (s *session) Receive(message []byte) error {
 	case "conversation.item.input_audio_transcription.delta":
 		s.delta(e)
 	case "conversation.item.input_audio_transcription.completed":
+		s.feed.Used(provider.InputTokens, e.Usage.Input)
+		s.feed.Used(provider.OutputTokens, e.Usage.Output)
 		s.completed(e.ItemID, e.Transcript)
 	case "conversation.item.input_audio_transcription.failed":
 		// Sound without words is no failure.

@@ -14,7 +14,7 @@ import (
 )
 
 // record keeps what a session tells, one line each.
-type record struct{ lines []string }
+type record struct{ lines, named, used []string }
 
 func (r *record) Partial(text string, _ []transcriber.Word) {
 	r.lines = append(r.lines, "partial "+text)
@@ -22,6 +22,12 @@ func (r *record) Partial(text string, _ []transcriber.Word) {
 
 func (r *record) Final(text string, _ []transcriber.Word, answers int) {
 	r.lines = append(r.lines, fmt.Sprintf("final(%d) %s", answers, text))
+}
+
+func (r *record) Named(id string) { r.named = append(r.named, id) }
+
+func (r *record) Used(u provider.Unit, n float64) {
+	r.used = append(r.used, fmt.Sprintf("%s %v", u, n))
 }
 
 func recorded(r *record) *session {
@@ -82,6 +88,28 @@ func TestRecordedStream(t *testing.T) {
 		t.Errorf("ready %v, said %q", s.ready, r.lines)
 	}
 	cutEverywhere(t, string(raw))
+}
+
+// TestUsage: models that are billed by tokens say how many they took.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	r := &record{}
+	s := recorded(r)
+	for _, message := range []string{
+		`{"type":"session.created","session":{"id":"sess_1"}}`,
+		`{"type":"` + kind + `completed","item_id":"a","transcript":"Hi.","usage":{"type":"tokens","input_tokens":13,"output_tokens":4,"total_tokens":17}}`,
+		`{"type":"` + kind + `completed","item_id":"b","transcript":"Bye.","usage":{"type":"duration","seconds":1}}`,
+	} {
+		if err := s.Receive([]byte(message)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"input_tokens 13", "output_tokens 4", "input_tokens 0", "output_tokens 0"}, r.used); diff != "" {
+		t.Errorf("used (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"sess_1"}, r.named); diff != "" {
+		t.Errorf("named (-want +got):\n%s", diff)
+	}
 }
 
 func TestCutMessages(t *testing.T) {

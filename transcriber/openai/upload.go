@@ -104,6 +104,7 @@ func (d *Upload) recognise(ctx context.Context, c transcriber.Config, pcm []int1
 		return "", nil, fmt.Errorf("upload speech: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
+	provider.MeterOf(ctx).Used(provider.AudioSeconds, audio.Span(int64(len(pcm)), c.Rate).Seconds())
 	raw, err := io.ReadAll(io.LimitReader(response.Body, answerLimit+1))
 	if err != nil {
 		return "", nil, fmt.Errorf("upload speech: %w", d.cutOff(ctx, err))

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/provider"
 	"github.com/sidetone/sidetone/transcriber"
 )
 
@@ -81,6 +82,19 @@ func (f *Feed) Say(kind transcriber.Kind) {
 		f.stream.queue.Push(transcriber.Event{Kind: kind})
 	}
 }
+
+// Named tells the vendor's own name of the session; "" is none.
+func (f *Feed) Named(id string) {
+	f.stream.mu.Lock()
+	defer f.stream.mu.Unlock()
+	f.conn.id = id
+	if f.conn.socket.RequestID() == "" {
+		f.stream.dialect.Client.Named(f.stream.meter, id)
+	}
+}
+
+// Used tells what the vendor has counted itself.
+func (f *Feed) Used(u provider.Unit, n float64) { f.stream.meter.Used(u, n) }
 
 // Asked reports whether a Finalize waits for its answer.
 func (f *Feed) Asked() bool {

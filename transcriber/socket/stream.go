@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ const (
 // Stream implements transcriber.Stream and transcriber.Lagger on a socket.
 type Stream struct {
 	dialect Dialect
+	meter   *provider.Meter // nil: nobody counts
 	rate    int
 	life    context.Context //nolint:containedctx // the goroutines', see transcriber.Driver
 	end     context.CancelFunc
@@ -72,8 +74,9 @@ type connection struct {
 	session Session
 	ended   chan struct{} // closed when nothing more is read from it
 	opened  time.Time
-	origin  int64 // the sample of the stream at which its sound begins
-	length  int64 // samples that were sent on it
+	id      string // the vendor's name of the session; "" while only the socket has one
+	origin  int64  // the sample of the stream at which its sound begins
+	length  int64  // samples that were sent on it
 	greeted bool
 	sounded bool // sound of the stream was sent on it
 	silence []silence
@@ -121,7 +124,7 @@ func Open(ctx context.Context, rate int, d Dialect) (*Stream, error) {
 		return nil, fmt.Errorf("open a recogniser: %w", err)
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Stream{dialect: d, rate: rate, life: life, end: end, wake: make(chan struct{}, 1), due: make(chan struct{}, 1), leaving: make(chan struct{})}
+	s := &Stream{dialect: d, meter: provider.MeterOf(ctx), rate: rate, life: life, end: end, wake: make(chan struct{}, 1), due: make(chan struct{}, 1), leaving: make(chan struct{})}
 	first := s.connect(conn)
 	s.current = first
 	s.owned.Go(func() { s.read(first) })
@@ -135,6 +138,7 @@ func Open(ctx context.Context, rate int, d Dialect) (*Stream, error) {
 func (s *Stream) connect(conn *provider.Socket) *connection {
 	c := &connection{socket: conn, ended: make(chan struct{}), opened: time.Now()}
 	c.session = s.dialect.Begin(&Feed{stream: s, conn: c})
+	conn.Use(s.meter)
 	return c
 }
 
@@ -234,6 +238,7 @@ func (s *Stream) failLocked(err error) {
 // read takes what the vendor says on a connection until it ends.
 func (s *Stream) read(c *connection) {
 	defer close(c.ended)
+	defer s.count(c)
 	defer c.socket.Close()
 	for {
 		data, _, err := c.socket.Read(s.life)
@@ -250,6 +255,13 @@ func (s *Stream) read(c *connection) {
 	}
 }
 
+// count tells the meter how much sound was sent on a connection that is over.
+func (s *Stream) count(c *connection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.meter.Used(provider.AudioSeconds, audio.Span(c.length, s.rate).Seconds())
+}
+
 // lost ends the stream with the current connection.
 func (s *Stream) lost(c *connection, err error) {
 	s.mu.Lock()
@@ -262,7 +274,7 @@ func (s *Stream) lost(c *connection, err error) {
 		}
 	case s.current:
 		if f := (*provider.Failure)(nil); errors.As(err, &f) && f.RequestID == "" {
-			f.RequestID = c.socket.RequestID()
+			f.RequestID = cmp.Or(c.socket.RequestID(), c.id)
 		}
 		s.failLocked(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,6 +84,10 @@ func SocketOutcomes() []Outcome {
 // failure that names the vendor and tells no key, and that no request is left.
 func Faults(t *testing.T, make func(t *testing.T) Vendor, outcomes ...[]Outcome) {
 	t.Helper()
+	t.Run("is metered", func(t *testing.T) {
+		t.Parallel()
+		make(t).metered(t)
+	})
 	for _, list := range outcomes {
 		for _, o := range list {
 			t.Run(fmt.Sprintf("%s %d %s after %d", o.Fault.Kind, o.Fault.Status, o.Fault.Reason, o.Fault.After), func(t *testing.T) {
@@ -93,6 +98,33 @@ func Faults(t *testing.T, make func(t *testing.T) Vendor, outcomes ...[]Outcome)
 				v.leavesNothing(t)
 			})
 		}
+	}
+}
+
+// metered checks that a meter learns who got the sound, how much of it, and how the
+// vendor names the session.
+func (v Vendor) metered(t *testing.T) {
+	meter := &provider.Meter{}
+	s, err := v.Driver.Open(provider.WithMeter(t.Context(), meter), transcriber.Config{Rate: v.Rate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := Read(t, s)
+	v.feed(t, s, Outcome{})
+	s.Finalize()
+	events.Flushed(t)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	total, news := meter.Total(), meter.News()
+	if total.Requests != 1 || !slices.Equal(total.Hosts, []string{"127.0.0.1"}) || !slices.Equal(news.Hosts, total.Hosts) {
+		t.Errorf("%d requests to %q, new are %q", total.Requests, total.Hosts, news.Hosts)
+	}
+	if len(news.Requests) != 1 || strings.Contains(fmt.Sprint(news.Requests), v.Key) {
+		t.Errorf("the vendor's names are %q", news.Requests)
+	}
+	if least, got := audio.Span(int64(len(v.Speech)), v.Rate).Seconds(), total.Used[provider.AudioSeconds]; got < least-0.06 || got > least+5 {
+		t.Errorf("%v s of sound were counted, at least %v s were sent", got, least)
 	}
 }
 
