@@ -78,6 +78,8 @@ type Call struct {
 	RecordingPath string
 	// Transcript is written when the call ends.
 	Transcript string
+	// Used is what vendors were used for, known when the call ends.
+	Used []Used
 	// ErrorMessage and Errors say what went wrong.
 	ErrorMessage string
 	Errors       []string
@@ -104,8 +106,27 @@ type CallResult struct {
 	ErrorMessage  string
 	Errors        []string
 	Transcript    string
+	Used          []Used
 	RecordingPath string
 	Ended         time.Time
+}
+
+// Used is what one vendor was used for in a call, for one part of it.
+type Used struct {
+	// Part is recogniser, which gets the caller's sound; model, which gets the
+	// conversation as text; or voice, which gets what the agent says as text.
+	Part string
+	// Vendor is its name; "local" for what the server has itself.
+	Vendor string
+	// Account is who pays: the id of a connection, "agent" for a key of the agent's
+	// own, "server"; "" for nobody.
+	Account string
+	// Hosts are those that were sent it; none when it did not leave the machine.
+	Hosts []string
+	// Requests is how many requests, utterances or streams there were.
+	Requests int64
+	// Units is what was counted, by unit, such as "input_tokens" or "audio_seconds".
+	Units map[string]float64
 }
 
 // Snapshot is the configuration a call runs with. In a call that is read its

@@ -46,6 +46,9 @@ func renderCall(v view, c sidetone.Call, transcript string, actions []sidetone.E
 	}
 	if !v.list {
 		o["action_history"] = renderActions(actions)
+		if len(c.Used) > 0 {
+			o["usage"] = renderUsed(c.Used)
+		}
 	}
 	v.setConnection(o, c.ConnectionID)
 	v.setTime(o, "start_time", c.Started)
@@ -53,6 +56,23 @@ func renderCall(v view, c sidetone.Call, transcript string, actions []sidetone.E
 	v.setTime(o, "created_at", c.Created)
 	o["agent"] = renderCallAgent(v, c)
 	return v.profile.Adapt(dialect.Call(), o)
+}
+
+// renderUsed renders what vendors were used for. A recogniser gets the caller's sound,
+// every other part gets text.
+func renderUsed(used []sidetone.Used) []object {
+	out := make([]object, len(used))
+	for i, u := range used {
+		out[i] = object{"part": u.Part, "vendor": u.Vendor, "hosts": append([]string{}, u.Hosts...), "received": "text", "requests": u.Requests, "units": u.Units}
+		if u.Part == "recogniser" {
+			out[i]["received"] = "audio"
+		}
+		if u.Units == nil {
+			out[i]["units"] = object{}
+		}
+		setText(out[i], "account", u.Account)
+	}
+	return out
 }
 
 // carrierData is what is known of the call at the carrier.

@@ -91,6 +91,10 @@ func renderings(p dialect.Profile) map[string]rendering {
 	}
 	hipaa := goldenCall()
 	hipaa.HIPAA = true
+	metered := goldenCall()
+	metered.Used = []sidetone.Used{
+		{Part: "model", Vendor: "openai", Account: "server", Hosts: []string{"api.openai.com"}, Requests: 3, Units: map[string]float64{"input_tokens": 812}},
+		{Part: "voice", Vendor: "local", Requests: 4}}
 	waiting := sidetone.Call{ID: "call-2", Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated, FromNumber: "+12025550101",
 		ToNumber: "+12025550198", AgentNumber: "+12025550101", AgentID: "agent-2", Provider: "simulated", Snapshot: plain}
 	refused := waiting
@@ -118,6 +122,7 @@ func renderings(p dialect.Profile) map[string]rendering {
 		"call-hipaa":        {"CallDto", "Call", renderCall(v, hipaa, "", goldenActions())},
 		"call-list":         {"CallPage", "CallPage", goldenPage(renderCall(i, goldenCall(), "", nil), renderCall(i, waiting, "", nil))},
 		"call-refused":      {"CallDto", "Call", renderCall(v, refused, "", nil)},
+		"call-usage":        {"CallDto", "Call", renderCall(v, metered, "", nil)},
 		"call-list-refused": {"CallPage", "CallPage", goldenPage(renderCall(i, refused, "", nil))},
 		"call-list-wide":    {"CallPage", "", goldenPage(renderCall(wide, goldenCall(), "", nil))},
 		"event":             {"CallEvent", "", renderEvent(v, moment)},

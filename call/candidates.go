@@ -34,6 +34,7 @@ type Refused struct {
 type candidates struct {
 	part     part
 	circuits []circuit
+	meters   []*provider.Meter // of each circuit
 	breakers *breakers
 	// refused takes credentials that were refused; nil: nobody wants to know.
 	refused func(Refused)
@@ -70,7 +71,7 @@ func (c *candidates) add(s Source, name string) {
 	if s.Account == "agent" {
 		k.owner = c.call.EnvironmentID + "/" + c.call.AgentID
 	}
-	c.circuits = append(c.circuits, k)
+	c.circuits, c.meters = append(c.circuits, k), append(c.meters, &provider.Meter{})
 }
 
 // source is who the candidate is.
@@ -97,8 +98,12 @@ func (c *candidates) next(from int, excluded func(int) bool) int {
 	return last
 }
 
-// asks notes that a candidate gets what the caller says, or what the agent is to say.
+// asks notes that a candidate gets what the caller says, or what the agent is to say. A
+// vendor's driver counts itself what it sends.
 func (c *candidates) asks(i int) {
+	if !c.vendor(i) {
+		c.meters[i].Sent("")
+	}
 	if c.name(i) && c.vendor(i) {
 		c.post(asked{part: c.part, source: c.source(i)})
 	}

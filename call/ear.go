@@ -276,7 +276,7 @@ func (e *ear) listen(ctx context.Context, i int) (served time.Duration, err erro
 	e.mu.Lock()
 	e.had = e.texts
 	e.mu.Unlock()
-	stream, err := e.recognisers[i].Driver.Open(ctx, e.config)
+	stream, err := e.recognisers[i].Driver.Open(e.candidates.metered(ctx, i), e.config)
 	if err != nil {
 		return 0, err
 	}

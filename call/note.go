@@ -126,6 +126,7 @@ func (s *Session) event(kind sidetone.EventKind, text string, data map[string]an
 
 func (s *Session) newEvent(kind sidetone.EventKind, text string, data map[string]any) sidetone.Event {
 	s.sequence++
+	data = s.addNews(data)
 	encoded, err := json.Marshal(data)
 	if err != nil || len(data) == 0 {
 		encoded = []byte("{}")

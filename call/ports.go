@@ -165,11 +165,13 @@ type Plan struct {
 	Echo bool
 }
 
-// vendors says who serves each part first: a vendor, or "local" for what the
-// server has itself.
+// local is how records name what the server has itself: nothing leaves the machine.
+const local = "local"
+
+// vendors says who serves each part first: a vendor, or local.
 func (p Plan) vendors() map[string]string {
 	out := map[string]string{}
-	name := func(p part, s Source) { out[string(p)] = cmp.Or(s.Vendor, "local") }
+	name := func(p part, s Source) { out[string(p)] = cmp.Or(s.Vendor, local) }
 	if len(p.Recognisers) > 0 {
 		name(partRecogniser, p.recogniser().Source)
 	}

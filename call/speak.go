@@ -167,7 +167,7 @@ func (m *mouth) rehearsal(ctx context.Context, text string) iter.Seq2[synthesize
 	m.mu.Lock()
 	i := m.current
 	m.mu.Unlock()
-	return m.phrases.speak(ctx, m.voices[i].Driver, m.key(i, text))
+	return m.phrases.speak(m.candidates.metered(ctx, i), m.voices[i].Driver, m.key(i, text))
 }
 
 // request asks voice i for a text.

@@ -26,6 +26,7 @@ import (
 // crew is a planner with a second one for each part, all of them vendors.
 type crew struct {
 	*world
+	config *call.Config
 	model2 *llmtest.Stub
 	voice2 *synthesizertest.Stub
 	ears2  *transcribertest.Stub
@@ -45,7 +46,7 @@ type crew struct {
 
 // withCrew makes the planner of a world a crew.
 func withCrew(w *world, c *call.Config) *crew {
-	k := &crew{world: w, model2: llmtest.NewStub(), voice2: &synthesizertest.Stub{}, ears2: transcribertest.NewStub()}
+	k := &crew{world: w, config: c, model2: llmtest.NewStub(), voice2: &synthesizertest.Stub{}, ears2: transcribertest.NewStub()}
 	c.Planner = k
 	c.Refused = func(r call.Refused) {
 		k.mu.Lock()

@@ -238,7 +238,7 @@ func transcript(s *Session) string {
 // result says how the call ended.
 func (s *Session) result() sidetone.CallResult {
 	r := sidetone.CallResult{Status: sidetone.CallEnded, Ended: s.clock.Now(), Errors: s.call.Errors, EndReason: s.reason,
-		Transcript: transcript(s), Outcome: sidetone.OutcomeBotDisconnected}
+		Transcript: transcript(s), Used: s.used(), Outcome: sidetone.OutcomeBotDisconnected}
 	switch {
 	case s.reason != "":
 	case s.remote && s.cause == telephony.CauseNormal:

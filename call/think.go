@@ -283,7 +283,7 @@ func (m *mind) generate(t *thought, a *attempt) (err error) {
 	m.candidates.asks(a.candidate)
 	model := m.models[a.candidate]
 	won, done, silent, beat := false, false, false, 0
-	for d, err := range model.Driver.Generate(a.ctx, m.request(t.ask, model)) {
+	for d, err := range model.Driver.Generate(m.candidates.metered(a.ctx, a.candidate), m.request(t.ask, model)) {
 		switch {
 		case err != nil && pulse.stopped():
 			return m.candidates.fault(a.candidate, provider.Late, "the answer broke off")

@@ -184,7 +184,7 @@ func (y *saying) ask(ctx context.Context, t *try, r synthesizer.Request) {
 func (y *saying) collect(ctx context.Context, t *try, r synthesizer.Request) (err error) {
 	defer caught(y.m.log, "voice", &err)
 	y.m.candidates.asks(t.candidate)
-	for c, err := range y.m.voices[t.candidate].Driver.Speak(ctx, r) {
+	for c, err := range y.m.voices[t.candidate].Driver.Speak(y.m.candidates.metered(ctx, t.candidate), r) {
 		if err != nil {
 			return err
 		}

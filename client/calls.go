@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Call is a phone call. Lists carry it without ActionHistory, and without the
-// Transcript of running calls.
+// Call is a phone call. Lists carry it without ActionHistory and Usage, and
+// without the Transcript of running calls.
 type Call struct {
 	// ID is given by the server.
 	ID string `json:"id,omitempty"`
@@ -69,6 +69,8 @@ type Call struct {
 	TelephonyParams map[string]any `json:"telephony_params,omitempty"`
 	// TelephonyMetadata is what is known of the call at the carrier.
 	TelephonyMetadata map[string]any `json:"telephony_metadata,omitempty"`
+	// Usage is what vendors were used for, once the call is over.
+	Usage []CallUsage `json:"usage,omitempty"`
 	// ActionHistory is what the agent did.
 	ActionHistory []ActionRun `json:"action_history,omitempty"`
 	// CreatedAt is when the call was asked for or came in.
@@ -77,6 +79,26 @@ type Call struct {
 	StartTime time.Time `json:"start_time,omitzero"`
 	// EndTime is the end; zero before.
 	EndTime time.Time `json:"end_time,omitzero"`
+}
+
+// CallUsage is what one vendor was used for in a call, for one part of it.
+type CallUsage struct {
+	// Part is recogniser, model or voice.
+	Part string `json:"part"`
+	// Vendor is its name; local for what the server has itself.
+	Vendor string `json:"vendor"`
+	// Account is who pays: the id of an account connection, agent or server; empty
+	// for local.
+	Account string `json:"account,omitempty"`
+	// Hosts were sent it; empty when nothing left the server's machine.
+	Hosts []string `json:"hosts"`
+	// Received is what they got: audio or text.
+	Received string `json:"received"`
+	// Requests is how many requests, utterances or streams there were.
+	Requests int64 `json:"requests"`
+	// Units are what was counted, by unit such as input_tokens, characters or
+	// audio_seconds.
+	Units map[string]float64 `json:"units"`
 }
 
 // Over reports whether the call will not change any more.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -285,6 +286,9 @@ func (s *server) ringAs(t *testing.T, ctx context.Context, number string, phone 
 		}
 		return i >= 0 && v.call.Over()
 	})
+	if v.call, err = s.api.Calls().Get(ctx, v.call.ID); err != nil {
+		t.Fatal(err)
+	}
 	v.events = s.events(t, ctx, v.call.ID)
 	return v
 }
@@ -404,6 +408,7 @@ func (s *server) converse(t *testing.T, who trio) {
 			paced.Errorf("the recording holds %q of the caller, who said %q", came, want)
 		}
 		v.judge(t, paced, who, agent)
+		v.judgeUsage(t, who)
 		if t.Failed() {
 			v.log(t)
 		}
@@ -451,6 +456,41 @@ func (v visit) judge(t *testing.T, paced *timing.Meter, who trio, agent sound) {
 	if got := alike(v.heard, agent); got < 0.85 {
 		paced.Errorf("what the caller heard resembles the recording by %.2f", got)
 	}
+}
+
+// judgeUsage holds what the record says of hosts and units against who served the call.
+func (v visit) judgeUsage(t *testing.T, who trio) {
+	t.Helper()
+	ears := map[string]string{"nova": "deepgram", "flux": "deepgram", "realtime": "openai", "upload": "whisper", "assemblyai": "assemblyai"}[who.recogniser]
+	voice := map[string]string{"azure": "azure_speech"}[who.voice]
+	want := map[string]string{recogniserPart: ears + " audio audio_seconds", modelPart: who.model + " text input_tokens", voicePart: cmp.Or(voice, who.voice) + " text characters"}
+	for _, u := range v.call.Usage {
+		vendor, unit := u.Vendor+" "+u.Received, strings.TrimPrefix(want[u.Part], u.Vendor+" "+u.Received+" ")
+		if !strings.HasPrefix(want[u.Part], vendor+" ") || u.Account != "server" || !slices.Equal(u.Hosts, []string{"127.0.0.1"}) || u.Requests == 0 || u.Units[unit] == 0 {
+			t.Errorf("%+v, want %q of the server's account at 127.0.0.1", u, want[u.Part])
+		}
+		delete(want, u.Part)
+	}
+	if len(want) > 0 {
+		t.Errorf("the usage %+v lacks %v", v.call.Usage, want)
+	}
+	for _, part := range []string{recogniserPart, modelPart, voicePart} {
+		if !slices.ContainsFunc(v.events, func(e client.Event) bool { return names(e, "reached", part) }) {
+			t.Errorf("no event says which host the %s reached", part)
+		}
+		if !slices.ContainsFunc(v.events, func(e client.Event) bool { return names(e, "requests", part) }) {
+			t.Errorf("no event has the vendor's name of a request to the %s", part)
+		}
+	}
+}
+
+// names reports whether a list of an event has an entry of a part.
+func names(e client.Event, list, part string) bool {
+	entries, _ := e.Data[list].([]any)
+	return slices.ContainsFunc(entries, func(one any) bool {
+		entry, _ := one.(map[string]any)
+		return entry["part"] == part
+	})
 }
 
 // log shows the events.

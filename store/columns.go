@@ -126,11 +126,11 @@ func (l list) settle() {
 	}
 }
 
-// document stores a call's snapshot as one JSON text.
-type document struct{ s *sidetone.Snapshot }
+// document stores what a pointer leads to as one JSON text.
+type document struct{ to any }
 
 func (d document) Value() (driver.Value, error) {
-	b, err := json.Marshal(d.s)
+	b, err := json.Marshal(d.to)
 	return string(b), err
 }
 
@@ -139,7 +139,7 @@ func (d document) Scan(v any) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal([]byte(text), d.s)
+	return json.Unmarshal([]byte(text), d.to)
 }
 
 // scopes stores a set of scopes by their names.

@@ -45,6 +45,9 @@ func fillValue(v reflect.Value, n *int) {
 	case *[]string:
 		*x = []string{fmt.Sprint("x", *n), "y"}
 		return
+	case *map[string]float64:
+		*x = map[string]float64{"m": float64(*n) / 4}
+		return
 	}
 	switch v.Kind() {
 	case reflect.String:

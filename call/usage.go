@@ -1,0 +1,100 @@
+package call
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/provider"
+)
+
+// metered returns a context whose requests count as the candidate's.
+func (c *candidates) metered(ctx context.Context, i int) context.Context {
+	return provider.WithMeter(ctx, c.meters[i])
+}
+
+// parts are the candidates of the call, by part.
+func (s *Session) parts() []*candidates {
+	if s.ear == nil { // nobody was to serve it yet
+		return nil
+	}
+	return []*candidates{s.ear.candidates, s.mind.candidates, s.mouth.candidates}
+}
+
+// addNews adds to an event's data which hosts got something for the first time since
+// the event before, and how vendors name the requests that they have answered since.
+func (s *Session) addNews(data map[string]any) map[string]any {
+	var reached, requests []map[string]string
+	for _, c := range s.parts() {
+		for i, m := range c.meters {
+			news, who := m.News(), c.source(i).Vendor
+			for _, host := range news.Hosts {
+				reached = append(reached, map[string]string{"part": string(c.part), "vendor": who, "host": host})
+			}
+			for _, id := range news.Requests {
+				requests = append(requests, map[string]string{"part": string(c.part), "vendor": who, "id": id})
+			}
+		}
+	}
+	if len(reached)+len(requests) > 0 && data == nil {
+		data = map[string]any{}
+	}
+	if len(reached) > 0 {
+		data["reached"] = reached
+	}
+	if len(requests) > 0 {
+		data["requests"] = requests
+	}
+	return data
+}
+
+// used is what each vendor, and the server itself, was used for in the call.
+func (s *Session) used() []sidetone.Used {
+	var all []sidetone.Used
+	for _, c := range s.parts() {
+		for i, m := range c.meters {
+			if total := m.Total(); total.Requests > 0 {
+				all = addUsed(all, usedOf(c.part, c.source(i), total))
+			}
+		}
+	}
+	return all
+}
+
+func usedOf(p part, s Source, m provider.Metered) sidetone.Used {
+	u := sidetone.Used{Part: string(p), Vendor: cmp.Or(s.Vendor, local), Account: s.Account, Hosts: m.Hosts, Requests: m.Requests}
+	for unit, n := range m.Used {
+		if u.Units == nil {
+			u.Units = map[string]float64{}
+		}
+		u.Units[string(unit)] = n
+	}
+	return u
+}
+
+// addUsed adds to a list, or to the entry of the same part and account: two models of
+// one vendor are one entry.
+func addUsed(all []sidetone.Used, u sidetone.Used) []sidetone.Used {
+	i := slices.IndexFunc(all, func(o sidetone.Used) bool {
+		return o.Part == u.Part && o.Vendor == u.Vendor && o.Account == u.Account
+	})
+	if i < 0 {
+		return append(all, u)
+	}
+	sum := &all[i]
+	sum.Requests += u.Requests
+	for _, host := range u.Hosts {
+		if !slices.Contains(sum.Hosts, host) {
+			sum.Hosts = append(sum.Hosts, host)
+		}
+	}
+	if sum.Units == nil {
+		sum.Units = u.Units
+		return all
+	}
+	for unit, n := range u.Units {
+		sum.Units[unit] += n
+	}
+	return all
+}
