@@ -163,6 +163,7 @@ func (x *Exchange) ring(ctx context.Context, s *Session, most int, recorded func
 		return err
 	}
 	recorded()
+	s.warm(ctx)
 	x.addLive(s)
 	defer x.removeLive(s)
 	if r, ok := s.caller().leg.(telephony.Ringer); ok && x.c.AnswerAfter > 0 {

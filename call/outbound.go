@@ -131,6 +131,7 @@ func (x *Exchange) carry(s *Session) {
 	defer s.wg.Wait()
 	defer cancel()
 	s.wg.Go(func() { s.caller().read(ctx) })
+	s.warm(ctx)
 	x.talk(s)
 }
 

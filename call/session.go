@@ -50,7 +50,8 @@ type Session struct {
 	broke  string // what went wrong, when the reason is "error"
 	err    error
 
-	stopWaiting func() bool // stops the timer that runs since our hang-up
+	stopWaiting func() bool        // stops the timer that runs since our hang-up
+	stopWarming context.CancelFunc // ends the opening of connections; nil: none were to be opened
 	wg          sync.WaitGroup
 }
 
@@ -111,6 +112,9 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 		p.player.close()
 	}
 	cancel()
+	if s.stopWarming != nil {
+		s.stopWarming()
+	}
 	if s.stop != nil {
 		s.stop()
 	}

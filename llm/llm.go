@@ -32,6 +32,14 @@ type Attendant interface {
 	Interrupted(text string, length time.Duration)
 }
 
+// Warmer is an optional interface of drivers that can connect before they are asked.
+type Warmer interface {
+	// Warm opens what the first Generate needs, sends nothing of a conversation and
+	// costs nothing. It returns when that is done or has failed, which does not matter,
+	// at the latest when ctx ends. It may be called concurrently with Generate.
+	Warm(ctx context.Context)
+}
+
 // Role is who said a message.
 type Role string
 

@@ -19,6 +19,15 @@ type Driver interface {
 	Speak(ctx context.Context, r Request) iter.Seq2[Chunk, error]
 }
 
+// Warmer is an optional interface of drivers that can connect before they are asked.
+type Warmer interface {
+	// Warm opens what a Speak with the same voice, language and rate needs, sends no
+	// text and costs nothing. It returns when that is done, is under way or has failed,
+	// which does not matter, at the latest when ctx ends. It may be called concurrently
+	// with Speak.
+	Warm(ctx context.Context, r Request)
+}
+
 // Request asks for one utterance.
 type Request struct {
 	// Text is plain text, no markup.

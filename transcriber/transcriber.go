@@ -53,6 +53,15 @@ type Driver interface {
 	Open(ctx context.Context, c Config) (Stream, error)
 }
 
+// Warmer is an optional interface of drivers whose streams connect only when there is
+// something to recognise.
+type Warmer interface {
+	// Warm opens what the first sound needs, sends none and costs nothing. It returns
+	// when that is done or has failed, which does not matter, at the latest when ctx
+	// ends. It may be called concurrently with Open.
+	Warm(ctx context.Context)
+}
+
 // Config describes the audio of a stream.
 type Config struct {
 	// Rate is the sample rate of the frames that will be written.

@@ -70,6 +70,9 @@ func New(o Options) *Driver {
 	return &Driver{o: o, official: o.Base == officialBase || o.AzureVersion != ""}
 }
 
+// Warm implements llm.Warmer.
+func (d *Driver) Warm(ctx context.Context) { d.o.Client.Warm(ctx, d.o.Base) }
+
 // Generate streams one answer, see llm.Driver.
 func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delta, error] {
 	switch {

@@ -62,6 +62,9 @@ func New(o Options) *Driver {
 	return &Driver{o: o}
 }
 
+// Warm implements synthesizer.Warmer.
+func (d *Driver) Warm(ctx context.Context, _ synthesizer.Request) { d.o.Client.Warm(ctx, d.o.Base) }
+
 // Speak implements synthesizer.Driver. An utterance that is left is cancelled by
 // closing its connection.
 func (d *Driver) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[synthesizer.Chunk, error] {

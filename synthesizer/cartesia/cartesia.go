@@ -68,6 +68,11 @@ func New(o Options) *Driver {
 // Close ends the connections.
 func (d *Driver) Close() error { return d.sockets.Close() }
 
+// Warm implements synthesizer.Warmer.
+func (d *Driver) Warm(context.Context, synthesizer.Request) {
+	d.sockets.Warm(d.o.Base + "/tts/websocket")
+}
+
 // Speak implements synthesizer.Driver.
 func (d *Driver) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[synthesizer.Chunk, error] {
 	r.Voice = cmp.Or(r.Voice, d.o.Voice)

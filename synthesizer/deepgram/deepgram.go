@@ -67,6 +67,11 @@ func New(o Options) *Driver {
 // Close ends the connections.
 func (d *Driver) Close() error { return d.sockets.Close() }
 
+// Warm implements synthesizer.Warmer.
+func (d *Driver) Warm(_ context.Context, r synthesizer.Request) {
+	d.sockets.Warm(d.address(cmp.Or(r.Voice, d.o.Voice), r.Rate))
+}
+
 // Speak implements synthesizer.Driver.
 func (d *Driver) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[synthesizer.Chunk, error] {
 	voice := cmp.Or(r.Voice, d.o.Voice)

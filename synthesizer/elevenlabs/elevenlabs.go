@@ -71,6 +71,11 @@ func New(o Options) *Driver {
 // Close ends the connections.
 func (d *Driver) Close() error { return d.sockets.Close() }
 
+// Warm implements synthesizer.Warmer.
+func (d *Driver) Warm(_ context.Context, r synthesizer.Request) {
+	d.sockets.Warm(d.address(cmp.Or(r.Voice, d.o.Voice), r))
+}
+
 // Speak implements synthesizer.Driver. An utterance that is left is cancelled by
 // closing its socket.
 func (d *Driver) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[synthesizer.Chunk, error] {

@@ -81,6 +81,9 @@ type request struct {
 	Speed        float64 `json:"speed,omitempty"`
 }
 
+// Warm implements synthesizer.Warmer.
+func (d *Driver) Warm(ctx context.Context, _ synthesizer.Request) { d.o.Client.Warm(ctx, d.o.Base) }
+
 // Speak implements synthesizer.Driver. An utterance that is left is cancelled by
 // closing its connection.
 func (d *Driver) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[synthesizer.Chunk, error] {

@@ -80,6 +80,11 @@ type message struct {
 	Operation string `json:"operation,omitempty"`
 }
 
+// Warm implements synthesizer.Warmer.
+func (d *Driver) Warm(_ context.Context, r synthesizer.Request) {
+	d.sockets.Warm(d.address(cmp.Or(r.Voice, d.o.Voice), r))
+}
+
 // Speak implements synthesizer.Driver.
 func (d *Driver) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[synthesizer.Chunk, error] {
 	voice := cmp.Or(r.Voice, d.o.Voice)

@@ -15,6 +15,9 @@ import (
 const (
 	// idleLimit is how long a socket without work stays open.
 	idleLimit = 2 * time.Minute
+	// aheadWait is how long an utterance waits for a socket that is being opened,
+	// before it opens one of its own: longer than handshakes take.
+	aheadWait = 500 * time.Millisecond
 	// maxIdle is how many such sockets a driver keeps.
 	maxIdle = 3
 )
@@ -48,12 +51,12 @@ type Sockets struct {
 	mu    sync.Mutex
 	open  map[*Line]bool
 	idle  []*Line
-	ahead map[string]bool // addresses of sockets that are being opened
+	ahead map[string]chan struct{} // sockets that are being opened, by address; closed when they are
 }
 
 // NewSockets opens nothing yet. Close must be called.
 func NewSockets(client *provider.Client, rules Rules) *Sockets {
-	s := &Sockets{client: client, rules: rules, open: map[*Line]bool{}, ahead: map[string]bool{}}
+	s := &Sockets{client: client, rules: rules, open: map[*Line]bool{}, ahead: map[string]chan struct{}{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -79,6 +82,9 @@ func (s *Sockets) Close() error {
 // its use with End or Drop.
 func (s *Sockets) Take(ctx context.Context, url string) (*Line, error) {
 	l := s.rested(url)
+	if l == nil && s.awaitAhead(ctx, url) {
+		l = s.rested(url)
+	}
 	if l == nil {
 		var err error
 		if l, err = s.dial(ctx, url); err != nil {
@@ -128,18 +134,46 @@ func (s *Sockets) dial(ctx context.Context, url string) (*Line, error) {
 	return l, nil
 }
 
-// prepare opens the next socket while this utterance is spoken. What goes wrong
-// is found by the utterance that needs it.
+// Warm opens a socket for the first utterance ahead, if its address is one with TLS.
+func (s *Sockets) Warm(url string) {
+	if provider.Secure(url) {
+		s.prepare(url)
+	}
+}
+
+// awaitAhead waits for a socket that is being opened ahead, which is sooner there than
+// another one; false when none is.
+func (s *Sockets) awaitAhead(ctx context.Context, url string) bool {
+	s.mu.Lock()
+	opened := s.ahead[url]
+	s.mu.Unlock()
+	if opened == nil {
+		return false
+	}
+	late := time.NewTimer(aheadWait)
+	defer late.Stop()
+	select {
+	case <-opened:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return true
+}
+
+// prepare opens a socket before the utterance that needs it. What goes wrong is found
+// by that one.
 func (s *Sockets) prepare(url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life.Err() != nil || s.ahead[url] || slices.ContainsFunc(s.idle, func(l *Line) bool { return l.url == url }) {
+	if s.life.Err() != nil || s.ahead[url] != nil || slices.ContainsFunc(s.idle, func(l *Line) bool { return l.url == url }) {
 		return
 	}
-	s.ahead[url] = true
+	opened := make(chan struct{})
+	s.ahead[url] = opened
 	s.wait.Add(1)
 	go func() {
 		defer s.wait.Done()
+		defer close(opened)
 		l, err := s.dial(s.life, url)
 		s.mu.Lock()
 		delete(s.ahead, url)

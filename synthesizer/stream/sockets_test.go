@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,6 +149,53 @@ func TestNextSocketIsOpenedAhead(t *testing.T) {
 	until(t, "the opening of the next", func() bool { return len(control.Ledger()) == 2 && control.Active() == 1 })
 	use(t, s, url).Drop()
 	until(t, "the opening of the one after", func() bool { return len(control.Ledger()) == 3 && control.Active() == 1 })
+}
+
+// A socket with TLS that was opened ahead serves the first utterance, which waits for it
+// rather than to open another one; no other is opened ahead.
+func TestFirstSocketIsOpenedAhead(t *testing.T) {
+	t.Parallel()
+	control := &standin.Control{}
+	server := httptest.NewTLSServer(control.Handler("", nil, func(w http.ResponseWriter, r *standin.Request) {
+		if conn, err := websocket.Accept(w, r.Request, nil); err == nil {
+			_, _, _ = conn.Read(r.Context())
+			_ = conn.CloseNow()
+		}
+	}))
+	defer server.Close()
+	defer server.Client().CloseIdleConnections()
+	s := stream.NewSockets(&provider.Client{Vendor: "somebody", HTTP: server.Client()}, stream.Rules{})
+	defer func() { _ = s.Close() }()
+	s.Warm("ws" + strings.TrimPrefix(server.URL, "https")) // it has no TLS
+	url := stream.WebSocketBase(server.URL)
+	s.Warm(url)
+	s.Warm(url)
+	l, err := s.Take(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(control.Ledger()); n != 1 {
+		t.Errorf("%d sockets were opened, want 1", n)
+	}
+	l.Drop()
+}
+
+// A socket that is opened ahead and does not come holds nobody up.
+func TestSlowSocketAheadIsNotAwaited(t *testing.T) {
+	t.Parallel()
+	s, url, control := echo(t, stream.Rules{Once: true})
+	l := use(t, s, url)
+	until(t, "the opening of the next", func() bool { return len(control.Ledger()) == 2 })
+	control.Inject(standin.Fault{Kind: standin.HalfOpen, Times: 1})
+	l.Drop()
+	l = use(t, s, url) // which begins to open the one that does not come
+	until(t, "the opening of another", func() bool { return len(control.Ledger()) == 3 })
+	began := time.Now()
+	use(t, s, url).Drop()
+	l.Drop()
+	if took := time.Since(began); took < 500*time.Millisecond {
+		t.Errorf("it was awaited for %v, want 500 ms", took)
+	}
 }
 
 // A socket that ended while nobody used it does no harm; one that ends in use

@@ -73,6 +73,9 @@ func (d *Upload) Open(ctx context.Context, c transcriber.Config) (transcriber.St
 	return startUploads(ctx, d, c, vad), nil
 }
 
+// Warm implements transcriber.Warmer.
+func (d *Upload) Warm(ctx context.Context) { d.options.Client.Warm(ctx, d.options.Base) }
+
 // transcription is what a server answers, in either of the formats asked for.
 type transcription struct {
 	Text  *string `json:"text"`
