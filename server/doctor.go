@@ -33,8 +33,9 @@ type Finding struct {
 	inUse bool
 }
 
-// Doctor checks what a server with this configuration needs, and the stored
-// agents. It changes nothing but a probe file in the data directory. Beside a
+// Doctor checks what a server with this configuration needs, its vendors, and the
+// stored agents. It changes nothing but a probe file in the data directory, and what the
+// environments' default connections show of their vendors. Beside a
 // server that runs and is ready, what that one holds is in order.
 func Doctor(ctx context.Context, c Config) []Finding {
 	there := beside(ctx, c.Data)
@@ -55,6 +56,7 @@ func Doctor(ctx context.Context, c Config) []Finding {
 		checkSpeech(ctx, c.Speech),
 		checkFiles(c.Calls.Max),
 	}
+	all = append(all, checkVendors(ctx, c, database)...)
 	return append(all, checkAgents(ctx, c, database)...)
 }
 

@@ -24,10 +24,7 @@ const (
 // server, or of the database when none runs. A database that does not exist, or
 // has to be mended first, has none.
 func checkAgents(ctx context.Context, c Config, database Finding) []Finding {
-	if database.Fix != "" {
-		return nil
-	}
-	if _, err := os.Stat(filepath.Join(c.Data, "sidetone.db")); err != nil && c.Database.URL == "" {
+	if !hasAgents(c, database) {
 		return nil
 	}
 	var look agentLook
@@ -35,6 +32,12 @@ func checkAgents(ctx context.Context, c Config, database Finding) []Finding {
 		return []Finding{{Name: "agents", Detail: err.Error(), Fix: "start the server, or wait until it has started, and ask again", Optional: true}}
 	}
 	return look.findings()
+}
+
+// hasAgents reports whether there is a database that can be asked.
+func hasAgents(c Config, database Finding) bool {
+	_, err := os.Stat(filepath.Join(c.Data, "sidetone.db"))
+	return database.Fix == "" && (err == nil || c.Database.URL != "")
 }
 
 // agentLook collects what is found of agents.

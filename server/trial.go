@@ -18,22 +18,27 @@ const trialTimeout = 10 * time.Second
 
 // try asks the vendor of a connection for a little with each driver that works with it.
 // It implements api.Config's TryConnection.
-func (p *providers) try(ctx context.Context, c sidetone.Connection) (out []api.Trial, err error) {
+func (p *providers) try(ctx context.Context, c sidetone.Connection) ([]api.Trial, error) {
 	a, err := connected(c)
 	if err != nil {
 		return nil, err
 	}
 	a.HTTP = p.keys.guard.Client(c.EnvironmentID)
-	if v, ok := firstOf(p.vendors.models, c.Type, modelOrder()); ok {
+	return p.vendors.trials(ctx, c.Type, a), nil
+}
+
+// trials asks for a little with each driver that works with accounts of a type.
+func (all vendors) trials(ctx context.Context, kind string, a access) (out []api.Trial) {
+	if v, ok := firstOf(all.models, kind, modelOrder()); ok {
 		out = append(out, trial(ctx, "model", v.open(a, choice{}), tryModel))
 	}
-	if v, ok := firstOf(p.vendors.voices, c.Type, voiceOrder()); ok {
+	if v, ok := firstOf(all.voices, kind, voiceOrder()); ok {
 		out = append(out, trial(ctx, "voice", v.open(a, choice{Rate: 8000}), tryVoice))
 	}
-	if v, ok := firstOf(p.vendors.recognisers, c.Type, recogniserOrder()); ok {
+	if v, ok := firstOf(all.recognisers, kind, recogniserOrder()); ok {
 		out = append(out, trial(ctx, "recogniser", v.open(a, choice{Rate: 8000}), tryRecogniser))
 	}
-	return out, nil
+	return out
 }
 
 // firstOf is the first vendor in an order that works with connections of a type.
