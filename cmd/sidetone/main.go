@@ -53,7 +53,7 @@ type cli struct {
 	Drift           driftCommand   `cmd:"" group:"files" help:"Show where the server differs from files, and fail if it does."`
 	Export          exportCommand  `cmd:"" group:"files" help:"Write prompts, actions, agents and numbers as files."`
 
-	Doctor  doctorCommand  `cmd:"" help:"Check ports, programs and the data directory, and say what to do."`
+	Doctor  doctorCommand  `cmd:"" help:"Check ports, programs, the data directory and the vendors, and say what to do."`
 	Standin standinCommand `cmd:"" help:"Take the place of a vendor: its protocol on loopback, with faults on demand."`
 	Bench   benchCommand   `cmd:"" help:"Measure latency and cost a call on this machine."`
 	Version versionCommand `cmd:"" help:"Print the version."`
