@@ -134,7 +134,7 @@ func (s *Stream) changeOver() error {
 		old.socket.Close()
 	})
 	for len(sound) > 0 {
-		n := min(len(sound), int(audio.Samples(longest, s.rate)))
+		n := s.portion(len(sound))
 		if err := s.sendSound(s.current, sound[:n]); err != nil {
 			return err
 		}
@@ -148,6 +148,16 @@ func (s *Stream) changeOver() error {
 	return nil
 }
 
+// portion is how many of n samples go into the next message, so that neither it nor the
+// last one carries less than a Chunk.
+func (s *Stream) portion(n int) int {
+	most, least := int(audio.Samples(longest, s.rate)), int(audio.Samples(s.dialect.Chunk, s.rate))
+	if n > most && n-most < least {
+		return n - least
+	}
+	return min(n, most)
+}
+
 // swap makes the next connection the current one when it is time, and returns the
 // one before, the sound to play again and how many Finalizes to repeat.
 func (s *Stream) swap(now time.Time) (old *connection, sound []int16, asked int) {
@@ -156,6 +166,9 @@ func (s *Stream) swap(now time.Time) (old *connection, sound []int16, asked int)
 	r := &s.rotation
 	if r.next == nil || s.closed || s.dialect.Greeting > 0 && !r.next.greeted {
 		return nil, nil, 0
+	}
+	if n := r.length(); n > 0 && n < audio.Samples(s.dialect.Chunk, s.rate) {
+		return nil, nil, 0 // the vendor would refuse so short a sound: more will come
 	}
 	age := now.Sub(r.since)
 	quiet := s.heard.text == "" && len(s.flushes) == 0 && age >= settleTime
