@@ -247,7 +247,10 @@ func metered(t *testing.T, v Vendor) {
 	if got, least := meter.Total().Used[provider.AudioSeconds], float64(len(pcm))/8000; got < least-0.02 || got > least+2 {
 		t.Errorf("%v s of sound were counted, %v s were heard", got, least)
 	}
-	for range v.Driver.Speak(ctx, synthesizer.Request{Text: "Äh, what?", Rate: 8000}) {
+	for _, err := range v.Driver.Speak(ctx, synthesizer.Request{Text: "Äh, what?", Rate: 8000}) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	total, news := meter.Total(), meter.News()

@@ -36,9 +36,9 @@ func (r *record) Say(kind transcriber.Kind) { r.add(fmt.Sprintf("say %d", kind),
 
 func (r *record) Asked() bool { return r.asked }
 
-func (r *record) Named(string) {}
+func (r *record) Named(id string) { r.add("named", id, nil) }
 
-func (r *record) Used(provider.Unit, float64) {}
+func (r *record) Used(u provider.Unit, n float64) { r.add("used", fmt.Sprintf("%s %v", u, n), nil) }
 
 func newSession(r *record) *session {
 	return &session{feed: r, client: &provider.Client{Vendor: "assemblyai"}, model: english, last: -1}
@@ -59,7 +59,7 @@ const stream = `{"type":"Begin","id":"de5d9927","expires_at":1759796682}
 
 func TestStream(t *testing.T) {
 	t.Parallel()
-	want := []string{"partial hi hi@1920-2000", "partial hi my hi@1920-2000 my@2800-2880", "final(1) hi my hi@1920-2000 my@2800-2880", "say 5 ", "partial ok"}
+	want := []string{"named de5d9927", "partial hi hi@1920-2000", "partial hi my hi@1920-2000 my@2800-2880", "final(1) hi my hi@1920-2000 my@2800-2880", "say 5 ", "partial ok", "used session_seconds 3"}
 	for _, add := range []string{"", `,"zz":{"deep":[1,null,{"x":"y"}]}}`} {
 		r := &record{}
 		s := newSession(r)
