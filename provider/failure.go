@@ -139,14 +139,11 @@ func requestIDs() []string {
 func (c *Client) RequestID(h http.Header) string {
 	for _, name := range requestIDs() {
 		if id := h.Get(name); id != "" {
-			return c.name(id)
+			return c.Name(id)
 		}
 	}
 	return ""
 }
-
-// name is a vendor's own name of something, without secrets.
-func (c *Client) name(id string) string { return clip(hide(id, c.Secrets), 100) }
 
 // Words returns what an error body says in the shapes that vendors use, and the
 // vendor's code of the error; an unknown shape is returned as it is.
@@ -190,16 +187,6 @@ func clip(s string, n int) string {
 	return s
 }
 
-// hide puts stars in the place of secrets.
-func hide(text string, secrets []sidetone.Secret) string {
-	for _, s := range secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s.Reveal(), s.String())
-		}
-	}
-	return text
-}
-
 // retryAfter reads the header of RFC 9110, section 10.2.3: seconds or a date.
 func retryAfter(value string, now time.Time) time.Duration {
 	if n, err := strconv.ParseFloat(value, 64); err == nil && n > 0 {
@@ -223,7 +210,7 @@ func (c *Client) reach(err error) error {
 	if errors.Is(err, errTooLong) {
 		kind = Broken
 	}
-	return &Failure{Vendor: c.Vendor, Kind: kind, Message: clip(hide(err.Error(), c.Secrets), messageLimit), Err: hidden{err, c.Secrets}}
+	return &Failure{Vendor: c.Vendor, Kind: kind, Message: c.shown(err.Error(), messageLimit), Err: hidden{err, c.Secrets}}
 }
 
 // hidden is an error whose text shows no secret; addresses of requests may hold
@@ -246,7 +233,7 @@ func (h hidden) Unwrap() error { return h.error }
 // may also have come inside a stream that began well.
 func (c *Client) Refusal(status int, header http.Header, body []byte) *Failure {
 	message, code := Words(body)
-	f := &Failure{Vendor: c.Vendor, Kind: kindOf(status, code), Status: status, Message: clip(hide(message, c.Secrets), messageLimit)}
+	f := &Failure{Vendor: c.Vendor, Kind: kindOf(status, code), Status: status, Message: c.shown(message, messageLimit)}
 	if header != nil {
 		f.RequestID = c.RequestID(header)
 		f.RetryAfter = retryAfter(header.Get("Retry-After"), time.Now())
@@ -280,5 +267,5 @@ func retryDelay(body []byte) time.Duration {
 
 // Fail is a failure that the driver found itself.
 func (c *Client) Fail(kind Kind, format string, args ...any) *Failure {
-	return &Failure{Vendor: c.Vendor, Kind: kind, Message: clip(hide(fmt.Sprintf(format, args...), c.Secrets), messageLimit)}
+	return &Failure{Vendor: c.Vendor, Kind: kind, Message: c.shown(fmt.Sprintf(format, args...), messageLimit)}
 }

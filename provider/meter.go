@@ -90,7 +90,7 @@ func (c *Client) Named(m *Meter, id string) {
 	if m == nil || id == "" {
 		return
 	}
-	id = c.name(id)
+	id = c.Name(id)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if id == m.last {

@@ -105,7 +105,7 @@ func (s *Socket) ended(err error) error {
 	if closed.Code == websocket.StatusNormalClosure || closed.Code == websocket.StatusGoingAway || closed.Code == websocket.StatusNoStatusRcvd {
 		kind = Unreachable
 	}
-	return &Failure{Vendor: s.client.Vendor, Kind: kind, Status: int(closed.Code), Message: clip(hide(closed.Reason, s.client.Secrets), messageLimit), RequestID: s.requestID}
+	return &Failure{Vendor: s.client.Vendor, Kind: kind, Status: int(closed.Code), Message: s.client.shown(closed.Reason, messageLimit), RequestID: s.requestID}
 }
 
 // Text sends a text message.

@@ -38,7 +38,7 @@ func (v *talkative) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.mu.Unlock()
 	text := "Incorrect API key provided: " + key
 	said, _ := json.Marshal(map[string]any{"type": "error", "message": text, "err_msg": text, "detail": map[string]any{"message": text, "status": text},
-		"error": map[string]any{"message": text, "type": text, "code": text, "status": text}, "title": text, "code": 1000})
+		"error": map[string]any{"message": text, "type": text, "code": text, "status": text}, "title": text, "code": 1000, "id": text, "request_id": text})
 	if r.Header.Get("Upgrade") != "" && turn%2 == 0 {
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 		if err != nil {

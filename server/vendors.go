@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -133,11 +134,31 @@ func Vendors() []string {
 
 // vendorClient sends a driver's requests; without a key there is nothing to show.
 func vendorClient(supplier string, a access, authorise func(http.Header)) *provider.Client {
-	c := &provider.Client{Vendor: supplier, HTTP: a.HTTP}
+	c := &provider.Client{Vendor: supplier, HTTP: a.HTTP, Secrets: tokens(a.Base)}
 	if key := bare(a.Key); key != "" {
-		c.Authorise, c.Secrets = authorise, []sidetone.Secret{key}
+		c.Authorise, c.Secrets = authorise, append(c.Secrets, key)
 	}
 	return c
+}
+
+// leastToken is how long a value in the query of an address is at least that may be a
+// secret.
+const leastToken = 6
+
+// tokens are the values in the query of an address, which may be secrets.
+func tokens(address string) (out []sidetone.Secret) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil
+	}
+	for _, values := range u.Query() {
+		for _, value := range values {
+			if len(value) >= leastToken {
+				out = append(out, sidetone.Secret(value))
+			}
+		}
+	}
+	return out
 }
 
 // header shows a key in a header, behind its scheme.

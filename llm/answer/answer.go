@@ -65,7 +65,7 @@ func Stream(ctx context.Context, r Request) iter.Seq2[llm.Delta, error] {
 		}
 		if f := (*provider.Failure)(nil); errors.As(err, &f) {
 			if f.RequestID == "" {
-				f.RequestID = out.RequestID
+				f.RequestID = r.Client.Name(out.RequestID)
 			}
 			if r.Refine != nil {
 				r.Refine(f)

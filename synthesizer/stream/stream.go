@@ -86,10 +86,10 @@ func (v Voice) speak(outer context.Context, r synthesizer.Request, source Source
 		return context.Cause(outer)
 	case errors.Is(context.Cause(ctx), errLate):
 		f := v.Client.Fail(provider.Late, "%s", errLate)
-		f.RequestID = out.request
+		f.RequestID = v.Client.Name(out.request)
 		return f
 	}
-	return v.failure(err, out.request)
+	return v.failure(err, v.Client.Name(out.request))
 }
 
 // failure is err as a failure with the vendor's name of the request.

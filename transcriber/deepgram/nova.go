@@ -107,7 +107,7 @@ func refusal(c *provider.Client, message []byte) error {
 			RequestID string `json:"request_id"`
 		}
 		_ = json.Unmarshal(message, &e) // an error without a code is one of the vendor
-		f.Kind, f.RequestID = kinds(e.Code), e.RequestID
+		f.Kind, f.RequestID = kinds(e.Code), c.Name(e.RequestID)
 	}
 	return f
 }
