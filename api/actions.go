@@ -34,6 +34,9 @@ func decodeAction(d *decoder) edit[sidetone.Action] {
 		if change.SignatureSecret, err = maskResolved("config.signature_secret", given, a.SignatureSecret); err != nil {
 			return err
 		}
+		if err := keptMasks(&change.Config, a.Config); err != nil {
+			return below("config", err)
+		}
 		var unread error
 		if change.Config, unread, err = w.configPhone(d.profile, change.Config, a.Config); err != nil {
 			return err
@@ -53,7 +56,7 @@ func decodeAction(d *decoder) edit[sidetone.Action] {
 // renderAction lays the secret beside the other members of the configuration.
 func renderAction(v view, a sidetone.Action) object {
 	config := object{}
-	setMembers(config, a.Config)
+	setMembers(config, hideKeys(a.Config))
 	v.of(a.ID).setSecret(config, "signature_secret", a.SignatureSecret)
 	o := object{"id": a.ID, "user_id": v.account, "type": a.Type, "config": config, "action_trigger": json.RawMessage(a.Trigger)}
 	setText(o, "key", a.Key)

@@ -111,7 +111,7 @@ func weighted(keywords any) any {
 func renderAgent(v view, s sidetone.Snapshot) object {
 	a := s.Agent
 	o := object{}
-	setMembers(o, a.Extra)
+	setMembers(o, hideKeys(a.Extra))
 	o["id"] = a.ID
 	o["user_id"] = v.account
 	if v.list && !v.profile.ListedAgents {

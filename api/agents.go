@@ -27,25 +27,36 @@ func (w work) apply(d *draft, patch agentPatch) error {
 	change := patch.change
 	change.PromptID = sidetone.Some(d.Prompt.ID)
 	before := d.Agent
+	if err := keptMasks(&change.Extra, before.Extra); err != nil {
+		return err
+	}
 	change.Apply(&d.Agent, w.tx.Now())
 	chosenInside := func(object, name string) error {
 		return w.chosen("agent", object+"."+name, before.ExtraText(object, name), d.Agent.ExtraText(object, name))
 	}
-	return firstOf(d.Agent.Validate(), w.chosen("agent", "provider", before.Provider, d.Agent.Provider),
+	kept := func(name string) error {
+		return noKeys(name, memberObject(before.Extra, name), memberObject(d.Agent.Extra, name))
+	}
+	return firstOf(d.Agent.Validate(), kept("llm_fallback"), kept("transcriber"), w.thinks(*d, before, patch), w.chosen("agent", "provider", before.Provider, d.Agent.Provider),
 		chosenInside("llm_fallback", "provider"), chosenInside("transcriber", "type"),
 		w.fallback("transcriber.fallback", "agent", "transcriber.type", memberObject(before.Extra, "transcriber", "fallback"), memberObject(d.Agent.Extra, "transcriber", "fallback")))
 }
 
-// fallback checks a new object that names who takes over: its type is one that is known,
-// and it has no key, which would be stored as it is.
+// thinks checks that an agent's account is one for its provider, if one of them is new.
+func (w work) thinks(d draft, before sidetone.Agent, patch agentPatch) error {
+	if w.checkThinks == nil || d.ModelAccount == nil || !patch.account.ref.Set && before.Provider == d.Agent.Provider {
+		return nil
+	}
+	if err := w.checkThinks(d.Agent.Provider, *d.ModelAccount); err != nil {
+		return invalid("%s", err.Error()) // it begins with the property
+	}
+	return nil
+}
+
+// fallback checks a new object that names who takes over: its type is one that is known.
 func (w work) fallback(path, resource, property string, before, after []byte) error {
 	if bytes.Equal(before, after) || len(after) == 0 {
 		return nil
-	}
-	for _, name := range []string{"api_key", "key", "token", "secret", "password"} {
-		if memberOf(after, name) != "" {
-			return invalid("%s.%s must not be given: keys belong into account connections", path, name)
-		}
 	}
 	kind := memberOf(after, "type")
 	ok, possible := w.table.Possible(resource, property, kind)

@@ -64,6 +64,9 @@ type bench struct {
 	try func(context.Context, sidetone.Connection) ([]Trial, error)
 	// checkAddress is the servers' CheckAddress; nil checks nothing.
 	checkAddress func(string) error
+	// checkAccount and checkThinks are the servers', nil checks nothing.
+	checkAccount func(sidetone.Connection) error
+	checkThinks  func(string, sidetone.Connection) error
 	// lacking is the servers' Lacking; nil asks nothing.
 	lacking func(context.Context, string, sidetone.Snapshot) ([]support.Warning, error)
 	// speaks is the servers' Speaks; nil: the built-in voice.
@@ -113,7 +116,7 @@ func (b *bench) handler() http.Handler {
 	}
 	return New(Config{
 		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
-		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try,
+		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, CheckAccount: b.checkAccount, CheckThinks: b.checkThinks, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})

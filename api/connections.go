@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -42,7 +43,8 @@ func decodeConnection(d *decoder) edit[sidetone.Connection] {
 		}
 		change.Apply(c, w.tx.Now())
 		err = firstOf(c.Validate(), w.chosen("account_connection", "type", before.Type, c.Type), credentialsNotCarried(given, before, *c),
-			w.addressReachable(before, *c), w.onlyDefault(c, before, change.Default.Set))
+			w.addressReachable(before, *c), w.onlyDefault(c, before, change.Default.Set),
+			noKeys("config", before.Config, c.Config), w.leadsSomewhere(before, *c))
 		if err != nil || before.Type == "" || before.Type == c.Type {
 			return err
 		}
@@ -63,6 +65,17 @@ func (w work) addressReachable(before, after sidetone.Connection) error {
 		if err := w.checkAddress(address); err != nil {
 			return invalid("%s: %s", part.path, err.Error()) // it names the setting that allows it
 		}
+	}
+	return nil
+}
+
+// leadsSomewhere refuses a new or changed account that has no address.
+func (w work) leadsSomewhere(before, after sidetone.Connection) error {
+	if w.checkAccount == nil || before.Type == after.Type && before.Credentials == after.Credentials && bytes.Equal(before.Config, after.Config) {
+		return nil
+	}
+	if err := w.checkAccount(after); err != nil {
+		return invalid("%s", err.Error()) // it names the setting
 	}
 	return nil
 }
@@ -115,10 +128,29 @@ func (w work) fitsUsers(c sidetone.Connection) error {
 		return err
 	}
 	for _, user := range users {
+		if err := w.thinksWith(user, c); err != nil {
+			return err
+		}
 		if strings.HasPrefix(user, "number ") || strings.HasPrefix(user, "agent ") && !c.ServesModels() ||
 			strings.HasPrefix(user, "webhook ") && !c.ServesEndpoints() {
 			return sidetone.Errorf(sidetone.Conflict, "type must fit what uses the account connection: %s", user)
 		}
+	}
+	return nil
+}
+
+// thinksWith checks that a user of a connection, if it is an agent, still thinks with it.
+func (w work) thinksWith(user string, c sidetone.Connection) error {
+	id, ok := strings.CutPrefix(user, "agent ")
+	if !ok || w.checkThinks == nil {
+		return nil
+	}
+	agent, err := w.tx.Agent(id)
+	if err != nil {
+		return err
+	}
+	if err := w.checkThinks(agent.Provider, c); err != nil {
+		return sidetone.Errorf(sidetone.Conflict, "type must fit what uses the account connection: %s: %s", user, err.Error())
 	}
 	return nil
 }
@@ -139,7 +171,7 @@ func renderConnection(v view, c sidetone.Connection) object {
 	for name, secret := range credentials(c) {
 		own.setSecret(shown, name, secret)
 	}
-	o := object{"id": c.ID, "user_id": v.account, "type": c.Type, "credentials": shown, "config": jsonObject(c.Config),
+	o := object{"id": c.ID, "user_id": v.account, "type": c.Type, "credentials": shown, "config": jsonObject(hideKeys(c.Config)),
 		"steering_pool": c.SteeringPool, "account_supports_any_caller_id": c.AnyCallerID}
 	setText(o, "label", c.Label)
 	setText(o, "description", c.Description)

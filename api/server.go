@@ -103,6 +103,12 @@ type Config struct {
 	// CheckAddress returns why nothing may be sent to an address that a setting names,
 	// as far as can be told beforehand; nil checks nothing.
 	CheckAddress func(address string) error
+	// CheckAccount returns why a connection leads to no vendor, such as the member of its
+	// config that is missing; nil checks nothing.
+	CheckAccount func(c sidetone.Connection) error
+	// CheckThinks returns why agents of a provider do not think with an account; nil
+	// checks nothing.
+	CheckThinks func(provider string, c sidetone.Connection) error
 	// Unreadable says in a sentence, without what the text of a prompt says, what of it
 	// cannot be read though it may be stored; "" for nothing. nil asks nothing.
 	Unreadable func(content string) string

@@ -44,6 +44,7 @@ func decodeVoice(d *decoder) edit[sidetone.Voice] {
 		}
 		change.Apply(v, w.tx.Now())
 		err = firstOf(v.Validate(), w.chosen("voice", "type", before.Type, v.Type), w.chosenName(before, *v),
+			noKeys("fallback", memberObject(before.Config, "fallback"), memberObject(v.Config, "fallback")),
 			w.fallback("fallback", "voice", "type", memberObject(before.Config, "fallback"), memberObject(v.Config, "fallback")))
 		if err != nil || v.Type == before.Type {
 			return err
@@ -86,7 +87,7 @@ func (w work) chosenName(before, after sidetone.Voice) error {
 // renderVoice lays the type's own fields beside the common ones.
 func renderVoice(v view, voice sidetone.Voice) object {
 	o := object{}
-	setMembers(o, voice.Config)
+	setMembers(o, hideKeys(voice.Config))
 	o["id"] = voice.ID
 	o["user_id"] = v.account
 	o["type"] = voice.Type

@@ -37,13 +37,34 @@ type ownCredentials struct {
 	Key sidetone.Secret
 	// Connection is an account connection.
 	Connection *sidetone.Connection
+	// unfit says why what the agent names does not serve; another owner's is not used
+	// in its place.
+	unfit unfit
+}
+
+// unfit is the error of an account that is there and does not serve.
+type unfit string
+
+// Error says why.
+func (u unfit) Error() string { return string(u) }
+
+// addressed says that an account of s leads to an address: that of a vendor which has
+// one for everybody, or its own. where is where the setting belongs that it lacks.
+func (s supplier) addressed(a access, where string) error {
+	if s.needs == "" || a.Base != "" || a.Settings[s.needs] != "" || a.Settings["endpoint"] != "" {
+		return nil
+	}
+	return unfit(fmt.Sprintf("%s.%s is required: %s", where, s.needs, s.is))
 }
 
 // find returns what an environment reaches a supplier with, and who pays: "agent",
 // the id of a connection, or "server"; "" when there is nothing.
 func (k keyring) find(ctx context.Context, environmentID string, s supplier, mine ownCredentials) (access, string, error) {
-	if mine.Key != "" {
-		return access{HTTP: k.guard.Client(environmentID), Key: mine.Key}, "agent", nil
+	switch {
+	case mine.unfit != "":
+		return access{}, "", mine.unfit
+	case mine.Key != "":
+		return access{HTTP: k.guard.Client(environmentID), Key: mine.Key}, "agent", s.addressed(access{}, "a key alone does not tell where to go: account_connection.config")
 	}
 	connection := mine.Connection
 	if connection == nil {
@@ -55,21 +76,25 @@ func (k keyring) find(ctx context.Context, environmentID string, s supplier, min
 	if connection != nil {
 		a, err := connected(*connection)
 		a.HTTP = k.guard.Client(environmentID)
+		if err == nil {
+			err = s.addressed(a, "connection "+connection.ID+": config")
+		}
 		return a, connection.ID, err
 	}
-	c, settings := k.providers[s.name], map[string]string{}
+	c, model := k.providers[s.name], ""
 	if s.name == "ollama" && !c.configured() {
-		c.BaseURL, settings["model"] = k.local.find(ctx)
+		c.BaseURL, model = k.local.find(ctx)
 	}
 	if !c.configured() {
 		return access{}, "", nil
 	}
-	settings["region"] = c.Region
 	serves, err := k.serves(ctx, c, environmentID)
 	if !serves || err != nil {
 		return access{}, "", err
 	}
-	return access{HTTP: k.guard.Operator(environmentID), Key: c.APIKey, Base: c.BaseURL, Settings: settings}, "server", nil
+	a := c.access()
+	a.HTTP, a.Settings["model"] = k.guard.Operator(environmentID), model
+	return a, "server", s.addressed(a, "providers."+s.name)
 }
 
 // serves says whether the server's own credentials serve an environment: one that
@@ -113,6 +138,30 @@ func connected(c sidetone.Connection) (access, error) {
 	}
 	a.Base = a.Settings["base_url"]
 	return a, nil
+}
+
+// checkAccount refuses a connection that leads to no address. It implements
+// api.Config's CheckAccount.
+func checkAccount(c sidetone.Connection) error {
+	a, err := connected(c)
+	if err != nil {
+		return err
+	}
+	for _, s := range suppliers() {
+		if s.account == c.Type {
+			return s.addressed(a, "config")
+		}
+	}
+	return nil
+}
+
+// checkThinks refuses an account that agents of a provider do not think with. It
+// implements api.Config's CheckThinks.
+func (v vendors) checkThinks(provider string, c sidetone.Connection) error {
+	if why := v.misfit(provider, c.Type); why != "" {
+		return unfit(why)
+	}
+	return nil
 }
 
 // accountsOf looks into the store for the default connection of a type.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -119,6 +120,9 @@ func serve[D any](ctx context.Context, k keyring, c sidetone.Call, list map[stri
 		return s, fmt.Sprintf("may not get a call that must comply with HIPAA: providers.%s.hipaa is not set", v.supplier), nil
 	}
 	a, account, err := k.find(ctx, c.EnvironmentID, supplierOf(v.supplier), w.mine)
+	if bad := unfit(""); errors.As(err, &bad) {
+		return s, "does not serve: " + bad.Error(), nil
+	}
 	if err != nil || account == "" {
 		return s, unknown, err
 	}

@@ -215,8 +215,8 @@ func TestUsualKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]ProviderConfig{"openai": {APIKey: "file", Environments: []string{"e"}}, "deepgram": {APIKey: "deep"},
-		"rime": {APIKey: "rime", Environments: []string{"e"}}, "elevenlabs": {APIKey: "eleven", Environments: []string{"a", "b"}}}
+	want := map[string]ProviderConfig{"openai": {APIKey: "file", Environments: []string{"e"}}, "deepgram": {APIKey: "deep", Found: true},
+		"rime": {APIKey: "rime", Environments: []string{"e"}, Found: true}, "elevenlabs": {APIKey: "eleven", Environments: []string{"a", "b"}}}
 	if diff := cmp.Diff(want, got.Providers); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -70,12 +70,16 @@ func serverAccounts(c Config, guard *outbound.Guard) (out []vendorAccount) {
 		if !p.configured() {
 			continue
 		}
-		a := access{HTTP: guard.Operator(""), Key: p.APIKey, Base: p.BaseURL, Settings: map[string]string{"region": p.Region}}
+		a := p.access()
+		a.HTTP = guard.Operator("")
 		fix := "see providers." + s.name
 		if s.variable != "" {
 			fix += " in the configuration, or " + s.variable
 		}
 		out = append(out, vendorAccount{vendor: s.name, whose: "the server's key", fix: fix, try: func(ctx context.Context) ([]client.ConnectionCheck, error) {
+			if err := s.addressed(a, "providers."+s.name); err != nil {
+				return nil, err
+			}
 			return checksOf(list.trials(ctx, s.account, a)), nil
 		}})
 	}

@@ -55,11 +55,13 @@ func openHarness(a access, ch choice) llm.Driver {
 	c := ch.Call
 	o := harness.Options{URL: a.Base, Protocol: harness.Protocol(a.Settings["protocol"]), Language: ch.Language,
 		Call: harness.Call{ID: c.ID, Account: c.EnvironmentID, Agent: c.AgentID, From: c.FromNumber, To: c.ToNumber, Outgoing: c.Outgoing, Values: call.Values(c.Context)}}
-	authorise := header("X-Twilio-Signature", "", sidetone.Secret(harness.Sign(a.Base, a.Key)))
+	signature := sidetone.Secret(harness.Sign(a.Base, a.Key))
+	authorise := header("X-Twilio-Signature", "", signature)
 	if o.Protocol == harness.Retell {
 		authorise = header("Authorization", "Bearer ", a.Key)
 	}
 	o.Client = vendorClient("harness", a, authorise)
+	o.Client.Secrets = append(o.Client.Secrets, signature)
 	return harness.New(o)
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,6 +27,14 @@ type ProviderConfig struct {
 	// HIPAA says that the vendor may get the calls of environments and agents that
 	// must comply with it.
 	HIPAA bool `koanf:"hipaa"`
+
+	// Found says that the key is from a variable which may be there for another program.
+	Found bool `koanf:"-"`
+}
+
+// access is what the server's own account leads to.
+func (p ProviderConfig) access() access {
+	return access{Key: p.APIKey, Base: p.BaseURL, Settings: map[string]string{"region": p.Region}}
 }
 
 // configured reports whether there is anything to reach the vendor with.
@@ -36,8 +45,8 @@ func providerKeys() []string {
 	return []string{"api_key", "base_url", "environments", "region", "hipaa"}
 }
 
-// usualKeys takes the keys from the variables in which the vendors' own tools look
-// for them, where the configuration has none.
+// usualKeys takes the keys, and the addresses that belong to them, from the variables in
+// which the vendors' own tools look for them, where the configuration has none.
 func (c *Config) usualKeys(environ []string) {
 	set := map[string]string{}
 	for _, one := range environ {
@@ -49,7 +58,13 @@ func (c *Config) usualKeys(environ []string) {
 			if c.Providers == nil {
 				c.Providers = map[string]ProviderConfig{}
 			}
-			p.APIKey = sidetone.Secret(set[s.variable])
+			p.APIKey, p.Found = sidetone.Secret(set[s.variable]), true
+			switch s.needs {
+			case "region":
+				p.Region = cmp.Or(p.Region, set[s.addressVariable])
+			case "base_url":
+				p.BaseURL = cmp.Or(p.BaseURL, set[s.addressVariable])
+			}
 			c.Providers[s.name] = p
 		}
 	}
@@ -59,6 +74,9 @@ func (c *Config) usualKeys(environ []string) {
 func (c Config) validateProviders() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Providers)) {
 		p := c.Providers[name]
+		if err := supplierOf(name).addressed(p.access(), "providers."+name); err != nil && p.APIKey != "" && !p.Found {
+			return err
+		}
 		if u, err := url.Parse(p.BaseURL); p.BaseURL != "" && (err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https") {
 			return fmt.Errorf("providers.%s.base_url must be a URL that begins with http:// or https://", name)
 		}
@@ -72,4 +90,15 @@ func (c Config) validateProviders() error {
 	}
 	guard.Close()
 	return nil
+}
+
+// unusedKeys says of keys from variables which are not used why that is so.
+func (c Config) unusedKeys() (out []string) {
+	for _, s := range suppliers() {
+		p := c.Providers[s.name]
+		if err := s.addressed(p.access(), "providers."+s.name); err != nil && p.Found {
+			out = append(out, fmt.Sprintf("%s is not used: %v; %s says it, too", s.variable, err, s.addressVariable))
+		}
+	}
+	return out
 }

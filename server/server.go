@@ -135,6 +135,9 @@ func (s *server) prepareAccess() (err error) {
 	if s.guard, err = newGuard(s.config.Outbound); err != nil {
 		return err
 	}
+	for _, why := range s.config.unusedKeys() {
+		s.log.Warn("a vendor's key from the environment is not used", slog.String("reason", why))
+	}
 	s.tokens, err = s.config.Auth.tokens(s.clock.Now, s.log)
 	return err
 }
@@ -366,8 +369,9 @@ func (s *server) api() http.Handler {
 		Metrics: figures,
 		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Drain: s.draining,
 		Shops: s.shops(), Log: s.log, Stopping: s.stopping, TrustedProxies: s.proxies,
-		Ready:       (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
-		Operator:    s.operator,
+		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
+		Operator:     s.operator,
+		CheckAccount: checkAccount, CheckThinks: s.providers.vendors.checkThinks,
 		CheckPrompt: scripted.Check, CheckAddress: s.guard.Check,
 		Unreadable: scripted.Unreadable,
 		Lacking:    s.providers.lacking, Speaks: s.providers.speaks, TryConnection: s.providers.try,

@@ -23,6 +23,9 @@ func (p *providers) try(ctx context.Context, c sidetone.Connection) ([]api.Trial
 	if err != nil {
 		return nil, err
 	}
+	if err := checkAccount(c); err != nil {
+		return nil, err
+	}
 	a.HTTP = p.keys.guard.Client(c.EnvironmentID)
 	return p.vendors.trials(ctx, c.Type, a), nil
 }

@@ -79,8 +79,11 @@ type supplier struct {
 	variable string
 	// keyless says that a server of one's own may ask for no key.
 	keyless bool
-	// base is where such a server usually listens; "" for none.
-	base string
+	// needs is the setting of an account without which the vendor has no address, and
+	// is what it holds; "" for a vendor with an address for everybody.
+	needs, is string
+	// addressVariable is the environment variable in which its tools look for that.
+	addressVariable string
 }
 
 // suppliers lists whom drivers work with.
@@ -89,19 +92,21 @@ func suppliers() []supplier {
 		{name: "openai", account: "account_connection_openai", variable: "OPENAI_API_KEY", keyless: true},
 		{name: "anthropic", account: "account_connection_anthropic", variable: "ANTHROPIC_API_KEY"},
 		{name: "google", account: "account_connection_google", variable: "GEMINI_API_KEY"},
-		{name: "azure_llm", account: "account_connection_azure_llm", variable: "AZURE_OPENAI_API_KEY"},
+		{name: "azure_llm", account: "account_connection_azure_llm", variable: "AZURE_OPENAI_API_KEY",
+			needs: "base_url", is: "the address of your resource, such as https://NAME.openai.azure.com", addressVariable: "AZURE_OPENAI_ENDPOINT"},
 		{name: "deepseek", account: "account_connection_deepseek", variable: "DEEPSEEK_API_KEY"},
 		{name: "togetherai", account: "account_connection_togetherai", variable: "TOGETHER_API_KEY"},
-		{name: "ollama", account: "account_connection_ollama", keyless: true, base: "http://127.0.0.1:11434/v1"},
-		{name: "whisper", account: "account_connection_whisper", keyless: true, base: "http://127.0.0.1:8000/v1"},
-		{name: "kokoro", account: "account_connection_kokoro", keyless: true, base: "http://127.0.0.1:8880/v1"},
-		{name: "harness", account: "account_connection_harness", keyless: true},
+		{name: "ollama", account: "account_connection_ollama", keyless: true},
+		{name: "whisper", account: "account_connection_whisper", keyless: true, needs: "base_url", is: "the address of your server, such as http://127.0.0.1:8000/v1"},
+		{name: "kokoro", account: "account_connection_kokoro", keyless: true, needs: "base_url", is: "the address of your server, such as http://127.0.0.1:8880/v1"},
+		{name: "harness", account: "account_connection_harness", keyless: true, needs: "base_url", is: "the WebSocket of your program, such as wss://NAME/agent"},
 		{name: "openrouter", account: "account_connection_openrouter", variable: "OPENROUTER_API_KEY"},
 		{name: "deepgram", account: "account_connection_deepgram", variable: "DEEPGRAM_API_KEY"},
 		{name: "assemblyai", account: "account_connection_assemblyai", variable: "ASSEMBLYAI_API_KEY"},
 		{name: "elevenlabs", account: "account_connection_elevenlabs", variable: "ELEVENLABS_API_KEY"},
 		{name: "cartesia", account: "account_connection_cartesia", variable: "CARTESIA_API_KEY"},
-		{name: "azure_speech", account: "account_connection_azure_speech", variable: "AZURE_SPEECH_KEY"},
+		{name: "azure_speech", account: "account_connection_azure_speech", variable: "AZURE_SPEECH_KEY",
+			needs: "region", is: "that of your resource, such as westeurope", addressVariable: "AZURE_SPEECH_REGION"},
 		{name: "rime", account: "account_connection_rime", variable: "RIME_API_KEY"},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,6 +68,9 @@ func follows[D any](ctx context.Context, k keyring, environmentID string, list m
 			continue
 		}
 		_, account, err := k.find(ctx, environmentID, supplierOf(v.supplier), ownCredentials{})
+		if bad := unfit(""); errors.As(err, &bad) {
+			continue
+		}
 		if account != "" || err != nil {
 			return kind, err
 		}
@@ -91,6 +95,9 @@ func (p *providers) modelWishes(c sidetone.Call, s settings) (out []wish) {
 	}
 	if kind != "" {
 		w := p.modelWish(c.Snapshot, kind, model)
+		if own := c.Snapshot.ModelAccount; own != nil && w.mine.Connection == nil {
+			w.mine.unfit = unfit(p.vendors.misfit(kind, own.Type))
+		}
 		if kind == a.Provider {
 			w.property = "provider"
 		}
@@ -114,6 +121,16 @@ func (p *providers) modelWish(s sidetone.Snapshot, kind, model string) wish {
 		w.mine.Connection = c
 	}
 	return w
+}
+
+// misfit says that agents of a provider do not think with an account of a type; "" when
+// they do, or when nothing is known of the provider.
+func (v vendors) misfit(provider, account string) string {
+	model, ok := v.models[provider]
+	if wants := supplierOf(model.supplier).account; ok && wants != account {
+		return fmt.Sprintf("openai_account_connection must be of type %s for provider %s, not %s", wants, provider, account)
+	}
+	return ""
 }
 
 // providerOf guesses the provider of an agent that names none, from its account or from
@@ -149,6 +166,11 @@ func (p *providers) voiceWishes(c sidetone.Call, s settings) []wish {
 	}
 	if w, ok := parseWish(s.fallbackVoice, "voice_id"); ok {
 		out = append(out, w)
+	}
+	for i := range out {
+		if p.vendors.voices[out[i].kind].supplier == p.vendors.voices[own.kind].supplier {
+			out[i].mine = own.mine // no other owner pays the same vendor
+		}
 	}
 	return out
 }

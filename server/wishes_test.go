@@ -111,6 +111,18 @@ func TestWhoServes(t *testing.T) {
 			[]string{"thinks anthropic/c-anthropic/claude-x", "speaks openai/c-openai, ", "listens openai/c-openai, "}},
 		"a voice's own key pays": {world{server: map[string]ProviderConfig{"openai": key}, voice: sidetone.Voice{Type: "voice_eleven_labs", APIKey: "k", Config: []byte(`{"voice_id":"v","fallback":{"type":"voice_openai","voice_id":"alloy"}}`)}},
 			[]string{"thinks openai/server", "speaks elevenlabs/agent/v, openai/server/alloy, ", "listens openai/server, "}},
+		"and takes over from itself, not the environment's": {world{server: map[string]ProviderConfig{"openai": key, "elevenlabs": key}, connections: []string{"elevenlabs"}, environment: sidetone.Environment{FallbackVoice: "voice_eleven_labs/w"},
+			voice: sidetone.Voice{Type: "voice_eleven_labs", APIKey: "k", Config: []byte(`{"voice_id":"v","fallback":{"type":"voice_eleven_labs","voice_id":"u"}}`)}},
+			[]string{"thinks openai/server", "speaks elevenlabs/agent/v, elevenlabs/agent/u, elevenlabs/agent/w, ", "listens openai/server, "}},
+		"an account of another vendor's": {world{server: map[string]ProviderConfig{"openai": key}, connections: []string{"openai", "anthropic"}, account: &sidetone.Connection{ID: "own", Type: "account_connection_anthropic", Credentials: `{"api_key":"k"}`, Config: []byte("{}")},
+			agent: sidetone.Agent{Provider: "openai", Extra: []byte(`{"llm_fallback":{"provider":"anthropic"}}`)}},
+			[]string{"thinks anthropic/own", "speaks openai/c-openai, ", "listens openai/c-openai, ", `provider "openai" does not serve: openai_account_connection must be of type account_connection_openai for provider openai, not account_connection_anthropic: "anthropic" answers instead`}},
+		"an account of nobody's that is known": {world{server: map[string]ProviderConfig{"openai": key}, account: &sidetone.Connection{ID: "own", Type: "account_connection_groq", Credentials: `{}`, Config: []byte("{}")}},
+			[]string{`the agent has nothing to think with: provider "openai" does not serve: openai_account_connection must be of type account_connection_openai for provider openai, not account_connection_groq, and the prompt has no playbook (unavailable)`}},
+		"a key without the address that it needs": {world{server: map[string]ProviderConfig{"openai": key, "azure_speech": key}, voice: sidetone.Voice{Type: "voice_azure"}},
+			[]string{"thinks openai/server", "speaks ", "listens openai/server, ", `voice "voice_azure" does not serve: providers.azure_speech.region is required: that of your resource, such as westeurope: voice_flite speaks instead`}},
+		"a voice's own key for a vendor that needs an address": {world{server: map[string]ProviderConfig{"openai": key, "azure_speech": {APIKey: "k", Region: "westeurope"}}, voice: sidetone.Voice{Type: "voice_azure", APIKey: "k"}},
+			[]string{"thinks openai/server", "speaks ", "listens openai/server, ", `voice "voice_azure" does not serve: a key alone does not tell where to go: account_connection.config.region is required: that of your resource, such as westeurope: voice_flite speaks instead`}},
 		"a server's key serves nobody once there are more environments": {world{server: map[string]ProviderConfig{"openai": key}, more: true, agent: sidetone.Agent{Provider: "openai"}},
 			[]string{`the agent has nothing to think with: provider "openai" is not configured here, and the prompt has no playbook (unavailable)`}},
 		"unless it is listed": {world{server: map[string]ProviderConfig{"openai": {APIKey: "k", Environments: []string{"e"}}}, more: true},
@@ -147,7 +159,7 @@ func TestWhoServes(t *testing.T) {
 			keys.accounts = func(_ context.Context, _, kind string) (*sidetone.Connection, error) {
 				for _, vendor := range c.connections {
 					if kind == "account_connection_"+vendor {
-						return &sidetone.Connection{ID: "c-" + vendor, Type: kind, Credentials: `{"api_key":"k"}`, Config: []byte("{}")}, nil
+						return &sidetone.Connection{ID: "c-" + vendor, Type: kind, Credentials: `{"api_key":"k"}`, Config: []byte(`{"region":"westeurope"}`)}, nil
 					}
 				}
 				return nil, nil

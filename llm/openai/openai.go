@@ -61,7 +61,7 @@ type Driver struct {
 // New returns a Driver.
 func New(o Options) *Driver {
 	o.Base = strings.TrimRight(o.Base, "/")
-	if o.Base == "" {
+	if o.Base == "" && o.AzureVersion == "" {
 		o.Base = officialBase
 	}
 	if o.Model == "" {

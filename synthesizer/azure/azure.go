@@ -29,7 +29,7 @@ type Options struct {
 	Client *provider.Client
 	// Base is the address of the interface; "" means that of Region.
 	Base string
-	// Region is that of the resource, such as westeurope; "" means eastus.
+	// Region is that of the resource, such as westeurope, when Base is "".
 	Region string
 	// Voice speaks for requests that name none, such as en-US-JennyNeural; "" means
 	// en-US-AvaMultilingualNeural.
@@ -42,10 +42,7 @@ type Options struct {
 	Patience time.Duration
 }
 
-const (
-	defaultRegion = "eastus"
-	defaultVoice  = "en-US-AvaMultilingualNeural"
-)
+const defaultVoice = "en-US-AvaMultilingualNeural"
 
 // Driver is a synthesizer.Driver. It holds no connection of its own. Its methods
 // may be called concurrently.
@@ -54,7 +51,7 @@ type Driver struct{ o Options }
 // New returns a driver.
 func New(o Options) *Driver {
 	if o.Base == "" {
-		o.Base = "https://" + cmp.Or(o.Region, defaultRegion) + ".tts.speech.microsoft.com"
+		o.Base = "https://" + o.Region + ".tts.speech.microsoft.com"
 	}
 	o.Base = strings.TrimRight(o.Base, "/")
 	o.Voice = cmp.Or(o.Voice, defaultVoice)
