@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -28,26 +29,36 @@ func (t testCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return t.test(a, c, t.ID)
+	_, err = t.test(a, c, t.ID)
+	return err
 }
 
-// test tries a connection and tells what came of it.
-func (r remote) test(a *app, c *client.Client, id string) error {
+// test tries a connection and tells what came of it; errSilent when not everything went
+// well. tested is false when the vendor has nothing that could be asked.
+func (r remote) test(a *app, c *client.Client, id string) (tested bool, err error) {
 	result, err := c.AccountConnections().Test(a.ctx, id)
+	if refused := (*client.Error)(nil); errors.As(err, &refused) && refused.StatusCode == http.StatusBadRequest {
+		return false, r.explain(err)
+	}
 	if err != nil {
-		return r.explain(err)
+		return true, r.explain(err)
+	}
+	if r.Output == "json" {
+		err = printJSON(a.out, result)
 	}
 	for _, check := range result.Checks {
-		if check.OK {
+		switch {
+		case r.Output == "json":
+		case check.OK:
 			fmt.Fprintf(a.out, "%-11s ok, first answer after %d ms\n", check.Part, check.LatencyMS)
-		} else {
+		default:
 			fmt.Fprintf(a.out, "%-11s failed: %s\n", check.Part, check.Error)
 		}
 	}
 	if !result.OK && len(result.Checks) > 0 {
-		return errSilent
+		err = errSilent
 	}
-	return nil
+	return true, err
 }
 
 type connectCommand struct {
@@ -56,11 +67,11 @@ type connectCommand struct {
 	BaseURL string            `name:"base-url" help:"Another address of the vendor's interface, such as that of your own server." placeholder:"URL"`
 	Label   string            `help:"A name for people." placeholder:"TEXT"`
 	Set     map[string]string `help:"What else the vendor asks for, such as region=westeurope." placeholder:"NAME=VALUE"`
-	NoTest  bool              `name:"no-test" help:"Store the key without asking the vendor."`
+	NoTest  bool              `name:"no-test" help:"Use the key without asking the vendor."`
 }
 
-// Run asks for the key, stores it as the environment's default account of the vendor,
-// and asks the vendor for a little with it.
+// Run asks for the key, stores it, asks the vendor for a little with it, and makes it
+// the environment's default account of the vendor when that went well.
 func (k connectCommand) Run(a *app) error {
 	vendors := server.Vendors()
 	if !slices.Contains(vendors, k.Vendor) {
@@ -85,16 +96,36 @@ func (k connectCommand) Run(a *app) error {
 	for name, value := range k.Set {
 		config[name] = value
 	}
-	body := object{"type": "account_connection_" + k.Vendor, "label": k.Label, "credentials": credentials, "config": config, "default": true}
+	body := object{"type": "account_connection_" + k.Vendor, "label": k.Label, "credentials": credentials, "config": config, "default": false}
 	var made client.AccountConnection
 	if err := c.Do(a.ctx, http.MethodPost, "/v1/account_connections/create", nil, body, &made); err != nil {
 		return k.explain(err)
 	}
-	fmt.Fprintf(a.out, "connection  %s, which agents of this environment use that name no account\n", made.ID)
-	if k.NoTest {
-		return nil
+	return k.promote(a, c, made.ID)
+}
+
+// promote makes a new account the environment's default one of its vendor once the
+// vendor has answered: agents that work with the one before go on with it until then.
+func (k connectCommand) promote(a *app, c *client.Client, id string) error {
+	out := a.out
+	if k.Output == "json" {
+		out = a.err
 	}
-	return k.test(a, c, made.ID)
+	if !k.NoTest {
+		tested, err := k.test(a, c, id)
+		if err != nil && tested {
+			fmt.Fprintf(out, "connection  %s is stored, and no agent uses it: `sidetone connections update %s --set default=true` makes it the default\n", id, id)
+			return err
+		}
+		if err != nil {
+			fmt.Fprintf(plainWriter{a.err}, "not tested: %v\n", err)
+		}
+	}
+	if err := c.Do(a.ctx, http.MethodPost, "/v1/account_connections/update", url.Values{"id": {id}}, object{"default": true}, nil); err != nil {
+		return k.explain(err)
+	}
+	fmt.Fprintf(out, "connection  %s, which agents of this environment use that name no account\n", id)
+	return nil
 }
 
 // askSecret reads a line without showing it; from something that is no terminal it
