@@ -23,6 +23,9 @@ const (
 	// stalled is how long a vendor's model that has begun to answer may take for
 	// more than a word or two, when another one can take its place.
 	stalled = 5 * time.Second
+	// longestAnswer is how many bytes of text a model may say at a time: more than
+	// anybody listens to.
+	longestAnswer = 64 << 10
 	// aWord is how many bytes are no more than a word or two.
 	aWord = 12
 )
@@ -303,7 +306,9 @@ func (m *mind) generate(t *thought, a *attempt) (err error) {
 		if !won && !t.win(a) {
 			return errOutrun
 		}
-		a.written += len(d.Text)
+		if a.written += len(d.Text); a.written > longestAnswer {
+			return m.candidates.fault(a.candidate, provider.Broken, "the answer is longer than 64 KiB of text")
+		}
 		if (!won || a.written-beat > aWord) && len(m.models) > 1 && m.candidates.vendor(a.candidate) {
 			pulse.beat(stalled)
 			beat = a.written

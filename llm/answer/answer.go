@@ -49,6 +49,10 @@ type Parser interface {
 // connection whose stream was read to its end serves the next request.
 const tailTime = 50 * time.Millisecond
 
+// Limit is how many bytes the events of one answer may have. An answer on the telephone
+// is far shorter.
+const Limit = 4 << 20
+
 // Stream sends the request once and yields the answer as llm.Driver promises. A
 // failure is a *provider.Failure, with the vendor's own name of the request where
 // there is one: also for an answer that the vendor reports as a success and that
@@ -88,7 +92,11 @@ func (r Request) read(ctx context.Context, out *Out) error {
 	defer out.count(provider.MeterOf(ctx))
 	parser, whole := r.Parser(out), false
 	answered := func(h http.Header) { out.RequestID = r.Client.RequestID(h) }
+	read := 0
 	for e, err := range r.Client.Stream(ctx, r.URL, r.Header, bytes.TrimSpace(body.Bytes()), answered) {
+		if read += len(e.Data); read > Limit {
+			return r.Client.Fail(provider.Broken, "the answer is longer than 4 MiB")
+		}
 		if whole {
 			continue // up to the end of the stream, or of tailTime
 		}
