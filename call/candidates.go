@@ -29,6 +29,12 @@ type Refused struct {
 	Reason string
 }
 
+// Accepted tells that a vendor accepts a credential.
+type Accepted struct {
+	EnvironmentID string
+	Source        Source
+}
+
 // candidates are those who can serve one part of a call, in the order in which
 // they are used. They are safe for concurrent use.
 type candidates struct {
@@ -38,7 +44,10 @@ type candidates struct {
 	breakers *breakers
 	// refused takes credentials that were refused; nil: nobody wants to know.
 	refused func(Refused)
-	call    Refused // the names of the call
+	// accepted takes credentials with which somebody has worked for the first time in
+	// the call, or since they were refused; nil: nobody wants to know.
+	accepted func(Accepted)
+	call     Refused // the names of the call
 	// private says that what vendors say of failures is not recorded: it may repeat
 	// what was said.
 	private bool
@@ -46,6 +55,7 @@ type candidates struct {
 
 	mu    sync.Mutex
 	known map[int]bool // those that the call's record names; the first it always does
+	fine  map[int]bool // those whose credential was accepted
 }
 
 // asked is a post: somebody gets a part of the call who is not in its record yet.
@@ -125,9 +135,26 @@ func (c *candidates) name(i int) bool {
 
 // worked notes that a candidate did what it was asked.
 func (c *candidates) worked(i int) {
-	if c.vendor(i) {
-		c.breakers.worked(c.circuits[i])
+	if !c.vendor(i) {
+		return
 	}
+	c.breakers.worked(c.circuits[i])
+	if c.accepted != nil && c.judge(i, true) {
+		c.accepted(Accepted{c.call.EnvironmentID, c.source(i)})
+	}
+}
+
+// judge notes whether the credential of a candidate is accepted, and reports whether that
+// is news.
+func (c *candidates) judge(i int, fine bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fine == nil {
+		c.fine = map[int]bool{}
+	}
+	was := c.fine[i]
+	c.fine[i] = fine
+	return was != fine
 }
 
 // failed notes that a candidate has failed, and puts it into the call's record. next
@@ -142,6 +169,7 @@ func (c *candidates) failed(i int, err error, next int, in conversation.Input) {
 	if c.vendor(i) {
 		c.breakers.failed(c.circuits[i], err)
 		if asFailure(err).Credential() && c.refused != nil {
+			c.judge(i, false)
 			told := c.call
 			told.Source, told.Reason = f.source, f.reason()
 			c.refused(told)

@@ -57,6 +57,9 @@ type Config struct {
 	// Refused is told of each credential that a vendor does not accept; nil: nobody
 	// is. It returns at once and may be called concurrently.
 	Refused func(Refused)
+	// Accepted is told of each credential that a vendor accepts, once in a call, and
+	// again when it was refused in between. As Refused otherwise.
+	Accepted func(Accepted)
 	// Log receives one line a call and warnings.
 	Log *slog.Logger
 }

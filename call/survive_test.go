@@ -42,6 +42,8 @@ type crew struct {
 	reserve func() (func(), error)
 	mu      sync.Mutex
 	refused []call.Refused
+	// accepted are credentials that were.
+	accepted []call.Accepted
 }
 
 // withCrew makes the planner of a world a crew.
@@ -52,6 +54,11 @@ func withCrew(w *world, c *call.Config) *crew {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.refused = append(k.refused, r)
+	}
+	c.Accepted = func(a call.Accepted) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.accepted = append(k.accepted, a)
 	}
 	w.snapshot.Agent.InitialMessage = "hello there"
 	return k
@@ -309,6 +316,33 @@ func TestAnswerThatBreaksOffIsGoneOnWith(t *testing.T) {
 		asked := k.model2.Requests()[0].Messages
 		if n := len(asked); asked[n-2].Role != llm.Assistant || asked[n-2].Text != "that is fine." || asked[n-1].Role != llm.User {
 			t.Errorf("asked %+v", asked)
+		}
+	})
+}
+
+// An answer without an end is left, and said so.
+func TestEndlessAnswerIsLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, r, events, _ := play(t, func(k *crew) {
+			k.model.Queue(llmtest.Answer{Deltas: append([]string{"that is fine. "}, slices.Repeat([]string{strings.Repeat("and so on, ", 100)}, 100)...)})
+		}, "an appointment")
+		if !names(events, "model", "the answer is longer than 64 KiB of text") || r.Status != sidetone.CallEnded {
+			t.Errorf("errors %v, %+v", told(events, sidetone.EventError), r)
+		}
+	})
+}
+
+// A credential that is accepted is reported once, and again after a refusal.
+func TestAcceptedCredentialsAreReported(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, _, _, k := play(t, func(k *crew) {
+			k.alone = true
+			k.model.Queue(llmtest.Say("sure"), llmtest.Say("yes"), llmtest.Fail(refusal(provider.Unauthorised, 401)), llmtest.Say("again"), llmtest.Say("again"))
+		}, "one", "two", "three", "four", "five")
+		if got := len(k.accepted); got != 4 || len(k.refused) != 1 { // voice, recogniser, model, model
+			t.Errorf("%d accepted %v, refused %v", got, k.accepted, k.refused)
 		}
 	})
 }

@@ -47,7 +47,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 
 // candidates returns an empty list of those who serve a part of the call.
 func (x *Exchange) candidates(s *Session, p part) *candidates {
-	return &candidates{part: p, breakers: x.broken, refused: x.c.Refused, private: s.call.HIPAA, post: s.inbox.post,
+	return &candidates{part: p, breakers: x.broken, refused: x.c.Refused, accepted: x.c.Accepted, private: s.call.HIPAA, post: s.inbox.post,
 		call: Refused{EnvironmentID: s.call.EnvironmentID, AgentID: s.call.AgentID, CallID: s.call.ID}}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -10,38 +11,66 @@ import (
 	"github.com/sidetone/sidetone/store"
 )
 
-// refusalTimeout bounds storing that a vendor does not accept an account.
-const refusalTimeout = 5 * time.Second
+// stateTimeout bounds storing whether a vendor accepts an account.
+const stateTimeout = 5 * time.Second
 
 // keyRefused logs that a vendor does not accept a credential, and keeps it with the
 // account connection that it is from. It does not wait for the store.
 func (s *server) keyRefused(r call.Refused) {
 	s.log.Warn("a vendor does not accept a credential", slog.String("vendor", r.Source.Vendor), slog.String("account", r.Source.Account),
 		slog.String("environment", r.EnvironmentID), slog.String("agent", r.AgentID), slog.String("call", r.CallID), slog.String("reason", r.Reason))
-	if r.Source.Account == "agent" || r.Source.Account == "server" {
+	s.judged(r.EnvironmentID, r.Source.Account, sidetone.AccountState{State: sidetone.AccountFailed, Cause: r.Reason})
+}
+
+// keyAccepted keeps with an account connection that had failed that its vendor accepts
+// it again. It does not wait for the store.
+func (s *server) keyAccepted(a call.Accepted) {
+	s.judged(a.EnvironmentID, a.Source.Account, sidetone.AccountState{State: sidetone.AccountVerified})
+}
+
+// judged stores the state of a credential that is from a connection.
+func (s *server) judged(environmentID, account string, state sidetone.AccountState) {
+	if account == "agent" || account == "server" {
 		return
 	}
 	s.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), refusalTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), stateTimeout)
 		defer cancel()
-		if err := markRefused(ctx, s.store, r); err != nil && sidetone.CodeOf(err) != sidetone.NotFound {
-			s.log.Warn("store that an account is not accepted", slog.Any("error", err))
+		if err := keepState(ctx, s.store, environmentID, account, state); err != nil && sidetone.CodeOf(err) != sidetone.NotFound {
+			s.log.Warn("store whether an account is accepted", slog.Any("error", err))
 		}
 	})
 }
 
-// markRefused sets the state of the connection whose credential was refused.
-func markRefused(ctx context.Context, s *store.Store, r call.Refused) error {
-	return s.Write(ctx, r.EnvironmentID, func(tx *store.Tx) error { //nolint:wrapcheck // logged as it is
-		c, err := tx.Connection(r.Source.Account)
-		if err != nil {
-			return err
+// keepState sets the state of a connection, unless it says that already. One that nobody
+// has asked about stays without a state when it works.
+func keepState(ctx context.Context, s *store.Store, environmentID, id string, state sidetone.AccountState) error {
+	news := func(tx *store.Tx) (c sidetone.Connection, err error) {
+		c, err = tx.Connection(id)
+		if err == nil && (c.State.State == state.State && c.State.Cause == state.Cause || state.State == sidetone.AccountVerified && c.State.State != sidetone.AccountFailed) {
+			err = errNoNews
 		}
-		state := sidetone.AccountState{State: sidetone.AccountFailed, Since: tx.Now(), Cause: r.Reason}
-		if c.State.State == state.State && c.State.Cause == state.Cause {
-			return nil
-		}
-		c.State = state
-		return tx.UpdateConnection(c)
+		return c, err
+	}
+	err := s.ReadConfiguration(ctx, environmentID, func(tx *store.Tx) error { // from memory: most calls bring no news
+		_, err := news(tx)
+		return err
 	})
+	if err == nil {
+		err = s.Write(ctx, environmentID, func(tx *store.Tx) error {
+			c, err := news(tx)
+			if err != nil {
+				return err
+			}
+			c.State, c.State.Since = state, tx.Now()
+			return tx.UpdateConnection(c)
+		})
+	}
+	if errors.Is(err, errNoNews) {
+		return nil
+	}
+	return err //nolint:wrapcheck // logged as it is
 }
+
+// errNoNews says that a state is stored already.
+const errNoNews trialError = "the state is stored already"
