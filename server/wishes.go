@@ -111,7 +111,18 @@ func (p *providers) modelWishes(c sidetone.Call, s settings) (out []wish) {
 	if w, ok := parseWish(s.fallbackModel, ""); ok {
 		out = append(out, p.modelWish(c.Snapshot, w.kind, w.model))
 	}
-	return out
+	return sameOwner(p.vendors.models, out)
+}
+
+// sameOwner lets fallbacks of the same vendor as the first one be paid by the same owner:
+// the owner of a credential does not change within a call.
+func sameOwner[D any](list map[string]vendor[D], wishes []wish) []wish {
+	for i := range wishes {
+		if list[wishes[i].kind].supplier == list[wishes[0].kind].supplier {
+			wishes[i].mine = wishes[0].mine
+		}
+	}
+	return wishes
 }
 
 // modelWish is a model, with the agent's own account if that is one of its vendor.
@@ -167,12 +178,7 @@ func (p *providers) voiceWishes(c sidetone.Call, s settings) []wish {
 	if w, ok := parseWish(s.fallbackVoice, "voice_id"); ok {
 		out = append(out, w)
 	}
-	for i := range out {
-		if p.vendors.voices[out[i].kind].supplier == p.vendors.voices[own.kind].supplier {
-			out[i].mine = own.mine // no other owner pays the same vendor
-		}
-	}
-	return out
+	return sameOwner(p.vendors.voices, out)
 }
 
 // defaultVoice is what agents speak with that name no voice.
