@@ -64,6 +64,8 @@ type lacking struct {
 	reason string
 	// property is that of the agent's which names it, "" for a setting.
 	property string
+	// fallback says that one before it serves.
+	fallback bool
 }
 
 // sought is what was found for a part of a call.
@@ -72,15 +74,37 @@ type sought[D any] struct {
 	first   wish
 	found   []served[D]
 	missing []lacking
-	// own says that the server's own one serves: as it is wished for, or in the place of
-	// others.
-	own bool
+}
+
+// serves says that one of a kind was found.
+func (s sought[D]) serves(kind string) bool {
+	return slices.ContainsFunc(s.found, func(f served[D]) bool { return f.wish.kind == kind })
+}
+
+// instead says who serves in the place of those before it that do not, and which
+// fallbacks do not; verb is what it does, such as "speaks".
+func (s sought[D]) instead(verb string) (out []string) {
+	var before, after []lacking
+	for _, m := range s.missing {
+		if m.fallback {
+			after = append(after, m)
+		} else {
+			before = append(before, m)
+		}
+	}
+	if len(before) > 0 {
+		out = append(out, fmt.Sprintf("%s: %s %s instead", why(before), s.found[0].wish.kind, verb))
+	}
+	if len(after) > 0 {
+		out = append(out, why(after))
+	}
+	return out
 }
 
 // seek opens the drivers that serve wishes, in their order, each kind and model once,
 // and says why others do not serve; drivers gets those opened. noun is what they are
-// called, such as "voice". A wish for own, the server's own kind, is nothing to seek.
-func seek[D any](ctx context.Context, k keyring, c sidetone.Call, noun, own string, list map[string]vendor[D], wishes []wish, ch choice, drivers *closers) (sought[D], error) {
+// called, such as "voice".
+func seek[D any](ctx context.Context, k keyring, c sidetone.Call, noun string, list map[string]vendor[D], wishes []wish, ch choice, drivers *closers) (sought[D], error) {
 	out := sought[D]{}
 	var seen []string
 	for i, w := range wishes {
@@ -88,7 +112,7 @@ func seek[D any](ctx context.Context, k keyring, c sidetone.Call, noun, own stri
 			out.first = w
 		}
 		id := w.kind + " " + w.model + " " + string(w.config)
-		if w.kind == own || slices.Contains(seen, id) {
+		if slices.Contains(seen, id) {
 			continue
 		}
 		seen = append(seen, id)
@@ -97,10 +121,12 @@ func seek[D any](ctx context.Context, k keyring, c sidetone.Call, noun, own stri
 		case err != nil:
 			return sought[D]{}, err
 		case why != "":
-			out.missing = append(out.missing, lacking{property: w.property, reason: fmt.Sprintf("%s %q %s", noun, w.kind, why)})
+			out.missing = append(out.missing, lacking{property: w.property, reason: fmt.Sprintf("%s %q %s", noun, w.kind, why), fallback: len(out.found) > 0})
 		default:
 			out.found = append(out.found, s)
-			drivers.add(s.driver)
+			if s.source.Vendor != "" { // the server's own outlive the call
+				drivers.add(s.driver)
+			}
 		}
 	}
 	return out, nil
@@ -116,6 +142,8 @@ func serve[D any](ctx context.Context, k keyring, c sidetone.Call, list map[stri
 		return s, unknown, nil
 	case v.languages != nil && !slices.Contains(v.languages(cmp.Or(w.model, w.member("model"), w.member("model_id"))), language(ch.Language)):
 		return s, fmt.Sprintf("does not serve language %q", ch.Language), nil
+	case v.supplier == "":
+		return served[D]{driver: v.open(access{}, ch), wish: w}, "", nil
 	case c.HIPAA && !k.providers[v.supplier].HIPAA:
 		return s, fmt.Sprintf("may not get a call that must comply with HIPAA: providers.%s.hipaa is not set", v.supplier), nil
 	}

@@ -69,7 +69,7 @@ func lacks[D any](s sought[D], none string) (out []support.Warning) {
 			out = append(out, support.Warning{Property: m.property, Reason: support.NoDriver, Sentence: unusable})
 		}
 	}
-	if len(s.found) == 0 && !s.own && none != "" {
+	if len(s.found) == 0 && none != "" {
 		out = append(out, support.Warning{Property: "language", Reason: support.NoDriver, Sentence: none})
 	}
 	return out

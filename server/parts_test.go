@@ -216,7 +216,7 @@ func TestPlanRefusesWhatIsNotConfigured(t *testing.T) {
 		"the playbook in its prompt cannot be read: line 3, column 1: expected": {Defaults(), broken},
 		"its prompt has no playbook":                                            {Defaults(), bare(sidetone.Agent{})},
 		`no other voice for language "es"`:                                      {Defaults(), planned(sidetone.Agent{VoiceID: "v", Language: "es"}, azure)},
-		`voice_flite speaks English only, not "es"`:                             {Defaults(), planned(sidetone.Agent{Language: "es"}, sidetone.Voice{})},
+		`voice "voice_flite" does not serve language "es"`:                      {Defaults(), planned(sidetone.Agent{Language: "es"}, sidetone.Voice{})},
 		"speech.substitute is off":                                              {strict, planned(sidetone.Agent{VoiceID: "v"}, azure)},
 		"own voice is for text telephones":                                      {text, planned(sidetone.Agent{VoiceID: "v"}, azure)},
 		`"transcriber_x" is not configured here, and speech.substitute is off`:  {strict, planned(sidetone.Agent{Extra: named}, sidetone.Voice{})},
@@ -255,7 +255,7 @@ func TestPlanReplacesWhatCannotServe(t *testing.T) {
 	deepgram := planned(sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram"}}`)}, sidetone.Voice{})
 	for _, rate := range []int{8000, 16000} {
 		got, err = p.Plan(t.Context(), deepgram, rate)
-		if err != nil || listens(got).Driver != p.sphinx || !slices.Equal(got.Notices, []string{`recogniser "transcriber_deepgram" is not configured here: the server's own one listens instead`}) {
+		if err != nil || listens(got).Driver != p.sphinx || !slices.Equal(got.Notices, []string{`recogniser "transcriber_deepgram" is not configured here: pocketsphinx listens instead`}) {
 			t.Errorf("another recogniser at %d Hz: got %+v, %v", rate, got, err)
 		}
 		got.Release()

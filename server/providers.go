@@ -45,7 +45,7 @@ type providers struct {
 
 // newProviders tells freed of each place at the recogniser that became free.
 func newProviders(c Config, v vendors, k keyring, log *slog.Logger, freed func()) *providers {
-	return &providers{
+	p := &providers{
 		// a recogniser that is opened again may overlap with the one it replaces
 		sphinx: pocketsphinx.New(pocketsphinx.Options{Program: c.Speech.Pocketsphinx, MaxStreams: 2*c.Calls.Offline + 1, Logger: log}),
 		slots:  newSlots(c.Calls.Offline, freed),
@@ -53,8 +53,10 @@ func newProviders(c Config, v vendors, k keyring, log *slog.Logger, freed func()
 		flite:  flite.New(flite.Options{Program: c.Speech.Flite}),
 		baudot: ttyvoice.New(ttyvoice.Options{Characters: true}),
 		voice:  c.Speech.Voice, substitute: c.Speech.Substitute,
-		tests: c.testAgents(), vendors: v, keys: k, defaults: c.Defaults, table: support.NewTable(),
+		tests: c.testAgents(), keys: k, defaults: c.Defaults, table: support.NewTable(),
 	}
+	p.vendors = v.withOwn(p.flite, p.sphinx)
+	return p
 }
 
 // Plan implements call.Planner.
@@ -101,8 +103,8 @@ func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (plan c
 	return plan, p.listen(ctx, c, settings, &plan, &drivers, rate)
 }
 
-// think chooses what the agent thinks with: its vendor's model and its fallbacks, or
-// a playbook, which needs no vendor.
+// think chooses what the agent thinks with: its vendor's model and its fallbacks, the
+// last of which is the playbook where its prompt has one; or that alone.
 func (p *providers) think(ctx context.Context, c sidetone.Call, s settings, plan *call.Plan, drivers *closers) error {
 	a := c.Snapshot.Agent
 	book, playbook, bad := scripted.InPrompt(c.Snapshot.Prompt.Content)
@@ -118,8 +120,9 @@ func (p *providers) think(ctx context.Context, c sidetone.Call, s settings, plan
 		}
 		switch {
 		case len(found) > 0:
-			if len(missing) > 0 && found[0].wish.kind != a.Provider {
-				plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %q answers instead", why(missing), found[0].wish.kind))
+			plan.Notices = append(plan.Notices, models.instead("answers")...)
+			if playbook && bad == nil {
+				plan.Models = append(plan.Models, call.Model{Driver: scripted.New(book, call.Values(c.Context))})
 			}
 			return nil
 		case !offline && len(missing) > 0:
@@ -162,38 +165,38 @@ func (p *providers) speak(ctx context.Context, c sidetone.Call, s settings, plan
 		return "", err
 	}
 	first := v.first.kind
-	switch {
-	case first == voiceTTY: // a text telephone has letters and figures, in any language
+	if first == voiceTTY { // a text telephone has letters and figures, in any language
 		plan.Voices = []call.Voice{{Driver: p.baudot}}
 		return first, nil
-	case first == voiceFlite && v.own:
-		plan.Voices = []call.Voice{{Driver: p.flite, Name: voiceNameOf(v.first)}}
-		return first, nil
+	}
+	if len(v.found) == 0 {
+		return "", p.speechless(a, v)
 	}
 	for _, f := range v.found {
-		plan.Voices = append(plan.Voices, call.Voice{Driver: f.driver, Name: voiceNameOf(f.wish), Source: f.source, Settings: f.wish.kind + " " + string(f.wish.config)})
+		voice := call.Voice{Driver: f.driver, Name: voiceNameOf(f.wish), Source: f.source}
+		if f.source.Vendor != "" {
+			voice.Settings = f.wish.kind + " " + string(f.wish.config)
+		}
+		plan.Voices = append(plan.Voices, voice)
 	}
-	lacks, speaker := why(v.missing), voiceFlite
-	if first == voiceFlite {
-		lacks = fmt.Sprintf("voice %s speaks English only, not %q", first, a.Language)
+	plan.Notices = append(plan.Notices, v.instead("speaks")...)
+	if !v.serves(voiceFlite) {
+		// As the last, for all languages: an apology in English is better than silence.
+		plan.Voices = append(plan.Voices, call.Voice{Driver: p.flite, PhrasesOnly: true})
 	}
+	return v.found[0].wish.kind, nil
+}
+
+// speechless is the refusal of a call that nobody can speak in.
+func (p *providers) speechless(a sidetone.Agent, v sought[synthesizer.Driver]) error {
+	lacks := why(v.missing)
 	switch {
-	case len(v.found) > 0:
-		speaker = v.found[0].wish.kind
-	case v.own:
+	case !english(a.Language):
+		return unserved("%s, and the server has no other voice for language %q", lacks, a.Language)
 	case !p.substitute:
-		return "", unserved("%s, and speech.substitute is off", lacks)
-	case p.voice == "tty":
-		return "", unserved("%s, and the server's own voice is for text telephones", lacks)
-	default:
-		return "", unserved("%s, and the server has no other voice for language %q", lacks, a.Language)
+		return unserved("%s, and speech.substitute is off", lacks)
 	}
-	if lacks != "" {
-		plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s speaks instead", lacks, speaker))
-	}
-	// As the last, for all languages: an apology in English is better than silence.
-	plan.Voices = append(plan.Voices, call.Voice{Driver: p.flite, PhrasesOnly: !v.own})
-	return speaker, nil
+	return unserved("%s, and the server's own voice is for text telephones", lacks)
 }
 
 // listen completes a plan with the agent's recogniser and its fallbacks, or the
@@ -204,49 +207,54 @@ func (p *providers) listen(ctx context.Context, c sidetone.Call, s settings, pla
 	if err != nil {
 		return err
 	}
-	switch kind := r.first.kind; {
-	case kind == recogniserTTY:
+	if r.first.kind == recogniserTTY {
 		plan.Recognisers = []call.Recogniser{{Driver: p.tty, Carrier: true}}
 		return nil
-	case kind == recogniserSpeech && !r.own:
-		return unserved("the server's recogniser understands English only, not %q", a.Language)
-	case kind == recogniserSpeech:
-		return p.offline(c, plan)
+	}
+	if len(r.found) == 0 {
+		lacks := why(r.missing)
+		if !english(a.Language) {
+			return unserved("%s, and the server's own one understands English only, not %q", lacks, a.Language)
+		}
+		return unserved("%s, and speech.substitute is off", lacks)
+	}
+	if r, err = p.place(c, r, plan); err != nil {
+		return err
 	}
 	for _, f := range r.found {
-		plan.Recognisers = append(plan.Recognisers, call.Recogniser{Driver: f.driver, Source: f.source, FinalWait: p.vendors.recognisers[f.wish.kind].finalWait})
+		one := call.Recogniser{Driver: f.driver, Source: f.source, FinalWait: p.vendors.recognisers[f.wish.kind].finalWait}
+		if f.wish.kind == recogniserSpeech {
+			one.Reserve = func() (func(), error) { return p.reserve(c) }
+		}
+		plan.Recognisers = append(plan.Recognisers, one)
 	}
-	lacks, listener := why(r.missing), "the server's own one"
-	switch {
-	case len(r.found) > 0:
-		listener = r.found[0].wish.kind
-	case r.own:
-	case !p.substitute:
-		return unserved("%s, and speech.substitute is off", lacks)
-	default:
-		return unserved("%s, and the server's own one understands English only, not %q", lacks, a.Language)
-	}
-	if lacks != "" {
-		plan.Notices = append(plan.Notices, fmt.Sprintf("%s: %s listens instead", lacks, listener))
-	}
-	switch {
-	case len(r.found) == 0:
-		return p.offline(c, plan)
-	case r.own:
-		plan.Recognisers = append(plan.Recognisers, p.offlineFallback(c))
-	}
+	plan.Notices = append(plan.Notices, r.instead("listens")...)
 	return nil
 }
 
-// offlineFallback is the offline recogniser as one that takes over.
-func (p *providers) offlineFallback(c sidetone.Call) call.Recogniser {
-	return call.Recogniser{Driver: p.sphinx, FinalWait: pocketsphinxFinal, Reserve: func() (func(), error) {
-		release, ok := p.slots.take(c.ID, c.EnvironmentID, c.Outgoing)
-		if !ok {
-			return nil, transcriber.ErrBusy
-		}
-		return release, nil
-	}}
+// place takes a place for the offline recogniser where that listens first, so that a
+// caller too many is told while it rings. Without a free one the others come first.
+func (p *providers) place(c sidetone.Call, r sought[transcriber.Driver], plan *call.Plan) (sought[transcriber.Driver], error) {
+	if r.found[0].wish.kind != recogniserSpeech {
+		return r, nil
+	}
+	release, err := p.reserve(c)
+	if err == nil || len(r.found) == 1 {
+		plan.Release = release
+		return r, err
+	}
+	r.found = append(r.found[1:], r.found[0])
+	r.missing = append([]lacking{{reason: fmt.Sprintf("recogniser %q has no free place", recogniserSpeech)}}, r.missing...)
+	return r, nil
+}
+
+// reserve takes a place at the offline recogniser, and returns how to give it back.
+func (p *providers) reserve(c sidetone.Call) (func(), error) {
+	release, ok := p.slots.take(c.ID, c.EnvironmentID, c.Outgoing)
+	if !ok {
+		return nil, transcriber.ErrBusy
+	}
+	return release, nil
 }
 
 // kept says what of the call is stored and does not act. What the plan decides
@@ -297,16 +305,4 @@ func (p *providers) test(c sidetone.Call) (call.Plan, error) {
 	kept, err := p.kept(c)
 	plan.Notices = append(plan.Notices, kept...)
 	return plan, err
-}
-
-// offline completes a plan with the offline recogniser and takes one of its
-// places, so that a caller too many is told while it rings.
-func (p *providers) offline(c sidetone.Call, plan *call.Plan) error {
-	release, ok := p.slots.take(c.ID, c.EnvironmentID, c.Outgoing)
-	if !ok {
-		return transcriber.ErrBusy
-	}
-	plan.Release = release
-	plan.Recognisers = []call.Recogniser{{Driver: p.sphinx, FinalWait: pocketsphinxFinal}}
-	return nil
 }

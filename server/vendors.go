@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -28,9 +29,21 @@ func newVendors() vendors {
 	return vendors{voices: voices(), models: models(), recognisers: recognisers()}
 }
 
+// withOwn adds what the server has itself for speech, which serves English.
+func (v vendors) withOwn(voice synthesizer.Driver, recogniser transcriber.Driver) vendors {
+	languages := func(string) []string { return []string{"en"} }
+	voices := map[string]vendor[synthesizer.Driver]{voiceFlite: {languages: languages, open: func(access, choice) synthesizer.Driver { return voice }}}
+	recognisers := map[string]vendor[transcriber.Driver]{recogniserSpeech: {languages: languages, finalWait: pocketsphinxFinal,
+		open: func(access, choice) transcriber.Driver { return recogniser }}}
+	maps.Copy(voices, v.voices)
+	maps.Copy(recognisers, v.recognisers)
+	return vendors{voices: voices, models: v.models, recognisers: recognisers}
+}
+
 // vendor makes a driver for one call.
 type vendor[D any] struct {
-	// supplier is the name of who is paid, see suppliers.
+	// supplier is the name of who is paid, see suppliers; "" for the server's own, which
+	// cost nothing and serve every call.
 	supplier string
 	// languages are those that a model serves, two-letter codes, "" being the default
 	// model; nil: any.

@@ -178,6 +178,9 @@ func (p *providers) voiceWishes(c sidetone.Call, s settings) []wish {
 	if w, ok := parseWish(s.fallbackVoice, "voice_id"); ok {
 		out = append(out, w)
 	}
+	if p.substitute && p.voice != "tty" && english(c.Snapshot.Agent.Language) && !wishedFor(out, voiceFlite) {
+		out = append(out, wish{kind: voiceFlite})
+	}
 	return sameOwner(p.vendors.voices, out)
 }
 
@@ -215,28 +218,26 @@ func (p *providers) recogniserWishes(c sidetone.Call, s settings) []wish {
 	if w, ok := parseWish(s.fallbackRecogniser, "model"); ok {
 		out = append(out, w)
 	}
+	if p.substitute && english(c.Snapshot.Agent.Language) && !wishedFor(out, recogniserSpeech) {
+		out = append(out, wish{kind: recogniserSpeech})
+	}
 	return out
 }
 
 // seekModels finds what the agent thinks with.
 func (p *providers) seekModels(ctx context.Context, c sidetone.Call, s settings, drivers *closers) (sought[llm.Driver], error) {
-	return seek(ctx, p.keys, c, "provider", "", p.vendors.models, p.modelWishes(c, s), choice{Language: c.Snapshot.Agent.Language, Call: c}, drivers)
+	return seek(ctx, p.keys, c, "provider", p.vendors.models, p.modelWishes(c, s), choice{Language: c.Snapshot.Agent.Language, Call: c}, drivers)
 }
 
 // seekVoices finds what it speaks with on a line of rate Hz.
 func (p *providers) seekVoices(ctx context.Context, c sidetone.Call, s settings, rate int, drivers *closers) (sought[synthesizer.Driver], error) {
-	language, wishes := c.Snapshot.Agent.Language, p.voiceWishes(c, s)
-	out, err := seek(ctx, p.keys, c, "voice", voiceFlite, p.vendors.voices, wishes, choice{Rate: rate, Language: language}, drivers)
-	out.own = english(language) && (wishedFor(wishes, voiceFlite) || p.substitute && p.voice != "tty")
-	return out, err
+	return seek(ctx, p.keys, c, "voice", p.vendors.voices, p.voiceWishes(c, s), choice{Rate: rate, Language: c.Snapshot.Agent.Language}, drivers)
 }
 
 // seekRecognisers finds what it listens with.
 func (p *providers) seekRecognisers(ctx context.Context, c sidetone.Call, s settings, rate int, drivers *closers) (sought[transcriber.Driver], error) {
-	language, wishes := c.Snapshot.Agent.Language, p.recogniserWishes(c, s)
-	out, err := seek(ctx, p.keys, c, "recogniser", recogniserSpeech, p.vendors.recognisers, wishes, choice{Rate: rate, Language: language, KeyTerms: keyTerms(c.Snapshot.Agent)}, drivers)
-	out.own = english(language) && (wishedFor(wishes, recogniserSpeech) || p.substitute)
-	return out, err
+	ch := choice{Rate: rate, Language: c.Snapshot.Agent.Language, KeyTerms: keyTerms(c.Snapshot.Agent)}
+	return seek(ctx, p.keys, c, "recogniser", p.vendors.recognisers, p.recogniserWishes(c, s), ch, drivers)
 }
 
 func wishedFor(wishes []wish, kind string) bool {

@@ -89,6 +89,9 @@ func TestWhoServes(t *testing.T) {
 		account     *sidetone.Connection
 		hipaa       bool
 		rate        int
+		strict      bool // speech.substitute is off
+		full        bool // no place is free at the offline recogniser
+		prompt      string
 	}
 	key := ProviderConfig{APIKey: "k"}
 	kind := sidetone.Prompt{Content: "Be kind."}
@@ -139,23 +142,48 @@ func TestWhoServes(t *testing.T) {
 		"an agent's model and the default provider": {world{connections: []string{"openai", "anthropic"}, environment: sidetone.Environment{DefaultModel: "anthropic/opus"}, agent: sidetone.Agent{Model: "haiku"}},
 			[]string{"thinks anthropic/c-anthropic/haiku", "speaks openai/c-openai, ", "listens openai/c-openai, "}},
 		"nobody is used whom nobody named": {world{connections: []string{"openai"}, agent: sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram"}}`)}, voice: sidetone.Voice{Type: "voice_azure"}},
-			[]string{"thinks openai/c-openai", "speaks ", "listens ", `voice "voice_azure" is not configured here: voice_flite speaks instead`, `recogniser "transcriber_deepgram" is not configured here: the server's own one listens instead`}},
+			[]string{"thinks openai/c-openai", "speaks ", "listens ", `voice "voice_azure" is not configured here: voice_flite speaks instead`, `recogniser "transcriber_deepgram" is not configured here: pocketsphinx listens instead`}},
 		"a language that the recogniser's model lacks": {world{connections: []string{"openai", "deepgram"}, agent: sidetone.Agent{Language: "es", Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram","model":"flux","fallback":{"type":"transcriber_openai"}}}`)}},
 			[]string{"thinks openai/c-openai", "speaks openai/c-openai, phrases", "listens openai/c-openai", `recogniser "transcriber_deepgram" does not serve language "es": transcriber_openai listens instead`}},
 		"a call that must comply with HIPAA": {world{server: map[string]ProviderConfig{"openai": {APIKey: "k", HIPAA: true}}, connections: []string{"elevenlabs", "deepgram"}, hipaa: true,
 			agent: sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram"}}`)}, voice: sidetone.Voice{Type: "voice_eleven_labs"}},
 			[]string{"thinks openai/server", "speaks ", "listens ", `voice "voice_eleven_labs" may not get a call that must comply with HIPAA: providers.elevenlabs.hipaa is not set: voice_flite speaks instead`,
-				`recogniser "transcriber_deepgram" may not get a call that must comply with HIPAA: providers.deepgram.hipaa is not set: the server's own one listens instead`}},
+				`recogniser "transcriber_deepgram" may not get a call that must comply with HIPAA: providers.deepgram.hipaa is not set: pocketsphinx listens instead`}},
 		"the server's own as the fallback that the agent names": {world{connections: []string{"elevenlabs", "deepgram", "openai"}, agent: sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram","fallback":{"type":"pocketsphinx"}}}`)},
 			voice: sidetone.Voice{Type: "voice_eleven_labs", Config: []byte(`{"fallback":{"type":"voice_flite"}}`)}},
 			[]string{"thinks openai/c-openai", "speaks elevenlabs/c-elevenlabs, ", "listens deepgram/c-deepgram, "}},
+		"they serve with speech.substitute off": {world{strict: true, connections: []string{"elevenlabs", "deepgram", "openai"}, agent: sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"transcriber_deepgram","fallback":{"type":"pocketsphinx"}}}`)},
+			voice: sidetone.Voice{Type: "voice_eleven_labs", Config: []byte(`{"fallback":{"type":"voice_flite","voice":"slt"}}`)}},
+			[]string{"thinks openai/c-openai", "speaks elevenlabs/c-elevenlabs, slt", "listens deepgram/c-deepgram, "}},
+		"so do those of the environment": {world{strict: true, connections: []string{"openai"}, environment: sidetone.Environment{FallbackVoice: "voice_flite/awb", FallbackTranscriber: "pocketsphinx"}},
+			[]string{"thinks openai/c-openai", "speaks openai/c-openai, awb", "listens openai/c-openai, "}},
+		"nobody else does with it off": {world{strict: true, connections: []string{"openai"}},
+			[]string{"thinks openai/c-openai", "speaks openai/c-openai, phrases", "listens openai/c-openai"}},
+		"vendors as fallbacks of the server's own": {world{strict: true, connections: []string{"elevenlabs", "deepgram", "openai"}, agent: sidetone.Agent{Extra: []byte(`{"transcriber":{"type":"pocketsphinx","fallback":{"type":"transcriber_deepgram"}}}`)},
+			voice: sidetone.Voice{Type: "voice_flite", Config: []byte(`{"fallback":{"type":"voice_eleven_labs"}}`)}},
+			[]string{"thinks openai/c-openai", "speaks , elevenlabs/c-elevenlabs", "listens , deepgram/c-deepgram"}},
+		"they serve when there is no place": {world{strict: true, full: true, connections: []string{"openai"}, environment: sidetone.Environment{DefaultTranscriber: "pocketsphinx", FallbackTranscriber: "transcriber_openai"}},
+			[]string{"thinks openai/c-openai", "speaks openai/c-openai, phrases", "listens openai/c-openai, ", `recogniser "pocketsphinx" has no free place: transcriber_openai listens instead`}},
+		"and for other languages": {world{connections: []string{"elevenlabs", "deepgram", "openai"}, agent: sidetone.Agent{Language: "es", Extra: []byte(`{"transcriber":{"type":"pocketsphinx","fallback":{"type":"transcriber_deepgram"}}}`)},
+			voice: sidetone.Voice{Type: "voice_flite", Config: []byte(`{"fallback":{"type":"voice_eleven_labs"}}`)}},
+			[]string{"thinks openai/c-openai", "speaks elevenlabs/c-elevenlabs, phrases", "listens deepgram/c-deepgram",
+				`voice "voice_flite" does not serve language "es": voice_eleven_labs speaks instead`, `recogniser "pocketsphinx" does not serve language "es": transcriber_deepgram listens instead`}},
+		"a busy server with nobody else": {world{full: true, connections: []string{"openai"}, environment: sidetone.Environment{DefaultTranscriber: "pocketsphinx"}},
+			[]string{transcriber.ErrBusy.Error()}},
+		"a fallback that cannot serve": {world{connections: []string{"openai"}, agent: sidetone.Agent{Language: "es", Extra: []byte(`{"transcriber":{"type":"transcriber_openai","fallback":{"type":"pocketsphinx"}}}`)}},
+			[]string{"thinks openai/c-openai", "speaks openai/c-openai, phrases", "listens openai/c-openai", `recogniser "pocketsphinx" does not serve language "es"`}},
+		"a playbook takes over from the agent's vendor": {world{connections: []string{"openai"}, agent: sidetone.Agent{Provider: "openai"}, prompt: "playbook: x\notherwise:\n  say: Hello."},
+			[]string{"thinks openai/c-openai, ", "speaks openai/c-openai, ", "listens openai/c-openai, "}},
 		"a server of one's own needs no key": {world{server: map[string]ProviderConfig{"ollama": {BaseURL: "http://127.0.0.1:11434/v1"}}},
 			[]string{"thinks ollama/server", "speaks ", "listens "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			config := Defaults()
-			config.Providers = c.server
+			config.Providers, config.Speech.Substitute = c.server, !c.strict
+			if c.full {
+				config.Calls.Offline = 0
+			}
 			keys := testKeyring(config)
 			keys.sole = func(context.Context) (bool, error) { return !c.more, nil }
 			keys.environment = func(context.Context, string) (sidetone.Environment, error) { return c.environment, nil }
@@ -169,6 +197,9 @@ func TestWhoServes(t *testing.T) {
 			}
 			row := sidetone.Call{EnvironmentID: "e", HIPAA: c.hipaa, Snapshot: sidetone.Snapshot{Agent: c.agent, Voice: c.voice, Prompt: kind, ModelAccount: c.account}}
 			row.Snapshot.Agent.VoiceID = c.voice.Type
+			if c.prompt != "" {
+				row.Snapshot.Prompt.Content = c.prompt
+			}
 			rate := 16000
 			if c.rate != 0 {
 				rate = c.rate
