@@ -60,6 +60,9 @@ func (w work) fallback(path, resource, property string, before, after []byte) er
 	}
 	kind := memberOf(after, "type")
 	ok, possible := w.table.Possible(resource, property, kind)
+	if kind == "voice_tty" || kind == "tty" {
+		return invalid("%s.type must not be %s: speech cannot go over to a text telephone in a call", path, kind)
+	}
 	if kind == "" || !ok {
 		return invalid("%s.type must be one of %s", path, strings.Join(possible, ", "))
 	}

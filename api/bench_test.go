@@ -68,7 +68,7 @@ type bench struct {
 	checkAccount func(sidetone.Connection) error
 	checkThinks  func(string, sidetone.Connection) error
 	// lacking is the servers' Lacking; nil asks nothing.
-	lacking func(context.Context, string, sidetone.Snapshot) ([]support.Warning, error)
+	lacking func(context.Context, sidetone.Call) ([]support.Warning, error)
 	// speaks is the servers' Speaks; nil: the built-in voice.
 	speaks func(context.Context, string) (sidetone.Voice, error)
 }

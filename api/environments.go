@@ -27,18 +27,33 @@ func choices(e *sidetone.Environment) map[string]*string {
 
 // choose changes whom the agents of an environment use, and refuses who is not known.
 func (w work) choose(d *decoder, e *sidetone.Environment) error {
-	kinds := map[string][2]string{"model": {"agent", "provider"}, "voice": {"voice", "type"}, "transcriber": {"agent", "transcriber.type"}}
+	kinds := map[string][2]string{"default_model": {"agent", "provider"}, "fallback_model": {"agent", "llm_fallback.provider"},
+		"default_voice": {"voice", "type"}, "fallback_voice": {"voice", "type"},
+		"default_transcriber": {"agent", "transcriber.type"}, "fallback_transcriber": {"agent", "transcriber.type"}}
 	into := choices(e)
 	for _, property := range slices.Sorted(maps.Keys(into)) {
 		given := d.Text(property)
 		given.Apply(into[property], "")
 		kind, _, _ := strings.Cut(given.Value, "/")
-		_, part, _ := strings.Cut(property, "_")
-		if ok, possible := w.table.Possible(kinds[part][0], kinds[part][1], kind); kind != "" && !ok {
+		ok, possible := w.table.Possible(kinds[property][0], kinds[property][1], kind)
+		if strings.HasSuffix(property, "_model") {
+			ok, possible = ok || kind == "auto", append([]string{"auto"}, possible...)
+		}
+		for _, unfit := range unfit(property) {
+			ok = ok && kind != unfit
+			possible = slices.DeleteFunc(slices.Clone(possible), func(one string) bool { return one == unfit })
+		}
+		if kind != "" && !ok {
 			return invalid("%s must begin with one of %s", property, strings.Join(possible, ", "))
 		}
 	}
 	return nil
+}
+
+// unfit are those whom agents may name and an environment may not in that place: they
+// test the line, or are for text telephones, which speech cannot go over to.
+func unfit(property string) []string {
+	return map[string][]string{"default_model": {"echo", "bench"}, "fallback_voice": {"voice_tty"}, "fallback_transcriber": {"tty"}}[property]
 }
 
 // whoAmI says what the bearer is and may do.

@@ -115,7 +115,7 @@ type Config struct {
 	// Lacking lists what calls of an agent have to do without as the server and the
 	// environment are set up, in sentences that say nothing of what the agent says. nil
 	// asks nothing.
-	Lacking func(ctx context.Context, environmentID string, s sidetone.Snapshot) ([]support.Warning, error)
+	Lacking func(ctx context.Context, c sidetone.Call) ([]support.Warning, error)
 	// Speaks returns the type and the configuration of the voice that agents of an
 	// environment speak with when they name none. nil: the built-in one.
 	Speaks func(ctx context.Context, environmentID string) (sidetone.Voice, error)

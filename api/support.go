@@ -95,15 +95,32 @@ func (s *server) warnOfRequest(r *request, route route) {
 // body, of what it does not set, and of the agent that it made, changed or named.
 func (s *server) allWarnings(r *request, answer any) ([]string, error) {
 	found := slices.Concat(r.warnings, r.ignored, s.promptWarning(r, answer))
-	if len(r.unused) > 0 {
+	if r.resource == "voice" || len(r.unused) > 0 {
 		shown, err := plainMembers(answer)
 		if err != nil {
 			return nil, err
 		}
+		found = append(found, s.voiceWarnings(r, shown)...)
 		found = append(found, s.table.Unused(r.resource, r.unused, shown)...)
 	}
 	ofAgent, err := s.agentWarnings(r)
 	return support.Headers(support.Sorted(append(found, ofAgent...))), err
+}
+
+// voiceWarnings warns about what a request sends of a voice and its type, which may be
+// stored already, does not take.
+func (s *server) voiceWarnings(r *request, voice map[string]any) (out []support.Warning) {
+	if r.resource != "voice" {
+		return nil
+	}
+	kind, _ := voice["type"].(string)
+	for _, w := range support.Untaken(kind, voice) {
+		name, _, _ := strings.Cut(w.Property, ".")
+		if _, sent := r.sent[name]; sent {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // promptWarning warns about the prompt that the request made, changed or named.
@@ -172,7 +189,7 @@ func (s *server) limits(r *request, a sidetone.Snapshot) ([]support.Warning, err
 	if s.Lacking == nil || err != nil {
 		return found, err
 	}
-	lacking, err := s.Lacking(r.ctx, r.who.EnvironmentID, a)
+	lacking, err := s.Lacking(r.ctx, sidetone.Call{EnvironmentID: r.who.EnvironmentID, Snapshot: a, HIPAA: r.resource == "call" && r.sent["hipaa_compliant"] == true})
 	return append(lacking, found...), err
 }
 

@@ -140,6 +140,59 @@ func TestRecognisersOfAgents(t *testing.T) {
 	})
 }
 
+// What a type does not take is warned about, on whichever way it comes.
+func TestWhatTypesDoNotTake(t *testing.T) {
+	both(t, func(b *bench) {
+		made := b.do("POST /v1/voices/create", `{"type":"voice_eleven_labs","voice_id":"v","speed":2,"stability":7}`).want(201)
+		if got := warningsOf(made); !slices.Equal(got, []string{"speed not_taken", "stability not_taken"}) {
+			b.t.Errorf("create: got %q", got)
+		}
+		for body, want := range map[string]string{`{"pitch":3}`: "pitch not_taken", `{"stability":0.5}`: "", `{"label":"l"}`: ""} {
+			if got := strings.Join(warningsOf(b.do("POST /v1/voices/update?id="+made.text("id"), body).want(201)), ", "); got != want {
+				b.t.Errorf("%s: got %q, want %q", body, got, want)
+			}
+		}
+		for agent, want := range map[string]string{
+			`"voice":{"type":"voice_openai","stability":0.5}`:                                  "voice.stability not_taken",
+			`"transcriber":{"type":"transcriber_deepgram","eot_threshold":0.6}`:                "transcriber.eot_threshold not_taken",
+			`"transcriber":{"type":"transcriber_deepgram","model":"flux","eot_threshold":0.6}`: "",
+			`"transcriber":{"type":"pocketsphinx","fallback":{"type":"tty"}}`:                  "400",
+			`"transfer_on_failure":"+12025550123"`:                                             "transfer_on_failure not_built",
+			`"hipaa_compliant":true`:                                                           "hipaa_compliant unknown",
+			`"voice":{"type":"voice_openai","fallback":{"type":"voice_tty"}}`:                  "400",
+			`"voice":{"type":"voice_openai","fallback":{"type":"voice_flite","voice":"slt"}}`:  "",
+		} {
+			got := b.do("POST /v1/agents/create", `{"prompt":{"content":"p"},`+agent+`}`)
+			found := strings.Join(warningsOf(got), ", ")
+			if got.status == 400 {
+				found = "400"
+			}
+			if found != want {
+				b.t.Errorf("%s: got %q, want %q: %s", agent, found, want, got.raw)
+			}
+		}
+	})
+}
+
+// TestChoicesOfEnvironments: whom an environment may name.
+func TestChoicesOfEnvironments(t *testing.T) {
+	both(t, func(b *bench) {
+		target := "POST /v1/environments/update?id=" + b.env.ID
+		for body, want := range map[string]int{
+			`{"default_model":"auto","fallback_model":"auto"}`: 201, `{"default_model":"scripted"}`: 201, `{"fallback_model":"scripted"}`: 400,
+			`{"default_model":"echo"}`: 400, `{"fallback_model":"bench"}`: 400, `{"default_voice":"auto"}`: 400, `{"default_voice":"voice_tty"}`: 201,
+			`{"fallback_voice":"voice_tty"}`: 400, `{"fallback_transcriber":"tty"}`: 400, `{"fallback_transcriber":"pocketsphinx","fallback_voice":"voice_flite/slt"}`: 201,
+		} {
+			if got := b.do(target, body); got.status != want {
+				b.t.Errorf("%s: got %d %s", body, got.status, got.raw)
+			}
+		}
+		if got := warningsOf(b.do(target, `{"hipaa_compliant":true}`).want(201)); !slices.Equal(got, []string{"hipaa_compliant unknown"}) {
+			b.t.Errorf("got %q", got)
+		}
+	})
+}
+
 // TestCarriersThatSellNothing: the contract's carriers are hints. The server's own shop
 // serves, the answer names it, and a warning says so, also when the answer is repeated.
 func TestCarriersThatSellNothing(t *testing.T) {
@@ -326,8 +379,8 @@ func TestUnknownParameters(t *testing.T) {
 // and parts that are named by their ids count as well.
 func TestAgentsThatCannotWork(t *testing.T) {
 	both(t, func(b *bench) {
-		b.lacking = func(_ context.Context, _ string, a sidetone.Snapshot) ([]support.Warning, error) {
-			if _, _, playbook := scripted.Find(a.Prompt.Content); playbook {
+		b.lacking = func(_ context.Context, c sidetone.Call) ([]support.Warning, error) {
+			if _, _, playbook := scripted.Find(c.Snapshot.Prompt.Content); playbook {
 				return nil, nil
 			}
 			return []support.Warning{{Property: "prompt", Reason: support.NoModel, Sentence: "Calls are refused."}}, nil

@@ -212,6 +212,9 @@ type Agent struct {
 	PostCallActions []map[string]any `json:"post_call_actions,omitempty"`
 	// PostCallInsights are what is asked about a call when it is over.
 	PostCallInsights []map[string]any `json:"post_call_insights,omitempty"`
+	// TransferOnFailure is a number for calls in which nobody is left to serve. It is only
+	// kept.
+	TransferOnFailure string `json:"transfer_on_failure,omitempty"`
 }
 
 // Agents are who answers and places calls.

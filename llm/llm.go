@@ -40,6 +40,14 @@ type Warmer interface {
 	Warm(ctx context.Context)
 }
 
+// Selective is a Driver that does not take all that a Request says.
+type Selective interface {
+	// TakesTemperature says whether a model does; "" is the driver's default.
+	TakesTemperature(model string) bool
+	// TakesModel says whether a request may choose one.
+	TakesModel() bool
+}
+
 // Role is who said a message.
 type Role string
 

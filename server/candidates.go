@@ -12,6 +12,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/support"
 )
 
 // wish names somebody who may serve a part of a call.
@@ -43,6 +44,18 @@ func parseWish(text, member string) (wish, bool) {
 	return w, kind != ""
 }
 
+// parseModel reads the setting of a model; auto is one of a server on this machine.
+func parseModel(text string) (wish, bool) {
+	w, ok := parseWish(text, "")
+	if w.kind == autoModel {
+		w.kind = "ollama"
+	}
+	if w.model == autoModel {
+		w.model = ""
+	}
+	return w, ok
+}
+
 // member is a text of a wish's configuration; "" for none.
 func (w wish) member(name string) string {
 	var members map[string]json.RawMessage
@@ -66,6 +79,8 @@ type lacking struct {
 	property string
 	// fallback says that one before it serves.
 	fallback bool
+	// private says that it is configured and must not get the call.
+	private bool
 }
 
 // sought is what was found for a part of a call.
@@ -121,7 +136,8 @@ func seek[D any](ctx context.Context, k keyring, c sidetone.Call, noun string, l
 		case err != nil:
 			return sought[D]{}, err
 		case why != "":
-			out.missing = append(out.missing, lacking{property: w.property, reason: fmt.Sprintf("%s %q %s", noun, w.kind, why), fallback: len(out.found) > 0})
+			out.missing = append(out.missing, lacking{property: w.property, reason: fmt.Sprintf("%s %q %s", noun, w.kind, why), 
+				fallback: len(out.found) > 0, private: c.HIPAA && list[w.kind].supplier != "" && !k.providers[list[w.kind].supplier].HIPAA})
 		default:
 			out.found = append(out.found, s)
 			if s.source.Vendor != "" { // the server's own outlive the call
@@ -136,7 +152,7 @@ func seek[D any](ctx context.Context, k keyring, c sidetone.Call, noun string, l
 func serve[D any](ctx context.Context, k keyring, c sidetone.Call, list map[string]vendor[D], w wish, ch choice) (s served[D], why string, err error) {
 	const unknown = "is not configured here"
 	v, ok := list[w.kind]
-	ch.Config = w.config
+	ch.Config = support.Taken(w.kind, w.config)
 	switch {
 	case !ok:
 		return s, unknown, nil
@@ -153,6 +169,9 @@ func serve[D any](ctx context.Context, k keyring, c sidetone.Call, list map[stri
 	}
 	if err != nil || account == "" {
 		return s, unknown, err
+	}
+	if w.config == nil { // of a model, which the account may name
+		w.model = cmp.Or(w.model, a.Settings["model"])
 	}
 	return served[D]{v.open(a, ch), call.Source{Vendor: v.supplier, Account: account}, w}, "", nil
 }

@@ -1,14 +1,18 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/llm/scripted"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/support"
+	"github.com/sidetone/sidetone/transcriber"
 )
 
 // The sentences about agents that lack something, which say nothing of what they say.
@@ -19,12 +23,17 @@ const (
 	noModelHere    = "Playbooks, and agents that test the line, have no model: name a provider that has."
 	unusable       = "It is not configured here, or not for the agent's language: the fallback, or the server's own one, serves where it can, else calls are refused."
 	speechless     = "No voice that is configured speaks it: calls are refused."
+	noTemperature  = "The agent's model takes none: it is not sent."
+	noChoice       = "Whoever answers has one model, which the agent cannot choose: it is not sent."
+	noTerms        = "The agent's recogniser is not told of words: it takes none."
+	notMarked      = "The call must comply with HIPAA, and the operator marked no such vendor with hipaa: it gets nothing of the call."
 	deaf           = "No recogniser that is configured understands it: calls are refused."
 )
 
 // lacking lists what calls of an agent have to do without as things are set up. It
 // implements api.Config's Lacking.
-func (p *providers) lacking(ctx context.Context, environmentID string, s sidetone.Snapshot) (out []support.Warning, err error) {
+func (p *providers) lacking(ctx context.Context, c sidetone.Call) (out []support.Warning, err error) {
+	s := c.Snapshot
 	if testsTheLine(s.Agent.Provider) {
 		if !p.tests {
 			out = append(out, support.Warning{Property: "prompt", Reason: support.NoModel, Sentence: testsElsewhere})
@@ -34,11 +43,10 @@ func (p *providers) lacking(ctx context.Context, environmentID string, s sideton
 		}
 		return out, nil
 	}
-	settings, err := p.settings(ctx, environmentID)
+	settings, err := p.settings(ctx, c.EnvironmentID)
 	if err != nil {
 		return nil, err
 	}
-	c := sidetone.Call{EnvironmentID: environmentID, Snapshot: s}
 	var drivers closers
 	defer func() { drivers.close() }()
 	if out, err = p.lackingModel(ctx, c, settings, &drivers); err != nil {
@@ -52,20 +60,45 @@ func (p *providers) lacking(ctx context.Context, environmentID string, s sideton
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, lacks(voices, speechless)...)
+	out = append(out, lacks(voices, "voice", speechless)...)
 	if ears.first.kind != recogniserTTY {
-		out = append(out, lacks(ears, deaf)...)
+		out = append(out, lacks(ears, "transcriber", deaf)...)
 	}
-	return out, nil
+	return append(out, unheard(s.Agent, ears)...), nil
+}
+
+// unheard warns about what an agent says of its recogniser and the one that listens does
+// not take. The table warns where the agent names the type.
+func unheard(a sidetone.Agent, ears sought[transcriber.Driver]) (out []support.Warning) {
+	if len(ears.found) == 0 {
+		return nil
+	}
+	kind := ears.found[0].wish.kind
+	var members map[string]any
+	_ = json.Unmarshal(extra(a, "transcriber"), &members) // what is no object has no members
+	if recogniser(a) == "" {
+		for _, w := range support.Untaken(kind, members) {
+			w.Property = "transcriber." + w.Property
+			out = append(out, w)
+		}
+	}
+	if len(extra(a, "deepgram_keywords")) > 0 && len(keyTerms(a)) > 0 && !support.Takes(kind, "key_terms") {
+		out = append(out, support.Warning{Property: "deepgram_keywords", Reason: support.NotTaken, Sentence: noTerms})
+	}
+	return out
 }
 
 // wideband is the rate of lines that serve every driver, in Hz.
 const wideband = 16000
 
-// lacks warns about what was not found of a part; none says that nobody serves it.
-func lacks[D any](s sought[D], none string) (out []support.Warning) {
+// lacks warns about what was not found of a part of the agent; none says that nobody
+// serves it.
+func lacks[D any](s sought[D], part, none string) (out []support.Warning) {
 	for _, m := range s.missing {
-		if m.property != "" {
+		switch {
+		case m.private:
+			out = append(out, support.Warning{Property: cmp.Or(m.property, part), Reason: support.NoDriver, Sentence: notMarked})
+		case m.property != "":
 			out = append(out, support.Warning{Property: m.property, Reason: support.NoDriver, Sentence: unusable})
 		}
 	}
@@ -84,9 +117,13 @@ func (p *providers) lackingModel(ctx context.Context, c sidetone.Call, s setting
 	a := c.Snapshot.Agent
 	_, playbook, bad := scripted.InPrompt(c.Snapshot.Prompt.Content)
 	named := a.Provider != "" && a.Provider != "scripted"
-	out := lacks(models, "")
+	if !named && (playbook || bad != nil) {
+		models = sought[llm.Driver]{} // nobody is asked
+	}
+	out := lacks(models, "provider", "")
 	switch {
-	case len(models.found) > 0 && (named || !playbook && bad == nil):
+	case len(models.found) > 0:
+		out = append(out, unsent(a, models.found)...)
 	case bad != nil:
 		out = append(out, support.Warning{Property: "prompt", Reason: support.NoModel, Sentence: badPlaybook})
 	case !playbook:
@@ -95,6 +132,29 @@ func (p *providers) lackingModel(ctx context.Context, c sidetone.Call, s setting
 		out = append(out, unread(a)...)
 	}
 	return out, nil
+}
+
+// unsent warns about what an agent says of its models and they do not take.
+func unsent(a sidetone.Agent, found []served[llm.Driver]) (out []support.Warning) {
+	say := func(property, sentence string) {
+		out = append(out, support.Warning{Property: property, Reason: support.NotTaken, Sentence: sentence})
+	}
+	for i, f := range found {
+		takes, selective := f.driver.(llm.Selective)
+		if !selective {
+			continue
+		}
+		if i == 0 && a.Temperature != 0 && !takes.TakesTemperature(f.wish.model) {
+			say("llm_temperature", noTemperature)
+		}
+		if i == 0 && cmp.Or(a.Model, a.ModelOverride) != "" && !takes.TakesModel() {
+			say("model", noChoice)
+		}
+		if f.wish.property == "llm_fallback" && a.ExtraText("llm_fallback", "model_name") != "" && !takes.TakesModel() {
+			say("llm_fallback", noChoice)
+		}
+	}
+	return out
 }
 
 // unread warns about what an agent says of its model when it has none.
@@ -112,6 +172,9 @@ func ofModels(a sidetone.Agent) (out []string) {
 	}
 	if a.Model != "" {
 		out = append(out, "model")
+	}
+	if len(a.ExtraText("llm_fallback", "provider")+a.ExtraText("llm_fallback", "model_name")) > 0 {
+		out = append(out, "llm_fallback")
 	}
 	if a.ModelOverride != "" {
 		out = append(out, "openai_model_name_override")

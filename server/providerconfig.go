@@ -24,8 +24,7 @@ type ProviderConfig struct {
 	Environments []string `koanf:"environments"`
 	// Region is asked for by vendors whose addresses have one.
 	Region string `koanf:"region"`
-	// HIPAA says that the vendor may get the calls of environments and agents that
-	// must comply with it.
+	// HIPAA says that the vendor may get calls with hipaa_compliant.
 	HIPAA bool `koanf:"hipaa"`
 
 	// Found says that the key is from a variable which may be there for another program.

@@ -222,7 +222,10 @@ func (p *providers) listen(ctx context.Context, c sidetone.Call, s settings, pla
 		return err
 	}
 	for _, f := range r.found {
-		one := call.Recogniser{Driver: f.driver, Source: f.source, FinalWait: p.vendors.recognisers[f.wish.kind].finalWait}
+		one := call.Recogniser{Driver: f.driver, Source: f.source}
+		if wait := p.vendors.recognisers[f.wish.kind].finalWait; wait != nil {
+			one.FinalWait = wait(f.wish.member("model"))
+		}
 		if f.wish.kind == recogniserSpeech {
 			one.Reserve = func() (func(), error) { return p.reserve(c) }
 		}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/sidetone/sidetone/transcriber"
@@ -13,11 +14,27 @@ import (
 // recognisers are the recognisers of vendors, by the type of a transcriber.
 func recognisers() map[string]vendor[transcriber.Driver] {
 	return map[string]vendor[transcriber.Driver]{
-		"transcriber_deepgram":    {supplier: "deepgram", languages: deepgram.Languages, finalWait: time.Second, open: openDeepgram},
-		"transcriber_assembly_ai": {supplier: "assemblyai", languages: assemblyai.Languages, finalWait: 1200 * time.Millisecond, open: openAssemblyAI},
-		"transcriber_openai":      {supplier: "openai", languages: openai.Languages, finalWait: 2500 * time.Millisecond, open: openRealtime},
-		"transcriber_whisper":     {supplier: "whisper", languages: openai.Languages, finalWait: 2500 * time.Millisecond, open: openUpload},
+		"transcriber_deepgram":    {supplier: "deepgram", languages: deepgram.Languages, finalWait: deepgramFinal, open: openDeepgram},
+		"transcriber_assembly_ai": {supplier: "assemblyai", languages: assemblyai.Languages, finalWait: always(1200 * time.Millisecond), open: openAssemblyAI},
+		"transcriber_openai":      {supplier: "openai", languages: openai.Languages, finalWait: always(2500 * time.Millisecond), open: openRealtime},
+		"transcriber_whisper":     {supplier: "whisper", languages: openai.Languages, finalWait: always(2500 * time.Millisecond), open: openUpload},
 	}
+}
+
+// always is the wait for the final of all models of a recogniser.
+func always(wait time.Duration) func(string) time.Duration {
+	return func(string) time.Duration { return wait }
+}
+
+// deepgramFinal is that of Deepgram's models. Nova is told to Finalize. Flux is not: it
+// ends turns by itself, most of them within 1.5 s of the last word, which is not verified
+// with the vendor (https://developers.deepgram.com/docs/flux/quickstart); what has no end
+// by then is taken as it stands.
+func deepgramFinal(model string) time.Duration {
+	if strings.HasPrefix(model, "flux") {
+		return 1500 * time.Millisecond
+	}
+	return time.Second
 }
 
 // transcriberConfig are the members of a transcriber that recognisers of vendors

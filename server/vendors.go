@@ -33,7 +33,7 @@ func newVendors() vendors {
 func (v vendors) withOwn(voice synthesizer.Driver, recogniser transcriber.Driver) vendors {
 	languages := func(string) []string { return []string{"en"} }
 	voices := map[string]vendor[synthesizer.Driver]{voiceFlite: {languages: languages, open: func(access, choice) synthesizer.Driver { return voice }}}
-	recognisers := map[string]vendor[transcriber.Driver]{recogniserSpeech: {languages: languages, finalWait: pocketsphinxFinal,
+	recognisers := map[string]vendor[transcriber.Driver]{recogniserSpeech: {languages: languages, finalWait: always(pocketsphinxFinal),
 		open: func(access, choice) transcriber.Driver { return recogniser }}}
 	maps.Copy(voices, v.voices)
 	maps.Copy(recognisers, v.recognisers)
@@ -48,8 +48,9 @@ type vendor[D any] struct {
 	// languages are those that a model serves, two-letter codes, "" being the default
 	// model; nil: any.
 	languages func(model string) []string
-	// finalWait is the P99 of a recogniser from silence to its final; 0: not known.
-	finalWait time.Duration
+	// finalWait is the P99 of a recogniser's model from silence to its final; nil: not
+	// known.
+	finalWait func(model string) time.Duration
 	// open returns the driver, which outlives no call. Drivers that hold connections
 	// are io.Closers.
 	open func(access, choice) D

@@ -22,7 +22,7 @@ func voices() map[string]vendor[synthesizer.Driver] {
 		"voice_eleven_labs": {supplier: "elevenlabs", languages: elevenlabs.Languages, open: func(a access, ch choice) synthesizer.Driver {
 			c := readVoice(ch)
 			return elevenlabs.New(elevenlabs.Options{Client: vendorClient("elevenlabs", a, header("xi-api-key", "", a.Key)), Base: a.Base, Voice: c.name(), Model: c.ModelID,
-				Stability: within(c.Stability, 0, 1), SimilarityBoost: within(c.SimilarityBoost, 0, 1), Levels: levels})
+				Stability: c.Stability, SimilarityBoost: c.SimilarityBoost, Levels: levels})
 		}},
 		"voice_openai": {supplier: "openai", open: func(a access, ch choice) synthesizer.Driver {
 			return openVoice("openai", a, ch, levels, "", "")
@@ -55,13 +55,14 @@ func voices() map[string]vendor[synthesizer.Driver] {
 func openVoice(vendor string, a access, ch choice, levels *stream.Levels, model, name string) synthesizer.Driver {
 	c := readVoice(ch)
 	o := openai.Options{Client: vendorClient(vendor, a, header("Authorization", "Bearer ", a.Key)), Base: a.Base, Voice: cmp.Or(c.name(), name), Model: cmp.Or(c.ModelID, model), Levels: levels}
-	if speed := within(c.Speed, 0.25, 4); speed != nil {
-		o.Speed = *speed
+	if c.Speed != nil {
+		o.Speed = *c.Speed
 	}
 	return openai.New(o)
 }
 
-// voiceConfig are the members of all types of voices that drivers read.
+// voiceConfig are the members of all types of voices that drivers read; support.Taken
+// leaves out what a type does not take.
 type voiceConfig struct {
 	Voice           string   `json:"voice"`
 	VoiceID         string   `json:"voice_id"`
@@ -84,12 +85,3 @@ func readVoice(ch choice) voiceConfig {
 
 // name is the vendor's name of the voice, which types call differently.
 func (c voiceConfig) name() string { return cmp.Or(c.Voice, c.VoiceID, c.VoiceName, c.Speaker) }
-
-// within is a setting that a vendor takes; nil for none, and for one that it would
-// refuse.
-func within(x *float64, low, high float64) *float64 {
-	if x == nil || *x < low || *x > high {
-		return nil
-	}
-	return x
-}

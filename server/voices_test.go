@@ -15,6 +15,7 @@ import (
 	"github.com/sidetone/sidetone/standin/openaispeech"
 	"github.com/sidetone/sidetone/standin/rime"
 	"github.com/sidetone/sidetone/standin/speech"
+	"github.com/sidetone/sidetone/support"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/synthesizer/synthesizertest"
 )
@@ -52,7 +53,7 @@ func TestVoicesOfVendors(t *testing.T) {
 			control := &standin.Control{}
 			client, base := synthesizertest.Serve(t, "", nil, c.serve(speech.Options{Control: control, Key: "the key"}))
 			d := newVendors().voices[c.kind].open(access{HTTP: client.HTTP, Key: " the key\n", Base: base + c.path},
-				choice{Config: json.RawMessage(c.config), Rate: 8000, Language: "de"})
+				choice{Config: support.Taken(c.kind, json.RawMessage(c.config)), Rate: 8000, Language: "de"})
 			pcm, _, err := synthesizertest.Collect(t.Context(), t, d, synthesizer.Request{Text: "one & two", Language: "de", Rate: 8000})
 			if err != nil || len(pcm) == 0 {
 				t.Fatalf("%d samples, error %v", len(pcm), err)

@@ -33,9 +33,9 @@ func (p *providers) settings(ctx context.Context, environmentID string) (setting
 		recogniser:    cmp.Or(e.DefaultTranscriber, p.defaults.Transcriber),
 		fallbackModel: e.FallbackModel, fallbackVoice: e.FallbackVoice, fallbackRecogniser: e.FallbackTranscriber}
 	if s.model == autoModel {
-		s.model = "ollama"
+		s.model, err = p.findModel(ctx, environmentID)
 	}
-	if s.model == "" {
+	if s.model == "" && err == nil {
 		s.model, err = follows(ctx, p.keys, environmentID, p.vendors.models, modelOrder())
 	}
 	if s.voice == "" && err == nil {
@@ -45,6 +45,16 @@ func (p *providers) settings(ctx context.Context, environmentID string) (setting
 		s.recogniser, err = follows(ctx, p.keys, environmentID, p.vendors.recognisers, recogniserOrder())
 	}
 	return s, err
+}
+
+// findModel is what "auto" means in an environment: a model of its own account, or of a
+// server on this machine; still "auto" where there is neither.
+func (p *providers) findModel(ctx context.Context, environmentID string) (string, error) {
+	a, account, err := p.keys.find(ctx, environmentID, supplierOf("ollama"), ownCredentials{})
+	if account == "" || err != nil {
+		return autoModel, err
+	}
+	return strings.TrimSuffix("ollama/"+a.Settings["model"], "/"), nil
 }
 
 // The orders in which vendors are taken whose keys there are.
@@ -89,7 +99,7 @@ func (p *providers) modelWishes(c sidetone.Call, s settings) (out []wish) {
 	if (kind == "" || kind == "scripted") && model != autoModel {
 		kind = p.providerOf(c.Snapshot, model)
 	}
-	if w, ok := parseWish(s.model, ""); ok && (kind == "" || kind == w.kind) {
+	if w, ok := parseModel(s.model); ok && (kind == "" || kind == w.kind) {
 		w.model = cmp.Or(model, w.model)
 		kind, model = w.kind, w.model
 	}
@@ -103,12 +113,17 @@ func (p *providers) modelWishes(c sidetone.Call, s settings) (out []wish) {
 		}
 		out = append(out, w)
 	}
-	if fallback := a.ExtraText("llm_fallback", "provider"); fallback != "" {
-		w := p.modelWish(c.Snapshot, fallback, a.ExtraText("llm_fallback", "model_name"))
+	name := a.ExtraText("llm_fallback", "model_name")
+	fallback := cmp.Or(a.ExtraText("llm_fallback", "provider"), vendorOf(name))
+	if fallback == "" && name != "" && len(out) > 0 { // another model of the same vendor
+		fallback = out[0].kind
+	}
+	if fallback != "" {
+		w := p.modelWish(c.Snapshot, fallback, name)
 		w.property = "llm_fallback"
 		out = append(out, w)
 	}
-	if w, ok := parseWish(s.fallbackModel, ""); ok {
+	if w, ok := parseModel(s.fallbackModel); ok {
 		out = append(out, p.modelWish(c.Snapshot, w.kind, w.model))
 	}
 	return sameOwner(p.vendors.models, out)
@@ -154,6 +169,11 @@ func (p *providers) providerOf(s sidetone.Snapshot, model string) string {
 			}
 		}
 	}
+	return vendorOf(model)
+}
+
+// vendorOf guesses it from the name of the model alone.
+func vendorOf(model string) string {
 	for prefix, kind := range map[string]string{"gpt-": "openai", "o1": "openai", "o3": "openai", "o4": "openai", "chatgpt-": "openai", "claude-": "anthropic", "gemini-": "google"} {
 		if strings.HasPrefix(model, prefix) {
 			return kind

@@ -42,6 +42,8 @@ const (
 	Unknown Reason = "unknown"
 	// Ignored: the resource has it, and this operation does not set it.
 	Ignored Reason = "ignored"
+	// NotTaken: the driver of that type has no use for it, or its vendor would refuse it.
+	NotTaken Reason = "not_taken"
 	// NoModel: the agent has nothing to think with, and its calls are refused.
 	NoModel Reason = "no_model"
 )

@@ -52,6 +52,12 @@ func (w *walker) object(resource, prefix, path string, members map[string]any) {
 		}
 	}
 	w.members(resource, prefix, path, members)
+	if resource+"."+prefix == "voice." || resource+"."+prefix == "agent.transcriber" {
+		kind, _ := members["type"].(string)
+		for _, u := range Untaken(kind, members) {
+			w.found = append(w.found, Warning{join(path, u.Property), u.Reason, u.Sentence})
+		}
+	}
 }
 
 // unknownOnly walks a part that does not act, as was said already: only what
@@ -74,6 +80,8 @@ func (w *walker) members(resource, prefix, path string, members map[string]any) 
 		switch {
 		case known:
 			w.property(e, join(path, name), members[name])
+		case name == "hipaa_compliant":
+			w.found = append(w.found, hipaaElsewhere(join(path, name)))
 		case !slices.Contains(answered(resource), name):
 			unknown++
 		}
@@ -81,6 +89,12 @@ func (w *walker) members(resource, prefix, path string, members map[string]any) 
 	if unknown > 0 {
 		w.found = append(w.found, unknownIn(path, prefix, unknown))
 	}
+}
+
+// hipaaElsewhere warns about a property that calls alone have: whoever sends it counts
+// on it.
+func hipaaElsewhere(path string) Warning {
+	return Warning{path, Unknown, "It was dropped: only a call has it, send it with POST /v1/calls/create."}
 }
 
 // unknownIn warns about properties of the object at path that do not exist.
@@ -107,6 +121,8 @@ func (t *Table) Unused(resource string, members, shown map[string]any) []Warning
 		}
 		if _, known := t.Find(resource, name, ""); known || slices.Contains(answered(resource), name) {
 			found = append(found, Warning{name, Ignored, "This operation does not set it."})
+		} else if name == "hipaa_compliant" {
+			found = append(found, hipaaElsewhere(name))
 		} else {
 			unknown++
 		}

@@ -93,6 +93,12 @@ func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delt
 		Parser: func(out *answer.Out) answer.Parser { return newParser(d.o.Client, out) }})
 }
 
+// TakesTemperature implements llm.Selective: with the newest version no model does.
+func (d *Driver) TakesTemperature(string) bool { return d.o.Version == Version2023 }
+
+// TakesModel implements llm.Selective.
+func (d *Driver) TakesModel() bool { return true }
+
 // refine tells an account without money from a request that is wrong: both are a
 // 400.
 func refine(f *provider.Failure) {

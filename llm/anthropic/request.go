@@ -63,7 +63,7 @@ func (d *Driver) body(r llm.Request) body {
 	if b.MaxTokens == 0 {
 		b.MaxTokens = defaultMaxTokens
 	}
-	if d.o.Version == Version2023 {
+	if d.TakesTemperature(r.Model) {
 		b.Temperature = min(r.Temperature, 1)
 	}
 	for _, t := range r.Tools {

@@ -249,6 +249,12 @@ func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delt
 	}
 }
 
+// TakesTemperature implements llm.Selective: a program decides itself.
+func (d *Driver) TakesTemperature(string) bool { return false }
+
+// TakesModel implements llm.Selective.
+func (d *Driver) TakesModel() bool { return false }
+
 // attends reports whether news are sent as they come.
 func (d *Driver) attends() bool {
 	d.mu.Lock()

@@ -9,6 +9,7 @@
 package openai
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"net/url"
@@ -75,12 +76,7 @@ func (d *Driver) Warm(ctx context.Context) { d.o.Client.Warm(ctx, d.o.Base) }
 
 // Generate streams one answer, see llm.Driver.
 func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delta, error] {
-	switch {
-	case d.o.Deployment != "":
-		r.Model = d.o.Deployment
-	case r.Model == "":
-		r.Model = d.o.Model
-	}
+	r.Model = d.model(r.Model)
 	return answer.Stream(ctx, answer.Request{Client: d.o.Client, URL: d.url(r.Model), Body: d.body(r),
 		Parser: func(out *answer.Out) answer.Parser { return newParser(d.o.Client, out) }})
 }
@@ -92,6 +88,15 @@ func (d *Driver) url(model string) string {
 	}
 	return d.o.Base + "/openai/deployments/" + url.PathEscape(model) + "/chat/completions?api-version=" + url.QueryEscape(d.o.AzureVersion)
 }
+
+// model is who answers when a request names name.
+func (d *Driver) model(name string) string { return cmp.Or(d.o.Deployment, name, d.o.Model) }
+
+// TakesTemperature implements llm.Selective: the vendor's models that reason do not.
+func (d *Driver) TakesTemperature(model string) bool { return !d.official || !reasons(d.model(model)) }
+
+// TakesModel implements llm.Selective: a deployment has one model.
+func (d *Driver) TakesModel() bool { return d.o.Deployment == "" }
 
 // reasons reports whether a model refuses to be told a temperature, see
 // https://platform.openai.com/docs/guides/reasoning.

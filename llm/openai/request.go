@@ -63,7 +63,7 @@ func (d *Driver) body(r llm.Request) body {
 	if !d.o.NoUsage {
 		b.StreamOptions = &streamOptions{IncludeUsage: true}
 	}
-	if !d.official || !reasons(r.Model) {
+	if d.TakesTemperature(r.Model) {
 		b.Temperature = r.Temperature
 	}
 	if d.official {
