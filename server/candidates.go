@@ -136,7 +136,7 @@ func seek[D any](ctx context.Context, k keyring, c sidetone.Call, noun string, l
 		case err != nil:
 			return sought[D]{}, err
 		case why != "":
-			out.missing = append(out.missing, lacking{property: w.property, reason: fmt.Sprintf("%s %q %s", noun, w.kind, why), 
+			out.missing = append(out.missing, lacking{property: w.property, reason: fmt.Sprintf("%s %q %s", noun, w.kind, why),
 				fallback: len(out.found) > 0, private: c.HIPAA && list[w.kind].supplier != "" && !k.providers[list[w.kind].supplier].HIPAA})
 		default:
 			out.found = append(out.found, s)

@@ -137,7 +137,11 @@ func (h hints) print(w io.Writer) error {
 func (s settings) told() string {
 	var out []string
 	for _, part := range []struct{ verb, who string }{{"think with ", s.model}, {"speak with ", s.voice}, {"listen with ", s.recogniser}} {
-		if part.who != "" {
+		switch part.who {
+		case "":
+		case autoModel:
+			out = append(out, "have no model (auto found neither Ollama nor llama.cpp on this machine)")
+		default:
 			out = append(out, part.verb+part.who)
 		}
 	}
@@ -183,7 +187,7 @@ func (h hints) steps() []string {
 	if !h.answered {
 		say("", "  # an agent with a playbook, and a number that it answers", h.program+" apply -f - <<'END'")
 		prompt := deskPlaybook
-		if h.talks.model != "" {
+		if h.talks.model != "" && h.talks.model != autoModel {
 			prompt = deskPrompt
 		}
 		say(strings.Split(strings.NewReplacer("NUMBER", h.number, "PROMPT", prompt).Replace(deskFiles), "\n")...)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,8 +19,10 @@ const (
 	autoModel = "auto"
 	// lookEvery is for how long what was found, or not, counts.
 	lookEvery = 30 * time.Second
-	// lookTimeout bounds asking one address: it is this machine.
+	// lookTimeout bounds asking one address for its list: it is this machine.
+	// askTimeout bounds asking then which of them can talk.
 	lookTimeout = 300 * time.Millisecond
+	askTimeout  = time.Second
 )
 
 // localModels finds a model server on this machine that speaks OpenAI's protocol. The
@@ -36,7 +40,8 @@ type localModels struct {
 // localBases are where Ollama and llama.cpp listen unless they are told otherwise.
 func localBases() []string { return []string{"http://127.0.0.1:11434/v1", "http://127.0.0.1:8080/v1"} }
 
-// find returns the address of a server and its first model; "" when there is none.
+// find returns the address of a server and its first model that can talk; "" when there
+// is none.
 func (l *localModels) find(ctx context.Context) (base, model string) {
 	if l == nil {
 		return "", ""
@@ -56,7 +61,8 @@ func (l *localModels) find(ctx context.Context) (base, model string) {
 	return l.base, l.model
 }
 
-// ask returns the first model of a server; "" when there is no such server.
+// ask returns the first model of a server that can talk; "" when there is no such
+// server.
 func (l *localModels) ask(ctx context.Context, base string) string {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -65,12 +71,53 @@ func (l *localModels) ask(ctx context.Context, base string) string {
 	if err != nil {
 		return "" // nobody listens there, or somebody else
 	}
-	defer func() { _ = response.Body.Close() }()
 	var list struct {
 		Data []struct{ ID string }
 	}
-	if json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&list) != nil || len(list.Data) == 0 {
+	if decode(response, &list) != nil {
 		return ""
 	}
-	return list.Data[0].ID
+	return l.talker(context.WithoutCancel(ctx), base, list.Data)
+}
+
+// talker is the first of models that can talk, as far as can be told: Ollama says what
+// each can do, others tell by the name.
+func (l *localModels) talker(ctx context.Context, base string, models []struct{ ID string }) string {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	for _, m := range models {
+		able, known := l.capabilities(ctx, base, m.ID)
+		if slices.Contains(able, "completion") || !known && !nameHas(m.ID, "embed", "rerank", "bge-", "minilm", "e5-", "gte-") {
+			return m.ID
+		}
+	}
+	return ""
+}
+
+// capabilities asks Ollama what a model can do; false where nobody says, see
+// https://docs.ollama.com/api#show-model-information.
+func (l *localModels) capabilities(ctx context.Context, base, model string) ([]string, bool) {
+	c := provider.Client{Vendor: "ollama", HTTP: l.http}
+	body, err := json.Marshal(map[string]string{"model": model})
+	if err != nil {
+		return nil, false
+	}
+	response, err := c.Post(ctx, strings.TrimSuffix(base, "/v1")+"/api/show", "application/json", nil, body)
+	if err != nil {
+		return nil, false // another server than Ollama
+	}
+	var shown struct{ Capabilities []string }
+	err = decode(response, &shown)
+	return shown.Capabilities, err == nil && len(shown.Capabilities) > 0
+}
+
+// nameHas says that a name has one of parts in it.
+func nameHas(name string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(strings.ToLower(name), part) })
+}
+
+// decode reads a JSON answer of at most 1 MiB, and closes it.
+func decode(response *http.Response, into any) error {
+	defer func() { _ = response.Body.Close() }()
+	return json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(into) //nolint:wrapcheck // nobody sees it
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,12 +21,29 @@ func TestAutoFindsAModelOnThisMachine(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
 	box := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
 		if r.URL.Path == "/v1/models" {
+			asked.Add(1)
 			_, _ = io.WriteString(w, `{"object":"list","data":[{"id":"qwen3:8b"},{"id":"other"}]}`)
+			return
 		}
+		http.NotFound(w, r)
 	}))
 	defer box.Close()
+	serve := func(answers map[string]string) *httptest.Server {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if answer, ok := answers[r.URL.Path+string(body)]; ok {
+				_, _ = io.WriteString(w, answer)
+				return
+			}
+			http.NotFound(w, r)
+		}))
+		t.Cleanup(s.Close)
+		return s
+	}
+	mixed := serve(map[string]string{"/v1/models": `{"data":[{"id":"embeds-well"},{"id":"llama3"}]}`,
+		`/api/show{"model":"embeds-well"}`: `{"capabilities":["embedding"]}`, `/api/show{"model":"llama3"}`: `{"capabilities":["completion","tools"]}`})
+	plain := serve(map[string]string{"/v1/models": `{"data":[{"id":"nomic-embed-text"},{"id":"bge-reranker"},{"id":"other"}]}`})
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
 	guard, err := outbound.New(outbound.Options{})
@@ -42,17 +60,34 @@ func TestAutoFindsAModelOnThisMachine(t *testing.T) {
 		}
 		return serves(plan)[:1]
 	}
+	environment := func(model, fallback, base string) []string {
+		keys := testKeyring(Defaults())
+		keys.local = &localModels{bases: []string{base}, http: guard.Operator("")}
+		keys.environment = func(context.Context, string) (sidetone.Environment, error) {
+			return sidetone.Environment{DefaultModel: model, FallbackModel: fallback}, nil
+		}
+		p := newProviders(Defaults(), newVendors(), keys, slog.New(slog.DiscardHandler), func() {})
+		plan, err := p.Plan(t.Context(), sidetone.Call{EnvironmentID: "e", Snapshot: sidetone.Snapshot{Prompt: sidetone.Prompt{Content: "Be kind."}}}, 16000)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		return serves(plan)[:1]
+	}
 	auto := Defaults()
 	auto.Defaults.Model = "auto"
 	nobody := []string{`the agent has nothing to think with: provider "ollama" is not configured here, and the prompt has no playbook (unavailable)`}
 	for name, c := range map[string]struct {
 		got, want []string
 	}{
-		"the agent says so":            {plan(Defaults(), sidetone.Agent{Model: "auto"}, other.URL+"/v1", box.URL+"/v1"), []string{"thinks ollama/server"}},
-		"the agent names the provider": {plan(Defaults(), sidetone.Agent{Provider: "ollama", Model: "m"}, box.URL+"/v1"), []string{"thinks ollama/server/m"}},
-		"the server says so":           {plan(auto, sidetone.Agent{}, box.URL+"/v1"), []string{"thinks ollama/server"}},
-		"there is none":                {plan(auto, sidetone.Agent{}, other.URL+"/v1"), nobody},
-		"nobody says so":               {plan(Defaults(), sidetone.Agent{}, box.URL+"/v1"), []string{"the agent has nothing to think with: it names no provider, and its prompt has no playbook (unavailable)"}},
+		"the agent says so":             {plan(Defaults(), sidetone.Agent{Model: "auto"}, other.URL+"/v1", box.URL+"/v1"), []string{"thinks ollama/server/qwen3:8b"}},
+		"the agent names the provider":  {plan(Defaults(), sidetone.Agent{Provider: "ollama", Model: "m"}, box.URL+"/v1"), []string{"thinks ollama/server/m"}},
+		"the server says so":            {plan(auto, sidetone.Agent{}, box.URL+"/v1"), []string{"thinks ollama/server/qwen3:8b"}},
+		"it takes one that can talk":    {plan(auto, sidetone.Agent{}, mixed.URL+"/v1"), []string{"thinks ollama/server/llama3"}},
+		"so it does with other servers": {plan(auto, sidetone.Agent{}, plain.URL+"/v1"), []string{"thinks ollama/server/other"}},
+		"the environment says so":       {environment("auto", "", box.URL+"/v1"), []string{"thinks ollama/server/qwen3:8b"}},
+		"as a fallback":                 {environment("ollama/x", "auto", box.URL+"/v1"), []string{"thinks ollama/server/x, ollama/server/qwen3:8b"}},
+		"there is none":                 {plan(auto, sidetone.Agent{}, other.URL+"/v1"), nobody},
+		"nobody says so":                {plan(Defaults(), sidetone.Agent{}, box.URL+"/v1"), []string{"the agent has nothing to think with: it names no provider, and its prompt has no playbook (unavailable)"}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
