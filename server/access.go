@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/outbound"
@@ -93,7 +95,7 @@ func (k keyring) find(ctx context.Context, environmentID string, s supplier, min
 		return access{}, "", err
 	}
 	a := c.access()
-	a.HTTP, a.Settings["model"] = k.guard.Operator(environmentID), model
+	a.HTTP, a.Base, a.Settings["model"] = k.guard.Operator(environmentID), s.address(a.Base), model
 	return a, "server", s.addressed(a, "providers."+s.name)
 }
 
@@ -137,6 +139,11 @@ func connected(c sidetone.Connection) (access, error) {
 		}
 	}
 	a.Base = a.Settings["base_url"]
+	for _, s := range suppliers() {
+		if s.account == c.Type {
+			a.Base = s.address(a.Settings["base_url"])
+		}
+	}
 	return a, nil
 }
 
@@ -162,6 +169,30 @@ func (v vendors) checkThinks(provider string, c sidetone.Connection) error {
 		return unfit(why)
 	}
 	return nil
+}
+
+// address is a base_url as drivers take it: people write it with and without the version
+// of the interface.
+func (s supplier) address(base string) string {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return base
+	}
+	path := strings.TrimRight(u.Path, "/")
+	switch {
+	case s.version != "" && path == "":
+		u.Path = s.version
+	case s.version == "" && slices.Contains([]string{"/v1", "/v2", "/v3"}, path) && !s.whole():
+		u.Path = ""
+	default:
+		return base
+	}
+	return u.String()
+}
+
+// whole says that a supplier's address is a path of the customer's own.
+func (s supplier) whole() bool {
+	return slices.Contains([]string{"harness", "azure_llm", "azure_speech"}, s.name)
 }
 
 // accountsOf looks into the store for the default connection of a type.

@@ -45,10 +45,20 @@ func compatible(supplier, base, model string) vendor[llm.Driver] {
 	}}
 }
 
+// locale is a language with its usual country, as programs for ConversationRelay expect
+// it; one that names a country stays.
+func locale(language string) string {
+	usual := map[string]string{"": "en-US", "en": "en-US", "es": "es-ES", "de": "de-DE", "hi": "hi-IN", "pt": "pt-BR", "fr": "fr-FR",
+		"nl": "nl-NL", "id": "id-ID", "it": "it-IT", "ja": "ja-JP", "ko": "ko-KR"}
+	return cmp.Or(usual[language], language)
+}
+
 // openHarness takes an account whose base_url is the WebSocket of a program of the
 // customer's own, and whose setting protocol says which frames it speaks. The key is
 // the token by which programs for ConversationRelay check a signature.
 func openHarness(a access, ch choice) llm.Driver {
+	ch.Language = locale(ch.Language)
+
 	if rest, ok := strings.CutPrefix(a.Base, "http"); ok { // the configuration has addresses of that scheme
 		a.Base = "ws" + rest
 	}

@@ -35,6 +35,9 @@ func (all vendors) trials(ctx context.Context, kind string, a access) (out []api
 	if v, ok := firstOf(all.models, kind, modelOrder()); ok {
 		out = append(out, trial(ctx, "model", v.open(a, choice{}), tryModel))
 	}
+	if v, ok := firstOf(all.models, kind, []string{"harness"}); ok {
+		out = append(out, trial(ctx, "model", v.open(a, choice{}), tryProgram))
+	}
 	if v, ok := firstOf(all.voices, kind, voiceOrder()); ok {
 		out = append(out, trial(ctx, "voice", v.open(a, choice{Rate: 8000}), tryVoice))
 	}
@@ -74,6 +77,14 @@ func (e trialError) Error() string { return string(e) }
 
 // errNothing says that a vendor answered without anything.
 const errNothing trialError = "the vendor reported success and delivered nothing"
+
+// tryProgram only reaches a customer's program: what it would be asked is a call.
+func tryProgram(ctx context.Context, d llm.Driver) error {
+	if program, ok := d.(interface{ Try(context.Context) error }); ok {
+		return program.Try(ctx) //nolint:wrapcheck // it names the vendor
+	}
+	return errNothing
+}
 
 // tryModel asks for a word.
 func tryModel(ctx context.Context, d llm.Driver) error {

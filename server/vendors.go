@@ -98,23 +98,26 @@ type supplier struct {
 	needs, is string
 	// addressVariable is the environment variable in which its tools look for that.
 	addressVariable string
+	// version is the path that addresses of its interface end in, such as /v1; "" for
+	// those that end in none, which drivers add.
+	version string
 }
 
 // suppliers lists whom drivers work with.
 func suppliers() []supplier {
 	return []supplier{
-		{name: "openai", account: "account_connection_openai", variable: "OPENAI_API_KEY", keyless: true},
-		{name: "anthropic", account: "account_connection_anthropic", variable: "ANTHROPIC_API_KEY"},
-		{name: "google", account: "account_connection_google", variable: "GEMINI_API_KEY"},
+		{name: "openai", account: "account_connection_openai", variable: "OPENAI_API_KEY", keyless: true, version: "/v1"},
+		{name: "anthropic", account: "account_connection_anthropic", variable: "ANTHROPIC_API_KEY", version: "/v1"},
+		{name: "google", account: "account_connection_google", variable: "GEMINI_API_KEY", version: "/v1beta"},
 		{name: "azure_llm", account: "account_connection_azure_llm", variable: "AZURE_OPENAI_API_KEY",
 			needs: "base_url", is: "the address of your resource, such as https://NAME.openai.azure.com", addressVariable: "AZURE_OPENAI_ENDPOINT"},
-		{name: "deepseek", account: "account_connection_deepseek", variable: "DEEPSEEK_API_KEY"},
-		{name: "togetherai", account: "account_connection_togetherai", variable: "TOGETHER_API_KEY"},
-		{name: "ollama", account: "account_connection_ollama", keyless: true},
-		{name: "whisper", account: "account_connection_whisper", keyless: true, needs: "base_url", is: "the address of your server, such as http://127.0.0.1:8000/v1"},
-		{name: "kokoro", account: "account_connection_kokoro", keyless: true, needs: "base_url", is: "the address of your server, such as http://127.0.0.1:8880/v1"},
+		{name: "deepseek", account: "account_connection_deepseek", variable: "DEEPSEEK_API_KEY", version: "/v1"},
+		{name: "togetherai", account: "account_connection_togetherai", variable: "TOGETHER_API_KEY", version: "/v1"},
+		{name: "ollama", account: "account_connection_ollama", keyless: true, version: "/v1"},
+		{name: "whisper", account: "account_connection_whisper", keyless: true, needs: "base_url", is: "the address of your server, such as http://127.0.0.1:8000/v1", version: "/v1"},
+		{name: "kokoro", account: "account_connection_kokoro", keyless: true, needs: "base_url", is: "the address of your server, such as http://127.0.0.1:8880/v1", version: "/v1"},
 		{name: "harness", account: "account_connection_harness", keyless: true, needs: "base_url", is: "the WebSocket of your program, such as wss://NAME/agent"},
-		{name: "openrouter", account: "account_connection_openrouter", variable: "OPENROUTER_API_KEY"},
+		{name: "openrouter", account: "account_connection_openrouter", variable: "OPENROUTER_API_KEY", version: "/api/v1"},
 		{name: "deepgram", account: "account_connection_deepgram", variable: "DEEPGRAM_API_KEY"},
 		{name: "assemblyai", account: "account_connection_assemblyai", variable: "ASSEMBLYAI_API_KEY"},
 		{name: "elevenlabs", account: "account_connection_elevenlabs", variable: "ELEVENLABS_API_KEY"},

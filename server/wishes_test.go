@@ -244,6 +244,11 @@ func TestConnectionsReachVendors(t *testing.T) {
 		"a plain key":             {"deepgram", `{"api_key":"k"}`, `{}`, "k  map[]"},
 		"another address":         {"openai", `{"openai_api_key":"k"}`, `{"base_url":"https://x.example/v1"}`, "k https://x.example/v1 map[base_url:https://x.example/v1]"},
 		"settings":                {"azure_speech", `{"azure_speech_api_key":"k","region":"a"}`, `{"region":"b","n":1}`, "k  map[region:a]"},
+		"without its version":     {"anthropic", `{"api_key":"k","base_url":"https://x.example/"}`, `{}`, "k https://x.example/v1 map[base_url:https://x.example/]"},
+		"of a server at a path":   {"openai", `{"api_key":"k","base_url":"https://x.example/openai"}`, `{}`, "k https://x.example/openai map[base_url:https://x.example/openai]"},
+		"with one it adds itself": {"deepgram", `{"api_key":"k","base_url":"https://x.example/v1"}`, `{}`, "k https://x.example map[base_url:https://x.example/v1]"},
+		"of a program":            {"harness", `{"base_url":"wss://x.example/v1"}`, `{}`, " wss://x.example/v1 map[base_url:wss://x.example/v1]"},
+		"of another interface":    {"google", `{"api_key":"k","base_url":"https://x.example"}`, `{}`, "k https://x.example/v1beta map[base_url:https://x.example]"},
 		"nothing but an address":  {"ollama", `{"base_url":"http://box:1/v1"}`, `{}`, " http://box:1/v1 map[base_url:http://box:1/v1]"},
 		"credentials of no texts": {"openai", `[]`, `{}`, "error"},
 	} {
