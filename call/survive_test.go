@@ -72,7 +72,7 @@ func (k *crew) Plan(ctx context.Context, c sidetone.Call, rate int) (call.Plan, 
 	}
 	first, second := call.Source{Vendor: "acme", Account: "one"}, call.Source{Vendor: "other", Account: "two"}
 	p.Recognisers[0].Source, p.Models[0].Source, p.Voices[0].Source = first, first, first
-	p.Models[0].Eager, p.Voice = k.eager, k.shown
+	p.Models[0].Name, p.Models[0].Eager, p.Voice = "smart-1", k.eager, k.shown
 	if k.listener != nil {
 		p.Recognisers[0].Driver = k.listener
 	}
@@ -197,7 +197,7 @@ func TestFailureIsRecorded(t *testing.T) {
 		if n != 1 {
 			t.Errorf("errors: %v", r.Errors)
 		}
-		if !strings.Contains(string(events[0].Data), `"vendors":{"model":"acme","recogniser":"acme","voice":"acme"}`) {
+		if !strings.Contains(string(events[0].Data), `"model":"smart-1"`) || !strings.Contains(string(events[0].Data), `"vendors":{"model":"acme","recogniser":"acme","voice":"acme"}`) {
 			t.Errorf("first event: %s", events[0].Data)
 		}
 	})

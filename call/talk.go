@@ -165,6 +165,9 @@ func (s *Session) connected() {
 	if v := s.plan.vendors(); len(v) > 0 {
 		data["vendors"] = v
 	}
+	if name := s.plan.model().Name; name != "" {
+		data["model"] = name
+	}
 	if len(s.plan.Notices) > 0 {
 		s.log.Warn("call is limited", slog.Any("notices", s.plan.Notices))
 		data["limits"] = s.plan.Notices

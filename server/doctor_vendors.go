@@ -71,7 +71,7 @@ func serverAccounts(c Config, guard *outbound.Guard) (out []vendorAccount) {
 			continue
 		}
 		a := p.access()
-		a.HTTP = guard.Operator("")
+		a.HTTP, a.Base = guard.Operator(""), s.address(a.Base)
 		fix := "see providers." + s.name
 		if s.variable != "" {
 			fix += " in the configuration, or " + s.variable

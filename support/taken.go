@@ -196,15 +196,25 @@ func onlyBy(member string) string {
 			continue
 		}
 		who := t.kind
-		if t.model != "" {
-			who += " with " + t.model
-		} else if modelled(t.kind) && member != "model" && member != "model_id" && member != "key_terms" {
-			who += " with other models"
+		switch {
+		case everyModel(t.kind, member):
+		case t.model != "":
+			who += " (" + t.model + ")"
+		default:
+			who += " (other models)"
 		}
 		if b != (bounds{}) {
-			who += fmt.Sprintf(" (%s)", b)
+			who += ": " + b.String()
 		}
 		out = append(out, who)
 	}
-	return "Taken by " + strings.Join(slices.Compact(out), ", ") + "."
+	return "Taken by " + strings.Join(slices.Compact(out), "; ") + "."
+}
+
+// everyModel says that no model of a type leaves a member out.
+func everyModel(kind, member string) bool {
+	return !slices.ContainsFunc(takenBy(), func(t takes) bool {
+		_, ok := t.members[member]
+		return t.kind == kind && !ok && !slices.Contains(t.names, member)
+	})
 }
