@@ -114,9 +114,9 @@ func (p *providers) modelWishes(c sidetone.Call, s settings) (out []wish) {
 		out = append(out, w)
 	}
 	name := a.ExtraText("llm_fallback", "model_name")
-	fallback := cmp.Or(a.ExtraText("llm_fallback", "provider"), vendorOf(name))
-	if fallback == "" && name != "" && len(out) > 0 { // another model of the same vendor
-		fallback = out[0].kind
+	fallback := a.ExtraText("llm_fallback", "provider")
+	if fallback == "" && name != "" {
+		fallback = fallbackVendor(name, out)
 	}
 	if fallback != "" {
 		w := p.modelWish(c.Snapshot, fallback, name)
@@ -138,6 +138,16 @@ func sameOwner[D any](list map[string]vendor[D], wishes []wish) []wish {
 		}
 	}
 	return wishes
+}
+
+// fallbackVendor is whose model a fallback is that names no provider: that of the agent's
+// own, unless that one sells its own models only and the name is another's.
+func fallbackVendor(model string, agents []wish) string {
+	named := vendorOf(model)
+	if len(agents) > 0 && (named == "" || !slices.Contains([]string{"openai", "anthropic", "google"}, agents[0].kind)) {
+		return agents[0].kind
+	}
+	return named
 }
 
 // modelWish is a model, with the agent's own account if that is one of its vendor.
