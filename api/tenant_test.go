@@ -446,7 +446,7 @@ func TestEveryRouteHasATenantRow(t *testing.T) {
 func words() []string {
 	return strings.Fields(`cursor page size sort_column sort_desc expand limit after filters
 		type label description name key url method language reason subject role
-		content context_endpoint collect_fields[0] tags[0] key_terms[0] subscriptions[0] scopes[0]
+		content transfer_on_failure context_endpoint collect_fields[0] tags[0] key_terms[0] subscriptions[0] scopes[0]
 		initial_message model provider openai_model_name_override
 		api_environment api_key api_user_id index model_id quality speaker version voice_id voice_name
 		model_name required_context_keys[0] created updated createdAt updatedAt revoked start_time end_time status stage_outcome is_outgoing outbound_only
