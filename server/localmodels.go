@@ -74,7 +74,8 @@ func (l *localModels) ask(ctx context.Context, base string) string {
 	var list struct {
 		Data []struct{ ID string }
 	}
-	if decode(response, &list) != nil {
+	defer func() { _ = response.Body.Close() }()
+	if decode(response.Body, &list) != nil {
 		return ""
 	}
 	return l.talker(context.WithoutCancel(ctx), base, list.Data)
@@ -106,8 +107,9 @@ func (l *localModels) capabilities(ctx context.Context, base, model string) ([]s
 	if err != nil {
 		return nil, false // another server than Ollama
 	}
+	defer func() { _ = response.Body.Close() }()
 	var shown struct{ Capabilities []string }
-	err = decode(response, &shown)
+	err = decode(response.Body, &shown)
 	return shown.Capabilities, err == nil && len(shown.Capabilities) > 0
 }
 
@@ -116,8 +118,7 @@ func nameHas(name string, parts ...string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(strings.ToLower(name), part) })
 }
 
-// decode reads a JSON answer of at most 1 MiB, and closes it.
-func decode(response *http.Response, into any) error {
-	defer func() { _ = response.Body.Close() }()
-	return json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(into) //nolint:wrapcheck // nobody sees it
+// decode reads a JSON answer of at most 1 MiB.
+func decode(body io.Reader, into any) error {
+	return json.NewDecoder(io.LimitReader(body, 1<<20)).Decode(into) //nolint:wrapcheck // nobody sees it
 }
