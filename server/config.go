@@ -131,6 +131,8 @@ type Trunk struct {
 	// Username and Password are the digest credentials both ways.
 	Username string          `koanf:"username"`
 	Password sidetone.Secret `koanf:"password"`
+	// Realm is the realm whose challenges are answered; empty: any of the host's.
+	Realm string `koanf:"realm"`
 	// Numbers are the numbers that ring here and may be bought from provider
 	// sip; calls from them go out through this trunk.
 	Numbers []string `koanf:"numbers"`

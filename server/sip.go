@@ -32,7 +32,7 @@ func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 			return out, err
 		}
 		out.Trunks = append(out.Trunks, sip.Trunk{Name: t.Name, Addresses: from, Host: t.Host, Transport: t.Transport,
-			Username: t.Username, Password: sip.Secret(t.Password.Reveal()), Sources: t.Media.Sources})
+			Username: t.Username, Password: sip.Secret(t.Password.Reveal()), Realm: t.Realm, Sources: t.Media.Sources})
 		if len(from) == 0 && t.Username != "" {
 			out.Users = append(out.Users, sip.User{Name: t.Username, Password: sip.Secret(t.Password.Reveal()), Trunk: t.Name})
 		}

@@ -45,6 +45,8 @@ type Trunk struct {
 	Username string
 	// Password belongs to Username.
 	Password Secret
+	// Realm is the one whose challenges are answered; empty: any of the host's.
+	Realm string
 	// Sources says from where the trunk's sound may come: "peer" (also when empty),
 	// from where the description says, else from its host or the signalling's;
 	// "strict", only from where the description says; "learn", from anywhere while

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -40,7 +41,7 @@ func (d *Driver) Dial(ctx context.Context, req telephony.DialRequest, ringing fu
 	if err != nil {
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
-	a := &attempt{d: d, l: l, to: to, ringing: ringing}
+	a := &attempt{d: d, l: l, to: to, ringing: ringing, as: logon{user: to.user, pass: to.pass, realm: to.realm}}
 	err = a.run(ctx, limit.C)
 	d.abandon(a)
 	a.close()
@@ -89,7 +90,7 @@ type attempt struct {
 	branch string
 	seq    uint32
 	raw    []byte
-	tried  bool // with credentials
+	as     logon
 	sent   bool
 	heard  bool // a provisional answer came
 }
@@ -151,7 +152,7 @@ func (a *attempt) invite(extra []header) error {
 	a.l.mu.Lock()
 	a.l.localSeq++
 	a.seq = a.l.localSeq
-	extra = append(extra, a.d.contact(a.to.peer), header{"Allow", allowed}, header{"Supported", "timer"}, sdpType())
+	extra = append(slices.Clone(extra), a.d.contact(a.to.peer), header{"Allow", allowed}, header{"Supported", "timer"}, sdpType())
 	a.raw = a.l.compose(a.to.peer, "INVITE", a.branch, a.seq, extra, a.l.desc.offer(sendRecv, nil))
 	a.l.mu.Unlock()
 	if err := a.d.transport.send(a.to.peer, a.raw); err != nil {
@@ -181,11 +182,10 @@ func (a *attempt) onResponse(res *sip.Response) (done bool, err error) {
 		return a.established(res)
 	}
 	a.acknowledge(res)
-	if (status == 401 || status == 407) && !a.tried && a.to.user != "" {
-		a.tried = true
-		auth, err := digestCredentials(res, "INVITE", a.to.target.String(), a.to.user, a.to.pass)
+	if challenged(res) && a.to.user != "" {
+		err := a.as.answer(res, "INVITE", a.to.target.String())
 		if err == nil {
-			err = a.invite([]header{auth})
+			err = a.invite(a.as.headers)
 		}
 		if err == nil {
 			return false, nil

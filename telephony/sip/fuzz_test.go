@@ -229,7 +229,8 @@ func FuzzDigest(f *testing.F) {
 		}
 		res := sip.NewResponseFromRequest(req, 401, "Unauthorized", nil)
 		res.AppendHeader(textHeader("WWW-Authenticate", challenge))
-		if h, err := digestCredentials(res, "OPTIONS", "sip:a@b", "desk", "secret"); err == nil && strings.ContainsAny(h.value, "\r\n") {
+		as := logon{user: "desk", pass: "secret"}
+		if h, _, err := as.credentials(res, "OPTIONS", "sip:a@b"); err == nil && strings.ContainsAny(h.value, "\r\n") {
 			t.Fatalf("%q is answered with %q", challenge, h.value)
 		}
 	})

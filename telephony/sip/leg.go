@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -275,28 +276,70 @@ func (l *leg) giveUp(cause telephony.Cause, why string) {
 
 // bye sends BYE and waits for its response.
 func (l *leg) bye(ctx context.Context) error {
-	res, err := l.request(ctx, "BYE", nil, nil)
+	x, err := l.request(ctx, "BYE", nil, nil)
 	if err != nil {
 		return fmt.Errorf("hang up: %w", err)
 	}
-	if res.StatusCode >= 300 && res.StatusCode != 481 && res.StatusCode != 408 {
-		return fmt.Errorf("hang up: status %d", res.StatusCode)
+	if res := x.res; res.StatusCode >= 300 && res.StatusCode != 481 && res.StatusCode != 408 {
+		return fmt.Errorf("hang up: status %d", x.res.StatusCode)
 	}
 	return nil
 }
 
-// request sends a request within the dialog and waits for its final response.
-func (l *leg) request(ctx context.Context, method string, extra []header, body []byte) (*sip.Response, error) {
+// exchange is a request that we sent within the dialog, and its final response.
+type exchange struct {
+	to  peer
+	seq uint32
+	res *sip.Response
+}
+
+// request sends a request within the dialog and waits for its final response. It
+// answers the challenges of the leg's own trunk. An INVITE that fails is
+// acknowledged; one that succeeds is not yet.
+func (l *leg) request(ctx context.Context, method string, extra []header, body []byte) (exchange, error) {
 	to, err := l.nextHop(ctx)
 	if err != nil {
-		return nil, err
+		return exchange{}, err
 	}
+	as := l.logonFor(ctx, to.addr.Addr())
+	for again := false; ; again = true {
+		x, err := l.requestOnce(ctx, to, method, append(slices.Clone(extra), as.headers...), body)
+		if err != nil && to.reliable() && !again && ctx.Err() == nil { // the connection may have gone: another one
+			if to, err = l.nextHop(ctx); err == nil {
+				x, err = l.requestOnce(ctx, to, method, append(slices.Clone(extra), as.headers...), body)
+			}
+		}
+		if err != nil || !challenged(x.res) || as.answer(x.res, method, l.targetURI()) != nil {
+			return x, err
+		}
+	}
+}
+
+// requestOnce sends a request once.
+func (l *leg) requestOnce(ctx context.Context, to peer, method string, extra []header, body []byte) (exchange, error) {
 	branch := l.d.newBranch()
 	l.mu.Lock()
 	l.localSeq++
-	raw := l.compose(to, method, branch, l.localSeq, extra, body)
+	x := exchange{to: to, seq: l.localSeq}
+	raw := l.compose(to, method, branch, x.seq, extra, body)
 	l.mu.Unlock()
-	return l.d.roundTrip(ctx, to, method, branch, raw)
+	var err error
+	if x.res, err = l.d.roundTrip(ctx, to, method, branch, raw); err != nil {
+		return x, err
+	}
+	if method == "INVITE" && !x.res.IsSuccess() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		_ = l.d.transport.send(to, l.compose(to, "ACK", branch, x.seq, nil, nil)) // a lost message is like one lost on the way
+	}
+	return x, nil
+}
+
+// targetURI is where requests of the dialog are addressed.
+func (l *leg) targetURI() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.target.String()
 }
 
 // compose writes a request within the dialog; l.mu is held.

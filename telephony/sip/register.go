@@ -3,14 +3,13 @@ package sip
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
-	"github.com/icholy/digest"
 
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -61,23 +60,23 @@ type registration struct {
 
 // send registers for lasts, with credentials when it is challenged.
 func (r *registration) send(ctx context.Context, lasts time.Duration) error {
-	res, err := r.sendOnce(ctx, lasts, nil)
-	if err != nil {
-		return err
-	}
-	if (res.StatusCode == 401 || res.StatusCode == 407) && r.to.user != "" {
-		auth, err := digestCredentials(res, "REGISTER", r.uri(), r.to.user, r.to.pass)
-		if err != nil {
+	as := logon{user: r.to.user, pass: r.to.pass, realm: r.to.realm}
+	for {
+		res, err := r.sendOnce(ctx, lasts, as.headers)
+		switch {
+		case err != nil:
 			return err
+		case challenged(res):
+			err = as.answer(res, "REGISTER", r.uri())
 		}
-		if res, err = r.sendOnce(ctx, lasts, []header{auth}); err != nil {
-			return err
+		switch {
+		case challenged(res) && err == nil:
+		case res.StatusCode >= 300:
+			return &telephony.DialError{Cause: statusCause(res.StatusCode), Status: res.StatusCode, Sent: true, Err: err}
+		default:
+			return nil
 		}
 	}
-	if res.StatusCode >= 300 {
-		return &telephony.DialError{Cause: statusCause(res.StatusCode), Status: res.StatusCode, Sent: true}
-	}
-	return nil
 }
 
 func (r *registration) uri() string { return "sip:" + r.server() }
@@ -104,36 +103,13 @@ func (r *registration) sendOnce(ctx context.Context, lasts time.Duration, extra 
 	if p.reliable() {
 		contact += ";transport=tcp"
 	}
-	extra = append(extra, header{"Contact", contact + ">"}, header{"Expires", fmt.Sprint(int(lasts.Seconds()))})
+	extra = append(slices.Clone(extra), header{"Contact", contact + ">"}, header{"Expires", fmt.Sprint(int(lasts.Seconds()))})
 	writeEnd(&b, extra, nil)
 	res, err := r.d.roundTrip(ctx, p, "REGISTER", branch, b.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("register: %w", err)
 	}
 	return res, nil
-}
-
-// digestCredentials are the credentials for the challenge in res (RFC 8760, RFC 2617).
-func digestCredentials(res *sip.Response, method, uri, user, pass string) (header, error) {
-	ask, reply := "WWW-Authenticate", "Authorization"
-	if res.StatusCode == 407 {
-		ask, reply = "Proxy-Authenticate", "Proxy-Authorization"
-	}
-	last := errors.New("challenge without a scheme we know")
-	for _, h := range res.GetHeaders(ask) {
-		challenge, err := digest.ParseChallenge(h.Value())
-		if err != nil {
-			last = err
-			continue
-		}
-		cred, err := digest.Digest(challenge, digest.Options{Method: method, URI: uri, Count: 1, Username: user, Password: pass})
-		if err != nil {
-			last = err
-			continue
-		}
-		return header{reply, cred.String()}, nil
-	}
-	return header{}, fmt.Errorf("challenge of the server: %w", last)
 }
 
 // LocalAddressTowards returns the address of this machine from which packets to

@@ -188,32 +188,29 @@ func (l *leg) Hold(ctx context.Context, on bool) error {
 	return l.reinvite(ctx, dir, body)
 }
 
-// reinvite offers body and takes the answer.
+// refused is a request within a dialog that the far end did not accept.
+type refused struct{ res *sip.Response }
+
+// Error returns the status.
+func (r *refused) Error() string { return fmt.Sprintf("status %d", r.res.StatusCode) }
+
+// reinvite offers body and takes the answer. A *refused error has the response.
 func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) error {
-	to, err := l.nextHop(ctx)
-	if err != nil {
-		return err
-	}
-	branch := l.d.newBranch()
 	l.mu.Lock()
-	l.localSeq++
-	seq := l.localSeq
-	raw := l.compose(to, "INVITE", branch, seq, append(l.session.headers(), l.d.contact(to),
-		header{"Allow", allowed}, header{"Supported", "timer"}, sdpType()), body)
+	extra := append(l.session.headers(), l.d.contact(l.peer), header{"Allow", allowed}, header{"Supported", "timer"}, sdpType())
 	l.mu.Unlock()
-	res, err := l.d.roundTrip(ctx, to, "INVITE", branch, raw)
+	x, err := l.request(ctx, "INVITE", extra, body)
 	if err != nil {
 		return fmt.Errorf("change the call: %w", err)
 	}
-	st, err := l.d.agreed(res)
+	if !x.res.IsSuccess() {
+		return fmt.Errorf("change the call: %w", &refused{x.res})
+	}
+	st, err := l.d.agreed(x.res)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !res.IsSuccess() {
-		_ = l.d.transport.send(to, l.compose(to, "ACK", branch, seq, nil, nil)) // a lost message is like one lost on the way
-		return fmt.Errorf("change the call: status %d", res.StatusCode)
-	}
-	l.lastAck, l.ackPeer, l.ackSeq = l.compose(to, "ACK", l.d.newBranch(), seq, nil, nil), to, seq
-	_ = l.d.transport.send(to, l.lastAck) // a lost message is like one lost on the way
+	l.lastAck, l.ackPeer, l.ackSeq = l.compose(x.to, "ACK", l.d.newBranch(), x.seq, nil, nil), x.to, x.seq
+	_ = l.d.transport.send(x.to, l.lastAck) // a lost message is like one lost on the way
 	if err != nil {
 		return fmt.Errorf("change the call: %w", err)
 	}

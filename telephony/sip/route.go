@@ -20,6 +20,7 @@ type route struct {
 	peer       peer
 	domain     string // of From; empty means ours
 	user, pass string
+	realm      string // of the challenges that are answered; empty: any
 	registered string // the user of ours who is called; empty when it is none
 }
 
@@ -51,7 +52,7 @@ func (d *Driver) route(ctx context.Context, req telephony.DialRequest) (r route,
 		return r, fmt.Errorf("trunk %q: port: %w", t.Name, err)
 	}
 	r = route{target: sip.Uri{Scheme: "sip", User: to, Host: bracket(host), Port: int(n)},
-		domain: t.FromDomain, user: t.Username, pass: string(t.Password)}
+		domain: t.FromDomain, user: t.Username, pass: string(t.Password), realm: t.Realm}
 	if t.Transport == "tcp" {
 		r.target.UriParams = sip.NewParams()
 		r.target.UriParams.Add("transport", "tcp")

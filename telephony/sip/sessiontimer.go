@@ -2,7 +2,9 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -98,44 +100,102 @@ func (l *leg) armSession() {
 		s.timer = time.AfterFunc(s.interval/2, func() { l.d.background(l.refresh) })
 		return
 	}
-	grace := min(32*time.Second, s.interval/3)
-	s.timer = time.AfterFunc(s.interval-grace, func() {
+	s.timer = time.AfterFunc(s.interval-s.grace(), func() {
 		l.giveUp(telephony.CauseSessionTimeout, "the session was not refreshed")
 	})
 }
 
-// refresh renews the session, by UPDATE where that is understood.
+// grace is how long before its end a session that was not refreshed is given up.
+func (s *sessionTimer) grace() time.Duration { return min(32*time.Second, s.interval/3) }
+
+// refresh renews the session, again and again until shortly before its end
+// (RFC 4028, section 10, would end it at the first failure).
 func (l *leg) refresh(ctx context.Context) {
 	l.mu.Lock()
-	update, st := l.updates, l.stream
-	seconds := fmt.Sprintf("%d;refresher=uac", l.session.interval/time.Second)
-	contact := l.d.contact(l.peer)
-	var body []byte
-	if st != nil {
-		body = l.desc.offer(st.localDir, st)
-	}
+	spare := l.session.interval/2 - l.session.grace()
 	l.mu.Unlock()
-	var err error
-	if update {
-		var res *sip.Response
-		res, err = l.request(ctx, "UPDATE", []header{{"Session-Expires", seconds}, {"Supported", "timer"}, contact}, nil)
-		if err == nil && (res.StatusCode == 481 || res.StatusCode == 408) {
-			err = fmt.Errorf("status %d", res.StatusCode)
+	limited, cancel := context.WithTimeout(ctx, spare)
+	defer cancel()
+	for {
+		err := l.renew(limited)
+		if err == nil {
+			break
 		}
-	} else if st != nil {
-		err = l.reinvite(ctx, st.localDir, body)
-	}
-	select {
-	case <-l.gone:
-		return
-	default:
-	}
-	if err != nil {
-		l.giveUp(telephony.CauseSessionTimeout, "refresh the session: "+err.Error())
-		return
+		wait, hopeless := l.renewAgain(err)
+		again := time.NewTimer(wait)
+		select {
+		case <-l.gone:
+			again.Stop()
+			return
+		case <-limited.Done():
+			hopeless = true
+		case <-again.C:
+		}
+		again.Stop()
+		if hopeless {
+			l.giveUp(telephony.CauseSessionTimeout, "refresh the session: "+err.Error())
+			return
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.session.ours = true
 	l.armSession()
+}
+
+// renewAgain is how long to wait after a refresh that failed; hopeless says that the
+// far end has no such call.
+func (l *leg) renewAgain(err error) (wait time.Duration, hopeless bool) {
+	var r *refused
+	if !errors.As(err, &r) {
+		return renewPause, false
+	}
+	switch status := r.res.StatusCode; {
+	case status == 481:
+		return 0, true
+	case (status == 405 || status == 501) && l.withoutUpdate():
+		return 0, false
+	case status == 491 && l.tx == nil: // RFC 3261, section 14.1
+		return 2100*time.Millisecond + rand.N(1900*time.Millisecond), false
+	case status == 491:
+		return rand.N(2 * time.Second), false
+	}
+	after, _, _ := strings.Cut(headerValue(r.res, "Retry-After"), ";")
+	if seconds, err := strconv.ParseUint(strings.Fields(after + " 0")[0], 10, 16); err == nil && seconds > 0 {
+		return time.Duration(seconds) * time.Second, false
+	}
+	return renewPause, false
+}
+
+// renewPause is how long to wait after a refresh that failed for no stated time.
+const renewPause = 10 * time.Second
+
+// withoutUpdate notes that the far end does not understand UPDATE; false when that was
+// known.
+func (l *leg) withoutUpdate() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.updates
+	l.updates = false
+	return was
+}
+
+// renew refreshes the session once, by UPDATE where that is understood.
+func (l *leg) renew(ctx context.Context) error {
+	l.mu.Lock()
+	update, st := l.updates, l.stream
+	extra := []header{{"Session-Expires", fmt.Sprintf("%d;refresher=uac", l.session.interval/time.Second)}, {"Supported", "timer"}, l.d.contact(l.peer)}
+	var body []byte
+	if st != nil {
+		body = l.desc.offer(st.localDir, st)
+	}
+	l.mu.Unlock()
+	if !update && st != nil {
+		return l.reinvite(ctx, st.localDir, body)
+	}
+	x, err := l.request(ctx, "UPDATE", extra, nil)
+	if err == nil && !x.res.IsSuccess() {
+		return &refused{x.res}
+	}
+	return err
 }

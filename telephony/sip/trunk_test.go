@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,63 @@ func dialThrough(t *testing.T, c *carrier, ctx context.Context, change func(*Tru
 		out <- err
 	}()
 	return out
+}
+
+// A BYE is challenged too: the trunk's own challenges are answered, at most twice;
+// that of another realm is not.
+func TestChallengedBye(t *testing.T) {
+	t.Parallel()
+	const www, proxy = "401 Unauthorized", "407 Proxy Authentication Required"
+	for name, test := range map[string]struct {
+		asks  []string // status, realm, status, realm, ...
+		sent  int      // BYEs
+		realm string
+	}{
+		"once":                  {asks: []string{proxy, "r"}, sent: 2},
+		"by two":                {asks: []string{proxy, "p", www, "s"}, sent: 3},
+		"a third time":          {asks: []string{proxy, "p", www, "s", www, "s"}, sent: 3},
+		"with another realm":    {asks: []string{www, "stranger"}, sent: 1, realm: "carrier"},
+		"with the trunk's name": {asks: []string{www, "carrier"}, sent: 2, realm: "carrier"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCarrier(t)
+			d := newDriver(t, func(cfg *Config) {
+				cfg.Trunks = []Trunk{{Name: "carrier", Host: c.conn.LocalAddr().String(), Username: "acct", Password: "pw", Realm: test.realm}}
+			})
+			hungUp := make(chan error, 1)
+			go func() {
+				leg, err := d.Dial(t.Context(), telephony.DialRequest{From: "+12125550100", To: "+12125550101", Trunk: "carrier"}, nil)
+				if err == nil {
+					err = leg.Hangup(t.Context(), telephony.CauseNormal)
+				}
+				hungUp <- err
+			}()
+			c.answer(c.receive(), "200 OK", basicSDP(4000))
+			c.receive() // the ACK
+			seqs := map[string]bool{}
+			for i := 0; i < test.sent; i++ {
+				bye := c.receive()
+				seqs[headerOf(bye, "CSeq")] = true
+				if i > 0 && headerOf(bye, "Authorization")+headerOf(bye, "Proxy-Authorization") == "" {
+					t.Errorf("BYE %d without credentials", i+1)
+				}
+				if 2*i == len(test.asks) {
+					c.answer(bye, "200 OK", "")
+					break
+				}
+				ask := "WWW-Authenticate"
+				if test.asks[2*i] == proxy {
+					ask = "Proxy-Authenticate"
+				}
+				c.answer(bye, test.asks[2*i], "", ask+`: Digest realm="`+test.asks[2*i+1]+`", nonce="n`+strconv.Itoa(i)+`", stale=true, qop="auth"`)
+			}
+			err := <-hungUp
+			if accepted := 2*(test.sent-1) == len(test.asks); accepted != (err == nil) || len(seqs) != test.sent {
+				t.Errorf("%v after %d requests", err, len(seqs))
+			}
+		})
+	}
 }
 
 func TestTrunkWithDigest(t *testing.T) {

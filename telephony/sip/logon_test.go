@@ -1,0 +1,126 @@
+package sip
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// challengeOf is a response that challenges.
+func challengeOf(t *testing.T, status int, lines ...string) *sip.Response {
+	t.Helper()
+	res := sip.NewResponse(status, "Auth")
+	for _, l := range lines {
+		name, value, _ := strings.Cut(l, ": ")
+		res.AppendHeader(sip.NewHeader(name, value))
+	}
+	return res
+}
+
+func TestLogon(t *testing.T) {
+	t.Parallel()
+	const www, proxy = "WWW-Authenticate: ", "Proxy-Authenticate: "
+	digest := func(realm, nonce, more string) string {
+		return `Digest realm="` + realm + `", nonce="` + nonce + `", qop="auth"` + more
+	}
+	type step struct {
+		status int
+		line   string
+		want   int // headers of credentials; 0: it is not answered
+	}
+	tests := map[string]struct {
+		user, realm string
+		steps       []step
+	}{
+		"once":                            {"u", "", []step{{401, www + digest("a", "1", ""), 1}}},
+		"a proxy's, then the server's":    {"u", "", []step{{407, proxy + digest("p", "1", ""), 1}, {401, www + digest("a", "2", ""), 2}}},
+		"the server's, then a proxy's":    {"u", "", []step{{401, www + digest("a", "1", ""), 1}, {407, proxy + digest("p", "2", ""), 2}}},
+		"a nonce that has become stale":   {"u", "", []step{{407, proxy + digest("p", "1", ""), 1}, {407, proxy + digest("p", "2", ", stale=true"), 1}}},
+		"a wrong password":                {"u", "", []step{{401, www + digest("a", "1", ""), 1}, {401, www + digest("a", "2", ""), 0}}},
+		"a third challenge":               {"u", "", []step{{407, proxy + digest("p", "1", ""), 1}, {401, www + digest("a", "2", ""), 2}, {401, www + digest("a", "3", ", stale=true"), 0}}},
+		"nobody to log on as":             {"", "", []step{{401, www + digest("a", "1", ""), 0}}},
+		"Basic":                           {"u", "", []step{{401, www + `Basic realm="a"`, 0}}},
+		"another realm than the trunk's":  {"u", "carrier", []step{{401, www + digest("a", "1", ""), 0}}},
+		"the trunk's realm":               {"u", "carrier", []step{{401, www + digest("carrier", "1", ""), 1}}},
+		"an algorithm that nobody knows":  {"u", "", []step{{401, www + digest("a", "1", ", algorithm=ROT13"), 0}}},
+		"SHA-256":                         {"u", "", []step{{401, www + digest("a", "1", ", algorithm=SHA-256"), 1}}},
+		"a challenge that cannot be read": {"u", "", []step{{401, www + "Digest", 0}}},
+	}
+	for name, test := range tests {
+		as := logon{user: test.user, pass: "secret", realm: test.realm}
+		for i, s := range test.steps {
+			err := as.answer(challengeOf(t, s.status, s.line), "BYE", "sip:a@b")
+			if (err == nil) != (s.want > 0) || err == nil && len(as.headers) != s.want {
+				t.Errorf("%s: challenge %d: %v, %d headers, want %d", name, i+1, err, len(as.headers), s.want)
+			}
+		}
+	}
+}
+
+// Challenges are answered for a leg's own trunk only, and only to where its calls go.
+func TestLogonIsForTheTrunkAlone(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, func(c *Config) {
+		c.Lookup = func(_ context.Context, host string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("192.0.2.7")}, nil
+		}
+		c.Trunks = []Trunk{
+			{Name: "named", Host: "sip.example:5060", Username: "u", Password: "p"},
+			{Name: "at", Host: "192.0.2.9", Username: "u", Password: "p"},
+			{Name: "open", Host: "192.0.2.9"},
+		}
+	})
+	for _, test := range []struct {
+		trunk, to string
+		want      bool
+	}{
+		{"named", "192.0.2.7", true}, {"named", "192.0.2.8", false}, {"at", "192.0.2.9", true}, {"at", "192.0.2.7", false},
+		{"open", "192.0.2.9", false}, {"", "192.0.2.9", false}, {"gone", "192.0.2.9", false},
+	} {
+		l := &leg{d: d}
+		l.info.Trunk = test.trunk
+		if got := l.logonFor(t.Context(), netip.MustParseAddr(test.to)); (got.user != "") != test.want {
+			t.Errorf("trunk %q, host %s: %t", test.trunk, test.to, got.user != "")
+		}
+	}
+}
+
+// A refresh that failed is made again when the far end may take it.
+func TestRefreshesAreMadeAgain(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name              string
+		status            int
+		after             string
+		ours, update      bool
+		shortest, longest time.Duration
+		hopeless          bool
+	}{
+		{"both at once, our call", 491, "", true, false, 2100 * time.Millisecond, 4 * time.Second, false},
+		{"both at once, their call", 491, "3", false, false, 0, 2 * time.Second, false},
+		{"at a time that they say", 500, "7;duration=5", true, false, 7 * time.Second, 7 * time.Second, false},
+		{"at no time", 503, "", true, false, 10 * time.Second, 10 * time.Second, false},
+		{"at a time that makes no sense", 500, "soon", true, false, 10 * time.Second, 10 * time.Second, false},
+		{"no UPDATE there", 405, "", true, true, 0, 0, false},
+		{"no UPDATE there either", 501, "", true, true, 0, 0, false},
+		{"no re-INVITE there", 405, "", true, false, 10 * time.Second, 10 * time.Second, false},
+		{"no such call", 481, "", true, false, 0, 0, true},
+	} {
+		l := &leg{updates: test.update}
+		if !test.ours {
+			l.tx = &serverTx{}
+		}
+		res := sip.NewResponse(test.status, "no")
+		if test.after != "" {
+			res.AppendHeader(sip.NewHeader("Retry-After", test.after))
+		}
+		wait, hopeless := l.renewAgain(&refused{res})
+		if wait < test.shortest || wait > test.longest || hopeless != test.hopeless || l.updates {
+			t.Errorf("%s: wait %s, hopeless %t, updates %t", test.name, wait, hopeless, l.updates)
+		}
+	}
+}
