@@ -54,6 +54,14 @@ func (Playbook) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delta
 	return echo(r)
 }
 
+// Fixed is a model that always says the same.
+type Fixed string
+
+// Generate says it, a word at a time.
+func (f Fixed) Generate(context.Context, llm.Request) iter.Seq2[llm.Delta, error] {
+	return words(string(f), llm.Usage{})
+}
+
 // echo repeats what was heard last, a word at a time.
 func echo(r llm.Request) iter.Seq2[llm.Delta, error] {
 	text, used := "I am here.", llm.Usage{}
@@ -62,6 +70,11 @@ func echo(r llm.Request) iter.Seq2[llm.Delta, error] {
 			text = "You said: " + m.Text
 		}
 	}
+	return words(text, used)
+}
+
+// words is an answer that comes word by word.
+func words(text string, used llm.Usage) iter.Seq2[llm.Delta, error] {
 	return func(yield func(llm.Delta, error) bool) {
 		for word := range strings.SplitAfterSeq(text, " ") {
 			if used.Out++; !yield(llm.Delta{Text: word}, nil) {
