@@ -280,8 +280,8 @@ func (l *leg) bye(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("hang up: %w", err)
 	}
-	if res := x.res; res.StatusCode >= 300 && res.StatusCode != 481 && res.StatusCode != 408 {
-		return fmt.Errorf("hang up: status %d", x.res.StatusCode)
+	if status := x.res.StatusCode; status >= 300 && status != 481 && status != 408 {
+		return fmt.Errorf("hang up: status %d", status)
 	}
 	return nil
 }
@@ -301,16 +301,23 @@ func (l *leg) request(ctx context.Context, method string, extra []header, body [
 	if err != nil {
 		return exchange{}, err
 	}
-	as := l.logonFor(ctx, to.addr.Addr())
-	for again := false; ; again = true {
+	as, asked, reopened := logon{}, false, false
+	for {
 		x, err := l.requestOnce(ctx, to, method, append(slices.Clone(extra), as.headers...), body)
-		if err != nil && to.reliable() && !again && ctx.Err() == nil { // the connection may have gone: another one
-			if to, err = l.nextHop(ctx); err == nil {
-				x, err = l.requestOnce(ctx, to, method, append(slices.Clone(extra), as.headers...), body)
+		switch {
+		case err != nil && to.reliable() && !asked && !reopened && ctx.Err() == nil: // the connection may have gone: another one
+			reopened = true
+			if to, err = l.nextHop(ctx); err != nil {
+				return x, err
 			}
-		}
-		if err != nil || !challenged(x.res) || as.answer(x.res, method, l.targetURI()) != nil {
+			continue
+		case err != nil || !challenged(x.res):
 			return x, err
+		case !asked: // only now, for it may have to look up the trunk's host
+			as, asked = l.logonFor(ctx, to.addr.Addr()), true
+		}
+		if as.answer(x.res, method, l.targetURI()) != nil {
+			return x, nil
 		}
 	}
 }

@@ -16,8 +16,6 @@ const (
 	// taken from another place; streamPause, before another stream is from its own.
 	ownerPause  = 200 * time.Millisecond
 	streamPause = 50 * time.Millisecond
-	// maxBehind is how far a number may be behind without being a new beginning.
-	maxBehind = 100
 	// ownerGone is how long the owner must have been silent before a stream that is
 	// not its own is taken.
 	ownerGone = 5 * time.Second
@@ -124,7 +122,7 @@ func (o *owner) take(from netip.AddrPort, h rtpHeader, at time.Duration) bool {
 func (o *owner) takeOwn(h rtpHeader, at time.Duration) bool {
 	switch {
 	case h.ssrc == o.h.ssrc:
-		if behind := int16(o.h.seq - h.seq); behind < 0 || behind > maxBehind {
+		if h.newer(o.h) {
 			o.h = h
 		}
 	case o.changed && goesOn(o.former, h, o.clock): // it had not ended
@@ -181,7 +179,7 @@ func goesOn(was, h rtpHeader, clock int) bool {
 // counts counts a packet of a candidate and reports whether they are enough.
 func (o *owner) counts(from netip.AddrPort, h rtpHeader) bool {
 	c := o.candidate(from, h.ssrc)
-	if c.n == 0 || h.seq != c.seq+1 {
+	if h.seq != c.seq+1 {
 		c.n = 0
 	}
 	c.seq = h.seq

@@ -138,6 +138,12 @@ func (r *receiver) control() bool {
 	}
 }
 
+// restartKeys counts what was pressed, and the rest anew.
+func (r *receiver) restartKeys() {
+	r.keys.end(r.since())
+	r.keys.reset()
+}
+
 // since is the time on the clock of the stream.
 func (r *receiver) since() time.Duration { return r.m.now().Sub(r.origin) }
 
@@ -163,8 +169,7 @@ func (r *receiver) take() (telephony.Event, bool) {
 		r.synced = false
 	}
 	if r.st != r.m.st {
-		r.keys.end(r.since())
-		r.keys.reset()
+		r.restartKeys()
 	}
 	r.st = r.m.st
 	r.keys.agreed, r.keys.clock = r.st.agreed, r.st.eventClock
@@ -227,8 +232,7 @@ func (r *receiver) packet(now time.Time, from netip.AddrPort, raw []byte) bool {
 		if r.synced {
 			r.order.Reset()
 		}
-		r.keys.end(r.since())
-		r.keys.reset()
+		r.restartKeys()
 		r.ticks = tickRate{}
 		r.ssrc, r.synced, r.transit, r.highest = h.ssrc, true, 0, uint32(h.seq)
 	}

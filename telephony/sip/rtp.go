@@ -14,6 +14,15 @@ type rtpHeader struct {
 	ssrc      uint32
 }
 
+// maxBehind is how far a number may be behind without being a new beginning.
+const maxBehind = 100
+
+// newer reports whether a packet comes after another one of its stream, or begins anew.
+func (h rtpHeader) newer(was rtpHeader) bool {
+	behind := int16(was.seq - h.seq)
+	return behind < 0 || behind > maxBehind
+}
+
 // rtpHeaderSize is the length of the header that we send.
 const rtpHeaderSize = 12
 

@@ -30,7 +30,7 @@ func (t *tickRate) settle(h rtpHeader, size int) uint32 {
 		step /= 2
 	}
 	at := t.at + uint32(step)
-	if behind := int16(t.last.seq - h.seq); behind < 0 || behind > maxBehind {
+	if h.newer(t.last) {
 		t.last, t.size, t.at = h, size, at
 	}
 	return at
