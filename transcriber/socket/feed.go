@@ -66,9 +66,7 @@ func (f *Feed) Final(text string, words []transcriber.Word, answers int) {
 		s.answer(rest, placed)
 		rest, placed = "", nil
 	}
-	for len(s.flushes) > 0 && s.flushes[0].sent && s.flushes[0].at == s.settled {
-		s.answer("", nil)
-	}
+	s.answerSettled()
 	if rest != "" {
 		s.queue.Push(transcriber.Event{Kind: transcriber.Final, Text: rest, Words: placed})
 	}
@@ -120,6 +118,14 @@ func (s *Stream) answer(text string, words []transcriber.Word) {
 	s.forget(s.settled)
 	s.flushes = s.flushes[1:]
 	s.queue.Push(transcriber.Event{Kind: transcriber.Final, Text: text, Words: words, Flushed: true})
+}
+
+// answerSettled answers the Finalizes that ask for nothing that has no final yet; s.mu
+// is held.
+func (s *Stream) answerSettled() {
+	for len(s.flushes) > 0 && s.flushes[0].sent && s.flushes[0].at == s.settled {
+		s.answer("", nil)
+	}
 }
 
 // expire answers what is overdue with what is known, and returns when the next

@@ -187,6 +187,35 @@ func TestOneAnswerServesFinalizesAtOnePlace(t *testing.T) {
 	}
 }
 
+// The answer for a place comes after a second Finalize was made there, and before
+// the vendor would have been asked again.
+func TestAnAnswerServesAFinalizeThatWasNotSentYet(t *testing.T) {
+	t.Parallel()
+	s := &Stream{rate: 8000, wake: make(chan struct{}, 1), due: make(chan struct{}, 1), dialect: Dialect{FlushWait: time.Hour}}
+	s.current = &connection{sounded: true}
+	feed := &Feed{stream: s, conn: s.current}
+	if err := s.Write(frame()); err != nil {
+		t.Fatal(err)
+	}
+	s.Finalize()
+	s.Finalize()
+	if flush, ok := s.take(); flush || !ok {
+		t.Fatal("no sound to send")
+	}
+	s.progress(len(s.piece))
+	if flush, _ := s.take(); !flush {
+		t.Fatal("no Finalize to send")
+	}
+	s.sentFlush()
+	feed.Final("yes", nil, 1)
+	if _, ok := s.take(); ok {
+		t.Error("the vendor is asked twice")
+	}
+	if n := len(s.flushes); n != 0 {
+		t.Errorf("%d Finalizes wait for an answer", n)
+	}
+}
+
 func TestSoundIsJoinedToChunks(t *testing.T) {
 	t.Parallel()
 	sizes := make(chan int, 100)

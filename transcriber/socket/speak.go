@@ -132,6 +132,7 @@ func (s *Stream) takeLocked() (flush, ok bool) {
 	s.asked, s.marks = s.marks[0], s.marks[1:]
 	if again { // one answer is enough for both
 		s.sentFlush()
+		s.answerSettled() // its answer may have come in between
 		return s.takeLocked()
 	}
 	return true, true
