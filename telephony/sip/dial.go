@@ -225,7 +225,7 @@ func (a *attempt) established(res *sip.Response) (bool, error) {
 		_ = l.bye(ctx) // the far end may be gone
 		return false, a.fail(telephony.CauseNotAcceptable, res.StatusCode, err)
 	}
-	if !l.answer(res, st) {
+	if !l.answer(res, st, a.others(res, st)) {
 		a.sendAck()
 		return false, a.fail(telephony.CauseFailure, 0, telephony.ErrGone)
 	}
@@ -234,7 +234,7 @@ func (a *attempt) established(res *sip.Response) (bool, error) {
 }
 
 // answer puts the answer to our offer into force; false when the call is over.
-func (l *leg) answer(res *sip.Response, st *stream) bool {
+func (l *leg) answer(res *sip.Response, st *stream, others []netip.AddrPort) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state == legOver {
@@ -244,7 +244,7 @@ func (l *leg) answer(res *sip.Response, st *stream) bool {
 	l.session = sessionOfAnswer(res)
 	l.session.bind(l)
 	l.held = l.early.r.held
-	l.media.begin(st)
+	l.media.begin(st, others)
 	close(l.answered)
 	l.armSession()
 	return true

@@ -236,13 +236,14 @@ func (r *receiver) startAfresh() {
 }
 
 // tooSoon says whether a packet came before it is known whose it may be, and keeps it
-// then. Before the answer to a call that we place every packet is kept: it may be of
-// the source that the answer names.
+// then. It also keeps packets while there is no owner, and before the answer to a call
+// that we place all of them: the answer may name their source.
 func (r *receiver) tooSoon(now time.Time, from netip.AddrPort, raw []byte) bool {
 	r.m.mu.Lock()
 	soon := !r.m.active || r.m.described != r.described
+	keep := soon || r.early || !r.m.owner.owned
 	r.m.mu.Unlock()
-	if soon || r.early {
+	if keep {
 		r.held.add(now, from, raw)
 	}
 	return soon
@@ -256,10 +257,10 @@ func (r *receiver) catchUp(now time.Time, from netip.AddrPort, ssrc uint32) bool
 	}
 	key := heldKey{from, ssrc}
 	packets := r.held.take(key, now)
+	if k := len(packets) - 1; k >= 0 && packets[k].at.Equal(now) {
+		packets = packets[:k] // the one that is being taken
+	}
 	if r.early {
-		if k := len(packets) - 1; k >= 0 && packets[k].at.Equal(now) {
-			packets = packets[:k] // the one that is being taken
-		}
 		r.held.isEarly(key, now)
 	} else if !slices.ContainsFunc(r.held.sources, func(s *heldSource) bool { return now.Sub(s.last) <= heldFor }) {
 		r.held.sources = nil
@@ -277,10 +278,13 @@ func (r *receiver) catchUp(now time.Time, from netip.AddrPort, ssrc uint32) bool
 }
 
 // begin puts the description of an early dialog or of an answer into force as if
-// there had been none before.
-func (m *media) begin(st *stream) {
+// there had been none before; others are the sources that other dialogs describe.
+func (m *media) begin(st *stream, others []netip.AddrPort) {
 	m.mu.Lock()
 	m.active, m.got, m.quiet, m.pending = false, false, false, nil
 	m.mu.Unlock()
 	m.apply(st)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.owner.others = others
 }

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -77,7 +78,18 @@ func (a *attempt) describe(f *fork, res *sip.Response) {
 		return
 	}
 	f.answer, a.heardFrom = st, f
-	a.l.media.begin(st)
+	a.l.media.begin(st, a.others(res, st))
+}
+
+// others are the sources that other dialogs than that of a response describe.
+func (a *attempt) others(res *sip.Response, st *stream) (out []netip.AddrPort) {
+	tag := tagOf(res.To().Params)
+	for _, other := range a.forks {
+		if other.tag != tag && other.answer != nil && other.answer.remote != st.remote {
+			out = append(out, other.answer.remote)
+		}
+	}
+	return out
 }
 
 // agree is the answer to our offer: that of the 2xx, or the one that its dialog had

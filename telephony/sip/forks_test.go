@@ -1,0 +1,129 @@
+package sip
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// describing is a response to an INVITE: its status, the tag of its dialog, the peer that
+// it describes, or what it has instead, and more headers.
+type describing struct {
+	status, tag, names string
+	headers            []string
+}
+
+// many are early dialogs.
+func many(n int) (out []describing) {
+	for i := range n {
+		out = append(out, describing{"183 Session Progress", strconv.Itoa(i + 1), "e", nil})
+	}
+	return out
+}
+
+// Which description is the answer: the first one of the dialog that answers, or a
+// different one that comes later, but not after a reliable one.
+func TestDescriptionsOfDialogs(t *testing.T) {
+	t.Parallel()
+	const progress, ok = "183 Session Progress", "200 OK"
+	reliable := []string{"Require: 100rel", "RSeq: 9"}
+	type res = describing
+	tests := map[string]struct {
+		responses []res
+		want      string // who hears us; "" when the call fails
+	}{
+		"the 200 has the only one":                    {[]res{{"180 Ringing", "a", "", nil}, {ok, "a", "r", nil}}, "r"},
+		"the 200 has none":                            {[]res{{progress, "a", "e", nil}, {ok, "a", "", nil}}, "e"},
+		"the 200 has an equal one":                    {[]res{{progress, "a", "e", nil}, {ok, "a", "e", nil}}, "e"},
+		"the 200 has another one":                     {[]res{{progress, "a", "e", nil}, {ok, "a", "r", nil}}, "r"},
+		"the 200 has none that can be used":           {[]res{{progress, "a", "e", nil}, {ok, "a", "bad", nil}}, "e"},
+		"the 183 has none that can be used":           {[]res{{progress, "a", "bad", nil}, {ok, "a", "r", nil}}, "r"},
+		"a later 183 has another one":                 {[]res{{progress, "a", "e", nil}, {progress, "a", "r", nil}, {ok, "a", "", nil}}, "r"},
+		"a later 180 has none":                        {[]res{{progress, "a", "e", nil}, {"180 Ringing", "a", "", nil}, {ok, "a", "", nil}}, "e"},
+		"the 200 has another one after a reliable":    {[]res{{progress, "a", "e", reliable}, {ok, "a", "r", nil}}, "e"},
+		"a later 183 has another after a reliable":    {[]res{{progress, "a", "e", reliable}, {progress, "a", "r", []string{"Require: 100rel", "RSeq: 10"}}, {ok, "a", "", nil}}, "e"},
+		"a reliable one after an unreliable":          {[]res{{progress, "a", "e", nil}, {progress, "a", "r", reliable}, {ok, "a", "e", nil}}, "r"},
+		"two dialogs, the first answers":              {[]res{{progress, "a", "e", nil}, {progress, "b", "r", nil}, {ok, "a", "", nil}}, "e"},
+		"two dialogs, the second answers":             {[]res{{progress, "a", "e", nil}, {progress, "b", "r", nil}, {ok, "b", "", nil}}, "r"},
+		"a reliable one of another dialog":            {[]res{{progress, "a", "e", reliable}, {ok, "b", "r", nil}}, "r"},
+		"the dialog that answers has none":            {[]res{{progress, "a", "e", nil}, {ok, "b", "", nil}}, ""},
+		"no description":                              {[]res{{"180 Ringing", "a", "", nil}, {ok, "a", "", nil}}, ""},
+		"more dialogs than are kept, a ninth answers": {append(many(9), res{ok, "9", "r", nil}), "r"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCarrier(t)
+			p := place(t, c)
+			invite := c.receive()
+			peers := map[string]*rtpPeer{"e": newRTPPeer(t), "r": newRTPPeer(t)}
+			bodies := map[string]string{"": "", "bad": "v=0\r\nm=audio 4000 RTP/AVP 18\r\nc=IN IP4 127.0.0.1\r\n"}
+			for name, peer := range peers {
+				bodies[name] = basicSDP(portOf(peer.conn))
+			}
+			for _, r := range test.responses {
+				c.respond(invite, r.status, r.tag, bodies[r.names], r.headers...)
+				if r.headers != nil {
+					c.respond(c.expect("PRACK"), "200 OK", "", "")
+				}
+			}
+			c.expect("ACK")
+			if test.want == "" {
+				c.respond(c.expect("BYE"), "200 OK", "", "")
+				var failed *telephony.DialError
+				if err := <-p.err; !errors.As(err, &failed) || failed.Cause != telephony.CauseNotAcceptable {
+					t.Errorf("Dial: %v", err)
+				}
+				return
+			}
+			leg := <-p.legs
+			if err := leg.Send(audio.Frame{PCM: make([]int16, 160), Rate: 8000}); err != nil {
+				t.Fatal(err)
+			}
+			for name, peer := range peers {
+				limit := 50 * time.Millisecond
+				if name == test.want {
+					limit = 20 * time.Second
+				}
+				if _, _, ok := peer.receive(limit); ok != (name == test.want) {
+					t.Errorf("%s hears us: %v", name, ok)
+				}
+			}
+		})
+	}
+}
+
+// Sound is heard from the dialog that answered; another one that answers too is hung up.
+func TestForkThatAnswersToo(t *testing.T) {
+	t.Parallel()
+	c := newCarrier(t)
+	p := place(t, c)
+	a, b := newRTPPeer(t), newRTPPeer(t)
+	invite := c.receive()
+	a.talkTo(invite)
+	b.talkTo(invite)
+	c.respond(invite, "183 Session Progress", "a", basicSDP(portOf(a.conn)))
+	c.respond(invite, "183 Session Progress", "b", basicSDP(portOf(b.conn)))
+	c.respond(invite, "200 OK", "a", "")
+	c.expect("ACK")
+	<-p.legs
+	c.respond(invite, "200 OK", "b", "")
+	for _, method := range []string{"ACK", "BYE"} {
+		got := c.expect(method)
+		if to := headerOf(got, "To"); !strings.HasSuffix(to, ";tag=b") {
+			t.Errorf("%s goes to %q", method, to)
+		}
+		if method == "BYE" {
+			c.respond(got, "200 OK", "", "")
+		}
+	}
+	b.say(-9000, 5)
+	a.say(5000, 5)
+	levels(t, p.frames, 5, 5000)
+	none(t, p.frames)
+}
