@@ -97,6 +97,8 @@ type attempt struct {
 
 	forks     []*fork // dialogs of this INVITE
 	heardFrom *fork   // whose sound is early media
+
+	session []header // the interval that was asked for with 422
 }
 
 // run sends the INVITE and follows it to its end.
@@ -149,6 +151,11 @@ func (r *resends) next() time.Duration {
 	return r.wait
 }
 
+// inviteAgain sends the INVITE with what was asked for.
+func (a *attempt) inviteAgain() error {
+	return a.invite(slices.Concat(a.as.headers, a.session))
+}
+
 // invite sends the INVITE, with extra headers the second time.
 func (a *attempt) invite(extra []header) error {
 	if a.tx != nil {
@@ -185,10 +192,15 @@ func (a *attempt) onResponse(res *sip.Response) (done bool, err error) {
 		return a.established(res)
 	}
 	a.acknowledge(res)
+	if a.session == nil {
+		if a.session = longerSession(res); a.session != nil {
+			return false, a.inviteAgain()
+		}
+	}
 	if challenged(res) && a.to.user != "" {
 		err := a.as.answer(res, "INVITE", a.to.target.String())
 		if err == nil {
-			err = a.invite(a.as.headers)
+			err = a.inviteAgain()
 		}
 		if err == nil {
 			return false, nil

@@ -166,3 +166,36 @@ func seqOf(msg string) int {
 	seq, _ := strconv.Atoi(n)
 	return seq
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// ask sends a request in the dialog of an ACK of ours and returns its final response; an
+// INVITE is acknowledged.
+func (c *carrier) ask(ack, method string, seq int, body string, headers ...string) string {
+	c.t.Helper()
+	_, uri, _ := strings.Cut(ack, "\r\nVia: ")
+	host, _, _ := strings.Cut(strings.Fields(uri)[1], ";")
+	send := func(method string, body string, headers ...string) {
+		lines := append([]string{method + " sip:sidetone@" + host + " SIP/2.0",
+			"Via: SIP/2.0/UDP " + c.conn.LocalAddr().String() + ";branch=z9hG4bKask" + method + itoa(seq),
+			"From: " + headerOf(ack, "To"), "To: " + headerOf(ack, "From"), "Call-ID: " + headerOf(ack, "Call-ID"),
+			"CSeq: " + itoa(seq) + " " + method, "Max-Forwards: 70", "Contact: <sip:carrier@" + c.conn.LocalAddr().String() + ">"}, headers...)
+		if body != "" {
+			lines = append(lines, "Content-Type: application/sdp")
+		}
+		lines = append(lines, "Content-Length: "+itoa(len(body)))
+		if _, err := c.conn.WriteToUDP([]byte(strings.Join(lines, "\r\n")+"\r\n\r\n"+body), c.from); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	send(method, body, headers...)
+	for {
+		got := c.receive()
+		if strings.HasPrefix(got, "SIP/2.0 ") && !strings.HasPrefix(got, "SIP/2.0 1") && headerOf(got, "CSeq") == itoa(seq)+" "+method {
+			if method == "INVITE" {
+				send("ACK", "")
+			}
+			return got
+		}
+	}
+}
