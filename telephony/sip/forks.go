@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -36,6 +37,7 @@ func (a *attempt) fork(res *sip.Response) *fork {
 	a.l.mu.Lock()
 	dialog := a.dialogOnly()
 	dialog.l.info.Trunk = a.l.info.Trunk
+	a.l.forkTags = append(a.l.forkTags, tag)
 	a.l.mu.Unlock()
 	dialog.takeDialog(res)
 	f := &fork{tag: tag, dialog: dialog.l}
@@ -118,6 +120,37 @@ func (a *attempt) goOn(res *sip.Response) {
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()
 	a.l.localSeq = max(a.l.localSeq, last)
+}
+
+// ringingAt finds the call that we place and to which a request in an early dialog
+// belongs; nil without one. There are none once it is answered.
+func (d *Driver) ringingAt(req *sip.Request, tag string) *leg {
+	d.mu.Lock()
+	l := d.calls[req.CallID().Value()+" "+tag]
+	d.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != legRinging || l.tx != nil || !slices.Contains(l.forkTags, tagOf(req.From().Params)) {
+		return nil
+	}
+	return l
+}
+
+// onEarlyRequest takes a request of an early dialog: a refresh, which changes nothing.
+// A change of the description has to wait for the answer
+// (https://www.rfc-editor.org/rfc/rfc3311#section-5.2).
+func (l *leg) onEarlyRequest(tx *serverTx) {
+	switch {
+	case tx.req.Method == sip.UPDATE && len(tx.req.Body()) > 0:
+		tx.fail(&fault{status: 491, reason: "Request Pending"})
+	case tx.req.Method == sip.UPDATE || tx.req.Method == sip.OPTIONS:
+		_ = tx.respond(200, "OK", l.localTag, []header{l.d.contact(tx.peer), {"Allow", allowed}, {"Supported", supported}}, nil) // the far end repeats what it got no response to
+	default:
+		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+	}
 }
 
 // requestLater sends a request of an early dialog after those before it.

@@ -127,3 +127,39 @@ func TestForkThatAnswersToo(t *testing.T) {
 	levels(t, p.frames, 5, 5000)
 	none(t, p.frames)
 }
+
+// A carrier may refresh an early dialog; what it wants to change waits for the answer.
+func TestRequestsOfAnEarlyDialog(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		method, body, tag string
+		status            string
+	}{
+		"a refresh":                {"UPDATE", "", "carrier", "200"},
+		"a question":               {"OPTIONS", "", "carrier", "200"},
+		"a change":                 {"UPDATE", basicSDP(4000), "carrier", "491"},
+		"a hang-up":                {"BYE", "", "carrier", "481"},
+		"of a dialog that is none": {"UPDATE", "", "other", "481"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCarrier(t)
+			p := place(t, c)
+			invite := c.receive()
+			c.respond(invite, "180 Ringing", "", "", "Require: 100rel", "RSeq: 1")
+			prack := c.expect("PRACK")
+			c.respond(prack, "200 OK", "", "")
+			as := strings.Replace(prack, ";tag=carrier", ";tag="+test.tag, 1)
+			// The number is higher than those that the dialog begins with after the answer.
+			if got := c.ask(as, test.method, 50, test.body); !strings.HasPrefix(got, "SIP/2.0 "+test.status) {
+				t.Errorf("got %q, want %s", got, test.status)
+			}
+			c.respond(invite, "200 OK", "", basicSDP(4000))
+			ack := c.expect("ACK")
+			<-p.legs
+			if got := c.ask(ack, "OPTIONS", 1, ""); !strings.HasPrefix(got, "SIP/2.0 200") {
+				t.Errorf("after the answer: %q", got)
+			}
+		})
+	}
+}

@@ -67,6 +67,7 @@ type leg struct {
 	session  sessionTimer
 	reliable *ringing // the 180 that the caller acknowledges; nil without
 	early    *early   // of a call that we place
+	forkTags []string // of its dialogs before the answer
 	held     backlog  // what came before the answer; the receive loop's from then on
 }
 

@@ -101,7 +101,12 @@ func (d *Driver) refuse(p peer, req *sip.Request, f *fault) {
 // response.
 func (d *Driver) onDialogRequest(p peer, req *sip.Request, tag string) {
 	l := d.dialog(req, tag)
+	ringing := d.ringingAt(req, tag)
 	switch {
+	case ringing != nil && d.mayChange(ringing, p.addr.Addr()):
+		if tx := d.openTx(p, req, 2*d.cfg.MaxTransactions); tx != nil {
+			ringing.onEarlyRequest(tx)
+		}
 	case l == nil:
 		d.refuse(p, req, &fault{status: 481, reason: "Call/Transaction Does Not Exist"})
 	case !d.mayChange(l, p.addr.Addr()):
