@@ -43,8 +43,8 @@ type DialRequest struct {
 	RingFor time.Duration
 	// Early, when set, gets the sound that the far end sends before it answers
 	// (ring-back tones, announcements): events of KindAudio with Early set, on a
-	// goroutine of the driver's, and none after Dial returned. It must not wait for
-	// Dial. The sound is not the call's: Events does not yield it again. It is a
+	// goroutine of the driver's, and none after Dial returned. It must return soon,
+	// for the answer waits for it, and must not wait for Dial. The sound is not the call's: Events does not yield it again. It is a
 	// function of the request, and not events of the leg, because there is a leg only
 	// when there is an answer; so nothing that reads Events, as a recording, can take
 	// early media for the called party. Drivers without early media never call it.

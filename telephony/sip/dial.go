@@ -226,7 +226,6 @@ func (a *attempt) acknowledge(res *sip.Response) {
 func (a *attempt) established(res *sip.Response) (bool, error) {
 	l := a.l
 	a.d.addHosts(l, hostsOf(res))
-	a.goOn(res)
 	a.takeDialog(res)
 	st, err := a.agree(res)
 	l.early.stop()
@@ -273,7 +272,7 @@ func (a *attempt) takeDialog(res *sip.Response) {
 	l := a.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.remoteTag = tagOf(res.To().Params)
+	l.remoteTag, l.localSeq = tagOf(res.To().Params), a.lastSeq()
 	l.updates = listed(res, "Allow", "UPDATE")
 	if c := res.Contact(); c != nil {
 		l.target = c.Address

@@ -70,6 +70,7 @@ type placed struct {
 	frames chan heardFrame // of the call
 	early  chan heardFrame // before its answer
 	err    chan error      // of Dial
+	cancel func()
 }
 
 // place places a call whose early media is listened to.
@@ -78,13 +79,13 @@ func place(t *testing.T, c *carrier) placed {
 	d := newDriver(t, func(cfg *Config) {
 		cfg.Trunks = []Trunk{{Name: "carrier", Host: c.conn.LocalAddr().String(), Username: "acct", Password: "pw"}}
 	})
-	p := placed{make(chan telephony.Leg, 1), make(chan heardFrame, 4096), make(chan heardFrame, 4096), make(chan error, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := placed{make(chan telephony.Leg, 1), make(chan heardFrame, 4096), make(chan heardFrame, 4096), make(chan error, 1), cancel}
 	pass := func(frames chan heardFrame, ev telephony.Event) {
 		if ev.Kind == telephony.KindAudio && !ev.Audio.Missing {
 			frames <- heardFrame{ev.Audio.PCM[0], ev.Audio.Offset, false, len(ev.Audio.PCM), ev.Behind}
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	t.Cleanup(func() { cancel(); <-done })
 	go func() {

@@ -108,18 +108,16 @@ func (a *attempt) agree(res *sip.Response) (*stream, error) {
 	return st, err
 }
 
-// goOn lets the numbers of our requests go on where those of the early dialog ended.
-func (a *attempt) goOn(res *sip.Response) {
-	f := a.fork(res)
-	if f == nil {
-		return
+// lastSeq is the highest number of the requests that were sent in dialogs of the
+// attempt: those that come go on from there. a.l.mu is held.
+func (a *attempt) lastSeq() uint32 {
+	last := a.l.localSeq
+	for _, f := range a.forks {
+		f.dialog.mu.Lock()
+		last = max(last, f.dialog.localSeq)
+		f.dialog.mu.Unlock()
 	}
-	f.dialog.mu.Lock()
-	last := f.dialog.localSeq
-	f.dialog.mu.Unlock()
-	a.l.mu.Lock()
-	defer a.l.mu.Unlock()
-	a.l.localSeq = max(a.l.localSeq, last)
+	return last
 }
 
 // ringingAt finds the call that we place and to which a request in an early dialog

@@ -163,3 +163,40 @@ func TestRequestsOfAnEarlyDialog(t *testing.T) {
 		})
 	}
 }
+
+// Requests that end a dialog have higher numbers than its PRACK had: of a call that we
+// gave up as it was answered, and of another phone that answered too.
+func TestNumbersAfterAPrack(t *testing.T) {
+	t.Parallel()
+	for _, cancelled := range []bool{true, false} {
+		t.Run(strconv.FormatBool(cancelled), func(t *testing.T) {
+			t.Parallel()
+			c := newCarrier(t)
+			p := place(t, c)
+			invite := c.receive()
+			var prack string
+			for _, tag := range []string{"a", "b"} {
+				for _, number := range []string{"1", "2", "3"} {
+					c.respond(invite, "180 Ringing", tag, "", "Require: 100rel", "RSeq: "+number)
+					prack = c.expect("PRACK")
+					c.respond(prack, "200 OK", "", "")
+				}
+			}
+			if cancelled {
+				p.cancel()
+				c.respond(c.expect("CANCEL"), "200 OK", "", "")
+			} else {
+				c.respond(invite, "200 OK", "a", basicSDP(4000))
+				c.expect("ACK")
+				<-p.legs
+			}
+			c.respond(invite, "200 OK", "b", basicSDP(4000))
+			c.expect("ACK")
+			bye := c.expect("BYE")
+			if !strings.Contains(headerOf(bye, "To"), ";tag=b") || seqOf(bye) <= seqOf(prack) {
+				t.Errorf("after a PRACK with number %d:\n%s", seqOf(prack), bye)
+			}
+			c.respond(bye, "200 OK", "", "")
+		})
+	}
+}
