@@ -116,7 +116,7 @@ func TestOffsetsOfWhatOvertakes(t *testing.T) {
 	var last int64
 	for i := range 15 {
 		f := <-p.frames
-		if i > 0 && f.offset != last+int64(audio.Samples(audio.FrameDuration, 8000)) {
+		if i > 0 && f.offset != last+audio.Samples(audio.FrameDuration, 8000) {
 			t.Errorf("frame %d is at %d, after %d", i, f.offset, last)
 		}
 		last = f.offset
