@@ -270,7 +270,7 @@ func (r *receiver) catchUp(now time.Time, from netip.AddrPort, ssrc uint32) bool
 		if !ok || !r.valid(h.pt, payload) {
 			continue
 		}
-		if !r.sort(p.at, h, payload) || !r.drain(now) {
+		if !r.sort(p.at, h, payload) || !r.flush(now) {
 			return false
 		}
 	}

@@ -134,6 +134,65 @@ func drainFrames(frames chan heardFrame) {
 	}
 }
 
+// A key that overtakes the answer counts once, and one in early media does not count.
+func TestKeysBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	c := newCarrier(t)
+	p := place(t, c)
+	invite := c.receive()
+	e, r := newRTPPeer(t), newRTPPeer(t)
+	e.talkTo(invite)
+	r.talkTo(invite)
+	press := func(p *rtpPeer, code byte) { // as senders do: one timestamp, three ends
+		for i, n := range []int{160, 320, 480, 640, 800, 800, 800} {
+			end := byte(10)
+			if i >= 4 {
+				end |= 0x80
+			}
+			p.h.marker = i == 0
+			p.send(101, []byte{code, end, byte(n >> 8), byte(n)}, 0)
+		}
+		p.h.marker = false
+		p.h.timestamp += 800
+	}
+	c.respond(invite, "183 Session Progress", "", basicSDP(portOf(e.conn)))
+	for heard := false; !heard; {
+		e.say(-5000, 1)
+		select {
+		case <-p.early:
+			heard = true
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	press(e, 1)
+	e.say(-5000, 1)
+	r.say(8000, 2)
+	press(r, 7)
+	r.say(8000, 2)
+	press(r, 7)
+	c.respond(invite, "200 OK", "", basicSDP(portOf(r.conn)))
+	c.expect("ACK")
+	<-p.legs
+	r.say(8000, 1)
+	press(r, 3)
+	r.say(8000, 5)
+	for i, want := range "773" {
+		select {
+		case got := <-p.keys:
+			if got != want {
+				t.Errorf("key %d is %c, want %c", i, got, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("key %d never came", i)
+		}
+	}
+	select {
+	case got := <-p.keys:
+		t.Errorf("one more key: %c", got)
+	case <-time.After(400 * time.Millisecond):
+	}
+}
+
 // Each dialog has its own early media: the newest one is heard.
 func TestEarlyMediaOfForks(t *testing.T) {
 	t.Parallel()

@@ -69,7 +69,8 @@ type placed struct {
 	legs   chan telephony.Leg
 	frames chan heardFrame // of the call
 	early  chan heardFrame // before its answer
-	err    chan error      // of Dial
+	keys   chan rune
+	err    chan error // of Dial
 	cancel func()
 }
 
@@ -80,7 +81,7 @@ func place(t *testing.T, c *carrier) placed {
 		cfg.Trunks = []Trunk{{Name: "carrier", Host: c.conn.LocalAddr().String(), Username: "acct", Password: "pw"}}
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	p := placed{make(chan telephony.Leg, 1), make(chan heardFrame, 4096), make(chan heardFrame, 4096), make(chan error, 1), cancel}
+	p := placed{make(chan telephony.Leg, 1), make(chan heardFrame, 4096), make(chan heardFrame, 4096), make(chan rune, 64), make(chan error, 1), cancel}
 	pass := func(frames chan heardFrame, ev telephony.Event) {
 		if ev.Kind == telephony.KindAudio && !ev.Audio.Missing {
 			frames <- heardFrame{ev.Audio.PCM[0], ev.Audio.Offset, false, len(ev.Audio.PCM), ev.Behind}
@@ -108,6 +109,9 @@ func place(t *testing.T, c *carrier) placed {
 				t.Error("the call's sound is marked as early")
 			}
 			pass(p.frames, ev)
+			if ev.Kind == telephony.KindDigit {
+				p.keys <- ev.Digit
+			}
 		}
 	}()
 	return p

@@ -309,6 +309,21 @@ func (r *receiver) event(h rtpHeader, payload []byte, now time.Time) {
 // drain hands on what the reorder buffer releases, and silence while nothing
 // comes; false ends the loop.
 func (r *receiver) drain(now time.Time) bool {
+	if !r.flush(now) {
+		return false
+	}
+	for !r.empty.Before(r.fillAt) {
+		r.fillAt = r.fillAt.Add(slot)
+		if !r.gap(int64(r.rate / 50)) {
+			return false
+		}
+	}
+	r.keys.tick(now.Sub(r.origin))
+	return r.presses()
+}
+
+// flush hands on what the reorder buffer releases; false ends the loop.
+func (r *receiver) flush(now time.Time) bool {
 	rel, ok := r.order.Next(now.Sub(r.origin))
 	for ; ok; rel, ok = r.order.Next(now.Sub(r.origin)) {
 		if !rel.Missing {
@@ -319,14 +334,7 @@ func (r *receiver) drain(now time.Time) bool {
 			return false
 		}
 	}
-	for !r.empty.Before(r.fillAt) {
-		r.fillAt = r.fillAt.Add(slot)
-		if !r.gap(int64(r.rate / 50)) {
-			return false
-		}
-	}
-	r.keys.tick(now.Sub(r.origin))
-	return r.presses()
+	return true
 }
 
 // release places one piece of the stream in media time.
