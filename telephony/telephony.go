@@ -41,6 +41,14 @@ type DialRequest struct {
 	Trunk string
 	// RingFor bounds the time until an answer; zero means 45 s.
 	RingFor time.Duration
+	// Early, when set, gets the sound that the far end sends before it answers
+	// (ring-back tones, announcements): events of KindAudio with Early set, on a
+	// goroutine of the driver's, and none after Dial returned. It must return soon,
+	// for the answer waits for it, and must not wait for Dial. The sound is not the call's: Events does not yield it again. It is a
+	// function of the request, and not events of the leg, because there is a leg only
+	// when there is an answer; so nothing that reads Events, as a recording, can take
+	// early media for the called party. Drivers without early media never call it.
+	Early func(Event)
 }
 
 // Leg is one party's live connection. Accept, Send, Clear and Hangup may be
@@ -132,6 +140,9 @@ type Event struct {
 	// Arrived is the driver's monotonic receive time of the packet, zero for
 	// Missing frames; only for measurement, never for placing audio.
 	Arrived time.Time
+	// Early says that the sound came before the call was answered, and not from who
+	// answered it: DialRequest.Early gets it, Leg.Events never yields it.
+	Early bool
 	// Behind is how much later Audio.Offset is than the sender's own time has
 	// it: silence was made up for a packet that came after all. Who need not
 	// listen in real time, as a recorder, puts the sound back by that much.

@@ -79,7 +79,7 @@ func (a *attempt) dialogOnly() *attempt {
 	l := a.l
 	return &attempt{d: a.d, to: a.to, branch: a.branch, seq: a.seq,
 		l: &leg{d: a.d, callID: l.callID, localTag: l.localTag, local: l.local, remote: l.remote,
-			target: a.to.target, peer: a.to.peer, localSeq: l.localSeq}}
+			target: a.to.target, peer: a.to.peer, localSeq: a.lastSeq()}}
 }
 
 // late takes a response to an INVITE that nobody waits for.

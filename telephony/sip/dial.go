@@ -41,7 +41,7 @@ func (d *Driver) Dial(ctx context.Context, req telephony.DialRequest, ringing fu
 	if err != nil {
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
-	a := &attempt{d: d, l: l, to: to, ringing: ringing, as: logon{user: to.user, pass: to.pass, realm: to.realm}}
+	a := &attempt{d: d, l: l, to: to, ringing: ringing, hear: req.Early, as: logon{user: to.user, pass: to.pass, realm: to.realm}}
 	err = a.run(ctx, limit.C)
 	d.abandon(a)
 	a.close()
@@ -85,6 +85,7 @@ type attempt struct {
 	l       *leg
 	to      route
 	ringing func()
+	hear    func(telephony.Event) // early media; nil when nobody listens
 
 	tx     *clientTx
 	branch string
@@ -93,6 +94,11 @@ type attempt struct {
 	as     logon
 	sent   bool
 	heard  bool // a provisional answer came
+
+	forks     []*fork // dialogs of this INVITE
+	heardFrom *fork   // whose sound is early media
+
+	session []header // the interval that was asked for with 422
 }
 
 // run sends the INVITE and follows it to its end.
@@ -100,6 +106,8 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 	if err := a.invite(nil); err != nil {
 		return &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
+	a.l.listenEarly(a.hear)
+	defer a.l.early.stop()
 	var repeats resends
 	again := time.NewTimer(repeats.next())
 	defer again.Stop()
@@ -131,7 +139,8 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 }
 
 // resends is when an INVITE is sent again over UDP (timers A and B of
-// https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2).
+// https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2), and a reliable response
+// (https://www.rfc-editor.org/rfc/rfc3262#section-3).
 type resends struct{ wait, total time.Duration }
 
 // next is how long to wait until the next one; 0 when nothing is to be expected
@@ -140,6 +149,11 @@ func (r *resends) next() time.Duration {
 	r.wait = min(max(2*r.wait, t1), t64-r.total)
 	r.total += r.wait
 	return r.wait
+}
+
+// inviteAgain sends the INVITE with what was asked for.
+func (a *attempt) inviteAgain() error {
+	return a.invite(slices.Concat(a.as.headers, a.session))
 }
 
 // invite sends the INVITE, with extra headers the second time.
@@ -152,14 +166,14 @@ func (a *attempt) invite(extra []header) error {
 	a.l.mu.Lock()
 	a.l.localSeq++
 	a.seq = a.l.localSeq
-	extra = append(slices.Clone(extra), a.d.contact(a.to.peer), header{"Allow", allowed}, header{"Supported", "timer"}, sdpType())
+	extra = append(slices.Clone(extra), a.d.contact(a.to.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
 	a.raw = a.l.compose(a.to.peer, "INVITE", a.branch, a.seq, extra, a.l.desc.offer(sendRecv, nil))
 	a.l.mu.Unlock()
 	if err := a.d.transport.send(a.to.peer, a.raw); err != nil {
 		a.d.closeClientTx(a.tx)
 		return err
 	}
-	a.sent, a.heard = true, false
+	a.sent, a.heard, a.forks, a.heardFrom = true, false, nil, nil
 	return nil
 }
 
@@ -172,20 +186,21 @@ func (a *attempt) onResponse(res *sip.Response) (done bool, err error) {
 	status := res.StatusCode
 	switch {
 	case status < 200:
-		a.heard = true
-		if status >= 180 && a.ringing != nil {
-			a.ringing()
-			a.ringing = nil
-		}
+		a.provisional(res)
 		return false, nil
 	case status < 300:
 		return a.established(res)
 	}
 	a.acknowledge(res)
+	if a.session == nil {
+		if a.session = longerSession(res); a.session != nil {
+			return false, a.inviteAgain()
+		}
+	}
 	if challenged(res) && a.to.user != "" {
 		err := a.as.answer(res, "INVITE", a.to.target.String())
 		if err == nil {
-			err = a.invite(a.as.headers)
+			err = a.inviteAgain()
 		}
 		if err == nil {
 			return false, nil
@@ -213,6 +228,7 @@ func (a *attempt) established(res *sip.Response) (bool, error) {
 	a.d.addHosts(l, hostsOf(res))
 	a.takeDialog(res)
 	st, err := a.agree(res)
+	l.early.stop()
 	if err != nil {
 		a.sendAck()
 		ctx, cancel := context.WithTimeout(context.Background(), cancelFor)
@@ -220,7 +236,7 @@ func (a *attempt) established(res *sip.Response) (bool, error) {
 		_ = l.bye(ctx) // the far end may be gone
 		return false, a.fail(telephony.CauseNotAcceptable, res.StatusCode, err)
 	}
-	if !l.answer(res, st) {
+	if !l.answer(res, st, a.others(res, st)) {
 		a.sendAck()
 		return false, a.fail(telephony.CauseFailure, 0, telephony.ErrGone)
 	}
@@ -229,7 +245,7 @@ func (a *attempt) established(res *sip.Response) (bool, error) {
 }
 
 // answer puts the answer to our offer into force; false when the call is over.
-func (l *leg) answer(res *sip.Response, st *stream) bool {
+func (l *leg) answer(res *sip.Response, st *stream, others []netip.AddrPort) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state == legOver {
@@ -238,7 +254,8 @@ func (l *leg) answer(res *sip.Response, st *stream) bool {
 	l.stream, l.state = st, legAnswered
 	l.session = sessionOfAnswer(res)
 	l.session.bind(l)
-	l.media.apply(st)
+	l.held = l.early.r.held
+	l.media.begin(st, others)
 	close(l.answered)
 	l.armSession()
 	return true
@@ -255,7 +272,7 @@ func (a *attempt) takeDialog(res *sip.Response) {
 	l := a.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.remoteTag = tagOf(res.To().Params)
+	l.remoteTag, l.localSeq = tagOf(res.To().Params), a.lastSeq()
 	l.updates = listed(res, "Allow", "UPDATE")
 	if c := res.Contact(); c != nil {
 		l.target = c.Address
@@ -278,11 +295,6 @@ func (a *attempt) sendAck() {
 	defer l.mu.Unlock()
 	l.lastAck, l.ackPeer, l.ackSeq = l.compose(to, "ACK", a.d.newBranch(), a.seq, nil, nil), to, a.seq
 	_ = a.d.transport.send(to, l.lastAck) // a lost message is like one lost on the way
-}
-
-// agree reads the answer to our offer.
-func (a *attempt) agree(res *sip.Response) (*stream, error) {
-	return a.d.agreed(res)
 }
 
 // acknowledgeAgain repeats the ACK for a repeated 2xx; false when it is a new

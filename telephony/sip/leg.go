@@ -65,6 +65,10 @@ type leg struct {
 	ackPeer  peer
 	ackSeq   uint32
 	session  sessionTimer
+	reliable *ringing // the 180 that the caller acknowledges; nil without
+	early    *early   // of a call that we place
+	forkTags []string // of its dialogs before the answer
+	held     backlog  // what came before the answer; the receive loop's from then on
 }
 
 // Info implements telephony.Leg.
@@ -86,6 +90,9 @@ func (l *leg) Ring(context.Context) error {
 		return telephony.ErrGone
 	}
 	if l.state == legRinging && l.tx != nil {
+		if listed(l.tx.req, "Require", "100rel") {
+			return l.ringReliably()
+		}
 		return l.tx.respond(180, "Ringing", l.localTag, []header{l.d.contact(l.peer)}, nil)
 	}
 	return nil
@@ -96,6 +103,9 @@ func (l *leg) Accept(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := l.acknowledged(ctx); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch l.state {
@@ -104,16 +114,13 @@ func (l *leg) Accept(ctx context.Context) error {
 	case legAnswered:
 		return errors.New("accept a call a second time")
 	}
-	var body []byte
-	if l.offer == nil {
-		l.late = true
-		body = l.desc.offer(sendRecv, nil)
-	} else {
-		l.media.apply(l.stream)
-		body = l.desc.answer(l.offer, l.stream)
+	l.held.near = l.media.hosts
+	l.held.keepWaiting(l.media.rtp, l.d.cfg.Now(), make([]byte, heldSize+1))
+	extra := append(l.session.headers(), l.d.contact(l.peer), header{"Allow", allowed}, header{"Supported", supported})
+	body := l.describe()
+	if body != nil {
+		extra = append(extra, sdpType())
 	}
-	extra := append(l.session.headers(), l.d.contact(l.peer), header{"Allow", allowed},
-		header{"Supported", "timer"}, sdpType())
 	err := l.tx.respond(200, "OK", l.localTag, extra, body)
 	if err != nil {
 		return fmt.Errorf("answer the call: %w", err)
@@ -123,6 +130,21 @@ func (l *leg) Accept(ctx context.Context) error {
 	l.awaitAck(l.tx)
 	l.armSession()
 	return nil
+}
+
+// describe puts what was agreed on into force and returns our description for the
+// 2xx; nil when both sides have told theirs. l.mu is held.
+func (l *leg) describe() []byte {
+	switch {
+	case l.offer != nil:
+		l.media.apply(l.stream)
+		return l.desc.answer(l.offer, l.stream)
+	case l.stream != nil: // by 180 and PRACK
+		l.media.apply(l.stream)
+		return nil
+	}
+	l.late = true
+	return l.desc.offer(sendRecv, nil)
 }
 
 // Events implements telephony.Leg.
@@ -394,6 +416,8 @@ func (l *leg) onRequest(tx *serverTx) {
 		l.onBye(tx)
 	case sip.INVITE:
 		l.onReinvite(tx)
+	case sip.PRACK:
+		l.onPrack(tx)
 	case sip.UPDATE:
 		l.onUpdate(tx)
 	case sip.INFO:

@@ -28,6 +28,7 @@ type media struct {
 	st         stream
 	active     bool
 	generation int // counts changes of st
+	described  int // counts the times at which the owner was to be found afresh
 	pending    []telephony.Event
 	over       bool
 
@@ -59,6 +60,8 @@ func (m *media) apply(st *stream) {
 	m.life = m.now()
 	if first || was.remote != st.remote {
 		m.owner.describe(st.remote, m.hosts, unreachable(st.remote.Addr()))
+		m.described++
+		m.wake()
 	}
 	if first || was.codec != st.codec {
 		m.out.format(st.codec)

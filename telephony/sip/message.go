@@ -11,7 +11,10 @@ import (
 )
 
 // allowed lists the methods we understand, as the Allow header has them.
-const allowed = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, REGISTER"
+const allowed = "INVITE, ACK, BYE, CANCEL, PRACK, OPTIONS, UPDATE, INFO, REGISTER"
+
+// supported lists the extensions that we have, as the Supported header has them.
+const supported = "timer, 100rel"
 
 // header is one header of a message to send.
 type header struct{ name, value string }
@@ -148,7 +151,7 @@ func checkRequire(req *sip.Request) *fault {
 	var unknown []string
 	for _, h := range req.GetHeaders("Require") {
 		for part := range strings.SplitSeq(h.Value(), ",") {
-			if part = strings.TrimSpace(part); part != "" && !strings.EqualFold(part, "timer") {
+			if part = strings.TrimSpace(part); part != "" && !strings.EqualFold(part, "timer") && !strings.EqualFold(part, "100rel") {
 				unknown = append(unknown, part)
 			}
 		}

@@ -60,7 +60,8 @@ func (d *Driver) sourcePolicy(trunk string) sourcePolicy {
 //
 //   - The described source is taken from its first packet on, at any time.
 //   - While nobody has been taken, another source is, once it sent three packets in
-//     sequence: one on a host of the description or of the signalling.
+//     sequence: one on a host of the description or of the signalling, that is not
+//     described by another dialog of the same INVITE.
 //   - Afterwards another source is followed when it goes on with the owner's own
 //     stream, 200 ms after the owner fell silent; with another stream 5 s after.
 //   - Among sources that were taken, an earlier one is taken back with its first
@@ -75,8 +76,9 @@ type owner struct {
 	policy    sourcePolicy
 	clock     int // of the stream, in Hz
 	described netip.AddrPort
-	hosts     []netip.Addr // of the description and of the signalling
-	private   bool         // the description's address cannot be reached from here
+	hosts     []netip.Addr     // of the description and of the signalling
+	private   bool             // the description's address cannot be reached from here
+	others    []netip.AddrPort // what other dialogs of the INVITE describe: somebody else
 
 	owned   bool
 	from    netip.AddrPort
@@ -144,7 +146,7 @@ func (o *owner) mayTake(from netip.AddrPort, h rtpHeader, at time.Duration) bool
 	case o.policy == sourcesStrict:
 		return false
 	case !o.owned:
-		return (known || o.policy == sourcesLearn && o.private) && o.counts(from, h)
+		return !slices.Contains(o.others, from) && (known || o.policy == sourcesLearn && o.private) && o.counts(from, h)
 	case o.from != o.described && o.earlier(from):
 		return true
 	case !known:

@@ -38,6 +38,10 @@ type receiver struct {
 	origin time.Time
 	buf    [2048]byte
 
+	early      bool // the call is not answered yet
+	deaf       bool // nobody wants to hear it
+	held       backlog
+	described  int // whether the description is the one that media counts
 	generation int
 	st         stream
 	order      *audio.Reorder
@@ -75,7 +79,12 @@ type receiver struct {
 
 func newReceiver(l *leg, yield func(telephony.Event) bool) *receiver {
 	now := l.media.now()
-	return &receiver{leg: l, m: l.media, yield: yield, origin: now, reported: now,
+	l.media.mu.Lock()
+	described := l.media.described
+	l.media.mu.Unlock()
+	held := l.held
+	held.near = l.media.hosts
+	return &receiver{leg: l, m: l.media, yield: yield, origin: now.Add(-heldFor), reported: now, held: held, described: described,
 		order: audio.NewReorder(8000), fillAt: now.Add(slot + fillLag), generation: -1}
 }
 
@@ -88,6 +97,7 @@ func (r *receiver) run(ctx context.Context) {
 	})
 	defer stop()
 	for r.control() && ctx.Err() == nil {
+		r.startAfresh()
 		now := r.m.now()
 		if !r.drain(now) || !r.tick(now) {
 			return
@@ -206,7 +216,7 @@ func (r *receiver) arm(ctx context.Context, now time.Time) bool {
 	}
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
-	if len(r.m.pending) > 0 || r.m.over || ctx.Err() != nil {
+	if len(r.m.pending) > 0 || r.m.described != r.described || r.m.over || ctx.Err() != nil {
 		return r.m.over
 	}
 	// The socket's clock is the system's, the deadline is relative to ours.
@@ -216,6 +226,9 @@ func (r *receiver) arm(ctx context.Context, now time.Time) bool {
 
 // packet takes one datagram; false ends the loop.
 func (r *receiver) packet(now time.Time, from netip.AddrPort, raw []byte) bool {
+	if r.tooSoon(now, from, raw) {
+		return true
+	}
 	if isRTCP(raw) {
 		r.rtcp(now, from, raw)
 		return true
@@ -226,6 +239,14 @@ func (r *receiver) packet(now time.Time, from netip.AddrPort, raw []byte) bool {
 		return true
 	}
 	if !r.m.accept(from, h, now) {
+		return true
+	}
+	return r.catchUp(now, from, h.ssrc) && r.sort(now, h, payload)
+}
+
+// sort takes a packet of the far end's that came at a time; false ends the loop.
+func (r *receiver) sort(now time.Time, h rtpHeader, payload []byte) bool {
+	if r.deaf {
 		return true
 	}
 	if !r.synced || h.ssrc != r.ssrc {
@@ -288,6 +309,21 @@ func (r *receiver) event(h rtpHeader, payload []byte, now time.Time) {
 // drain hands on what the reorder buffer releases, and silence while nothing
 // comes; false ends the loop.
 func (r *receiver) drain(now time.Time) bool {
+	if !r.flush(now) {
+		return false
+	}
+	for !r.empty.Before(r.fillAt) {
+		r.fillAt = r.fillAt.Add(slot)
+		if !r.gap(int64(r.rate / 50)) {
+			return false
+		}
+	}
+	r.keys.tick(now.Sub(r.origin))
+	return r.presses()
+}
+
+// flush hands on what the reorder buffer releases; false ends the loop.
+func (r *receiver) flush(now time.Time) bool {
 	rel, ok := r.order.Next(now.Sub(r.origin))
 	for ; ok; rel, ok = r.order.Next(now.Sub(r.origin)) {
 		if !rel.Missing {
@@ -298,14 +334,7 @@ func (r *receiver) drain(now time.Time) bool {
 			return false
 		}
 	}
-	for !r.empty.Before(r.fillAt) {
-		r.fillAt = r.fillAt.Add(slot)
-		if !r.gap(int64(r.rate / 50)) {
-			return false
-		}
-	}
-	r.keys.tick(now.Sub(r.origin))
-	return r.presses()
+	return true
 }
 
 // release places one piece of the stream in media time.

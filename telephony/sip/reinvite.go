@@ -39,7 +39,7 @@ func (l *leg) onReinvite(tx *serverTx) {
 		l.late = true
 		body = l.desc.offer(sendRecv, l.stream)
 	}
-	extra := append(l.session.headers(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", "timer"}, sdpType())
+	extra := append(l.session.headers(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
 	if l.resend != nil {
 		l.resend.Stop()
 	}
@@ -93,7 +93,7 @@ func (l *leg) onUpdate(tx *serverTx) {
 		tx.fail(f)
 		return
 	}
-	extra := append(l.session.headers(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", "timer"})
+	extra := append(l.session.headers(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", supported})
 	if body != nil {
 		extra = append(extra, sdpType())
 	}
@@ -197,7 +197,7 @@ func (r *refused) Error() string { return fmt.Sprintf("status %d", r.res.StatusC
 // reinvite offers body and takes the answer. A *refused error has the response.
 func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) error {
 	l.mu.Lock()
-	extra := append(l.session.headers(), l.d.contact(l.peer), header{"Allow", allowed}, header{"Supported", "timer"}, sdpType())
+	extra := append(l.session.headers(), l.d.contact(l.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
 	l.mu.Unlock()
 	x, err := l.request(ctx, "INVITE", extra, body)
 	if err != nil {

@@ -101,7 +101,12 @@ func (d *Driver) refuse(p peer, req *sip.Request, f *fault) {
 // response.
 func (d *Driver) onDialogRequest(p peer, req *sip.Request, tag string) {
 	l := d.dialog(req, tag)
+	ringing := d.ringingAt(req, tag)
 	switch {
+	case ringing != nil && d.mayChange(ringing, p.addr.Addr()):
+		if tx := d.openTx(p, req, 2*d.cfg.MaxTransactions); tx != nil {
+			ringing.onEarlyRequest(tx)
+		}
 	case l == nil:
 		d.refuse(p, req, &fault{status: 481, reason: "Call/Transaction Does Not Exist"})
 	case !d.mayChange(l, p.addr.Addr()):
@@ -146,7 +151,7 @@ func (d *Driver) onNewRequest(p peer, req *sip.Request) {
 		d.onRegister(tx, who)
 	default: // OPTIONS
 		_ = tx.respond(200, "OK", d.newTag(), []header{{"Allow", allowed}, {"Accept", "application/sdp"},
-			{"Supported", "timer"}}, nil) // the far end repeats what it got no response to
+			{"Supported", supported}}, nil) // the far end repeats what it got no response to
 	}
 }
 
@@ -155,7 +160,7 @@ func checkMethod(req *sip.Request) *fault {
 	switch req.Method {
 	case sip.INVITE, sip.REGISTER, sip.OPTIONS:
 		return nil
-	case sip.BYE, sip.UPDATE, sip.INFO:
+	case sip.BYE, sip.PRACK, sip.UPDATE, sip.INFO:
 		return &fault{status: 481, reason: "Call/Transaction Does Not Exist"}
 	default:
 		return &fault{405, "Method Not Allowed", []header{{"Allow", allowed}}}

@@ -73,7 +73,7 @@ func TestAnswersOfTheDriver(t *testing.T) {
 		{"broken sdp", "INVITE", "v=0\r\nm=audio x RTP/AVP 0\r\n", nil, 400, "", ""},
 		{"not even sdp", "INVITE", "hello\r\n", nil, 400, "", ""},
 		{"another body", "INVITE", "hello", []string{"Content-Type: text/plain"}, 415, "Accept", "application/sdp, multipart/mixed"},
-		{"require 100rel", "INVITE", good, []string{"Require: 100rel, timer, x-y"}, 420, "Unsupported", "100rel, x-y"},
+		{"require an unknown option", "INVITE", good, []string{"Require: 100rel, timer, x-y"}, 420, "Unsupported", "x-y"},
 		{"short session", "INVITE", good, []string{"Session-Expires: 60"}, 422, "Min-SE", "90"},
 		{"unknown method", "PUBLISH", "", nil, 405, "Allow", allowed},
 		{"bye without dialog", "BYE", "", []string{"To: <sip:a@b>;tag=none"}, 481, "", ""},

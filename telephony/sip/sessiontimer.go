@@ -184,7 +184,7 @@ func (l *leg) withoutUpdate() bool {
 func (l *leg) renew(ctx context.Context) error {
 	l.mu.Lock()
 	update, st := l.updates, l.stream
-	extra := []header{{"Session-Expires", fmt.Sprintf("%d;refresher=uac", l.session.interval/time.Second)}, {"Supported", "timer"}, l.d.contact(l.peer)}
+	extra := []header{{"Session-Expires", fmt.Sprintf("%d;refresher=uac", l.session.interval/time.Second)}, {"Supported", supported}, l.d.contact(l.peer)}
 	var body []byte
 	if st != nil {
 		body = l.desc.offer(st.localDir, st)
