@@ -20,7 +20,7 @@ import (
 
 const (
 	nothing = telephonytest.Never
-	patient = 2 * time.Second // no pause of a busy machine
+	patient = time.Second // no pause of a busy machine
 )
 
 // twoTargets is a driver with a trunk that has two targets, one after the other.

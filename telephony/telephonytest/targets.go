@@ -124,6 +124,7 @@ type targetCall struct {
 	final     string // the final response, until it is acknowledged
 	decided   bool
 	over      bool
+	closed    bool // our BYE was answered
 }
 
 // NewTarget returns a target that treats calls by their numbers, until the test ends.
@@ -170,7 +171,11 @@ func (g *Target) run() {
 
 func (g *Target) receive(msg string, from *net.UDPAddr) {
 	method, _, _ := strings.Cut(msg, " ")
-	_, tag, _ := strings.Cut(headerIn(msg, "From"), ";tag=")
+	side := "From"
+	if strings.HasPrefix(msg, "SIP/") { // to our BYE
+		side = "To"
+	}
+	_, tag, _ := strings.Cut(headerIn(msg, side), ";tag=")
 	key := headerIn(msg, "Call-ID") + " " + tag
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -178,9 +183,11 @@ func (g *Target) receive(msg string, from *net.UDPAddr) {
 	switch {
 	case method == "INVITE" && c == nil:
 		g.begin(key, msg, from)
-	case c == nil && method != "ACK" && !strings.HasPrefix(method, "SIP/"):
+	case c == nil && method != "ACK" && side == "From":
 		g.send(msg, from, "481 Call/Transaction Does Not Exist", "")
 	case c == nil:
+	case side == "To":
+		c.closed = true
 	case method == "ACK":
 		g.acked(c)
 	case method == "CANCEL":
@@ -308,7 +315,7 @@ func (g *Target) acked(c *targetCall) {
 			defer g.mu.Unlock()
 			if !c.over {
 				g.leave(c)
-				g.bye(c)
+				g.bye(c, 10)
 			}
 		}))
 	}
@@ -344,14 +351,22 @@ func (g *Target) retryAfter(req string) int {
 }
 
 // bye ends the call from here.
-func (g *Target) bye(c *targetCall) {
+func (g *Target) bye(c *targetCall, left int) {
+	if c.closed || left == 0 {
+		return
+	}
+	c.timers = append(c.timers, time.AfterFunc(500*time.Millisecond, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.bye(c, left-1)
+	}))
 	contact := strings.Trim(headerIn(c.invite, "Contact"), "<>")
 	contact, _, _ = strings.Cut(contact, ">")
 	lines := []string{"BYE " + contact + " SIP/2.0",
 		fmt.Sprintf("Via: SIP/2.0/UDP 127.0.0.1:%d;rport;branch=z9hG4bK%s%s", g.Port, g.name, strings.TrimPrefix(c.number, "+")),
 		"Max-Forwards: 70", "From: " + headerIn(c.invite, "To") + ";tag=" + g.name, "To: " + headerIn(c.invite, "From"),
 		"Call-ID: " + headerIn(c.invite, "Call-ID"), "CSeq: 1 BYE", "Content-Length: 0"}
-	_, _ = g.conn.WriteToUDP([]byte(strings.Join(lines, "\r\n")+"\r\n\r\n"), c.from) // one copy is enough on loopback
+	_, _ = g.conn.WriteToUDP([]byte(strings.Join(lines, "\r\n")+"\r\n\r\n"), c.from) // it is repeated
 }
 
 // headerIn returns a header's value.
