@@ -67,7 +67,7 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	leg, err := x.place(ctx, driver, c)
 	switch {
 	case err != nil && errors.Is(context.Cause(ctx), errEnded):
-		return x.unanswered(c, errEnded)
+		return x.unanswered(c, errors.Join(errEnded, err)) // which has where it was tried
 	case err != nil:
 		return x.unanswered(c, err)
 	}
@@ -142,10 +142,11 @@ func (x *Exchange) unanswered(c sidetone.Call, why error) error {
 	r := sidetone.CallResult{Status: sidetone.CallEnded, Outcome: sidetone.OutcomeDidNotConnect,
 		EndReason: "not_connected", ErrorMessage: public(why), Errors: []string{public(why)}, Ended: x.c.Clock.Now()}
 	var d *telephony.DialError
+	refused := errors.As(why, &d)
 	switch {
 	case errors.Is(why, errEnded):
 		r.EndReason, r.ErrorMessage, r.Errors = "api", "", []string{}
-	case errors.As(why, &d) && (d.Sent || d.Cause != telephony.CauseFailure):
+	case refused && (d.Sent || d.Cause != telephony.CauseFailure):
 		r.EndReason = d.Cause.String()
 		if d.Cause == telephony.CauseNoAnswer {
 			r.Outcome = sidetone.OutcomeHumanUnanswered
@@ -153,7 +154,11 @@ func (x *Exchange) unanswered(c sidetone.Call, why error) error {
 	default: // our side cannot place it
 		r.Status = sidetone.CallError
 	}
-	err := x.scribe.storeEnd(x.ctx, c, r, s.newEvent(sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
+	data := map[string]any{"outcome": r.Outcome, "status": r.Status}
+	if refused && len(d.Tries) > 0 {
+		data["targets"] = targets(d.Tries)
+	}
+	err := x.scribe.storeEnd(x.ctx, c, r, s.newEvent(sidetone.EventEnded, r.EndReason, data))
 	if err != nil {
 		x.c.Log.Error("store that a call did not connect", slog.String("call", c.ID), slog.Any("error", err))
 	}

@@ -734,6 +734,25 @@ func TestDialThatCannotBeSentIsAnError(t *testing.T) {
 	}
 }
 
+// TestDialNamesTheTargetsThatWereTried in the call's last event.
+func TestDialNamesTheTargetsThatWereTried(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fault := &telephony.DialError{Cause: telephony.CauseOverload, Sent: true, Status: 503,
+			Tries: []telephony.Try{{Target: "udp 192.0.2.1:5060", Left: "no response"}, {Target: "udp 192.0.2.2:5060", Left: "503"}}}
+		w := newWorld(t, func(_ *world, c *call.Config) { c.Carriers = carriers{"failing": failing{err: fault}} })
+		defer w.stop()
+		if err := w.exchange.Dial(t.Context(), sidetone.Call{ID: "out", EnvironmentID: "env", Provider: "failing", Snapshot: w.snapshot}); err == nil {
+			t.Error("the call was placed")
+		}
+		_, events := w.result()
+		const want = `"targets":[{"left":"no response","target":"udp 192.0.2.1:5060"},{"left":"503","target":"udp 192.0.2.2:5060"}]`
+		if last := events[len(events)-1]; !strings.Contains(string(last.Data), want) {
+			t.Errorf("last event: %s, want %s in it", last.Data, want)
+		}
+	})
+}
+
 // failing is a carrier that places no call.
 type failing struct {
 	telephony.Driver

@@ -161,7 +161,11 @@ func (x *Exchange) talk(s *Session) {
 // connected is the call's first event. What the call has to do without is said
 // in it and in the call's errors.
 func (s *Session) connected() {
-	data := map[string]any{"codec": s.caller().leg.Info().Codec, "from": s.call.FromNumber, "to": s.call.ToNumber}
+	info := s.caller().leg.Info()
+	data := map[string]any{"codec": info.Codec, "from": s.call.FromNumber, "to": s.call.ToNumber}
+	if len(info.Tries) > 0 {
+		data["targets"] = targets(info.Tries)
+	}
 	if v := s.plan.vendors(); len(v) > 0 {
 		data["vendors"] = v
 	}
@@ -174,6 +178,19 @@ func (s *Session) connected() {
 		s.call.Errors = append(s.call.Errors, s.plan.Notices...)
 	}
 	s.event(sidetone.EventConnected, "", data)
+}
+
+// targets says in a call's events where it was tried.
+func targets(tries []telephony.Try) []map[string]string {
+	var out []map[string]string
+	for _, t := range tries {
+		one := map[string]string{"target": t.Target}
+		if t.Left != "" {
+			one["left"] = t.Left
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 // markAnswered marks the row, however often it takes; the call does not wait for

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -101,6 +102,9 @@ type SIPConfig struct {
 	Sources []string `koanf:"sources"`
 	// Users may register desk phones and ring simulated numbers from anywhere.
 	Users []SIPUser `koanf:"users"`
+	// Resolver is the address of the DNS server that is asked for the hosts of trunks,
+	// with or without a port; empty: the system's.
+	Resolver string `koanf:"resolver"`
 	// Trunks carry calls from and to real numbers.
 	Trunks []Trunk `koanf:"trunks"`
 	// MediaTimeout ends a call from which nothing has come for so long,
@@ -121,12 +125,16 @@ type SIPUser struct {
 type Trunk struct {
 	// Name identifies the trunk in numbers and logs.
 	Name string `koanf:"name"`
-	// Host is host:port outbound calls are sent to; empty: inbound only.
+	// Host is where outbound calls are sent: a domain, for which the DNS is asked, or
+	// host:port; empty: inbound only.
 	Host string `koanf:"host"`
-	// Transport is udp or tcp.
+	// Transport is udp or tcp; empty: what the DNS says, else udp.
 	Transport string `koanf:"transport"`
-	// Addresses are the prefixes calls come from; empty with Username set asks
-	// callers for digest credentials.
+	// TargetTimeout is how long one of Host's targets may take to respond before the
+	// next one is tried; 0 means 4s.
+	TargetTimeout time.Duration `koanf:"target_timeout"`
+	// Addresses are the prefixes calls come from; empty: those of Host's targets.
+	// Other callers are asked for digest credentials if Username is set.
 	Addresses []string `koanf:"addresses"`
 	// Username and Password are the digest credentials both ways.
 	Username string          `koanf:"username"`
@@ -298,6 +306,9 @@ func (c SIPConfig) validate() error {
 	if _, err := prefixes("sip.sources", c.Sources); err != nil {
 		return err
 	}
+	if !resolverAddress(c.Resolver) {
+		return errors.New("sip.resolver must be the IP address of a DNS server, with or without a port")
+	}
 	names := map[string]bool{}
 	for i, u := range c.Users {
 		switch {
@@ -318,6 +329,8 @@ func (c SIPConfig) validate() error {
 			return fmt.Errorf("%s.name %q is taken by another trunk", key, t.Name)
 		case t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp":
 			return fmt.Errorf("%s.transport must be udp or tcp", key)
+		case t.TargetTimeout != 0 && (t.TargetTimeout < 100*time.Millisecond || t.TargetTimeout > 30*time.Second):
+			return fmt.Errorf("%s.target_timeout must be between 100ms and 30s", key)
 		case !hostAndPort(t.Host):
 			return fmt.Errorf("%s.host must be host:port with a port between 1 and 65535", key)
 		case t.Username != "" && t.Password == "":
@@ -334,6 +347,18 @@ func (c SIPConfig) validate() error {
 		}
 	}
 	return nil
+}
+
+// resolverAddress says that a DNS server can be asked at that address.
+func resolverAddress(text string) bool {
+	if text == "" {
+		return true
+	}
+	if at, err := netip.ParseAddrPort(text); err == nil {
+		return at.Port() != 0
+	}
+	_, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	return err == nil
 }
 
 // hostAndPort says that calls can be sent to a trunk's host. Without a port it

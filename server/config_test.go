@@ -108,6 +108,7 @@ sip:
   rtp_max: 20000
   loopback: false
   sources: [10.0.0.0/8]
+  resolver: 192.0.2.53
   media_timeout: 20s
   media_timeout_first: 40s
   media_timeout_quiet: 90s
@@ -117,6 +118,7 @@ sip:
     - name: carrier
       host: sip.example.com:5060
       transport: tcp
+      target_timeout: 2s
       addresses: [198.51.100.0/24]
       username: account
       password: hush
@@ -140,10 +142,10 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 		Auth: AuthConfig{JWT: []JWTConfig{{Issuer: "https://login.example", Audience: "sidetone", JWKS: "/etc/jwks.json",
 			Keys: []JWTKey{{ID: "a", Algorithm: "HS256", Secret: "hush"}}, Environment: "e", EnvironmentClaim: "env", ScopesClaim: "scp",
 			SubjectPrefix: "x", MembersOnly: true, Leeway: new(time.Duration)}}},
-		SIP: SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", RTPMin: 10000, RTPMax: 20000, Sources: []string{"10.0.0.0/8"},
+		SIP: SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", RTPMin: 10000, RTPMax: 20000, Sources: []string{"10.0.0.0/8"}, Resolver: "192.0.2.53",
 			MediaTimeout: 20 * time.Second, MediaTimeoutFirst: 40 * time.Second, MediaTimeoutQuiet: 90 * time.Second,
 			Users: []SIPUser{{Name: "desk", Password: "secret"}},
-			Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Transport: "tcp", Addresses: []string{"198.51.100.0/24"},
+			Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Transport: "tcp", TargetTimeout: 2 * time.Second, Addresses: []string{"198.51.100.0/24"},
 				Username: "account", Password: "hush"}}},
 		Database:   DatabaseConfig{URL: "postgres://db/calls", MigrateURL: "postgres://owner@db/calls"},
 		Calls:      CallsConfig{Max: 7, RingingPerEnvironment: 5, RingingPerTrunk: 6, AnswerAfter: 2 * time.Second, Offline: 1, Drain: 30 * time.Second},
@@ -256,6 +258,9 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "an end of the media ports alone", file: "sip: {rtp_max: 20000}", want: "sip.rtp_min"},
 		{name: "drains backwards", file: "calls: {drain: -1s}", want: "calls.drain"},
 		{name: "media timeout", file: "sip: {media_timeout: 10ms}", want: "sip.media_timeout"},
+		{name: "resolver by name", file: "sip: {resolver: dns.example}", want: "sip.resolver"},
+		{name: "resolver without a port", file: "sip: {resolver: \"192.0.2.53:0\"}", want: "sip.resolver"},
+		{name: "target timeout", file: "sip: {trunks: [{name: a, host: b, target_timeout: 1h}]}", want: "sip.trunks[0].target_timeout"},
 		{name: "user's member", file: "sip: {users: [{name: a, password: b}, {name: c, pasword: d}]}", want: "sip.users[1].pasword"},
 		{name: "trunk's member", file: "sip: {trunks: [{name: a, hots: b}]}", want: "sip.trunks[0].hots"},
 		{name: "user without a password", file: "sip: {users: [{name: a}]}", want: "sip.users[0]"},
@@ -356,11 +361,11 @@ func TestLoggerObeysItsConfig(t *testing.T) {
 func TestSIPConfigTranslatesTheOperatorsSettings(t *testing.T) {
 	t.Parallel()
 	log := slog.New(slog.DiscardHandler)
-	in := SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", RTPMin: 10000, RTPMax: 10100, Loopback: true,
+	in := SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", Resolver: "192.0.2.53:5353", RTPMin: 10000, RTPMax: 10100, Loopback: true,
 		Sources: []string{"10.1.2.3/8", "2001:db8::1"}, MediaTimeout: time.Second, MediaTimeoutFirst: 2 * time.Second, MediaTimeoutQuiet: 3 * time.Second,
 		Users: []SIPUser{{Name: "desk", Password: "pw"}},
 		Trunks: []Trunk{
-			{Name: "known", Host: "sip.example.com:5060", Transport: "tcp", Addresses: []string{"198.51.100.7"}, Username: "a", Password: "b"},
+			{Name: "known", Host: "sip.example.com:5060", Transport: "tcp", TargetTimeout: time.Second, Addresses: []string{"198.51.100.7"}, Username: "a", Password: "b"},
 			{Name: "roaming", Username: "c", Password: "d"},
 		}}
 	got, err := sipConfig(in, log)
@@ -368,13 +373,13 @@ func TestSIPConfigTranslatesTheOperatorsSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	prefix := netip.MustParsePrefix
-	want := sip.Config{Listen: "192.0.2.1:5060", Advertise: "198.51.100.1", Logger: log,
+	want := sip.Config{Listen: "192.0.2.1:5060", Advertise: "198.51.100.1", Resolver: "192.0.2.53:5353", Logger: log,
 		RTPPorts:      sip.PortRange{First: 10000, Last: 10100},
 		MediaTimeouts: sip.Timeouts{First: 2 * time.Second, Later: time.Second, Quiet: 3 * time.Second},
 		LocalSources:  []netip.Prefix{prefix("127.0.0.0/8"), prefix("::1/128"), prefix("10.0.0.0/8"), prefix("2001:db8::1/128")},
 		Users:         []sip.User{{Name: "desk", Password: "pw"}, {Name: "c", Password: "d", Trunk: "roaming"}},
 		Trunks: []sip.Trunk{
-			{Name: "known", Addresses: []netip.Prefix{prefix("198.51.100.7/32")}, Host: "sip.example.com:5060", Transport: "tcp", Username: "a", Password: "b"},
+			{Name: "known", Addresses: []netip.Prefix{prefix("198.51.100.7/32")}, Host: "sip.example.com:5060", Transport: "tcp", TargetTimeout: time.Second, Username: "a", Password: "b"},
 			{Name: "roaming", Addresses: []netip.Prefix{}, Username: "c", Password: "d"},
 		}}
 	same := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })

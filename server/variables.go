@@ -21,7 +21,7 @@ const masterKeyKey = "secrets.master_key"
 // (http.addr).
 func knownKeys() map[string]string {
 	keys := map[string]string{}
-	for _, k := range []string{"data", "http.addr", "http.trusted_proxies", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources",
+	for _, k := range []string{"data", "http.addr", "http.trusted_proxies", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources", "sip.resolver",
 		"sip.media_timeout", "sip.media_timeout_first", "sip.media_timeout_quiet",
 		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max",
 		"calls.ringing_per_environment", "calls.ringing_per_trunk", "calls.answer_after", "calls.offline",
@@ -51,7 +51,7 @@ type entryList struct {
 func entryLists() []entryList {
 	return []entryList{
 		{key: "sip.users", members: []string{"name", "password"}},
-		{key: "sip.trunks", members: []string{"name", "host", "transport", "addresses", "username", "password", "numbers"}},
+		{key: "sip.trunks", members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "numbers"}},
 		{
 			key: "auth.jwt",
 			members: []string{"issuer", "audience", "keys", "jwks", "environment", "environment_claim", "scopes_claim", "subject_prefix",

@@ -85,6 +85,17 @@ type DialError struct {
 	Sent bool
 	// Err is the underlying error, may be nil.
 	Err error
+	// Tries are the places where the call was tried, in order.
+	Tries []Try
+}
+
+// Try is a place where a driver tried to place a call.
+type Try struct {
+	// Target is the place: a transport, an address, and the name it has.
+	Target string
+	// Left says why the driver went on from it, or gave the call up there; empty
+	// where the call was answered.
+	Left string
 }
 
 // Error names the cause and the status.

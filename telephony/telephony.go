@@ -21,7 +21,11 @@ type Driver interface {
 	// called at most once, when the far end rings; it may be nil. A cancelled
 	// ctx cancels the attempt at the far end before Dial returns. A refused or
 	// failed attempt is a *DialError. One call of Dial attempts the far end at
-	// most once: a driver never retries on its own.
+	// most once. A driver that knows several ways to it may go on to the next one
+	// when a way is dead or refuses all calls; it stays with the first one by which
+	// the far end rings, and takes the call back from a way that it left as soon as
+	// that shows a sign of life, so that no number rings by two ways for more than
+	// 1 s. It has one outcome, and never begins again.
 	Dial(ctx context.Context, req DialRequest, ringing func()) (Leg, error)
 	// Serve receives calls until ctx ends and hands each to answer on a
 	// goroutine of its own. It returns after every call of answer returned.
@@ -105,6 +109,9 @@ type Info struct {
 	Headers map[string]string
 	// Parts are the parts of the request's body besides the session description.
 	Parts []Part
+	// Tries are the places where a call that was placed was tried; the last one is
+	// where it was answered. Empty for drivers that know only one.
+	Tries []Try
 }
 
 // Part is a part of a body.

@@ -8,6 +8,9 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
+// lateFor is how long responses to an INVITE are taken that got none in time.
+const lateFor = 3 * time.Minute
+
 // maxForks bounds the 2xx responses to one INVITE whose calls are hung up one by
 // one.
 const maxForks = 8
@@ -18,10 +21,12 @@ const maxForks = 8
 // #section-13.2.2.4): otherwise somebody who answered his phone would hear
 // nothing, at our cost.
 type abandoned struct {
-	a *attempt // whose leg is only a dialog
+	a        *attempt // whose leg is only a dialog
+	lifetime time.Duration
 
 	mu        sync.Mutex
-	cancelled bool               // a CANCEL was sent after a sign of life
+	forget    *time.Timer
+	cancelled int                // the status after which a CANCEL was sent last
 	ended     map[string]*farAck // by the tag of who answered
 }
 
@@ -39,18 +44,25 @@ func (d *Driver) abandon(a *attempt) {
 	}
 	l := a.l
 	l.mu.Lock()
-	t := &abandoned{a: a.dialogOnly(), ended: make(map[string]*farAck)}
+	t := &abandoned{a: a.dialogOnly(), lifetime: t64, ended: make(map[string]*farAck)}
 	if l.lastAck != nil { // who has been dealt with
 		t.ended[l.remoteTag] = &farAck{raw: l.lastAck, to: l.ackPeer}
 	}
 	l.mu.Unlock()
+	if a.left == leftSilent || a.left == leftUnreachable {
+		t.lifetime = lateFor
+	}
+	if a.left == leftUnreachable && a.heard { // it may ring, and cannot say so
+		t.cancelled = 100
+		defer t.a.sendCancel()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopped() {
 		return
 	}
 	d.abandoned[a.branch] = t
-	time.AfterFunc(t64, func() {
+	t.forget = time.AfterFunc(t.lifetime, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		delete(d.abandoned, a.branch)
@@ -77,7 +89,7 @@ func (a *attempt) close() {
 // held.
 func (a *attempt) dialogOnly() *attempt {
 	l := a.l
-	return &attempt{d: a.d, to: a.to, branch: a.branch, seq: a.seq,
+	return &attempt{d: a.d, to: a.to, branch: a.branch, seq: a.seq, left: a.left,
 		l: &leg{d: a.d, callID: l.callID, localTag: l.localTag, local: l.local, remote: l.remote,
 			target: a.to.target, peer: a.to.peer, localSeq: a.lastSeq()}}
 }
@@ -90,20 +102,30 @@ func (d *Driver) late(branch string, res *sip.Response) {
 	if t == nil {
 		return
 	}
+	t.forget.Reset(t.lifetime)
 	switch {
 	case res.IsProvisional():
-		t.mu.Lock()
-		again := !t.cancelled && res.StatusCode > 100
-		t.cancelled = t.cancelled || again
-		t.mu.Unlock()
-		if again {
-			t.a.sendCancel() // the first one may have overtaken the INVITE
+		if t.cancels(res.StatusCode) {
+			t.a.sendCancel()
 		}
 	case res.IsSuccess():
 		d.takeDown(t, res)
 	default:
 		t.a.acknowledge(res)
 	}
+}
+
+// cancels says whether a CANCEL follows a provisional response: the first one to a
+// target that was left, and the first sign that it rings, for an earlier CANCEL may
+// have overtaken the INVITE.
+func (t *abandoned) cancels(status int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if status <= t.cancelled && t.cancelled > 0 || status == 100 && t.a.left == "" || t.cancelled > 100 {
+		return false
+	}
+	t.cancelled = status
+	return true
 }
 
 // takeDown confirms a 2xx and hangs up, once for each phone that answered.

@@ -33,7 +33,9 @@ func (d *Driver) admitted(addr netip.Addr) bool {
 	return ok || d.sources.isProven(addr)
 }
 
-// trunkOf returns the trunk that a source belongs to, "" for the local one.
+// trunkOf returns the trunk that a source belongs to, "" for the local one: the one
+// that lists it, else the local one, else the one that lists none and has a target
+// there.
 func (d *Driver) trunkOf(addr netip.Addr) (string, bool) {
 	addr = addr.WithZone("")
 	for i := range d.cfg.Trunks {
@@ -41,7 +43,18 @@ func (d *Driver) trunkOf(addr netip.Addr) (string, bool) {
 			return d.cfg.Trunks[i].Name, true
 		}
 	}
-	return "", contains(d.cfg.LocalSources, addr)
+	if contains(d.cfg.LocalSources, addr) {
+		return "", true
+	}
+	if !d.whereabouts.known(addr) {
+		return "", false
+	}
+	for i := range d.cfg.Trunks {
+		if t := &d.cfg.Trunks[i]; len(t.Addresses) == 0 && d.whereabouts.has(t.Name, addr) {
+			return t.Name, true
+		}
+	}
+	return "", false
 }
 
 func contains(list []netip.Prefix, addr netip.Addr) bool {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -33,14 +34,20 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 type Trunk struct {
 	// Name is what DialRequest.Trunk and Info.Trunk hold. It must not be empty.
 	Name string
-	// Addresses are the sources whose calls belong to the trunk. Empty: the
-	// trunk places no calls to us, except through a User.
+	// Addresses are the sources whose calls belong to the trunk. Empty: those of
+	// the targets that Host means, besides what comes through a User.
 	Addresses []netip.Prefix
-	// Host is where calls to the trunk go: host or host:port (default 5060).
-	// Empty: the trunk takes no calls.
+	// Host is where calls to the trunk go. For a name without a port the DNS says
+	// where that is (NAPTR, SRV, addresses;
+	// https://www.rfc-editor.org/rfc/rfc3263#section-4), for host:port its addresses
+	// are the targets; an address without a port has SIP's. Empty: the trunk takes
+	// no calls.
 	Host string
-	// Transport is "udp" (also when empty) or "tcp".
+	// Transport is "udp" or "tcp"; empty: what NAPTR or SRV records say, else udp.
 	Transport string
+	// TargetTimeout is how long a target of the trunk may take for its first
+	// response before the next one is tried; 0 means 4 s.
+	TargetTimeout time.Duration
 	// Username and Password answer the trunk's digest challenge.
 	Username string
 	// Password belongs to Username.
@@ -119,7 +126,11 @@ type Config struct {
 	// Refused counts what was refused and why; nil counts nothing. It may be
 	// called concurrently and must not wait.
 	Refused func(Reason)
-	// Lookup finds the addresses of a host; nil asks the system.
+	// Resolver is the DNS server that is asked, host:port or an address; empty: those
+	// of the system.
+	Resolver string
+	// Lookup finds the addresses of a host; nil asks the DNS. With it, and without a
+	// Resolver, the DNS is not asked at all.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Logger receives what operators should know; nil means slog.Default().
 	Logger *slog.Logger
@@ -142,11 +153,6 @@ func (c *Config) complete() error {
 	if c.Refused == nil {
 		c.Refused = func(Reason) {}
 	}
-	if c.Lookup == nil {
-		c.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		}
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -161,7 +167,27 @@ func (c *Config) complete() error {
 			return fmt.Errorf("advertised address: %w", err)
 		}
 	}
+	if err := c.completeResolver(); err != nil {
+		return err
+	}
 	return c.checkTrunks()
+}
+
+// completeResolver gives the DNS server its port.
+func (c *Config) completeResolver() error {
+	if c.Resolver == "" {
+		return nil
+	}
+	host, port, err := splitHost(c.Resolver)
+	if err != nil {
+		return fmt.Errorf("resolver: %w", err)
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return fmt.Errorf("resolver: %w", err)
+	}
+	orElse(&port, 53)
+	c.Resolver = net.JoinHostPort(host, strconv.Itoa(port))
+	return nil
 }
 
 func (c *Config) checkTrunks() error {
@@ -176,8 +202,8 @@ func (c *Config) checkTrunks() error {
 		}
 		names[t.Name] = true
 		t.Transport = strings.ToLower(t.Transport)
-		orElse(&t.Transport, "udp")
-		if t.Transport != "udp" && t.Transport != "tcp" {
+		orElse(&t.TargetTimeout, targetTimeout)
+		if t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp" {
 			return fmt.Errorf("trunk %q: transport %q is neither udp nor tcp", t.Name, t.Transport)
 		}
 		if t.Sources != "" && t.Sources != "peer" && t.Sources != "strict" && t.Sources != "learn" {
@@ -186,8 +212,8 @@ func (c *Config) checkTrunks() error {
 		if t.Host == "" {
 			continue
 		}
-		if _, _, err := net.SplitHostPort(t.Host); err != nil {
-			t.Host = net.JoinHostPort(strings.Trim(t.Host, "[]"), "5060")
+		if _, _, err := splitHost(t.Host); err != nil {
+			return fmt.Errorf("trunk %q: host: %w", t.Name, err)
 		}
 	}
 	for _, u := range c.Users {

@@ -2,7 +2,6 @@ package sip
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -37,19 +36,28 @@ func (d *Driver) Dial(ctx context.Context, req telephony.DialRequest, ringing fu
 	if err != nil {
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
+	l, err := d.dialTargets(ctx, req, to, limit.C, ringing)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// dialAt places a call at one target. The attempt tells how far it came, also when
+// it failed; without one nothing was sent.
+func (d *Driver) dialAt(ctx context.Context, req telephony.DialRequest, to route, limit <-chan time.Time, ringing func()) (*attempt, error) {
 	l, err := d.newOutbound(req, to)
 	if err != nil {
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
 	a := &attempt{d: d, l: l, to: to, ringing: ringing, hear: req.Early, as: logon{user: to.user, pass: to.pass, realm: to.realm}}
-	err = a.run(ctx, limit.C)
+	err = a.run(ctx, limit)
 	d.abandon(a)
 	a.close()
 	if err != nil {
 		l.end(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseFailure, Err: err})
-		return nil, err
 	}
-	return l, nil
+	return a, err
 }
 
 // newOutbound makes the leg of a call that we place.
@@ -65,7 +73,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 		domain = bracket(host.String())
 	}
 	l := &leg{d: d, answered: make(chan struct{}), gone: make(chan struct{}), localTag: d.newTag(),
-		callID: d.newTag() + "@" + host.String(), user: to.registered, peer: to.peer, target: to.target, localSeq: rand.Uint32N(1 << 16),
+		callID: to.callID, user: to.registered, peer: to.peer, target: to.target, localSeq: rand.Uint32N(1 << 16),
 		media: newMedia(rtp, rtcp, []netip.Addr{to.peer.addr.Addr()}, d.sourcePolicy(req.Trunk), d.cfg.Now),
 		local: "<sip:" + from + "@" + domain + ">", remote: "<" + to.target.String() + ">",
 		info: telephony.Info{From: req.From, To: req.To, Trunk: req.Trunk, Source: to.peer.addr.String(),
@@ -74,7 +82,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 	l.session.bind(l)
 	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp), codecs: d.cfg.Codecs}
 	d.addHost(l, to.peer.addr.Addr())
-	d.addHosts(l, []string{d.trunkHost(req.Trunk)})
+	d.addTargets(l, req.Trunk)
 	d.addCall(l)
 	return l, nil
 }
@@ -99,18 +107,25 @@ type attempt struct {
 	heardFrom *fork   // whose sound is early media
 
 	session []header // the interval that was asked for with 422
+
+	again   *time.Timer // when the INVITE is repeated
+	repeats resends
+	silence *time.Timer   // until when the target must have responded
+	left    string        // why this target is left for another one
+	rang    bool          // an 18x came: the call stays here
+	after   time.Duration // what a 503 asks for
 }
 
 // run sends the INVITE and follows it to its end.
 func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
+	a.again, a.silence = stoppedTimer(), stoppedTimer()
+	defer a.again.Stop()
+	defer a.silence.Stop()
 	if err := a.invite(nil); err != nil {
-		return &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
+		return a.leave(leftUnreachable, err)
 	}
 	a.l.listenEarly(a.hear)
 	defer a.l.early.stop()
-	var repeats resends
-	again := time.NewTimer(repeats.next())
-	defer again.Stop()
 	for {
 		select {
 		case res := <-a.tx.ch:
@@ -118,16 +133,22 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 			if done || err != nil {
 				return err
 			}
-		case <-again.C:
+		case <-a.again.C:
 			if a.heard || a.to.peer.reliable() {
 				continue
 			}
-			wait := repeats.next()
+			wait := a.repeats.next()
 			if wait == 0 {
-				return a.fail(telephony.CauseNoAnswer, 0, errors.New("the far end does not answer"))
+				return a.leave(leftSilent, errSilent)
 			}
 			_ = a.d.transport.send(a.to.peer, a.raw) // a lost message is like one lost on the way
-			again.Reset(wait)
+			a.again.Reset(wait)
+		case <-a.silence.C:
+			if len(a.tx.ch) == 0 { // what has come counts before what has not
+				return a.leave(leftSilent, errSilent)
+			}
+		case <-a.lost():
+			return a.leave(leftUnreachable, net.ErrClosed)
 		case <-limit:
 			return a.cancel(telephony.CauseNoAnswer, nil)
 		case <-ctx.Done():
@@ -174,6 +195,11 @@ func (a *attempt) invite(extra []header) error {
 		return err
 	}
 	a.sent, a.heard, a.forks, a.heardFrom = true, false, nil, nil
+	a.repeats = resends{}
+	a.again.Reset(a.repeats.next())
+	if a.to.patience > 0 {
+		a.silence.Reset(a.to.patience)
+	}
 	return nil
 }
 
@@ -186,6 +212,8 @@ func (a *attempt) onResponse(res *sip.Response) (done bool, err error) {
 	status := res.StatusCode
 	switch {
 	case status < 200:
+		a.silence.Stop()
+		a.rang = a.rang || status >= 180 && status < 190
 		a.provisional(res)
 		return false, nil
 	case status < 300:
@@ -206,6 +234,9 @@ func (a *attempt) onResponse(res *sip.Response) (done bool, err error) {
 			return false, nil
 		}
 		return false, a.fail(telephony.CauseUnauthorised, status, err)
+	}
+	if status == 503 {
+		a.left, a.after = leftUnavailable, retryIn(res)
 	}
 	return false, a.fail(statusCause(status), status, nil)
 }
@@ -359,6 +390,6 @@ func (a *attempt) sendCancel() {
 	a.d.background(func(ctx context.Context) {
 		ctx, stop := context.WithTimeout(ctx, cancelFor)
 		defer stop()
-		_, _ = a.d.roundTrip(ctx, a.to.peer, "CANCEL", a.branch, raw) // nothing is left to do without a response
+		_, _ = a.d.roundTrip(ctx, a.d.reopened(ctx, a.to.peer), "CANCEL", a.branch, raw) // nothing is left to do without a response
 	})
 }

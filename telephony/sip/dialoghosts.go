@@ -2,7 +2,6 @@ package sip
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -50,17 +49,11 @@ func (d *Driver) trunk(name string) *Trunk {
 	return nil
 }
 
-// trunkHost returns the host of a trunk without its port; "" when it has none.
-func (d *Driver) trunkHost(name string) string {
-	t := d.trunk(name)
-	if t == nil || t.Host == "" {
-		return ""
+// addTargets takes requests of the call from the targets of its trunk, too.
+func (d *Driver) addTargets(l *leg, trunk string) {
+	for _, addr := range d.whereabouts.of(trunk) {
+		d.addHost(l, addr)
 	}
-	host, _, err := net.SplitHostPort(t.Host)
-	if err != nil {
-		return t.Host
-	}
-	return host
 }
 
 // addHost takes requests of the call from addr, too.

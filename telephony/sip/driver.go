@@ -27,9 +27,14 @@ type Driver struct {
 	registrar registrar
 	sources   *sources
 	guesses   *guesses
-	done      chan struct{}
-	tasks     sync.WaitGroup // hang-ups that nobody waits for
-	pending   atomic.Int64   // how many of them run
+	dns       *resolver
+	locator   locator
+	health    health
+	// whereabouts are those of the trunks.
+	whereabouts *whereabouts
+	done        chan struct{}
+	tasks       sync.WaitGroup // hang-ups that nobody waits for
+	pending     atomic.Int64   // how many of them run
 
 	mu        sync.Mutex
 	txs       map[string]*serverTx
@@ -69,8 +74,23 @@ func New(cfg Config) (*Driver, error) {
 	d.ports = ports{addr: d.transport.addr().Addr(), span: cfg.RTPPorts, rest: cfg.PortRest, now: cfg.Now}
 	d.nonces = newNonces(cfg.Now)
 	d.registrar = registrar{now: cfg.Now, bindings: make(map[string]binding)}
+	d.findTargets()
 	d.transport.start()
 	return d, nil
+}
+
+// findTargets prepares the search for those whom we call, and begins it.
+func (d *Driver) findTargets() {
+	ipv4 := d.ports.reaches(netip.IPv4Unspecified().Next())
+	ipv6 := d.ports.reaches(netip.IPv6LinkLocalAllNodes())
+	d.dns = newResolver(d.cfg.Resolver, ipv4, ipv6, d.cfg.Now)
+	d.locator = locator{services: d.cfg.Lookup == nil || d.cfg.Resolver != "", dns: d.dns, usable: d.ports.reaches}
+	if d.cfg.Lookup == nil {
+		d.cfg.Lookup = d.dns.addresses
+	}
+	d.locator.lookup = d.cfg.Lookup
+	d.health.now, d.whereabouts = d.cfg.Now, newWhereabouts(d.cfg.Now)
+	d.startTrunks()
 }
 
 // Addr returns where the driver listens, on UDP and TCP alike.
@@ -129,6 +149,7 @@ func (d *Driver) Close() error {
 	for _, tx := range open {
 		tx.stopTimer()
 	}
+	d.dns.close()
 	d.tasks.Wait()
 	d.transport.close()
 	return nil

@@ -104,7 +104,7 @@ func TestReliableRingingForSIPp(t *testing.T) {
 func TestOffsetsOfWhatOvertakes(t *testing.T) {
 	t.Parallel()
 	c := newCarrier(t)
-	p := place(t, c)
+	p := placeCall(t, c)
 	invite := c.receive()
 	r := newRTPPeer(t)
 	r.talkTo(invite)

@@ -57,7 +57,7 @@ func TestSoundBeforeTheAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCarrier(t)
-			p := place(t, c)
+			p := placeCall(t, c)
 			invite := c.receive()
 			e, r, s := newRTPPeer(t), newRTPPeer(t), newRTPPeer(t)
 			other := &rtpPeer{t: t, conn: r.conn, h: rtpHeader{ssrc: 21, seq: 9000, timestamp: 77}}
@@ -138,7 +138,7 @@ func drainFrames(frames chan heardFrame) {
 func TestKeysBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	c := newCarrier(t)
-	p := place(t, c)
+	p := placeCall(t, c)
 	invite := c.receive()
 	e, r := newRTPPeer(t), newRTPPeer(t)
 	e.talkTo(invite)
@@ -197,7 +197,7 @@ func TestKeysBeforeTheAnswer(t *testing.T) {
 func TestEarlyMediaOfForks(t *testing.T) {
 	t.Parallel()
 	c := newCarrier(t)
-	p := place(t, c)
+	p := placeCall(t, c)
 	invite := c.receive()
 	a, b := newRTPPeer(t), newRTPPeer(t)
 	a.talkTo(invite)

@@ -74,8 +74,8 @@ type placed struct {
 	cancel func()
 }
 
-// place places a call whose early media is listened to.
-func place(t *testing.T, c *carrier) placed {
+// placeCall places a call whose early media is listened to.
+func placeCall(t *testing.T, c *carrier) placed {
 	t.Helper()
 	d := newDriver(t, func(cfg *Config) {
 		cfg.Trunks = []Trunk{{Name: "carrier", Host: c.conn.LocalAddr().String(), Username: "acct", Password: "pw"}}

@@ -59,7 +59,7 @@ func TestDescriptionsOfDialogs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCarrier(t)
-			p := place(t, c)
+			p := placeCall(t, c)
 			invite := c.receive()
 			peers := map[string]*rtpPeer{"e": newRTPPeer(t), "r": newRTPPeer(t)}
 			bodies := map[string]string{"": "", "bad": "v=0\r\nm=audio 4000 RTP/AVP 18\r\nc=IN IP4 127.0.0.1\r\n"}
@@ -102,7 +102,7 @@ func TestDescriptionsOfDialogs(t *testing.T) {
 func TestForkThatAnswersToo(t *testing.T) {
 	t.Parallel()
 	c := newCarrier(t)
-	p := place(t, c)
+	p := placeCall(t, c)
 	a, b := newRTPPeer(t), newRTPPeer(t)
 	invite := c.receive()
 	a.talkTo(invite)
@@ -144,7 +144,7 @@ func TestRequestsOfAnEarlyDialog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCarrier(t)
-			p := place(t, c)
+			p := placeCall(t, c)
 			invite := c.receive()
 			c.respond(invite, "180 Ringing", "", "", "Require: 100rel", "RSeq: 1")
 			prack := c.expect("PRACK")
@@ -172,7 +172,7 @@ func TestNumbersAfterAPrack(t *testing.T) {
 		t.Run(strconv.FormatBool(cancelled), func(t *testing.T) {
 			t.Parallel()
 			c := newCarrier(t)
-			p := place(t, c)
+			p := placeCall(t, c)
 			invite := c.receive()
 			var prack string
 			for _, tag := range []string{"a", "b"} {

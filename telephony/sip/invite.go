@@ -111,7 +111,8 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	tx.leg = l
 	tx.mu.Unlock()
 	d.addHost(l, tx.peer.addr.Addr())
-	d.addHosts(l, append(hostsOf(req), d.trunkHost(who.trunk)))
+	d.addTargets(l, who.trunk)
+	d.addHosts(l, hostsOf(req))
 	d.addCall(l)
 	return l, nil
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/icholy/digest"
@@ -92,17 +90,4 @@ func (l *leg) logonFor(ctx context.Context, to netip.Addr) logon {
 		return logon{}
 	}
 	return logon{user: t.Username, pass: string(t.Password), realm: t.Realm}
-}
-
-// isTarget reports whether calls to a trunk go to that address.
-func (d *Driver) isTarget(ctx context.Context, t *Trunk, addr netip.Addr) bool {
-	host, _, err := net.SplitHostPort(t.Host)
-	if err != nil {
-		return false
-	}
-	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return a.Unmap() == addr
-	}
-	found, err := d.cfg.Lookup(ctx, host)
-	return err == nil && slices.ContainsFunc(found, func(a netip.Addr) bool { return a.Unmap() == addr })
 }

@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -30,12 +31,46 @@ func (l *leg) nextHop(ctx context.Context) (peer, error) {
 		if c := l.d.transport.existing(from.addr); c != nil {
 			return peer{addr: from.addr, tcp: c}, nil
 		}
-		return l.d.resolve(ctx, &target, "tcp")
+		return l.d.resolve(ctx, &target, "tcp", from.addr)
 	}
 	if route == "" && behindNAT(&target, from.addr.Addr()) {
 		return from, nil
 	}
-	return l.d.resolve(ctx, &target, "udp")
+	return l.d.resolve(ctx, &target, "udp", from.addr)
+}
+
+// resolve finds where requests for a URI go (RFC 3263): where those of the dialog
+// went before, if that is among its targets, else to the first that is reached.
+func (d *Driver) resolve(ctx context.Context, uri *sip.Uri, network string, before netip.AddrPort) (peer, error) {
+	if transport, ok := uri.UriParams.Get("transport"); ok && slices.Contains(transports(), strings.ToLower(transport)) {
+		network = strings.ToLower(transport)
+	}
+	found, err := d.locator.locate(ctx, uri.Host, uri.Port, network)
+	if err != nil {
+		return peer{}, err
+	}
+	found = d.health.order(found)
+	slices.SortStableFunc(found, func(a, b target) int {
+		switch {
+		case a.address == before && b.address != before:
+			return -1
+		case b.address == before && a.address != before:
+			return 1
+		}
+		return 0
+	})
+	return d.reachAny(ctx, found)
+}
+
+// reopened returns a peer, on a new connection if the one that it had is gone.
+func (d *Driver) reopened(ctx context.Context, p peer) peer {
+	if p.tcp == nil || d.transport.existing(p.addr) == p.tcp {
+		return p
+	}
+	if c, err := d.transport.connect(ctx, p.addr); err == nil {
+		p.tcp = c
+	}
+	return p
 }
 
 // behindNAT says that a contact names an address of a private network although

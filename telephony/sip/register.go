@@ -26,6 +26,9 @@ func (d *Driver) Register(ctx context.Context, trunk, number string, registered 
 	if err != nil {
 		return err
 	}
+	if to.peer, err = d.reachAny(ctx, to.targets); err != nil {
+		return err
+	}
 	r := &registration{d: d, to: to, callID: d.newTag(), tag: d.newTag()}
 	for {
 		if err := r.send(ctx, registerFor); err != nil {
@@ -81,8 +84,12 @@ func (r *registration) send(ctx context.Context, lasts time.Duration) error {
 
 func (r *registration) uri() string { return "sip:" + r.server() }
 
-// server is the host and port of URIs; the host has its brackets already.
+// server is the host and port, if there is one, of URIs; the host has its brackets
+// already.
 func (r *registration) server() string {
+	if r.to.target.Port == 0 {
+		return r.to.target.Host
+	}
 	return fmt.Sprintf("%s:%d", r.to.target.Host, r.to.target.Port)
 }
 

@@ -73,7 +73,7 @@ func TestReliableResponsesToUs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCarrier(t)
-			p := place(t, c)
+			p := placeCall(t, c)
 			addr := c.conn.LocalAddr().String()
 			for i, s := range steps {
 				steps[i].headers, steps[i].has = replaced(s.headers, "CARRIER", addr), replaced(s.has, "CARRIER", addr)
@@ -108,7 +108,7 @@ func replaced(all []string, was, by string) []string {
 func TestRouteOfAPrack(t *testing.T) {
 	t.Parallel()
 	c := newCarrier(t)
-	place(t, c)
+	placeCall(t, c)
 	invite := c.receive()
 	addr := c.conn.LocalAddr().String()
 	c.answer(invite, "180 Ringing", "", "Require: 100rel", "RSeq: 1", "Contact: <sip:phone@192.0.2.7:5080>",

@@ -2,12 +2,10 @@ package sip
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -17,7 +15,10 @@ import (
 // route is where a call goes and as whom.
 type route struct {
 	target     sip.Uri
-	peer       peer
+	targets    []target      // where calls go, in turn; none for a phone of ours and this driver itself
+	patience   time.Duration // how long a target may take to respond when there is another one
+	peer       peer          // the one that is tried now
+	callID     string
 	domain     string // of From; empty means ours
 	user, pass string
 	realm      string // of the challenges that are answered; empty: any
@@ -43,21 +44,17 @@ func (d *Driver) route(ctx context.Context, req telephony.DialRequest) (r route,
 	case t.Host == "":
 		return r, fmt.Errorf("trunk %q takes no calls", t.Name)
 	}
-	host, port, err := net.SplitHostPort(t.Host)
+	host, port, err := splitHost(t.Host)
 	if err != nil {
 		return r, fmt.Errorf("trunk %q: %w", t.Name, err)
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return r, fmt.Errorf("trunk %q: port: %w", t.Name, err)
-	}
-	r = route{target: sip.Uri{Scheme: "sip", User: to, Host: bracket(host), Port: int(n)},
+	r = route{target: sip.Uri{Scheme: "sip", User: to, Host: bracket(host), Port: port}, patience: t.TargetTimeout,
 		domain: t.FromDomain, user: t.Username, pass: string(t.Password), realm: t.Realm}
-	if t.Transport == "tcp" {
+	if t.Transport != "" && t.Transport != "udp" {
 		r.target.UriParams = sip.NewParams()
-		r.target.UriParams.Add("transport", "tcp")
+		r.target.UriParams.Add("transport", t.Transport)
 	}
-	r.peer, err = d.resolve(ctx, &r.target, t.Transport)
+	r.targets, err = d.targetsOf(ctx, t)
 	return r, err
 }
 
@@ -85,38 +82,4 @@ func bracket(host string) string {
 		return "[" + host + "]"
 	}
 	return host
-}
-
-// resolve finds the address of a URI and, on TCP, a connection to it. From
-// then on its responses are read.
-func (d *Driver) resolve(ctx context.Context, uri *sip.Uri, network string) (peer, error) {
-	if transport, ok := uri.UriParams.Get("transport"); ok {
-		network = strings.ToLower(transport)
-	}
-	port := uri.Port
-	if port == 0 {
-		port = 5060
-	}
-	host := strings.Trim(uri.Host, "[]")
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		found, err := d.cfg.Lookup(ctx, host)
-		if err == nil && len(found) == 0 {
-			err = errors.New("no address")
-		}
-		if err != nil {
-			return peer{}, fmt.Errorf("look up %q: %w", clip(host), err)
-		}
-		addr = found[0]
-	}
-	p := peer{addr: netip.AddrPortFrom(addr.Unmap(), uint16(port))}
-	d.mu.Lock()
-	d.called.Add(p.addr.Addr(), struct{}{})
-	d.mu.Unlock()
-	if network == "tcp" {
-		if p.tcp, err = d.transport.connect(ctx, p.addr); err != nil {
-			return peer{}, fmt.Errorf("connect: %w", err)
-		}
-	}
-	return p, nil
 }

@@ -111,7 +111,7 @@ func TestSessionsOfOurCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCarrier(t)
-			p := place(t, c)
+			p := placeCall(t, c)
 			invite := c.receive()
 			for header, want := range map[string]string{"Session-Expires": "", "Min-SE": "", "Supported": supported} {
 				if got := headerOf(invite, header); got != want {

@@ -160,9 +160,8 @@ func (l *leg) renewAgain(err error) (wait time.Duration, hopeless bool) {
 	case status == 491:
 		return rand.N(2 * time.Second), false
 	}
-	after, _, _ := strings.Cut(headerValue(r.res, "Retry-After"), ";")
-	if seconds, err := strconv.ParseUint(strings.Fields(after + " 0")[0], 10, 16); err == nil && seconds > 0 {
-		return time.Duration(seconds) * time.Second, false
+	if wait := retryIn(r.res); wait > 0 {
+		return wait, false
 	}
 	return renewPause, false
 }

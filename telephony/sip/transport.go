@@ -25,6 +25,8 @@ const (
 	tcpPartial = 30 * time.Second
 	// tcpUnknown closes idle connections of unknown sources.
 	tcpUnknown = 10 * time.Second
+	// connectFor bounds how long a connection may take to open.
+	connectFor = 10 * time.Second
 	// tcpWrite bounds a write to a peer that does not read.
 	tcpWrite = 5 * time.Second
 	// maxConnections bounds the TCP connections.
@@ -60,7 +62,8 @@ func (p peer) network() string {
 type tcpConn struct {
 	conn net.Conn
 	addr netip.AddrPort
-	mu   sync.Mutex // one writer at a time
+	gone chan struct{} // closed when the connection is; nil: nobody waits for that
+	mu   sync.Mutex    // one writer at a time
 
 	unknown bool // counted as an unknown source's; transport.mu
 }
@@ -208,7 +211,7 @@ func (t *transport) acceptTCP() {
 // open takes a connection into the list unless its source is refused or has
 // too many.
 func (t *transport) open(conn net.Conn) (*tcpConn, bool) {
-	c := &tcpConn{conn: conn, addr: unmap(conn.RemoteAddr().(*net.TCPAddr).AddrPort())}
+	c := &tcpConn{conn: conn, addr: unmap(conn.RemoteAddr().(*net.TCPAddr).AddrPort()), gone: make(chan struct{})}
 	source := sourceOf(c.addr.Addr())
 	if !t.reads(c.addr.Addr(), "TCP") {
 		_ = conn.Close()
@@ -269,12 +272,12 @@ func (t *transport) connect(ctx context.Context, addr netip.AddrPort) (*tcpConn,
 	if c := t.existing(addr); c != nil {
 		return c, nil
 	}
-	dialer := net.Dialer{Timeout: 10 * time.Second}
+	dialer := net.Dialer{Timeout: connectFor}
 	conn, err := dialer.DialContext(ctx, "tcp", addr.String())
 	if err != nil {
 		return nil, err
 	}
-	c := &tcpConn{conn: conn, addr: addr}
+	c := &tcpConn{conn: conn, addr: addr, gone: make(chan struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -388,6 +391,9 @@ func skipLineEnds(b *bytes.Buffer) int {
 
 func (t *transport) forget(c *tcpConn) {
 	_ = c.conn.Close()
+	if c.gone != nil {
+		close(c.gone)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.uncount(c)

@@ -1,0 +1,191 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	// rememberFor is how long an address counts as a trunk's after the DNS named it
+	// last: names with many addresses give some of them at a time.
+	rememberFor = time.Hour
+	// trunksEvery is how often the targets of trunks are looked up.
+	trunksEvery = time.Minute
+	// maxRemembered bounds the addresses of one trunk.
+	maxRemembered = 64
+)
+
+// whereabouts are the addresses of the trunks' targets. Its methods may be called
+// concurrently.
+type whereabouts struct {
+	now func() time.Time
+
+	mu    sync.RWMutex
+	until map[netip.Addr]map[string]time.Time // by trunk
+}
+
+func newWhereabouts(now func() time.Time) *whereabouts {
+	return &whereabouts{now: now, until: make(map[netip.Addr]map[string]time.Time)}
+}
+
+// learn notes the targets of a trunk.
+func (w *whereabouts) learn(trunk string, targets []target) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now, count := w.now(), 0
+	for addr, trunks := range w.until {
+		if now.After(trunks[trunk]) {
+			delete(trunks, trunk)
+		} else {
+			count++
+		}
+		if len(trunks) == 0 {
+			delete(w.until, addr)
+		}
+	}
+	for _, t := range targets {
+		addr := t.address.Addr().WithZone("")
+		if w.until[addr] == nil {
+			w.until[addr] = make(map[string]time.Time)
+		}
+		if _, known := w.until[addr][trunk]; !known {
+			if count++; count > maxRemembered {
+				continue
+			}
+		}
+		w.until[addr][trunk] = now.Add(rememberFor)
+	}
+}
+
+// has reports whether a trunk has a target at an address.
+func (w *whereabouts) has(trunk string, addr netip.Addr) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	until, ok := w.until[addr.WithZone("")][trunk]
+	return ok && w.now().Before(until)
+}
+
+// known reports whether any trunk may have a target at an address.
+func (w *whereabouts) known(addr netip.Addr) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return len(w.until[addr.WithZone("")]) > 0
+}
+
+// of returns the addresses of a trunk's targets.
+func (w *whereabouts) of(trunk string) []netip.Addr {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	var out []netip.Addr
+	for addr, trunks := range w.until {
+		if w.now().Before(trunks[trunk]) {
+			out = append(out, addr)
+		}
+	}
+	return out
+}
+
+// targetsOf finds the targets of a trunk, in the order in which this call tries them,
+// and takes requests from where they are.
+func (d *Driver) targetsOf(ctx context.Context, t *Trunk) ([]target, error) {
+	if t.Host == "" {
+		return nil, fmt.Errorf("trunk %q takes no calls", t.Name)
+	}
+	host, port, err := splitHost(t.Host)
+	if err == nil {
+		var found []target
+		if found, err = d.locator.locate(ctx, host, port, t.Transport); err == nil {
+			d.whereabouts.learn(t.Name, found)
+			return d.health.order(found), nil
+		}
+	}
+	return nil, fmt.Errorf("trunk %q: %w", t.Name, err)
+}
+
+// isTarget reports whether calls to a trunk go to that address.
+func (d *Driver) isTarget(ctx context.Context, t *Trunk, addr netip.Addr) bool {
+	if d.whereabouts.has(t.Name, addr.Unmap()) {
+		return true
+	}
+	_, err := d.targetsOf(ctx, t)
+	return err == nil && d.whereabouts.has(t.Name, addr.Unmap())
+}
+
+// followTrunks keeps the targets of the trunks known until the driver closes, so that
+// nobody who is called or calls waits for the DNS.
+func (d *Driver) followTrunks() {
+	tick := time.NewTicker(trunksEvery)
+	defer tick.Stop()
+	failing := make(map[string]bool)
+	for {
+		for i := range d.cfg.Trunks {
+			t := &d.cfg.Trunks[i]
+			if t.Host == "" || d.stopped() {
+				continue
+			}
+			_, err := d.targetsOf(context.Background(), t) // which ends with the resolver
+			if err != nil && !failing[t.Name] && !d.stopped() {
+				d.cfg.Logger.Warn("look up a trunk", "trunk", t.Name, "err", err)
+			}
+			failing[t.Name] = err != nil
+		}
+		select {
+		case <-tick.C:
+		case <-d.done:
+			return
+		}
+	}
+}
+
+// startTrunks makes the targets of trunks known whose host is an address, and looks
+// for the others.
+func (d *Driver) startTrunks() {
+	names := false
+	for i := range d.cfg.Trunks {
+		t := &d.cfg.Trunks[i]
+		host, _, err := splitHost(t.Host)
+		if t.Host == "" || err != nil {
+			continue
+		}
+		names = true
+		if _, err := netip.ParseAddr(host); err == nil {
+			_, _ = d.targetsOf(context.Background(), t) // one that cannot be reached is said when it is called
+		}
+	}
+	if names {
+		d.tasks.Go(d.followTrunks)
+	}
+}
+
+// reach returns the peer of a target, on a connection that lives or a new one. From
+// then on its responses are read.
+func (d *Driver) reach(ctx context.Context, t target) (p peer, err error) {
+	p.addr = t.address
+	d.mu.Lock()
+	d.called.Add(p.addr.Addr(), struct{}{})
+	d.mu.Unlock()
+	if t.transport == "udp" {
+		return p, nil
+	}
+	if p.tcp, err = d.transport.connect(ctx, p.addr); err != nil {
+		return peer{}, fmt.Errorf("connect: %w", err)
+	}
+	return p, nil
+}
+
+// reachAny returns the first of targets that can be reached.
+func (d *Driver) reachAny(ctx context.Context, targets []target) (peer, error) {
+	err := errors.New("no target")
+	for _, t := range targets {
+		var p peer
+		if p, err = d.reach(ctx, t); err == nil {
+			return p, nil
+		}
+		d.health.delay(t)
+	}
+	return peer{}, err
+}
