@@ -170,6 +170,7 @@ func TestKeysBeforeTheAnswer(t *testing.T) {
 	press(r, 7)
 	r.say(8000, 2)
 	press(r, 7)
+	<-time.After(500 * time.Millisecond) // far longer than between the packets of a press
 	c.respond(invite, "200 OK", "", basicSDP(portOf(r.conn)))
 	c.expect("ACK")
 	<-p.legs

@@ -185,6 +185,7 @@ func TestNumbersAfterAPrack(t *testing.T) {
 			if cancelled {
 				p.cancel()
 				c.respond(c.expect("CANCEL"), "200 OK", "", "")
+				<-p.err // the answer comes after we stopped waiting for it
 			} else {
 				c.respond(invite, "200 OK", "a", basicSDP(4000))
 				c.expect("ACK")
