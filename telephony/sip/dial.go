@@ -148,7 +148,9 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 				return a.leave(leftSilent, errSilent)
 			}
 		case <-a.lost():
-			return a.leave(leftUnreachable, net.ErrClosed)
+			if len(a.tx.ch) == 0 {
+				return a.leave(leftUnreachable, net.ErrClosed)
+			}
 		case <-limit:
 			return a.cancel(telephony.CauseNoAnswer, nil)
 		case <-ctx.Done():

@@ -266,7 +266,10 @@ func TestFailoverOverTCP(t *testing.T) {
 			if (err == nil) != test.answered {
 				t.Fatalf("got %v", err)
 			}
-			if err != nil {
+			if err != nil { // only when its time is over
+				if failed := new(telephony.DialError); !errors.As(err, &failed) || failed.Cause != telephony.CauseNoAnswer {
+					t.Errorf("got %v", err)
+				}
 				return
 			}
 			if got := lefts(leg.Info().Tries); got != "a not reachable, b" {

@@ -27,7 +27,7 @@ const (
 	lookupFor = 2 * time.Second
 	staleFor  = 500 * time.Millisecond
 	// maxQuestions bounds the answers in memory.
-	maxQuestions = 4096
+	maxQuestions = 16384
 	// maxRecords bounds the records of an answer that are looked at.
 	maxRecords = 32
 	// systemServers is where the system's DNS servers stand.

@@ -70,6 +70,36 @@ func TestAnswersAreKept(t *testing.T) {
 	}
 }
 
+// An alias on the way holds no longer than it says, and a zone may say how long there
+// is nothing.
+func TestTimesOfAnswers(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		answer, authority string
+		want              time.Duration
+		records           int
+	}{
+		{"a.example. 7 IN CNAME b.example.\nb.example. 600 IN A 192.0.2.1", "", 7 * time.Second, 1},
+		{"", "example. 600 IN SOA ns.example. root.example. 1 2 3 4 30", 30 * time.Second, 0},
+		{"", "example. 600 IN SOA ns.example. root.example. 1 2 3 4 3600", time.Minute, 0},
+		{"a.example. 600 IN CNAME b.example.", "", time.Minute, 0},
+	} {
+		m := new(dns.Msg)
+		for text, section := range map[string]*[]dns.RR{test.answer: &m.Answer, test.authority: &m.Ns} {
+			for line := range strings.SplitSeq(text, "\n") {
+				if rr, err := dns.NewRR(line); err != nil {
+					t.Fatal(err)
+				} else if rr != nil {
+					*section = append(*section, rr)
+				}
+			}
+		}
+		if records, ttl := answered(m, dns.TypeA); len(records) != test.records || ttl != test.want {
+			t.Errorf("%q %q: %d records for %s, want %d for %s", test.answer, test.authority, len(records), ttl, test.records, test.want)
+		}
+	}
+}
+
 // While no server answers, or none has an answer, the last good one serves; one that
 // says that there is nothing is believed.
 func TestLastGoodAnswer(t *testing.T) {
