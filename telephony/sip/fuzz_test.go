@@ -20,7 +20,7 @@ func FuzzSDP(f *testing.F) {
 		if err != nil {
 			return
 		}
-		st, err := negotiate(d, nil)
+		st, err := negotiate(d, nil, guard{})
 		if err != nil {
 			return
 		}
@@ -32,7 +32,7 @@ func FuzzSDP(f *testing.F) {
 		if len(again.medias) != len(d.medias) {
 			t.Fatalf("%d sections offered, %d answered", len(d.medias), len(again.medias))
 		}
-		back, err := negotiate(again, nil)
+		back, err := negotiate(again, nil, guard{})
 		if err != nil || back.codec != st.codec || back.pt != st.pt || back.eventPT != st.eventPT || back.index != st.index {
 			t.Fatalf("answered %+v, which reads %+v, %v", st, back, err)
 		}

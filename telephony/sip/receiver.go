@@ -226,7 +226,8 @@ func (r *receiver) arm(ctx context.Context, now time.Time) bool {
 
 // packet takes one datagram; false ends the loop.
 func (r *receiver) packet(now time.Time, from netip.AddrPort, raw []byte) bool {
-	if r.tooSoon(now, from, raw) {
+	raw, ok := r.open(now, from, raw)
+	if !ok {
 		return true
 	}
 	if isRTCP(raw) {

@@ -50,7 +50,7 @@ func (r *receiver) drainRTCP(now time.Time) {
 			return
 		}
 		if at, ok := addrPort(from); ok {
-			r.rtcp(now, at, r.buf[:n])
+			r.report(now, at, r.buf[:n])
 		}
 	}
 }
@@ -63,6 +63,16 @@ func addrPort(sa syscall.Sockaddr) (netip.AddrPort, bool) {
 		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)), true
 	}
 	return netip.AddrPort{}, false
+}
+
+// report takes what came to the socket of reports.
+func (r *receiver) report(now time.Time, from netip.AddrPort, raw []byte) {
+	raw, _, err := r.m.open(from, raw, now)
+	if err != nil {
+		r.m.refused.Add(1)
+		return
+	}
+	r.rtcp(now, from, raw)
 }
 
 // rtcp takes a report: it is life, and a sender report gives the time base for
