@@ -256,6 +256,7 @@ func (r *receiver) sort(now time.Time, h rtpHeader, payload []byte) bool {
 		}
 		r.restartKeys()
 		r.ticks = tickRate{}
+		r.m.count(rtpClock)
 		r.ssrc, r.synced, r.transit, r.highest = h.ssrc, true, 0, uint32(h.seq)
 	}
 	if r.st.codec == codecG722 {
@@ -263,7 +264,11 @@ func (r *receiver) sort(now time.Time, h rtpHeader, payload []byte) bool {
 		if h.pt == r.st.pt {
 			size = len(payload)
 		}
+		was := r.ticks.clock()
 		h.timestamp = r.ticks.settle(h, size)
+		if is := r.ticks.clock(); is != was {
+			r.m.count(is)
+		}
 	}
 	p := audio.Packet{Seq: h.seq, Timestamp: h.timestamp, Format: h.pt}
 	switch _, sound := r.st.codecOf(h.pt); {
