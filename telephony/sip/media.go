@@ -42,7 +42,8 @@ type media struct {
 
 	out sender
 	// cipher encrypts and decrypts; nil on a leg that is not encrypted.
-	cipher *cipher
+	cipher  *cipher
+	quality quality
 }
 
 // newMedia makes the media of a call whose signalling comes from hosts.
@@ -125,7 +126,9 @@ func (m *media) acceptRTCP(from netip.AddrPort, now time.Time) bool {
 		return false
 	}
 	m.owner.alive(now.Sub(m.began))
-	m.life = now
+	if now.After(m.life) { // it may have waited
+		m.life = now
+	}
 	return true
 }
 
