@@ -371,16 +371,19 @@ func TestBacklog(t *testing.T) {
 				b.add(at(0), place(1), packet(1, 20), false)
 			}
 		}, 1, 0, heldPackets},
-		"all too old":                 {func(b *backlog) { b.add(at(0), place(1), packet(1, 160), false) }, 1, 2001, 0},
-		"another stream":              {func(b *backlog) { b.add(at(0), place(1), packet(2, 160), false) }, 1, 0, 0},
-		"a packet too long":           {func(b *backlog) { b.add(at(0), place(1), packet(1, heldSize), false) }, 1, 0, 0},
-		"no packet":                   {func(b *backlog) { b.add(at(0), place(1), []byte("hello"), false) }, 1, 0, 0},
-		"early media":                 {func(b *backlog) { announce(b, at(0), place(1), packet(1, 160)) }, 1, 0, 0},
-		"a ninth source":              {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(0), place(99), packet(1, 160), false) }, 99, 0, 0},
-		"a ninth after a pause":       {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(2001), place(99), packet(1, 160), false) }, 99, 2001, 1},
-		"a ninth of the far end's":    {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(0), place(200), packet(1, 160), false) }, 200, 0, 1},
-		"nine of the far end's":       {func(b *backlog) { crowd(b, at(0), func(int) netip.AddrPort { return place(200) }, packet) }, 200, 0, 1},
-		"a source that went and came": {func(b *backlog) { b.add(at(0), place(1), packet(1, 9), false); b.add(at(3000), place(1), packet(1, 9), false) }, 1, 3000, 1},
+		"all too old":              {func(b *backlog) { b.add(at(0), place(1), packet(1, 160), false) }, 1, 2001, 0},
+		"another stream":           {func(b *backlog) { b.add(at(0), place(1), packet(2, 160), false) }, 1, 0, 0},
+		"a packet too long":        {func(b *backlog) { b.add(at(0), place(1), packet(1, heldSize), false) }, 1, 0, 0},
+		"no packet":                {func(b *backlog) { b.add(at(0), place(1), []byte("hello"), false) }, 1, 0, 0},
+		"early media":              {func(b *backlog) { announce(b, at(0), place(1), packet(1, 160)) }, 1, 0, 0},
+		"a ninth source":           {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(0), place(99), packet(1, 160), false) }, 99, 0, 0},
+		"a ninth after a pause":    {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(2001), place(99), packet(1, 160), false) }, 99, 2001, 1},
+		"a ninth of the far end's": {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(0), place(200), packet(1, 160), false) }, 200, 0, 1},
+		"nine of the far end's":    {func(b *backlog) { crowd(b, at(0), func(int) netip.AddrPort { return place(200) }, packet) }, 200, 0, 1},
+		"a source that went and came": {func(b *backlog) {
+			b.add(at(0), place(1), packet(1, 9), false)
+			b.add(at(3000), place(1), packet(1, 9), false)
+		}, 1, 3000, 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestTrunkSRTP(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		trunk Trunk
+		want  string // of the error
+		warns bool
+	}{
+		"unset":              {Trunk{Host: "a.example"}, "", false},
+		"off":                {Trunk{Media: TrunkMedia{SRTP: "off"}}, "", false},
+		"prefer over udp":    {Trunk{Host: "a.example", Media: TrunkMedia{SRTP: "prefer"}}, "transport: tls", false},
+		"require over tcp":   {Trunk{Host: "a.example", Transport: "tcp", Media: TrunkMedia{SRTP: "require"}}, "transport: tls", false},
+		"inbound only":       {Trunk{Media: TrunkMedia{SRTP: "require"}}, "", false},
+		"lifted":             {Trunk{Host: "a.example", Media: TrunkMedia{SRTP: "require", SRTPOverClear: true}}, "", true},
+		"lifted, over tcp":   {Trunk{Host: "a.example", Transport: "tcp", Media: TrunkMedia{SRTP: "prefer", SRTPOverClear: true}}, "", true},
+		"lifted for nothing": {Trunk{Media: TrunkMedia{SRTPOverClear: true}}, "srtp_over_clear", false},
+		"misspelt":           {Trunk{Media: TrunkMedia{SRTP: "required"}}, "off, prefer or require", false},
+	} {
+		test.trunk.Name = "carrier"
+		err := SIPConfig{Trunks: []Trunk{test.trunk}}.validate()
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+		findings := checkSRTP(SIPConfig{Trunks: []Trunk{test.trunk}})
+		if (len(findings) == 1) != test.warns {
+			t.Errorf("%s: %+v", name, findings)
+		}
+		for _, f := range findings {
+			if !f.Optional || f.Fix == "" || !strings.Contains(f.Name, "carrier") {
+				t.Errorf("%s: %+v", name, f)
+			}
+		}
+	}
+}
+
+func TestTrunkSRTPOverTLS(t *testing.T) {
+	t.Parallel()
+	if err := (Trunk{Host: "a.example", Transport: "tls", Media: TrunkMedia{SRTP: "require"}}).validateSRTP(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The settings reach the driver.
+func TestTrunkSRTPReachesTheDriver(t *testing.T) {
+	t.Parallel()
+	got, err := sipConfig(SIPConfig{Trunks: []Trunk{{Name: "carrier", Media: TrunkMedia{SRTP: "require", SRTPOverClear: true}}}}, nil)
+	if err != nil || got.Trunks[0].SRTP != "require" || !got.Trunks[0].SRTPOverClear {
+		t.Errorf("%+v, %v", got.Trunks, err)
+	}
+}
