@@ -23,6 +23,7 @@ type media struct {
 	rtp, rtcp *net.UDPConn
 	now       func() time.Time
 	refused   atomic.Uint64 // packets from elsewhere or without sense
+	unproven  atomic.Uint64 // of them those that did not authenticate, or came before
 
 	mu         sync.Mutex
 	st         stream

@@ -17,7 +17,7 @@ func (r *receiver) tick(now time.Time) bool {
 		if r.m.expired(now, r.leg.d.cfg.MediaTimeouts) {
 			r.drainRTCP(now) // a report may have come in the meantime
 			if r.m.expired(now, r.leg.d.cfg.MediaTimeouts) {
-				r.leg.giveUp(telephony.CauseMediaTimeout, "no media")
+				r.leg.giveUp(telephony.CauseMediaTimeout, r.m.silence())
 			}
 		}
 		return true

@@ -313,8 +313,18 @@ func (m *media) open(from netip.AddrPort, raw []byte, now time.Time) (plain []by
 	if foreign {
 		return nil, false, errForeign
 	}
-	plain, err = c.open(raw, now)
+	if plain, err = c.open(raw, now); err != nil {
+		m.unproven.Add(1)
+	}
 	return plain, c != nil, err
+}
+
+// silence says why a call without media ends.
+func (m *media) silence() string {
+	if n := m.unproven.Load(); n > 0 {
+		return fmt.Sprintf("no media but %d packets that are not encrypted with the agreed key (SRTP)", n)
+	}
+	return "no media"
 }
 
 // write sends a packet to the far end; m.mu is held.
