@@ -46,6 +46,27 @@ func TestTrunkSRTPOverTLS(t *testing.T) {
 	}
 }
 
+// The settings are read from a file and from a variable.
+func TestTrunkSRTPIsRead(t *testing.T) {
+	t.Parallel()
+	for want, text := range map[TrunkMedia]string{
+		{SRTP: "off", Sources: "strict"}:       "[{name: a, media: {srtp: off, sources: strict}}]",
+		{SRTP: "require", SRTPOverClear: true}: "[{name: a, media: {srtp: require, srtp_over_clear: true}}]",
+	} {
+		file, err := LoadConfig(write(t, "sip: {trunks: "+text+"}"), nil)
+		if err != nil || file.SIP.Trunks[0].Media != want {
+			t.Errorf("file: %+v, %v", file.SIP.Trunks, err)
+		}
+		variable, err := LoadConfig("", []string{"SIDETONE_SIP_TRUNKS=" + text})
+		if err != nil || variable.SIP.Trunks[0].Media != want {
+			t.Errorf("variable: %+v, %v", variable.SIP.Trunks, err)
+		}
+	}
+	if _, err := LoadConfig("", []string{"SIDETONE_SIP_TRUNKS=[{name: a, media: {strp: off}}]"}); err == nil || !strings.Contains(err.Error(), "media.strp") {
+		t.Errorf("a misspelt key: %v", err)
+	}
+}
+
 // The settings reach the driver.
 func TestTrunkSRTPReachesTheDriver(t *testing.T) {
 	t.Parallel()
