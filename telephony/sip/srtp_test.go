@@ -641,7 +641,7 @@ func TestSRTPAllocatesNothing(t *testing.T) {
 		}
 		failed = errors.Join(failed, err)
 	})
-	if failed != nil || allocs > 0 {
+	if failed != nil || allocs > 0 && !raceDetector {
 		t.Errorf("%v allocations a packet, %v", allocs, failed)
 	}
 }
