@@ -76,7 +76,11 @@ func (r remote) show(a *app, o object) error {
 	}
 	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	for _, name := range memberOrder(o) {
-		fmt.Fprintf(w, "%s\t%s\n", name, cell(o[name], 100))
+		value := o[name]
+		if q, ok := value.(object); ok && name == "line_quality" {
+			value = lineText(q)
+		}
+		fmt.Fprintf(w, "%s\t%s\n", name, cell(value, 100))
 	}
 	return w.Flush()
 }
