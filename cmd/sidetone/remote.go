@@ -76,11 +76,11 @@ func (r remote) show(a *app, o object) error {
 	}
 	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	for _, name := range memberOrder(o) {
-		value := o[name]
-		if q, ok := value.(object); ok && name == "line_quality" {
-			value = lineText(q)
+		text := cell(o[name], 100)
+		if q, ok := o[name].(object); ok && name == "line_quality" {
+			text = lineText(q)
 		}
-		fmt.Fprintf(w, "%s\t%s\n", name, cell(value, 100))
+		fmt.Fprintf(w, "%s\t%s\n", name, text)
 	}
 	return w.Flush()
 }
