@@ -661,3 +661,79 @@ func BenchmarkSRTP(b *testing.B) {
 		}
 	}
 }
+
+// What overtakes the answer is heard when the answer brings its key, also when the
+// description before had another one; what is not encrypted with it is not.
+func TestSRTPThatOvertakesTheAnswer(t *testing.T) {
+	t.Parallel()
+	for _, early := range []string{"", "plain", "another key", "the same key"} {
+		t.Run(early, func(t *testing.T) {
+			t.Parallel()
+			c := newCarrier(t)
+			d := newDriver(t, func(cfg *Config) {
+				cfg.Trunks = []Trunk{{Name: "carrier", Host: c.conn.LocalAddr().String(), SRTP: "prefer", SRTPOverClear: true}}
+			})
+			legs := make(chan telephony.Leg, 1)
+			go func() {
+				l, err := d.Dial(t.Context(), telephony.DialRequest{From: "+12125550100", To: "+12125550101", Trunk: "carrier"}, nil)
+				if err != nil {
+					t.Error(err)
+				}
+				legs <- l
+			}()
+			invite := c.receive()
+			p, nobody := newSecurePeer(t, suite80, 2), newRTPPeer(t)
+			p.talkTo(invite, suite80)
+			nobody.to, nobody.h.ssrc = p.to, 99
+			port := portOf(p.conn)
+			switch early {
+			case "plain":
+				c.answer(invite, "183 Session Progress", basicSDP(portOf(nobody.conn)))
+			case "another key":
+				c.answer(invite, "183 Session Progress", secureSDP("RTP/AVP", portOf(nobody.conn), keyLine("1", suite80, 1)))
+			case "the same key":
+				c.answer(invite, "183 Session Progress", secureSDP("RTP/AVP", port, keyLine("1", suite80, 2)))
+			}
+			d.mu.Lock()
+			var l *leg
+			for _, l = range d.calls {
+			}
+			d.mu.Unlock()
+			eventually(t, "the early description", func() bool {
+				l.media.mu.Lock()
+				defer l.media.mu.Unlock()
+				return l.media.active || early == ""
+			})
+			for range 4 {
+				nobody.send(0, sound(-9000, 160), 160) // in clear
+			}
+			if early == "the same key" {
+				c.answer(invite, "200 OK", secureSDP("RTP/AVP", port, keyLine("1", suite80, 2)))
+				p.say(7000)
+			} else {
+				for range 3 {
+					p.say(7000)
+				}
+				c.answer(invite, "200 OK", secureSDP("RTP/AVP", port, keyLine("1", suite80, 2)))
+			}
+			c.receive() // the ACK
+			leg := <-legs
+			p.say(7000)
+			heard := 0
+			for ev := range leg.Events(t.Context()) {
+				if ev.Kind != telephony.KindAudio || ev.Audio.Missing {
+					continue
+				}
+				switch v := ev.Audio.PCM[80]; {
+				case v > 6500:
+					heard++
+				case v < -100:
+					t.Fatal("what was not encrypted is heard")
+				}
+				if heard == 2 {
+					break
+				}
+			}
+		})
+	}
+}
