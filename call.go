@@ -80,6 +80,8 @@ type Call struct {
 	Transcript string
 	// Used is what vendors were used for, known when the call ends.
 	Used []Used
+	// Line is how good the line was, known when the call ends; nil when it is not.
+	Line *LineQuality
 	// ErrorMessage and Errors say what went wrong.
 	ErrorMessage string
 	Errors       []string
@@ -107,6 +109,7 @@ type CallResult struct {
 	Errors        []string
 	Transcript    string
 	Used          []Used
+	Line          *LineQuality
 	RecordingPath string
 	Ended         time.Time
 }

@@ -36,5 +36,6 @@ const (
 	EventAction      EventKind = "action"
 	EventDigits      EventKind = "digits"
 	EventError       EventKind = "error"
+	EventLine        EventKind = "line_quality"
 	EventEnded       EventKind = "ended"
 )

@@ -2,7 +2,9 @@ package api
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
+	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/api/dialect"
@@ -49,6 +51,9 @@ func renderCall(v view, c sidetone.Call, transcript string, actions []sidetone.E
 		if len(c.Used) > 0 {
 			o["usage"] = renderUsed(c.Used)
 		}
+		if c.Line != nil {
+			o["line_quality"] = renderLine(*c.Line)
+		}
 	}
 	v.setConnection(o, c.ConnectionID)
 	v.setTime(o, "start_time", c.Started)
@@ -74,6 +79,24 @@ func renderUsed(used []sidetone.Used) []object {
 	}
 	return out
 }
+
+// renderLine renders how good a call's line was.
+func renderLine(q sidetone.LineQuality) object {
+	o := object{}
+	for name, r := range map[string]*sidetone.Reception{"near": q.Near, "far": q.Far} {
+		if r != nil {
+			o[name] = object{"packets": r.Packets, "lost": r.Lost, "loss_percent": math.Round(r.Loss()*100) / 100,
+				"jitter_ms": milliseconds(r.Jitter), "jitter_max_ms": milliseconds(r.JitterMax), "mos": r.MOS}
+		}
+	}
+	if q.RoundTrip > 0 {
+		o["round_trip_ms"] = milliseconds(q.RoundTrip)
+	}
+	return o
+}
+
+// milliseconds is a duration in milliseconds, to a tenth.
+func milliseconds(d time.Duration) float64 { return math.Round(float64(d)/1e5) / 10 }
 
 // carrierData is what is known of the call at the carrier.
 func carrierData(c sidetone.Call) object {

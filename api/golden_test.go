@@ -95,6 +95,8 @@ func renderings(p dialect.Profile) map[string]rendering {
 	metered.Used = []sidetone.Used{
 		{Part: "model", Vendor: "openai", Account: "server", Hosts: []string{"api.openai.com"}, Requests: 3, Units: map[string]float64{"input_tokens": 812}},
 		{Part: "voice", Vendor: "local", Requests: 4}}
+	metered.Line = &sidetone.LineQuality{RoundTrip: 41250 * time.Microsecond,
+		Near: &sidetone.Reception{Packets: 1500, Lost: 7, Jitter: 1360 * time.Microsecond, JitterMax: 9 * time.Millisecond, MOS: 4.34}}
 	waiting := sidetone.Call{ID: "call-2", Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated, FromNumber: "+12025550101",
 		ToNumber: "+12025550198", AgentNumber: "+12025550101", AgentID: "agent-2", Provider: "simulated", Snapshot: plain}
 	refused := waiting

@@ -60,6 +60,9 @@ type Config struct {
 	// Accepted is told of each credential that a vendor accepts, once in a call, and
 	// again when it was refused in between. As Refused otherwise.
 	Accepted func(Accepted)
+	// Measured is told how the line of each call was; nil: nobody is. As Refused
+	// otherwise.
+	Measured func(sidetone.LineQuality)
 	// Log receives one line a call and warnings.
 	Log *slog.Logger
 }

@@ -49,6 +49,7 @@ type Session struct {
 	reason string // our own reason to hang up
 	broke  string // what went wrong, when the reason is "error"
 	err    error
+	line   *sidetone.LineQuality // how it was, when the call is over
 
 	stopWaiting func() bool        // stops the timer that runs since our hang-up
 	stopWarming context.CancelFunc // ends the opening of connections; nil: none were to be opened

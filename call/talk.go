@@ -155,6 +155,7 @@ func (x *Exchange) talk(s *Session) {
 		s.event(sidetone.EventError, "the call's context fills no placeholder named "+strings.Join(names, ", "), nil)
 	}
 	s.converse(x.ctx, x.wheel())
+	x.measured(s)
 	x.storeEnd(s)
 }
 
@@ -258,7 +259,7 @@ func transcript(s *Session) string {
 // result says how the call ended.
 func (s *Session) result() sidetone.CallResult {
 	r := sidetone.CallResult{Status: sidetone.CallEnded, Ended: s.clock.Now(), Errors: s.call.Errors, EndReason: s.reason,
-		Transcript: transcript(s), Used: s.used(), Outcome: sidetone.OutcomeBotDisconnected}
+		Transcript: transcript(s), Used: s.used(), Line: s.line, Outcome: sidetone.OutcomeBotDisconnected}
 	switch {
 	case s.reason != "":
 	case s.remote && s.cause == telephony.CauseNormal:

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Call is a phone call. Lists carry it without ActionHistory and Usage, and
-// without the Transcript of running calls.
+// Call is a phone call. Lists carry it without ActionHistory, Usage and
+// LineQuality, and without the Transcript of running calls.
 type Call struct {
 	// ID is given by the server.
 	ID string `json:"id,omitempty"`
@@ -71,6 +71,9 @@ type Call struct {
 	TelephonyMetadata map[string]any `json:"telephony_metadata,omitempty"`
 	// Usage is what vendors were used for, once the call is over.
 	Usage []CallUsage `json:"usage,omitempty"`
+	// LineQuality is how good the line was, once the call is over; nil when that is not
+	// known.
+	LineQuality *LineQuality `json:"line_quality,omitempty"`
 	// ActionHistory is what the agent did.
 	ActionHistory []ActionRun `json:"action_history,omitempty"`
 	// CreatedAt is when the call was asked for or came in.
@@ -99,6 +102,30 @@ type CallUsage struct {
 	// Units are what was counted, by unit such as input_tokens, characters or
 	// audio_seconds.
 	Units map[string]float64 `json:"units"`
+}
+
+// LineQuality is how well sound went over the line of a call.
+type LineQuality struct {
+	// Near is what the server received, Far what the far end says it received; nil
+	// when that is not known.
+	Near *LineReception `json:"near,omitempty"`
+	Far  *LineReception `json:"far,omitempty"`
+	// RoundTripMS is the mean time to the far end and back; 0 when it is not known.
+	RoundTripMS float64 `json:"round_trip_ms,omitempty"`
+}
+
+// LineReception is how one end of a line received the other's sound.
+type LineReception struct {
+	// Packets is how many were to come, Lost how many of them came too late or never.
+	Packets int64 `json:"packets"`
+	Lost    int64 `json:"lost"`
+	// LossPercent is the share that was lost.
+	LossPercent float64 `json:"loss_percent"`
+	// JitterMS is the mean, JitterMaxMS the largest of the estimates.
+	JitterMS    float64 `json:"jitter_ms"`
+	JitterMaxMS float64 `json:"jitter_max_ms"`
+	// MOS is what listeners would say, estimated, from 1 (bad) to 5.
+	MOS float64 `json:"mos"`
 }
 
 // Over reports whether the call will not change any more.

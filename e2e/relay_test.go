@@ -24,6 +24,7 @@ type packet struct {
 	kind     byte
 	sequence uint16
 	payload  []byte
+	raw      []byte
 }
 
 // relay stands between a SIP caller and the server. It passes on the messages
@@ -41,6 +42,7 @@ type relay struct {
 	media  netip.AddrPort // the server's media address
 	from   netip.AddrPort // the caller's
 	heard  []packet
+	crypto string // the a=crypto attribute of the server's description
 	closed []io.Closer
 	wg     sync.WaitGroup
 }
@@ -175,6 +177,9 @@ func (r *relay) rewrite(message []byte) []byte {
 		return message
 	}
 	r.mu.Lock()
+	if c := regexp.MustCompile(`a=crypto:([^\r\n]*)`).FindSubmatch(message); c != nil {
+		r.crypto = string(c[1])
+	}
 	r.media = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port))
 	r.mu.Unlock()
 	return bytes.Replace(message, m[0], []byte("m=audio "+own), 1)
@@ -213,7 +218,7 @@ func parseRTP(b []byte) (packet, bool) {
 	if len(b) < 12 || b[0] != 0x80 {
 		return packet{}, false
 	}
-	return packet{at: time.Now(), kind: b[1] & 0x7f, sequence: binary.BigEndian.Uint16(b[2:]), payload: bytes.Clone(b[12:])}, true
+	return packet{at: time.Now(), kind: b[1] & 0x7f, sequence: binary.BigEndian.Uint16(b[2:]), payload: bytes.Clone(b[12:]), raw: bytes.Clone(b)}, true
 }
 
 // packets returns what the server sent so far.

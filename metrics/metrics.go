@@ -1,8 +1,8 @@
 // Package metrics counts what a server does and writes it in the text format
 // that Prometheus reads.
 //
-// It knows counters with labels and gauges that are asked when somebody looks;
-// there is no more to it, so that a figure costs a map look-up and an addition.
+// It knows counters and histograms with labels, and gauges that are asked when somebody
+// looks; there is no more to it, so that a figure costs a map look-up and an addition.
 package metrics
 
 import (
@@ -28,8 +28,10 @@ type Registry struct {
 // family is what is written under one name.
 type family struct {
 	name, help, kind string
-	// samples returns values by rendered labels, such as {code="200"}.
+	// samples returns values by what follows the name, such as {code="200"}.
 	samples func() map[string]float64
+	// order returns the keys of samples in order; nil: as text.
+	order func() []string
 }
 
 // Counter is a family of sums that only grow, one for each combination of
@@ -51,7 +53,7 @@ type sum struct {
 // those of Prometheus: letters, digits and underscores, ending in _total.
 func (r *Registry) Counter(name, help string, labels ...string) *Counter {
 	c := &Counter{labels: labels, sums: map[string]*sum{}}
-	r.add(family{name, help, "counter", c.snapshot})
+	r.add(family{name: name, help: help, kind: "counter", samples: c.snapshot})
 	return c
 }
 
@@ -63,7 +65,7 @@ func (r *Registry) Gauge(name, help string, read func() float64, labels ...strin
 		names, values = append(names, labels[i]), append(values, labels[i+1])
 	}
 	rendered := render(names, values)
-	r.add(family{name, help, "gauge", func() map[string]float64 { return map[string]float64{rendered: read()} }})
+	r.add(family{name: name, help: help, kind: "gauge", samples: func() map[string]float64 { return map[string]float64{rendered: read()} }})
 }
 
 func (r *Registry) add(f family) {
@@ -115,7 +117,11 @@ func (r *Registry) WriteTo(w io.Writer) (int64, error) {
 			continue
 		}
 		_, _ = b.WriteString("# HELP " + f.name + " " + escape(f.help, false) + "\n# TYPE " + f.name + " " + f.kind + "\n")
-		for _, labels := range slices.Sorted(maps.Keys(samples)) {
+		keys := slices.Sorted(maps.Keys(samples))
+		if f.order != nil {
+			keys = f.order()
+		}
+		for _, labels := range keys {
 			_, _ = b.WriteString(f.name + labels + " " + strconv.FormatFloat(samples[labels], 'g', -1, 64) + "\n")
 		}
 	}

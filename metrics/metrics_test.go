@@ -49,6 +49,39 @@ build_info{version="1.0 \"x\"",go="go1\\26\n"} 1
 	}
 }
 
+func TestHistogram(t *testing.T) {
+	t.Parallel()
+	var r metrics.Registry
+	h := r.Histogram("size", "How big.", "end", 1, 2.5, 10)
+	r.Histogram("none", "Nothing yet.", "end", 1)
+	for _, v := range []float64{0.5, 1, 2, 10, 11} {
+		h.Observe(v, "near")
+	}
+	h.Observe(3, "far")
+	want := `# HELP size How big.
+# TYPE size histogram
+size_bucket{end="far",le="1"} 0
+size_bucket{end="far",le="2.5"} 0
+size_bucket{end="far",le="10"} 1
+size_bucket{end="far",le="+Inf"} 1
+size_sum{end="far"} 3
+size_count{end="far"} 1
+size_bucket{end="near",le="1"} 2
+size_bucket{end="near",le="2.5"} 3
+size_bucket{end="near",le="10"} 4
+size_bucket{end="near",le="+Inf"} 5
+size_sum{end="near"} 24.5
+size_count{end="near"} 5
+`
+	var b strings.Builder
+	if _, err := r.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestConcurrentCounts(t *testing.T) {
 	t.Parallel()
 	var r metrics.Registry

@@ -153,6 +153,10 @@ type TrunkMedia struct {
 	// Sources is peer (also when empty), strict or learn: from where sound may come,
 	// see [sip.Trunk].
 	Sources string `koanf:"sources"`
+	// SRTP is off (also when empty), prefer or require: whether sound is encrypted. Its
+	// keys go over TLS only, unless SRTPOverClear lets them go over UDP and TCP.
+	SRTP          string `koanf:"srtp"`
+	SRTPOverClear bool   `koanf:"srtp_over_clear"`
 }
 
 // DatabaseConfig chooses the store.
@@ -337,6 +341,9 @@ func (c SIPConfig) validate() error {
 			return fmt.Errorf("%s.password must go with the username", key)
 		}
 		names[t.Name] = true
+		if err := t.validateSRTP(); err != nil {
+			return fmt.Errorf("%s.%w", key, err)
+		}
 		if _, err := prefixes(key+".addresses", t.Addresses); err != nil {
 			return err
 		}

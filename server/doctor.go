@@ -56,6 +56,7 @@ func Doctor(ctx context.Context, c Config) []Finding {
 		checkSpeech(ctx, c.Speech),
 		checkFiles(c.Calls.Max),
 	}
+	all = append(all, checkSRTP(c.SIP)...)
 	all = append(all, checkVendors(ctx, c, database)...)
 	return append(all, checkAgents(ctx, c, database)...)
 }

@@ -241,7 +241,7 @@ func (s *server) startCalls() {
 		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: s.providers, Wheels: wheels,
 		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{simulated: s.sip, trunks: s.trunks()},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
-		Phrases: call.NewPhrases(), Refused: s.keyRefused, Accepted: s.keyAccepted, Log: s.log,
+		Phrases: call.NewPhrases(), Refused: s.keyRefused, Accepted: s.keyAccepted, Measured: countLines(&s.figures), Log: s.log,
 	})
 }
 

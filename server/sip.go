@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/metrics"
 	"github.com/sidetone/sidetone/telephony/sip"
 )
@@ -32,7 +33,8 @@ func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 			return out, err
 		}
 		out.Trunks = append(out.Trunks, sip.Trunk{Name: t.Name, Addresses: from, Host: t.Host, Transport: t.Transport,
-			TargetTimeout: t.TargetTimeout, Username: t.Username, Password: sip.Secret(t.Password.Reveal()), Realm: t.Realm, Sources: t.Media.Sources})
+			TargetTimeout: t.TargetTimeout, Username: t.Username, Password: sip.Secret(t.Password.Reveal()), Realm: t.Realm, Sources: t.Media.Sources,
+			SRTP: t.Media.SRTP, SRTPOverClear: t.Media.SRTPOverClear})
 		if len(from) == 0 && t.Username != "" {
 			out.Users = append(out.Users, sip.User{Name: t.Username, Password: sip.Secret(t.Password.Reveal()), Trunk: t.Name})
 		}
@@ -45,6 +47,20 @@ func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 func countRefusals(r *metrics.Registry) func(sip.Reason) {
 	refused := r.Counter("sidetone_sip_refused_total", "SIP messages and connections that were refused.", "reason")
 	return func(why sip.Reason) { refused.Add(1, string(why)) }
+}
+
+// countLines returns what counts how the lines of calls were.
+func countLines(r *metrics.Registry) func(sidetone.LineQuality) {
+	mos := r.Histogram("sidetone_call_line_mos", "Estimated opinion of the line of calls that are over, from 1 to 5, by which end listens.", "end",
+		1.5, 2, 2.5, 3, 3.25, 3.5, 3.75, 4, 4.25, 4.5)
+	return func(q sidetone.LineQuality) {
+		if q.Near != nil {
+			mos.Observe(q.Near.MOS, "near")
+		}
+		if q.Far != nil {
+			mos.Observe(q.Far.MOS, "far")
+		}
+	}
 }
 
 // prefixes parses networks; a bare address is a network of one.

@@ -46,12 +46,18 @@ type entryList struct {
 	members []string
 	// lists are the members that are such lists themselves.
 	lists []entryList
+	// single says that the value is one entry and no list.
+	single bool
 }
 
 func entryLists() []entryList {
 	return []entryList{
 		{key: "sip.users", members: []string{"name", "password"}},
-		{key: "sip.trunks", members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "numbers"}},
+		{
+			key:     "sip.trunks",
+			members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "numbers", "realm", "media"},
+			lists:   []entryList{{key: "media", single: true, members: []string{"sources", "srtp", "srtp_over_clear"}}},
+		},
 		{
 			key: "auth.jwt",
 			members: []string{"issuer", "audience", "keys", "jwks", "environment", "environment_claim", "scopes_claim", "subject_prefix",
@@ -110,23 +116,34 @@ func (l entryList) check(where, path string, value any) error {
 	if value == nil {
 		return nil
 	}
+	if l.single {
+		return l.checkEntry(where, path, value)
+	}
 	entries, ok := value.([]any)
 	if !ok {
 		return fmt.Errorf("%s: %s must be a list", where, path)
 	}
 	for i, entry := range entries {
-		m, ok := entry.(map[string]any)
-		if !ok {
-			return fmt.Errorf("%s: %s[%d] must have members: %s", where, path, i, strings.Join(l.members, ", "))
+		if err := l.checkEntry(where, fmt.Sprintf("%s[%d]", path, i), entry); err != nil {
+			return err
 		}
-		for name := range m {
-			if !slices.Contains(l.members, name) {
-				return fmt.Errorf("%s: unknown key %s[%d].%s", where, path, i, name)
-			}
-			if nested, ok := findList(l.lists, name); ok {
-				if err := nested.check(where, path+"."+name, m[name]); err != nil {
-					return err
-				}
+	}
+	return nil
+}
+
+// checkEntry does it within one entry.
+func (l entryList) checkEntry(where, path string, entry any) error {
+	m, ok := entry.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s: %s must have members: %s", where, path, strings.Join(l.members, ", "))
+	}
+	for name := range m {
+		if !slices.Contains(l.members, name) {
+			return fmt.Errorf("%s: unknown key %s.%s", where, path, name)
+		}
+		if nested, ok := findList(l.lists, name); ok {
+			if err := nested.check(where, path+"."+name, m[name]); err != nil {
+				return err
 			}
 		}
 	}

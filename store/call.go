@@ -40,7 +40,7 @@ func progressColumns(c *sidetone.Call) []column {
 		{name: "status", ref: (*string)(&c.Status)}, {name: "stage", ref: (*string)(&c.Stage)},
 		{name: "outcome", ref: (*string)(&c.Outcome)}, {name: "carrier_id", ref: &c.CarrierID},
 		{name: "recording_path", ref: &c.RecordingPath}, {name: "transcript", ref: &c.Transcript},
-		{name: "error_message", ref: &c.ErrorMessage}, {name: "errors", ref: list{&c.Errors}}, {name: "used", ref: document{&c.Used}},
+		{name: "error_message", ref: &c.ErrorMessage}, {name: "errors", ref: list{&c.Errors}}, {name: "used", ref: document{&c.Used}}, {name: "line", ref: document{&c.Line}},
 		{name: "end_reason", ref: &c.EndReason}, {name: "started", ref: millis{&c.Started}},
 		{name: "ended", ref: millis{&c.Ended}}, {name: "node", ref: &c.Node}, {name: "lease", ref: millis{&c.Lease}},
 		{name: "version", ref: &c.Version},

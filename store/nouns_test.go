@@ -54,6 +54,8 @@ func fillValue(v reflect.Value, n *int) {
 		v.SetString(fmt.Sprint("Text ", *n))
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
+	case reflect.Uint64:
+		v.SetUint(uint64(*n))
 	case reflect.Float64:
 		v.SetFloat(float64(*n) / 4)
 	case reflect.Bool:

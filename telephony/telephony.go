@@ -197,6 +197,34 @@ type Holder interface {
 	Hold(ctx context.Context, on bool) error
 }
 
+// Measured is implemented by legs that measure their line.
+type Measured interface {
+	// Quality tells how the line was so far; the figures are at most 5 s old while
+	// the leg lives, and final once Events has ended.
+	Quality() Quality
+}
+
+// Quality is how well sound went over a leg's line.
+type Quality struct {
+	// Near is what we received, Far what the far end says it received.
+	Near, Far Reception
+	// RoundTrip is the mean time to the far end and back; 0 when it is not known.
+	RoundTrip time.Duration
+}
+
+// Reception is how one end received the other's sound; the zero one is not known.
+type Reception struct {
+	// Packets is how many were to come, Lost how many of them came too late or never.
+	Packets, Lost uint64
+	// Jitter is the mean, JitterMax the largest of the estimates of RFC 3550.
+	Jitter, JitterMax time.Duration
+	// MOS is what listeners would say, estimated, from 1 (bad) to 5.
+	MOS float64
+}
+
+// Loss is the share of the packets that was lost, from 0 to 1.
+func (r Reception) Loss() float64 { return float64(r.Lost) / float64(max(r.Packets, 1)) }
+
 // NumberShop is implemented by carriers that sell numbers.
 type NumberShop interface {
 	// Search lists up to limit numbers that can be bought now.

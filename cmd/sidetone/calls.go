@@ -89,6 +89,20 @@ func eventText(e client.Event) string {
 	return e.Text
 }
 
+// lineText is how the line of a call was, in one line.
+func lineText(q object) string {
+	var parts []string
+	for _, end := range []struct{ name, text string }{{"near", "received"}, {"far", "sent"}} {
+		if r, ok := q[end.name].(object); ok {
+			parts = append(parts, fmt.Sprintf("%s: loss %v %%, jitter %v ms, MOS %v", end.text, r["loss_percent"], r["jitter_ms"], r["mos"]))
+		}
+	}
+	if trip, ok := q["round_trip_ms"]; ok {
+		parts = append(parts, fmt.Sprintf("round trip %v ms", trip))
+	}
+	return strings.Join(parts, "; ")
+}
+
 // turnText is where the time of a turn went, counted from the caller's last sound.
 func turnText(e client.Event) string {
 	var parts []string

@@ -76,7 +76,11 @@ func (r remote) show(a *app, o object) error {
 	}
 	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	for _, name := range memberOrder(o) {
-		fmt.Fprintf(w, "%s\t%s\n", name, cell(o[name], 100))
+		text := cell(o[name], 100)
+		if q, ok := o[name].(object); ok && name == "line_quality" {
+			text = lineText(q)
+		}
+		fmt.Fprintf(w, "%s\t%s\n", name, text)
 	}
 	return w.Flush()
 }

@@ -13,12 +13,12 @@ func TestAllowedCodecsNarrowOffersAndAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, allowed := range map[codec][]string{codecG722: nil, codecPCMU: {"PCMU", "PCMA"}, codecPCMA: {"PCMA"}} {
-		st, err := negotiate(offer, allowed)
+		st, err := negotiate(offer, allowed, guard{})
 		if err != nil || st.codec != want {
 			t.Errorf("allowed %v: got %v, %v; want %s", allowed, st, err, want)
 		}
 	}
-	if _, err := negotiate(offer, []string{"OPUS"}); err == nil {
+	if _, err := negotiate(offer, []string{"OPUS"}, guard{}); err == nil {
 		t.Error("a codec that is not allowed was agreed on")
 	}
 	narrow := string(localSDP{id: 1, port: 4000, codecs: []string{"PCMA"}}.offer(sendRecv, nil))

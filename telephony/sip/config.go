@@ -59,6 +59,11 @@ type Trunk struct {
 	// "strict", only from where the description says; "learn", from anywhere while
 	// the description's address is private and not in a network of ours.
 	Sources string
+	// SRTP says whether the trunk's sound is encrypted: "off" (also when empty), "prefer",
+	// where the trunk can, or "require". Keys go only over TLS signalling, unless
+	// SRTPOverClear is set.
+	SRTP          string
+	SRTPOverClear bool
 	// FromDomain is the host in the From header; empty means our own address.
 	FromDomain string
 }
@@ -208,6 +213,9 @@ func (c *Config) checkTrunks() error {
 		}
 		if t.Sources != "" && t.Sources != "peer" && t.Sources != "strict" && t.Sources != "learn" {
 			return fmt.Errorf("trunk %q: media sources %q are none of peer, strict, learn", t.Name, t.Sources)
+		}
+		if err := t.checkSRTP(); err != nil {
+			return err
 		}
 		if t.Host == "" {
 			continue

@@ -38,7 +38,7 @@ func (d *Driver) description(msg sip.Message) (*sdp, *fault) {
 }
 
 // agreed reads an answer to an offer of ours.
-func (d *Driver) agreed(msg sip.Message) (*stream, error) {
+func (d *Driver) agreed(msg sip.Message, g guard) (*stream, error) {
 	answer, f := d.description(msg)
 	switch {
 	case f != nil:
@@ -46,7 +46,7 @@ func (d *Driver) agreed(msg sip.Message) (*stream, error) {
 	case answer == nil:
 		return nil, errors.New("no session description in the answer")
 	}
-	return negotiate(answer, d.cfg.Codecs)
+	return negotiate(answer, d.cfg.Codecs, g)
 }
 
 // sessionBody is the description in a body, which may have several parts

@@ -62,6 +62,10 @@ func (d *Driver) dialAt(ctx context.Context, req telephony.DialRequest, to route
 
 // newOutbound makes the leg of a call that we place.
 func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) {
+	g := d.newGuard(req.Trunk).over(to.peer.network())
+	if err := g.check(); err != nil {
+		return nil, err
+	}
 	rtp, rtcp, err := d.ports.open(true)
 	if err != nil {
 		return nil, err
@@ -80,7 +84,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 			Codec: codecG722.String(), Rate: codecG722.rate()}}
 	l.info.ID = l.callID
 	l.session.bind(l)
-	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp), codecs: d.cfg.Codecs}
+	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp), codecs: d.cfg.Codecs, guard: g}
 	d.addHost(l, to.peer.addr.Addr())
 	d.addTargets(l, req.Trunk)
 	d.addCall(l)

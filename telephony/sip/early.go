@@ -44,12 +44,13 @@ type heldSource struct {
 }
 
 type heldPacket struct {
-	at  time.Time
-	raw []byte
+	at     time.Time
+	raw    []byte
+	proven bool // it was encrypted, and is not any more
 }
 
-// add keeps a packet.
-func (b *backlog) add(now time.Time, from netip.AddrPort, raw []byte) {
+// add keeps a packet; proven says that it was decrypted.
+func (b *backlog) add(now time.Time, from netip.AddrPort, raw []byte, proven bool) {
 	h, _, ok := parseRTP(raw)
 	if !ok || len(raw) > heldSize || isRTCP(raw) {
 		return
@@ -67,7 +68,7 @@ func (b *backlog) add(now time.Time, from netip.AddrPort, raw []byte) {
 		s.next = len(s.packets) - 1
 	}
 	p := &s.packets[s.next]
-	p.at, p.raw = now, append(p.raw[:0], raw...)
+	p.at, p.raw, p.proven = now, append(p.raw[:0], raw...), proven
 	s.next = (s.next + 1) % heldPackets
 }
 
@@ -145,7 +146,7 @@ func (b *backlog) keepWaiting(conn *net.UDPConn, now time.Time, buf []byte) {
 		if !from.IsValid() {
 			return
 		}
-		b.add(now, from, buf[:n])
+		b.add(now, from, buf[:n], false)
 	}
 }
 
@@ -235,18 +236,30 @@ func (r *receiver) startAfresh() {
 	r.described = described
 }
 
-// tooSoon says whether a packet came before it is known whose it may be, and keeps it
-// then. It also keeps packets while there is no owner, and before the answer to a call
-// that we place all of them: the answer may name their source.
-func (r *receiver) tooSoon(now time.Time, from netip.AddrPort, raw []byte) bool {
+// open decrypts a packet and says whether it is to be looked at. One that came before it
+// is known whose it may be is kept. Packets are also kept while there is no owner, and
+// before the answer to a call that we place all of them: the answer may name their source,
+// or bring their key.
+func (r *receiver) open(now time.Time, from netip.AddrPort, raw []byte) ([]byte, bool) {
 	r.m.mu.Lock()
 	soon := !r.m.active || r.m.described != r.described
 	keep := soon || r.early || !r.m.owner.owned
 	r.m.mu.Unlock()
-	if keep {
-		r.held.add(now, from, raw)
+	if soon {
+		r.held.add(now, from, raw, false)
+		return nil, false
 	}
-	return soon
+	plain, proven, err := r.m.open(from, raw, now)
+	switch {
+	case keep && err == nil:
+		r.held.add(now, from, plain, proven)
+	case keep && r.early:
+		r.held.add(now, from, raw, false)
+	}
+	if err != nil {
+		r.m.refused.Add(1)
+	}
+	return plain, err == nil
 }
 
 // catchUp hands on what came of a source before it became the owner; false ends the
@@ -266,6 +279,12 @@ func (r *receiver) catchUp(now time.Time, from netip.AddrPort, ssrc uint32) bool
 		r.held.sources = nil
 	}
 	for _, p := range packets {
+		if !p.proven {
+			var err error
+			if p.raw, _, err = r.m.open(from, p.raw, now); err != nil {
+				continue
+			}
+		}
 		h, payload, ok := parseRTP(p.raw)
 		if !ok || !r.valid(h.pt, payload) {
 			continue

@@ -359,29 +359,32 @@ func TestBacklog(t *testing.T) {
 	}{
 		"at most 2 s": {func(b *backlog) {
 			for ms := 0; ms < 5000; ms += 20 {
-				b.add(at(ms), place(1), packet(1, 160))
+				b.add(at(ms), place(1), packet(1, 160), false)
 			}
 		}, 1, 4980, 101},
 		"packets of 10 ms": {func(b *backlog) {
 			for ms := 0; ms < 9000; ms += 10 {
-				b.add(at(ms), place(1), packet(1, 80))
+				b.add(at(ms), place(1), packet(1, 80), false)
 			}
 		}, 1, 8990, 201},
 		"too many of them": {func(b *backlog) {
 			for range 10000 {
-				b.add(at(0), place(1), packet(1, 20))
+				b.add(at(0), place(1), packet(1, 20), false)
 			}
 		}, 1, 0, heldPackets},
-		"all too old":                 {func(b *backlog) { b.add(at(0), place(1), packet(1, 160)) }, 1, 2001, 0},
-		"another stream":              {func(b *backlog) { b.add(at(0), place(1), packet(2, 160)) }, 1, 0, 0},
-		"a packet too long":           {func(b *backlog) { b.add(at(0), place(1), packet(1, heldSize)) }, 1, 0, 0},
-		"no packet":                   {func(b *backlog) { b.add(at(0), place(1), []byte("hello")) }, 1, 0, 0},
-		"early media":                 {func(b *backlog) { announce(b, at(0), place(1), packet(1, 160)) }, 1, 0, 0},
-		"a ninth source":              {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(0), place(99), packet(1, 160)) }, 99, 0, 0},
-		"a ninth after a pause":       {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(2001), place(99), packet(1, 160)) }, 99, 2001, 1},
-		"a ninth of the far end's":    {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(0), place(200), packet(1, 160)) }, 200, 0, 1},
-		"nine of the far end's":       {func(b *backlog) { crowd(b, at(0), func(int) netip.AddrPort { return place(200) }, packet) }, 200, 0, 1},
-		"a source that went and came": {func(b *backlog) { b.add(at(0), place(1), packet(1, 9)); b.add(at(3000), place(1), packet(1, 9)) }, 1, 3000, 1},
+		"all too old":              {func(b *backlog) { b.add(at(0), place(1), packet(1, 160), false) }, 1, 2001, 0},
+		"another stream":           {func(b *backlog) { b.add(at(0), place(1), packet(2, 160), false) }, 1, 0, 0},
+		"a packet too long":        {func(b *backlog) { b.add(at(0), place(1), packet(1, heldSize), false) }, 1, 0, 0},
+		"no packet":                {func(b *backlog) { b.add(at(0), place(1), []byte("hello"), false) }, 1, 0, 0},
+		"early media":              {func(b *backlog) { announce(b, at(0), place(1), packet(1, 160)) }, 1, 0, 0},
+		"a ninth source":           {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(0), place(99), packet(1, 160), false) }, 99, 0, 0},
+		"a ninth after a pause":    {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(2001), place(99), packet(1, 160), false) }, 99, 2001, 1},
+		"a ninth of the far end's": {func(b *backlog) { crowd(b, at(0), place, packet); b.add(at(0), place(200), packet(1, 160), false) }, 200, 0, 1},
+		"nine of the far end's":    {func(b *backlog) { crowd(b, at(0), func(int) netip.AddrPort { return place(200) }, packet) }, 200, 0, 1},
+		"a source that went and came": {func(b *backlog) {
+			b.add(at(0), place(1), packet(1, 9), false)
+			b.add(at(3000), place(1), packet(1, 9), false)
+		}, 1, 3000, 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -408,15 +411,15 @@ func TestBacklog(t *testing.T) {
 }
 
 func announce(b *backlog, at time.Time, from netip.AddrPort, raw []byte) {
-	b.add(at, from, raw)
+	b.add(at, from, raw, false)
 	b.isEarly(heldKey{from, 1}, at)
-	b.add(at, from, raw)
+	b.add(at, from, raw, false)
 }
 
 // crowd lets nine sources send, each its own stream.
 func crowd(b *backlog, at time.Time, place func(int) netip.AddrPort, packet func(uint32, int) []byte) {
 	for n := range uint32(9) {
-		b.add(at, place(int(n)+1), packet(n+1, 160))
+		b.add(at, place(int(n)+1), packet(n+1, 160), false)
 	}
 }
 
@@ -426,9 +429,9 @@ func TestBacklogAllocates(t *testing.T) {
 	raw := append(appendRTP(nil, rtpHeader{ssrc: 1}), make([]byte, 160)...)
 	now := time.Now()
 	for range heldPackets {
-		b.add(now, described, raw)
+		b.add(now, described, raw, false)
 	}
-	if n := testing.AllocsPerRun(500, func() { b.add(now, described, raw) }); n > 0 {
+	if n := testing.AllocsPerRun(500, func() { b.add(now, described, raw, false) }); n > 0 {
 		t.Errorf("%v allocations for each packet", n)
 	}
 }
@@ -441,7 +444,7 @@ func FuzzBacklog(f *testing.F) {
 		b := &backlog{}
 		now := time.Now()
 		for n := range byte(20) {
-			b.add(now, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 1), raw)
+			b.add(now, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 1), raw, false)
 		}
 		if len(b.sources) > maxCandidates {
 			t.Errorf("%d sources", len(b.sources))

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -71,12 +72,12 @@ func (a *attempt) describe(f *fork, res *sip.Response) {
 	if f.settled {
 		return
 	}
-	st, err := a.d.agreed(res)
+	st, err := a.d.agreed(res, a.l.desc.guard.answerTo(nil))
 	if err != nil {
 		return
 	}
 	f.settled = reliably(res)
-	if f.answer != nil && *f.answer == *st && a.heardFrom == f {
+	if f.answer != nil && f.answer.same(st) && a.heardFrom == f {
 		return
 	}
 	f.answer, a.heardFrom = st, f
@@ -101,8 +102,8 @@ func (a *attempt) agree(res *sip.Response) (*stream, error) {
 	if f != nil && f.settled {
 		return f.answer, nil
 	}
-	st, err := a.d.agreed(res)
-	if err != nil && f != nil && f.answer != nil {
+	st, err := a.d.agreed(res, a.l.desc.guard.answerTo(nil))
+	if err != nil && f != nil && f.answer != nil && !errors.Is(err, errPlain) {
 		return f.answer, nil
 	}
 	return st, err

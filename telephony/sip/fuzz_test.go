@@ -15,12 +15,14 @@ func FuzzSDP(f *testing.F) {
 	f.Add([]byte(basicSDP(4000)))
 	f.Add([]byte("v=0\r\nc=IN IP6 ::1\r\na=inactive\r\nm=video 0 RTP/AVP 96\r\nm=audio 5000/2 RTP/AVPF 9 8 127\r\n" +
 		"a=rtpmap:127 TELEPHONE-EVENT/8000/1\r\na=ptime:20.5\r\na=maxptime:60\r\na=rtcp:53020 IN IP4 1.2.3.4\r\na=rtcp-mux\r\n"))
+	f.Add([]byte(secureSDP("RTP/SAVP", 4000, keyLine("7", suite32, 1), keyLine("8", suite80, 2))))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		d, err := parseSDP(body)
 		if err != nil {
 			return
 		}
-		st, err := negotiate(d, nil)
+		checkKeys(t, d)
+		st, err := negotiate(d, nil, guard{})
 		if err != nil {
 			return
 		}
@@ -32,11 +34,29 @@ func FuzzSDP(f *testing.F) {
 		if len(again.medias) != len(d.medias) {
 			t.Fatalf("%d sections offered, %d answered", len(d.medias), len(again.medias))
 		}
-		back, err := negotiate(again, nil)
-		if err != nil || back.codec != st.codec || back.pt != st.pt || back.eventPT != st.eventPT || back.index != st.index {
+		back, err := negotiate(again, nil, guard{})
+		if err != nil || back.codec != st.codec || back.pt != st.pt || back.agreedEvents() != st.agreedEvents() || back.index != st.index {
 			t.Fatalf("answered %+v, which reads %+v, %v", st, back, err)
 		}
 	})
+}
+
+// checkKeys reads the keys of an offer, and of our answer to it.
+func checkKeys(t *testing.T, d *sdp) {
+	g := guard{policy: srtpPrefer, keys: &[suites]masterKey{someKey(1), someKey(2)}}
+	st, err := negotiate(d, nil, g)
+	if err != nil || st.crypto == nil {
+		return
+	}
+	own := localSDP{id: 1, version: 1, addr: netip.MustParseAddr("192.0.2.1"), port: 4000, guard: g}
+	again, err := parseSDP(own.answer(d, st))
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := negotiate(again, nil, g)
+	if err != nil || back.crypto == nil || back.crypto.line.tag != st.crypto.line.tag || !back.crypto.line.key.same(g.keys[st.crypto.line.suite]) {
+		t.Fatalf("our answer to keys reads %+v, %v", back, err)
+	}
 }
 
 func FuzzRTP(f *testing.F) {

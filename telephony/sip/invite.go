@@ -79,7 +79,8 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	st, f := choose(offer, d.cfg.Codecs)
+	g := d.newGuard(who.trunk)
+	st, f := choose(offer, d.cfg.Codecs, g.over(tx.peer.network()))
 	if f != nil {
 		return nil, f
 	}
@@ -106,7 +107,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	for _, h := range req.GetHeaders("Record-Route") {
 		l.routes = append(l.routes, h.Value())
 	}
-	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: d.localAddr(tx.peer.addr.Addr()), port: portOf(rtp)}
+	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: d.localAddr(tx.peer.addr.Addr()), port: portOf(rtp), guard: g.over(tx.peer.network())}
 	tx.mu.Lock()
 	tx.leg = l
 	tx.mu.Unlock()
@@ -141,16 +142,21 @@ func withoutTag(from *sip.FromHeader) string {
 }
 
 // choose negotiates from an offer; nil without one.
-func choose(offer *sdp, allowed []string) (*stream, *fault) {
+func choose(offer *sdp, allowed []string, g guard) (*stream, *fault) {
 	if offer == nil {
-		return nil, nil
+		return nil, unacceptable(g.check())
 	}
-	st, err := negotiate(offer, allowed)
+	st, err := negotiate(offer, allowed, g)
+	return st, unacceptable(err)
+}
+
+// unacceptable is the refusal of a description.
+func unacceptable(err error) *fault {
 	var bad *sdpError
 	if errors.As(err, &bad) {
-		return nil, &fault{bad.status, "Not Acceptable Here", []header{warning(bad)}}
+		return &fault{bad.status, "Not Acceptable Here", []header{warning(bad)}}
 	}
-	return st, nil
+	return nil
 }
 
 func warning(e *sdpError) header {
@@ -213,7 +219,10 @@ func (l *leg) awaitAck(tx *serverTx) {
 // onAck takes the ACK of a 2xx, and the answer to our offer in it.
 func (l *leg) onAck(req *sip.Request) {
 	l.media.alive()
-	answer, err := l.d.agreed(req)
+	l.mu.Lock()
+	g := l.desc.guard.answerTo(l.stream)
+	l.mu.Unlock()
+	answer, err := l.d.agreed(req, g)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.unacked == nil || l.unacked.req.CSeq().SeqNo != req.CSeq().SeqNo {
@@ -234,5 +243,7 @@ func (l *leg) onAck(req *sip.Request) {
 		}
 		return
 	}
-	l.d.background(func(context.Context) { l.giveUp(telephony.CauseNotAcceptable, "unusable answer in the ACK") })
+	l.d.background(func(context.Context) {
+		l.giveUp(telephony.CauseNotAcceptable, "unusable answer in the ACK: "+err.Error())
+	})
 }

@@ -23,6 +23,7 @@ type media struct {
 	rtp, rtcp *net.UDPConn
 	now       func() time.Time
 	refused   atomic.Uint64 // packets from elsewhere or without sense
+	unproven  atomic.Uint64 // of them those that did not authenticate, or came before
 
 	mu         sync.Mutex
 	st         stream
@@ -41,12 +42,15 @@ type media struct {
 	quiet bool
 
 	out sender
+	// cipher encrypts and decrypts; nil on a leg that is not encrypted.
+	cipher  *cipher
+	quality quality
 }
 
 // newMedia makes the media of a call whose signalling comes from hosts.
 func newMedia(rtp, rtcp *net.UDPConn, hosts []netip.Addr, policy sourcePolicy, now func() time.Time) *media {
 	return &media{rtp: rtp, rtcp: rtcp, now: now, began: now(), hosts: hosts, life: now(), owner: owner{policy: policy, clock: rtpClock},
-		out: sender{ssrc: rand.Uint32(), seq: uint16(rand.Uint32()), timestamp: rand.Uint32()}}
+		out: sender{ssrc: rand.Uint32(), seq: uint16(rand.N(firstNumbers)), timestamp: rand.Uint32()}}
 }
 
 func (m *media) port() int { return portOf(m.rtp) }
@@ -57,6 +61,7 @@ func (m *media) apply(st *stream) {
 	defer m.mu.Unlock()
 	first, was := !m.active, m.st
 	m.st, m.active = *st, true
+	m.rekey(st, first)
 	m.life = m.now()
 	if first || was.remote != st.remote {
 		m.owner.describe(st.remote, m.hosts, unreachable(st.remote.Addr()))
@@ -118,12 +123,19 @@ func (m *media) accept(from netip.AddrPort, h rtpHeader, now time.Time) bool {
 func (m *media) acceptRTCP(from netip.AddrPort, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.active || from.Addr() != m.owner.to().Addr() && from != m.rtcpTo() {
+	if !m.active || !m.reportsFrom(from) {
 		return false
 	}
 	m.owner.alive(now.Sub(m.began))
-	m.life = now
+	if now.After(m.life) { // it may have waited
+		m.life = now
+	}
 	return true
+}
+
+// reportsFrom says whether reports of a source are taken; m.mu is held.
+func (m *media) reportsFrom(from netip.AddrPort) bool {
+	return from.Addr() == m.owner.to().Addr() || from == m.rtcpTo()
 }
 
 // rtcpTo is where our reports go; m.mu is held.
@@ -200,7 +212,9 @@ func (m *media) report(now time.Time, block *receptionBlock, bye bool) {
 	if conn == nil || m.st.mux {
 		conn = m.rtp
 	}
-	_, _ = conn.WriteToUDPAddrPort(appendRTCP(buf[:0], r), to)
+	if raw, err := m.cipher.sealRTCP(appendRTCP(buf[:0], r)); err == nil {
+		_, _ = conn.WriteToUDPAddrPort(raw, to) // a lost report is like one lost on the way
+	}
 }
 
 // ntp is the time in the format of RFC 5905: seconds since 1900 and a fraction.
@@ -237,8 +251,8 @@ func (m *media) send(f audio.Frame) error {
 	for pcm := f.PCM; len(pcm) > 0; {
 		n := min(piece, len(pcm))
 		raw := m.out.packet(m.st.codec, m.st.pt, pcm[:n])
-		if _, err := m.rtp.WriteToUDPAddrPort(raw, m.owner.to()); err != nil {
-			return writeError(err)
+		if err := m.write(raw); err != nil {
+			return err
 		}
 		pcm = pcm[n:]
 	}

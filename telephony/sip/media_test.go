@@ -27,7 +27,12 @@ type rtpPeer struct {
 
 func newRTPPeer(t *testing.T) *rtpPeer {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	return newRTPPeerAt(t, "127.0.0.1")
+}
+
+func newRTPPeerAt(t *testing.T, ip string) *rtpPeer {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(ip)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,10 +49,11 @@ type stream struct {
 	remote     netip.AddrPort
 	rtcp       netip.AddrPort
 	mux        bool
-	remoteDir  direction // as the far end announced it
-	localDir   direction // as we answered or offered
-	maxptime   int       // ms; 0 without
-	index      int       // of the m= section
+	remoteDir  direction   // as the far end announced it
+	localDir   direction   // as we answered or offered
+	maxptime   int         // ms; 0 without
+	index      int         // of the m= section
+	crypto     *streamKeys // nil: not encrypted
 }
 
 // format is a payload type and its codec.
@@ -95,8 +96,9 @@ type sdpError struct {
 func (e *sdpError) Error() string { return e.text }
 
 // negotiate picks the first usable audio section and, in our order of
-// preference, its codec; allowed narrows them, nil means all.
-func negotiate(d *sdp, allowed []string) (*stream, error) {
+// preference, its codec; allowed narrows them, nil means all. g decides about
+// encryption.
+func negotiate(d *sdp, allowed []string, g guard) (*stream, error) {
 	var last error = &sdpError{488, 304, "no audio line"}
 	for i := range d.medias {
 		m := &d.medias[i]
@@ -107,9 +109,14 @@ func negotiate(d *sdp, allowed []string) (*stream, error) {
 			last = &sdpError{488, 302, "transport " + clip(m.proto) + " is not supported"}
 			continue
 		}
+		keys, err := g.choose(m)
+		if err != nil {
+			last = err
+			continue
+		}
 		s, err := negotiateMedia(m, allowed)
 		if err == nil {
-			s.index = i
+			s.index, s.crypto = i, keys
 			return s, nil
 		}
 		last = err
@@ -168,6 +175,7 @@ type localSDP struct {
 	addr        netip.Addr
 	port        int
 	codecs      []string // offered; empty means all
+	guard       guard
 }
 
 func (l localSDP) head(b *strings.Builder) {
@@ -184,8 +192,9 @@ func (l localSDP) head(b *strings.Builder) {
 func (l localSDP) offer(dir direction, only *stream) []byte {
 	b := &strings.Builder{}
 	l.head(b)
+	proto, keys := l.guard.offer(only)
 	if only == nil {
-		fmt.Fprintf(b, "m=audio %d RTP/AVP", l.port)
+		fmt.Fprintf(b, "m=audio %d %s", l.port, proto)
 		var maps strings.Builder
 		for _, c := range []struct {
 			pt   int
@@ -197,10 +206,10 @@ func (l localSDP) offer(dir direction, only *stream) []byte {
 			}
 		}
 		fmt.Fprintf(b, " 101\r\n%sa=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"+
-			"a=ptime:20\r\na=rtcp-mux\r\na=%s\r\n", maps.String(), dir)
+			"a=ptime:20\r\na=rtcp-mux\r\n%sa=%s\r\n", maps.String(), keys, dir)
 		return []byte(b.String())
 	}
-	l.section(b, only, "RTP/AVP", dir)
+	l.section(b, only, proto, keys, dir)
 	return []byte(b.String())
 }
 
@@ -211,7 +220,11 @@ func (l localSDP) answer(offer *sdp, s *stream) []byte {
 	for i := range offer.medias {
 		m := &offer.medias[i]
 		if i == s.index {
-			l.section(b, s, m.proto, s.localDir)
+			keys := ""
+			if s.crypto != nil {
+				keys = s.crypto.attribute(s.crypto.line.tag)
+			}
+			l.section(b, s, m.proto, keys, s.localDir)
 			continue
 		}
 		fmt.Fprintf(b, "m=%s 0 %s %s\r\n", m.kind, m.proto, m.formats)
@@ -219,7 +232,7 @@ func (l localSDP) answer(offer *sdp, s *stream) []byte {
 	return []byte(b.String())
 }
 
-func (l localSDP) section(b *strings.Builder, s *stream, proto string, dir direction) {
+func (l localSDP) section(b *strings.Builder, s *stream, proto, keys string, dir direction) {
 	fmt.Fprintf(b, "m=audio %d %s %d", l.port, proto, s.pt)
 	for _, pt := range []uint8{s.agreedEvents(), s.noisePT} {
 		if pt != noPT {
@@ -237,5 +250,5 @@ func (l localSDP) section(b *strings.Builder, s *stream, proto string, dir direc
 	if s.mux {
 		b.WriteString("a=rtcp-mux\r\n")
 	}
-	fmt.Fprintf(b, "a=%s\r\n", dir)
+	fmt.Fprintf(b, "%sa=%s\r\n", keys, dir)
 }

@@ -215,6 +215,13 @@ func (o *owner) own(from netip.AddrPort, h rtpHeader, at time.Duration, moved bo
 	o.candidates = [maxCandidates]candidate{}
 }
 
+// count notes how fast the far end's stream counts, in Hz.
+func (m *media) count(clock int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.owner.clock = clock
+}
+
 // alive notes that the owner lives, although it sends no sound.
 func (o *owner) alive(at time.Duration) { o.last = max(o.last, at) }
 

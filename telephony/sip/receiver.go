@@ -20,8 +20,10 @@ const (
 	// lookFor is how long is waited for a packet at least: a loop that was held up
 	// looks for what came meanwhile before it makes up silence.
 	lookFor = 5 * time.Millisecond
-	// reportEvery is the interval of RTCP reports.
-	reportEvery = 5 * time.Second
+	// reportEvery is the interval of RTCP reports; the first comes after half of it
+	// (https://www.rfc-editor.org/rfc/rfc3550#section-6.2). Those of the far end are
+	// read every drainEvery.
+	reportEvery, drainEvery = 5 * time.Second, time.Second
 	// pausedStream is how far a stream's media time may lag behind what was
 	// made up before it counts as a sender that stopped its clock.
 	pausedStream = 200 * time.Millisecond
@@ -68,6 +70,7 @@ type receiver struct {
 	empty   time.Time // no packet waited then
 
 	reported time.Time
+	drained  time.Time
 	lostSeen uint64
 	recvSeen uint64
 	highest  uint32
@@ -75,16 +78,20 @@ type receiver struct {
 	srAt     time.Time
 	jitter   float64
 	transit  int64
+	line     received
+	tallied  audio.ReorderStats
 }
 
 func newReceiver(l *leg, yield func(telephony.Event) bool) *receiver {
 	now := l.media.now()
+	stampArrivals(l.media.rtcp)
 	l.media.mu.Lock()
 	described := l.media.described
 	l.media.mu.Unlock()
 	held := l.held
 	held.near = l.media.hosts
-	return &receiver{leg: l, m: l.media, yield: yield, origin: now.Add(-heldFor), reported: now, held: held, described: described,
+	return &receiver{leg: l, m: l.media, yield: yield, origin: now.Add(-heldFor), held: held, described: described,
+		reported: now.Add(-reportEvery / 2), drained: now,
 		order: audio.NewReorder(8000), fillAt: now.Add(slot + fillLag), generation: -1}
 }
 
@@ -96,6 +103,7 @@ func (r *receiver) run(ctx context.Context) {
 		r.m.wake()
 	})
 	defer stop()
+	defer r.publish()
 	for r.control() && ctx.Err() == nil {
 		r.startAfresh()
 		now := r.m.now()
@@ -201,7 +209,8 @@ func (r *receiver) reformat(c codec) {
 	r.rate = c.rate()
 	r.g722, r.resampler, r.filled, r.based = nil, nil, 0, false
 	r.tones = audio.NewDTMFDetector(r.rate)
-	r.order = audio.NewReorder(8000)
+	r.tally()
+	r.order, r.tallied = audio.NewReorder(8000), audio.ReorderStats{}
 	r.synced = false
 }
 
@@ -226,7 +235,8 @@ func (r *receiver) arm(ctx context.Context, now time.Time) bool {
 
 // packet takes one datagram; false ends the loop.
 func (r *receiver) packet(now time.Time, from netip.AddrPort, raw []byte) bool {
-	if r.tooSoon(now, from, raw) {
+	raw, ok := r.open(now, from, raw)
+	if !ok {
 		return true
 	}
 	if isRTCP(raw) {
@@ -255,6 +265,7 @@ func (r *receiver) sort(now time.Time, h rtpHeader, payload []byte) bool {
 		}
 		r.restartKeys()
 		r.ticks = tickRate{}
+		r.m.count(rtpClock)
 		r.ssrc, r.synced, r.transit, r.highest = h.ssrc, true, 0, uint32(h.seq)
 	}
 	if r.st.codec == codecG722 {
@@ -262,7 +273,11 @@ func (r *receiver) sort(now time.Time, h rtpHeader, payload []byte) bool {
 		if h.pt == r.st.pt {
 			size = len(payload)
 		}
+		was := r.ticks.clock()
 		h.timestamp = r.ticks.settle(h, size)
+		if is := r.ticks.clock(); is != was {
+			r.m.count(is)
+		}
 	}
 	p := audio.Packet{Seq: h.seq, Timestamp: h.timestamp, Format: h.pt}
 	switch _, sound := r.st.codecOf(h.pt); {

@@ -59,7 +59,7 @@ func (l *leg) renegotiate(req *sip.Request, offer *sdp, unread *fault) ([]byte, 
 	if unread != nil {
 		return nil, unread
 	}
-	st, f := choose(offer, l.d.cfg.Codecs)
+	st, f := choose(offer, l.d.cfg.Codecs, l.desc.guard.over(l.peer.network()))
 	if f != nil {
 		return nil, f
 	}
@@ -206,11 +206,17 @@ func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) error {
 	if !x.res.IsSuccess() {
 		return fmt.Errorf("change the call: %w", &refused{x.res})
 	}
-	st, err := l.d.agreed(x.res)
+	l.mu.Lock()
+	g := l.desc.guard.answerTo(l.stream)
+	l.mu.Unlock()
+	st, err := l.d.agreed(x.res, g)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastAck, l.ackPeer, l.ackSeq = l.compose(x.to, "ACK", l.d.newBranch(), x.seq, nil, nil), x.to, x.seq
 	_ = l.d.transport.send(x.to, l.lastAck) // a lost message is like one lost on the way
+	if errors.Is(err, errPlain) {
+		l.d.background(func(context.Context) { l.giveUp(telephony.CauseNotAcceptable, err.Error()) })
+	}
 	if err != nil {
 		return fmt.Errorf("change the call: %w", err)
 	}

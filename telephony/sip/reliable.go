@@ -128,7 +128,7 @@ func (l *leg) acknowledged(ctx context.Context) error {
 
 // onPrack takes the acknowledgement of a 180, and the answer to our offer in it.
 func (l *leg) onPrack(tx *serverTx) {
-	answer, err := l.d.agreed(tx.req)
+	answer, err := l.d.agreed(tx.req, l.desc.guard.answerTo(nil))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.reliable

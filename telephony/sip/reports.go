@@ -2,7 +2,6 @@ package sip
 
 import (
 	"net/netip"
-	"syscall"
 	"time"
 
 	"github.com/sidetone/sidetone/telephony"
@@ -11,17 +10,20 @@ import (
 // tick does what is due from time to time: RTCP and the media timeout. It
 // never ends the loop; the end of the call does.
 func (r *receiver) tick(now time.Time) bool {
+	if now.Sub(r.drained) >= drainEvery {
+		r.drainRTCP(now)
+	}
 	if now.Sub(r.reported) < reportEvery {
 		if r.m.expired(now, r.leg.d.cfg.MediaTimeouts) {
 			r.drainRTCP(now) // a report may have come in the meantime
 			if r.m.expired(now, r.leg.d.cfg.MediaTimeouts) {
-				r.leg.giveUp(telephony.CauseMediaTimeout, "no media")
+				r.leg.giveUp(telephony.CauseMediaTimeout, r.m.silence())
 			}
 		}
 		return true
 	}
 	r.reported = now
-	r.drainRTCP(now)
+	r.publish()
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
 	if r.m.active && !r.m.over {
@@ -30,39 +32,14 @@ func (r *receiver) tick(now time.Time) bool {
 	return true
 }
 
-// drainRTCP reads the RTCP socket without waiting.
-func (r *receiver) drainRTCP(now time.Time) {
-	if r.m.rtcp == nil {
-		return
-	}
-	conn, err := r.m.rtcp.SyscallConn()
+// report takes what came to the socket of reports.
+func (r *receiver) report(now time.Time, from netip.AddrPort, raw []byte) {
+	raw, _, err := r.m.open(from, raw, now)
 	if err != nil {
+		r.m.refused.Add(1)
 		return
 	}
-	for range 8 {
-		var n int
-		var from syscall.Sockaddr
-		err := conn.Read(func(fd uintptr) bool {
-			n, from, err = syscall.Recvfrom(int(fd), r.buf[:], syscall.MSG_DONTWAIT)
-			return true
-		})
-		if err != nil || n <= 0 || from == nil {
-			return
-		}
-		if at, ok := addrPort(from); ok {
-			r.rtcp(now, at, r.buf[:n])
-		}
-	}
-}
-
-func addrPort(sa syscall.Sockaddr) (netip.AddrPort, bool) {
-	switch a := sa.(type) {
-	case *syscall.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)), true
-	case *syscall.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)), true
-	}
-	return netip.AddrPort{}, false
+	r.rtcp(now, from, raw)
 }
 
 // rtcp takes a report: it is life, and a sender report gives the time base for
@@ -73,23 +50,10 @@ func (r *receiver) rtcp(now time.Time, from netip.AddrPort, raw []byte) {
 		r.m.refused.Add(1)
 		return
 	}
+	r.m.farHeard(now, raw)
 	if report.ntp != 0 {
 		r.lastSR, r.srAt = report.ntp, now
 	}
-}
-
-// measure updates the figures of the reception report
-// (https://www.rfc-editor.org/rfc/rfc3550#appendix-A.8).
-func (r *receiver) measure(now time.Time, h rtpHeader) {
-	if ahead := h.seq - uint16(r.highest); ahead < 0x8000 {
-		r.highest += uint32(ahead)
-	}
-	transit := int64(now.Sub(r.origin)*8/time.Millisecond) - int64(h.timestamp)
-	if r.transit != 0 {
-		d := int32(transit - r.transit)
-		r.jitter += (float64(max(d, -d)) - r.jitter) / 16
-	}
-	r.transit = transit
 }
 
 // block is the reception report since the last one; nil before any packet.

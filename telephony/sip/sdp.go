@@ -61,6 +61,8 @@ type sdpMedia struct {
 	rtcpPort    int
 	ptime       int
 	maxptime    int
+	crypto      []cryptoLine // those that can be used
+	keyed       bool         // there are some
 }
 
 // sdp is a session description, as far as a telephone call needs it
@@ -172,10 +174,16 @@ func (p *sdpParser) media(value string) error {
 	return nil
 }
 
-// rtp says that the section is audio over unencrypted RTP.
+// rtp says that the section is audio over RTP, encrypted or not.
 func (m *sdpMedia) rtp() bool {
 	proto := strings.ToUpper(m.proto)
-	return m.kind == "audio" && (proto == "RTP/AVP" || proto == "RTP/AVPF")
+	return m.kind == "audio" && (proto == "RTP/AVP" || proto == "RTP/AVPF" || m.savp())
+}
+
+// savp says that the section is encrypted by its transport.
+func (m *sdpMedia) savp() bool {
+	proto := strings.ToUpper(m.proto)
+	return proto == "RTP/SAVP" || proto == "RTP/SAVPF"
 }
 
 func (p *sdpParser) attribute(value string) {
@@ -209,6 +217,11 @@ func (p *sdpParser) attribute(value string) {
 		m.ptime = smallNumber(arg)
 	case "maxptime":
 		m.maxptime = smallNumber(arg)
+	case "crypto":
+		m.keyed = true
+		if line, ok := parseCrypto(arg); ok && len(m.crypto) < maxCryptoLines {
+			m.crypto = append(m.crypto, line)
+		}
 	}
 }
 

@@ -25,6 +25,11 @@ type sender struct {
 	buf       [rtpHeaderSize + 480 + 16]byte
 }
 
+// firstNumbers is how many numbers a stream may begin with: half of them, so that no
+// receiver of SRTP takes an early packet for one after a rollover
+// (https://www.rfc-editor.org/rfc/rfc4568#section-6.4).
+const firstNumbers = 1 << 15
+
 // lateLimit is how late the next packet may be without being taken for the end of a
 // pause. Who paces packets catches up on 80 ms at most; what was held up for longer
 // leaves out its slots, of which there are then at least 100 ms.
@@ -175,11 +180,7 @@ func (m *media) writeEvent(start uint32, p audio.TelephoneEventPacket) error {
 	s.due = s.due.Add(slot)
 	s.packets++
 	s.octets += uint32(len(raw) - rtpHeaderSize)
-	_, err := m.rtp.WriteToUDPAddrPort(raw, m.owner.to())
-	if err != nil {
-		return writeError(err)
-	}
-	return nil
+	return m.write(raw)
 }
 
 // sendTone plays a digit in band.

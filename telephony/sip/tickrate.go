@@ -36,6 +36,14 @@ func (t *tickRate) settle(h rtpHeader, size int) uint32 {
 	return at
 }
 
+// clock is how fast the stream counts, in Hz.
+func (t *tickRate) clock() int {
+	if t.double {
+		return 2 * rtpClock
+	}
+	return rtpClock
+}
+
 // judge takes the step of a timestamp over the last packet's sound.
 func (t *tickRate) judge(step int) {
 	switch step {
