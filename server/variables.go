@@ -23,7 +23,7 @@ func knownKeys() map[string]string {
 	keys := map[string]string{}
 	for _, k := range []string{"data", "http.addr", "http.trusted_proxies", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources", "sip.resolver",
 		"sip.media_timeout", "sip.media_timeout_first", "sip.media_timeout_quiet",
-		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max",
+		"sip.tls.listen", "sip.tls.cert_file", "sip.tls.key_file", "sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max",
 		"calls.ringing_per_environment", "calls.ringing_per_trunk", "calls.answer_after", "calls.offline",
 		"calls.comfort_noise", "calls.test_agents", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "speech.substitute", "recordings.lame", "log.level", "log.format",
 		"defaults.model", "defaults.voice", "defaults.transcriber", "outbound.allow", "outbound.only", "outbound.ca_file", "outbound.concurrent"} {
@@ -46,12 +46,22 @@ type entryList struct {
 	members []string
 	// lists are the members that are such lists themselves.
 	lists []entryList
+	// single says that the value is one entry and no list.
+	single bool
 }
 
 func entryLists() []entryList {
 	return []entryList{
 		{key: "sip.users", members: []string{"name", "password"}},
-		{key: "sip.trunks", members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "numbers"}},
+		{
+			key: "sip.trunks",
+			members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "realm", "numbers", "media", "tls",
+				"outbound_proxy", "keepalive", "register", "register_expires", "contact_user"},
+			lists: []entryList{
+				{key: "media", single: true, members: []string{"sources"}},
+				{key: "tls", single: true, members: []string{"ca_file", "cert_file", "key_file", "server_name", "insecure", "client_ca_file", "client_name"}},
+			},
+		},
 		{
 			key: "auth.jwt",
 			members: []string{"issuer", "audience", "keys", "jwks", "environment", "environment_claim", "scopes_claim", "subject_prefix",
@@ -110,23 +120,34 @@ func (l entryList) check(where, path string, value any) error {
 	if value == nil {
 		return nil
 	}
+	if l.single {
+		return l.checkEntry(where, path, value)
+	}
 	entries, ok := value.([]any)
 	if !ok {
 		return fmt.Errorf("%s: %s must be a list", where, path)
 	}
 	for i, entry := range entries {
-		m, ok := entry.(map[string]any)
-		if !ok {
-			return fmt.Errorf("%s: %s[%d] must have members: %s", where, path, i, strings.Join(l.members, ", "))
+		if err := l.checkEntry(where, fmt.Sprintf("%s[%d]", path, i), entry); err != nil {
+			return err
 		}
-		for name := range m {
-			if !slices.Contains(l.members, name) {
-				return fmt.Errorf("%s: unknown key %s[%d].%s", where, path, i, name)
-			}
-			if nested, ok := findList(l.lists, name); ok {
-				if err := nested.check(where, path+"."+name, m[name]); err != nil {
-					return err
-				}
+	}
+	return nil
+}
+
+// checkEntry does it within one entry.
+func (l entryList) checkEntry(where, path string, entry any) error {
+	m, ok := entry.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s: %s must have members: %s", where, path, strings.Join(l.members, ", "))
+	}
+	for name := range m {
+		if !slices.Contains(l.members, name) {
+			return fmt.Errorf("%s: unknown key %s.%s", where, path, name)
+		}
+		if nested, ok := findList(l.lists, name); ok {
+			if err := nested.check(where, path+"."+name, m[name]); err != nil {
+				return err
 			}
 		}
 	}
