@@ -68,6 +68,17 @@ func (r *Registry) Gauge(name, help string, read func() float64, labels ...strin
 	r.add(family{name: name, help: help, kind: "gauge", samples: func() map[string]float64 { return map[string]float64{rendered: read()} }})
 }
 
+// Gauges makes a family of figures whose labels are known only when somebody looks:
+// read calls set for each, with its value and the values of the labels. A family
+// without figures is not written.
+func (r *Registry) Gauges(name, help string, labels []string, read func(set func(value float64, labels ...string))) {
+	r.add(family{name: name, help: help, kind: "gauge", samples: func() map[string]float64 {
+		out := map[string]float64{}
+		read(func(value float64, values ...string) { out[render(labels, values)] = value })
+		return out
+	}})
+}
+
 func (r *Registry) add(f family) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

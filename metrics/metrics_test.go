@@ -114,3 +114,30 @@ func TestWriterThatFails(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// Gauges are asked for all their labels when somebody looks; without any there is
+// nothing to write.
+func TestGauges(t *testing.T) {
+	t.Parallel()
+	var r metrics.Registry
+	state := map[string]float64{}
+	r.Gauges("up", "Whether it is up.", []string{"trunk"}, func(set func(float64, ...string)) {
+		for name, value := range state {
+			set(value, name)
+		}
+	})
+	text := func() string {
+		var b strings.Builder
+		if _, err := r.WriteTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	if got := text(); got != "" {
+		t.Errorf("without labels: %q", got)
+	}
+	state["a"], state["b\"c"] = 1, 0
+	if got, want := text(), "# HELP up Whether it is up.\n# TYPE up gauge\nup{trunk=\"a\"} 1\nup{trunk=\"b\\\"c\"} 0\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -89,6 +89,8 @@ type HTTPConfig struct {
 type SIPConfig struct {
 	// Addr is host:port for UDP and TCP; port 0 takes a free one.
 	Addr string `koanf:"addr"`
+	// TLS is the listener for SIP over TLS.
+	TLS SIPTLS `koanf:"tls"`
 	// Advertise is the address in SDP and Contact behind NAT; empty: Addr's.
 	Advertise string `koanf:"advertise"`
 	// RTPMin and RTPMax bound the media ports; 0 lets the system choose.
@@ -128,11 +130,24 @@ type Trunk struct {
 	// Host is where outbound calls are sent: a domain, for which the DNS is asked, or
 	// host:port; empty: inbound only.
 	Host string `koanf:"host"`
-	// Transport is udp or tcp; empty: what the DNS says, else udp.
+	// Transport is udp, tcp or tls; empty: what the DNS says, else udp.
 	Transport string `koanf:"transport"`
 	// TargetTimeout is how long one of Host's targets may take to respond before the
 	// next one is tried; 0 means 4s.
 	TargetTimeout time.Duration `koanf:"target_timeout"`
+	// TLS says whom to trust over TLS, and with which certificates.
+	TLS TrunkTLS `koanf:"tls"`
+	// OutboundProxy is host[:port][;transport]: where requests go in place of Host.
+	OutboundProxy string `koanf:"outbound_proxy"`
+	// KeepAlive is how often the trunk is asked by OPTIONS whether it is there; 0,
+	// never.
+	KeepAlive time.Duration `koanf:"keepalive"`
+	// Register keeps us registered at Host as Username, RegisterExpires is how long is
+	// asked for (0: 10m), and ContactUser the user of the URI to which calls are sent
+	// then (empty: Username).
+	Register        bool          `koanf:"register"`
+	RegisterExpires time.Duration `koanf:"register_expires"`
+	ContactUser     string        `koanf:"contact_user"`
 	// Addresses are the prefixes calls come from; empty: those of Host's targets.
 	// Other callers are asked for digest credentials if Username is set.
 	Addresses []string `koanf:"addresses"`
@@ -313,6 +328,9 @@ func (c SIPConfig) validate() error {
 	if !resolverAddress(c.Resolver) {
 		return errors.New("sip.resolver must be the IP address of a DNS server, with or without a port")
 	}
+	if err := c.TLS.validate(); err != nil {
+		return err
+	}
 	names := map[string]bool{}
 	for i, u := range c.Users {
 		switch {
@@ -324,6 +342,7 @@ func (c SIPConfig) validate() error {
 		names[u.Name] = true
 	}
 	clear(names)
+	contacts := map[string]bool{}
 	for i, t := range c.Trunks {
 		key := fmt.Sprintf("sip.trunks[%d]", i)
 		switch {
@@ -331,8 +350,8 @@ func (c SIPConfig) validate() error {
 			return fmt.Errorf("%s.name must not be empty", key)
 		case names[t.Name]:
 			return fmt.Errorf("%s.name %q is taken by another trunk", key, t.Name)
-		case t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp":
-			return fmt.Errorf("%s.transport must be udp or tcp", key)
+		case t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp" && t.Transport != "tls":
+			return fmt.Errorf("%s.transport must be udp, tcp or tls", key)
 		case t.TargetTimeout != 0 && (t.TargetTimeout < 100*time.Millisecond || t.TargetTimeout > 30*time.Second):
 			return fmt.Errorf("%s.target_timeout must be between 100ms and 30s", key)
 		case !hostAndPort(t.Host):
@@ -341,7 +360,7 @@ func (c SIPConfig) validate() error {
 			return fmt.Errorf("%s.password must go with the username", key)
 		}
 		names[t.Name] = true
-		if err := t.validateSRTP(); err != nil {
+		if err := errors.Join(t.validateLine(contacts), t.validateSRTP()); err != nil {
 			return fmt.Errorf("%s.%w", key, err)
 		}
 		if _, err := prefixes(key+".addresses", t.Addresses); err != nil {
@@ -394,7 +413,12 @@ func (c Config) validateLog() error {
 // testAgents says whether agents of the providers echo and bench may take calls:
 // nobody outside of this machine reaches them, or the operator allows it.
 func (c Config) testAgents() bool {
-	return c.Calls.TestAgents || onLoopback(c.HTTP.Addr) && onLoopback(c.SIP.Addr)
+	return c.Calls.TestAgents || onLoopback(c.HTTP.Addr) && c.SIP.onLoopback()
+}
+
+// onLoopback reports whether SIP can be reached from this machine only.
+func (c SIPConfig) onLoopback() bool {
+	return onLoopback(c.Addr) && (c.TLS.Listen == "" || onLoopback(c.TLS.Listen))
 }
 
 // onLoopback reports whether host:port can be reached from this machine only.

@@ -103,6 +103,7 @@ auth:
       leeway: 0s
 sip:
   addr: 192.0.2.1:5060
+  tls: {listen: "192.0.2.1:5061", cert_file: /etc/cert.pem, key_file: /etc/key.pem}
   advertise: 198.51.100.1
   rtp_min: 10000
   rtp_max: 20000
@@ -122,6 +123,14 @@ sip:
       addresses: [198.51.100.0/24]
       username: account
       password: hush
+      realm: example.com
+      media: {sources: strict}
+      outbound_proxy: "edge.example.com:5061;tls"
+      keepalive: 30s
+      register: true
+      register_expires: 5m
+      contact_user: us
+      tls: {ca_file: /etc/ca.pem, cert_file: /etc/c.pem, key_file: /etc/k.pem, server_name: x, insecure: true, client_ca_file: /etc/cca.pem, client_name: y}
 database: {url: "postgres://db/calls", migrate_url: "postgres://owner@db/calls"}
 calls: {max: 7, ringing_per_environment: 5, ringing_per_trunk: 6, answer_after: 2s, offline: 1, comfort_noise: false, drain: 30s}
 speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty, substitute: false}
@@ -145,8 +154,12 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 		SIP: SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", RTPMin: 10000, RTPMax: 20000, Sources: []string{"10.0.0.0/8"}, Resolver: "192.0.2.53",
 			MediaTimeout: 20 * time.Second, MediaTimeoutFirst: 40 * time.Second, MediaTimeoutQuiet: 90 * time.Second,
 			Users: []SIPUser{{Name: "desk", Password: "secret"}},
+			TLS:   SIPTLS{Listen: "192.0.2.1:5061", CertFile: "/etc/cert.pem", KeyFile: "/etc/key.pem"},
 			Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Transport: "tcp", TargetTimeout: 2 * time.Second, Addresses: []string{"198.51.100.0/24"},
-				Username: "account", Password: "hush"}}},
+				Username: "account", Password: "hush", Realm: "example.com", Media: TrunkMedia{Sources: "strict"},
+				OutboundProxy: "edge.example.com:5061;tls", KeepAlive: 30 * time.Second, Register: true, RegisterExpires: 5 * time.Minute, ContactUser: "us",
+				TLS: TrunkTLS{CAFile: "/etc/ca.pem", CertFile: "/etc/c.pem", KeyFile: "/etc/k.pem", ServerName: "x", Insecure: true,
+					ClientCAFile: "/etc/cca.pem", ClientName: "y"}}}},
 		Database:   DatabaseConfig{URL: "postgres://db/calls", MigrateURL: "postgres://owner@db/calls"},
 		Calls:      CallsConfig{Max: 7, RingingPerEnvironment: 5, RingingPerTrunk: 6, AnswerAfter: 2 * time.Second, Offline: 1, Drain: 30 * time.Second},
 		Speech:     SpeechConfig{Flite: "/opt/flite", Pocketsphinx: "/opt/sphinx", Voice: "tty"},
@@ -275,7 +288,20 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "no list", file: "sip: {trunks: carrier}", want: "sip.trunks"},
 		{name: "two trunks of a name", file: "sip: {trunks: [{name: a}, {name: a}]}", want: "sip.trunks[1].name"},
 		{name: "nameless trunk", file: "sip: {trunks: [{host: a}]}", want: "sip.trunks[0].name"},
-		{name: "trunk's transport", file: "sip: {trunks: [{name: a, transport: tls}]}", want: "sip.trunks[0].transport"},
+		{name: "trunk's transport", file: "sip: {trunks: [{name: a, transport: sctp}]}", want: "sip.trunks[0].transport"},
+		{name: "trunk's member of a member", file: "sip: {trunks: [{name: a, tls: {cafile: b}}]}", want: "sip.trunks.tls.cafile"},
+		{name: "trunk's tls", file: "sip: {trunks: [{name: a, tls: [b]}]}", want: "sip.trunks.tls"},
+		{name: "tls without a certificate", file: "sip: {tls: {listen: 127.0.0.1:5061}}", want: "sip.tls.cert_file"},
+		{name: "trunk's certificate without a key", file: "sip: {trunks: [{name: a, tls: {cert_file: b}}]}", want: "sip.trunks[0].tls.cert_file"},
+		{name: "trunk's client name alone", file: "sip: {trunks: [{name: a, tls: {client_name: b}}]}", want: "sip.trunks[0].tls.client_name"},
+		{name: "trunk's keepalive", file: "sip: {trunks: [{name: a, keepalive: 1ms}]}", want: "sip.trunks[0].keepalive"},
+		{name: "registration nowhere", file: "sip: {trunks: [{name: a, username: b, password: c, register: true}]}", want: "sip.trunks[0].register"},
+		{name: "registration of nobody", file: "sip: {trunks: [{name: a, host: b, register: true}]}", want: "sip.trunks[0].register"},
+		{name: "registration that is off", file: "sip: {trunks: [{name: a, host: b, contact_user: c}]}", want: "sip.trunks[0].register"},
+		{name: "registration for days", file: "sip: {trunks: [{name: a, host: b, username: c, password: d, register: true, register_expires: 25h}]}", want: "sip.trunks[0].register_expires"},
+		{name: "one contact for two", file: "sip: {trunks: [{name: a, host: b, username: c, password: d, register: true}, {name: e, host: \"b:5070\", username: f, password: d, register: true, contact_user: c}]}", want: "sip.trunks[1].contact_user"},
+		{name: "outbound proxy alone", file: "sip: {trunks: [{name: a, outbound_proxy: b}]}", want: "sip.trunks[0].outbound_proxy"},
+		{name: "outbound proxy as address", file: "sip: {trunks: [{name: a, host: b, outbound_proxy: \"sip:c\"}]}", want: "sip.trunks[0].outbound_proxy"},
 		{name: "trunk's host as address", file: "sip: {trunks: [{name: a, host: \"sip:x@b\"}]}", want: "sip.trunks[0].host"},
 		{name: "trunk's port", file: "sip: {trunks: [{name: a, host: \"b:sip\"}]}", want: "sip.trunks[0].host"},
 		{name: "trunk's port zero", file: "sip: {trunks: [{name: a, host: \"b:0\"}]}", want: "sip.trunks[0].host"},
@@ -367,7 +393,10 @@ func TestSIPConfigTranslatesTheOperatorsSettings(t *testing.T) {
 		Trunks: []Trunk{
 			{Name: "known", Host: "sip.example.com:5060", Transport: "tcp", TargetTimeout: time.Second, Addresses: []string{"198.51.100.7"}, Username: "a", Password: "b"},
 			{Name: "roaming", Username: "c", Password: "d"},
-		}}
+			{Name: "secure", Host: "sip.example.com", Transport: "tls", Addresses: []string{"192.0.2.1"}, Username: "u", Password: "p",
+				OutboundProxy: "edge;tcp", KeepAlive: time.Minute, Register: true, RegisterExpires: time.Hour, ContactUser: "us", Numbers: []string{"+1 415 555 0100"},
+				TLS: TrunkTLS{CAFile: "ca", CertFile: "c", KeyFile: "k", ServerName: "s", Insecure: true, ClientCAFile: "cca", ClientName: "n"}},
+		}, TLS: SIPTLS{Listen: "192.0.2.1:5061", CertFile: "cert", KeyFile: "key"}}
 	got, err := sipConfig(in, log)
 	if err != nil {
 		t.Fatal(err)
@@ -381,7 +410,11 @@ func TestSIPConfigTranslatesTheOperatorsSettings(t *testing.T) {
 		Trunks: []sip.Trunk{
 			{Name: "known", Addresses: []netip.Prefix{prefix("198.51.100.7/32")}, Host: "sip.example.com:5060", Transport: "tcp", TargetTimeout: time.Second, Username: "a", Password: "b"},
 			{Name: "roaming", Addresses: []netip.Prefix{}, Username: "c", Password: "d"},
-		}}
+			{Name: "secure", Addresses: []netip.Prefix{prefix("192.0.2.1/32")}, Host: "sip.example.com", Transport: "tls", Username: "u", Password: "p",
+				OutboundProxy: "edge;tcp", KeepAlive: time.Minute,
+				Register: sip.Registration{On: true, Expires: time.Hour, ContactUser: "us", Numbers: []string{"+14155550100"}},
+				TLS:      sip.TrunkTLS{CAFile: "ca", CertFile: "c", KeyFile: "k", ServerName: "s", Insecure: true, ClientCAFile: "cca", ClientName: "n"}},
+		}, TLS: sip.TLS{Listen: "192.0.2.1:5061", CertFile: "cert", KeyFile: "key"}}
 	same := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 	logger := cmp.Comparer(func(a, b *slog.Logger) bool { return a == b })
 	if diff := cmp.Diff(want, got, same, logger); diff != "" {

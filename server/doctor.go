@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sidetone/sidetone/client"
 	"github.com/sidetone/sidetone/store"
 )
 
@@ -57,13 +58,17 @@ func Doctor(ctx context.Context, c Config) []Finding {
 		checkFiles(c.Calls.Max),
 	}
 	all = append(all, checkSRTP(c.SIP)...)
+	all = append(all, checkLines(ctx, c.SIP, there)...)
 	all = append(all, checkVendors(ctx, c, database)...)
 	return append(all, checkAgents(ctx, c, database)...)
 }
 
 // neighbour is the server that holds the data directory; the zero neighbour is
 // none.
-type neighbour struct{ ports []string }
+type neighbour struct {
+	ports []string
+	ask   *client.Client
+}
 
 // besideTimeout bounds the question to a running server.
 const besideTimeout = 10 * time.Second
@@ -83,10 +88,11 @@ func beside(ctx context.Context, dir string) neighbour {
 	}
 	ctx, cancel := context.WithTimeout(ctx, besideTimeout)
 	defer cancel()
-	if err := there.client().Ready(ctx); err != nil {
+	ask := there.client()
+	if err := ask.Ready(ctx); err != nil {
 		return neighbour{}
 	}
-	return neighbour{[]string{portOf(strings.TrimPrefix(there.HTTP, "http://")), portOf(there.SIP)}}
+	return neighbour{[]string{portOf(strings.TrimPrefix(there.HTTP, "http://")), portOf(there.SIP), portOf(there.SIPTLS)}, ask}
 }
 
 // portOf is the port of an address.

@@ -33,7 +33,7 @@ func (s *server) hints(ctx context.Context, r Ready) (hints, error) {
 	if program == "" {
 		program = "sidetone"
 	}
-	h := hints{Ready: r, program: process.Quote(program), public: !strings.HasPrefix(s.config.SIP.Addr, "127.")}
+	h := hints{Ready: r, program: process.Quote(program), public: !s.config.SIP.onLoopback()}
 	h.token = s.tokenCommand()
 	if err := h.findOwn(ctx, s.store); err != nil {
 		return h, fmt.Errorf("look for a number to call: %w", err)

@@ -26,9 +26,10 @@ const controlFile = "control.json"
 // control is the content of the file. The key is valid while the process lives and
 // is stored nowhere else.
 type control struct {
-	HTTP string `json:"http"`
-	SIP  string `json:"sip"`
-	Key  string `json:"key"`
+	HTTP   string `json:"http"`
+	SIP    string `json:"sip"`
+	SIPTLS string `json:"sip_tls,omitempty"`
+	Key    string `json:"key"`
 }
 
 // readControl reads the file.
@@ -46,7 +47,11 @@ func (c control) client() *client.Client { return client.New(c.HTTP, sidetone.Se
 
 // openControl writes the file.
 func (s *server) openControl(listener net.Listener) error {
-	data, err := json.Marshal(control{HTTP: localURL(listener.Addr()), SIP: s.sip.Addr().String(), Key: s.operator.Reveal()})
+	there := control{HTTP: localURL(listener.Addr()), SIP: s.sip.Addr().String(), Key: s.operator.Reveal()}
+	if secure := s.sip.TLSAddr(); secure.IsValid() {
+		there.SIPTLS = secure.String()
+	}
+	data, err := json.Marshal(there)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", controlFile, err)
 	}

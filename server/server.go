@@ -201,6 +201,7 @@ func (s *server) serve(ctx context.Context) (err error) {
 		return fmt.Errorf("listen for SIP on %s: %w", s.config.SIP.Addr, err)
 	}
 	defer func() { err = join(err, s.sip.Close()) }()
+	showTrunks(&s.figures, s.sip.TrunkStates)
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.config.HTTP.Addr)
 	if err != nil {
@@ -429,6 +430,7 @@ func (s *server) drain(web *http.Server) {
 	}
 	var jobs sync.WaitGroup
 	jobs.Go(func() { s.stopJobs(ctx) })
+	jobs.Go(s.sip.Withdraw)
 	s.exchange.Drain(ctx)
 	jobs.Wait()
 	s.exchange.Close() // ends what is left, while the lines still stand

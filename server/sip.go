@@ -13,6 +13,7 @@ import (
 // sipConfig translates the operator's settings for the driver.
 func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 	out := sip.Config{Listen: c.Addr, Advertise: c.Advertise, Resolver: c.Resolver, Logger: log,
+		TLS:           sip.TLS{Listen: c.TLS.Listen, CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
 		RTPPorts:      sip.PortRange{First: uint16(c.RTPMin), Last: uint16(c.RTPMax)},
 		MediaTimeouts: sip.Timeouts{First: c.MediaTimeoutFirst, Later: c.MediaTimeout, Quiet: c.MediaTimeoutQuiet}}
 	sources := c.Sources
@@ -34,7 +35,8 @@ func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 		}
 		out.Trunks = append(out.Trunks, sip.Trunk{Name: t.Name, Addresses: from, Host: t.Host, Transport: t.Transport,
 			TargetTimeout: t.TargetTimeout, Username: t.Username, Password: sip.Secret(t.Password.Reveal()), Realm: t.Realm, Sources: t.Media.Sources,
-			SRTP: t.Media.SRTP, SRTPOverClear: t.Media.SRTPOverClear})
+			SRTP: t.Media.SRTP, SRTPOverClear: t.Media.SRTPOverClear,
+			TLS: t.TLS.driver(), OutboundProxy: t.OutboundProxy, KeepAlive: t.KeepAlive, Register: t.registration()})
 		if len(from) == 0 && t.Username != "" {
 			out.Users = append(out.Users, sip.User{Name: t.Username, Password: sip.Secret(t.Password.Reveal()), Trunk: t.Name})
 		}

@@ -23,7 +23,7 @@ func knownKeys() map[string]string {
 	keys := map[string]string{}
 	for _, k := range []string{"data", "http.addr", "http.trusted_proxies", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources", "sip.resolver",
 		"sip.media_timeout", "sip.media_timeout_first", "sip.media_timeout_quiet",
-		"sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max",
+		"sip.tls.listen", "sip.tls.cert_file", "sip.tls.key_file", "sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max",
 		"calls.ringing_per_environment", "calls.ringing_per_trunk", "calls.answer_after", "calls.offline",
 		"calls.comfort_noise", "calls.test_agents", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "speech.substitute", "recordings.lame", "log.level", "log.format",
 		"defaults.model", "defaults.voice", "defaults.transcriber", "outbound.allow", "outbound.only", "outbound.ca_file", "outbound.concurrent"} {
@@ -54,9 +54,13 @@ func entryLists() []entryList {
 	return []entryList{
 		{key: "sip.users", members: []string{"name", "password"}},
 		{
-			key:     "sip.trunks",
-			members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "numbers", "realm", "media"},
-			lists:   []entryList{{key: "media", single: true, members: []string{"sources", "srtp", "srtp_over_clear"}}},
+			key: "sip.trunks",
+			members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "realm", "numbers", "media", "tls",
+				"outbound_proxy", "keepalive", "register", "register_expires", "contact_user"},
+			lists: []entryList{
+				{key: "media", single: true, members: []string{"sources", "srtp", "srtp_over_clear"}},
+				{key: "tls", single: true, members: []string{"ca_file", "cert_file", "key_file", "server_name", "insecure", "client_ca_file", "client_name"}},
+			},
 		},
 		{
 			key: "auth.jwt",

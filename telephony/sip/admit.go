@@ -8,12 +8,12 @@ import (
 
 // reads says whether a message or a connection of a source is looked at: those
 // of admitted sources always are, others within limits and only where users can
-// prove who they are.
+// prove who they are, by password or by the certificate of their connection.
 func (d *Driver) reads(addr netip.Addr, network string) bool {
 	if d.admitted(addr) {
 		return true
 	}
-	if len(d.cfg.Users) == 0 {
+	if len(d.cfg.Users) == 0 && (network != "TLS" || !d.provenByCertificate()) {
 		d.sources.refuse(addr, network, RefusedSource)
 		return false
 	}
@@ -75,7 +75,18 @@ type admission struct {
 // admit finds out who sends a request outside of a dialog. Without an error
 // and without ok there is no response.
 func (d *Driver) admit(p peer, req *sip.Request) (a admission, f *fault, ok bool) {
+	if trunk := p.callerOf(); trunk != "" {
+		d.sources.prove(p.addr.Addr())
+		return admission{trunk: trunk}, nil, true
+	}
+	if trunk, ok := d.registeredAs(p, req); ok {
+		return admission{trunk: trunk}, nil, true
+	}
 	trunk, known := d.trunkOf(p.addr.Addr())
+	if t := d.trunk(trunk); t != nil && t.TLS.ClientCAFile != "" {
+		d.sources.refuse(p.addr.Addr(), p.network(), RefusedCertificate)
+		return a, &fault{status: 403, reason: "Forbidden: calls of this trunk need its certificate"}, false
+	}
 	if known && (trunk != "" || len(d.cfg.Users) == 0 || headerValue(req, "Authorization") == "") {
 		return admission{trunk: trunk}, nil, true
 	}

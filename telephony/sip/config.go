@@ -43,11 +43,21 @@ type Trunk struct {
 	// are the targets; an address without a port has SIP's. Empty: the trunk takes
 	// no calls.
 	Host string
-	// Transport is "udp" or "tcp"; empty: what NAPTR or SRV records say, else udp.
+	// Transport is "udp", "tcp" or "tls"; empty: what NAPTR or SRV records say, else udp.
 	Transport string
 	// TargetTimeout is how long a target of the trunk may take for its first
 	// response before the next one is tried; 0 means 4 s.
 	TargetTimeout time.Duration
+	// TLS is how the trunk is reached over TLS, and proves who calls.
+	TLS TrunkTLS
+	// OutboundProxy, as host[:port][;transport], is where requests outside of calls go
+	// in place of Host; empty: they go to Host.
+	OutboundProxy string
+	// KeepAlive is how often the trunk is asked by OPTIONS whether it is there; 0
+	// asks never.
+	KeepAlive time.Duration
+	// Register keeps us registered with the trunk.
+	Register Registration
 	// Username and Password answer the trunk's digest challenge.
 	Username string
 	// Password belongs to Username.
@@ -102,6 +112,8 @@ type Config struct {
 	// Listen is the address of both the UDP and the TCP socket; port 0 chooses
 	// a free one. Empty means 127.0.0.1:5060.
 	Listen string
+	// TLS is the listener for TLS.
+	TLS TLS
 	// Advertise is the IP address that others shall send to, when it is not
 	// the one of the socket (NAT). Empty: the local address towards the peer.
 	Advertise string
@@ -175,6 +187,9 @@ func (c *Config) complete() error {
 	if err := c.completeResolver(); err != nil {
 		return err
 	}
+	if err := c.TLS.check(); err != nil {
+		return err
+	}
 	return c.checkTrunks()
 }
 
@@ -208,8 +223,8 @@ func (c *Config) checkTrunks() error {
 		names[t.Name] = true
 		t.Transport = strings.ToLower(t.Transport)
 		orElse(&t.TargetTimeout, targetTimeout)
-		if t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp" {
-			return fmt.Errorf("trunk %q: transport %q is neither udp nor tcp", t.Name, t.Transport)
+		if err := t.check(); err != nil {
+			return fmt.Errorf("trunk %q: %w", t.Name, err)
 		}
 		if t.Sources != "" && t.Sources != "peer" && t.Sources != "strict" && t.Sources != "learn" {
 			return fmt.Errorf("trunk %q: media sources %q are none of peer, strict, learn", t.Name, t.Sources)
@@ -224,6 +239,9 @@ func (c *Config) checkTrunks() error {
 			return fmt.Errorf("trunk %q: host: %w", t.Name, err)
 		}
 	}
+	if err := c.checkContacts(); err != nil {
+		return err
+	}
 	for _, u := range c.Users {
 		if u.Name == "" || u.Password == "" {
 			return errors.New("digest user without name or password")
@@ -233,6 +251,25 @@ func (c *Config) checkTrunks() error {
 		}
 	}
 	return nil
+}
+
+// check reports what cannot work about a trunk alone.
+func (t *Trunk) check() error {
+	if t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp" && t.Transport != "tls" {
+		return fmt.Errorf("transport %q is none of udp, tcp, tls", t.Transport)
+	}
+	if t.OutboundProxy != "" {
+		if _, err := parseProxy(t.OutboundProxy); err != nil {
+			return fmt.Errorf("outbound proxy: %w", err)
+		}
+	}
+	if t.KeepAlive != 0 && t.KeepAlive < leastKeepAlive {
+		return fmt.Errorf("keep-alive of %s: at least %s", t.KeepAlive, leastKeepAlive)
+	}
+	if err := t.TLS.check(); err != nil {
+		return err
+	}
+	return t.checkRegistration()
 }
 
 // orElse gives a zero setting its default.

@@ -77,7 +77,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 		domain = bracket(host.String())
 	}
 	l := &leg{d: d, answered: make(chan struct{}), gone: make(chan struct{}), localTag: d.newTag(),
-		callID: to.callID, user: to.registered, peer: to.peer, target: to.target, localSeq: rand.Uint32N(1 << 16),
+		callID: to.callID, user: to.registered, peer: to.peer, target: to.target, routes: to.routes, localSeq: rand.Uint32N(1 << 16),
 		media: newMedia(rtp, rtcp, []netip.Addr{to.peer.addr.Addr()}, d.sourcePolicy(req.Trunk), d.cfg.Now),
 		local: "<sip:" + from + "@" + domain + ">", remote: "<" + to.target.String() + ">",
 		info: telephony.Info{From: req.From, To: req.To, Trunk: req.Trunk, Source: to.peer.addr.String(),
@@ -118,6 +118,8 @@ type attempt struct {
 	left    string        // why this target is left for another one
 	rang    bool          // an 18x came: the call stays here
 	after   time.Duration // what a 503 asks for
+
+	reconnected bool // after its connection was lost
 }
 
 // run sends the INVITE and follows it to its end.
@@ -152,8 +154,15 @@ func (a *attempt) run(ctx context.Context, limit <-chan time.Time) error {
 				return a.leave(leftSilent, errSilent)
 			}
 		case <-a.lost():
-			if len(a.tx.ch) == 0 {
-				return a.leave(leftUnreachable, net.ErrClosed)
+			if len(a.tx.ch) > 0 {
+				continue // what has come counts before what has not
+			}
+			err := a.to.peer.lostError()
+			if a.to.patience == 0 {
+				err = a.reconnect(ctx)
+			}
+			if err != nil {
+				return a.leave(leftUnreachable, err)
 			}
 		case <-limit:
 			return a.cancel(telephony.CauseNoAnswer, nil)
@@ -196,7 +205,7 @@ func (a *attempt) invite(extra []header) error {
 	extra = append(slices.Clone(extra), a.d.contact(a.to.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
 	a.raw = a.l.compose(a.to.peer, "INVITE", a.branch, a.seq, extra, a.l.desc.offer(sendRecv, nil))
 	a.l.mu.Unlock()
-	if err := a.d.transport.send(a.to.peer, a.raw); err != nil {
+	if err := a.transmit(); err != nil {
 		a.d.closeClientTx(a.tx)
 		return err
 	}
@@ -396,6 +405,6 @@ func (a *attempt) sendCancel() {
 	a.d.background(func(ctx context.Context) {
 		ctx, stop := context.WithTimeout(ctx, cancelFor)
 		defer stop()
-		_, _ = a.d.roundTrip(ctx, a.d.reopened(ctx, a.to.peer), "CANCEL", a.branch, raw) // nothing is left to do without a response
+		_, _ = a.d.roundTrip(ctx, a.d.reopened(ctx, a.to), "CANCEL", a.branch, raw) // nothing is left to do without a response
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,7 @@ type Driver struct {
 	called    *expirable.LRU[netip.Addr, struct{}]
 	abandoned map[string]*abandoned // by the branch of an INVITE that was given up
 	serving   *serving
+	lines     map[string]*line // by the name of the trunk; nil until Serve runs
 }
 
 // serving is a running Serve.
@@ -68,7 +70,8 @@ func New(cfg Config) (*Driver, error) {
 	d.transport.log = cfg.Logger
 	d.transport.receive, d.transport.broken = d.receive, d.broken
 	d.transport.reads, d.transport.admitted, d.transport.refused = d.reads, d.admitted, d.sources.refuse
-	if err := d.transport.listen(cfg.Listen); err != nil {
+	d.transport.serverTLS, d.transport.proves = d.serverTLS(), d.proves
+	if err := d.transport.listen(cfg.Listen, cfg.TLS.Listen); err != nil {
 		return nil, err
 	}
 	d.ports = ports{addr: d.transport.addr().Addr(), span: cfg.RTPPorts, rest: cfg.PortRest, now: cfg.Now}
@@ -113,6 +116,7 @@ func (d *Driver) Serve(ctx context.Context, answer func(context.Context, telepho
 	}
 	d.serving = s
 	d.mu.Unlock()
+	d.keepLines()
 	select {
 	case <-ctx.Done():
 	case <-d.done:
@@ -138,6 +142,7 @@ func (d *Driver) Close() error {
 	}
 	d.serving = nil
 	d.mu.Unlock()
+	d.Withdraw()
 	d.hangUpAll(live)
 	d.mu.Lock()
 	close(d.done)
@@ -287,18 +292,34 @@ func (d *Driver) localAddr(p netip.Addr) netip.Addr {
 	return unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort()).Addr().WithZone("")
 }
 
-// hostPort is our address in Via and Contact.
-func (d *Driver) hostPort(p netip.Addr) string {
-	return netip.AddrPortFrom(d.localAddr(p), d.transport.addr().Port()).String()
+// hostPort is our address in Via and Contact: of the listener for what p speaks. Over
+// TLS without a listener it is the connection's own, by which alone we are reached.
+func (d *Driver) hostPort(p peer) string {
+	port := d.transport.addr().Port()
+	if p.secure() {
+		port = d.transport.secureAddr().Port()
+		if local, ok := p.tcp.conn.LocalAddr().(*net.TCPAddr); ok && port == 0 {
+			port = uint16(local.Port)
+		}
+	}
+	return netip.AddrPortFrom(d.localAddr(p.addr.Addr()), port).String()
 }
 
 // contact is our Contact header towards p.
 func (d *Driver) contact(p peer) header {
-	uri := "<sip:sidetone@" + d.hostPort(p.addr.Addr())
-	if p.reliable() {
-		uri += ";transport=tcp"
+	return header{"Contact", "<" + d.contactURI(p, "sidetone") + ">"}
+}
+
+// contactURI is where p reaches a user of ours.
+func (d *Driver) contactURI(p peer, user string) string {
+	uri := "sip:" + user + "@" + d.hostPort(p)
+	switch {
+	case p.sips: // https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+		return "sips:" + user + "@" + d.hostPort(p)
+	case p.reliable():
+		uri += ";transport=" + strings.ToLower(p.network())
 	}
-	return header{"Contact", uri + ">"}
+	return uri
 }
 
 // receive takes every well-formed message, in order for each source.
@@ -307,6 +328,7 @@ func (d *Driver) receive(p peer, msg sip.Message) {
 	case *sip.Response:
 		d.onResponse(m)
 	case *sip.Request:
+		p.sips = p.secure() && asksForSIPS(m)
 		d.onRequest(p, m)
 	}
 }

@@ -65,7 +65,7 @@ func eventually(t testing.TB, what string, done func() bool) {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for _, transport := range []string{"udp", "tcp"} {
+	for _, transport := range []string{"udp", "tcp", "tls"} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			telephonytest.Run(t, func(t *testing.T) telephonytest.Harness { return newHarness(t, transport) })
@@ -75,13 +75,24 @@ func TestConformance(t *testing.T) {
 
 // newHarness lets two drivers call each other over loopback.
 func newHarness(t *testing.T, transport string) telephonytest.Harness {
-	far := newDriver(t, nil)
+	ca := newAuthority(t)
+	listen := func(c *Config) {
+		if transport == "tls" {
+			c.TLS = ca.listener(t)
+		}
+	}
+	trunk := func(name string, to *Driver) []Trunk {
+		if transport == "tls" {
+			return []Trunk{{Name: name, Host: to.TLSAddr().String(), Transport: transport, TLS: TrunkTLS{CAFile: ca.file}}}
+		}
+		return []Trunk{{Name: name, Host: to.Addr().String(), Transport: transport}}
+	}
+	far := newDriver(t, listen)
 	near := newDriver(t, func(c *Config) {
-		c.Trunks = []Trunk{{Name: "far", Host: far.Addr().String(), Transport: transport}}
+		listen(c)
+		c.Trunks = trunk("far", far)
 	})
-	caller := newDriver(t, func(c *Config) {
-		c.Trunks = []Trunk{{Name: "near", Host: near.Addr().String(), Transport: transport}}
-	})
+	caller := newDriver(t, func(c *Config) { c.Trunks = trunk("near", near) })
 	incoming := make(chan telephony.Leg, 8)
 	over := make(chan struct{})
 	serve(t, far, func(_ context.Context, leg telephony.Leg) {

@@ -113,7 +113,8 @@ func (c *dialling) try(ctx context.Context, t target, last bool, limit <-chan ti
 	connecting, cancel := context.WithTimeout(ctx, reachFor)
 	defer cancel()
 	var err error
-	if to.peer, err = c.d.reach(connecting, t); err != nil {
+	to.at = t
+	if to.peer, err = c.d.reach(connecting, to.trunk, t); err != nil {
 		if ctx.Err() != nil {
 			err = &telephony.DialError{Cause: telephony.CauseCancelled, Err: ctx.Err()}
 		}
@@ -167,15 +168,6 @@ func (a *attempt) leave(why string, err error) error {
 		return a.fail(telephony.CauseNoAnswer, 0, err)
 	}
 	return a.fail(telephony.CauseFailure, 0, err)
-}
-
-// lost is closed when the connection to the target is, while there is another target
-// to go to; a far end may also respond on a connection of its own.
-func (a *attempt) lost() <-chan struct{} {
-	if a.to.peer.tcp == nil || a.rang || a.to.patience == 0 {
-		return nil
-	}
-	return a.to.peer.tcp.gone
 }
 
 // stoppedTimer is one that waits to be set.

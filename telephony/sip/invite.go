@@ -102,7 +102,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		media:     newMedia(rtp, rtcp, signallers(tx), d.sourcePolicy(who.trunk), d.cfg.Now),
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
 		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: contact.Address,
-		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who)}
+		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who, d.calledNumber(req, who.trunk))}
 	l.session.bind(l)
 	for _, h := range req.GetHeaders("Record-Route") {
 		l.routes = append(l.routes, h.Value())
@@ -171,10 +171,10 @@ func warning(e *sdpError) header {
 }
 
 // inboundInfo says who calls whom.
-func inboundInfo(tx *serverTx, who admission) telephony.Info {
+func inboundInfo(tx *serverTx, who admission, called string) telephony.Info {
 	req := tx.req
 	info := telephony.Info{ID: req.CallID().Value(), Trunk: who.trunk, Source: tx.peer.addr.String(),
-		From: number(&req.From().Address), To: number(&req.Recipient),
+		From: number(&req.From().Address), To: called,
 		Codec: codecG722.String(), Rate: codecG722.rate(), Headers: make(map[string]string)}
 	info.Parts = otherParts(headerValue(req, "Content-Type"), req.Body())
 	for _, h := range req.Headers() {

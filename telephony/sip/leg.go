@@ -375,7 +375,7 @@ func (l *leg) targetURI() string {
 func (l *leg) compose(to peer, method, branch string, seq uint32, extra []header, body []byte) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s SIP/2.0\r\n", method, l.target.String())
-	fmt.Fprintf(&b, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", to.network(), l.d.hostPort(to.addr.Addr()), branch)
+	fmt.Fprintf(&b, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", to.network(), l.d.hostPort(to), branch)
 	writeHeader(&b, "Max-Forwards", "70")
 	for _, r := range l.routes {
 		writeHeader(&b, "Route", r)

@@ -14,7 +14,7 @@ import (
 // is reached where its messages come from.
 func (l *leg) nextHop(ctx context.Context) (peer, error) {
 	l.mu.Lock()
-	from, target := l.peer, l.target
+	from, target, t := l.peer, l.target, l.d.trunk(l.info.Trunk)
 	var route string
 	if len(l.routes) > 0 {
 		route = l.routes[0]
@@ -28,22 +28,28 @@ func (l *leg) nextHop(ctx context.Context) (peer, error) {
 		}
 	}
 	if from.tcp != nil {
-		if c := l.d.transport.existing(from.addr); c != nil {
-			return peer{addr: from.addr, tcp: c}, nil
+		if c := l.d.transport.existing(from.tcp.key); c != nil {
+			return peer{addr: from.addr, tcp: c, sips: from.sips}, nil
 		}
-		return l.d.resolve(ctx, &target, "tcp", from.addr)
+		if from.secure() {
+			secureURI(&target)
+		}
+		return l.d.resolve(ctx, t, &target, "tcp", from.addr)
 	}
 	if route == "" && behindNAT(&target, from.addr.Addr()) {
 		return from, nil
 	}
-	return l.d.resolve(ctx, &target, "udp", from.addr)
+	return l.d.resolve(ctx, t, &target, "udp", from.addr)
 }
 
 // resolve finds where requests for a URI go (RFC 3263): where those of the dialog
 // went before, if that is among its targets, else to the first that is reached.
-func (d *Driver) resolve(ctx context.Context, uri *sip.Uri, network string, before netip.AddrPort) (peer, error) {
+func (d *Driver) resolve(ctx context.Context, trunk *Trunk, uri *sip.Uri, network string, before netip.AddrPort) (peer, error) {
 	if transport, ok := uri.UriParams.Get("transport"); ok && slices.Contains(transports(), strings.ToLower(transport)) {
 		network = strings.ToLower(transport)
+	}
+	if uri.Scheme == "sips" {
+		network = "tls"
 	}
 	found, err := d.locator.locate(ctx, uri.Host, uri.Port, network)
 	if err != nil {
@@ -59,18 +65,21 @@ func (d *Driver) resolve(ctx context.Context, uri *sip.Uri, network string, befo
 		}
 		return 0
 	})
-	return d.reachAny(ctx, found)
+	return d.reachAny(ctx, trunk, found)
 }
 
-// reopened returns a peer, on a new connection if the one that it had is gone.
-func (d *Driver) reopened(ctx context.Context, p peer) peer {
-	if p.tcp == nil || d.transport.existing(p.addr) == p.tcp {
+// reopened returns the peer of a route, on a new connection if the one that it had is
+// gone.
+func (d *Driver) reopened(ctx context.Context, to route) peer {
+	select {
+	case <-to.peer.lost():
+	default:
+		return to.peer
+	}
+	if p, err := d.reach(ctx, to.trunk, to.at); err == nil {
 		return p
 	}
-	if c, err := d.transport.connect(ctx, p.addr); err == nil {
-		p.tcp = c
-	}
-	return p
+	return to.peer
 }
 
 // behindNAT says that a contact names an address of a private network although

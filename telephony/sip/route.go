@@ -21,8 +21,11 @@ type route struct {
 	callID     string
 	domain     string // of From; empty means ours
 	user, pass string
-	realm      string // of the challenges that are answered; empty: any
-	registered string // the user of ours who is called; empty when it is none
+	realm      string   // of the challenges that are answered; empty: any
+	registered string   // the user of ours who is called; empty when it is none
+	routes     []string // of Route: the outbound proxy
+	trunk      *Trunk   // nil for none
+	at         target   // that peer belongs to
 }
 
 // route finds out where a call goes.
@@ -38,21 +41,29 @@ func (d *Driver) route(ctx context.Context, req telephony.DialRequest) (r route,
 		return d.localRoute(to, req.To), nil
 	}
 	t := d.trunk(req.Trunk)
-	switch {
-	case t == nil:
+	if t == nil {
 		return r, fmt.Errorf("no trunk is called %q", req.Trunk)
-	case t.Host == "":
+	}
+	return d.trunkRoute(ctx, t, to)
+}
+
+// trunkRoute is the way to a user of a trunk, "" for the trunk itself.
+func (d *Driver) trunkRoute(ctx context.Context, t *Trunk, user string) (r route, err error) {
+	if t.Host == "" {
 		return r, fmt.Errorf("trunk %q takes no calls", t.Name)
 	}
 	host, port, err := splitHost(t.Host)
 	if err != nil {
 		return r, fmt.Errorf("trunk %q: %w", t.Name, err)
 	}
-	r = route{target: sip.Uri{Scheme: "sip", User: to, Host: bracket(host), Port: port}, patience: t.TargetTimeout,
-		domain: t.FromDomain, user: t.Username, pass: string(t.Password), realm: t.Realm}
+	r = route{target: sip.Uri{Scheme: "sip", User: user, Host: bracket(host), Port: port}, patience: t.TargetTimeout, trunk: t,
+		domain: t.fromDomain(), user: t.Username, pass: string(t.Password), realm: t.Realm}
 	if t.Transport != "" && t.Transport != "udp" {
 		r.target.UriParams = sip.NewParams()
 		r.target.UriParams.Add("transport", t.Transport)
+	}
+	if proxy, ok := t.proxy(); ok {
+		r.routes = []string{looseRoute(proxy)}
 	}
 	r.targets, err = d.targetsOf(ctx, t)
 	return r, err

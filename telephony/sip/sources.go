@@ -24,6 +24,12 @@ const (
 	// RefusedConnection is a TCP connection of an unknown source: one too many,
 	// or idle.
 	RefusedConnection Reason = "connection"
+	// RefusedHandshake is a connection to the TLS listener that came to no
+	// agreement, as with who speaks no TLS.
+	RefusedHandshake Reason = "handshake"
+	// RefusedCertificate is a request of a trunk whose calls come with a
+	// certificate, and that came without.
+	RefusedCertificate Reason = "certificate"
 	// RefusedCredentials is a wrong user name or password.
 	RefusedCredentials Reason = "credentials"
 	// RefusedLocked is a user name that was tried too often with a wrong

@@ -26,7 +26,7 @@ const (
 
 // target is one place to which requests for a host can be sent.
 type target struct {
-	// transport is udp or tcp.
+	// transport is udp, tcp or tls.
 	transport string
 	address   netip.AddrPort
 	// host is the name whose address that is, domain the name that was looked for,
@@ -45,7 +45,7 @@ func (t target) String() string {
 }
 
 // transports are those that we speak, the preferred one first.
-func transports() []string { return []string{"udp", "tcp"} }
+func transports() []string { return []string{"udp", "tcp", "tls"} }
 
 // service is a name with SRV records, and the transport of what they name.
 type service struct{ transport, name string }

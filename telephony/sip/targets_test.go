@@ -270,7 +270,7 @@ func TestTheSameTargetWithinACall(t *testing.T) {
 		c.Lookup = func(context.Context, string) ([]netip.Addr, error) { return addresses, nil }
 	})
 	for before, want := range map[string]string{"127.0.0.6:5060": "127.0.0.6:5060", "127.0.0.7:5060": "127.0.0.5:5060"} {
-		p, err := d.resolve(t.Context(), &sip.Uri{Scheme: "sip", User: "a", Host: "pool.example"}, "udp", netip.MustParseAddrPort(before))
+		p, err := d.resolve(t.Context(), nil, &sip.Uri{Scheme: "sip", User: "a", Host: "pool.example"}, "udp", netip.MustParseAddrPort(before))
 		if err != nil || p.addr.String() != want {
 			t.Errorf("after %s: %v, %v", before, p.addr, err)
 		}

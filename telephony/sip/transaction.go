@@ -195,6 +195,8 @@ func (d *Driver) roundTrip(ctx context.Context, p peer, method, branch string, r
 				}
 			}
 			again.Reset(wait)
+		case <-p.lost():
+			return nil, p.lostError()
 		case <-limit.C:
 			return nil, errors.New("no response to " + method)
 		case <-ctx.Done():

@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +27,8 @@ const (
 	tcpPartial = 30 * time.Second
 	// tcpUnknown closes idle connections of unknown sources.
 	tcpUnknown = 10 * time.Second
-	// connectFor bounds how long a connection may take to open.
+	// connectFor bounds how long a connection may take to open, with the handshake of
+	// TLS.
 	connectFor = 10 * time.Second
 	// tcpWrite bounds a write to a peer that does not read.
 	tcpWrite = 5 * time.Second
@@ -39,9 +42,21 @@ const (
 type peer struct {
 	addr netip.AddrPort
 	tcp  *tcpConn // nil on UDP
+	sips bool     // our Contact must be a sips URI
 }
 
 func (p peer) reliable() bool { return p.tcp != nil }
+
+// secure reports whether messages to and from p are encrypted.
+func (p peer) secure() bool { return p.tcp != nil && p.tcp.key.security != "" }
+
+// lost is closed when the connection is gone; on UDP it never is.
+func (p peer) lost() <-chan struct{} {
+	if p.tcp == nil {
+		return nil
+	}
+	return p.tcp.gone
+}
 
 // close ends the connection; on UDP there is none.
 func (p peer) close() {
@@ -52,21 +67,42 @@ func (p peer) close() {
 
 // network is the transport's name as Via and Contact have it.
 func (p peer) network() string {
-	if p.tcp != nil {
+	switch {
+	case p.secure():
+		return "TLS"
+	case p.tcp != nil:
 		return "TCP"
 	}
 	return "UDP"
 }
 
-// tcpConn is one TCP connection; its reader is its only goroutine.
+// connKey is what connections are found by, to be used again. A connection over TLS
+// is used again only by whom it was made for: others may trust another authority,
+// or show another certificate.
+type connKey struct {
+	addr     netip.AddrPort
+	security string // empty without TLS
+}
+
+// tcpConn is one connection, with or without TLS; its reader is its only goroutine.
 type tcpConn struct {
 	conn net.Conn
 	addr netip.AddrPort
-	gone chan struct{} // closed when the connection is; nil: nobody waits for that
+	key  connKey
+	gone chan struct{} // closed when the connection is
 	mu   sync.Mutex    // one writer at a time
 
-	unknown bool // counted as an unknown source's; transport.mu
+	unknown bool   // counted as an unknown source's; transport.mu
+	trunk   string // whose certificate the far end has shown; set before the first message
+	pings   pings
+	why     error // what ended it; read it after gone
 }
+
+func newConn(conn net.Conn, key connKey) *tcpConn {
+	return &tcpConn{conn: conn, addr: key.addr, key: key, gone: make(chan struct{})}
+}
+
+func (c *tcpConn) network() string { return peer{tcp: c}.network() }
 
 func (c *tcpConn) write(raw []byte) error {
 	c.mu.Lock()
@@ -85,6 +121,7 @@ func (c *tcpConn) write(raw []byte) error {
 type transport struct {
 	udp     *net.UDPConn
 	tcp     *net.TCPListener
+	tls     *net.TCPListener // nil: TLS is not listened for
 	log     *slog.Logger
 	receive func(peer, sip.Message)
 	broken  func(peer, []byte, error)
@@ -93,18 +130,32 @@ type transport struct {
 	reads    func(addr netip.Addr, network string) bool
 	admitted func(netip.Addr) bool
 	refused  func(addr netip.Addr, network string, why Reason)
+	// serverTLS is for connections to the TLS listener; proves names the trunk
+	// whose certificate a far end has shown.
+	serverTLS *tls.Config
+	proves    func(netip.Addr, tls.ConnectionState) string
 
 	wg           sync.WaitGroup
 	mu           sync.Mutex
-	conns        map[netip.AddrPort]*tcpConn
+	conns        map[connKey]*tcpConn
 	unknown      map[netip.Addr]int // connections of unknown sources
 	unknownTotal int                // all of these together
 	closed       bool
 }
 
-// listen binds UDP and TCP on the same port.
-func (t *transport) listen(address string) error {
-	t.conns, t.unknown = make(map[netip.AddrPort]*tcpConn), make(map[netip.Addr]int)
+// listen binds UDP and TCP on the same port, and TLS when there is an address for it.
+func (t *transport) listen(address, secure string) error {
+	if err := t.listenPlain(address); err != nil {
+		return err
+	}
+	if err := t.listenTLS(secure); err != nil {
+		return errors.Join(err, t.udp.Close(), t.tcp.Close())
+	}
+	return nil
+}
+
+func (t *transport) listenPlain(address string) error {
+	t.conns, t.unknown = make(map[connKey]*tcpConn), make(map[netip.Addr]int)
 	ua, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
 		return fmt.Errorf("listen address: %w", err)
@@ -130,7 +181,10 @@ func (t *transport) listen(address string) error {
 // start runs the readers.
 func (t *transport) start() {
 	t.wg.Go(t.readUDP)
-	t.wg.Go(t.acceptTCP)
+	t.wg.Go(func() { t.accept(t.tcp, "") })
+	if t.tls != nil {
+		t.wg.Go(func() { t.accept(t.tls, inboundTLS) })
+	}
 }
 
 // close ends the readers and waits for them.
@@ -143,6 +197,9 @@ func (t *transport) close() {
 	t.mu.Unlock()
 	_ = t.udp.Close()
 	_ = t.tcp.Close()
+	if t.tls != nil {
+		_ = t.tls.Close()
+	}
 	t.wg.Wait()
 }
 
@@ -192,9 +249,9 @@ func (t *transport) parse(parser *sip.Parser, p peer, raw []byte) {
 	t.receive(p, msg)
 }
 
-func (t *transport) acceptTCP() {
+func (t *transport) accept(on *net.TCPListener, security string) {
 	for {
-		conn, err := t.tcp.Accept()
+		conn, err := on.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
@@ -202,27 +259,39 @@ func (t *transport) acceptTCP() {
 			time.Sleep(50 * time.Millisecond) // out of descriptors: let some go
 			continue
 		}
-		if c, ok := t.open(conn); ok {
-			t.wg.Go(func() { t.readTCP(c) })
+		key := connKey{unmap(conn.RemoteAddr().(*net.TCPAddr).AddrPort()), security}
+		if security != "" {
+			conn = tls.Server(conn, t.serverTLS)
 		}
+		if c := newConn(conn, key); t.open(c) {
+			t.wg.Go(func() { t.serve(c) })
+		}
+	}
+}
+
+// serve reads a connection that was made to us.
+func (t *transport) serve(c *tcpConn) {
+	if c.key.security == "" || t.shakeHands(c) {
+		t.readTCP(c)
+	} else {
+		t.forget(c)
 	}
 }
 
 // open takes a connection into the list unless its source is refused or has
 // too many.
-func (t *transport) open(conn net.Conn) (*tcpConn, bool) {
-	c := &tcpConn{conn: conn, addr: unmap(conn.RemoteAddr().(*net.TCPAddr).AddrPort()), gone: make(chan struct{})}
-	source := sourceOf(c.addr.Addr())
-	if !t.reads(c.addr.Addr(), "TCP") {
-		_ = conn.Close()
-		return nil, false
+func (t *transport) open(c *tcpConn) bool {
+	source, network := sourceOf(c.addr.Addr()), c.network()
+	if !t.reads(c.addr.Addr(), network) {
+		_ = c.conn.Close()
+		return false
 	}
 	c.unknown = !t.admitted(c.addr.Addr())
 	t.mu.Lock()
 	full := t.closed || len(t.conns) >= maxConnections ||
 		c.unknown && (t.unknownTotal >= maxUnknown || t.unknown[source] >= maxOfSource)
 	if !full {
-		t.conns[c.addr] = c
+		t.conns[c.key] = c
 		if c.unknown {
 			t.unknown[source]++
 			t.unknownTotal++
@@ -230,10 +299,10 @@ func (t *transport) open(conn net.Conn) (*tcpConn, bool) {
 	}
 	t.mu.Unlock()
 	if full {
-		t.refused(c.addr.Addr(), "TCP", RefusedConnection)
-		_ = conn.Close()
+		t.refused(c.addr.Addr(), network, RefusedConnection)
+		_ = c.conn.Close()
 	}
-	return c, !full
+	return !full
 }
 
 // uncount takes a connection out of those of unknown sources; t.mu is held.
@@ -260,31 +329,47 @@ func (t *transport) recoverFrom(p peer) {
 	}
 }
 
-// existing returns the open connection to addr, or nil.
-func (t *transport) existing(addr netip.AddrPort) *tcpConn {
+// existing returns the open connection with that key, or nil.
+func (t *transport) existing(key connKey) *tcpConn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.conns[addr]
+	return t.conns[key]
 }
 
-// connect returns the open connection to addr or makes one.
-func (t *transport) connect(ctx context.Context, addr netip.AddrPort) (*tcpConn, error) {
-	if c := t.existing(addr); c != nil {
+// connect returns the open connection with that key or makes one, over TLS when
+// there is a configuration for it.
+func (t *transport) connect(ctx context.Context, key connKey, secure *tls.Config) (*tcpConn, error) {
+	if c := t.existing(key); c != nil {
 		return c, nil
 	}
-	dialer := net.Dialer{Timeout: connectFor}
-	conn, err := dialer.DialContext(ctx, "tcp", addr.String())
+	ctx, cancel := context.WithTimeout(ctx, connectFor)
+	defer cancel()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", key.addr.String())
 	if err != nil {
 		return nil, err
 	}
-	c := &tcpConn{conn: conn, addr: addr, gone: make(chan struct{})}
+	if secure != nil {
+		client := tls.Client(conn, secure)
+		if err := client.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		conn = client
+	}
+	c := newConn(conn, key)
+	c.pings.ours = true
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
+	switch other := t.conns[key]; {
+	case t.closed:
 		_ = conn.Close()
 		return nil, net.ErrClosed
+	case other != nil: // somebody was faster
+		_ = conn.Close()
+		return other, nil
 	}
-	t.conns[addr] = c
+	t.conns[key] = c
 	t.wg.Go(func() { t.readTCP(c) })
 	return c, nil
 }
@@ -301,23 +386,28 @@ func (t *transport) readTCP(c *tcpConn) {
 	known := time.Now() // when the source was admitted last, or came
 	for {
 		deadline := t.deadline(c, begun, &known)
-		if c.conn.SetReadDeadline(deadline) != nil {
+		if c.conn.SetReadDeadline(c.pings.until(deadline)) != nil {
 			return
 		}
 		n, err := c.conn.Read(buf)
+		if err != nil && time.Now().Before(deadline) && c.pings.due(err, begun.IsZero()) && c.write([]byte(ping)) == nil {
+			continue
+		}
 		if err != nil {
+			c.why = err
 			if errors.Is(err, os.ErrDeadlineExceeded) && !t.admitted(c.addr.Addr()) {
-				t.refused(c.addr.Addr(), "TCP", RefusedConnection)
+				t.refused(c.addr.Addr(), c.network(), RefusedConnection)
 			}
 			return
 		}
-		if begun.IsZero() && string(buf[:n]) == "\r\n\r\n" { // ping of RFC 5626
-			if c.write([]byte("\r\n")) != nil {
+		if pongs, only := c.pings.take(buf[:n]); only && begun.IsZero() {
+			if pongs > 0 && c.write([]byte(strings.Repeat(pong, pongs))) != nil {
 				return
 			}
 			continue
 		}
 		if begun, err = t.cut(frames, p, buf[:n], begun); err != nil {
+			c.why = err
 			t.broken(p, frames.Buffer().Bytes(), err)
 			return
 		}
@@ -372,7 +462,7 @@ func (t *transport) cut(frames *sip.ParserStream, p peer, data []byte, begun tim
 			return begun, err
 		}
 		begun = time.Time{}
-		if !t.reads(p.addr.Addr(), "TCP") {
+		if !t.reads(p.addr.Addr(), p.network()) {
 			p.close() // the next read fails
 			return begun, nil
 		}
@@ -391,15 +481,13 @@ func skipLineEnds(b *bytes.Buffer) int {
 
 func (t *transport) forget(c *tcpConn) {
 	_ = c.conn.Close()
-	if c.gone != nil {
-		close(c.gone)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.uncount(c)
-	if t.conns[c.addr] == c {
-		delete(t.conns, c.addr)
+	if t.conns[c.key] == c {
+		delete(t.conns, c.key)
 	}
+	close(c.gone)
 }
 
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

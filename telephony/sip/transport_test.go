@@ -49,13 +49,13 @@ func TestPingOverTCP(t *testing.T) {
 func idleConnection(t *testing.T, admitted bool) (far net.Conn, closed chan time.Duration) {
 	t.Helper()
 	near, far := net.Pipe()
-	tr := &transport{conns: make(map[netip.AddrPort]*tcpConn),
+	tr := &transport{conns: make(map[connKey]*tcpConn),
 		reads: func(netip.Addr, string) bool { return true }, admitted: func(netip.Addr) bool { return admitted },
 		refused: func(netip.Addr, string, Reason) {}, receive: func(peer, sip.Message) {}, broken: func(peer, []byte, error) {}}
 	closed = make(chan time.Duration, 1)
 	begun := time.Now()
 	go func() {
-		tr.readTCP(&tcpConn{conn: near, addr: netip.MustParseAddrPort("192.0.2.1:5060")})
+		tr.readTCP(newConn(near, connKey{addr: netip.MustParseAddrPort("192.0.2.1:5060")}))
 		closed <- time.Since(begun)
 	}()
 	go io.Copy(io.Discard, far) // until it is closed

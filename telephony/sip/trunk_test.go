@@ -361,7 +361,7 @@ func TestConfig(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"no name":      {Trunks: []Trunk{{}}},
 		"twice":        {Trunks: []Trunk{{Name: "a"}, {Name: "a"}}},
-		"transport":    {Trunks: []Trunk{{Name: "a", Transport: "tls"}}},
+		"transport":    {Trunks: []Trunk{{Name: "a", Transport: "sctp"}}},
 		"user":         {Users: []User{{Name: "a"}}},
 		"user's trunk": {Users: []User{{Name: "a", Password: "b", Trunk: "c"}}},
 		"advertise":    {Advertise: "example.com"},

@@ -90,15 +90,21 @@ func (w *whereabouts) of(trunk string) []netip.Addr {
 }
 
 // targetsOf finds the targets of a trunk, in the order in which this call tries them,
-// and takes requests from where they are.
+// and takes requests from where they are. They are those of its outbound proxy, if it
+// has one.
 func (d *Driver) targetsOf(ctx context.Context, t *Trunk) ([]target, error) {
 	if t.Host == "" {
 		return nil, fmt.Errorf("trunk %q takes no calls", t.Name)
 	}
 	host, port, err := splitHost(t.Host)
+	transport := t.Transport
+	if proxy, ok := t.proxy(); ok {
+		host, port = proxy.Host, proxy.Port
+		transport, _ = proxy.UriParams.Get("transport")
+	}
 	if err == nil {
 		var found []target
-		if found, err = d.locator.locate(ctx, host, port, t.Transport); err == nil {
+		if found, err = d.locator.locate(ctx, host, port, transport); err == nil {
 			d.whereabouts.learn(t.Name, found)
 			return d.health.order(found), nil
 		}
@@ -106,13 +112,27 @@ func (d *Driver) targetsOf(ctx context.Context, t *Trunk) ([]target, error) {
 	return nil, fmt.Errorf("trunk %q: %w", t.Name, err)
 }
 
-// isTarget reports whether calls to a trunk go to that address.
+// learnHost takes requests from where the host of a trunk is whose requests go to an
+// outbound proxy: in a call the proxy may leave the way.
+func (d *Driver) learnHost(ctx context.Context, t *Trunk) {
+	host, port, err := splitHost(t.Host)
+	if _, proxied := t.proxy(); !proxied || err != nil {
+		return
+	}
+	if found, err := d.locator.locate(ctx, host, port, t.Transport); err == nil { // it need not have an address
+		d.whereabouts.learn(t.Name, found)
+	}
+}
+
+// isTarget reports whether requests to a trunk go to that address: its host's, or its
+// outbound proxy's.
 func (d *Driver) isTarget(ctx context.Context, t *Trunk, addr netip.Addr) bool {
 	if d.whereabouts.has(t.Name, addr.Unmap()) {
 		return true
 	}
-	_, err := d.targetsOf(ctx, t)
-	return err == nil && d.whereabouts.has(t.Name, addr.Unmap())
+	_, _ = d.targetsOf(ctx, t) // without targets it has none there
+	d.learnHost(ctx, t)
+	return d.whereabouts.has(t.Name, addr.Unmap())
 }
 
 // followTrunks keeps the targets of the trunks known until the driver closes, so that
@@ -128,6 +148,7 @@ func (d *Driver) followTrunks() {
 				continue
 			}
 			_, err := d.targetsOf(context.Background(), t) // which ends with the resolver
+			d.learnHost(context.Background(), t)
 			if err != nil && !failing[t.Name] && !d.stopped() {
 				d.cfg.Logger.Warn("look up a trunk", "trunk", t.Name, "err", err)
 			}
@@ -161,28 +182,31 @@ func (d *Driver) startTrunks() {
 	}
 }
 
-// reach returns the peer of a target, on a connection that lives or a new one. From
-// then on its responses are read.
-func (d *Driver) reach(ctx context.Context, t target) (p peer, err error) {
+// reach returns the peer of a target, on a connection that lives or a new one, which
+// trunk says how to secure. From then on its responses are read.
+func (d *Driver) reach(ctx context.Context, trunk *Trunk, t target) (p peer, err error) {
 	p.addr = t.address
 	d.mu.Lock()
 	d.called.Add(p.addr.Addr(), struct{}{})
 	d.mu.Unlock()
-	if t.transport == "udp" {
-		return p, nil
+	switch t.transport {
+	case "tcp":
+		p.tcp, err = d.transport.connect(ctx, connKey{addr: t.address}, nil)
+	case "tls":
+		p.tcp, err = d.connectTLS(ctx, trunk, t.domain, t.address)
 	}
-	if p.tcp, err = d.transport.connect(ctx, p.addr); err != nil {
-		return peer{}, fmt.Errorf("connect: %w", err)
+	if err != nil {
+		return peer{}, fmt.Errorf("connect to %s: %w", t, err)
 	}
 	return p, nil
 }
 
 // reachAny returns the first of targets that can be reached.
-func (d *Driver) reachAny(ctx context.Context, targets []target) (peer, error) {
+func (d *Driver) reachAny(ctx context.Context, trunk *Trunk, targets []target) (peer, error) {
 	err := errors.New("no target")
 	for _, t := range targets {
 		var p peer
-		if p, err = d.reach(ctx, t); err == nil {
+		if p, err = d.reach(ctx, trunk, t); err == nil {
 			return p, nil
 		}
 		d.health.delay(t)

@@ -1,0 +1,144 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/sidetone/sidetone/metrics"
+	"github.com/sidetone/sidetone/telephony/sip"
+)
+
+// SIPTLS is the listener for SIP over TLS.
+type SIPTLS struct {
+	// Listen is host:port, the usual port being 5061; empty: TLS is not listened for.
+	Listen string `koanf:"listen"`
+	// CertFile and KeyFile are PEM files: the certificate with those that sign it, and
+	// its key. They are read again when they change.
+	CertFile string `koanf:"cert_file"`
+	KeyFile  string `koanf:"key_file"`
+}
+
+// TrunkTLS says whom a trunk over TLS trusts, and with which certificates. Files are
+// PEM and read again for each connection.
+type TrunkTLS struct {
+	// CAFile are the authorities that the trunk's certificate is checked against;
+	// empty: the system's.
+	CAFile string `koanf:"ca_file"`
+	// CertFile and KeyFile are the certificate that we show the trunk.
+	CertFile string `koanf:"cert_file"`
+	KeyFile  string `koanf:"key_file"`
+	// ServerName is the name that the trunk's certificate must have; empty: its host.
+	ServerName string `koanf:"server_name"`
+	// Insecure takes any certificate.
+	Insecure bool `koanf:"insecure"`
+	// ClientCAFile are the authorities one of which must have signed the certificate
+	// that the trunk's calls come with, and ClientName the name it must have.
+	ClientCAFile string `koanf:"client_ca_file"`
+	ClientName   string `koanf:"client_name"`
+}
+
+// driver translates the settings.
+func (t TrunkTLS) driver() sip.TrunkTLS {
+	return sip.TrunkTLS{CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName, Insecure: t.Insecure,
+		ClientCAFile: t.ClientCAFile, ClientName: t.ClientName}
+}
+
+// registration translates the settings.
+func (t Trunk) registration() sip.Registration {
+	if !t.Register {
+		return sip.Registration{}
+	}
+	return sip.Registration{On: true, Expires: t.RegisterExpires, ContactUser: t.ContactUser, Numbers: newTrunks(nil, []Trunk{t}).list[0].Numbers}
+}
+
+// validate checks what belongs together; files are read at start.
+func (t SIPTLS) validate() error {
+	if t.Listen != "" && (t.CertFile == "" || t.KeyFile == "") {
+		return errors.New("sip.tls.cert_file and sip.tls.key_file must go with sip.tls.listen")
+	}
+	return nil
+}
+
+// validateLine checks how a trunk is reached and kept; the message begins with the
+// setting. contacts are those that other trunks register with.
+func (t Trunk) validateLine(contacts map[string]bool) error {
+	if contact := cmp.Or(t.ContactUser, t.Username) + "@" + hostOnly(t.Host); t.Register {
+		if contacts[contact] {
+			return fmt.Errorf("contact_user: another trunk registers with %q: their calls could not be told apart", contact)
+		}
+		contacts[contact] = true
+	}
+	switch {
+	case (t.TLS.CertFile == "") != (t.TLS.KeyFile == ""):
+		return errors.New("tls.cert_file and tls.key_file must go together")
+	case t.TLS.ClientName != "" && t.TLS.ClientCAFile == "":
+		return errors.New("tls.client_name must go with tls.client_ca_file")
+	case t.KeepAlive != 0 && (t.KeepAlive < time.Second || t.KeepAlive > time.Hour):
+		return errors.New("keepalive must be between 1s and 1h, or 0 for none")
+	case t.Register && (t.Host == "" || t.Username == ""):
+		return errors.New("register needs a host and a username")
+	case !t.Register && (t.RegisterExpires != 0 || t.ContactUser != ""):
+		return errors.New("register must be true for register_expires and contact_user")
+	case t.RegisterExpires != 0 && (t.RegisterExpires < time.Second || t.RegisterExpires > 24*time.Hour):
+		return errors.New("register_expires must be between 1s and 24h")
+	case t.OutboundProxy != "" && t.Host == "":
+		return errors.New("outbound_proxy needs a host, whose requests go to it")
+	case t.OutboundProxy != "" && !sip.IsProxy(t.OutboundProxy):
+		return errors.New("outbound_proxy must be host[:port][;transport], with the transport udp, tcp or tls")
+	}
+	return nil
+}
+
+// hostOnly is a host without port and brackets.
+func hostOnly(text string) string {
+	if host, _, err := net.SplitHostPort(text); err == nil {
+		return host
+	}
+	return strings.Trim(text, "[]")
+}
+
+// trunkFigure is one of the figures of trunks.
+type trunkFigure struct {
+	name, help string
+	// read returns the figure of one trunk; false: it has none.
+	read func(sip.TrunkState) (float64, bool)
+}
+
+func trunkFigures() []trunkFigure {
+	one := func(on bool) float64 {
+		if on {
+			return 1
+		}
+		return 0
+	}
+	seconds := func(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+	return []trunkFigure{
+		{"sidetone_trunk_up", "Whether the trunk responded to the last OPTIONS (keepalive).",
+			func(s sip.TrunkState) (float64, bool) { return one(s.Up), s.Asked }},
+		{"sidetone_trunk_up_changed_timestamp_seconds", "Since when sidetone_trunk_up has been so.",
+			func(s sip.TrunkState) (float64, bool) { return seconds(s.Since), s.Asked }},
+		{"sidetone_trunk_round_trip_seconds", "How long the trunk took for its last response to OPTIONS.",
+			func(s sip.TrunkState) (float64, bool) { return s.RoundTrip.Seconds(), s.RoundTrip > 0 }},
+		{"sidetone_trunk_registered", "Whether we are registered with the trunk.",
+			func(s sip.TrunkState) (float64, bool) { return one(s.Registered), s.Registers }},
+		{"sidetone_trunk_registered_changed_timestamp_seconds", "Since when sidetone_trunk_registered has been so.",
+			func(s sip.TrunkState) (float64, bool) { return seconds(s.RegisteredSince), s.Registers }},
+	}
+}
+
+// showTrunks adds the figures of the trunks that are kept.
+func showTrunks(r *metrics.Registry, states func() []sip.TrunkState) {
+	for _, f := range trunkFigures() {
+		r.Gauges(f.name, f.help, []string{"trunk"}, func(set func(float64, ...string)) {
+			for _, s := range states() {
+				if value, ok := f.read(s); ok {
+					set(value, s.Trunk)
+				}
+			}
+		})
+	}
+}
