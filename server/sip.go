@@ -12,8 +12,8 @@ import (
 // sipConfig translates the operator's settings for the driver.
 func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 	out := sip.Config{Listen: c.Addr, Advertise: c.Advertise, Resolver: c.Resolver, Logger: log,
-		RTPPorts:      sip.PortRange{First: uint16(c.RTPMin), Last: uint16(c.RTPMax)},
-		MediaTimeouts: sip.Timeouts{First: c.MediaTimeoutFirst, Later: c.MediaTimeout, Quiet: c.MediaTimeoutQuiet}}
+		RTPPorts: sip.PortRange{First: uint16(c.RTPMin), Last: uint16(c.RTPMax)},
+		Life:     sip.Life{First: c.AskAfterFirst, Later: c.AskAfter, Held: c.AskAfterHeld}}
 	sources := c.Sources
 	if c.Loopback {
 		sources = append([]string{"127.0.0.0/8", "::1/128"}, sources...)
@@ -45,6 +45,13 @@ func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 func countRefusals(r *metrics.Registry) func(sip.Reason) {
 	refused := r.Counter("sidetone_sip_refused_total", "SIP messages and connections that were refused.", "reason")
 	return func(why sip.Reason) { refused.Add(1, string(why)) }
+}
+
+// countUnconfirmed returns what counts the calls that are perhaps not over for the far
+// end.
+func countUnconfirmed(r *metrics.Registry) func() {
+	left := r.Counter("sidetone_sip_unconfirmed_total", "Calls whose far end did not confirm that they are over.")
+	return func() { left.Add(1) }
 }
 
 // prefixes parses networks; a bare address is a network of one.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/sidetone/sidetone/telephony"
 )
 
 // lateFor is how long responses to an INVITE are taken that got none in time.
@@ -91,7 +93,7 @@ func (a *attempt) dialogOnly() *attempt {
 	l := a.l
 	return &attempt{d: a.d, to: a.to, branch: a.branch, seq: a.seq, left: a.left,
 		l: &leg{d: a.d, callID: l.callID, localTag: l.localTag, local: l.local, remote: l.remote,
-			target: a.to.target, peer: a.to.peer, localSeq: a.lastSeq()}}
+			target: a.to.target, peer: a.to.peer, localSeq: a.lastSeq(), info: telephony.Info{Trunk: l.info.Trunk}}}
 }
 
 // late takes a response to an INVITE that nobody waits for.
@@ -148,7 +150,7 @@ func (d *Driver) takeDown(t *abandoned, res *sip.Response) {
 			t.mu.Lock()
 			one.raw, one.to = a.l.lastAck, a.l.ackPeer
 			t.mu.Unlock()
-			_ = a.l.bye(ctx) // the far end may be gone
+			d.closed(a.l, a.l.bye(ctx))
 		})
 	default:
 		t.mu.Lock()

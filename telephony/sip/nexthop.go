@@ -31,6 +31,11 @@ func (l *leg) nextHop(ctx context.Context) (peer, error) {
 		if c := l.d.transport.existing(from.addr); c != nil {
 			return peer{addr: from.addr, tcp: c}, nil
 		}
+		if route == "" && l.tx == nil && behindNAT(&target, from.addr.Addr()) { // where we called before
+			if c, err := l.d.transport.connect(ctx, from.addr); err == nil {
+				return peer{addr: from.addr, tcp: c}, nil
+			}
+		}
 		return l.d.resolve(ctx, &target, "tcp", from.addr)
 	}
 	if route == "" && behindNAT(&target, from.addr.Addr()) {

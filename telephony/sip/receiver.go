@@ -22,6 +22,8 @@ const (
 	lookFor = 5 * time.Millisecond
 	// reportEvery is the interval of RTCP reports.
 	reportEvery = 5 * time.Second
+	// drainEvery is how often the far end's are read.
+	drainEvery = time.Second
 	// pausedStream is how far a stream's media time may lag behind what was
 	// made up before it counts as a sender that stopped its clock.
 	pausedStream = 200 * time.Millisecond
@@ -67,6 +69,7 @@ type receiver struct {
 	fillAt  time.Time // when silence is made up next, if nothing was there at that time
 	empty   time.Time // no packet waited then
 
+	drained  time.Time
 	reported time.Time
 	lostSeen uint64
 	recvSeen uint64
@@ -84,7 +87,7 @@ func newReceiver(l *leg, yield func(telephony.Event) bool) *receiver {
 	l.media.mu.Unlock()
 	held := l.held
 	held.near = l.media.hosts
-	return &receiver{leg: l, m: l.media, yield: yield, origin: now.Add(-heldFor), reported: now, held: held, described: described,
+	return &receiver{leg: l, m: l.media, yield: yield, origin: now.Add(-heldFor), reported: now, drained: now, held: held, described: described,
 		order: audio.NewReorder(8000), fillAt: now.Add(slot + fillLag), generation: -1}
 }
 
@@ -99,9 +102,10 @@ func (r *receiver) run(ctx context.Context) {
 	for r.control() && ctx.Err() == nil {
 		r.startAfresh()
 		now := r.m.now()
-		if !r.drain(now) || !r.tick(now) {
+		if !r.drain(now) {
 			return
 		}
+		r.tick(now)
 		if !r.arm(ctx, now) {
 			continue
 		}
@@ -269,8 +273,7 @@ func (r *receiver) sort(now time.Time, h rtpHeader, payload []byte) bool {
 	case sound:
 		p.Payload, p.Ticks = payload, uint32(len(payload))
 		r.measure(now, h)
-	case h.pt == r.st.noisePT:
-		r.quiet()
+	case h.pt == r.st.noisePT: // the buffer knows what a pause is
 	default:
 		r.event(h, payload, now)
 	}
@@ -290,13 +293,6 @@ func (r *receiver) valid(pt uint8, payload []byte) bool {
 		return err == nil
 	}
 	return pt == r.st.noisePT && len(payload) <= maxPayload
-}
-
-// quiet notes that the far end suppresses silence.
-func (r *receiver) quiet() {
-	r.m.mu.Lock()
-	defer r.m.mu.Unlock()
-	r.m.quiet = true
 }
 
 // event takes a telephone-event.
@@ -349,9 +345,6 @@ func (r *receiver) release(rel audio.Release) bool {
 	}
 	pos += r.base
 	if rel.Missing {
-		if rel.Silence {
-			r.quiet()
-		}
 		return r.gap(min(pos+length-r.out, length))
 	}
 	if ahead := pos - r.out; ahead > 0 && !r.gap(ahead) {

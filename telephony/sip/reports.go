@@ -4,31 +4,27 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
-
-	"github.com/sidetone/sidetone/telephony"
 )
 
-// tick does what is due from time to time: RTCP and the media timeout. It
-// never ends the loop; the end of the call does.
-func (r *receiver) tick(now time.Time) bool {
+// tick does what is due from time to time: RTCP.
+func (r *receiver) tick(now time.Time) {
+	if now.Sub(r.drained) >= drainEvery {
+		r.drained = now
+		r.drainRTCP(now)
+	}
 	if now.Sub(r.reported) < reportEvery {
-		if r.m.expired(now, r.leg.d.cfg.MediaTimeouts) {
-			r.drainRTCP(now) // a report may have come in the meantime
-			if r.m.expired(now, r.leg.d.cfg.MediaTimeouts) {
-				r.leg.giveUp(telephony.CauseMediaTimeout, "no media")
-			}
-		}
-		return true
+		return
 	}
 	r.reported = now
-	r.drainRTCP(now)
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
 	if r.m.active && !r.m.over {
 		r.m.report(now, r.block(now), false)
 	}
-	return true
 }
+
+// maxReports bounds the reports that are read at a time.
+const maxReports = 32
 
 // drainRTCP reads the RTCP socket without waiting.
 func (r *receiver) drainRTCP(now time.Time) {
@@ -39,7 +35,7 @@ func (r *receiver) drainRTCP(now time.Time) {
 	if err != nil {
 		return
 	}
-	for range 8 {
+	for range maxReports {
 		var n int
 		var from syscall.Sockaddr
 		err := conn.Read(func(fd uintptr) bool {

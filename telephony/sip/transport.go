@@ -58,6 +58,14 @@ func (p peer) network() string {
 	return "UDP"
 }
 
+// over is closed when the connection is; on UDP there is none.
+func (p peer) over() <-chan struct{} {
+	if p.tcp == nil {
+		return nil
+	}
+	return p.tcp.gone
+}
+
 // tcpConn is one TCP connection; its reader is its only goroutine.
 type tcpConn struct {
 	conn net.Conn
