@@ -94,8 +94,11 @@ type Call struct {
 	// Started is when it was answered, Ended when it was over; zero until then.
 	Started, Ended time.Time
 	// Node and Lease say who runs it and until when that is believed.
-	Node    string
-	Lease   time.Time
+	Node  string
+	Lease time.Time
+	// Dialogs are its legs as their driver needs them to hang them up when the node
+	// is gone, one text each; none once the call is over.
+	Dialogs []string
 	Version int64
 }
 

@@ -90,6 +90,7 @@ func (x *Exchange) prepare(ctx context.Context, leg telephony.Leg) (s *Session, 
 		return nil, 0, err
 	}
 	c := x.inboundCall(info, route)
+	c.Dialogs = dialogs(leg)
 	plan, err := x.c.Planner.Plan(ctx, c, info.Rate)
 	if err != nil {
 		return nil, 0, err

@@ -87,6 +87,8 @@ func (p *party) receive(ctx context.Context, last *telephony.Event) (err error) 
 				p.inbox.post(conversation.MediaStarted{})
 			}
 			p.sound(ev)
+		case telephony.KindDialogChanged:
+			p.inbox.postUrgent(moved{})
 		case telephony.KindFormatChanged:
 			p.player.follow(p.leg.Info().Rate)
 		case telephony.KindPlayed:

@@ -620,9 +620,9 @@ func TestLostLineIsNotAHangup(t *testing.T) {
 		far := w.ring()
 		<-far.Answered()
 		time.Sleep(time.Second)
-		far.Fail(telephony.CauseMediaTimeout, telephony.ErrGone)
+		far.Fail(telephony.CauseFarEndGone, telephony.ErrGone)
 		r, _ := w.result()
-		if r.Status != sidetone.CallError || r.EndReason != telephony.CauseMediaTimeout.String() || r.ErrorMessage == "" || len(r.Errors) == 0 {
+		if r.Status != sidetone.CallError || r.EndReason != telephony.CauseFarEndGone.String() || r.ErrorMessage == "" || len(r.Errors) == 0 {
 			t.Errorf("result: got %+v", r)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -32,6 +33,8 @@ type Session struct {
 	tools   *toolRunner
 	rec     Recorder
 	record  func(sidetone.Event)
+	rewrite func()                 // stores how to hang up the legs
+	left    atomic.Pointer[string] // why a leg is not known to be closed; nil: all are
 
 	machine  *conversation.Machine
 	timers   map[conversation.Timer]armed
@@ -122,6 +125,7 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	s.mind.wait()
 	s.wg.Wait()
 	s.settleTools(ctx)
+	s.noteLeft()
 }
 
 // startSpeech starts what recognises and speaks.
@@ -202,6 +206,8 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		s.event(sidetone.EventError, string(v.part)+": "+v.source.Vendor+" is asked too", map[string]any{"part": string(v.part), "vendor": v.source.Vendor})
 	case failure:
 		s.blamed(ctx, v)
+	case moved:
+		s.rewrite()
 	case abandoned:
 		s.abandon()
 		s.step(ctx, conversation.HungUp{Reason: "not confirmed"})
@@ -365,6 +371,7 @@ func (s *Session) hangup(cause telephony.Cause) {
 			defer cancel()
 			if err := p.leg.Hangup(ctx, cause); err != nil {
 				s.log.Warn("hang up", slog.Any("error", err))
+				s.unconfirmed(err)
 			}
 		})
 	}

@@ -24,6 +24,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 		log: x.c.Log.With(slog.String("call", c.ID)), timers: map[conversation.Timer]armed{}, failures: map[string]bool{},
 	}
 	s.record = func(e sidetone.Event) { x.scribe.add(e) }
+	s.rewrite = func() { x.keepDialogs(s) }
 	caller, err := s.newParty(leg, x.c.Comfort)
 	if err != nil {
 		return nil, err
@@ -225,6 +226,7 @@ func (x *Exchange) mark(s *Session, started time.Time) error {
 	_, err := x.c.Ledger.MarkCall(ctx, s.call.EnvironmentID, s.call.ID, func(c *sidetone.Call) {
 		c.Status, c.Stage, c.Started = sidetone.CallInProgress, sidetone.StagePickedUp, started
 		c.CarrierID, c.Node, c.Lease = s.call.CarrierID, x.c.Node, x.c.Clock.Now().Add(leaseLength)
+		c.Dialogs = s.dialogs()
 	})
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,12 +110,12 @@ type SIPConfig struct {
 	Resolver string `koanf:"resolver"`
 	// Trunks carry calls from and to real numbers.
 	Trunks []Trunk `koanf:"trunks"`
-	// MediaTimeout ends a call from which nothing has come for so long,
-	// MediaTimeoutFirst one from which nothing has come yet, and
-	// MediaTimeoutQuiet one whose far end suppresses silence.
-	MediaTimeout      time.Duration `koanf:"media_timeout"`
-	MediaTimeoutFirst time.Duration `koanf:"media_timeout_first"`
-	MediaTimeoutQuiet time.Duration `koanf:"media_timeout_quiet"`
+	// AskAfter is how long nothing may come from the far end of a call before it is
+	// asked whether it still has the call; AskAfterFirst holds before its first
+	// sound, AskAfterHeld while the call is on hold.
+	AskAfter      time.Duration `koanf:"ask_after"`
+	AskAfterFirst time.Duration `koanf:"ask_after_first"`
+	AskAfterHeld  time.Duration `koanf:"ask_after_held"`
 }
 
 // SIPUser is a desk phone's account.
@@ -247,8 +248,8 @@ func Defaults() Config {
 	return Config{
 		Data: "data",
 		HTTP: HTTPConfig{Addr: "127.0.0.1:8080"},
-		SIP: SIPConfig{Addr: "127.0.0.1:5060", Loopback: true, MediaTimeout: 15 * time.Second,
-			MediaTimeoutFirst: 30 * time.Second, MediaTimeoutQuiet: time.Minute},
+		SIP: SIPConfig{Addr: "127.0.0.1:5060", Loopback: true, AskAfter: 15 * time.Second,
+			AskAfterFirst: time.Minute, AskAfterHeld: time.Minute},
 		Calls:      CallsConfig{Max: 1000, Offline: 4, ComfortNoise: true, Drain: 10 * time.Minute},
 		Speech:     SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite", Substitute: true},
 		Recordings: RecordingsConfig{Lame: "lame"},
@@ -293,8 +294,8 @@ func (c Config) Validate() error {
 		return errors.New("data must name a directory")
 	case (c.SIP.RTPMin != 0 || c.SIP.RTPMax != 0) && (c.SIP.RTPMin < 1024 || c.SIP.RTPMax < c.SIP.RTPMin+3 || c.SIP.RTPMax > 65535):
 		return errors.New("sip.rtp_min and sip.rtp_max must span at least 4 ports between 1024 and 65535")
-	case c.SIP.MediaTimeout < time.Second || c.SIP.MediaTimeoutFirst < time.Second || c.SIP.MediaTimeoutQuiet < time.Second:
-		return errors.New("sip.media_timeout, sip.media_timeout_first and sip.media_timeout_quiet must be at least 1s")
+	case c.SIP.askTooOften():
+		return errors.New("sip.ask_after, sip.ask_after_first and sip.ask_after_held must be between 1s and 1m")
 	case c.Calls.Max < 1:
 		return errors.New("calls.max must be at least 1")
 	case c.Calls.RingingPerEnvironment < 0 || c.Calls.RingingPerTrunk < 0:
@@ -318,6 +319,14 @@ func (c Config) Validate() error {
 		return err
 	}
 	return c.validateLog()
+}
+
+// askTooOften says that far ends were asked too often, or too late for a call to end
+// within 3 minutes of its far end.
+func (c SIPConfig) askTooOften() bool {
+	return slices.ContainsFunc([]time.Duration{c.AskAfter, c.AskAfterFirst, c.AskAfterHeld}, func(d time.Duration) bool {
+		return d < time.Second || d > time.Minute
+	})
 }
 
 // validate checks users, trunks and sources.

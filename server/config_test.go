@@ -110,9 +110,9 @@ sip:
   loopback: false
   sources: [10.0.0.0/8]
   resolver: 192.0.2.53
-  media_timeout: 20s
-  media_timeout_first: 40s
-  media_timeout_quiet: 90s
+  ask_after: 20s
+  ask_after_first: 40s
+  ask_after_held: 50s
   users:
     - {name: desk, password: secret}
   trunks:
@@ -152,7 +152,7 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 			Keys: []JWTKey{{ID: "a", Algorithm: "HS256", Secret: "hush"}}, Environment: "e", EnvironmentClaim: "env", ScopesClaim: "scp",
 			SubjectPrefix: "x", MembersOnly: true, Leeway: new(time.Duration)}}},
 		SIP: SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", RTPMin: 10000, RTPMax: 20000, Sources: []string{"10.0.0.0/8"}, Resolver: "192.0.2.53",
-			MediaTimeout: 20 * time.Second, MediaTimeoutFirst: 40 * time.Second, MediaTimeoutQuiet: 90 * time.Second,
+			AskAfter: 20 * time.Second, AskAfterFirst: 40 * time.Second, AskAfterHeld: 50 * time.Second,
 			Users: []SIPUser{{Name: "desk", Password: "secret"}},
 			TLS:   SIPTLS{Listen: "192.0.2.1:5061", CertFile: "/etc/cert.pem", KeyFile: "/etc/key.pem"},
 			Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Transport: "tcp", TargetTimeout: 2 * time.Second, Addresses: []string{"198.51.100.0/24"},
@@ -270,10 +270,12 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "media ports too high", file: "sip: {rtp_min: 10000, rtp_max: 70000}", want: "sip.rtp_max"},
 		{name: "an end of the media ports alone", file: "sip: {rtp_max: 20000}", want: "sip.rtp_min"},
 		{name: "drains backwards", file: "calls: {drain: -1s}", want: "calls.drain"},
-		{name: "media timeout", file: "sip: {media_timeout: 10ms}", want: "sip.media_timeout"},
 		{name: "resolver by name", file: "sip: {resolver: dns.example}", want: "sip.resolver"},
 		{name: "resolver without a port", file: "sip: {resolver: \"192.0.2.53:0\"}", want: "sip.resolver"},
 		{name: "target timeout", file: "sip: {trunks: [{name: a, host: b, target_timeout: 1h}]}", want: "sip.trunks[0].target_timeout"},
+		{name: "asked too often", file: "sip: {ask_after: 10ms}", want: "sip.ask_after"},
+		{name: "asked too late", file: "sip: {ask_after_held: 2m}", want: "sip.ask_after"},
+		{name: "what there was before", file: "sip: {media_timeout: 20s}", want: "sip.media_timeout"},
 		{name: "user's member", file: "sip: {users: [{name: a, password: b}, {name: c, pasword: d}]}", want: "sip.users[1].pasword"},
 		{name: "trunk's member", file: "sip: {trunks: [{name: a, hots: b}]}", want: "sip.trunks[0].hots"},
 		{name: "user without a password", file: "sip: {users: [{name: a}]}", want: "sip.users[0]"},
@@ -388,7 +390,7 @@ func TestSIPConfigTranslatesTheOperatorsSettings(t *testing.T) {
 	t.Parallel()
 	log := slog.New(slog.DiscardHandler)
 	in := SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", Resolver: "192.0.2.53:5353", RTPMin: 10000, RTPMax: 10100, Loopback: true,
-		Sources: []string{"10.1.2.3/8", "2001:db8::1"}, MediaTimeout: time.Second, MediaTimeoutFirst: 2 * time.Second, MediaTimeoutQuiet: 3 * time.Second,
+		Sources: []string{"10.1.2.3/8", "2001:db8::1"}, AskAfter: time.Second, AskAfterFirst: 2 * time.Second, AskAfterHeld: 3 * time.Second,
 		Users: []SIPUser{{Name: "desk", Password: "pw"}},
 		Trunks: []Trunk{
 			{Name: "known", Host: "sip.example.com:5060", Transport: "tcp", TargetTimeout: time.Second, Addresses: []string{"198.51.100.7"}, Username: "a", Password: "b"},
@@ -403,10 +405,10 @@ func TestSIPConfigTranslatesTheOperatorsSettings(t *testing.T) {
 	}
 	prefix := netip.MustParsePrefix
 	want := sip.Config{Listen: "192.0.2.1:5060", Advertise: "198.51.100.1", Resolver: "192.0.2.53:5353", Logger: log,
-		RTPPorts:      sip.PortRange{First: 10000, Last: 10100},
-		MediaTimeouts: sip.Timeouts{First: 2 * time.Second, Later: time.Second, Quiet: 3 * time.Second},
-		LocalSources:  []netip.Prefix{prefix("127.0.0.0/8"), prefix("::1/128"), prefix("10.0.0.0/8"), prefix("2001:db8::1/128")},
-		Users:         []sip.User{{Name: "desk", Password: "pw"}, {Name: "c", Password: "d", Trunk: "roaming"}},
+		RTPPorts:     sip.PortRange{First: 10000, Last: 10100},
+		Life:         sip.Life{First: 2 * time.Second, Later: time.Second, Held: 3 * time.Second},
+		LocalSources: []netip.Prefix{prefix("127.0.0.0/8"), prefix("::1/128"), prefix("10.0.0.0/8"), prefix("2001:db8::1/128")},
+		Users:        []sip.User{{Name: "desk", Password: "pw"}, {Name: "c", Password: "d", Trunk: "roaming"}},
 		Trunks: []sip.Trunk{
 			{Name: "known", Addresses: []netip.Prefix{prefix("198.51.100.7/32")}, Host: "sip.example.com:5060", Transport: "tcp", TargetTimeout: time.Second, Username: "a", Password: "b"},
 			{Name: "roaming", Addresses: []netip.Prefix{}, Username: "c", Password: "d"},

@@ -12,23 +12,29 @@ import (
 
 // recover closes the calls that were live when a previous process died, with the
 // reason server_restart, and repairs their recordings. On a database that other
-// processes use too, a process cannot tell at once which nodes are gone: reap closes
-// their calls.
+// processes use too, a process can tell that of the one before it only: reap closes
+// the calls of others.
 func (s *server) recover(ctx context.Context) error {
 	if !s.alone() {
-		return nil
+		return s.inherit(ctx)
 	}
 	at := s.clock.Now().Add(24 * time.Hour)
+	return s.closeAll(ctx, func() ([]sidetone.Call, error) { return s.store.LostCalls(ctx, at) })
+}
+
+// closeAll hangs up and closes the calls that find returns, until it finds none.
+func (s *server) closeAll(ctx context.Context, find func() ([]sidetone.Call, error)) error {
 	for {
-		lost, err := s.store.LostCalls(ctx, at)
+		lost, err := find()
 		if err != nil {
 			return fmt.Errorf("find lost calls: %w", err)
 		}
 		if len(lost) == 0 {
 			return nil
 		}
+		left := s.hangUpLost(lost)
 		for _, c := range lost {
-			if err := s.closeLost(ctx, c); err != nil {
+			if err := s.closeLost(ctx, c, left(c.ID)); err != nil {
 				return fmt.Errorf("close lost call %s: %w", c.ID, err)
 			}
 		}
@@ -94,22 +100,29 @@ func (s *server) reapOnce(ctx context.Context, suspects map[string]bool) map[str
 		return nil
 	}
 	next := map[string]bool{}
+	var gone []sidetone.Call
 	for _, c := range lost {
 		switch {
 		case s.exchange.Runs(c.ID):
 		case !suspects[c.ID]:
 			next[c.ID] = true
 		default:
-			if err := s.closeLost(ctx, c); err != nil {
-				s.log.Warn("close lost call", slog.String("call", c.ID), slog.Any("error", err))
-				next[c.ID] = true
-			}
+			gone = append(gone, c)
+		}
+	}
+	left := s.hangUpLost(gone)
+	for _, c := range gone {
+		if err := s.closeLost(ctx, c, left(c.ID)); err != nil {
+			s.log.Warn("close lost call", slog.String("call", c.ID), slog.Any("error", err))
+			next[c.ID] = true
 		}
 	}
 	return next
 }
 
-func (s *server) closeLost(ctx context.Context, c sidetone.Call) error {
+// closeLost stores that a call is over; left says why its far end may still have it,
+// nil that it has not.
+func (s *server) closeLost(ctx context.Context, c sidetone.Call, left error) error {
 	path, length, err := s.disk.Repair(c.ID)
 	if err != nil {
 		s.log.Warn("repair recording", slog.String("call", c.ID), slog.Any("error", err))
@@ -131,10 +144,17 @@ func (s *server) closeLost(ctx context.Context, c sidetone.Call) error {
 	}
 	end := sidetone.Event{CallID: c.ID, EnvironmentID: c.EnvironmentID, Kind: sidetone.EventEnded,
 		At: s.clock.Now(), Offset: length, Text: "server_restart", Data: []byte(`{"status":"error"}`)}
+	failures, last := []string{"the server stopped during the call"}, []sidetone.Event{end}
+	if left != nil {
+		text := "hang up: " + left.Error()
+		failed := end
+		failed.Kind, failed.Text, failed.Data = sidetone.EventError, text, []byte("{}")
+		failures, last = append(failures, text), []sidetone.Event{failed, end}
+	}
 	s.log.Info("lost call closed", slog.String("call", c.ID))
 	return s.store.FinishCall(ctx, c.EnvironmentID, c.ID, sidetone.CallResult{
 		Status: sidetone.CallError, Outcome: outcome, EndReason: "server_restart",
-		ErrorMessage: "the server stopped during the call", Errors: []string{"the server stopped during the call"},
+		ErrorMessage: "the server stopped during the call", Errors: failures,
 		Transcript: transcript, RecordingPath: path, Ended: s.clock.Now(),
-	}, []sidetone.Event{end})
+	}, last)
 }

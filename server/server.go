@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -71,6 +70,8 @@ type server struct {
 	copies   *mp3.Copies
 	figures  metrics.Registry // what /metrics shows
 	key      sidetone.Secret
+	node     string // this process in the record
+	before   string // the one that had this data directory before; "" when there was none
 	// operator is the bearer of the command line on this machine.
 	operator sidetone.Secret
 	tokens   *auth.Verifier // nil when only keys are accepted
@@ -100,6 +101,9 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = join(err, lock.Close()) }()
+	if err := s.nameNode(); err != nil {
+		return err
+	}
 	if s.masters, err = newMasterKeys(c); err != nil {
 		return err
 	}
@@ -196,7 +200,7 @@ func (s *server) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	phone.Refused = countRefusals(&s.figures)
+	phone.Refused, phone.Unconfirmed = countRefusals(&s.figures), countUnconfirmed(&s.figures)
 	if s.sip, err = sip.New(phone); err != nil {
 		return fmt.Errorf("listen for SIP on %s: %w", s.config.SIP.Addr, err)
 	}
@@ -212,7 +216,7 @@ func (s *server) serve(ctx context.Context) (err error) {
 	}
 	s.startCalls()
 	defer s.stopCalls()
-	if err := s.recover(ctx); err != nil {
+	if err := errors.Join(s.recover(ctx), s.signNode()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	s.purchases().settle(ctx, s.abandoned())
@@ -233,12 +237,8 @@ func (s *server) startCalls() {
 	}
 	s.bus = local.New()
 	s.providers = newProviders(s.config, s.vendors(), newKeyring(s.config, s.store, s.guard), s.log, s.placeFreed)
-	host, err := os.Hostname()
-	if err != nil {
-		host = "node"
-	}
 	s.exchange = call.New(call.Config{
-		Node: fmt.Sprintf("%s-%d", host, os.Getpid()), Clock: s.clock, Directory: directory{s.store, s.trunks()}, Ledger: ledger{s.store},
+		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.trunks()}, Ledger: ledger{s.store},
 		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: s.providers, Wheels: wheels,
 		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{simulated: s.sip, trunks: s.trunks()},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,

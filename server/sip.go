@@ -13,9 +13,9 @@ import (
 // sipConfig translates the operator's settings for the driver.
 func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 	out := sip.Config{Listen: c.Addr, Advertise: c.Advertise, Resolver: c.Resolver, Logger: log,
-		TLS:           sip.TLS{Listen: c.TLS.Listen, CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
-		RTPPorts:      sip.PortRange{First: uint16(c.RTPMin), Last: uint16(c.RTPMax)},
-		MediaTimeouts: sip.Timeouts{First: c.MediaTimeoutFirst, Later: c.MediaTimeout, Quiet: c.MediaTimeoutQuiet}}
+		TLS:      sip.TLS{Listen: c.TLS.Listen, CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
+		RTPPorts: sip.PortRange{First: uint16(c.RTPMin), Last: uint16(c.RTPMax)},
+		Life:     sip.Life{First: c.AskAfterFirst, Later: c.AskAfter, Held: c.AskAfterHeld}}
 	sources := c.Sources
 	if c.Loopback {
 		sources = append([]string{"127.0.0.0/8", "::1/128"}, sources...)
@@ -63,6 +63,13 @@ func countLines(r *metrics.Registry) func(sidetone.LineQuality) {
 			mos.Observe(q.Far.MOS, "far")
 		}
 	}
+}
+
+// countUnconfirmed returns what counts the calls that are perhaps not over for the far
+// end.
+func countUnconfirmed(r *metrics.Registry) func() {
+	left := r.Counter("sidetone_sip_unconfirmed_total", "Calls whose far end did not confirm that they are over.")
+	return func() { left.Add(1) }
 }
 
 // prefixes parses networks; a bare address is a network of one.

@@ -634,8 +634,8 @@ func TestLostLineIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		far, done := dial(t, softphone.Phone{Stay: true})
 		time.Sleep(time.Second)
-		far.Fail(telephony.CauseMediaTimeout, telephony.ErrGone)
-		if r := finish(t, done); r.Cause != telephony.CauseMediaTimeout {
+		far.Fail(telephony.CauseFarEndGone, telephony.ErrGone)
+		if r := finish(t, done); r.Cause != telephony.CauseFarEndGone {
 			t.Errorf("cause: %s", r.Cause)
 		}
 	})

@@ -43,6 +43,7 @@ func progressColumns(c *sidetone.Call) []column {
 		{name: "error_message", ref: &c.ErrorMessage}, {name: "errors", ref: list{&c.Errors}}, {name: "used", ref: document{&c.Used}}, {name: "line", ref: document{&c.Line}},
 		{name: "end_reason", ref: &c.EndReason}, {name: "started", ref: millis{&c.Started}},
 		{name: "ended", ref: millis{&c.Ended}}, {name: "node", ref: &c.Node}, {name: "lease", ref: millis{&c.Lease}},
+		{name: "dialogs", ref: list{&c.Dialogs}},
 		{name: "version", ref: &c.Version},
 		{name: "human_detection", ref: &c.HumanDetection}, {name: "do_not_call", ref: &c.DoNotCall},
 		{name: "metadata", ref: raw{&c.Metadata, "{}"}},

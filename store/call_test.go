@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -178,6 +179,41 @@ func TestLostCallsAndLeases(t *testing.T) {
 			if d := cmp.Diff(want, ids); d != "" || err != nil {
 				t.Error(at, d, err)
 			}
+		}
+		if all, err := s.CallsOf(ctx, "node"); err != nil || len(all) != 5 || slices.ContainsFunc(all, func(c sidetone.Call) bool { return c.ID == "over" }) {
+			t.Errorf("%d calls of the node, %v", len(all), err)
+		}
+		if all, err := s.CallsOf(ctx, "another node"); err != nil || len(all) != 0 {
+			t.Errorf("%d calls of a node that runs none, %v", len(all), err)
+		}
+	})
+}
+
+// How to hang up a call is known while it lasts.
+func TestDialogsOfACall(t *testing.T) {
+	t.Parallel()
+	storetest.RunURL(t, func(t *testing.T, url string) {
+		ctx := context.Background()
+		s := storetest.Open(t, url, func() time.Time { return day(6) })
+		env := account(t, s)
+		c := liveCall("call", env)
+		c.Dialogs = []string{"one"}
+		if err := s.StartCall(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.MarkCall(ctx, env, "call", func(c *sidetone.Call) { c.Dialogs = append(c.Dialogs, "two") })
+		if err != nil || !slices.Equal(c.Dialogs, []string{"one", "two"}) {
+			t.Errorf("%q, %v", c.Dialogs, err)
+		}
+		if lost, err := s.LostCalls(ctx, day(9)); err != nil || len(lost) != 1 || len(lost[0].Dialogs) != 2 {
+			t.Errorf("%+v, %v", lost, err)
+		}
+		if err := s.FinishCall(ctx, env, "call", sidetone.CallResult{Status: sidetone.CallError, Ended: day(7)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		err = s.Read(ctx, env, func(tx *store.Tx) error { c, err = tx.Call("call"); return err })
+		if err != nil || len(c.Dialogs) != 0 {
+			t.Errorf("after the call: %q, %v", c.Dialogs, err)
 		}
 	})
 }

@@ -70,6 +70,17 @@ func (s *Store) LostCalls(ctx context.Context, now time.Time) ([]sidetone.Call, 
 	return out, err
 }
 
+// CallsOf returns calls that a node runs, by the record, oldest first, at most 1000.
+func (s *Store) CallsOf(ctx context.Context, node string) ([]sidetone.Call, error) {
+	var out []sidetone.Call
+	err := s.readAcross(ctx, func(t *Tx) error {
+		var err error
+		out, err = s.tables.calls.all(t, `WHERE terminal = $1 AND node = $2 ORDER BY lease, id LIMIT $3`, false, node, lostBatch)
+		return err
+	})
+	return out, err
+}
+
 // CutOffPurchases returns the active numbers whose purchase began before the
 // given time and is not over, oldest first: the process that began them is gone, and
 // whether the carrier sold them is not known.

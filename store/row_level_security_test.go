@@ -304,7 +304,7 @@ func TestStatementsAcrossEnvironmentsAreFew(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
 		"Environments": "start, recovery, command line", "EnvironmentsOf": "an account's environments, for its administrators",
-		"RenewLeases": "one statement for all calls of a node", "LostCalls": "recovery", "SchemaVersion": "the doctor", "CutOffPurchases": "recovery",
+		"RenewLeases": "one statement for all calls of a node", "LostCalls": "recovery", "CallsOf": "recovery", "SchemaVersion": "the doctor", "CutOffPurchases": "recovery",
 		"AbandonIntents": "recovery", "PlannedDials": "recovery", "JobsWaiting": "jobs of all environments wait in one table", "RenewClaims": "one statement for all calls that ring on a node",
 		"(c configurations) LoadConfigurations": "who answers a number is known only afterwards", "(k *keys) refresh": "whose key it is is known only afterwards",
 		"SoleEnvironment": "whether the server's own keys serve: all while there is one environment",

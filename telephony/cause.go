@@ -16,6 +16,8 @@ const (
 	ErrSlow Error = "far end does not read"
 	// ErrTaken says that a number is no longer for sale.
 	ErrTaken Error = "number is taken"
+	// ErrUnconfirmed says that the far end has not confirmed that a call is over.
+	ErrUnconfirmed Error = "the far end has not confirmed that the call is over"
 )
 
 // Cause is why a call ended or was refused. Drivers map it to their own
@@ -40,8 +42,9 @@ const (
 	CauseCancelled
 	// CauseNoAnswer says that nobody answered in time (408 or 480).
 	CauseNoAnswer
-	// CauseMediaTimeout ended the call because no media came.
-	CauseMediaTimeout
+	// CauseFarEndGone ended the call because its far end no longer has it: it says
+	// so, or nothing comes and it answers nothing.
+	CauseFarEndGone
 	// CauseSessionTimeout ended the call because the session timer ran out.
 	CauseSessionTimeout
 	// CauseNotAcceptable refuses: no common codec or only SRTP (488).
@@ -55,7 +58,7 @@ const (
 // String returns the cause as it appears in logs and events.
 func (c Cause) String() string {
 	names := [...]string{"normal", "unknown_number", "unavailable", "busy", "overload", "declined",
-		"cancelled", "no_answer", "media_timeout", "session_timeout", "not_acceptable", "failure", "unauthorised"}
+		"cancelled", "no_answer", "far_end_gone", "session_timeout", "not_acceptable", "failure", "unauthorised"}
 	if int(c) < len(names) {
 		return names[c]
 	}

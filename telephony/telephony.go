@@ -83,7 +83,9 @@ type Leg interface {
 	Clear() error
 	// Hangup ends the call with cause: before Accept it refuses with the
 	// cause's status, after it hangs up. It is idempotent, returns at the
-	// latest when ctx ends, and Events ends after it.
+	// latest when ctx ends, and Events ends after it. It waits until the far end
+	// has confirmed that the call is over; an error says why it has not, so far
+	// (ErrUnconfirmed) or for good.
 	Hangup(ctx context.Context, cause Cause) error
 }
 
@@ -133,6 +135,7 @@ const (
 	KindHeld
 	KindResumed
 	KindFormatChanged
+	KindDialogChanged
 	KindEnded
 )
 
@@ -224,6 +227,23 @@ type Reception struct {
 
 // Loss is the share of the packets that was lost, from 0 to 1.
 func (r Reception) Loss() float64 { return float64(r.Lost) / float64(max(r.Packets, 1)) }
+
+// DialogHolder is implemented by legs that can be hung up when the process that
+// made them is gone.
+type DialogHolder interface {
+	// Dialog describes the leg, in a text of its driver's own without secrets, as
+	// far as hanging it up takes; "" when it cannot be hung up that way. A
+	// KindDialogChanged event says that it is another one.
+	Dialog() string
+}
+
+// DialogCloser is implemented by drivers whose legs are DialogHolders.
+type DialogCloser interface {
+	// CloseDialog hangs up a leg of a process that is gone and returns when the far
+	// end has confirmed it or will not, at the latest when ctx ends. An error says
+	// that it is not known whether the leg is closed.
+	CloseDialog(ctx context.Context, dialog string) error
+}
 
 // NumberShop is implemented by carriers that sell numbers.
 type NumberShop interface {

@@ -193,8 +193,8 @@ func (c *caller) status(method string, want int) string {
 	return ""
 }
 
-// awaitRequest waits for a request of the server and answers it with 200.
-func (c *caller) awaitRequest(method string, limit time.Duration) {
+// awaitRequest waits for a request of the server, answers it with 200 and returns it.
+func (c *caller) awaitRequest(method string, limit time.Duration) string {
 	c.t.Helper()
 	deadline := time.Now().Add(limit)
 	for time.Now().Before(deadline) {
@@ -202,15 +202,24 @@ func (c *caller) awaitRequest(method string, limit time.Duration) {
 		if !strings.HasPrefix(msg, method+" ") {
 			continue
 		}
-		var b strings.Builder
-		b.WriteString("SIP/2.0 200 OK\r\n")
-		for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq"} {
-			b.WriteString(name + ": " + header(msg, name) + "\r\n")
-		}
-		c.send(b.String() + "Content-Length: 0\r\n\r\n")
-		return
+		c.answer(msg)
+		return msg
 	}
 	c.t.Fatalf("no %s within %s", method, limit)
+	return ""
+}
+
+// answer accepts a request of the server.
+func (c *caller) answer(req string) {
+	c.t.Helper()
+	var b strings.Builder
+	b.WriteString("SIP/2.0 200 OK\r\n")
+	for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq"} {
+		b.WriteString(name + ": " + header(req, name) + "\r\n")
+	}
+	if _, err := io.WriteString(c.conn, b.String()+"Content-Length: 0\r\n\r\n"); err != nil {
+		c.t.Error(err)
+	}
 }
 
 // header returns a header of a message.

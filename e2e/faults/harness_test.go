@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -136,6 +137,7 @@ type node struct {
 	dir    string
 	config string
 	wrap   []string
+	sip    string // where it listens; "": where there is room
 	ready  server.Ready
 	key    string
 	api    *client.Client
@@ -161,7 +163,7 @@ func (n *node) start() {
 	n.t.Helper()
 	ready := filepath.Join(n.dir, "ready")
 	_ = os.Remove(ready) // of the run before
-	n.program = launch(n.t, n.wrap, "serve", "--config", n.config, "--data", n.data(), "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--ready-file", ready)
+	n.program = launch(n.t, n.wrap, "serve", "--config", n.config, "--data", n.data(), "--http", "127.0.0.1:0", "--sip", cmp.Or(n.sip, "127.0.0.1:0"), "--ready-file", ready)
 	until(n.t, 30*time.Second, "the server to be ready", func() bool {
 		raw, err := os.ReadFile(ready)
 		if err != nil && n.ended(0) {

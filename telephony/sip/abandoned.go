@@ -150,7 +150,7 @@ func (d *Driver) takeDown(t *abandoned, res *sip.Response) {
 			t.mu.Lock()
 			one.raw, one.to = a.l.lastAck, a.l.ackPeer
 			t.mu.Unlock()
-			_ = a.l.bye(ctx) // the far end may be gone
+			d.closed(a.l, a.l.bye(ctx))
 		})
 	default:
 		t.mu.Lock()

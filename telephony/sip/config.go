@@ -96,17 +96,6 @@ type PortRange struct {
 	First, Last uint16
 }
 
-// Timeouts say how long a call may be without any sign of life while media is
-// expected. Zero fields take their defaults.
-type Timeouts struct {
-	// First holds until the first packet: 30 s.
-	First time.Duration
-	// Later holds after it: 15 s.
-	Later time.Duration
-	// Quiet holds once the far end has suppressed silence: 60 s.
-	Quiet time.Duration
-}
-
 // Config configures a Driver.
 type Config struct {
 	// Listen is the address of both the UDP and the TCP socket; port 0 chooses
@@ -131,8 +120,9 @@ type Config struct {
 	// LocalSources are where calls to and from simulated numbers may come
 	// from; nil means loopback.
 	LocalSources []netip.Prefix
-	// MediaTimeouts end calls that went silent.
-	MediaTimeouts Timeouts
+	// Life says when far ends from which nothing comes are asked whether they have
+	// the call.
+	Life Life
 	// MaxTransactions bounds the requests that are treated, or whose
 	// repetitions may come, at a time; more get 503. Requests within calls get
 	// it only at twice that number. 0 means 20,000.
@@ -143,6 +133,9 @@ type Config struct {
 	// Refused counts what was refused and why; nil counts nothing. It may be
 	// called concurrently and must not wait.
 	Refused func(Reason)
+	// Unconfirmed counts the calls of which the far end did not confirm that they
+	// are over; nil counts nothing. It may be called concurrently and must not wait.
+	Unconfirmed func()
 	// Resolver is the DNS server that is asked, host:port or an address; empty: those
 	// of the system.
 	Resolver string
@@ -160,15 +153,16 @@ func (c *Config) complete() error {
 	orElse(&c.Listen, "127.0.0.1:5060")
 	orElse(&c.Realm, "sidetone")
 	orElse(&c.MaxTransactions, 20000)
-	orElse(&c.MediaTimeouts.First, 30*time.Second)
-	orElse(&c.MediaTimeouts.Later, 15*time.Second)
-	orElse(&c.MediaTimeouts.Quiet, 60*time.Second)
+	c.Life.complete()
 	orElse(&c.PortRest, 30*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
 	if c.Refused == nil {
 		c.Refused = func(Reason) {}
+	}
+	if c.Unconfirmed == nil {
+		c.Unconfirmed = func() {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

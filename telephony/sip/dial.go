@@ -83,7 +83,6 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 		info: telephony.Info{From: req.From, To: req.To, Trunk: req.Trunk, Source: to.peer.addr.String(),
 			Codec: codecG722.String(), Rate: codecG722.rate()}}
 	l.info.ID = l.callID
-	l.session.bind(l)
 	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp), codecs: d.cfg.Codecs, guard: g}
 	d.addHost(l, to.peer.addr.Addr())
 	d.addTargets(l, req.Trunk)
@@ -277,9 +276,7 @@ func (a *attempt) established(res *sip.Response) (bool, error) {
 	l.early.stop()
 	if err != nil {
 		a.sendAck()
-		ctx, cancel := context.WithTimeout(context.Background(), cancelFor)
-		defer cancel()
-		_ = l.bye(ctx) // the far end may be gone
+		l.takeLeave()
 		return false, a.fail(telephony.CauseNotAcceptable, res.StatusCode, err)
 	}
 	if !l.answer(res, st, a.others(res, st)) {
@@ -299,11 +296,11 @@ func (l *leg) answer(res *sip.Response, st *stream, others []netip.AddrPort) boo
 	}
 	l.stream, l.state = st, legAnswered
 	l.session = sessionOfAnswer(res)
-	l.session.bind(l)
 	l.held = l.early.r.held
 	l.media.begin(st, others)
 	close(l.answered)
 	l.armSession()
+	l.keep()
 	return true
 }
 
@@ -378,9 +375,7 @@ func (a *attempt) cancel(cause telephony.Cause, why error) error {
 				a.heard = true
 			case res.IsSuccess():
 				a.confirm(res)
-				ctx, stop := context.WithTimeout(context.Background(), cancelFor)
-				defer stop()
-				_ = a.l.bye(ctx) // the far end may be gone
+				a.l.takeLeave()
 				return a.fail(cause, 0, why)
 			default:
 				a.acknowledge(res)

@@ -34,7 +34,9 @@ type Driver struct {
 	// whereabouts are those of the trunks.
 	whereabouts *whereabouts
 	done        chan struct{}
-	tasks       sync.WaitGroup // hang-ups that nobody waits for
+	ctx         context.Context // of what looks after calls; ends with done
+	cancel      context.CancelFunc
+	tasks       sync.WaitGroup // hang-ups that nobody waits for, and what looks after calls
 	pending     atomic.Int64   // how many of them run
 
 	mu        sync.Mutex
@@ -67,11 +69,13 @@ func New(cfg Config) (*Driver, error) {
 		txs: make(map[string]*serverTx), invites: make(map[string]*serverTx), clients: make(map[string]*clientTx), calls: make(map[string]*leg),
 		early: make(map[string]*serverTx), hosts: make(map[netip.Addr]int), abandoned: make(map[string]*abandoned),
 		called: expirable.NewLRU[netip.Addr, struct{}](maxSources, nil, 0), sources: newSources(cfg), guesses: newGuesses()}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.transport.log = cfg.Logger
 	d.transport.receive, d.transport.broken = d.receive, d.broken
 	d.transport.reads, d.transport.admitted, d.transport.refused = d.reads, d.admitted, d.sources.refuse
 	d.transport.serverTLS, d.transport.proves = d.serverTLS(), d.proves
 	if err := d.transport.listen(cfg.Listen, cfg.TLS.Listen); err != nil {
+		d.cancel()
 		return nil, err
 	}
 	d.ports = ports{addr: d.transport.addr().Addr(), span: cfg.RTPPorts, rest: cfg.PortRest, now: cfg.Now}
@@ -146,6 +150,7 @@ func (d *Driver) Close() error {
 	d.hangUpAll(live)
 	d.mu.Lock()
 	close(d.done)
+	d.cancel()
 	open := make([]*serverTx, 0, len(d.txs))
 	for _, tx := range d.txs {
 		open = append(open, tx)
@@ -201,20 +206,21 @@ func (tx *serverTx) stopTimer() {
 	}
 }
 
-// background runs f, which Close waits for.
-func (d *Driver) background(f func(context.Context)) {
+// background runs f, which Close waits for; false when the driver is closed.
+func (d *Driver) background(f func(context.Context)) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopped() {
-		return
+		return false
 	}
 	d.pending.Add(1)
 	d.tasks.Go(func() {
 		defer d.pending.Add(-1)
-		ctx, cancel := context.WithTimeout(context.Background(), t64)
+		ctx, cancel := context.WithTimeout(d.ctx, t64)
 		defer cancel()
 		f(ctx)
 	})
+	return true
 }
 
 func (d *Driver) forgetTx(tx *serverTx) {

@@ -300,7 +300,7 @@ func (r *receiver) catchUp(now time.Time, from netip.AddrPort, ssrc uint32) bool
 // there had been none before; others are the sources that other dialogs describe.
 func (m *media) begin(st *stream, others []netip.AddrPort) {
 	m.mu.Lock()
-	m.active, m.got, m.quiet, m.pending = false, false, false, nil
+	m.active, m.got, m.pending = false, false, nil
 	m.mu.Unlock()
 	m.apply(st)
 	m.mu.Lock()

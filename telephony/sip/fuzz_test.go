@@ -159,7 +159,7 @@ func FuzzSessionExpires(f *testing.F) {
 			t.Errorf("interval %v", s.interval)
 		}
 		res := sip.NewResponseFromRequest(req, 200, "OK", nil)
-		for _, h := range s.headers() { // what we say of it is understood as we meant it
+		for _, h := range s.inResponse() { // what we say of it is understood as we meant it
 			res.AppendHeader(sip.NewHeader(h.name, h.value))
 		}
 		if back := sessionOfAnswer(res); back.interval != s.interval || s.interval != 0 && back.ours == s.ours {

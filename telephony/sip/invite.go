@@ -103,7 +103,6 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
 		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: contact.Address,
 		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who, d.calledNumber(req, who.trunk))}
-	l.session.bind(l)
 	for _, h := range req.GetHeaders("Record-Route") {
 		l.routes = append(l.routes, h.Value())
 	}

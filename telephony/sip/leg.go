@@ -55,7 +55,10 @@ type leg struct {
 	peer      peer
 	localSeq  uint32
 	remoteSeq uint32
-	updates   bool // the far end understands UPDATE
+	updates   bool          // the far end understands UPDATE
+	stored    *savedDialog  // what the application has of the dialog
+	left      chan struct{} // closed when our BYE was answered, or will not be; nil: there is none
+	leftErr   error         // why it was not; set by then
 
 	unacked  *serverTx // an INVITE whose 2xx was not acknowledged
 	resend   *time.Timer
@@ -64,11 +67,14 @@ type leg struct {
 	lastAck  []byte // repeated when a 2xx is
 	ackPeer  peer
 	ackSeq   uint32
+	givenUp  []givenUp // re-INVITEs of ours whose response may still come
 	session  sessionTimer
-	reliable *ringing // the 180 that the caller acknowledges; nil without
-	early    *early   // of a call that we place
-	forkTags []string // of its dialogs before the answer
-	held     backlog  // what came before the answer; the receive loop's from then on
+	reliable *ringing           // the 180 that the caller acknowledges; nil without
+	early    *early             // of a call that we place
+	forkTags []string           // of its dialogs before the answer
+	held     backlog            // what came before the answer; the receive loop's from then on
+	nudge    chan struct{}      // tells the keeper of a new session
+	unwatch  context.CancelFunc // ends the keeper; nil before the answer
 }
 
 // Info implements telephony.Leg.
@@ -116,7 +122,7 @@ func (l *leg) Accept(ctx context.Context) error {
 	}
 	l.held.near = l.media.hosts
 	l.held.keepWaiting(l.media.rtp, l.d.cfg.Now(), make([]byte, heldSize+1))
-	extra := append(l.session.headers(), l.d.contact(l.peer), header{"Allow", allowed}, header{"Supported", supported})
+	extra := append(l.session.inResponse(), l.d.contact(l.peer), header{"Allow", allowed}, header{"Supported", supported})
 	body := l.describe()
 	if body != nil {
 		extra = append(extra, sdpType())
@@ -129,6 +135,7 @@ func (l *leg) Accept(ctx context.Context) error {
 	close(l.answered)
 	l.awaitAck(l.tx)
 	l.armSession()
+	l.keep()
 	return nil
 }
 
@@ -196,14 +203,14 @@ func (l *leg) Hangup(ctx context.Context, cause telephony.Cause) error {
 func (l *leg) Refuse(ctx context.Context, r telephony.Refusal) error {
 	was, ok := l.end(telephony.Event{Kind: telephony.KindEnded, Cause: r.Cause})
 	switch {
-	case !ok:
-		return nil
-	case was == legRinging:
+	case ok && was == legRinging:
 		f := refusalOf(r)
 		_ = l.tx.respond(f.status, f.reason, l.localTag, f.extra, nil) // the far end repeats what it got no response to
 		return nil
+	case ok:
+		l.takeLeave()
 	}
-	return l.bye(ctx)
+	return l.awaitLeave(ctx)
 }
 
 // refusalOf is the one table from causes to statuses.
@@ -275,7 +282,12 @@ func (l *leg) end(ev telephony.Event) (legState, bool) {
 	if l.resend != nil {
 		l.resend.Stop()
 	}
-	l.session.stop()
+	if was == legAnswered && !ev.Remote {
+		l.left = make(chan struct{})
+	}
+	if l.unwatch != nil {
+		l.unwatch()
+	}
 	close(l.gone)
 	l.mu.Unlock()
 	port := l.media.port()
@@ -290,29 +302,21 @@ func (l *leg) end(ev telephony.Event) (legState, bool) {
 
 // giveUp hangs up for a reason of our own; nobody waits for the far end.
 func (l *leg) giveUp(cause telephony.Cause, why string) {
+	if cause == telephony.CauseFarEndGone {
+		why += l.media.unheard()
+	}
 	was, ok := l.end(telephony.Event{Kind: telephony.KindEnded, Cause: cause, Err: errors.New(why)})
 	if ok && was == legAnswered {
-		l.d.background(func(ctx context.Context) { _ = l.bye(ctx) }) // the far end may be gone
+		l.takeLeave()
 	}
-}
-
-// bye sends BYE and waits for its response.
-func (l *leg) bye(ctx context.Context) error {
-	x, err := l.request(ctx, "BYE", nil, nil)
-	if err != nil {
-		return fmt.Errorf("hang up: %w", err)
-	}
-	if status := x.res.StatusCode; status >= 300 && status != 481 && status != 408 {
-		return fmt.Errorf("hang up: status %d", status)
-	}
-	return nil
 }
 
 // exchange is a request that we sent within the dialog, and its final response.
 type exchange struct {
-	to  peer
-	seq uint32
-	res *sip.Response
+	to     peer
+	seq    uint32
+	branch string
+	res    *sip.Response
 }
 
 // request sends a request within the dialog and waits for its final response. It
@@ -349,7 +353,7 @@ func (l *leg) requestOnce(ctx context.Context, to peer, method string, extra []h
 	branch := l.d.newBranch()
 	l.mu.Lock()
 	l.localSeq++
-	x := exchange{to: to, seq: l.localSeq}
+	x := exchange{to: to, seq: l.localSeq, branch: branch}
 	raw := l.compose(to, method, branch, x.seq, extra, body)
 	l.mu.Unlock()
 	var err error
@@ -427,6 +431,9 @@ func (l *leg) onRequest(tx *serverTx) {
 	default:
 		tx.fail(&fault{405, "Method Not Allowed", []header{{"Allow", allowed}}})
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noteDialog()
 }
 
 func (l *leg) onBye(tx *serverTx) {
@@ -450,6 +457,6 @@ func (l *leg) cancelled() {
 	case ok && was == legRinging:
 		_ = l.tx.respond(487, "Request Terminated", l.localTag, nil, nil) // the far end repeats what it got no response to
 	case ok: // answered in the meantime: it was established for an instant
-		l.d.background(func(ctx context.Context) { _ = l.bye(ctx) }) // the far end may be gone
+		l.takeLeave()
 	}
 }

@@ -90,37 +90,28 @@ func TestLogonIsForTheTrunkAlone(t *testing.T) {
 }
 
 // A refresh that failed is made again when the far end may take it.
-func TestRefreshesAreMadeAgain(t *testing.T) {
+func TestPauseAfterARefresh(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name              string
 		status            int
 		after             string
-		ours, update      bool
+		ours              bool
 		shortest, longest time.Duration
-		hopeless          bool
 	}{
-		{"both at once, our call", 491, "", true, false, 2100 * time.Millisecond, 4 * time.Second, false},
-		{"both at once, their call", 491, "3", false, false, 0, 2 * time.Second, false},
-		{"at a time that they say", 500, "7;duration=5", true, false, 7 * time.Second, 7 * time.Second, false},
-		{"at no time", 503, "", true, false, 10 * time.Second, 10 * time.Second, false},
-		{"at a time that makes no sense", 500, "soon", true, false, 10 * time.Second, 10 * time.Second, false},
-		{"no UPDATE there", 405, "", true, true, 0, 0, false},
-		{"no UPDATE there either", 501, "", true, true, 0, 0, false},
-		{"no re-INVITE there", 405, "", true, false, 10 * time.Second, 10 * time.Second, false},
-		{"no such call", 481, "", true, false, 0, 0, true},
+		{"both at once, our call", 491, "", true, 2100 * time.Millisecond, 4 * time.Second},
+		{"both at once, their call", 491, "3", false, 0, 2 * time.Second},
+		{"at a time that they say", 500, "7;duration=5", true, 7 * time.Second, 7 * time.Second},
+		{"at no time", 503, "", true, 10 * time.Second, 10 * time.Second},
+		{"at a time that makes no sense", 500, "soon", true, 10 * time.Second, 10 * time.Second},
+		{"no re-INVITE there", 405, "", true, 10 * time.Second, 10 * time.Second},
 	} {
-		l := &leg{updates: test.update}
-		if !test.ours {
-			l.tx = &serverTx{}
-		}
 		res := sip.NewResponse(test.status, "no")
 		if test.after != "" {
 			res.AppendHeader(sip.NewHeader("Retry-After", test.after))
 		}
-		wait, hopeless := l.renewAgain(&refused{res})
-		if wait < test.shortest || wait > test.longest || hopeless != test.hopeless || l.updates {
-			t.Errorf("%s: wait %s, hopeless %t, updates %t", test.name, wait, hopeless, l.updates)
+		if wait := pauseAfter(res, test.ours); wait < test.shortest || wait > test.longest {
+			t.Errorf("%s: wait %s", test.name, wait)
 		}
 	}
 }

@@ -37,9 +37,8 @@ type media struct {
 	hosts []netip.Addr // from which the signalling comes
 	owner owner
 
-	life  time.Time
-	got   bool
-	quiet bool
+	life time.Time
+	got  bool
 
 	out sender
 	// cipher encrypts and decrypts; nil on a leg that is not encrypted.
@@ -163,23 +162,6 @@ func unreachable(a netip.Addr) bool {
 	})
 }
 
-// expired says whether the call has been without life for too long.
-func (m *media) expired(now time.Time, limits Timeouts) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.active || !m.st.localDir.receives() || !m.st.remoteDir.sends() || m.st.held() {
-		return false
-	}
-	limit := limits.Later
-	switch {
-	case !m.got:
-		limit = limits.First
-	case m.quiet:
-		limit = limits.Quiet
-	}
-	return now.Sub(m.life) > limit
-}
-
 // stop ends the media: the receive loop finds over set. It closes the sockets.
 func (m *media) stop() {
 	m.mu.Lock()
@@ -262,8 +244,8 @@ func (m *media) send(f audio.Frame) error {
 	return nil
 }
 
-// writeError ignores a peer's closed port (ICMP), which ends no call: the media
-// timeout decides about that.
+// writeError ignores a peer's closed port (ICMP), which ends no call: the keeper
+// decides about that.
 func writeError(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		return telephony.ErrGone

@@ -443,32 +443,6 @@ func TestShortPacketsWhenTheFarEndWantsThem(t *testing.T) {
 	}
 }
 
-func TestMediaTimeout(t *testing.T) {
-	t.Parallel()
-	d := newDriver(t, func(c *Config) {
-		c.MediaTimeouts = Timeouts{First: 300 * time.Millisecond, Later: 200 * time.Millisecond}
-	})
-	_, _, events := listenTo(t, d)
-	u := newRawUA(t, d, "udp")
-	u.establish(basicSDP(4000))
-	if ev := next(t, events); ev.Kind != telephony.KindEnded || ev.Cause != telephony.CauseMediaTimeout || ev.Remote {
-		t.Errorf("event %+v", ev)
-	}
-	if bye := u.receive(20 * time.Second); !strings.HasPrefix(bye, "BYE ") {
-		t.Errorf("got %q", bye)
-	}
-	held := newRawUA(t, d, "udp")
-	held.establish(basicSDP(4000, "a=sendonly\r\n"))
-	if ev := next(t, events); ev.Kind != telephony.KindHeld {
-		t.Errorf("event %+v", ev)
-	}
-	select {
-	case ev := <-events:
-		t.Errorf("a held call ended: %+v", ev)
-	case <-time.After(600 * time.Millisecond):
-	}
-}
-
 func TestPortsRest(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)

@@ -31,6 +31,11 @@ func (l *leg) nextHop(ctx context.Context) (peer, error) {
 		if c := l.d.transport.existing(from.tcp.key); c != nil {
 			return peer{addr: from.addr, tcp: c, sips: from.sips}, nil
 		}
+		if route == "" && l.tx == nil && behindNAT(&target, from.addr.Addr()) {
+			if p, err := l.d.reachAgain(ctx, t, from); err == nil {
+				return p, nil
+			}
+		}
 		if from.secure() {
 			secureURI(&target)
 		}
@@ -66,6 +71,20 @@ func (d *Driver) resolve(ctx context.Context, trunk *Trunk, uri *sip.Uri, networ
 		return 0
 	})
 	return d.reachAny(ctx, trunk, found)
+}
+
+// reachAgain connects to where messages of a dialog that we began went before.
+func (d *Driver) reachAgain(ctx context.Context, trunk *Trunk, before peer) (peer, error) {
+	at := target{transport: strings.ToLower(before.network()), address: before.addr, host: before.addr.Addr().String()}
+	at.domain = at.host
+	if trunk != nil {
+		if host, _, err := splitHost(trunk.Host); err == nil {
+			at.domain = host
+		}
+	}
+	p, err := d.reach(ctx, trunk, at)
+	p.sips = before.sips
+	return p, err
 }
 
 // reopened returns the peer of a route, on a new connection if the one that it had is

@@ -30,7 +30,8 @@ type rawUA struct {
 	callID string
 	toTag  string
 	branch int
-	last   int // CSeq of the last INVITE
+	last   int             // CSeq of the last INVITE
+	seen   map[string]bool // by ask
 }
 
 func newRawUA(t testing.TB, d *Driver, network string) *rawUA {

@@ -69,8 +69,8 @@ type receiver struct {
 	fillAt  time.Time // when silence is made up next, if nothing was there at that time
 	empty   time.Time // no packet waited then
 
-	reported time.Time
 	drained  time.Time
+	reported time.Time
 	lostSeen uint64
 	recvSeen uint64
 	highest  uint32
@@ -107,9 +107,10 @@ func (r *receiver) run(ctx context.Context) {
 	for r.control() && ctx.Err() == nil {
 		r.startAfresh()
 		now := r.m.now()
-		if !r.drain(now) || !r.tick(now) {
+		if !r.drain(now) {
 			return
 		}
+		r.tick(now)
 		if !r.arm(ctx, now) {
 			continue
 		}
@@ -284,8 +285,7 @@ func (r *receiver) sort(now time.Time, h rtpHeader, payload []byte) bool {
 	case sound:
 		p.Payload, p.Ticks = payload, uint32(len(payload))
 		r.measure(now, h)
-	case h.pt == r.st.noisePT:
-		r.quiet()
+	case h.pt == r.st.noisePT: // the buffer knows what a pause is
 	default:
 		r.event(h, payload, now)
 	}
@@ -305,13 +305,6 @@ func (r *receiver) valid(pt uint8, payload []byte) bool {
 		return err == nil
 	}
 	return pt == r.st.noisePT && len(payload) <= maxPayload
-}
-
-// quiet notes that the far end suppresses silence.
-func (r *receiver) quiet() {
-	r.m.mu.Lock()
-	defer r.m.mu.Unlock()
-	r.m.quiet = true
 }
 
 // event takes a telephone-event.
@@ -364,9 +357,6 @@ func (r *receiver) release(rel audio.Release) bool {
 	}
 	pos += r.base
 	if rel.Missing {
-		if rel.Silence {
-			r.quiet()
-		}
 		return r.gap(min(pos+length-r.out, length))
 	}
 	if ahead := pos - r.out; ahead > 0 && !r.gap(ahead) {

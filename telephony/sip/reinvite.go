@@ -39,7 +39,7 @@ func (l *leg) onReinvite(tx *serverTx) {
 		l.late = true
 		body = l.desc.offer(sendRecv, l.stream)
 	}
-	extra := append(l.session.headers(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
+	extra := append(l.session.inResponse(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
 	if l.resend != nil {
 		l.resend.Stop()
 	}
@@ -84,7 +84,7 @@ func (l *leg) onUpdate(tx *serverTx) {
 	offer, unread := l.d.description(tx.req)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.awaiting || l.late || l.state == legRinging && len(tx.req.Body()) > 0 {
+	if len(tx.req.Body()) > 0 && (l.awaiting || l.late || l.state == legRinging) {
 		tx.fail(&fault{status: 491, reason: "Request Pending"})
 		return
 	}
@@ -93,7 +93,7 @@ func (l *leg) onUpdate(tx *serverTx) {
 		tx.fail(f)
 		return
 	}
-	extra := append(l.session.headers(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", supported})
+	extra := append(l.session.inResponse(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", supported})
 	if body != nil {
 		extra = append(extra, sdpType())
 	}
@@ -180,12 +180,11 @@ func (l *leg) Hold(ctx context.Context, on bool) error {
 	l.desc.version++
 	body := l.desc.offer(dir, l.stream)
 	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.awaiting = false
-	}()
-	return l.reinvite(ctx, dir, body)
+	defer l.settled()
+	if _, err := l.reinvite(ctx, dir, body); err != nil {
+		return fmt.Errorf("change the call: %w", err)
+	}
+	return nil
 }
 
 // refused is a request within a dialog that the far end did not accept.
@@ -193,38 +192,3 @@ type refused struct{ res *sip.Response }
 
 // Error returns the status.
 func (r *refused) Error() string { return fmt.Sprintf("status %d", r.res.StatusCode) }
-
-// reinvite offers body and takes the answer. A *refused error has the response.
-func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) error {
-	l.mu.Lock()
-	extra := append(l.session.headers(), l.d.contact(l.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
-	l.mu.Unlock()
-	x, err := l.request(ctx, "INVITE", extra, body)
-	if err != nil {
-		return fmt.Errorf("change the call: %w", err)
-	}
-	if !x.res.IsSuccess() {
-		return fmt.Errorf("change the call: %w", &refused{x.res})
-	}
-	l.mu.Lock()
-	g := l.desc.guard.answerTo(l.stream)
-	l.mu.Unlock()
-	st, err := l.d.agreed(x.res, g)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lastAck, l.ackPeer, l.ackSeq = l.compose(x.to, "ACK", l.d.newBranch(), x.seq, nil, nil), x.to, x.seq
-	_ = l.d.transport.send(x.to, l.lastAck) // a lost message is like one lost on the way
-	if errors.Is(err, errPlain) {
-		l.d.background(func(context.Context) { l.giveUp(telephony.CauseNotAcceptable, err.Error()) })
-	}
-	if err != nil {
-		return fmt.Errorf("change the call: %w", err)
-	}
-	st.localDir = dir
-	if dir == sendOnly {
-		st.remoteDir = recvOnly
-	}
-	l.stream = st
-	l.media.apply(st)
-	return nil
-}

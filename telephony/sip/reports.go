@@ -3,24 +3,15 @@ package sip
 import (
 	"net/netip"
 	"time"
-
-	"github.com/sidetone/sidetone/telephony"
 )
 
-// tick does what is due from time to time: RTCP and the media timeout. It
-// never ends the loop; the end of the call does.
-func (r *receiver) tick(now time.Time) bool {
+// tick does what is due from time to time: RTCP.
+func (r *receiver) tick(now time.Time) {
 	if now.Sub(r.drained) >= drainEvery {
 		r.drainRTCP(now)
 	}
 	if now.Sub(r.reported) < reportEvery {
-		if r.m.expired(now, r.leg.d.cfg.MediaTimeouts) {
-			r.drainRTCP(now) // a report may have come in the meantime
-			if r.m.expired(now, r.leg.d.cfg.MediaTimeouts) {
-				r.leg.giveUp(telephony.CauseMediaTimeout, r.m.silence())
-			}
-		}
-		return true
+		return
 	}
 	r.reported = now
 	r.publish()
@@ -29,7 +20,6 @@ func (r *receiver) tick(now time.Time) bool {
 	if r.m.active && !r.m.over {
 		r.m.report(now, r.block(now), false)
 	}
-	return true
 }
 
 // report takes what came to the socket of reports.

@@ -31,7 +31,7 @@ func adjacent(t *testing.T) (rtp, rtcp *net.UDPConn) {
 func TestRTCPIsLifeAndSaysGoodbye(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, func(c *Config) {
-		c.MediaTimeouts = Timeouts{First: time.Second, Later: time.Second, Quiet: time.Second}
+		c.Life = Life{First: 3 * time.Second, Later: 3 * time.Second, Answer: 200 * time.Millisecond}
 	})
 	legs, _, events := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
@@ -39,9 +39,9 @@ func TestRTCPIsLifeAndSaysGoodbye(t *testing.T) {
 	p := &rtpPeer{t: t, conn: rtcp}
 	p.talkTo(u.establish(basicSDP(portOf(rtp))))
 	to := netip.AddrPortFrom(p.to.Addr(), p.to.Port()+1)
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for range 32 { // longer than any timeout: nothing but reports
+	for range 25 { // longer than a sign counts: nothing but reports
 		if _, err := rtcp.WriteToUDPAddrPort(appendRTCP(nil, sendReport{ssrc: 9}), to); err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestRTCPIsLifeAndSaysGoodbye(t *testing.T) {
 			break
 		}
 	}
-	if ev := next(t, events); ev.Cause != telephony.CauseMediaTimeout {
+	if ev := next(t, events); ev.Cause != telephony.CauseFarEndGone {
 		t.Errorf("event %+v", ev)
 	}
 }
@@ -81,7 +81,7 @@ func TestRTCPIsLifeAndSaysGoodbye(t *testing.T) {
 func TestRTCPFromElsewhereCountsForNothing(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, func(c *Config) {
-		c.MediaTimeouts = Timeouts{First: time.Second, Later: time.Second, Quiet: time.Second}
+		c.Life = Life{First: 3 * time.Second, Later: 3 * time.Second, Answer: 200 * time.Millisecond}
 	})
 	legs, _, events := listenTo(t, d)
 	u := newRawUA(t, d, "udp")
@@ -104,7 +104,7 @@ func TestRTCPFromElsewhereCountsForNothing(t *testing.T) {
 		}
 		select {
 		case ev := <-events:
-			if ev.Kind != telephony.KindEnded || ev.Cause != telephony.CauseMediaTimeout {
+			if ev.Kind != telephony.KindEnded || ev.Cause != telephony.CauseFarEndGone {
 				t.Errorf("event %+v", ev)
 			}
 			if l.Refused() == 0 {

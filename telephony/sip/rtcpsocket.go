@@ -22,6 +22,9 @@ func stampArrivals(conn *net.UDPConn) {
 	}
 }
 
+// maxReports bounds the reports that are read at a time.
+const maxReports = 32
+
 // drainRTCP reads the RTCP socket without waiting.
 func (r *receiver) drainRTCP(now time.Time) {
 	r.drained = now
@@ -33,7 +36,7 @@ func (r *receiver) drainRTCP(now time.Time) {
 		return
 	}
 	var extra [64]byte
-	for range 8 {
+	for range maxReports {
 		var n, more int
 		var from syscall.Sockaddr
 		err := conn.Read(func(fd uintptr) bool {

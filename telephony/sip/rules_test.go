@@ -57,49 +57,35 @@ func TestDescriptionsAndTheOwner(t *testing.T) {
 	}
 }
 
-// A call without sign of life ends after 30 s, after 15 s when sound had come,
-// after 60 s when the far end suppresses silence; never while no sound is due.
-func TestMediaTimeoutRules(t *testing.T) {
+// How long a sign of life counts: 60 s before the first sound, 15 s after it, 60 s
+// while no sound is due.
+func TestSignsOfLife(t *testing.T) {
 	t.Parallel()
 	spoken := func(m *media) { m.accept(m.st.remote, rtpHeader{ssrc: 1}, m.now()) }
-	cases := []struct {
+	var limits Life
+	limits.complete()
+	for _, test := range []struct {
 		name   string
 		change func(*stream)
 		before func(m *media)
-		want   time.Duration // 0: never
+		want   time.Duration
 	}{
-		{"nothing ever came", nil, nil, 30 * time.Second},
-		{"sound stopped", nil, spoken, 15 * time.Second},
-		{"comfort noise", nil, func(m *media) { spoken(m); m.quiet = true }, 60 * time.Second},
-		{"on hold", func(st *stream) { st.remoteDir, st.localDir = sendOnly, recvOnly }, spoken, 0},
-		{"inactive", func(st *stream) { st.remoteDir, st.localDir = inactive, inactive }, spoken, 0},
-		{"they only listen", func(st *stream) { st.remoteDir, st.localDir = recvOnly, sendOnly }, nil, 0},
-	}
-	var c Config
-	if err := c.complete(); err != nil {
-		t.Fatal(err)
-	}
-	for _, test := range cases {
+		{"nothing ever came", nil, nil, time.Minute},
+		{"sound came", nil, spoken, 15 * time.Second},
+		{"on hold", func(st *stream) { st.remoteDir, st.localDir = sendOnly, recvOnly }, spoken, time.Minute},
+		{"inactive", func(st *stream) { st.remoteDir, st.localDir = inactive, inactive }, spoken, time.Minute},
+		{"they only listen", func(st *stream) { st.remoteDir, st.localDir = recvOnly, sendOnly }, nil, time.Minute},
+	} {
 		m, turn := silentMedia(t, test.change)
 		if test.before != nil {
 			test.before(m)
 		}
 		turn(10 * time.Second)
 		m.alive() // a report, or a request of the dialog
-		if test.want == 0 {
-			turn(time.Hour)
-			if m.expired(m.now(), c.MediaTimeouts) {
-				t.Errorf("%s: expired", test.name)
-			}
-			continue
-		}
-		turn(test.want)
-		if m.expired(m.now(), c.MediaTimeouts) {
-			t.Errorf("%s: expired after %s", test.name, test.want)
-		}
-		turn(time.Millisecond)
-		if !m.expired(m.now(), c.MediaTimeouts) {
-			t.Errorf("%s: not expired after %s", test.name, test.want)
+		want := m.now()
+		turn(time.Hour)
+		if at, counts := m.sign(limits); !at.Equal(want) || counts != test.want {
+			t.Errorf("%s: the last sign was at %s and counts for %s, want %s and %s", test.name, at, counts, want, test.want)
 		}
 	}
 }

@@ -319,12 +319,12 @@ func (m *media) open(from netip.AddrPort, raw []byte, now time.Time) (plain []by
 	return plain, c != nil, err
 }
 
-// silence says why a call without media ends.
-func (m *media) silence() string {
+// unheard tells of packets that came and counted for nothing; "" when there were none.
+func (m *media) unheard() string {
 	if n := m.unproven.Load(); n > 0 {
-		return fmt.Sprintf("no media but %d packets that are not encrypted with the agreed key (SRTP)", n)
+		return fmt.Sprintf("; %d packets came that are not encrypted with the agreed key (SRTP)", n)
 	}
-	return "no media"
+	return ""
 }
 
 // write sends a packet to the far end; m.mu is held.

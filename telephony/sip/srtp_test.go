@@ -346,7 +346,7 @@ func TestSRTCP(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
 			d := srtpDriver(t, "prefer", true, func(c *Config) {
-				c.MediaTimeouts = Timeouts{First: 2 * time.Second, Later: 2 * time.Second, Quiet: 2 * time.Second}
+				c.Life = Life{First: 2 * time.Second, Later: 2 * time.Second, Held: 2 * time.Second, Answer: 100 * time.Millisecond}
 			})
 			legs, _, events := listenTo(t, d)
 			u := newRawUA(t, d, "udp")
@@ -384,7 +384,7 @@ func TestSRTCP(t *testing.T) {
 			if _, ok := parseRTCP(plain); !ok {
 				t.Errorf("our report is %x", plain)
 			}
-			if ev := next(t, events); ev.Cause != telephony.CauseMediaTimeout || !strings.Contains(ev.Err.Error(), "3 packets") {
+			if ev := next(t, events); ev.Cause != telephony.CauseFarEndGone || !strings.Contains(ev.Err.Error(), "3 packets") {
 				t.Errorf("event %+v", ev)
 			}
 			if n := l.Refused(); n != 3 {

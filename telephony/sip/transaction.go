@@ -158,7 +158,7 @@ func (d *Driver) onResponse(res *sip.Response) {
 	tx := d.clients[branch+" "+string(cseq.MethodName)]
 	d.mu.Unlock()
 	if tx == nil {
-		if cseq.MethodName == sip.INVITE {
+		if cseq.MethodName == sip.INVITE && !d.acknowledgeLate(branch, res) {
 			d.late(branch, res)
 		}
 		return
@@ -196,6 +196,13 @@ func (d *Driver) roundTrip(ctx context.Context, p peer, method, branch string, r
 			}
 			again.Reset(wait)
 		case <-p.lost():
+			select {
+			case res := <-tx.ch:
+				if !res.IsProvisional() {
+					return res, nil
+				}
+			default:
+			}
 			return nil, p.lostError()
 		case <-limit.C:
 			return nil, errors.New("no response to " + method)

@@ -159,7 +159,7 @@ func (f *Far) Cancel() {
 }
 
 // Fail ends the call with cause and err as a driver does for its own reasons,
-// for example CauseMediaTimeout.
+// for example CauseFarEndGone.
 func (f *Far) Fail(cause telephony.Cause, err error) {
 	f.leg.end(telephony.Event{Kind: telephony.KindEnded, Cause: cause, Err: err}, telephony.Refusal{Cause: cause})
 }

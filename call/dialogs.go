@@ -1,0 +1,69 @@
+package call
+
+import (
+	"log/slog"
+
+	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/telephony"
+)
+
+// moved says that what hanging up a leg takes has changed.
+type moved struct{}
+
+// dialogs are what hanging up legs takes when this node is gone.
+func dialogs(legs ...telephony.Leg) []string {
+	var out []string
+	for _, leg := range legs {
+		h, ok := leg.(telephony.DialogHolder)
+		if !ok {
+			continue
+		}
+		if d := h.Dialog(); d != "" {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// dialogs are those of the call's legs.
+func (s *Session) dialogs() []string {
+	legs := make([]telephony.Leg, len(s.parties))
+	for i, p := range s.parties {
+		legs[i] = p.leg
+	}
+	return dialogs(legs...)
+}
+
+// keepDialogs stores what hanging up the legs takes; the call does not wait for it.
+func (x *Exchange) keepDialogs(s *Session) {
+	s.spawn("record", func() {
+		for {
+			ctx, cancel := withTimeout(x.c.Clock, storeTimeout)
+			_, err := x.c.Ledger.MarkCall(ctx, s.call.EnvironmentID, s.call.ID, func(c *sidetone.Call) { c.Dialogs = s.dialogs() })
+			cancel()
+			if err == nil || sidetone.CodeOf(err) == sidetone.Conflict || sidetone.CodeOf(err) == sidetone.NotFound {
+				return // it is stored, or the call is over
+			}
+			s.log.Warn("store how to hang up the call", slog.Any("error", err))
+			s.clock.Sleep(scribeRetry, s.caller().ended)
+			select {
+			case <-s.caller().ended:
+				return
+			default:
+			}
+		}
+	})
+}
+
+// unconfirmed notes that a far end did not confirm that the call is over.
+func (s *Session) unconfirmed(err error) {
+	text := public(err)
+	s.left.Store(&text)
+}
+
+// noteLeft puts legs that could not be proved closed into the record.
+func (s *Session) noteLeft() {
+	if text := s.left.Load(); text != nil {
+		s.failed("hang up: " + *text)
+	}
+}
