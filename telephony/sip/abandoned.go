@@ -90,7 +90,7 @@ func (a *attempt) close() {
 func (a *attempt) dialogOnly() *attempt {
 	l := a.l
 	return &attempt{d: a.d, to: a.to, branch: a.branch, seq: a.seq, left: a.left,
-		l: &leg{d: a.d, callID: l.callID, localTag: l.localTag, local: l.local, remote: l.remote,
+		l: &leg{d: a.d, callID: l.callID, localTag: l.localTag, hangup: l.hangup, local: l.local, remote: l.remote,
 			target: a.to.target, peer: a.to.peer, localSeq: a.lastSeq()}}
 }
 

@@ -303,6 +303,7 @@ func (d *Driver) contact(p peer) header {
 
 // receive takes every well-formed message, in order for each source.
 func (d *Driver) receive(p peer, msg sip.Message) {
+	tidy(msg)
 	switch m := msg.(type) {
 	case *sip.Response:
 		d.onResponse(m)

@@ -36,7 +36,8 @@ type leg struct {
 	gone     chan struct{}
 	callID   string
 	localTag string
-	user     string // the digest user who called or was called; else ""
+	hangup   []header // of our BYE
+	user     string   // the digest user who called or was called; else ""
 
 	mu        sync.Mutex
 	info      telephony.Info
@@ -298,7 +299,7 @@ func (l *leg) giveUp(cause telephony.Cause, why string) {
 
 // bye sends BYE and waits for its response.
 func (l *leg) bye(ctx context.Context) error {
-	x, err := l.request(ctx, "BYE", nil, nil)
+	x, err := l.request(ctx, "BYE", l.hangup, nil)
 	if err != nil {
 		return fmt.Errorf("hang up: %w", err)
 	}
