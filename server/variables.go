@@ -51,7 +51,8 @@ type entryList struct {
 func entryLists() []entryList {
 	return []entryList{
 		{key: "sip.users", members: []string{"name", "password"}},
-		{key: "sip.trunks", members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "numbers"}},
+		{key: trunksKey, members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "realm", "numbers", "media",
+			"country", "called", "calling", "asserted_identity", "any_caller_id", "headers_in"}},
 		{
 			key: "auth.jwt",
 			members: []string{"issuer", "audience", "keys", "jwks", "environment", "environment_claim", "scopes_claim", "subject_prefix",
@@ -129,6 +130,9 @@ func (l entryList) check(where, path string, value any) error {
 				}
 			}
 		}
+	}
+	if l.key == trunksKey {
+		return checkTrunkEntries(where, path, entries)
 	}
 	return nil
 }
