@@ -57,7 +57,11 @@ func newTrunks(d telephony.Driver, list []Trunk) trunks {
 // Dial implements telephony.Driver: a call goes out through the trunk that owns
 // the caller's number.
 func (t trunks) Dial(ctx context.Context, req telephony.DialRequest, ringing func()) (telephony.Leg, error) {
-	trunk, err := t.way(req.Trunk, cmp.Or(req.Ours, req.From), req.From)
+	ours := req.From
+	if _, listed := t.owner(req.From); !listed {
+		ours = cmp.Or(req.Ours, req.From)
+	}
+	trunk, err := t.way(req.Trunk, ours, req.From)
 	if err != nil {
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}

@@ -131,14 +131,15 @@ func (t trunks) way(trunk, ours, from string) (string, error) {
 	return "", sidetone.Errorf(sidetone.Invalid, "must be a number of a trunk: no trunk in sip.trunks lists %s", ours)
 }
 
-// CallerID says why a call from a number of ours must not show from, as the end of a
-// sentence that begins with the property's name.
+// CallerID implements api.CallerIDs. A number that trunks list is somebody's: only who
+// has it shows it.
 func (t trunks) CallerID(ours sidetone.Number, from string) error {
-	if ours.Provider != "sip" {
-		if from == ours.Number {
-			return nil
+	if from != ours.Number {
+		if _, listed := t.owner(from); ours.Provider != "sip" || listed {
+			return sidetone.Errorf(sidetone.Invalid, "must be a number of this environment")
 		}
-		return sidetone.Errorf(sidetone.Invalid, "must be a number of this environment: only trunks with any_caller_id show others")
+	} else if ours.Provider != "sip" {
+		return nil
 	}
 	_, err := t.way(ours.ConnectionID, ours.Number, from)
 	return err

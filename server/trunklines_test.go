@@ -99,8 +99,8 @@ func TestCallersNumber(t *testing.T) {
 func TestCallsShowANumberOfTheirTrunk(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ provider, connection, ours, from, want string }{
-		{"sip", "", "+14155550100", "+14155550100", ""}, {"sip", "", "+14155550100", "+442071838750", ""},
-		{"sip", "", "+14155550100", "+12025550142", `a number of the trunk "one"`}, {"sip", "", "+442079460000", "+12025550999", ""},
+		{"sip", "", "+14155550100", "+14155550100", ""}, {"sip", "", "+14155550100", "+442071838750", "of this environment"}, {"sip", "", "+442079460000", "+14155550100", "of this environment"},
+		{"sip", "", "+14155550100", "+12025550999", `a number of the trunk "one"`}, {"sip", "", "+442079460000", "+12025550999", ""},
 		{"sip", "", "+19995550100", "+19995550100", "no trunk in sip.trunks lists +19995550100"},
 		{"sip", "uk", "+442079460000", "+12025550999", ""}, {"sip", "gone", "+442079460000", "+442079460000", `no trunk is called "gone"`},
 		{"simulated", "", "+14155550199", "+14155550199", ""}, {"simulated", "", "+14155550199", "+14155550100", "of this environment"},
@@ -120,7 +120,7 @@ func TestCallsShowANumberOfTheirTrunk(t *testing.T) {
 	}{
 		{telephony.DialRequest{From: "+12025550999", Ours: "+442079460000"}, "uk"},
 		{telephony.DialRequest{From: "+12025550999", Ours: "+14155550100"}, ""},
-		{telephony.DialRequest{From: "+14155550100"}, "one"},
+		{telephony.DialRequest{From: "+14155550100"}, "one"}, {telephony.DialRequest{From: "+14155550100", Ours: "+442079460000"}, "one"},
 	} {
 		d.req = telephony.DialRequest{}
 		_, err := lines.Dial(t.Context(), test.req, nil)
