@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -57,11 +56,7 @@ func newTrunks(d telephony.Driver, list []Trunk) trunks {
 // Dial implements telephony.Driver: a call goes out through the trunk that owns
 // the caller's number.
 func (t trunks) Dial(ctx context.Context, req telephony.DialRequest, ringing func()) (telephony.Leg, error) {
-	ours := req.From
-	if _, listed := t.owner(req.From); !listed {
-		ours = cmp.Or(req.Ours, req.From)
-	}
-	trunk, err := t.way(req.Trunk, ours, req.From)
+	trunk, err := t.way(req.Trunk, t.line(req.From, req.Ours), req.From)
 	if err != nil {
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
@@ -80,7 +75,7 @@ func (t trunks) owner(number string) (string, bool) {
 // of names what carries a call: its trunk, or its provider and the connection.
 func (t trunks) of(j sidetone.DialJob) string {
 	if j.Provider == "sip" && j.ConnectionID == "" {
-		j.ConnectionID, _ = t.owner(j.FromNumber)
+		j.ConnectionID = t.carrying(j)
 	}
 	return j.Provider + " " + j.ConnectionID
 }

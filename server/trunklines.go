@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -106,6 +107,24 @@ func (t trunks) caller(trunk, text, environments, called string) string {
 		return phonenumber.Caller(sent, one.Country)
 	}
 	return phonenumber.Caller(sent, environments, phonenumber.CountryOf(called))
+}
+
+// line is the number whose trunk places a call: the one that it shows, or, when no
+// trunk lists that, ours on the call.
+func (t trunks) line(from, ours string) string {
+	if _, listed := t.owner(from); listed {
+		return from
+	}
+	return cmp.Or(ours, from)
+}
+
+// carrying is the trunk that will carry a call from a trunk's number.
+func (t trunks) carrying(j sidetone.DialJob) string {
+	trunk, err := t.way("", t.line(j.FromNumber, j.AgentNumber), j.FromNumber)
+	if err != nil {
+		return "" // it will be placed by none
+	}
+	return trunk
 }
 
 // way is the trunk by which a call from a number of ours goes out that shows from:

@@ -130,3 +130,21 @@ func TestCallsShowANumberOfTheirTrunk(t *testing.T) {
 		}
 	}
 }
+
+// TestTurnsOfATrunk: a call counts with its trunk whatever number it shows.
+func TestTurnsOfATrunk(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		job  sidetone.DialJob
+		want string
+	}{
+		{sidetone.DialJob{Provider: "sip", FromNumber: "+14155550100", AgentNumber: "+14155550100"}, "sip one"},
+		{sidetone.DialJob{Provider: "sip", FromNumber: "+12125550999", AgentNumber: "+442079460000"}, "sip uk"},
+		{sidetone.DialJob{Provider: "sip", FromNumber: "+14155550100", AgentNumber: "+442079460000"}, "sip one"},
+		{sidetone.DialJob{Provider: "sip", FromNumber: "+12125550999"}, "sip "}, {sidetone.DialJob{Provider: "simulated"}, "simulated "},
+	} {
+		if got := linesOfTrunks().of(test.job); got != test.want {
+			t.Errorf("%+v: got %q", test.job, got)
+		}
+	}
+}

@@ -19,6 +19,8 @@ const (
 	// how much of one that says who vouches for the caller is kept: a signed token
 	// has about 1 KiB.
 	maxVariable, maxAttestation = 1024, 4096
+	// maxName bounds who calls, who is called, and the call's id, as they are stored.
+	maxName = 256
 	// maxAttestations is how many of the latter are kept.
 	maxAttestations = 8
 )

@@ -167,8 +167,8 @@ func warning(e *sdpError) header {
 // inboundInfo says who calls whom.
 func inboundInfo(tx *serverTx, who admission, trunk *Trunk) telephony.Info {
 	req := tx.req
-	info := telephony.Info{ID: req.CallID().Value(), Trunk: who.trunk, Source: tx.peer.addr.String(),
-		From: caller(req, trunk != nil && trunk.AssertedIdentity), To: number(&req.Recipient),
+	info := telephony.Info{ID: cleaned(req.CallID().Value(), maxName), Trunk: who.trunk, Source: tx.peer.addr.String(),
+		From: cleaned(caller(req, trunk != nil && trunk.AssertedIdentity), maxName), To: cleaned(number(&req.Recipient), maxName),
 		Codec: codecG722.String(), Rate: codecG722.rate(), Headers: make(map[string]string)}
 	info.Parts = otherParts(headerValue(req, "Content-Type"), req.Body())
 	info.Attestation = attestation(req)

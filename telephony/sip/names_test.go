@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/google/go-cmp/cmp"
@@ -144,6 +145,20 @@ func TestAttestation(t *testing.T) {
 	} {
 		if diff := cmp.Diff(test.want, attestation(parsed(t, "sip:a@b", test.headers...))); diff != "" {
 			t.Errorf("%q (-want +got)\n%s", test.headers, diff)
+		}
+	}
+}
+
+// What a stranger puts into numbers and ids can be stored.
+func TestNumbersThatNoDatabaseTakes(t *testing.T) {
+	t.Parallel()
+	req := parsed(t, "sip:%00%0d%0a1%ff@h", "From: <sip:%00555\xff@h>;tag=1")
+	req.ReplaceHeader(sip.NewHeader("Call-ID", "c\xff\x00"+strings.Repeat("x", 999)))
+	tx := &serverTx{req: req}
+	info := inboundInfo(tx, admission{}, nil)
+	for _, text := range []string{info.From, info.To, info.ID} {
+		if !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r\n") || len(text) > maxName {
+			t.Errorf("got %q", text)
 		}
 	}
 }
