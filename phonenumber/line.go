@@ -63,11 +63,11 @@ func Meanings(text, country string) []string {
 		}
 	}
 	add(digits)
-	left := false // digits that lead abroad are no national number
-	for _, prefix := range []string{"00", "011", abroad(country)} {
+	own, left := abroad(country), false // digits that lead abroad are no national number
+	for _, prefix := range []string{"00", "011", own} {
 		if rest, found := strings.CutPrefix(digits, prefix); found && prefix != "" {
 			add(rest)
-			left = left || prefix != "011" || abroad(country) == prefix // elsewhere towns begin with it
+			left = left || prefix != "011" || prefix == own // elsewhere towns begin with 011
 		}
 	}
 	code := phonenumbers.GetCountryCodeForRegion(country)
