@@ -71,6 +71,10 @@ type Call struct {
 	// DoNotCall is yes when the person asked not to be called again, no when
 	// not; "" when that is not known.
 	DoNotCall string
+	// HeadersOut are the headers that it is placed with.
+	HeadersOut map[string]string
+	// Signalling is what the caller's signalling said.
+	Signalling Signalling
 	// Metadata is what the carrier or whoever placed the call says about it, a
 	// JSON object.
 	Metadata []byte

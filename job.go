@@ -14,10 +14,12 @@ type Job interface {
 type DialJob struct {
 	EnvironmentID string
 	IntentID      string
-	// Provider, ConnectionID and FromNumber are the call's: they tell the trunk.
+	// Provider, ConnectionID, FromNumber and AgentNumber are the call's: they tell the
+	// trunk.
 	Provider     string
 	ConnectionID string
 	FromNumber   string
+	AgentNumber  string
 	// NotAfter is when the call is not placed any more; zero: never.
 	NotAfter time.Time
 }

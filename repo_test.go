@@ -30,7 +30,7 @@ func arrows() map[string][]string {
 		"process": {}, "process/processtest": {},
 		"telephony":   {"audio"},
 		"transcriber": {"audio"}, "synthesizer": {}, "llm": {},
-		"telephony/telephonytest": {"telephony", "audio"}, "telephony/...": {"telephony", "audio"},
+		"telephony/telephonytest": {"telephony", "audio"}, "telephony/...": {"telephony", "audio", "phonenumber"},
 		"transcriber/transcribertest": {"transcriber", "audio", "provider", "standin", "standin/tonewords"},
 		"transcriber/socket":          {"transcriber", "audio", "provider"}, "transcriber/...": {"transcriber", "transcriber/socket", "audio", "process", "provider"},
 		"synthesizer/synthesizertest": {"synthesizer", "synthesizer/stream", "provider", "standin", "standin/tonewords", ""},

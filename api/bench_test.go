@@ -58,6 +58,8 @@ type bench struct {
 	jobs   *fakeJobs
 	doc    *openapi3.T
 	drain  chan struct{}
+	// callerIDs are the servers' CallerIDs.
+	callerIDs CallerIDs
 	// now is the clock of the servers; nil for the true one.
 	now func() time.Time
 	// try is the servers' TryConnection.
@@ -116,7 +118,7 @@ func (b *bench) handler() http.Handler {
 	}
 	return New(Config{
 		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
-		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, CheckAccount: b.checkAccount, CheckThinks: b.checkThinks, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try,
+		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, CheckAccount: b.checkAccount, CheckThinks: b.checkThinks, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try, CallerIDs: b.callerIDs,
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})

@@ -46,7 +46,13 @@ func renderCall(v view, c sidetone.Call, transcript string, actions []sidetone.E
 	if metadata := carrierData(c); len(metadata) > 0 {
 		o["telephony_metadata"] = metadata
 	}
+	if len(c.HeadersOut) > 0 {
+		o["headers_out"] = c.HeadersOut
+	}
 	if !v.list {
+		if !c.Signalling.Empty() {
+			o["signalling"] = renderSignalling(c.Signalling)
+		}
 		o["action_history"] = renderActions(actions)
 		if len(c.Used) > 0 {
 			o["usage"] = renderUsed(c.Used)

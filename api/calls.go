@@ -29,6 +29,7 @@ type callRequest struct {
 	// What the client says is known of the call elsewhere; the call itself replaces it.
 	carrierID, human, doNotCall string
 	metadata                    []byte
+	headers                     map[string]string
 }
 
 func decodeCall(p dialect.Profile, body wire.Object) (callRequest, error) {
@@ -38,7 +39,7 @@ func decodeCall(p dialect.Profile, body wire.Object) (callRequest, error) {
 		agent: d.agentReference("agent"), context: []byte("{}"), params: []byte("{}"), onNoHuman: "continue",
 		runDoNotCall: d.Bool("run_do_not_call_detection"), hipaa: d.Bool("hipaa_compliant").Value,
 		carrierID: d.Text("telephony_id").Value, human: d.Text("human_detection_result").Value, metadata: []byte("{}"),
-		doNotCall: yesOrNo(d.Bool("do_not_call_result")),
+		doNotCall: yesOrNo(d.Bool("do_not_call_result")), headers: d.headersOut("headers_out"),
 	}
 	d.JSON("context").Apply(&c.context, c.context)
 	d.JSON("telephony_params").Apply(&c.params, c.params)
@@ -84,15 +85,9 @@ func (s *server) createCall(r *request) (any, error) {
 }
 
 func (w work) createCall(c callRequest) (sidetone.Call, error) {
-	number, err := w.numberByPhone(c.from, "from_number")
+	p, err := w.parties(c)
 	if err != nil {
 		return sidetone.Call{}, err
-	}
-	ours := number
-	if c.ours != "" {
-		if ours, err = w.numberByPhone(c.ours, "agent_phone_number"); err != nil {
-			return sidetone.Call{}, err
-		}
 	}
 	to, err := w.callable(c)
 	if err != nil {
@@ -107,9 +102,9 @@ func (w work) createCall(c callRequest) (sidetone.Call, error) {
 	}
 	call := sidetone.Call{
 		ID: w.ids.New(), EnvironmentID: w.tx.EnvironmentID(), Status: sidetone.CallNotStarted,
-		Stage: sidetone.StageCreated, Outgoing: true, FromNumber: number.Number, ToNumber: to,
-		AgentNumber: ours.Number, AgentID: snapshot.Agent.ID, Provider: number.Provider,
-		ConnectionID: number.ConnectionID, Snapshot: snapshot, Context: c.context, Params: c.params,
+		Stage: sidetone.StageCreated, Outgoing: true, FromNumber: p.shown, ToNumber: to,
+		AgentNumber: p.ours, AgentID: snapshot.Agent.ID, Provider: p.line.Provider, HeadersOut: c.headers,
+		ConnectionID: p.line.ConnectionID, Snapshot: snapshot, Context: c.context, Params: c.params,
 		OnNoHuman: c.onNoHuman, HIPAA: c.hipaa, RunDoNotCall: snapshot.Agent.RunDoNotCall,
 		CarrierID: c.carrierID, HumanDetection: c.human, DoNotCall: c.doNotCall, Metadata: c.metadata,
 		Errors: []string{}, Created: w.tx.Now(),

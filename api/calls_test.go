@@ -95,7 +95,7 @@ func callFields(ours string) []struct{ name, value, shown string } {
 	return []struct{ name, value, shown string }{
 		{"agent_phone_number", `"` + ours[1:] + `"`, `"` + ours + `"`},
 		{"context", `{"name":"Ada","n":{"m":[1,null]}}`, `{"name":"Ada","n":{"m":[1,null]}}`},
-		{"telephony_params", `{"x":1}`, `{"x":1}`},
+		{"telephony_params", `{"x":1}`, `{"x":1}`}, {"headers_out", `{"X-Campaign":"42"}`, `{"X-Campaign":"42"}`},
 		{"telephony_provider", `{"name":"twilio"}`, ""}, {"telephony_account_connection", `"anything"`, ""},
 		{"on_no_human_answer", `"hangup"`, `"hangup"`}, {"run_do_not_call_detection", `false`, `false`},
 		{"hipaa_compliant", `false`, `false`}, {"is_outgoing", `false`, ""},

@@ -97,6 +97,13 @@ func renderings(p dialect.Profile) map[string]rendering {
 		{Part: "voice", Vendor: "local", Requests: 4}}
 	metered.Line = &sidetone.LineQuality{RoundTrip: 41250 * time.Microsecond,
 		Near: &sidetone.Reception{Packets: 1500, Lost: 7, Jitter: 1360 * time.Microsecond, JitterMax: 9 * time.Millisecond, MOS: 4.34}}
+	signalled := goldenCall()
+	signalled.HeadersOut = map[string]string{"X-Campaign": "42"}
+	signalled.Signalling = sidetone.Signalling{Said: map[string]string{"customer": "4711"}, Attestation: map[string]string{"P-Attestation-Indicator": "A"},
+		Parts: []sidetone.BodyPart{{Type: "application/pidf+xml", Content: "<presence/>"}, {Type: "image/x", Content: "AAH/", Encoding: "base64", Truncated: true}}}
+	nobodys := sidetone.RefusedCall{ID: "refused-1", Trunk: "carrier", Source: "198.51.100.7:5060", CarrierID: "c@carrier", FromNumber: "2025550199", ToNumber: "4155550123",
+		Number: "+14155550123", Tried: []string{"+4155550123", "+14155550123"}, Cause: "unknown_number", Reason: "no environment has the number", Count: 2,
+		Created: goldenCall().Created, Last: goldenCall().Created}
 	waiting := sidetone.Call{ID: "call-2", Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated, FromNumber: "+12025550101",
 		ToNumber: "+12025550198", AgentNumber: "+12025550101", AgentID: "agent-2", Provider: "simulated", Snapshot: plain}
 	refused := waiting
@@ -125,6 +132,9 @@ func renderings(p dialect.Profile) map[string]rendering {
 		"call-list":         {"CallPage", "CallPage", goldenPage(renderCall(i, goldenCall(), "", nil), renderCall(i, waiting, "", nil))},
 		"call-refused":      {"CallDto", "Call", renderCall(v, refused, "", nil)},
 		"call-usage":        {"CallDto", "Call", renderCall(v, metered, "", nil)},
+		"call-signalling":   {"CallDto", "Call", renderCall(v, signalled, "", nil)},
+		"call-list-headers": {"CallPage", "CallPage", goldenPage(renderCall(i, signalled, "", nil))},
+		"refusals":          {"RefusalPage", "", goldenPage(renderRefusal(nobodys))},
 		"call-list-refused": {"CallPage", "CallPage", goldenPage(renderCall(i, refused, "", nil))},
 		"call-list-wide":    {"CallPage", "", goldenPage(renderCall(wide, goldenCall(), "", nil))},
 		"event":             {"CallEvent", "", renderEvent(v, moment)},

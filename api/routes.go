@@ -151,6 +151,7 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/calls/end", scope: sidetone.ScopeCalls, handle: s.respond(200, s.endCall)},
 		{pattern: "GET /v1/calls/recording", scope: sidetone.ScopeRead, handle: s.getRecording, stream: true},
 		{pattern: "GET /v1/calls/{id}/events", scope: sidetone.ScopeRead, handle: s.streamEvents, stream: true},
+		{pattern: "GET /v1/refusals", scope: sidetone.ScopeRead, handle: s.respond(200, s.listRefusals)},
 
 		{pattern: "GET /v1/whoami", scope: anyScope, handle: s.respond(200, s.whoAmI)},
 		{pattern: "GET /v1/environments", scope: sidetone.ScopeAdmin, handle: s.respond(200, s.getEnvironment)},

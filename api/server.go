@@ -69,6 +69,8 @@ type Config struct {
 	// DefaultProvider is the shop of a request that names none; "" means
 	// simulated.
 	DefaultProvider string
+	// CallerIDs knows which numbers calls may show; nil: each one itself.
+	CallerIDs CallerIDs
 	// Tokens checks JSON Web Tokens; nil means that only keys are accepted.
 	Tokens TokenVerifier
 	// TrustedProxies are the networks of the reverse proxies in front of the server,
@@ -155,6 +157,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Calls == nil {
 		c.Calls = nobody{}
+	}
+	if c.CallerIDs == nil {
+		c.CallerIDs = ownCallerIDs{}
 	}
 	if c.Document == nil {
 		doc, err := contract.Load()

@@ -193,6 +193,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"GET /v1/audit_log":                   {inQuery("id", "audit", "")},
 		"GET /v1/audit_log/list":              inList(map[string]string{"id": "audit", "resource_id": "agent", "actor_id": "actor"}),
 		"GET /v1/support":                     {inQuery("agent", "agent", "")},
+		"GET /v1/refusals":                    inList(map[string]string{"id": "refusal"}),
 		"GET /v1/usage":                       nil, // the key's own environment only
 		"GET /v1/whoami":                      nil, // likewise
 		"POST /v1/secrets/rotate_environment": nil, // likewise
@@ -392,6 +393,8 @@ func (f *tenants) freshOther(who tenant, kind string, post func(path, body, prop
 	case "audit":
 		f.fresh(who, "prompt")
 		return first("/v1/audit_log/list", "id")
+	case "refusal":
+		return f.refusal(who.env)
 	case "actor":
 		f.fresh(who, "prompt")
 		return f.as(who, "GET /v1/whoami", "").want(200).text("id")
@@ -450,7 +453,7 @@ func words() []string {
 		initial_message model provider openai_model_name_override
 		api_environment api_key api_user_id index model_id quality speaker version voice_id voice_name
 		model_name required_context_keys[0] created updated createdAt updatedAt revoked start_time end_time status stage_outcome is_outgoing outbound_only
-		actor_type action resource request_id telephony_id telephony_provider area_code
+		actor_type action resource request_id telephony_id telephony_provider area_code trunk cause
 		to_number phoneNumber steering_pool[0] userId default_country certain
 		default_model default_voice default_transcriber fallback_model fallback_voice fallback_transcriber
 		created_at updated_at revoked_at active tags carrier_state twilio_account_sid twilio_auth_token openai_api_key signature_secret
@@ -614,7 +617,7 @@ func (f *tenants) theirsAt(pattern string, p idPlace) string {
 	}
 	kind := map[string]string{"numbers": "number", "agents": "agent", "prompts": "prompt", "actions": "action", "voices": "voice",
 		"webhooks": "webhook", "account_connections": "connection", "vector_databases": "vectors", "members": "member",
-		"calls": "call", "dnc_numbers": "dnc", "api_keys": "key", "audit_log": "prompt", "environments": "new environment"}[strings.Split(pattern, "/")[2]]
+		"calls": "call", "dnc_numbers": "dnc", "api_keys": "key", "audit_log": "prompt", "refusals": "refusal", "environments": "new environment"}[strings.Split(pattern, "/")[2]]
 	f.fresh(f.theirs, kind)
 	f.fresh(f.theirs, kind)
 	cursor := f.as(f.theirs, pattern+"?size=1", "").want(200).text("next_cursor")

@@ -23,6 +23,8 @@ type work struct {
 	// checkAccount and checkThinks are the configuration's, nil when nothing is checked.
 	checkAccount func(sidetone.Connection) error
 	checkThinks  func(provider string, c sidetone.Connection) error
+	// callerIDs knows which numbers calls may show.
+	callerIDs CallerIDs
 	// newSecrets are those that this request sets.
 	newSecrets *newSecrets
 	// agentPath is the path of the agent in the request's body, with its dot; "" where
@@ -49,7 +51,7 @@ func (s *server) readConfiguration(r *request, fn func(work) error) error {
 // that fn sets.
 func (s *server) write(r *request, fn func(work) error) error {
 	return s.Store.Write(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error {
-		w := work{tx: tx, ids: s.IDs, speaks: r.speaks, checkPrompt: s.CheckPrompt, checkAddress: s.CheckAddress, checkAccount: s.CheckAccount, checkThinks: s.CheckThinks, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
+		w := work{tx: tx, ids: s.IDs, speaks: r.speaks, checkPrompt: s.CheckPrompt, checkAddress: s.CheckAddress, checkAccount: s.CheckAccount, checkThinks: s.CheckThinks, callerIDs: s.CallerIDs, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
 		if member := r.agentMember(); member != "" {
 			w.agentPath = member + "."
 		}

@@ -63,7 +63,7 @@ func others(b *bench) map[string]any {
 		"fallback": map[string]any{"type": "voice_flite"}, "default_model": "openai/m", "default_voice": "voice_azure", "default_transcriber": "tty", "fallback_model": "openai", "fallback_voice": "voice_flite", "fallback_transcriber": "pocketsphinx", "phone_number": "+12025550148", "phoneNumber": "+12025550149",
 		"member": b.do("POST /v1/members/create", `{"subject":"generated"}`).want(201).text("id"), "default_agent": b.agent(`{"prompt":{"content":"p"}}`),
 		"to_number": "+12025550147", "from_number": number, "agent_phone_number": number,
-		"telephony_provider": "simulated", "steering_pool": []any{"+12025550146"}, "area_code": "212",
+		"headers_out": map[string]any{"X-Other": "7"}, "telephony_provider": "simulated", "steering_pool": []any{"+12025550146"}, "area_code": "212",
 	}
 }
 

@@ -37,6 +37,9 @@ type Config struct {
 	Publisher  Publisher
 	Recordings Recordings
 	Planner    Planner
+	// Refusals keeps calls that were refused; nil: only the rows of calls to numbers
+	// of ours are kept.
+	Refusals Refusals
 	// Wheels pace the calls, each of which is dealt to one of them when it is
 	// answered; whoever made them runs them. One for each processor core keeps all
 	// cores busy. At least one.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -37,7 +38,7 @@ func (x *Exchange) refuse(leg telephony.Leg, err error) {
 	r := refusal(err)
 	info := leg.Info()
 	x.c.Log.Info("call refused", slog.String("from", info.From), slog.String("to", info.To),
-		slog.String("source", info.Source), slog.String("cause", r.Cause.String()), slog.Any("error", err))
+		slog.String("source", info.Source), slog.String("trunk", info.Trunk), slog.String("cause", r.Cause.String()), slog.Any("error", err))
 	ctx, cancel := withTimeout(x.c.Clock, hangupTimeout)
 	defer cancel()
 	if l, ok := leg.(telephony.Refuser); ok {
@@ -134,7 +135,11 @@ func (x *Exchange) find(info telephony.Info) (Route, error) {
 		x.c.Log.Error("find who answers", slog.Any("error", err))
 		return r, &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "the records are not available"}
 	case r.Trunks != nil && !slices.Contains(r.Trunks, info.Trunk):
-		return r, &telephony.Refusal{Cause: telephony.CauseUnknownNumber, Reason: "nobody has this number"}
+		why := "the number does not ring through the trunk " + strconv.Quote(info.Trunk)
+		if info.Trunk == "" {
+			why = "the number rings through trunks only, and the call came by none"
+		}
+		return r, &UnknownNumber{Tried: []string{r.Number.Number}, Why: why}
 	}
 	return r, nil
 }
@@ -145,7 +150,7 @@ func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
 		ID: x.c.IDs.New(), EnvironmentID: r.Number.EnvironmentID, Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated,
 		FromNumber: r.From, ToNumber: r.Number.Number, AgentNumber: r.Number.Number, AgentID: r.Snapshot.Agent.ID,
 		Provider: r.Number.Provider, ConnectionID: r.Number.ConnectionID, CarrierID: info.ID, Snapshot: r.Snapshot,
-		Context: []byte("{}"), Params: []byte("{}"), OnNoHuman: "continue",
+		Context: contextOf(info), Signalling: signallingOf(info), Params: []byte("{}"), OnNoHuman: "continue",
 		Created: now, Node: x.c.Node, Lease: now.Add(leaseLength),
 	}
 }

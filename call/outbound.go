@@ -115,7 +115,7 @@ func (x *Exchange) adopt(ctx context.Context, c sidetone.Call, leg telephony.Leg
 // came.
 func (x *Exchange) place(ctx context.Context, d telephony.Driver, c sidetone.Call) (leg telephony.Leg, err error) {
 	panicked := x.safely(func() error {
-		leg, err = d.Dial(ctx, telephony.DialRequest{CallID: c.ID, From: c.FromNumber, To: c.ToNumber, Trunk: c.ConnectionID}, nil)
+		leg, err = d.Dial(ctx, telephony.DialRequest{CallID: c.ID, From: c.FromNumber, To: c.ToNumber, Ours: c.AgentNumber, Trunk: c.ConnectionID, Headers: c.HeadersOut}, nil)
 		return nil
 	})
 	if panicked != nil {

@@ -3,6 +3,7 @@ package call
 import (
 	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -31,8 +32,35 @@ type Route struct {
 type Directory interface {
 	// Route returns who answers a call to a number on a trunk, "" for the local
 	// one, and from whom it is. The numbers are as they were sent. An error with
-	// code NotFound says that nobody owns it.
+	// code NotFound says that nobody owns it; an *UnknownNumber says why, too.
 	Route(ctx context.Context, from, to, trunk string) (Route, error)
+}
+
+// UnknownNumber says why a called number is nobody's. Its code is NotFound.
+type UnknownNumber struct {
+	// Tried are the numbers, E.164, that were looked for.
+	Tried []string
+	// Why says it for the operator. Callers are not told.
+	Why string
+}
+
+// Error names what was tried.
+func (u *UnknownNumber) Error() string {
+	if len(u.Tried) == 0 {
+		return "nobody has this number: " + u.Why
+	}
+	return "nobody has this number: " + u.Why + "; looked for " + strings.Join(u.Tried, ", ")
+}
+
+// Unwrap returns an error with code NotFound.
+func (u *UnknownNumber) Unwrap() error {
+	return sidetone.Errorf(sidetone.NotFound, "nobody has this number")
+}
+
+// Refusals keeps which incoming calls were refused.
+type Refusals interface {
+	// StoreRefusedCall stores one, which may be nobody's.
+	StoreRefusedCall(ctx context.Context, c sidetone.RefusedCall) error
 }
 
 // Ledger keeps the record of calls. Every method returns after the change was

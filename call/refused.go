@@ -2,8 +2,10 @@ package call
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -11,14 +13,18 @@ import (
 )
 
 const (
-	// refusedRows is how many refused calls to one number get a row of their own
-	// in a second. The others share one row for each refusedSpan.
+	// refusedRows is how many refused calls to one number, or by one trunk to
+	// nobody's numbers, get a row of their own in a second. The others share one row
+	// for each refusedSpan.
 	refusedRows = 10
 	refusedSpan = time.Minute
 	// refusedWaiting bounds the refused calls that wait to be looked at, and
 	// refusedCauses the causes that a shared row names.
 	refusedWaiting = 10_000
 	refusedCauses  = 10
+	// refusedText bounds, in bytes, what of a caller's signalling is stored of a
+	// refused call.
+	refusedText = 256
 )
 
 // refusedCall is a call that was refused and has no row.
@@ -28,27 +34,31 @@ type refusedCall struct {
 	at   time.Time
 }
 
+// refusedRow is what is stored of one or more of them.
+type refusedRow struct {
+	// call is nil when the number is nobody's.
+	call    *sidetone.Call
+	refusal sidetone.RefusedCall
+}
+
 // refusedCalls writes rows of calls that were refused although they came from an
-// admitted source to an active number of ours. Nobody waits for it. Its fields
-// belong to run, the channel aside.
+// admitted source. Nobody waits for it. Its fields belong to run, the channel
+// aside.
 type refusedCalls struct {
 	x       *Exchange
 	waiting chan refusedCall
 	due     chan struct{} // a shared row is to be written
 	second  time.Time
-	rows    map[string]int            // of this second, by number
-	shared  map[string]*sidetone.Call // the rows that are not written yet, by number
+	rows    map[string]int         // of this second, by number, or by trunk
+	shared  map[string]*refusedRow // those that are not written yet, likewise
 }
 
 func newRefusedCalls(x *Exchange) *refusedCalls {
-	return &refusedCalls{x: x, waiting: make(chan refusedCall, refusedWaiting), due: make(chan struct{}, 1), shared: map[string]*sidetone.Call{}}
+	return &refusedCalls{x: x, waiting: make(chan refusedCall, refusedWaiting), due: make(chan struct{}, 1), shared: map[string]*refusedRow{}}
 }
 
 // add takes a call that was refused; what is too much is logged and forgotten.
 func (r *refusedCalls) add(info telephony.Info, err error) {
-	if refusal(err).Cause == telephony.CauseUnknownNumber {
-		return // nobody's call
-	}
 	select {
 	case r.waiting <- refusedCall{info, err, r.x.c.Clock.Now()}:
 	default:
@@ -76,30 +86,24 @@ func (r *refusedCalls) run(ctx context.Context) {
 
 // take writes a row, or counts the call in a shared one.
 func (r *refusedCalls) take(c refusedCall) {
-	route, err := r.x.find(c.info)
-	if err != nil || !route.Number.Active {
+	row, key, ok := r.row(c)
+	if !ok {
 		return
 	}
-	number := route.Number.Number
 	if second := c.at.Truncate(time.Second); !second.Equal(r.second) {
 		r.second, r.rows = second, map[string]int{}
 	}
-	if r.rows[number]++; r.rows[number] <= refusedRows {
-		r.write(r.row(c, route))
+	if r.rows[key]++; r.rows[key] <= refusedRows {
+		r.write(row)
 		return
 	}
-	shared := r.shared[number]
+	shared := r.shared[key]
 	if shared == nil {
-		row := r.row(c, route)
-		r.shared[number] = &row
+		r.shared[key] = &row
 		r.wakeAfter(refusedSpan)
 		return
 	}
-	shared.RefusedCount++
-	shared.Ended = c.at
-	if cause := public(c.err); len(shared.Errors) < refusedCauses && !slices.Contains(shared.Errors, cause) {
-		shared.Errors = append(shared.Errors, cause)
-	}
+	shared.add(c)
 }
 
 func (r *refusedCalls) wakeAfter(d time.Duration) {
@@ -111,31 +115,77 @@ func (r *refusedCalls) wakeAfter(d time.Duration) {
 	})
 }
 
-// row is the record of a refused call.
-func (r *refusedCalls) row(c refusedCall, route Route) sidetone.Call {
-	row := r.x.inboundCall(c.info, route)
-	row.Status, row.Outcome, row.EndReason = sidetone.CallError, sidetone.OutcomeDidNotConnect, refusal(c.err).Cause.String()
-	row.ErrorMessage, row.Errors = public(c.err), []string{public(c.err)}
-	row.Created, row.Ended, row.Lease, row.RefusedCount = c.at, c.at, time.Time{}, 1
-	return row
+// row is the record of a refused call, and whose share it takes; false when it
+// leaves none.
+func (r *refusedCalls) row(c refusedCall) (row refusedRow, key string, ok bool) {
+	route, err := r.x.find(c.info)
+	switch {
+	case sidetone.CodeOf(err) == sidetone.NotFound && r.x.c.Refusals != nil:
+		return refusedRow{refusal: r.refusal(c, sidetone.Number{})}, "trunk " + c.info.Trunk, true
+	case err != nil || !route.Number.Active:
+		return row, "", false
+	}
+	call := r.x.inboundCall(c.info, route)
+	call.Status, call.Outcome, call.EndReason = sidetone.CallError, sidetone.OutcomeDidNotConnect, refusal(c.err).Cause.String()
+	call.ErrorMessage, call.Errors = public(c.err), []string{public(c.err)}
+	call.Created, call.Ended, call.Lease, call.RefusedCount = c.at, c.at, time.Time{}, 1
+	return refusedRow{call: &call, refusal: r.refusal(c, route.Number)}, route.Number.Number, true
+}
+
+// refusal says why, of a call to a number of ours or to nobody's.
+func (r *refusedCalls) refusal(c refusedCall, number sidetone.Number) sidetone.RefusedCall {
+	out := sidetone.RefusedCall{ID: r.x.c.IDs.New(), EnvironmentID: number.EnvironmentID, Trunk: c.info.Trunk, Source: c.info.Source,
+		CarrierID: short(c.info.ID), FromNumber: short(c.info.From), ToNumber: short(c.info.To), Number: number.Number,
+		Tried: []string{}, Cause: refusal(c.err).Cause.String(), Reason: public(c.err), Count: 1, Created: c.at, Last: c.at}
+	var unknown *UnknownNumber
+	if errors.As(c.err, &unknown) {
+		out.Tried, out.Reason = unknown.Tried, unknown.Why
+	}
+	return out
+}
+
+// short is what of a text that a stranger may have chosen is stored.
+func short(text string) string {
+	return strings.Map(printable, strings.ToValidUTF8(text[:min(len(text), refusedText)], ""))
+}
+
+// add counts one more call.
+func (r *refusedRow) add(c refusedCall) {
+	r.refusal.Count++
+	r.refusal.Last = c.at
+	if r.call == nil {
+		return
+	}
+	r.call.RefusedCount++
+	r.call.Ended = c.at
+	if cause := public(c.err); len(r.call.Errors) < refusedCauses && !slices.Contains(r.call.Errors, cause) {
+		r.call.Errors = append(r.call.Errors, cause)
+	}
 }
 
 // writeShared writes the shared rows that are due at a time.
 func (r *refusedCalls) writeShared(now time.Time) {
-	for number, row := range r.shared {
-		if wait := row.Created.Add(refusedSpan).Sub(now); wait > 0 {
+	for key, row := range r.shared {
+		if wait := row.refusal.Created.Add(refusedSpan).Sub(now); wait > 0 {
 			r.wakeAfter(wait)
 			continue
 		}
 		r.write(*row)
-		delete(r.shared, number)
+		delete(r.shared, key)
 	}
 }
 
-func (r *refusedCalls) write(row sidetone.Call) {
+func (r *refusedCalls) write(row refusedRow) {
 	ctx, cancel := withTimeout(r.x.c.Clock, storeTimeout)
 	defer cancel()
-	if err := r.x.c.Ledger.StartCall(ctx, row, 0); err != nil {
-		r.x.c.Log.Warn("a refused call is not recorded", slog.String("to", row.ToNumber), slog.Int("calls", row.RefusedCount), slog.Any("error", err))
+	var err error
+	if row.call != nil {
+		err = r.x.c.Ledger.StartCall(ctx, *row.call, 0)
+	}
+	if r.x.c.Refusals != nil {
+		err = errors.Join(err, r.x.c.Refusals.StoreRefusedCall(ctx, row.refusal))
+	}
+	if err != nil {
+		r.x.c.Log.Warn("a refused call is not recorded", slog.String("to", row.refusal.ToNumber), slog.Int("calls", row.refusal.Count), slog.Any("error", err))
 	}
 }

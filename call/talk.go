@@ -58,7 +58,7 @@ func (x *Exchange) newMind(s *Session) *mind {
 		c.add(m.Source, m.Name)
 	}
 	return &mind{models: s.plan.Models, candidates: c, clock: s.clock, seed: s.call.ID, temperature: s.call.Snapshot.Agent.Temperature,
-		system: fillPlaceholders(s.call.Snapshot.Prompt.Content, s.call.Context), tools: builtinTools(),
+		system: fillPlaceholders(s.call.Snapshot.Prompt.Content, s.call.Context) + callersWords(s.call.Signalling, s.call.Snapshot.Prompt.Content), tools: builtinTools(),
 		post: s.inbox.post, log: s.log, thoughts: map[uint64]*thought{}}
 }
 

@@ -69,6 +69,11 @@ type Call struct {
 	TelephonyParams map[string]any `json:"telephony_params,omitempty"`
 	// TelephonyMetadata is what is known of the call at the carrier.
 	TelephonyMetadata map[string]any `json:"telephony_metadata,omitempty"`
+	// HeadersOut are the headers that it was placed with.
+	HeadersOut map[string]string `json:"headers_out,omitempty"`
+	// Signalling is what the caller's signalling said; nil for nothing. Single calls
+	// only.
+	Signalling *Signalling `json:"signalling,omitempty"`
 	// Usage is what vendors were used for, once the call is over.
 	Usage []CallUsage `json:"usage,omitempty"`
 	// LineQuality is how good the line was, once the call is over; nil when that is not
@@ -179,6 +184,9 @@ type CallRequest struct {
 	TelephonyAccountConnection string `json:"telephony_account_connection,omitempty"`
 	// TelephonyParams are what the carrier is told.
 	TelephonyParams map[string]any `json:"telephony_params,omitempty"`
+	// HeadersOut are headers of the call to the carrier: X-, User-to-User, Diversion and
+	// History-Info.
+	HeadersOut map[string]string `json:"headers_out,omitempty"`
 	// OnNoHumanAnswer is continue or hangup; empty for the default.
 	OnNoHumanAnswer string `json:"on_no_human_answer,omitempty"`
 	// RunDoNotCallDetection notices wishes not to be called again; nil is the

@@ -76,6 +76,7 @@ func exercises() map[string]exercise {
 	editing(all, "Environment", "Environments", func(c *client.Client) client.Editor[client.Environment] { return c.Environments().Editor })
 	editing(all, "APIKey", "APIKeys", func(c *client.Client) client.Editor[client.APIKey] { return c.APIKeys().Editor })
 	editing(all, "Member", "Members", func(c *client.Client) client.Editor[client.Member] { return c.Members().Editor })
+	all["RefusalController_listRefusals"] = func(t *testing.T, c *client.Client) (any, error) { return c.Refusals(t.Context(), client.Query{}) }
 	reading(all, "AuditController_getEntry", "AuditController_listEntries", (*client.Client).AuditLog)
 	reading(all, "CallController_getCall", "CallController_listCalls", func(c *client.Client) client.Reader[client.Call] { return c.Calls().Reader })
 	maps.Copy(all, lineExercises())
@@ -108,7 +109,7 @@ func lineExercises() map[string]exercise {
 		"CallController_createCall": func(t *testing.T, c *client.Client) (any, error) {
 			return c.Calls().Create(t.Context(), client.CallRequest{FromNumber: number, ToNumber: number, Agent: "default", AgentPhoneNumber: number,
 				Context: map[string]any{"k": "v"}, TelephonyProvider: "p", TelephonyAccountConnection: "a", TelephonyParams: map[string]any{"k": "v"},
-				OnNoHumanAnswer: "hangup", RunDoNotCallDetection: new(true), HIPAACompliant: true}, client.IdempotencyKey("k"))
+				HeadersOut: map[string]string{"X-A": "b"}, OnNoHumanAnswer: "hangup", RunDoNotCallDetection: new(true), HIPAACompliant: true}, client.IdempotencyKey("k"))
 		},
 		"CallController_endCall": func(t *testing.T, c *client.Client) (any, error) { return c.Calls().End(t.Context(), "i") },
 		"CallController_getRecording": func(t *testing.T, c *client.Client) (any, error) {

@@ -9,7 +9,6 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/jobs"
-	"github.com/sidetone/sidetone/phonenumber"
 	"github.com/sidetone/sidetone/recording/disk"
 	"github.com/sidetone/sidetone/store"
 )
@@ -35,31 +34,35 @@ type directory struct {
 
 // Route implements call.Directory.
 func (d directory) Route(ctx context.Context, from, to, trunk string) (call.Route, error) {
-	r, err := d.Store.Route(ctx, d.trunks.called(trunk, to))
+	called, err := d.trunks.called(trunk, to)
+	if err != nil {
+		return call.Route{From: from}, err
+	}
+	r, err := d.Store.Route(ctx, called)
 	out := call.Route{Number: r.Number, Snapshot: r.Snapshot, HasAgent: r.HasAgent, Trunks: []string{""}, From: from}
 	if err != nil {
+		if sidetone.CodeOf(err) == sidetone.NotFound {
+			err = &call.UnknownNumber{Tried: []string{called}, Why: "no environment has the number"}
+		}
 		return out, err
 	}
 	if r.Number.Provider != "simulated" {
 		out.Trunks = append(out.Trunks, d.trunks.owners(r.Number.Number)...)
 	}
-	out.From = d.caller(ctx, r.Number.EnvironmentID, from)
+	out.From = d.caller(ctx, r.Number, from, trunk)
 	return out, nil
 }
 
-// caller reads the number that a caller shows as the environment does; what has
-// no certain meaning stays as it was sent.
-func (d directory) caller(ctx context.Context, environmentID, from string) string {
+// caller reads the number that a caller shows; what has no certain meaning stays as
+// it was sent.
+func (d directory) caller(ctx context.Context, called sidetone.Number, from, trunk string) string {
 	country := ""
 	if !strings.HasPrefix(from, "+") { // only then the country matters
-		if e, err := d.EnvironmentByID(ctx, environmentID); err == nil {
+		if e, err := d.EnvironmentByID(ctx, called.EnvironmentID); err == nil {
 			country = e.DefaultCountry
 		}
 	}
-	if e164, err := phonenumber.Read(from, country); err == nil {
-		return e164
-	}
-	return from
+	return d.trunks.caller(trunk, from, country, called.Number)
 }
 
 // dialer places the calls of jobs.

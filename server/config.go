@@ -160,6 +160,22 @@ type Trunk struct {
 	// Numbers are the numbers that ring here and may be bought from provider
 	// sip; calls from them go out through this trunk.
 	Numbers []string `koanf:"numbers"`
+	// Country is where numbers without country code are dialled, an ISO 3166 code;
+	// empty: what the trunk sends is compared with each of Numbers in the forms of its
+	// own country.
+	Country string `koanf:"country"`
+	// Called and Calling are how the trunk writes the number that is called and the
+	// one that calls.
+	Called  TrunkNumbers `koanf:"called"`
+	Calling TrunkNumbers `koanf:"calling"`
+	// AssertedIdentity takes the caller's number from P-Asserted-Identity where there
+	// is one.
+	AssertedIdentity bool `koanf:"asserted_identity"`
+	// AnyCallerID lets calls show numbers that are not the trunk's.
+	AnyCallerID bool `koanf:"any_caller_id"`
+	// HeadersIn are headers of calls that become variables of the call's context, each
+	// with the variable's name.
+	HeadersIn map[string]string `koanf:"headers_in"`
 	// Media shapes the trunk's sound.
 	Media TrunkMedia `koanf:"media"`
 }
@@ -371,6 +387,9 @@ func (c SIPConfig) validate() error {
 		names[t.Name] = true
 		if err := errors.Join(t.validateLine(contacts), t.validateSRTP()); err != nil {
 			return fmt.Errorf("%s.%w", key, err)
+		}
+		if err := t.validateNumbers(key); err != nil {
+			return err
 		}
 		if _, err := prefixes(key+".addresses", t.Addresses); err != nil {
 			return err

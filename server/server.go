@@ -238,7 +238,7 @@ func (s *server) startCalls() {
 	s.bus = local.New()
 	s.providers = newProviders(s.config, s.vendors(), newKeyring(s.config, s.store, s.guard), s.log, s.placeFreed)
 	s.exchange = call.New(call.Config{
-		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.trunks()}, Ledger: ledger{s.store},
+		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.trunks()}, Ledger: ledger{s.store}, Refusals: s.store,
 		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: s.providers, Wheels: wheels,
 		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{simulated: s.sip, trunks: s.trunks()},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
@@ -369,7 +369,8 @@ func (s *server) api() http.Handler {
 	config := api.Config{
 		Metrics: figures,
 		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Drain: s.draining,
-		Shops: s.shops(), Log: s.log, Stopping: s.stopping, TrustedProxies: s.proxies,
+		CallerIDs: s.trunks(),
+		Shops:     s.shops(), Log: s.log, Stopping: s.stopping, TrustedProxies: s.proxies,
 		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
 		Operator:     s.operator,
 		CheckAccount: checkAccount, CheckThinks: s.providers.vendors.checkThinks,

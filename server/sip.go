@@ -36,7 +36,8 @@ func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 		out.Trunks = append(out.Trunks, sip.Trunk{Name: t.Name, Addresses: from, Host: t.Host, Transport: t.Transport,
 			TargetTimeout: t.TargetTimeout, Username: t.Username, Password: sip.Secret(t.Password.Reveal()), Realm: t.Realm, Sources: t.Media.Sources,
 			SRTP: t.Media.SRTP, SRTPOverClear: t.Media.SRTPOverClear,
-			TLS: t.TLS.driver(), OutboundProxy: t.OutboundProxy, KeepAlive: t.KeepAlive, Register: t.registration()})
+			TLS: t.TLS.driver(), OutboundProxy: t.OutboundProxy, KeepAlive: t.KeepAlive, Register: t.registration(),
+			Called: t.Called.Out.spelling(), Calling: t.Calling.Out.spelling(), AssertedIdentity: t.AssertedIdentity, HeadersIn: t.HeadersIn})
 		if len(from) == 0 && t.Username != "" {
 			out.Users = append(out.Users, sip.User{Name: t.Username, Password: sip.Secret(t.Password.Reveal()), Trunk: t.Name})
 		}

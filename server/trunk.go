@@ -48,6 +48,7 @@ func newTrunks(d telephony.Driver, list []Trunk) trunks {
 			}
 		}
 		t.list[i].Numbers = numbers
+		t.list[i].Country, _ = phonenumber.Country(t.list[i].Country)
 	}
 	return t
 }
@@ -55,14 +56,11 @@ func newTrunks(d telephony.Driver, list []Trunk) trunks {
 // Dial implements telephony.Driver: a call goes out through the trunk that owns
 // the caller's number.
 func (t trunks) Dial(ctx context.Context, req telephony.DialRequest, ringing func()) (telephony.Leg, error) {
-	if req.Trunk == "" {
-		owner, ok := t.owner(req.From)
-		if !ok {
-			return nil, &telephony.DialError{Cause: telephony.CauseFailure,
-				Err: sidetone.Errorf(sidetone.Invalid, "no trunk in sip.trunks lists %s", req.From)}
-		}
-		req.Trunk = owner
+	trunk, err := t.way(req.Trunk, t.line(req.From, req.Ours), req.From)
+	if err != nil {
+		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
+	req.Trunk = trunk
 	return t.Driver.Dial(ctx, req, ringing)
 }
 
@@ -77,7 +75,7 @@ func (t trunks) owner(number string) (string, bool) {
 // of names what carries a call: its trunk, or its provider and the connection.
 func (t trunks) of(j sidetone.DialJob) string {
 	if j.Provider == "sip" && j.ConnectionID == "" {
-		j.ConnectionID, _ = t.owner(j.FromNumber)
+		j.ConnectionID = t.carrying(j)
 	}
 	return j.Provider + " " + j.ConnectionID
 }
@@ -93,45 +91,6 @@ func (t trunks) owners(number string) []string {
 		}
 	}
 	return out
-}
-
-// called is the number, E.164, that a caller on a trunk dialled: the one of the
-// trunk's own numbers that the text is, internationally or as it is dialled in
-// that number's country. When it is none or more than one, the text's digits are
-// the number, and 00 and 011 are international prefixes on every trunk.
-func (t trunks) called(trunk, text string) string {
-	ours, ok := phonenumber.Digits(text)
-	if !ok {
-		return text
-	}
-	var meant []string
-	for _, one := range t.list {
-		for _, n := range one.Numbers {
-			switch {
-			case one.Name != trunk:
-			case n == ours:
-				return ours
-			case endsAlike(n, ours) && phonenumber.Otherwise(ours, phonenumber.CountryOf(n)) == n && !slices.Contains(meant, n):
-				meant = append(meant, n)
-			}
-		}
-	}
-	if len(meant) == 1 {
-		return meant[0]
-	}
-	for _, prefix := range []string{"+00", "+011"} {
-		if abroad, found := strings.CutPrefix(ours, prefix); found {
-			return "+" + abroad
-		}
-	}
-	return ours
-}
-
-// endsAlike reports whether the last digits are equal. When they differ, the texts
-// cannot be the same number.
-func endsAlike(a, b string) bool {
-	const last = 6
-	return len(a) > last && len(b) > last && a[len(a)-last:] == b[len(b)-last:]
 }
 
 // Search implements telephony.NumberShop.

@@ -66,28 +66,6 @@ func TestTrunkNumbersAreForSaleOnce(t *testing.T) {
 	}
 }
 
-// TestCalledNumber: carriers deliver national and international forms; they mean
-// a number only that the trunk lists.
-func TestCalledNumber(t *testing.T) {
-	t.Parallel()
-	list := []Trunk{
-		{Name: "one", Numbers: []string{"+14155550100", "+442071838750", "+4930901820"}},
-		{Name: "two", Numbers: []string{"+12025550142", "+4922025550142"}},
-	}
-	for _, test := range []struct{ trunk, text, want string }{
-		{"one", "+14155550100", "+14155550100"}, {"one", "14155550100", "+14155550100"}, {"one", "4155550100", "+14155550100"},
-		{"one", "02071838750", "+442071838750"}, {"one", "011442071838750", "+442071838750"}, {"one", "00442071838750", "+442071838750"},
-		{"one", "030901820", "+4930901820"}, {"one", "+1-415-555-0100", "+14155550100"},
-		{"two", "4155550100", "+4155550100"}, {"one", "2025550142", "+2025550142"}, {"two", "2025550142", "+12025550142"},
-		{"", "4155550100", "+4155550100"}, {"", "0014155550100", "+14155550100"}, {"", "14155550100", "+14155550100"},
-		{"one", "reception", "reception"}, {"one", "201", "+201"}, {"one", "", ""},
-	} {
-		if got := newTrunks(nil, list).called(test.trunk, test.text); got != test.want {
-			t.Errorf("%q on %q: got %q, want %q", test.text, test.trunk, got, test.want)
-		}
-	}
-}
-
 func TestCallsLeaveThroughTheTrunkOfTheirNumber(t *testing.T) {
 	t.Parallel()
 	for from, want := range map[string]string{"+14155550100": "one", "+442079460000": "two"} {

@@ -54,9 +54,10 @@ func entryLists() []entryList {
 	return []entryList{
 		{key: "sip.users", members: []string{"name", "password"}},
 		{
-			key: "sip.trunks",
+			key: trunksKey,
 			members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "realm", "numbers", "media", "tls",
-				"outbound_proxy", "keepalive", "register", "register_expires", "contact_user"},
+				"outbound_proxy", "keepalive", "register", "register_expires", "contact_user",
+				"country", "called", "calling", "asserted_identity", "any_caller_id", "headers_in"},
 			lists: []entryList{
 				{key: "media", single: true, members: []string{"sources", "srtp", "srtp_over_clear"}},
 				{key: "tls", single: true, members: []string{"ca_file", "cert_file", "key_file", "server_name", "insecure", "client_ca_file", "client_name"}},
@@ -131,6 +132,9 @@ func (l entryList) check(where, path string, value any) error {
 		if err := l.checkEntry(where, fmt.Sprintf("%s[%d]", path, i), entry); err != nil {
 			return err
 		}
+	}
+	if l.key == trunksKey {
+		return checkTrunkEntries(where, path, entries)
 	}
 	return nil
 }

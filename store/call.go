@@ -30,7 +30,9 @@ func callColumns(c *sidetone.Call) []column {
 		{name: "connection_id", ref: &c.ConnectionID, fixed: true}, {name: "snapshot", ref: document{&c.Snapshot}, fixed: true},
 		{name: "context", ref: raw{&c.Context, "{}"}, fixed: true}, {name: "params", ref: raw{&c.Params, "{}"}, fixed: true},
 		{name: "on_no_human", ref: &c.OnNoHuman, fixed: true}, {name: "hipaa", ref: &c.HIPAA, fixed: true},
-		{name: "run_do_not_call", ref: &c.RunDoNotCall, fixed: true}, {name: "refused_count", ref: &c.RefusedCount, fixed: true}, {name: "created", ref: millis{&c.Created}, fixed: true},
+		{name: "run_do_not_call", ref: &c.RunDoNotCall, fixed: true},
+		{name: "headers_out", ref: document{&c.HeadersOut}, fixed: true}, {name: "signalling", ref: document{&c.Signalling}, fixed: true},
+		{name: "refused_count", ref: &c.RefusedCount, fixed: true}, {name: "created", ref: millis{&c.Created}, fixed: true},
 		{name: "start_sort", ref: derived{toMillis(start)}}, {name: "terminal", ref: derived{c.Status.Terminal()}},
 	}, progressColumns(c)...)
 }

@@ -252,7 +252,7 @@ func TestIntents(t *testing.T) {
 			t.Helper()
 			abandoned := s.AbandonIntents(ctx, at)
 			jobs, err := s.PlannedDials(ctx)
-			want := sidetone.DialJob{EnvironmentID: env, IntentID: "i2", Provider: call.Provider, FromNumber: call.FromNumber, NotAfter: day(2)}
+			want := sidetone.DialJob{EnvironmentID: env, IntentID: "i2", Provider: call.Provider, FromNumber: call.FromNumber, AgentNumber: call.AgentNumber, NotAfter: day(2)}
 			if d := cmp.Diff([]sidetone.DialJob{want}, jobs); d != "" || err != nil || abandoned != nil {
 				t.Error(d, err, abandoned)
 			}

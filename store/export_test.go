@@ -51,6 +51,7 @@ func ListQueriesOf(s *Store, env string) []ListQuery {
 	out = append(out, listQueries("api_keys", s.tables.keys.listed)...)
 	out = append(out, listQueries("members", s.tables.members.listed)...)
 	out = append(out, listQueries("audit_log", s.tables.audit.listed)...)
+	out = append(out, listQueries("refused_calls", s.tables.refused.listed)...)
 	out = append(out, listQueries("actions", s.tables.actions.listed)...)
 	out = append(out, listQueries("webhooks", s.tables.webhooks.listed)...)
 	out = append(out, listQueries("vector_databases", s.tables.vectors.listed)...)
@@ -260,6 +261,7 @@ func Unaudited(s *Store) []string {
 		ts.connections.name: ts.connections.unaudited, ts.dnc.name: ts.dnc.unaudited, ts.calls.name: ts.calls.unaudited,
 		ts.intents.name: ts.intents.unaudited, ts.events.name: ts.events.unaudited, ts.members.name: ts.members.unaudited,
 		ts.audit.name: ts.audit.unaudited, ts.responses.name: ts.responses.unaudited,
+		ts.refused.name: ts.refused.unaudited,
 	}
 	var out []string
 	for name, silent := range quiet {

@@ -86,9 +86,12 @@ func (t *Tx) DeleteStoredResponse(id string) error {
 const secretsAge = 24 * time.Hour
 
 // Tidy deletes what is stored for a time only: responses older than ResponseAge,
-// the secrets of old calls that nobody runs, and data keys that a newer one
-// replaced and no stored value needs.
+// the secrets of old calls that nobody runs, refused calls, and data keys that a
+// newer one replaced and no stored value needs.
 func (s *Store) Tidy(ctx context.Context) error {
+	if err := s.writeAcross(ctx, (*Tx).forgetRefusedCalls); err != nil { // nobody's
+		return fmt.Errorf("tidy: %w", err)
+	}
 	return s.eachEnvironment(ctx, func(e sidetone.Environment) error {
 		err := s.Write(ctx, e.ID, func(t *Tx) error {
 			_, err := t.exec(`DELETE FROM answers WHERE environment_id = $1 AND created <= $2`, t.environment, toMillis(t.now.Add(-ResponseAge)))
@@ -97,7 +100,10 @@ func (s *Store) Tidy(ctx context.Context) error {
 			}
 			_, err = t.exec(`UPDATE calls SET secrets = '' WHERE environment_id = $1 AND secrets <> '' AND created <= $2 AND lease < $3`,
 				t.environment, toMillis(t.now.Add(-secretsAge)), toMillis(t.now))
-			return err
+			if err != nil {
+				return err
+			}
+			return t.forgetRefusedCalls()
 		})
 		if err == nil {
 			_, err = s.retire(ctx, e.ID)

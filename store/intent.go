@@ -59,7 +59,7 @@ func (t *Tx) InsertIntent(i sidetone.DialIntent) error {
 		return fmt.Errorf("insert dial intent: %w", err)
 	}
 	return t.enqueue(sidetone.DialJob{EnvironmentID: i.EnvironmentID, IntentID: i.ID, Provider: call.Provider,
-		ConnectionID: call.ConnectionID, FromNumber: call.FromNumber, NotAfter: i.NotAfter})
+		ConnectionID: call.ConnectionID, FromNumber: call.FromNumber, AgentNumber: call.AgentNumber, NotAfter: i.NotAfter})
 }
 
 // Intent returns the dial intent with id.

@@ -72,6 +72,9 @@ type condition struct {
 	value  any
 }
 
+// oneOf is the value of a condition that several values fulfil.
+type oneOf []string
+
 // query is SQL under construction with its arguments.
 type query struct {
 	text string
@@ -316,6 +319,10 @@ func narrowTags(where *query, items string, none bool, values []any) {
 // listCondition selects the rows of a list.
 func listCondition(items func(column string) string, columns map[string]listed, filters []sidetone.Filter, owner condition, own ...condition) (query, error) {
 	where := query{text: owner.column + " = $1", args: []any{owner.value}}
+	if all, several := owner.value.(oneOf); several {
+		where = query{text: owner.column}
+		where.add(" IN (%s"+strings.Repeat(", %s", len(all)-1)+")", anys(all)...)
+	}
 	for _, c := range own {
 		where.add(" AND "+c.column+" = %s", c.value)
 	}

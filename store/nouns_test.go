@@ -45,6 +45,9 @@ func fillValue(v reflect.Value, n *int) {
 	case *[]string:
 		*x = []string{fmt.Sprint("x", *n), "y"}
 		return
+	case *map[string]string:
+		*x = map[string]string{"m": fmt.Sprint("ü ", *n)}
+		return
 	case *map[string]float64:
 		*x = map[string]float64{"m": float64(*n) / 4}
 		return

@@ -122,10 +122,10 @@ func (s *Store) PlannedDials(ctx context.Context) ([]sidetone.DialJob, error) {
 		out = nil
 		return t.each(func(r *sql.Rows) error {
 			var j sidetone.DialJob
-			err := r.Scan(&j.EnvironmentID, &j.IntentID, &j.Provider, &j.ConnectionID, &j.FromNumber, millis{&j.NotAfter})
+			err := r.Scan(&j.EnvironmentID, &j.IntentID, &j.Provider, &j.ConnectionID, &j.FromNumber, &j.AgentNumber, millis{&j.NotAfter})
 			out = append(out, j)
 			return err
-		}, `SELECT i.environment_id, i.id, c.provider, c.connection_id, c.from_number, i.not_after
+		}, `SELECT i.environment_id, i.id, c.provider, c.connection_id, c.from_number, c.agent_number, i.not_after
 			FROM dial_intents i JOIN calls c ON c.id = i.call_id WHERE i.state = $1 ORDER BY i.created, i.id`, IntentPlanned)
 	})
 	return out, err

@@ -226,6 +226,7 @@ type tables struct {
 	members      *table[sidetone.Member]
 	audit        *table[sidetone.AuditEntry]
 	responses    *table[StoredResponse]
+	refused      *table[sidetone.RefusedCall]
 }
 
 func newTables() tables {
@@ -234,7 +235,7 @@ func newTables() tables {
 		prompts: promptTable(), voices: voiceTable(), actions: actionTable(), webhooks: webhookTable(),
 		vectors: vectorTable(), connections: connectionTable(), dnc: dncTable(),
 		calls: callTable(), intents: intentTable(), events: eventTable(), members: memberTable(), audit: auditTable(),
-		responses: responseTable(),
+		responses: responseTable(), refused: refusedCallTable(),
 	}
 }
 
@@ -262,6 +263,6 @@ func (ts tables) sealedColumns() []sealedColumn {
 func (ts tables) every() []interface{ sealedColumns() []sealedColumn } {
 	return []interface{ sealedColumns() []sealedColumn }{
 		ts.environments, ts.keys, ts.numbers, ts.agents, ts.prompts, ts.voices, ts.actions, ts.webhooks, ts.vectors,
-		ts.connections, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit, ts.responses,
+		ts.connections, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit, ts.responses, ts.refused,
 	}
 }

@@ -30,6 +30,7 @@ func call() []Entry {
 	r.acts("api.TestCreateCall", "agent_phone_number")
 	r.acts("call.TestFillPlaceholders", "context")
 	r.acts("call.TestHIPAACallLeavesNoTranscript", "hipaa_compliant")
+	r.acts("server.TestCallsOfATrunkThatWritesOtherwise", "headers_out")
 	r.kept(NotBuilt, "Carriers are not given them.", "telephony_params")
 	r.kept(NotBuilt, noVoicemail, "on_no_human_answer")
 	r.keptValues(NotBuilt, noVoicemail, "on_no_human_answer", "continue", "hangup")

@@ -40,6 +40,10 @@ type DialRequest struct {
 	CallID string
 	// From and To are E.164 numbers with plus.
 	From, To string
+	// Ours is the number of ours that the call belongs to, E.164; empty: From.
+	Ours string
+	// Headers go with the call; see CheckHeaders.
+	Headers map[string]string
 	// Trunk names the configured trunk or carrier account. Empty: the
 	// driver's local route (numbers registered with it).
 	Trunk string
@@ -94,7 +98,7 @@ type Info struct {
 	// ID is the carrier's id of the call (the SIP Call-ID).
 	ID string
 	// From and To are the caller's and called numbers as the carrier wrote
-	// them; the application parses them.
+	// them; the application parses them. From is "anonymous" when the caller hides.
 	From, To string
 	// Trunk names the trunk the call came by; "" is the local (simulated) one.
 	Trunk string
@@ -109,6 +113,12 @@ type Info struct {
 	Lead time.Duration
 	// Headers are selected signalling headers in canonical spelling.
 	Headers map[string]string
+	// Variables are what the far end says in the headers that the trunk's settings
+	// list, by the names that they give them; at most 1 KiB each.
+	Variables map[string]string
+	// Attestation is what the far end's carrier says about who vouches for From, by
+	// header, and the parameter verstat. Nothing of it was checked here.
+	Attestation map[string]string
 	// Parts are the parts of the request's body besides the session description.
 	Parts []Part
 	// Tries are the places where a call that was placed was tried; the last one is

@@ -43,6 +43,7 @@ type cli struct {
 	Environments    ownNoun        `cmd:"" group:"api" help:"Environments: list, get, create, update."`
 	APIKeys         keysCommand    `cmd:"" name:"api-keys" group:"api" help:"API keys of an environment: list, get, create, import, update, revoke."`
 	Members         plainNoun      `cmd:"" group:"api" help:"People: list, get, create, update, delete."`
+	Refusals        listNoun       `cmd:"" group:"api" help:"Incoming calls that were refused, and why: list."`
 	AuditLog        readNoun       `cmd:"" group:"api" help:"Who changed what: list, get."`
 	Whoami          whoamiCommand  `cmd:"" group:"api" help:"Show whose key it is and what it may do."`
 	Support         supportCommand `cmd:"" group:"api" help:"Show what acts, and what is only stored and returned."`

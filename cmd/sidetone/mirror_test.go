@@ -35,7 +35,7 @@ func mirrored() map[string]string {
 		"DncController_decideDncNumber": "dnc doubtful replace i --number +1",
 		"SupportController_getSupport":  "support",
 		"UsageController_getUsage":      "usage", "AccessController_whoAmI": "whoami", "ServerController_getMetrics": "metrics",
-		"ServerController_getDocument": "openapi", "AuditController_getEntry": "audit-log get i", "AuditController_listEntries": "audit-log list",
+		"ServerController_getDocument": "openapi", "AuditController_getEntry": "audit-log get i", "AuditController_listEntries": "audit-log list", "RefusalController_listRefusals": "refusals list",
 		"APIKeyController_importAPIKey": "api-keys import --set key=k", "APIKeyController_revokeAPIKey": "api-keys revoke i",
 		"AccountConnectionController_testAccountConnection":  "connections test i",
 		"AccountConnectionController_addToSteeringPool":      "connections add-to-steering-pool i +1",

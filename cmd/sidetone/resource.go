@@ -40,12 +40,21 @@ func nouns() map[string]noun {
 		"api-keys":         {"/v1/api_keys", []string{"id", "ends_in", "label", "scopes", "active"}, ""},
 		"environments":     {"/v1/environments", []string{"id", "name"}, ""},
 		"members":          {"/v1/members", []string{"id", "subject", "role"}, ""},
+		"refusals":         {"/v1/refusals", []string{"created_at", "trunk", "from_number", "to_number", "cause", "reason", "tried", "count"}, ""},
 		"audit-log":        {"/v1/audit_log", []string{"created_at", "action", "resource", "resource_id", "actor"}, ""},
 	}
 }
 
 // nounOf is the noun whose command was chosen.
 func nounOf(k *kong.Context) noun { return nouns()[k.Selected().Parent.Name] }
+
+// list is the path of its list.
+func (n noun) list() string {
+	if n.path == "/v1/refusals" { // it is nothing but a list
+		return n.path
+	}
+	return n.path + "/list"
+}
 
 // idLength is the length of an id; no phone number is as long.
 const idLength = len("00000000-0000-7000-8000-000000000000")
@@ -79,6 +88,11 @@ type ownNoun struct {
 type readNoun struct {
 	List listCommand `cmd:"" help:"Show a page, or all of them."`
 	Get  getCommand  `cmd:"" help:"Show one."`
+}
+
+// listNoun can only be listed.
+type listNoun struct {
+	List listCommand `cmd:"" help:"Show a page, or all of them."`
 }
 
 type dncCommand struct {
@@ -191,7 +205,7 @@ func (l listCommand) Run(a *app, k *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	items, more, err := listed(a.ctx, c, n.path+"/list", query, l.All)
+	items, more, err := listed(a.ctx, c, n.list(), query, l.All)
 	if err != nil {
 		return l.explain(err)
 	}

@@ -17,8 +17,11 @@ func Populate(t testing.TB, s *store.Store, env string) {
 	now := time.Date(2026, 11, 1, 9, 30, 0, 5e6, time.UTC)
 	number := sidetone.Number{ID: "n" + env, Number: "+10000000036" + env[len(env)-6:], Active: true}
 	call := sidetone.Call{ID: "c" + env, EnvironmentID: env, Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated,
-		FromNumber: "+12125550100", ToNumber: "+12125550101", Created: now, RefusedCount: 7, Used: []sidetone.Used{{Part: "model", Vendor: "openai", Hosts: []string{"api.openai.com"}, Requests: 2, Units: map[string]float64{"input_tokens": 9}}}, Line: &sidetone.LineQuality{Near: &sidetone.Reception{Packets: 9, Lost: 1, MOS: 4.1}, RoundTrip: 3},
-		Snapshot: sidetone.Snapshot{Voice: sidetone.Voice{APIKey: "secret"}}}
+		FromNumber: "+12125550100", ToNumber: "+12125550101", Created: now, RefusedCount: 7, HeadersOut: map[string]string{"X-A": "ü"},
+		Signalling: sidetone.Signalling{Said: map[string]string{"a": "b"}},
+		Used:       []sidetone.Used{{Part: "model", Vendor: "openai", Hosts: []string{"api.openai.com"}, Requests: 2, Units: map[string]float64{"input_tokens": 9}}},
+		Line:       &sidetone.LineQuality{Near: &sidetone.Reception{Packets: 9, Lost: 1, MOS: 4.1}, RoundTrip: 3},
+		Snapshot:   sidetone.Snapshot{Voice: sidetone.Voice{APIKey: "secret"}}}
 	err := s.Write(context.Background(), env, func(tx *store.Tx) error {
 		return errors.Join(
 			tx.InsertNumber(number), tx.InsertPrompt(sidetone.NewPrompt("p"+env, "", "Be kind.", now)),
@@ -27,6 +30,9 @@ func Populate(t testing.TB, s *store.Store, env string) {
 			tx.AppendEvents([]sidetone.Event{{CallID: call.ID, Sequence: 1, Kind: sidetone.EventEnded, At: now}}),
 			tx.InsertMember(sidetone.Member{ID: "m" + env, Subject: "s", Role: "admin", Created: now}), populateSecrets(tx, env, now))
 	})
+	if err == nil {
+		err = s.StoreRefusedCall(context.Background(), sidetone.RefusedCall{ID: "z" + env, EnvironmentID: env, Tried: []string{"+12125550101"}, Count: 2, Created: now, Last: now})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

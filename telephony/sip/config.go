@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sidetone/sidetone/phonenumber"
 )
 
 // Secret is a password. It prints as "[secret]" so that it stays out of logs.
@@ -74,6 +76,15 @@ type Trunk struct {
 	// SRTPOverClear is set.
 	SRTP          string
 	SRTPOverClear bool
+	// Called and Calling are how the trunk writes the number that we call and the one
+	// that calls. What it sends itself is read by the application.
+	Called, Calling phonenumber.Spelling
+	// AssertedIdentity takes a caller's number from P-Asserted-Identity where there
+	// is one: the trunk is trusted to have checked it.
+	AssertedIdentity bool
+	// HeadersIn become Info.Variables: headers of calls from the trunk, each with the
+	// name of its variable.
+	HeadersIn map[string]string
 	// FromDomain is the host in the From header; empty means our own address.
 	FromDomain string
 }

@@ -36,6 +36,9 @@ func (d *Driver) Dial(ctx context.Context, req telephony.DialRequest, ringing fu
 	if err != nil {
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
+	if to.headers, err = headersOut(req.Headers); err != nil {
+		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
+	}
 	l, err := d.dialTargets(ctx, req, to, limit.C, ringing)
 	if err != nil {
 		return nil, err
@@ -50,6 +53,7 @@ func (d *Driver) dialAt(ctx context.Context, req telephony.DialRequest, to route
 	if err != nil {
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
+	l.hangup = ofHangup(to.headers)
 	a := &attempt{d: d, l: l, to: to, ringing: ringing, hear: req.Early, as: logon{user: to.user, pass: to.pass, realm: to.realm}}
 	err = a.run(ctx, limit)
 	d.abandon(a)
@@ -70,7 +74,6 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 	if err != nil {
 		return nil, err
 	}
-	from, _ := userPart(req.From)
 	host := d.localAddr(to.peer.addr.Addr())
 	domain := to.domain
 	if domain == "" {
@@ -79,7 +82,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 	l := &leg{d: d, answered: make(chan struct{}), gone: make(chan struct{}), localTag: d.newTag(),
 		callID: to.callID, user: to.registered, peer: to.peer, target: to.target, routes: to.routes, localSeq: rand.Uint32N(1 << 16),
 		media: newMedia(rtp, rtcp, []netip.Addr{to.peer.addr.Addr()}, d.sourcePolicy(req.Trunk), d.cfg.Now),
-		local: "<sip:" + from + "@" + domain + ">", remote: "<" + to.target.String() + ">",
+		local: "<sip:" + to.from + "@" + domain + ">", remote: "<" + to.target.String() + ">",
 		info: telephony.Info{From: req.From, To: req.To, Trunk: req.Trunk, Source: to.peer.addr.String(),
 			Codec: codecG722.String(), Rate: codecG722.rate()}}
 	l.info.ID = l.callID
@@ -201,7 +204,7 @@ func (a *attempt) invite(extra []header) error {
 	a.l.mu.Lock()
 	a.l.localSeq++
 	a.seq = a.l.localSeq
-	extra = append(slices.Clone(extra), a.d.contact(a.to.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
+	extra = append(slices.Concat(extra, a.to.headers), a.d.contact(a.to.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
 	a.raw = a.l.compose(a.to.peer, "INVITE", a.branch, a.seq, extra, a.l.desc.offer(sendRecv, nil))
 	a.l.mu.Unlock()
 	if err := a.transmit(); err != nil {
@@ -318,7 +321,7 @@ func (a *attempt) takeDialog(res *sip.Response) {
 	l.remoteTag, l.localSeq = tagOf(res.To().Params), a.lastSeq()
 	l.updates = listed(res, "Allow", "UPDATE")
 	if c := res.Contact(); c != nil {
-		l.target = c.Address
+		l.target = remoteTarget(&c.Address)
 	}
 	l.routes = nil
 	for _, h := range res.GetHeaders("Record-Route") {

@@ -330,6 +330,7 @@ func (d *Driver) contactURI(p peer, user string) string {
 
 // receive takes every well-formed message, in order for each source.
 func (d *Driver) receive(p peer, msg sip.Message) {
+	tidy(msg)
 	switch m := msg.(type) {
 	case *sip.Response:
 		d.onResponse(m)

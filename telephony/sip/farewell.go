@@ -72,7 +72,7 @@ func (d *Driver) closed(l *leg, err error) {
 // fails. The error says why the far end is not known to have taken it.
 func (l *leg) bye(ctx context.Context) error {
 	for wait := t1; ; wait = min(2*wait, t2) {
-		x, err := l.request(ctx, "BYE", nil, nil)
+		x, err := l.request(ctx, "BYE", l.hangup, nil)
 		pause := wait
 		switch {
 		case err != nil:

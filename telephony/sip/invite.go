@@ -101,8 +101,8 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		callID: req.CallID().Value(), user: who.user, tx: tx, offer: offer, stream: st, session: session, peer: tx.peer,
 		media:     newMedia(rtp, rtcp, signallers(tx), d.sourcePolicy(who.trunk), d.cfg.Now),
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
-		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: contact.Address,
-		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who, d.calledNumber(req, who.trunk))}
+		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: remoteTarget(&contact.Address),
+		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who, d.calledNumber(req, who.trunk), d.trunk(who.trunk))}
 	for _, h := range req.GetHeaders("Record-Route") {
 		l.routes = append(l.routes, h.Value())
 	}
@@ -170,12 +170,16 @@ func warning(e *sdpError) header {
 }
 
 // inboundInfo says who calls whom.
-func inboundInfo(tx *serverTx, who admission, called string) telephony.Info {
+func inboundInfo(tx *serverTx, who admission, called string, trunk *Trunk) telephony.Info {
 	req := tx.req
-	info := telephony.Info{ID: req.CallID().Value(), Trunk: who.trunk, Source: tx.peer.addr.String(),
-		From: number(&req.From().Address), To: called,
+	info := telephony.Info{ID: cleaned(req.CallID().Value(), maxName), Trunk: who.trunk, Source: tx.peer.addr.String(),
+		From: cleaned(caller(req, trunk != nil && trunk.AssertedIdentity), maxName), To: cleaned(called, maxName),
 		Codec: codecG722.String(), Rate: codecG722.rate(), Headers: make(map[string]string)}
 	info.Parts = otherParts(headerValue(req, "Content-Type"), req.Body())
+	info.Attestation = attestation(req)
+	if trunk != nil {
+		info.Variables = variables(req, trunk.HeadersIn)
+	}
 	for _, h := range req.Headers() {
 		name := textproto.CanonicalMIMEHeaderKey(h.Name())
 		switch name {

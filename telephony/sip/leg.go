@@ -36,7 +36,8 @@ type leg struct {
 	gone     chan struct{}
 	callID   string
 	localTag string
-	user     string // the digest user who called or was called; else ""
+	hangup   []header // of our BYE
+	user     string   // the digest user who called or was called; else ""
 
 	mu        sync.Mutex
 	info      telephony.Info

@@ -225,13 +225,3 @@ func userPart(s string) (string, error) {
 	}
 	return strings.ReplaceAll(s, "#", "%23"), nil
 }
-
-// number undoes the escapes that a number in a URI may have.
-func number(u *sip.Uri) string {
-	user := u.User
-	if u.Scheme == "tel" {
-		user = u.Raw()
-	}
-	user, _, _ = strings.Cut(user, ";")
-	return strings.ReplaceAll(strings.ReplaceAll(user, "%23", "#"), "%2B", "+")
-}

@@ -90,7 +90,7 @@ func (d *Driver) onRegister(tx *serverTx, who admission) {
 	if contact.Address.Wildcard {
 		lasts = 0
 	}
-	if !d.registrar.put(name, binding{peer: tx.peer, contact: contact.Address}, lasts) {
+	if !d.registrar.put(name, binding{peer: tx.peer, contact: remoteTarget(&contact.Address)}, lasts) {
 		tx.fail(&fault{503, "Service Unavailable", retryAfter()})
 		return
 	}

@@ -64,7 +64,7 @@ func (l *leg) renegotiate(req *sip.Request, offer *sdp, unread *fault) ([]byte, 
 		return nil, f
 	}
 	if c := req.Contact(); c != nil {
-		l.target = c.Address
+		l.target = remoteTarget(&c.Address)
 	}
 	if session.interval > 0 {
 		l.session.take(session)

@@ -19,7 +19,9 @@ type route struct {
 	patience   time.Duration // how long a target may take to respond when there is another one
 	peer       peer          // the one that is tried now
 	callID     string
-	domain     string // of From; empty means ours
+	from       string   // the user of From
+	headers    []header // that the call is placed with
+	domain     string   // of From; empty means ours
 	user, pass string
 	realm      string   // of the challenges that are answered; empty: any
 	registered string   // the user of ours who is called; empty when it is none
@@ -30,21 +32,21 @@ type route struct {
 
 // route finds out where a call goes.
 func (d *Driver) route(ctx context.Context, req telephony.DialRequest) (r route, err error) {
-	to, err := userPart(req.To)
-	if err != nil {
-		return r, err
-	}
-	if _, err = userPart(req.From); err != nil {
-		return r, err
-	}
-	if req.Trunk == "" {
-		return d.localRoute(to, req.To), nil
-	}
 	t := d.trunk(req.Trunk)
-	if t == nil {
+	to, from, err := written(req, t)
+	switch {
+	case err != nil:
+		return r, err
+	case req.Trunk == "":
+		r = d.localRoute(to, req.To)
+		r.from = from
+		return r, nil
+	case t == nil:
 		return r, fmt.Errorf("no trunk is called %q", req.Trunk)
 	}
-	return d.trunkRoute(ctx, t, to)
+	r, err = d.trunkRoute(ctx, t, to)
+	r.from = from
+	return r, err
 }
 
 // trunkRoute is the way to a user of a trunk, "" for the trunk itself.
@@ -67,6 +69,19 @@ func (d *Driver) trunkRoute(ctx context.Context, t *Trunk, user string) (r route
 	}
 	r.targets, err = d.targetsOf(ctx, t)
 	return r, err
+}
+
+// written are the users of To and From as the trunk writes numbers; nil writes
+// E.164.
+func written(req telephony.DialRequest, t *Trunk) (to, from string, err error) {
+	if t != nil {
+		req.To, req.From = t.Called.Apply(req.To), t.Calling.Apply(req.From)
+	}
+	if to, err = userPart(req.To); err != nil {
+		return "", "", err
+	}
+	from, err = userPart(req.From)
+	return to, from, err
 }
 
 // localRoute leads to the phone that registered the number, else back to this

@@ -20,6 +20,9 @@ type MemoryConfig struct {
 	ID, From, To, Trunk string
 	// Headers is not copied: do not change it after the leg exists.
 	Headers map[string]string
+	// Variables, Attestation and Parts are what Info returns.
+	Variables, Attestation map[string]string
+	Parts                  []telephony.Part
 	// Codec is PCMU, PCMA or G722; empty means PCMU.
 	Codec string
 	// Rate is the sample rate both ways; 0 means 16000 for G722, else 8000.
@@ -100,7 +103,7 @@ func NewMemoryLeg(c MemoryConfig) (*MemoryLeg, *Far) {
 	}
 	l := &MemoryLeg{
 		info: telephony.Info{ID: c.ID, From: c.From, To: c.To, Trunk: c.Trunk, Source: "memory",
-			Codec: c.Codec, Rate: c.Rate, Lead: c.Lead, Headers: c.Headers},
+			Codec: c.Codec, Rate: c.Rate, Lead: c.Lead, Headers: c.Headers, Variables: c.Variables, Attestation: c.Attestation, Parts: c.Parts},
 		suppress: c.Suppress,
 		transit:  c.Transit,
 		wake:     make(chan struct{}, 1),
