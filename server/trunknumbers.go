@@ -64,7 +64,7 @@ const trunksKey = "sip.trunks"
 // hold texts by names that the operator chooses.
 func trunkTexts() map[string][]string {
 	return map[string][]string{"called.in": {"strip", "prepend", "plus"}, "called.out": {"strip", "prepend", "plus"},
-		"calling.in": {"strip", "prepend", "plus"}, "calling.out": {"strip", "prepend", "plus"}, "media": {"sources"}, "headers_in": nil}
+		"calling.in": {"strip", "prepend", "plus"}, "calling.out": {"strip", "prepend", "plus"}, "headers_in": nil}
 }
 
 // checkTrunkEntries finds what is unknown, or no text, within the trunks' members
