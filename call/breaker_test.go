@@ -103,6 +103,67 @@ func TestBreakerLetsOneTry(t *testing.T) {
 	})
 }
 
+// What was begun before a breaker opened does not close it, and nothing does before the
+// time that a vendor asked for, or that a refusal takes, is over. A credential that was
+// tried closes it at once; another key of the account has a breaker of its own.
+func TestOnlyANewSuccessClosesABreaker(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		err  error
+		firm time.Duration
+	}{
+		"limited": {failed(provider.Limited, 429, 40*time.Second), 40 * time.Second}, "limited, no time": {failed(provider.Limited, 429, 0), limitedFor},
+		"refused": {failed(provider.Unauthorised, 401, 0), refusedFor}, "exhausted": {failed(provider.Exhausted, 402, 0), refusedFor},
+		"forbidden": {failed(provider.Unauthorised, 403, 0), refusedFor}, "broken": {failed(provider.Broken, 500, 0), 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBreakers(testClock())
+				key := circuit{part: partModel, source: Source{Vendor: "acme", Account: "con", Key: 1}, name: "large"}
+				older := time.Now()
+				time.Sleep(time.Second)
+				for range failuresAllowed {
+					b.failed(key, c.err)
+				}
+				b.worked(key, older)
+				if b.blocks(key) == nil {
+					t.Fatal("an older success has closed it")
+				}
+				time.Sleep(time.Second)
+				b.worked(key, time.Now())
+				if open := b.blocks(key) != nil; open != (c.firm > 0) {
+					t.Errorf("open after a new success: %t", open)
+				}
+				changed, another := key, key
+				changed.source.Key, another.part = 2, partVoice
+				b.failed(another, c.err)
+				if b.blocks(changed) != nil {
+					t.Error("the breaker of one key is that of another")
+				}
+				b.mend(partModel, "con")
+				if b.blocks(key) != nil || c.firm > 0 && b.blocks(another) == nil {
+					t.Error("a trial has not closed the breaker of its part, or has closed that of another")
+				}
+				if c.firm == 0 {
+					return
+				}
+				b.failed(key, c.err)
+				time.Sleep(c.firm)
+				b.worked(key, older)
+				if !b.allows(key) || b.allows(key) {
+					t.Error("an older success has closed it when its time was over")
+				}
+				b.worked(key, time.Now())
+				if !b.allows(key) || !b.allows(key) {
+					t.Error("a trial that worked has not closed it")
+				}
+			})
+		})
+	}
+}
+
 func TestBreakersAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -61,6 +61,8 @@ type candidates struct {
 	known  map[int]bool      // the others that it names
 	fine   map[int]bool      // those whose credential was accepted; false: it was refused
 	passed map[int]time.Time // those passed over, by when their breaker opened
+	// refusal is what was said of the credential that was refused last.
+	refusal string
 }
 
 // passed is a post: somebody who was to serve a part of the call does not get it, because
@@ -240,6 +242,9 @@ func (c *candidates) failed(i int, err error, next int, in conversation.Input) {
 		c.breakers.failed(c.circuits[i], err)
 		if asFailure(err).Credential() {
 			c.judge(i, false)
+			c.mu.Lock()
+			c.refusal = f.reason()
+			c.mu.Unlock()
 		}
 		if asFailure(err).Credential() && c.refused != nil {
 			told := c.call
@@ -275,16 +280,11 @@ func (c *candidates) fault(i int, kind provider.Kind, what string) error {
 	return &provider.Failure{Vendor: c.source(i).Vendor, Kind: kind, Message: what}
 }
 
-// errSpent says that nobody is left whose credential was not refused before.
-const errSpent = provider.Error("the credential was refused before")
-
-// nobody is the failure of a request that nobody was asked for.
+// nobody is why nobody can be asked: what was said of the last credential that was refused.
 func (c *candidates) nobody() string {
-	vendor := ""
-	if len(c.circuits) > 0 {
-		vendor = c.source(0).Vendor
-	}
-	return failure{part: c.part, source: Source{Vendor: vendor}, err: errSpent}.reason()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refusal
 }
 
 // hopeless reports whether the same request would fail again.

@@ -65,7 +65,7 @@ type ear struct {
 
 	mu       sync.Mutex
 	stream   transcriber.Stream
-	serving  int     // whose stream it is
+	serving  int // whose stream it is
 	opened   time.Time
 	answered bool    // the call is; what comes before is not meant for the agent
 	fed      int     // samples that the stream was given

@@ -281,6 +281,90 @@ func TestVendorThatRefusesIsPassedOver(t *testing.T) {
 	})
 }
 
+// A key that is refused is not used again in its call, also when nobody else is there.
+func TestRefusedKeyIsUsedOnce(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"voice", "model"} {
+		t.Run(part, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				refused := refusal(provider.Unauthorised, 401)
+				_, r, events, k := play(t, func(k *crew) {
+					k.alone, k.eager, k.understudy = true, true, &synthesizertest.Stub{}
+					k.config.Phrases = call.NewPhrases()
+					if part == "voice" {
+						k.voice.Fail(refused, 0)
+					} else {
+						k.model.FailAll(refused)
+					}
+				}, "an appointment")
+				asked := map[string]int{"voice": len(k.voice.Requests()), "model": len(k.model.Requests())}[part]
+				if asked != 1 || len(k.refused) != 1 {
+					t.Errorf("the key was used %d times, %d refusals were told", asked, len(k.refused))
+				}
+				if !names(events, part, "credential refused (401)") || r.EndReason != "error" || !strings.Contains(r.ErrorMessage, "acme: credential refused (401)") {
+					t.Errorf("the record: %s, %q, %q", r.EndReason, r.ErrorMessage, r.Errors)
+				}
+			})
+		})
+	}
+}
+
+// Who answers too slowly to be spoken, or with nothing that can be said or done, gives
+// way like one that is mute, and nothing is done that was not offered.
+func TestAnswerThatCannotBeSpokenGivesWay(t *testing.T) {
+	t.Parallel()
+	keys := func(n int) (out []llm.ToolCall) {
+		for range n {
+			out = append(out, llm.ToolCall{ID: "k", Name: "send_digits", Args: json.RawMessage(`{"digits":"1"}`)})
+		}
+		return out
+	}
+	cases := map[string]struct {
+		answer llmtest.Answer
+		alone  bool
+		heard  string
+		names  string
+		others int
+	}{
+		"emojis":                 {llmtest.Answer{Deltas: []string{"😀", " 👍", "…"}}, false, "sure which day", "nothing of the answer can be said", 1},
+		"a tool nobody offered":  {llmtest.Answer{Calls: keys(2)}, false, "sure which day", "not offered: send_digits", 1},
+		"a word each 0.9 s":      {llmtest.Answer{Deltas: strings.SplitAfter("well this is what we have today and more", " "), Pace: 900 * time.Millisecond}, false, "sure which day", "the answer came too slowly", 1},
+		"letters":                {llmtest.Answer{Deltas: strings.Split("sure which day is it to be. ", ""), Pace: 200 * time.Millisecond}, false, "sure which day", "the answer came too slowly", 1},
+		"slow after a clause":    {llmtest.Answer{Deltas: append([]string{"let me see now. "}, strings.SplitAfter("this is what we have", " ")...), Pace: 1200 * time.Millisecond}, false, "let me see now. sure which day", "the answer came too slowly", 1},
+		"a tool after words":     {llmtest.Answer{Deltas: []string{"let me see"}, Calls: keys(1)}, false, "let me see sure which day", "", 0},
+		"a tool, nobody else":    {llmtest.Answer{Calls: keys(1)}, true, "sure which day", "not offered: send_digits", 0},
+		"an answer without stop": {llmtest.Say("fine"), false, "fine", "", 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				words, r, events, k := play(t, func(k *crew) {
+					k.alone = c.alone
+					k.model.Queue(c.answer, llmtest.Say("sure which day"))
+					k.model2.Queue(llmtest.Say("sure which day"))
+				}, "an appointment")
+				plain := strings.NewReplacer(" one moment please", "", ".", "").Replace(strings.ToLower(words))
+				if want := "hello there " + strings.ReplaceAll(c.heard, ".", ""); plain != want {
+					t.Errorf("heard %q, want %q; errors %q", plain, want, r.Errors)
+				}
+				if c.names != "" && !names(events, "model", c.names) {
+					t.Errorf("the record does not name vendor and cause: %q", told(events, sidetone.EventError))
+				}
+				if n := len(k.model2.Requests()); n != c.others {
+					t.Errorf("the other one was asked %d times, want %d", n, c.others)
+				}
+				for _, e := range events {
+					if e.Kind == sidetone.EventAction && !strings.Contains(string(e.Data), "unknown action: send_digits") {
+						t.Errorf("it was done: %s", e.Data)
+					}
+				}
+			})
+		})
+	}
+}
+
 // An answer that is asked for while the end of the turn is waited for is there when
 // the turn is over.
 func TestEarlyAnswerSavesItsTime(t *testing.T) {
