@@ -237,8 +237,8 @@ func TestHedgeThatLosesIsCancelled(t *testing.T) {
 		if words != "hello there sure which day" || len(k.model2.Requests()) != 1 || k.model2.Running() != 0 {
 			t.Errorf("heard %q, the other model was asked %d times", words, len(k.model2.Requests()))
 		}
-		// the record says all the same that the other one was told what the caller said
-		if got := told(events, sidetone.EventError); len(got) != 2 || got[1] != "model: other is asked too" {
+		// the record says all the same that the other one was told what the caller said, and why
+		if got := told(events, sidetone.EventError); len(got) != 3 || got[1] != "model: other is asked too" || !strings.HasSuffix(got[2], "acme: no answer in time: the first words came late") {
 			t.Errorf("errors %v", got)
 		}
 	})

@@ -106,6 +106,7 @@ type thought struct {
 	running map[*attempt]bool
 	winner  *attempt
 	over    bool
+	hedged  bool // a second attempt was wished for, as nothing was said for so long
 	hopeful bool // not everybody has failed in a way that comes again
 }
 
@@ -193,6 +194,7 @@ func (m *mind) begin(t *thought, again bool) *attempt {
 	if t.winner != nil || t.over {
 		return nil
 	}
+	t.hedged = t.hedged || again
 	i := m.candidates.next(t.from, func(i int) bool { return t.tried[i] })
 	if i < 0 && again && !t.answering() {
 		i = m.candidates.next(0, func(int) bool { return false })
@@ -326,6 +328,13 @@ func (t *thought) win(a *attempt) bool {
 	return t.winner == a
 }
 
+// wasHedged reports whether the machine wished for a second attempt.
+func (t *thought) wasHedged() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.hedged
+}
+
 // generate makes one attempt. What comes before there is something to say reaches nobody,
 // so that another one can take its place.
 func (m *mind) generate(t *thought, a *attempt) (err error) {
@@ -411,6 +420,9 @@ func (a *attempt) counts(d llm.Delta, now time.Time) {
 func (m *mind) win(t *thought, a *attempt) bool {
 	if !t.win(a) {
 		return false
+	}
+	if late := m.clock.Now().Sub(a.began) >= firstWords; late && t.wasHedged() && m.candidates.vendor(a.candidate) {
+		m.candidates.failed(a.candidate, m.candidates.fault(a.candidate, provider.Late, "the first words came late"), -1, nil)
 	}
 	for _, h := range a.held {
 		m.tell(t.ask.Gen, m.models[a.candidate], h)

@@ -60,7 +60,10 @@ func mishaps() (out []mishap) {
 				{Kind: standin.Pictographs}, {Kind: standin.Unoffered},
 			} {
 				if f.Kind == standin.Slow && part != modelPart {
-					f.Delay = 20 * time.Millisecond // its messages are shorter than those of models
+					f.Delay = 20 * time.Millisecond // for each byte of a request, or each message
+				}
+				if f.Kind == standin.Slow && part == recogniserPart {
+					f.Delay = 3 * time.Second // it is heard early enough otherwise
 				}
 				if f.Kind == standin.Unoffered && part != modelPart || f.Kind == standin.Pictographs && part == voicePart {
 					continue
