@@ -22,7 +22,12 @@ type circuit struct {
 // breaker says when a source may be used again.
 type breaker struct {
 	failures int       // in a row
+	opened   time.Time // when the last failure came that opened it
 	until    time.Time // not to be used before; zero: closed
+	// firm is when a success may close it again: what a vendor has refused, or does not
+	// want for a time, is not undone by what it had begun before.
+	firm  time.Time
+	cause provider.Failure // of that failure, without the vendor's own words
 }
 
 // breakers remember, for all calls of a node, which vendors do not serve. They
@@ -52,22 +57,43 @@ func newBreakers(c Clock) *breakers {
 	return &breakers{clock: c, known: map[circuit]*breaker{}}
 }
 
+// blocks returns the breaker that keeps c from being used; nil when none does.
+func (b *breakers) blocks(c circuit) *breaker {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open(c)
+}
+
+// open is blocks for a caller that holds mu.
+func (b *breakers) open(c circuit) *breaker {
+	now := b.clock.Now()
+	for _, key := range c.guarded() {
+		if k := b.known[key]; k != nil && now.Before(k.until) {
+			found := *k
+			return &found
+		}
+	}
+	return nil
+}
+
+// guarded are the circuits whose breakers keep c from being used.
+func (c circuit) guarded() [2]circuit {
+	whole := c
+	whole.name = ""
+	return [2]circuit{whole, c}
+}
+
 // allows reports whether c may be used now. When its time is over it allows one
 // trial every few seconds, until one has worked.
 func (b *breakers) allows(c circuit) bool {
-	whole := c
-	whole.name = ""
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.clock.Now()
-	for _, key := range []circuit{whole, c} {
-		if k := b.known[key]; k != nil && now.Before(k.until) {
-			return false
-		}
+	if b.open(c) != nil {
+		return false
 	}
-	for _, key := range []circuit{whole, c} {
+	for _, key := range c.guarded() {
 		if k := b.known[key]; k != nil && !k.until.IsZero() {
-			k.until = now.Add(trialEvery)
+			k.until = b.clock.Now().Add(trialEvery)
 		}
 	}
 	return true
@@ -77,19 +103,19 @@ func (b *breakers) allows(c circuit) bool {
 // no breaker: others may share the source.
 func (b *breakers) failed(c circuit, err error) {
 	f := asFailure(err)
-	rest := time.Duration(0)
+	rest, firm := time.Duration(0), false
 	c, whole := c, c
 	whole.name = ""
 	switch f.Kind {
 	case provider.Missing, provider.Rejected, provider.Empty:
 		return
 	case provider.Unauthorised, provider.Exhausted:
-		rest = refusedFor
+		rest, firm = refusedFor, true
 		if f.Status != http.StatusForbidden { // else others of its models may be allowed
 			c = whole
 		}
 	case provider.Limited:
-		c, rest = whole, max(limitedFor, f.RetryAfter)
+		c, rest, firm = whole, max(limitedFor, f.RetryAfter), true
 	default:
 		c = whole
 	}
@@ -103,22 +129,45 @@ func (b *breakers) failed(c circuit, err error) {
 		k = &breaker{}
 		b.known[c] = k
 	}
+	now := b.clock.Now()
 	k.failures++
 	if rest == 0 && (k.failures >= failuresAllowed || !k.until.IsZero()) {
 		rest = brokenFor
 	}
-	if until := b.clock.Now().Add(rest); rest > 0 && until.After(k.until) {
-		k.until = until
+	if rest == 0 {
+		return
+	}
+	k.opened = now
+	until := now.Add(rest)
+	if until.After(k.until) {
+		k.until, k.cause = until, provider.Failure{Vendor: c.source.Vendor, Kind: f.Kind, Status: f.Status}
+	}
+	if firm && until.After(k.firm) {
+		k.firm = until
 	}
 }
 
-// worked closes the breaker of c.
-func (b *breakers) worked(c circuit) {
+// worked notes that c did what it was asked at a time. It closes the breakers that were
+// not opened since, and forgets the failures that have opened none.
+func (b *breakers) worked(c circuit, began time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.known, c)
-	c.name = ""
-	delete(b.known, c)
+	for _, key := range c.guarded() {
+		if k := b.known[key]; k != nil && (k.until.IsZero() || began.After(k.opened) && !b.clock.Now().Before(k.firm)) {
+			delete(b.known, key)
+		}
+	}
+}
+
+// mend closes the breakers of an account: its credential was tried, and serves the part.
+func (b *breakers) mend(p part, account string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key := range b.known {
+		if key.part == p && key.source.Account == account {
+			delete(b.known, key)
+		}
+	}
 }
 
 // asFailure returns the vendor's failure behind err, or one that says that the

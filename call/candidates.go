@@ -1,9 +1,12 @@
 package call
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/provider"
@@ -53,9 +56,22 @@ type candidates struct {
 	private bool
 	post    func(any)
 
-	mu    sync.Mutex
-	known map[int]bool // those that the call's record names; the first it always does
-	fine  map[int]bool // those whose credential was accepted
+	mu     sync.Mutex
+	first  int               // who serves at the beginning, whom the call's record always names
+	known  map[int]bool      // the others that it names
+	fine   map[int]bool      // those whose credential was accepted; false: it was refused
+	passed map[int]time.Time // those passed over, by when their breaker opened
+	// refusal is what was said of the credential that was refused last.
+	refusal string
+}
+
+// passed is a post: somebody who was to serve a part of the call does not get it, because
+// it has failed in this call or in others.
+type passed struct {
+	part   part
+	source Source
+	next   Source
+	why    breaker
 }
 
 // asked is a post: somebody gets a part of the call who is not in its record yet.
@@ -70,8 +86,8 @@ type failure struct {
 	part   part
 	source Source
 	err    error
-	// next is who takes over; the zero value: nobody, or the same one again.
-	next Source
+	// next is who takes over: a vendor, or local; "": nobody, or the same one again.
+	next string
 	in   conversation.Input
 }
 
@@ -91,21 +107,77 @@ func (c *candidates) source(i int) Source { return c.circuits[i].source }
 func (c *candidates) vendor(i int) bool { return c.circuits[i].source.Vendor != "" }
 
 // next returns the first candidate that is not excluded, from a preferred one on
-// and then from the first; those behind an open breaker come last. It returns -1
-// when all are excluded.
+// and then from the first; those behind an open breaker come last, and those whose
+// credential was refused in this call not at all. It returns -1 when nobody is left. Who
+// is passed over for another is put into the call's record.
 func (c *candidates) next(from int, excluded func(int) bool) int {
-	last := -1
+	return c.choose(from, excluded, func(i int) bool { return c.breakers.allows(c.circuits[i]) }, c.passOver)
+}
+
+// leader is who next would return, whom nobody is going to ask now.
+func (c *candidates) leader(from int) int {
+	return c.choose(from, func(int) bool { return false }, func(i int) bool { return c.breakers.blocks(c.circuits[i]) == nil }, func(int, int) {})
+}
+
+// choose finds the candidate for next; skip is called with those passed over for it.
+func (c *candidates) choose(from int, excluded, allowed func(int) bool, skip func(i, chosen int)) int {
+	var blocked []int
 	for k := range c.circuits {
 		i := (from + k) % len(c.circuits)
 		switch {
 		case excluded(i):
-		case !c.vendor(i) || c.breakers.allows(c.circuits[i]):
+		case !c.vendor(i) || allowed(i):
+			for _, b := range blocked {
+				skip(b, i)
+			}
 			return i
-		case last < 0:
-			last = i
+		default:
+			blocked = append(blocked, i)
 		}
 	}
-	return last
+	for _, i := range blocked {
+		if !c.spent(i) {
+			return i
+		}
+	}
+	return -1
+}
+
+// spent reports whether the credential of a candidate was refused in this call.
+func (c *candidates) spent(i int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fine, judged := c.fine[i]
+	return judged && !fine
+}
+
+// passOver puts into the record why a candidate does not serve, once for each time that
+// its breaker opened.
+func (c *candidates) passOver(i, next int) {
+	why := c.breakers.blocks(c.circuits[i])
+	if why == nil {
+		return
+	}
+	c.mu.Lock()
+	if c.passed == nil {
+		c.passed = map[int]time.Time{}
+	}
+	told := c.passed[i].Equal(why.opened)
+	c.passed[i] = why.opened
+	c.mu.Unlock()
+	if !told {
+		c.name(next)
+		c.post(passed{part: c.part, source: c.source(i), next: c.source(next), why: *why})
+	}
+}
+
+// begins notes who serves when the call begins, and returns it; -1 for nobody.
+func (c *candidates) begins() int {
+	i := c.leader(0)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.first = max(0, i)
+	return i
 }
 
 // asks notes that a candidate gets what the caller says, or what the agent is to say. A
@@ -123,7 +195,7 @@ func (c *candidates) asks(i int) {
 func (c *candidates) name(i int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i == 0 || c.known[i] {
+	if i == c.first || c.known[i] {
 		return false
 	}
 	if c.known == nil {
@@ -133,12 +205,12 @@ func (c *candidates) name(i int) bool {
 	return true
 }
 
-// worked notes that a candidate did what it was asked.
-func (c *candidates) worked(i int) {
+// worked notes that a candidate did what it was asked at a time.
+func (c *candidates) worked(i int, began time.Time) {
 	if !c.vendor(i) {
 		return
 	}
-	c.breakers.worked(c.circuits[i])
+	c.breakers.worked(c.circuits[i], began)
 	if c.accepted != nil && c.judge(i, true) {
 		c.accepted(Accepted{c.call.EnvironmentID, c.source(i)})
 	}
@@ -163,13 +235,18 @@ func (c *candidates) judge(i int, fine bool) bool {
 func (c *candidates) failed(i int, err error, next int, in conversation.Input) {
 	f := failure{part: c.part, source: c.source(i), err: c.plain(err), in: in}
 	if next >= 0 && next != i {
-		f.next = c.source(next)
+		f.next = who(c.source(next))
 		c.name(next)
 	}
 	if c.vendor(i) {
 		c.breakers.failed(c.circuits[i], err)
-		if asFailure(err).Credential() && c.refused != nil {
+		if asFailure(err).Credential() {
 			c.judge(i, false)
+			c.mu.Lock()
+			c.refusal = f.reason()
+			c.mu.Unlock()
+		}
+		if asFailure(err).Credential() && c.refused != nil {
 			told := c.call
 			told.Source, told.Reason = f.source, f.reason()
 			c.refused(told)
@@ -201,6 +278,13 @@ func (c *candidates) fault(i int, kind provider.Kind, what string) error {
 		return errors.New(what)
 	}
 	return &provider.Failure{Vendor: c.source(i).Vendor, Kind: kind, Message: what}
+}
+
+// nobody is why nobody can be asked: what was said of the last credential that was refused.
+func (c *candidates) nobody() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refusal
 }
 
 // hopeless reports whether the same request would fail again.
@@ -238,7 +322,7 @@ func (f failure) text() string { return string(f.part) + ": " + f.reason() }
 // data is what stands beside the text in the call's record.
 func (f failure) data() map[string]any {
 	out := map[string]any{"part": string(f.part)}
-	for name, value := range map[string]string{"vendor": f.source.Vendor, "next": f.next.Vendor} {
+	for name, value := range map[string]string{"vendor": f.source.Vendor, "next": f.next} {
 		if value != "" {
 			out[name] = value
 		}
@@ -256,3 +340,31 @@ func (f failure) data() map[string]any {
 	}
 	return out
 }
+
+// text is the entry in the call's record of somebody who is passed over.
+func (p passed) text() string {
+	at := func(t time.Time) string { return t.UTC().Format(time.TimeOnly) }
+	return fmt.Sprintf("%s: %s is passed over until %s UTC: %s at %s", p.part, p.source.Vendor, at(p.why.until), p.why.plain(), at(p.why.opened))
+}
+
+// data is what stands beside the text in the call's record.
+func (p passed) data() map[string]any {
+	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	out := map[string]any{"part": string(p.part), "vendor": p.source.Vendor, "next": who(p.next), "passed_over": true,
+		"since": at(p.why.opened), "until": at(p.why.until), "kind": p.why.cause.Kind.String()}
+	if p.why.cause.Status != 0 {
+		out["status"] = p.why.cause.Status
+	}
+	return out
+}
+
+// plain says why the breaker is open.
+func (b breaker) plain() string {
+	if b.cause.Status == 0 {
+		return b.cause.Kind.String()
+	}
+	return fmt.Sprintf("%s (%d)", b.cause.Kind, b.cause.Status)
+}
+
+// who is how records name a source.
+func who(s Source) string { return cmp.Or(s.Vendor, local) }

@@ -65,7 +65,8 @@ type ear struct {
 
 	mu       sync.Mutex
 	stream   transcriber.Stream
-	serving  int     // whose stream it is
+	serving  int // whose stream it is
+	opened   time.Time
 	answered bool    // the call is; what comes before is not meant for the agent
 	fed      int     // samples that the stream was given
 	tail     []int16 // sound since the last final, at most tailLength
@@ -276,13 +277,14 @@ func (e *ear) listen(ctx context.Context, i int) (served time.Duration, err erro
 	e.mu.Lock()
 	e.had = e.texts
 	e.mu.Unlock()
+	asked := e.clock.Now()
 	stream, err := e.recognisers[i].Driver.Open(e.candidates.metered(ctx, i), e.config)
 	if err != nil {
 		return 0, err
 	}
 	opened := e.clock.Now()
 	e.candidates.asks(i)
-	e.attach(i, stream)
+	e.attach(i, stream, asked)
 	defer func() {
 		served = e.clock.Now().Sub(opened)
 		e.detach()
@@ -349,11 +351,11 @@ func (e *ear) gaveUp() bool {
 }
 
 // attach makes stream the current one and plays it what it missed.
-func (e *ear) attach(i int, stream transcriber.Stream) {
+func (e *ear) attach(i int, stream transcriber.Stream, opened time.Time) {
 	e.unwatch()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.serving = i
+	e.serving, e.opened = i, opened
 	if e.told {
 		e.told = false
 		e.took(e.recognisers[i])
@@ -377,7 +379,9 @@ func (e *ear) attach(i int, stream transcriber.Stream) {
 // heard hands on what a recogniser says. Words of a stream that was given no sound to
 // speak of are not the caller's.
 func (e *ear) heard(i int, ev transcriber.Event) {
-	ev.Text = strings.TrimSpace(ev.Text)
+	if ev.Text = strings.TrimSpace(ev.Text); e.candidates.vendor(i) && !conversation.Speakable(ev.Text) {
+		ev.Text = "" // marks are no words
+	}
 	if !e.note(i, ev) {
 		return
 	}
@@ -411,7 +415,7 @@ func (e *ear) late(i int) {
 			return
 		}
 	} else {
-		e.candidates.worked(i)
+		e.candidates.worked(i, e.opened)
 	}
 	e.mute, e.suspect = 0, false
 }

@@ -111,6 +111,10 @@ func (x *Exchange) wheel() *Wheel {
 	return slices.MinFunc(x.c.Wheels, func(a, b *Wheel) int { return cmp.Compare(a.load(), b.load()) })
 }
 
+// Mended tells that the credential of an account was tried and serves a part, which is
+// "recogniser", "model" or "voice": it is not passed over any more for what came before.
+func (x *Exchange) Mended(served, account string) { x.broken.mend(part(served), account) }
+
 // Live returns how many calls are under way.
 func (x *Exchange) Live() int {
 	x.mu.Lock()

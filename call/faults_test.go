@@ -32,6 +32,8 @@ type fault struct {
 	text bool
 	// quiet says that a call notices nothing that it could put into its record.
 	quiet bool
+	// parts are those that can have it; nil: all.
+	parts []string
 }
 
 // faults are all of them, in the words of those who have met them.
@@ -42,12 +44,14 @@ func faults() []fault {
 	f := func(name string, kind provider.Kind, text bool) fault {
 		return fault{name: name, text: text, err: &provider.Failure{Vendor: "acme", Kind: kind, Message: name}}
 	}
+	model := func(name string) fault { return fault{name: name, parts: []string{"model"}} }
 	return []fault{
 		f("refused", provider.Unreachable, false), f("reset mid-stream", provider.Unreachable, true), {name: "half-open"}, {name: "slow-loris"},
 		status(401, provider.Unauthorised), status(402, provider.Exhausted), status(403, provider.Unauthorised), status(404, provider.Missing),
 		status(429, provider.Limited), status(500, provider.Broken), f("malformed", provider.Broken, false), {name: "empty success"},
-		{name: "whitespace-only"}, {name: "tool-only"}, {name: "end without start"}, {name: "late after cancel", quiet: true}, {name: "tool loop"},
-		f("expiry", provider.Broken, true),
+		{name: "whitespace-only"}, {name: "end without start"}, {name: "late after cancel", quiet: true},
+		f("expiry", provider.Broken, true), {name: "slow drip", parts: []string{"model", "voice"}}, {name: "unspeakable", parts: []string{"model", "recogniser"}},
+		model("tool-only"), model("tool loop"), model("keys it was not offered"), model("letter by letter"), model("slow after a clause"),
 	}
 }
 
@@ -95,6 +99,25 @@ func (b badModel) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Del
 			if !yield(llm.Delta{Text: " \n"}, nil) {
 				return
 			}
+		case "unspeakable":
+			if !yield(llm.Delta{Text: "😀 👍"}, nil) || !yield(llm.Delta{Text: " ... 🎉\n"}, nil) {
+				return
+			}
+		case "keys it was not offered":
+			if !tool("send_digits", `{"digits":"1"}`) {
+				return
+			}
+		case "slow drip":
+			drip(ctx, yield, strings.SplitAfter(strings.Repeat("and it comes to you ", 100), " "), 900*time.Millisecond)
+			return
+		case "letter by letter": // 13 bytes in 5 s at first
+			drip(ctx, yield, strings.Split(strings.Repeat("andsoitgoesonandon", 100), ""), 380*time.Millisecond)
+			return
+		case "slow after a clause":
+			if yield(llm.Delta{Text: "that is fine. "}, nil) {
+				drip(ctx, yield, strings.SplitAfter(strings.Repeat("and it comes to you ", 100), " "), 900*time.Millisecond)
+			}
+			return
 		case "tool-only":
 			if !tool("lookup", fmt.Sprintf(`{"n":%d}`, len(r.Messages))) {
 				return
@@ -121,6 +144,20 @@ func (b badModel) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Del
 		}
 		yield(llm.Delta{Done: &llm.Usage{}}, nil)
 	}
+}
+
+// drip says an answer slowly.
+func drip(ctx context.Context, yield func(llm.Delta, error) bool, pieces []string, every time.Duration) {
+	for _, text := range pieces {
+		if pause(ctx, every); ctx.Err() != nil {
+			yield(llm.Delta{}, ctx.Err())
+			return
+		}
+		if !yield(llm.Delta{Text: text}, nil) {
+			return
+		}
+	}
+	yield(llm.Delta{Done: &llm.Usage{}}, nil)
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -152,6 +189,11 @@ func (b badVoice) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[sy
 		case "slow-loris":
 			for ctx.Err() == nil && yield(synthesizer.Chunk{PCM: slices.Repeat([]int16{3000, -3000}, r.Rate/100)}, nil) {
 				pause(ctx, time.Second)
+			}
+			return
+		case "slow drip": // ten times as slow as it sounds
+			for ctx.Err() == nil && yield(synthesizer.Chunk{PCM: slices.Repeat([]int16{3000, -3000}, r.Rate/200)}, nil) {
+				pause(ctx, 100*time.Millisecond)
 			}
 			return
 		case "whitespace-only":
@@ -223,6 +265,8 @@ func (s badStream) Finalize() {
 		}()
 	case s.b.name == "whitespace-only":
 		s.b.Stub.Emit(transcriber.Event{Kind: transcriber.Final, Text: "  ", Flushed: true})
+	case s.b.name == "unspeakable":
+		s.b.Stub.Emit(transcriber.Event{Kind: transcriber.Final, Text: "... 😀", Flushed: true})
 	case s.b.text: // it breaks off before it answers
 		s.b.Stub.Fail(s.b.err)
 	case s.b.name == "late after cancel":
@@ -253,20 +297,22 @@ func (i injected) String() string {
 	return fmt.Sprintf("%s/%s/%s/%s", i.part, i.fault.name, []string{"greeting", "first turn", "later turn"}[i.when], with)
 }
 
+// meets reports whether a part can have the fault.
+func (f fault) meets(part string) bool { return f.parts == nil || slices.Contains(f.parts, part) }
+
 // matrix is every fault in every part at every moment that it can have.
 func matrix() (out []injected) {
 	for _, part := range []string{"recogniser", "model", "voice"} {
 		for _, f := range faults() {
 			for when := atGreeting; when <= inLaterTurn; when++ {
 				for _, alone := range []bool{false, true} {
-					toolFault := strings.HasPrefix(f.name, "tool")
-					if toolFault && part != "model" || part == "model" && when == atGreeting {
+					if !f.meets(part) || part == "model" && when == atGreeting {
 						continue
 					}
 					out = append(out, injected{part, f, when, alone, false})
 				}
 			}
-			if part == "voice" && !strings.HasPrefix(f.name, "tool") {
+			if part == "voice" && f.meets(part) {
 				out = append(out, injected{part, f, atGreeting, true, true})
 			}
 		}

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/llm"
+	"github.com/sidetone/sidetone/provider"
 )
 
 // note turns an entry of the machine into an event of the call.
@@ -95,11 +97,37 @@ func (s *Session) blamed(ctx context.Context, f failure) {
 	s.addFailure(f)
 }
 
+// passedOver puts into the call's record why somebody who was to serve it does not. The
+// errors have it once already when it has failed in this call.
+func (s *Session) passedOver(p passed) {
+	s.event(sidetone.EventError, p.text(), p.data())
+	if !s.failures[kindOfFailure(p.part, &p.why.cause)] {
+		s.addError(p.text())
+	}
+}
+
+// explained is the cause of our own hang-up, in the words of the model that was waited
+// for in vain when it is known how it failed.
+func (s *Session) explained(cause string) string {
+	if cause == conversation.NoAnswer {
+		return cmp.Or(s.thinking, cause)
+	}
+	return cause
+}
+
+// kindOfFailure is what the failures of a vendor in a part of the call have in common.
+func kindOfFailure(p part, f *provider.Failure) string {
+	return string(p) + " " + f.Vendor + " " + f.Kind.String()
+}
+
 // addFailure adds a failure to the call's errors, one of each kind.
 func (s *Session) addFailure(f failure) {
 	kind := f.text()
+	if f.part == partModel {
+		s.thinking = kind
+	}
 	if v := asFailure(f.err); v.Vendor != "" {
-		kind = string(f.part) + " " + v.Vendor + " " + v.Kind.String()
+		kind = kindOfFailure(f.part, v)
 	}
 	if !s.failures[kind] {
 		s.failures[kind] = true

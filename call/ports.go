@@ -1,7 +1,6 @@
 package call
 
 import (
-	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -122,6 +121,10 @@ type Source struct {
 	// Account names the credential and shows nothing of it: the id of a connection,
 	// "agent" for a key of the agent's own, "server" for one of the server's.
 	Account string
+	// Key tells this credential from one that the account had before or gets later: what
+	// is known of the one says nothing of the other. It shows nothing of it, and is 0
+	// for what the server has itself.
+	Key uint64
 }
 
 // Recogniser is one that can listen to a call.
@@ -195,22 +198,6 @@ type Plan struct {
 
 // local is how records name what the server has itself: nothing leaves the machine.
 const local = "local"
-
-// vendors says who serves each part first: a vendor, or local.
-func (p Plan) vendors() map[string]string {
-	out := map[string]string{}
-	name := func(p part, s Source) { out[string(p)] = cmp.Or(s.Vendor, local) }
-	if len(p.Recognisers) > 0 {
-		name(partRecogniser, p.recogniser().Source)
-	}
-	if len(p.Models) > 0 {
-		name(partModel, p.model().Source)
-	}
-	if len(p.Voices) > 0 {
-		name(partVoice, p.voice().Source)
-	}
-	return out
-}
 
 // recogniser is the one that listens first; the zero value when nobody does.
 func (p Plan) recogniser() Recogniser {

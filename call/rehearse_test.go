@@ -10,6 +10,7 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/llm/llmtest"
+	"github.com/sidetone/sidetone/provider"
 )
 
 // A voice that dies during the call leaves the agent its last words, which were
@@ -59,6 +60,47 @@ func TestRehearsalWaitsForASlowGreeting(t *testing.T) {
 		}
 		far.Hangup()
 		w.result()
+	})
+}
+
+// Rehearsals leave a vendor alone that wants no requests, and count like any other one.
+func TestRehearsalsRespectTheBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var k *crew
+		w := newWorld(t, func(w *world, c *call.Config) {
+			k = withCrew(w, c)
+			c.Phrases = call.NewPhrases()
+			w.snapshot.Agent.InitialMessage = ""
+		})
+		defer w.stop()
+		w.voice.Fail(&provider.Failure{Vendor: "acme", Kind: provider.Limited, Status: 429, RetryAfter: time.Minute}, 0)
+		for n := range 3 {
+			far := w.ring()
+			<-far.Answered()
+			time.Sleep(5 * time.Second)
+			far.Hangup()
+			r, events := w.result()
+			if n == 0 && !names(events, "voice", "too many requests (429)") {
+				t.Errorf("the refused rehearsal is not in the record: %q", r.Errors)
+			}
+		}
+		if n := len(w.voice.Requests()); n != 1 {
+			t.Errorf("the voice was asked %d times within its Retry-After", n)
+		}
+		w.voice.Fail(nil, 0)
+		time.Sleep(time.Minute)
+		far := w.ring()
+		<-far.Answered()
+		time.Sleep(8 * time.Second)
+		far.Hangup()
+		r, _ := w.result()
+		if n := len(w.voice.Requests()); n != 4 {
+			t.Errorf("the voice was asked %d times in all, want one refused and three phrases: %q", n, r.Errors)
+		}
+		if len(k.accepted) == 0 {
+			t.Error("nobody was told that the credential is accepted")
+		}
 	})
 }
 

@@ -254,7 +254,7 @@ func TestModelThatFailsOrHangsIsApologisedFor(t *testing.T) {
 	}
 	errs := map[string][]string{ // the first is the cause
 		"fails": {"model: ask: no such model", "the model does not answer"},
-		"hangs": {"no answer in time"},
+		"hangs": {"model: no answer in time"},
 	}
 	for name, answer := range cases {
 		t.Run(name, func(t *testing.T) {

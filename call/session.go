@@ -43,6 +43,7 @@ type Session struct {
 	spoken   []sidetone.Event // what the transcript is made of
 	failures map[string]bool  // kinds of failures that the call's errors have
 	blame    *failure         // what the machine is being told of
+	thinking string           // how a model has failed last
 	answered time.Duration    // when the call was answered
 	talked   bool             // it was answered at all
 	flowing  bool             // the machine knows that media flows
@@ -208,6 +209,8 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		s.blamed(ctx, v)
 	case moved:
 		s.rewrite()
+	case passed:
+		s.passedOver(v)
 	case abandoned:
 		s.abandon()
 		s.step(ctx, conversation.HungUp{Reason: "not confirmed"})
@@ -319,7 +322,7 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 	case conversation.RunTool:
 		s.tools.run(out)
 	case conversation.Hangup:
-		s.reason, s.broke = out.Reason, out.Cause
+		s.reason, s.broke = out.Reason, s.explained(out.Cause)
 		s.hangup(telephony.CauseNormal)
 	case conversation.Note:
 		s.note(out)

@@ -2,7 +2,6 @@ package call
 
 import (
 	"context"
-	"iter"
 	"log/slog"
 	"slices"
 	"sync"
@@ -113,13 +112,42 @@ func (m *mouth) rehearse(ctx context.Context) {
 		return
 	}
 	for _, text := range m.prepared {
-		m.idle(ctx)
-		for _, err := range m.rehearsal(ctx, text) {
-			if err != nil {
-				return // the conversation will find out by itself
-			}
+		if m.idle(ctx); !m.rehearsed(ctx, text) {
+			return
 		}
 	}
+}
+
+// rehearsed keeps the sound of a phrase by the voice of the call; false when that does
+// not serve. It is a request like any other: a vendor that is to be left alone is not
+// asked, and what comes of it counts.
+func (m *mouth) rehearsed(ctx context.Context, text string) bool {
+	m.mu.Lock()
+	i := m.current
+	m.mu.Unlock()
+	key, c := m.key(i, text), m.candidates
+	switch {
+	case m.phrases.sound(key) != nil:
+		return true
+	case c.vendor(i) && c.breakers.blocks(c.circuits[i]) != nil:
+		return false
+	}
+	began := m.clock.Now()
+	c.asks(i)
+	for _, err := range m.phrases.speak(c.metered(ctx, i), m.voices[i].Driver, key) {
+		if err == nil {
+			continue
+		}
+		if ctx.Err() == nil {
+			c.failed(i, err, -1, nil)
+		}
+		return false
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	c.worked(i, began)
+	return true
 }
 
 // idle waits for the end of the synthesis that is under way.
@@ -160,14 +188,6 @@ func (m *mouth) rest() {
 	defer m.mu.Unlock()
 	close(m.done)
 	m.done = nil
-}
-
-// rehearsal yields the sound of a phrase by the voice of the call, and keeps it.
-func (m *mouth) rehearsal(ctx context.Context, text string) iter.Seq2[synthesizer.Chunk, error] {
-	m.mu.Lock()
-	i := m.current
-	m.mu.Unlock()
-	return m.phrases.speak(m.candidates.metered(ctx, i), m.voices[i].Driver, m.key(i, text))
 }
 
 // request asks voice i for a text.

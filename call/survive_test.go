@@ -237,8 +237,8 @@ func TestHedgeThatLosesIsCancelled(t *testing.T) {
 		if words != "hello there sure which day" || len(k.model2.Requests()) != 1 || k.model2.Running() != 0 {
 			t.Errorf("heard %q, the other model was asked %d times", words, len(k.model2.Requests()))
 		}
-		// the record says all the same that the other one was told what the caller said
-		if got := told(events, sidetone.EventError); len(got) != 2 || got[1] != "model: other is asked too" {
+		// the record says all the same that the other one was told what the caller said, and why
+		if got := told(events, sidetone.EventError); len(got) != 3 || got[1] != "model: other is asked too" || !strings.HasSuffix(got[2], "acme: no answer in time: the first words came late") {
 			t.Errorf("errors %v", got)
 		}
 	})
@@ -256,14 +256,21 @@ func TestVendorThatRefusesIsPassedOver(t *testing.T) {
 			w.ears.Otherwise = "an appointment"
 		})
 		defer w.stop()
-		for n, want := range []string{"model: acme: quota used up (402): no", "model: other is asked too"} {
+		for n, want := range []string{"model: acme: quota used up (402): no", "model: acme is passed over until 00:01:05 UTC: quota used up (402) at 00:00:05"} {
 			far := w.ring()
 			<-far.Answered()
 			time.Sleep(4 * time.Second)
 			far.Speak(speech(800 * time.Millisecond))
 			time.Sleep(5 * time.Second)
 			far.Hangup()
-			_, events := w.result()
+			r, events := w.result()
+			if !slices.Contains(r.Errors, want) {
+				t.Errorf("call %d: the errors are %q", n, r.Errors)
+			}
+			serves := []string{"acme", "other"}[n]
+			if data := string(events[0].Data); !strings.Contains(data, `"model":"`+serves+`"`) {
+				t.Errorf("call %d: connected with %s, want the model of %s", n, data, serves)
+			}
 			if got := told(events, sidetone.EventError); got[len(got)-1] != want || len(k.model2.Requests()) != n+1 {
 				t.Errorf("call %d: errors %q, the other one was asked %d times", n, got, len(k.model2.Requests()))
 			}
@@ -272,6 +279,90 @@ func TestVendorThatRefusesIsPassedOver(t *testing.T) {
 			t.Errorf("the one that refuses was asked %d times, %d were told", n, len(k.refused))
 		}
 	})
+}
+
+// A key that is refused is not used again in its call, also when nobody else is there.
+func TestRefusedKeyIsUsedOnce(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"voice", "model"} {
+		t.Run(part, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				refused := refusal(provider.Unauthorised, 401)
+				_, r, events, k := play(t, func(k *crew) {
+					k.alone, k.eager, k.understudy = true, true, &synthesizertest.Stub{}
+					k.config.Phrases = call.NewPhrases()
+					if part == "voice" {
+						k.voice.Fail(refused, 0)
+					} else {
+						k.model.FailAll(refused)
+					}
+				}, "an appointment")
+				asked := map[string]int{"voice": len(k.voice.Requests()), "model": len(k.model.Requests())}[part]
+				if asked != 1 || len(k.refused) != 1 {
+					t.Errorf("the key was used %d times, %d refusals were told", asked, len(k.refused))
+				}
+				if !names(events, part, "credential refused (401)") || r.EndReason != "error" || !strings.Contains(r.ErrorMessage, "acme: credential refused (401)") {
+					t.Errorf("the record: %s, %q, %q", r.EndReason, r.ErrorMessage, r.Errors)
+				}
+			})
+		})
+	}
+}
+
+// Who answers too slowly to be spoken, or with nothing that can be said or done, gives
+// way like one that is mute, and nothing is done that was not offered.
+func TestAnswerThatCannotBeSpokenGivesWay(t *testing.T) {
+	t.Parallel()
+	keys := func(n int) (out []llm.ToolCall) {
+		for range n {
+			out = append(out, llm.ToolCall{ID: "k", Name: "send_digits", Args: json.RawMessage(`{"digits":"1"}`)})
+		}
+		return out
+	}
+	cases := map[string]struct {
+		answer llmtest.Answer
+		alone  bool
+		heard  string
+		names  string
+		others int
+	}{
+		"emojis":                 {llmtest.Answer{Deltas: []string{"😀", " 👍", "…"}}, false, "sure which day", "nothing of the answer can be said", 1},
+		"a tool nobody offered":  {llmtest.Answer{Calls: keys(2)}, false, "sure which day", "not offered: send_digits", 1},
+		"a word each 0.9 s":      {llmtest.Answer{Deltas: strings.SplitAfter("well this is what we have today and more", " "), Pace: 900 * time.Millisecond}, false, "sure which day", "the answer came too slowly", 1},
+		"letters":                {llmtest.Answer{Deltas: strings.Split("sure which day is it to be. ", ""), Pace: 200 * time.Millisecond}, false, "sure which day", "the answer came too slowly", 1},
+		"slow after a clause":    {llmtest.Answer{Deltas: append([]string{"let me see now. "}, strings.SplitAfter("this is what we have", " ")...), Pace: 1200 * time.Millisecond}, false, "let me see now. sure which day", "the answer came too slowly", 1},
+		"a tool after words":     {llmtest.Answer{Deltas: []string{"let me see"}, Calls: keys(1)}, false, "let me see sure which day", "", 0},
+		"a tool, nobody else":    {llmtest.Answer{Calls: keys(1)}, true, "sure which day", "not offered: send_digits", 0},
+		"an answer without stop": {llmtest.Say("fine"), false, "fine", "", 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				words, r, events, k := play(t, func(k *crew) {
+					k.alone = c.alone
+					k.model.Queue(c.answer, llmtest.Say("sure which day"))
+					k.model2.Queue(llmtest.Say("sure which day"))
+				}, "an appointment")
+				plain := strings.NewReplacer(" one moment please", "", ".", "").Replace(strings.ToLower(words))
+				if want := "hello there " + strings.ReplaceAll(c.heard, ".", ""); plain != want {
+					t.Errorf("heard %q, want %q; errors %q", plain, want, r.Errors)
+				}
+				if c.names != "" && !names(events, "model", c.names) {
+					t.Errorf("the record does not name vendor and cause: %q", told(events, sidetone.EventError))
+				}
+				if n := len(k.model2.Requests()); n != c.others {
+					t.Errorf("the other one was asked %d times, want %d", n, c.others)
+				}
+				for _, e := range events {
+					if e.Kind == sidetone.EventAction && !strings.Contains(string(e.Data), "unknown action: send_digits") {
+						t.Errorf("it was done: %s", e.Data)
+					}
+				}
+			})
+		})
+	}
 }
 
 // An answer that is asked for while the end of the turn is waited for is there when
@@ -338,10 +429,10 @@ func TestAcceptedCredentialsAreReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, _, _, k := play(t, func(k *crew) {
-			k.alone = true
 			k.model.Queue(llmtest.Say("sure"), llmtest.Say("yes"), llmtest.Fail(refusal(provider.Unauthorised, 401)), llmtest.Say("again"), llmtest.Say("again"))
-		}, "one", "two", "three", "four", "five")
-		if got := len(k.accepted); got != 4 || len(k.refused) != 1 { // voice, recogniser, model, model
+		}, "one", "two", "three", "four", "five", "six", "seven", "eight", "nine") // the last ones when the breaker lets somebody try
+		mine := slices.DeleteFunc(slices.Clone(k.accepted), func(a call.Accepted) bool { return a.Source.Vendor != "acme" })
+		if got := len(mine); got != 4 || len(k.refused) != 1 { // voice, recogniser, model, model
 			t.Errorf("%d accepted %v, refused %v", got, k.accepted, k.refused)
 		}
 	})

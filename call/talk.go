@@ -57,7 +57,7 @@ func (x *Exchange) newMind(s *Session) *mind {
 	for _, m := range s.plan.Models {
 		c.add(m.Source, m.Name)
 	}
-	return &mind{models: s.plan.Models, candidates: c, clock: s.clock, seed: s.call.ID, temperature: s.call.Snapshot.Agent.Temperature,
+	return &mind{models: s.plan.Models, candidates: c, clock: s.clock, language: s.call.Snapshot.Agent.Language, seed: s.call.ID, temperature: s.call.Snapshot.Agent.Temperature,
 		system: fillPlaceholders(s.call.Snapshot.Prompt.Content, s.call.Context) + callersWords(s.call.Signalling, s.call.Snapshot.Prompt.Content), tools: builtinTools(),
 		post: s.inbox.post, log: s.log, thoughts: map[uint64]*thought{}}
 }
@@ -168,11 +168,11 @@ func (s *Session) connected() {
 	if len(info.Tries) > 0 {
 		data["targets"] = targets(info.Tries)
 	}
-	if v := s.plan.vendors(); len(v) > 0 {
+	if v, model := s.serving(); len(v) > 0 {
 		data["vendors"] = v
-	}
-	if name := s.plan.model().Name; name != "" {
-		data["model"] = name
+		if model != "" {
+			data["model"] = model
+		}
 	}
 	if len(s.plan.Notices) > 0 {
 		s.log.Warn("call is limited", slog.Any("notices", s.plan.Notices))

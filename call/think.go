@@ -17,12 +17,13 @@ import (
 )
 
 const (
-	// firstWords is how long a model may take to its first words before the
-	// record names it as late, and its breaker counts that.
+	// firstWords is how long a model may take until there is something to say before
+	// the record names it as late, and its breaker counts that.
 	firstWords = 2500 * time.Millisecond
-	// stalled is how long a vendor's model that has begun to answer may take for
-	// more than a word or two, when another one can take its place.
-	stalled = 5 * time.Second
+	// behindSpeech is how long a vendor's model that has begun to answer may owe the next
+	// words, once those that it gave are spoken at the usual tempo. The caller waits for
+	// them as for the first ones, so it is the same time.
+	behindSpeech = firstWords
 	// longestAnswer is how many bytes of text a model may say at a time: more than
 	// anybody listens to.
 	longestAnswer = 64 << 10
@@ -31,12 +32,13 @@ const (
 )
 
 // mind asks the language models for a session: the first, and when it fails
-// before it has said anything, the next. ask and cancel belong to the session's
+// before there is anything to say, the next. ask and cancel belong to the session's
 // goroutine.
 type mind struct {
 	models      []Model
 	candidates  *candidates
 	clock       Clock
+	language    string
 	system      string
 	seed        string
 	temperature float64
@@ -88,11 +90,11 @@ func (m *mind) interrupted(history []conversation.Message) {
 
 // leads reports whether the first model is the next one to be asked.
 func (m *mind) leads() bool {
-	return m.candidates.next(int(m.stumbled.Load()), func(int) bool { return false }) == 0
+	return m.candidates.leader(int(m.stumbled.Load())) == 0
 }
 
-// thought is one generation. Whoever of its attempts has words first is heard; the
-// others are cancelled.
+// thought is one generation. Whoever of its attempts has something to say first is heard;
+// the others are cancelled.
 type thought struct {
 	ask    conversation.AskModel
 	from   int // the candidate to begin with
@@ -104,6 +106,8 @@ type thought struct {
 	running map[*attempt]bool
 	winner  *attempt
 	over    bool
+	hedged  bool // a second attempt was wished for, as nothing was said for so long
+	hopeful bool // not everybody has failed in a way that comes again
 }
 
 // attempt is one candidate at work on a thought.
@@ -112,10 +116,25 @@ type attempt struct {
 	began     time.Time
 	ctx       context.Context
 	cancel    context.CancelFunc
-	written   int // bytes of text
+	text      atomic.Bool // some has come
+
+	written int // bytes of text
+	opening *conversation.Opening
+	held    []heldDelta // what came before there was something to say
+	refused []string    // tools it called that it was not offered
+	// since is when there was something to say, said how many bytes of it can be, and
+	// last when more of that came.
+	since, last time.Time
+	said        int
 }
 
-// errOutrun says that another attempt has had words first.
+// heldDelta is a piece of an answer of which nothing can be said yet.
+type heldDelta struct {
+	llm.Delta
+	at time.Time
+}
+
+// errOutrun says that another attempt has had something to say first.
 const errOutrun = llm.Error("another model was faster")
 
 // ask starts generation a.Gen, or a second attempt at it, on a goroutine that wait
@@ -137,6 +156,8 @@ func (m *mind) ask(ctx context.Context, a conversation.AskModel) {
 	}
 	if first := m.begin(t, a.Hedge); first != nil {
 		m.wg.Go(func() { m.pursue(t, first) })
+	} else if !a.Hedge {
+		m.post(conversation.ModelFailed{Gen: a.Gen, Reason: m.candidates.nobody(), Hopeless: true})
 	}
 }
 
@@ -165,25 +186,37 @@ func (m *mind) cancel(gen uint64) {
 func (m *mind) wait() { m.wg.Wait() }
 
 // begin chooses who makes the next attempt; nil when there is nobody. again lets
-// the first candidate make a second one when there is no other.
+// the first candidate make a second one when there is no other, unless the answer of the
+// first is only slow.
 func (m *mind) begin(t *thought, again bool) *attempt {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.winner != nil || t.over {
 		return nil
 	}
+	t.hedged = t.hedged || again
 	i := m.candidates.next(t.from, func(i int) bool { return t.tried[i] })
-	if i < 0 && again {
+	if i < 0 && again && !t.answering() {
 		i = m.candidates.next(0, func(int) bool { return false })
 	}
 	if i < 0 {
 		return nil
 	}
 	t.tried[i] = true
-	a := &attempt{candidate: i, began: m.clock.Now()}
+	a := &attempt{candidate: i, began: m.clock.Now(), opening: conversation.NewOpening(m.language, t.ask.Continue)}
 	a.ctx, a.cancel = context.WithCancel(t.ctx)
 	t.running[a] = true
 	return a
+}
+
+// answering reports whether some text has come. The caller holds mu.
+func (t *thought) answering() bool {
+	for a := range t.running {
+		if a.text.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // pursue makes attempts at t until one succeeds or another goroutine's has.
@@ -203,9 +236,11 @@ func (m *mind) settle(t *thought, a *attempt, err error) *attempt {
 	alone := len(t.running) == 0
 	gone := t.ctx.Err() != nil
 	t.over = t.over || won
+	t.hopeful = t.hopeful || !hopeless(err)
+	hopeful := t.hopeful
 	t.mu.Unlock()
 	if err == nil {
-		m.candidates.worked(a.candidate)
+		m.candidates.worked(a.candidate, a.began)
 		return nil
 	}
 	if !won && (gone || errors.Is(err, errOutrun) || a.ctx.Err() != nil) {
@@ -216,7 +251,7 @@ func (m *mind) settle(t *thought, a *attempt, err error) *attempt {
 		m.blameSlow(a)
 		return nil
 	}
-	in := conversation.ModelFailed{Gen: t.ask.Gen, Reason: m.candidates.reason(a.candidate, err)}
+	in := conversation.ModelFailed{Gen: t.ask.Gen, Reason: m.candidates.reason(a.candidate, err), Hopeless: !hopeful}
 	if won {
 		m.stumbled.Store(int64(a.candidate) + 1)
 		m.candidates.failed(a.candidate, err, -1, in)
@@ -237,16 +272,28 @@ func (m *mind) settle(t *thought, a *attempt, err error) *attempt {
 	return next
 }
 
-// blameSlow names a vendor's model whose answer was cancelled because it came so slowly
-// that there was nothing to say.
+// blameSlow names a vendor's model whose answer was cancelled when it was slower than
+// speech, as that of the only one may be.
 func (m *mind) blameSlow(a *attempt) {
-	seconds := int(m.clock.Now().Sub(a.began) / time.Second)
-	if m.candidates.vendor(a.candidate) && seconds >= 2*int(stalled/time.Second) && a.written < 2*seconds {
-		m.candidates.failed(a.candidate, m.candidates.fault(a.candidate, provider.Late, "the answer came too slowly"), -1, nil)
+	if now := m.clock.Now(); m.candidates.vendor(a.candidate) && !a.due().After(now) {
+		m.candidates.failed(a.candidate, m.slow(a), -1, nil)
 	}
 }
 
-// outrun names a candidate that had no words for so long that another one was
+// due is when the next words must come at the latest for the answer to keep up with speech.
+func (a *attempt) due() time.Time {
+	return a.since.Add(time.Duration(a.said)*time.Second/usualTempo + behindSpeech)
+}
+
+// slow is the failure of an answer that does not keep up with speech.
+func (m *mind) slow(a *attempt) error {
+	if m.clock.Now().Sub(a.last) >= behindSpeech {
+		return m.candidates.fault(a.candidate, provider.Late, "the answer broke off")
+	}
+	return m.candidates.fault(a.candidate, provider.Late, "the answer came too slowly")
+}
+
+// outrun names a candidate that had nothing to say for so long that another one was
 // faster, or the caller had to be told.
 func (m *mind) outrun(t *thought, a *attempt) {
 	t.mu.Lock()
@@ -259,7 +306,11 @@ func (m *mind) outrun(t *thought, a *attempt) {
 	if winner != nil {
 		next = winner.candidate
 	}
-	m.candidates.failed(a.candidate, m.candidates.fault(a.candidate, provider.Late, "no words in time"), next, nil)
+	what := "no words in time"
+	if a.text.Load() {
+		what = "the answer came too slowly"
+	}
+	m.candidates.failed(a.candidate, m.candidates.fault(a.candidate, provider.Late, what), next, nil)
 }
 
 // win makes a the attempt that is heard; false when another one is already.
@@ -277,8 +328,15 @@ func (t *thought) win(a *attempt) bool {
 	return t.winner == a
 }
 
-// generate makes one attempt. What comes before its first words reaches nobody, so
-// that another one can take its place.
+// wasHedged reports whether the machine wished for a second attempt.
+func (t *thought) wasHedged() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.hedged
+}
+
+// generate makes one attempt. What comes before there is something to say reaches nobody,
+// so that another one can take its place.
 func (m *mind) generate(t *thought, a *attempt) (err error) {
 	defer caught(m.log, "model", &err)
 	pulse := &pulse{clock: m.clock, lost: a.cancel}
@@ -289,7 +347,7 @@ func (m *mind) generate(t *thought, a *attempt) (err error) {
 	for d, err := range model.Driver.Generate(m.candidates.metered(a.ctx, a.candidate), m.request(t.ask, model)) {
 		switch {
 		case err != nil && pulse.stopped():
-			return m.candidates.fault(a.candidate, provider.Late, "the answer broke off")
+			return m.slow(a)
 		case err != nil:
 			return err
 		}
@@ -300,32 +358,90 @@ func (m *mind) generate(t *thought, a *attempt) (err error) {
 		if t.ask.NoTools && d.Call != nil && d.Call.Name != endConversation {
 			d.Call = nil // none was offered
 		}
-		if !won && d.Call == nil && strings.TrimSpace(d.Text) == "" {
+		if d.Text == "" && d.Call == nil {
 			continue
-		}
-		if !won && !t.win(a) {
-			return errOutrun
 		}
 		if a.written += len(d.Text); a.written > longestAnswer {
 			return m.candidates.fault(a.candidate, provider.Broken, "the answer is longer than 64 KiB of text")
 		}
-		if (!won || a.written-beat > aWord) && len(m.models) > 1 && m.candidates.vendor(a.candidate) {
-			pulse.beat(stalled)
-			beat = a.written
+		switch {
+		case won:
+			m.tell(t.ask.Gen, model, heldDelta{Delta: d})
+		case !m.opens(a, model, d):
+			continue
+		case !m.win(t, a):
+			return errOutrun
+		}
+		if a.counts(d, m.clock.Now()); (!won || a.said-beat > aWord) && len(m.models) > 1 && m.candidates.vendor(a.candidate) {
+			pulse.beat(a.due().Sub(m.clock.Now()))
+			beat = a.said
 		}
 		won = true
-		m.tell(t.ask.Gen, d)
 	}
 	return m.complete(t, a, done, silent)
 }
 
-// tell gives the machine a piece of the answer.
-func (m *mind) tell(gen uint64, d llm.Delta) {
+// offers reports whether a model may call a tool. A program of the customer's presses
+// keys by one that no request lists.
+func (m *mind) offers(model Model, name string) bool {
+	_, program := model.Driver.(llm.Attendant)
+	return program && name == sendDigits || slices.ContainsFunc(m.tools, func(t llm.Tool) bool { return t.Name == name })
+}
+
+// opens keeps a piece of an answer, and reports whether there is something to say or to
+// do with it.
+func (m *mind) opens(a *attempt, model Model, d llm.Delta) bool {
+	a.held = append(a.held, heldDelta{d, m.clock.Now()})
+	opens := false
 	if d.Text != "" {
-		m.post(conversation.ModelText{Gen: gen, Text: d.Text, Protected: d.Protected})
+		a.text.Store(true)
+		opens = a.opening.Add(d.Text)
+	}
+	if d.Call != nil && !m.offers(model, d.Call.Name) {
+		if !slices.Contains(a.refused, d.Call.Name) {
+			a.refused = append(a.refused, d.Call.Name)
+		}
+		return opens || a.opening.Speakable() // the call ends a sentence
+	}
+	return opens || d.Call != nil
+}
+
+// counts notes what of a piece can be said.
+func (a *attempt) counts(d llm.Delta, now time.Time) {
+	if a.since.IsZero() {
+		a.since, a.last, a.said = now, now, a.written
+	} else if conversation.Speakable(d.Text) {
+		a.last, a.said = now, a.said+len(d.Text)
+	}
+}
+
+// win makes an attempt the one that is heard, and tells the machine what was held of it;
+// false when another one is already.
+func (m *mind) win(t *thought, a *attempt) bool {
+	if !t.win(a) {
+		return false
+	}
+	if late := m.clock.Now().Sub(a.began) >= firstWords; late && t.wasHedged() && m.candidates.vendor(a.candidate) {
+		m.candidates.failed(a.candidate, m.candidates.fault(a.candidate, provider.Late, "the first words came late"), -1, nil)
+	}
+	for _, h := range a.held {
+		m.tell(t.ask.Gen, m.models[a.candidate], h)
+	}
+	a.held = nil
+	return true
+}
+
+// tell gives the machine a piece of the answer.
+func (m *mind) tell(gen uint64, model Model, d heldDelta) {
+	held := time.Duration(0)
+	if !d.at.IsZero() {
+		held = m.clock.Now().Sub(d.at)
+	}
+	if d.Text != "" {
+		m.post(conversation.ModelText{Gen: gen, Text: d.Text, Protected: d.Protected, Held: held})
 	}
 	if d.Call != nil {
-		m.post(conversation.ModelCall{Gen: gen, ID: d.Call.ID, Name: d.Call.Name, Args: string(d.Call.Args)})
+		m.post(conversation.ModelCall{Gen: gen, ID: d.Call.ID, Name: d.Call.Name, Args: string(d.Call.Args), Unoffered: !m.offers(model, d.Call.Name)})
 	}
 }
 
@@ -339,13 +455,36 @@ func (m *mind) complete(t *thought, a *attempt, done, silent bool) error {
 		return a.ctx.Err()
 	case !done:
 		return m.candidates.fault(a.candidate, provider.Broken, "the answer ended early")
-	case !won && !silent && !t.ask.Continue:
-		return m.candidates.fault(a.candidate, provider.Empty, "empty answer")
-	case !won && !t.win(a):
+	case !won && !silent && !t.ask.Continue && !a.opening.Speakable():
+		if err := m.empty(a); len(a.refused) == 0 || !m.last(t) {
+			return err
+		} else if m.candidates.vendor(a.candidate) {
+			m.candidates.failed(a.candidate, err, -1, nil) // and is told so, as nobody else can answer
+		}
+	}
+	if !won && !m.win(t, a) {
 		return errOutrun
 	}
 	m.post(conversation.ModelDone{Gen: t.ask.Gen, Silent: silent})
 	return nil
+}
+
+// empty is the failure of an answer of which nothing can be said or done.
+func (m *mind) empty(a *attempt) error {
+	switch {
+	case len(a.refused) > 0:
+		return m.candidates.fault(a.candidate, provider.Empty, "nothing but calls of tools that were not offered: "+strings.Join(a.refused, ", "))
+	case a.text.Load():
+		return m.candidates.fault(a.candidate, provider.Empty, "nothing of the answer can be said")
+	}
+	return m.candidates.fault(a.candidate, provider.Empty, "empty answer")
+}
+
+// last reports whether nobody else answers, or can be asked.
+func (m *mind) last(t *thought) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.running) == 1 && len(t.tried) == len(m.models)
 }
 
 // pulse ends something that gives no sign of life in time. beat and stop belong to

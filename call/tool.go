@@ -70,7 +70,7 @@ func (r *toolRunner) run(out conversation.RunTool) {
 	c := r.call
 	c.Key, c.Name, c.Args = fmt.Sprintf("%s:%d", c.CallID, r.runs), out.Name, json.RawMessage(out.Args)
 	tool, ok := r.tools[out.Name]
-	if !ok {
+	if !ok || out.Unoffered {
 		r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: "unknown action: " + out.Name})
 		return
 	}

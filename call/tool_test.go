@@ -105,6 +105,7 @@ func toolSession(t *testing.T, order Tool, during func(*telephonytest.Far)) (eve
 	}
 	s.record = func(e sidetone.Event) { events = append(events, e) }
 	s.tools.tools["order"] = order
+	s.mind.tools = append(s.mind.tools, llm.Tool{Name: "order"})
 	wheel := NewWheel(testClock())
 	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -22,6 +22,26 @@ func (s *Session) parts() []*candidates {
 	return []*candidates{s.ear.candidates, s.mind.candidates, s.mouth.candidates}
 }
 
+// serving says who serves each part when the call begins, a vendor or local, and the name
+// of the model.
+func (s *Session) serving() (vendors map[string]string, model string) {
+	vendors = map[string]string{}
+	if s.plan.Echo {
+		return vendors, ""
+	}
+	for _, c := range s.parts() {
+		i := c.begins()
+		if i < 0 {
+			continue
+		}
+		vendors[string(c.part)] = who(c.source(i))
+		if c.part == partModel {
+			model = s.plan.Models[i].Name
+		}
+	}
+	return vendors, model
+}
+
 // addNews adds to an event's data which hosts got something for the first time since
 // the event before, and how vendors name the requests that they have answered since.
 func (s *Session) addNews(data map[string]any) map[string]any {

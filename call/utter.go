@@ -53,6 +53,8 @@ type saying struct {
 
 	tries []int  // requests made, by candidate
 	out   []bool // candidates that cannot do it
+	// hopeful: not everybody has failed in a way that comes again.
+	hopeful bool
 	// understudy is the voice for phrases only, if this is one; else -1.
 	understudy int
 	running    []*try // oldest first
@@ -100,7 +102,13 @@ func (m *mouth) speak(ctx context.Context, s conversation.Say) {
 	m.mu.Lock()
 	from := m.current
 	m.mu.Unlock()
-	for more := y.begin(m.candidates.next(from, y.excluded)); more; {
+	first := m.candidates.next(from, y.excluded)
+	if first < 0 {
+		m.player.drop(s.Utt)
+		m.post(conversation.VoiceFailed{Utt: s.Utt, Reason: m.candidates.nobody(), Hopeless: true})
+		return
+	}
+	for more := y.begin(first); more; {
 		select {
 		case <-ctx.Done():
 			y.blameSlow(-1)
@@ -384,7 +392,7 @@ func (y *saying) ended(t *try, err error) bool {
 	case t == y.winner && !y.pour():
 		return false
 	case err == nil && t == y.winner:
-		c.worked(t.candidate)
+		c.worked(t.candidate, t.began)
 		y.learn(t.candidate)
 		y.finish()
 		return false
@@ -422,6 +430,7 @@ func (y *saying) learn(i int) {
 // failed goes on with the same voice, once, or with the next one.
 func (y *saying) failed(t *try, err error) bool {
 	c := y.m.candidates
+	y.hopeful = y.hopeful || !hopeless(err)
 	if hopeless(err) || t == y.winner && !y.only() { // in mid-sentence there is no time to try again
 		y.out[t.candidate] = true
 	}
@@ -441,7 +450,7 @@ func (y *saying) failed(t *try, err error) bool {
 	next := c.next(t.candidate, y.excluded)
 	if next < 0 {
 		y.m.player.drop(y.say.Utt)
-		c.failed(t.candidate, err, -1, conversation.VoiceFailed{Utt: y.say.Utt, Reason: c.reason(t.candidate, err)})
+		c.failed(t.candidate, err, -1, conversation.VoiceFailed{Utt: y.say.Utt, Reason: c.reason(t.candidate, err), Hopeless: !y.hopeful})
 		return false
 	}
 	c.failed(t.candidate, err, next, nil)

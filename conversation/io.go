@@ -46,11 +46,13 @@ type CallerLeaves struct{}
 type Digit struct{ Key rune }
 
 // ModelText is more of the model's text in generation Gen. Protected says that the
-// caller cannot interrupt the answer from here on.
+// caller cannot interrupt the answer from here on. Held is for how long it was kept back
+// because nothing could be said of it yet.
 type ModelText struct {
 	Gen       uint64
 	Text      string
 	Protected bool
+	Held      time.Duration
 }
 
 // ModelWaits says that the model has something to say that nobody asked it for: it is
@@ -59,10 +61,11 @@ type ModelText struct {
 type ModelWaits struct{}
 
 // ModelCall is a complete tool call of generation Gen. Args is a JSON object as
-// the model wrote it.
+// the model wrote it. Unoffered says that the model was offered no such tool.
 type ModelCall struct {
 	Gen            uint64
 	ID, Name, Args string
+	Unoffered      bool
 }
 
 // ModelDone says that generation Gen is complete. Silent says that it is meant to
@@ -73,10 +76,12 @@ type ModelDone struct {
 	Silent bool
 }
 
-// ModelFailed says that generation Gen ended without success.
+// ModelFailed says that generation Gen ended without success. Hopeless says that the
+// same request would fail again.
 type ModelFailed struct {
-	Gen    uint64
-	Reason string
+	Gen      uint64
+	Reason   string
+	Hopeless bool
 }
 
 // Word is a spoken word of an utterance: byte offsets into the Say's text, and
@@ -97,10 +102,11 @@ type Voiced struct {
 }
 
 // VoiceFailed says that the synthesiser gave up on utterance Utt, before or
-// after some sound of it.
+// after some sound of it. Hopeless says that the same request would fail again.
 type VoiceFailed struct {
-	Utt    uint64
-	Reason string
+	Utt      uint64
+	Reason   string
+	Hopeless bool
 }
 
 // Audible says that the first frame of utterance Utt was accepted by the leg.
@@ -287,8 +293,12 @@ type Arm struct {
 // Disarm cancels the timer of that name.
 type Disarm struct{ Name Timer }
 
-// RunTool runs a tool call of the model; the session responds with ToolDone.
-type RunTool struct{ ID, Name, Args string }
+// RunTool runs a tool call of the model; the session responds with ToolDone. Unoffered
+// says that the model was offered no such tool: it is told so, and nothing is run.
+type RunTool struct {
+	ID, Name, Args string
+	Unoffered      bool
+}
 
 // Hangup ends the call from our side. Reason is for the record:
 // "goodbye", "idle", "max_duration", "api", "error".

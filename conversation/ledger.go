@@ -128,7 +128,9 @@ type part struct {
 	// message is the index of its history entry, or -1.
 	message int
 	calls   []ToolCall
-	settled bool
+	// unoffered are those of calls that the model was not offered.
+	unoffered []ToolCall
+	settled   bool
 }
 
 // heardOf and saidOf return what was heard and what was to be said of a part.

@@ -181,7 +181,7 @@ func (m *Machine) takeVoice(in Input) {
 	case Voiced:
 		m.onVoiced(in)
 	case VoiceFailed:
-		m.onVoiceFailed(in.Utt, in.Reason)
+		m.onVoiceFailed(in)
 	case Audible:
 		m.onAudible(in)
 	case Played:

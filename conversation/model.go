@@ -18,6 +18,10 @@ const (
 	modelTries      = 2
 )
 
+// NoAnswer is the Cause of a Hangup for which the model has only been waited for: nobody
+// has reported a failure.
+const NoAnswer = "model: no answer in time"
+
 // reply begins the agent's reply to the history.
 func (m *Machine) reply(f figures) {
 	m.settleCut()
@@ -89,7 +93,7 @@ func (m *Machine) onModelText(in ModelText) {
 	m.disarm(timerHedge)
 	s.texted, s.protected = true, s.protected || in.Protected
 	if s.figures.texted == 0 {
-		s.figures.texted = m.now
+		s.figures.texted = max(s.figures.committed, m.now-in.Held)
 	}
 	m.addReply(s, s.split.push(in.Text))
 	m.issue()
@@ -131,7 +135,7 @@ func (m *Machine) onModelDone(in ModelDone) {
 	m.addReply(s, s.split.flush())
 	p := &s.parts[len(s.parts)-1]
 	if len(p.calls) == 0 && s.hangup == "" && !s.replied && !in.Silent && s.continued == 0 {
-		m.modelFailed(s, "empty answer")
+		m.modelFailed(s, ModelFailed{Reason: "empty answer"})
 		return
 	}
 	if in.Silent && len(p.calls) == 0 {
@@ -149,14 +153,14 @@ func (m *Machine) onModelDone(in ModelDone) {
 
 func (m *Machine) onModelFailed(in ModelFailed) {
 	if m.current(in.Gen) {
-		m.modelFailed(m.speech, in.Reason)
+		m.modelFailed(m.speech, in)
 	}
 }
 
 // modelFailed says the sentences that are complete and asks for the rest. Without
-// any it asks the model once more, then ends the call.
-func (m *Machine) modelFailed(s *speech, reason string) {
-	m.emit(Note{Kind: NoteError, Text: "model: " + reason})
+// any it asks the model once more, unless that is hopeless, then ends the call.
+func (m *Machine) modelFailed(s *speech, in ModelFailed) {
+	m.emit(Note{Kind: NoteError, Text: "model: " + in.Reason})
 	m.disarm(timerHedge)
 	last := len(s.parts) - 1
 	m.addReply(s, s.split.whole())
@@ -165,9 +169,9 @@ func (m *Machine) modelFailed(s *speech, reason string) {
 		m.goOn(s)
 		return
 	}
-	if s.retries++; s.retries >= modelTries {
+	if s.retries++; s.retries >= modelTries || in.Hopeless {
 		s.model = false
-		m.giveUp("the model does not answer", "model: "+reason)
+		m.giveUp("the model does not answer", "model: "+in.Reason)
 		return
 	}
 	m.gen++
@@ -230,7 +234,7 @@ func (m *Machine) onGiveUpTimer(s *speech) {
 	case m.pause != nil || m.turn.talking:
 		m.arm(timerGiveUp, m.now+fillerRetry)
 	default:
-		m.giveUp("no answer in time", "")
+		m.giveUp(NoAnswer, "")
 	}
 }
 

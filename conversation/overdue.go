@@ -76,7 +76,7 @@ func (m *Machine) onVoiceTimer() {
 	u, w := s.head(), s.awaited()
 	switch {
 	case u.audible || w == nil || s.voiceGivenUp():
-		m.onVoiceFailed(u.id, "no sound in time")
+		m.onVoiceFailed(VoiceFailed{Utt: u.id, Reason: "no sound in time"})
 	case m.now < w.limit() && !w.nearlyOver(m.now):
 		m.sayFillerAhead(s)
 	case w.waited < soundLost:
@@ -174,18 +174,18 @@ func (s *speech) secondTry(u *utterance) *utterance {
 	return nil
 }
 
-// onVoiceFailed says the utterance once more; after a second failure it is left
-// out.
-func (m *Machine) onVoiceFailed(id uint64, reason string) {
+// onVoiceFailed says the utterance once more, unless that is hopeless; after a second
+// failure it is left out.
+func (m *Machine) onVoiceFailed(in VoiceFailed) {
 	s := m.speech
 	if s == nil {
 		return
 	}
-	u := s.find(id)
+	u := s.find(in.Utt)
 	if u == nil {
 		return
 	}
-	s.voiceFailure = "voice: " + reason
+	s.voiceFailure = "voice: " + in.Reason
 	m.emit(Note{Kind: NoteError, Text: s.voiceFailure})
 	u.credit(u.position(m.now) - lag)
 	switch other := s.secondTry(u); {
@@ -194,7 +194,7 @@ func (m *Machine) onVoiceFailed(id uint64, reason string) {
 	case other != nil:
 		other.due, other.waited, other.ahead = u.due, u.waited, 0
 		u.leaveOut()
-	case !u.retried && s.hangup == "" && u.heard < len(u.text):
+	case !in.Hopeless && !u.retried && s.hangup == "" && u.heard < len(u.text):
 		stalled := u.audible
 		u = s.unheard(u)
 		u.retried = true

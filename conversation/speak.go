@@ -182,7 +182,7 @@ func (m *Machine) onVoiced(in Voiced) {
 		m.overtaken(s, u)
 	}
 	if in.Done && in.Total == 0 && s == m.speech {
-		m.onVoiceFailed(in.Utt, "no sound")
+		m.onVoiceFailed(VoiceFailed{Utt: in.Utt, Reason: "no sound"})
 	}
 }
 

@@ -47,9 +47,9 @@ func (m *Machine) onModelCall(in ModelCall) {
 	m.issue()
 	c := ToolCall{ID: in.ID, Name: in.Name, Args: in.Args}
 	switch {
-	case in.Name == endTool:
+	case in.Name == endTool && !in.Unoffered:
 		s.hangup, s.endCall = "goodbye", c
-	case in.Name == digitsTool:
+	case in.Name == digitsTool && !in.Unoffered:
 		s.digitCalls = append(s.digitCalls, c)
 	case s.equalCalls(c) >= maxEqualCalls:
 		s.steps = maxSteps // what comes next must be an answer
@@ -57,6 +57,9 @@ func (m *Machine) onModelCall(in ModelCall) {
 	case s.steps < maxSteps:
 		p := &s.parts[len(s.parts)-1]
 		p.calls = append(p.calls, c)
+		if in.Unoffered {
+			p.unoffered = append(p.unoffered, c)
+		}
 	default:
 		m.emit(Note{Kind: NoteError, Text: "too many tool calls in a row: " + in.Name})
 	}
@@ -88,7 +91,7 @@ func (m *Machine) runTools(s *speech) {
 	for _, c := range p.calls {
 		m.tools = append(m.tools, tool{id: c.ID, name: c.Name, message: len(m.history), gen: p.gen})
 		m.history = append(m.history, Message{Role: ToolRole, CallID: c.ID, Text: PendingResult})
-		m.emit(RunTool(c))
+		m.emit(RunTool{ID: c.ID, Name: c.Name, Args: c.Args, Unoffered: slices.Contains(p.unoffered, c)})
 	}
 	m.arm(timerTool, m.now+toolOverdue)
 }
@@ -148,7 +151,7 @@ func (m *Machine) runAfter(c ToolCall) {
 	m.tools = append(m.tools, tool{id: c.ID, name: c.Name, message: len(m.history) + 1})
 	m.history = append(m.history, Message{Role: Assistant, Calls: []ToolCall{c}},
 		Message{Role: ToolRole, CallID: c.ID, Text: PendingResult})
-	m.emit(RunTool(c))
+	m.emit(RunTool{ID: c.ID, Name: c.Name, Args: c.Args})
 }
 
 // pressDigits runs the calls of a speech that press keys.

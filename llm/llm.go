@@ -17,7 +17,8 @@ type Driver interface {
 }
 
 // Attendant is implemented by drivers that follow a call by themselves, such as one
-// that a program of the customer's stands behind. Their methods do not wait.
+// that a program of the customer's stands behind. Their methods do not wait. Their answers
+// may call send_digits, which no Request lists.
 type Attendant interface {
 	// Attend is called once, when the call was answered. wake is called, from any
 	// goroutine, when there is something to say that nobody asked for: a Generate

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// cutFragment is how many characters of a secret are hidden where a text breaks
-	// off, and longFragment wherever they stand.
+	// cutFragment is how many characters of a secret are hidden where a text, or what it
+	// repeats, is cut, and longFragment wherever they stand.
 	cutFragment  = 6
 	longFragment = 12
 )
@@ -26,26 +26,27 @@ func (c *Client) shown(text string, limit int) string {
 func (c *Client) Name(id string) string { return c.shown(id, 100) }
 
 // hide puts stars in the place of secrets, also of one that is written as in JSON, an
-// address, a page or Base64, and of the beginning of one where the text breaks off. It
-// leaves out the queries of addresses, which may have a token.
+// address, a page or Base64, of a long piece of one, and of a shorter beginning or end
+// where it is cut. It leaves out the queries of addresses, which may have a token.
 func hide(text string, secrets []sidetone.Secret) string {
 	for _, s := range secrets {
 		if s == "" {
 			continue
 		}
-		text = replace(text, s.Reveal(), s.String())
+		text = replace(text, s.String(), func(at int) int { return max(written(text[at:], s.Reveal()), fragment(text, at, s.Reveal())) })
 		for _, core := range inBase64(s.Reveal()) {
-			text = replace(text, core, s.String())
+			text = replace(text, s.String(), func(at int) int { return written(text[at:], core) })
 		}
 	}
 	return withoutQueries(text)
 }
 
-// replace puts stars in the place of a secret.
-func replace(text, secret, stars string) string {
+// replace puts stars in the place of what a secret takes up, of which length tells how
+// many bytes begin at a place.
+func replace(text, stars string, length func(at int) int) string {
 	var b strings.Builder
 	for i := 0; i < len(text); {
-		n := written(text[i:], secret)
+		n := length(i)
 		if n == 0 {
 			b.WriteByte(text[i])
 			i++
@@ -73,6 +74,32 @@ func written(text, secret string) int {
 		}
 	}
 	return at
+}
+
+// fragment is how many bytes of a text, from a place on, are a piece of a secret from its
+// middle on: a long one, or its end where the text, or what it repeats, begins; 0 for none.
+func fragment(text string, place int, secret string) int {
+	most := 0
+	for from := 1; from+cutFragment <= len(secret); from++ {
+		at, i := place, from
+		for i < len(secret) {
+			n := character(text[at:], secret[i])
+			if n == 0 {
+				break
+			}
+			at, i = at+n, i+1
+		}
+		if i-from >= longFragment || i == len(secret) && i-from >= cutFragment && begins(text[:place]) {
+			most = max(most, at-place)
+		}
+	}
+	return most
+}
+
+// begins reports whether what comes behind a text may be the rest of something that was
+// cut: it is the first of all, or behind marks of what is left out.
+func begins(before string) bool {
+	return before == "" || strings.HasSuffix(before, "…") || strings.HasSuffix(before, "..") || strings.HasSuffix(before, "*")
 }
 
 // breaksOff reports whether a text ends here, perhaps within an escaped character, or is

@@ -57,6 +57,29 @@ func TestKeysAreHiddenAtEveryCut(t *testing.T) {
 	}
 }
 
+// A vendor may repeat any piece of a key.
+func TestPiecesOfKeysAreHidden(t *testing.T) {
+	t.Parallel()
+	c := &Client{Vendor: "acme", Secrets: []sidetone.Secret{hyphened}}
+	key := hyphened.Reveal()
+	for from := range len(key) - longFragment {
+		for to := from + longFragment; to <= len(key); to++ {
+			text := "the key that ends in " + key[from:to] + " is wrong"
+			got := c.Refusal(401, nil, []byte(text)).Message
+			if part := sixOf(got, hyphened); part != "" || !strings.HasPrefix(got, "the key that ends in *") || !strings.HasSuffix(got, "* is wrong") {
+				t.Errorf("%q is left of %q in %q", part, key[from:to], got)
+			}
+		}
+	}
+	for _, before := range []string{"", "not valid: sk-...", "not valid: sk-…", "not valid: sk-****"} {
+		for n := cutFragment; n < len(key); n++ {
+			if got := c.Refusal(401, nil, []byte(before+key[len(key)-n:]+" is wrong")).Message; sixOf(got, hyphened) != "" {
+				t.Errorf("of the last %d characters behind %q: %q", n, before, got)
+			}
+		}
+	}
+}
+
 // Of an error's body errorLimit bytes are read.
 func TestKeyWhereReadingEnds(t *testing.T) {
 	t.Parallel()

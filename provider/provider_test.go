@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -174,6 +175,46 @@ func TestLateAndCancelled(t *testing.T) {
 	cancel()
 	if _, err := client(server).Get(ctx, server.URL, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// An upgrade that was refused was a request all the same: its address may say something
+// of the call. One that never left counts for nothing, one that succeeded when it is used.
+func TestRefusedUpgradesCount(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("dg-request-id", "r3")
+		if r.URL.Path == "/fine" {
+			if conn, err := websocket.Accept(w, r, nil); err == nil {
+				_ = conn.CloseNow()
+			}
+			return
+		}
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	c, base := client(server), "ws"+strings.TrimPrefix(server.URL, "http")
+	dial := func(path string) (*Meter, *Socket) {
+		m := &Meter{}
+		s, _ := c.Dial(WithMeter(t.Context(), m), base+path, nil)
+		return m, s
+	}
+	m, _ := dial("/refused?keyterm=surname")
+	if got, news := m.Total(), m.News(); got.Requests != 1 || !slices.Equal(got.Hosts, []string{"127.0.0.1"}) || !slices.Equal(news.Requests, []string{"r3"}) {
+		t.Errorf("refused: %+v, news %+v", got, news)
+	}
+	m, s := dial("/fine")
+	if got := m.Total(); got.Requests != 0 || s == nil {
+		t.Errorf("accepted: %+v", got)
+	} else {
+		s.Close()
+	}
+	server.Close()
+	if m, _ := dial("/gone"); m.Total().Requests != 0 {
+		t.Errorf("nobody there: %+v", m.Total())
+	}
+	var nobody *Meter
+	if _, err := c.Dial(WithMeter(t.Context(), nobody), base, nil); err == nil {
+		t.Error("a closed server accepted")
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -30,7 +32,8 @@ type Socket struct {
 
 // Dial opens a WebSocket: the address begins with ws or wss. A refused upgrade is a
 // *Failure with the status that the vendor gave. The socket outlives ctx. The meter
-// of ctx learns nothing of it: see Socket.Use.
+// of ctx counts an upgrade that was sent and did not succeed, whose address may say
+// something of a call; of one that did it learns from Socket.Use.
 func (c *Client) Dial(ctx context.Context, address string, header http.Header) (*Socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -41,21 +44,34 @@ func (c *Client) Dial(ctx context.Context, address string, header http.Header) (
 	if c.Authorise != nil {
 		c.Authorise(h)
 	}
-	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: c.HTTP, HTTPHeader: h})
-	if err != nil {
-		return nil, c.refused(response, err)
-	}
-	conn.SetReadLimit(EventLimit)
-	s := &Socket{client: c, conn: conn}
+	s := &Socket{client: c}
 	if u, err := url.Parse(address); err == nil {
 		s.host = u.Hostname()
 	}
-	if response != nil {
-		s.requestID = c.RequestID(response.Header)
+	var sent atomic.Bool
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}
+	conn, response, err := websocket.Dial(httptrace.WithClientTrace(ctx, trace), address, &websocket.DialOptions{HTTPClient: c.HTTP, HTTPHeader: h})
+	if err != nil {
+		if m := MeterOf(ctx); sent.Load() {
+			m.Sent(s.host)
+			c.Named(m, c.nameOf(response))
+		}
+		return nil, c.refused(response, err)
 	}
+	conn.SetReadLimit(EventLimit)
+	s.conn = conn
+	s.requestID = c.nameOf(response)
 	s.stuck = time.AfterFunc(time.Hour, func() { _ = conn.CloseNow() })
 	s.stuck.Stop()
 	return s, nil
+}
+
+// nameOf is the vendor's own name of an answered request; "" for none.
+func (c *Client) nameOf(response *http.Response) string {
+	if response == nil {
+		return ""
+	}
+	return c.RequestID(response.Header)
 }
 
 // refused is the failure of an upgrade.

@@ -173,7 +173,7 @@ func serve[D any](ctx context.Context, k keyring, c sidetone.Call, list map[stri
 	if w.config == nil { // of a model, which the account may name
 		w.model = cmp.Or(w.model, a.Settings["model"])
 	}
-	return served[D]{v.open(a, ch), call.Source{Vendor: v.supplier, Account: account}, w}, "", nil
+	return served[D]{v.open(a, ch), call.Source{Vendor: v.supplier, Account: account, Key: a.mark()}, w}, "", nil
 }
 
 // language is the main part of a language tag, English when there is none.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api"
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/store"
 )
@@ -26,6 +27,19 @@ func (s *server) keyRefused(r call.Refused) {
 // it again. It does not wait for the store.
 func (s *server) keyAccepted(a call.Accepted) {
 	s.judged(a.EnvironmentID, a.Source.Account, sidetone.AccountState{State: sidetone.AccountVerified})
+}
+
+// tryConnection asks the vendor of a connection for a little, and ends the time for which
+// calls of this node pass over what turns out to serve. It implements api.Config's
+// TryConnection.
+func (s *server) tryConnection(ctx context.Context, c sidetone.Connection) ([]api.Trial, error) {
+	trials, err := s.providers.try(ctx, c)
+	for _, t := range trials {
+		if t.Err == nil {
+			s.exchange.Mended(t.Part, c.ID)
+		}
+	}
+	return trials, err
 }
 
 // judged stores the state of a credential that is from a connection.

@@ -376,7 +376,7 @@ func (s *server) api() http.Handler {
 		CheckAccount: checkAccount, CheckThinks: s.providers.vendors.checkThinks,
 		CheckPrompt: scripted.Check, CheckAddress: s.guard.Check,
 		Unreadable: scripted.Unreadable,
-		Lacking:    s.providers.lacking, Speaks: s.providers.speaks, TryConnection: s.providers.try,
+		Lacking:    s.providers.lacking, Speaks: s.providers.speaks, TryConnection: s.tryConnection,
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}
 	if s.tokens != nil {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -66,6 +68,13 @@ type access struct {
 	Base string
 	// Settings are the other texts of the account, such as region.
 	Settings map[string]string
+}
+
+// mark tells this access from another one of the same account, such as one with a changed
+// key, and does not lead back to it.
+func (a access) mark() uint64 {
+	sum := sha256.Sum256([]byte(a.Key.Reveal() + "\x00" + a.Base))
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 // choice is what an agent asks of a driver.

@@ -40,6 +40,11 @@ const (
 	EmptySuccess Kind = "empty"
 	// Blank answers with white space only.
 	Blank Kind = "blank"
+	// Pictographs answers with nothing that can be said.
+	Pictographs Kind = "pictographs"
+	// Unoffered answers with a call of a tool that was not offered, send_digits, and no
+	// text.
+	Unoffered Kind = "unoffered"
 	// ToolOnly answers with a call of a tool and no text.
 	ToolOnly Kind = "tool-only"
 	// ToolLoop calls the same tool again and again.
@@ -66,7 +71,7 @@ const (
 )
 
 func kinds() []Kind {
-	return []Kind{Refuse, Status, HalfOpen, Mute, Reset, Close, Slow, InBand, Malformed, EmptySuccess, Blank, ToolOnly,
+	return []Kind{Refuse, Status, HalfOpen, Mute, Reset, Close, Slow, InBand, Malformed, EmptySuccess, Blank, Pictographs, Unoffered, ToolOnly,
 		ToolLoop, NoStart, NoEnd, EarlyTurn, LateAudio, Unknown, Null, Oversized, Expire, SlowPong}
 }
 

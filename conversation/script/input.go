@@ -327,10 +327,12 @@ func (f *form) agentInput(in conversation.Input) conversation.Input {
 		f.blank()
 		f.quoted(&in.Text)
 		f.flag("protected", &in.Protected)
+		f.named(" held=", &in.Held, true)
 		return in
 	case conversation.ModelCall:
 		f.id(&in.Gen, "a generation")
 		f.tool(&in.ID, &in.Name, &in.Args)
+		f.flag("unoffered", &in.Unoffered)
 		return in
 	case conversation.ModelDone:
 		f.id(&in.Gen, "a generation")
@@ -338,6 +340,7 @@ func (f *form) agentInput(in conversation.Input) conversation.Input {
 	case conversation.ModelFailed:
 		f.id(&in.Gen, "a generation")
 		f.someText(&in.Reason)
+		f.flag("hopeless", &in.Hopeless)
 		return in
 	case conversation.Born:
 		f.id(&in.Utt, "an utterance")
@@ -353,6 +356,7 @@ func (f *form) agentInput(in conversation.Input) conversation.Input {
 	case conversation.VoiceFailed:
 		f.id(&in.Utt, "an utterance")
 		f.someText(&in.Reason)
+		f.flag("hopeless", &in.Hopeless)
 		return in
 	case conversation.Audible:
 		f.id(&in.Utt, "an utterance")

@@ -126,6 +126,7 @@ func (f *form) output(out conversation.Output) conversation.Output {
 		return out
 	case conversation.RunTool:
 		f.tool(&out.ID, &out.Name, &out.Args)
+		f.flag("unoffered", &out.Unoffered)
 		return out
 	case conversation.Hangup:
 		f.blank()

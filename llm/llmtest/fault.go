@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,7 @@ func (v Vendor) faultCases() []faultCase {
 		{fault: standin.Fault{Kind: standin.NoStart}, kind: v.NoStart},
 		{fault: standin.Fault{Kind: standin.EmptySuccess}, kind: provider.Empty},
 		{fault: standin.Fault{Kind: standin.Blank}, kind: provider.Empty},
+		{fault: standin.Fault{Kind: standin.Pictographs}}, {fault: standin.Fault{Kind: standin.Unoffered}}, // whoever runs the call judges them
 		{fault: standin.Fault{Kind: standin.ToolOnly}}, {fault: standin.Fault{Kind: standin.ToolLoop}},
 		{fault: standin.Fault{Kind: standin.Unknown}}, {fault: standin.Fault{Kind: standin.Null}},
 	}
@@ -88,10 +90,12 @@ func faults(t *testing.T, v Vendor) {
 				}
 				return
 			}
-			if err != nil || used == nil || len(calls) == 0 {
+			pictographs := c.fault.Kind == standin.Pictographs
+			if err != nil || used == nil || len(calls) == 0 && !pictographs {
 				t.Fatalf("text %q, calls %v, usage %v, error %v", text, calls, used, err)
 			}
-			if onlyTools := c.fault.Kind == standin.ToolOnly || c.fault.Kind == standin.ToolLoop; !onlyTools && text != "One moment please." {
+			onlyTools := []standin.Kind{standin.ToolOnly, standin.ToolLoop, standin.Unoffered}
+			if want := map[bool]string{false: "One moment please.", true: "😀 👍 …"}[pictographs]; !slices.Contains(onlyTools, c.fault.Kind) && text != want {
 				t.Errorf("text %q", text)
 			}
 		})

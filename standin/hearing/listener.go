@@ -31,7 +31,7 @@ type Listener struct {
 const loud = -45
 
 // NewListener returns a Listener of sound in a coding, "mulaw" or "linear16". With
-// the faults EmptySuccess and Blank it hears nothing, or white space.
+// the faults EmptySuccess, Blank and Pictographs it hears nothing, white space, or marks.
 func NewListener(ears Ears, coding string, rate int, fault standin.Kind) (*Listener, error) {
 	if coding != "mulaw" && coding != "linear16" {
 		return nil, fmt.Errorf("coding %q is not known here", coding)
@@ -87,8 +87,11 @@ func (l *Listener) add(words []Word) bool {
 		return false
 	}
 	for i := range words {
-		if l.fault == standin.Blank {
+		switch l.fault {
+		case standin.Blank:
 			words[i].Text = " "
+		case standin.Pictographs:
+			words[i].Text = "…"
 		}
 	}
 	l.Words = append(l.Words, words...)

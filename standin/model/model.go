@@ -14,15 +14,19 @@ import (
 	"github.com/sidetone/sidetone/standin"
 )
 
-// Answer yields what d answers to r, spoilt by a fault: EmptySuccess and Blank
-// say nothing, ToolOnly and ToolLoop call the request's first tool and say
-// nothing. Other faults change no answer.
+// Answer yields what d answers to r, spoilt by a fault: EmptySuccess, Blank
+// and Pictographs say nothing, ToolOnly and ToolLoop call the request's first tool,
+// Unoffered one that it does not have, and say nothing. Other faults change no answer.
 func Answer(ctx context.Context, d llm.Driver, r llm.Request, fault standin.Kind) iter.Seq2[llm.Delta, error] {
 	var deltas []llm.Delta
 	switch fault {
 	case standin.EmptySuccess:
 	case standin.Blank:
 		deltas = []llm.Delta{{Text: " "}, {Text: "\n"}}
+	case standin.Pictographs:
+		deltas = []llm.Delta{{Text: "😀"}, {Text: " 👍 …"}}
+	case standin.Unoffered:
+		deltas = []llm.Delta{{Call: &llm.ToolCall{ID: fmt.Sprintf("keys_%d", len(r.Messages)), Name: "send_digits", Args: json.RawMessage(`{"digits":"1"}`)}}}
 	case standin.ToolOnly, standin.ToolLoop:
 		if len(r.Tools) > 0 {
 			deltas = []llm.Delta{{Call: &llm.ToolCall{ID: fmt.Sprintf("again_%d", len(r.Messages)), Name: r.Tools[0].Name, Args: json.RawMessage(`{}`)}}}
