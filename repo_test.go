@@ -43,7 +43,7 @@ func arrows() map[string][]string {
 		"cluster/local":  {""},
 		"auth":           {""},
 		"recording/disk": {"audio"}, "recording/mp3": {"process"},
-		"vault": {}, "phonenumber": {},
+		"vault": {}, "phonenumber": {}, "preset": {},
 		"store": {"", "vault", "phonenumber", "store/configuration"}, "store/configuration": {""}, "store/copy": {}, "store/storetest": {"store", "vault", ""},
 		"jobs":     {"", "store", "telephony"},
 		"call":     {"", "audio", "conversation", "telephony", "transcriber", "llm", "synthesizer", "provider"},
@@ -57,7 +57,7 @@ func arrows() map[string][]string {
 		"bench":     {"", "client", "loadgen", "process", "server", "standin/tonewords", "synthesizer", "synthesizer/flite"},
 		"server":    {"*"},
 		"cmd/docs":  {"audio", "client", "support", "server"},
-		"cmd/sidetone": {"server", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
+		"cmd/sidetone": {"server", "preset", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
 			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/anthropic", "standin/google", "standin/model", "standin/openai",
 			"standin/speech", "standin/openaispeech", "standin/deepgramspeak", "standin/elevenlabs", "standin/cartesia", "standin/azure", "standin/rime",
 			"standin/hearing", "standin/deepgram", "standin/assemblyai", "standin/openaiaudio"},
@@ -572,7 +572,6 @@ func reachedLater() map[string]string {
 	return map[string]string{
 		"conversation/script":  "the replay of a journal",
 		"conversation.Figures": "conversation/script",
-		"audio.Sine":           "ring-back tones",
 	}
 }
 

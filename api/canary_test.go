@@ -61,7 +61,7 @@ func TestNoSecretLeaks(t *testing.T) {
 			t.Error(err)
 		}
 		b.plant(&c, 17, &others)
-		for _, path := range []string{"voices", "actions", "account_connections", "vector_databases", "webhooks", "agents", "numbers", "calls", "audit_log", "api_keys"} {
+		for _, path := range []string{"voices", "actions", "account_connections", "vector_databases", "trunks", "webhooks", "agents", "numbers", "calls", "audit_log", "api_keys"} {
 			others.Write(b.do("GET /v1/"+path+"/list?size=100", "").want(200).raw)
 		}
 		places := map[string][]byte{"answers": others.Bytes(), "log": log.bytes(), "jobs": fmt.Append(nil, b.jobs.jobs)}
@@ -107,6 +107,7 @@ func (b *bench) plant(c *canaries, i int, others *bytes.Buffer) {
 	create("actions", fmt.Sprintf(action, c.next()))
 	connection := create("account_connections", `{"type":"account_connection_twilio","credentials":{"twilio_account_sid":"`+c.next()+`","twilio_auth_token":"`+c.next()+`"}}`)
 	create("vector_databases", `{"type":"vector_database_pinecone","index":"i","api_environment":"e","api_key":"`+c.next()+`"}`)
+	create("trunks", fmt.Sprintf(`{"name":"t%d","host":"sip.carrier.example","password":"%s"}`, i, c.next()))
 	create("agents", `{"prompt":{"content":"p"},"voice":{"type":"voice_eleven_labs","voice_id":"v","api_key":"`+c.next()+`"},"actions":[`+fmt.Sprintf(action, c.next())+`]}`)
 	b.do("POST /v1/voices/update?id="+voice, `{"api_key":"`+c.next()+`"}`).want(201)
 	b.do("POST /v1/account_connections/update?id="+connection, `{"credentials":{"twilio_auth_token":"`+c.next()+`"}}`).want(201)

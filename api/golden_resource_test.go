@@ -1,7 +1,10 @@
 package api
 
 import (
+	"encoding/json"
 	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/sidetone/sidetone"
 )
@@ -73,6 +76,41 @@ func goldenVectorDatabase() sidetone.VectorDatabase {
 	db := sidetone.NewVectorDatabase("vectors-1", "env-1", time.Time{})
 	db.Index, db.APIKey, db.APIEnvironment = "index", "pinecone-key-123", "us-east1-gcp"
 	return db
+}
+
+// goldenTrunk has everything that the document says of trunks.
+func goldenTrunk() sidetone.Trunk {
+	t := sidetone.NewTrunk("trunk-1", "env-1", time.Time{})
+	t.Name, t.Secrets = "carrier", `{"password":"trunk-password-0123456789"}`
+	doc, err := loadDocument()
+	if err != nil {
+		panic(err)
+	}
+	settings := sampleOf(doc.Components.Schemas["TrunkDto"].Value, "").(map[string]any)
+	for _, name := range []string{"id", "user_id", "name", "password"} {
+		delete(settings, name)
+	}
+	t.Settings, _ = json.Marshal(settings)
+	return t
+}
+
+// sampleOf is a value of a schema.
+func sampleOf(s *openapi3.Schema, name string) any {
+	switch {
+	case s.Type.Is("object"):
+		out := map[string]any{}
+		for member, of := range s.Properties {
+			out[member] = sampleOf(of.Value, member)
+		}
+		return out
+	case s.Type.Is("array"):
+		return []any{sampleOf(s.Items.Value, name)}
+	case s.Type.Is("boolean"):
+		return true
+	case s.Type.Is("integer"), s.Type.Is("number"):
+		return 7
+	}
+	return "a " + name
 }
 
 func goldenDNC() sidetone.DNCNumber {

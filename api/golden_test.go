@@ -152,6 +152,8 @@ func renderings(p dialect.Profile) map[string]rendering {
 		"connection-list":   {"AccountConnectionPage", "AccountConnectionPage", goldenPage(renderConnection(i, goldenConnection()), renderConnection(i, model))},
 		"vectors":           {"VectorDatabaseDto", "PineconeVectorDatabase", renderVectorDatabase(v, goldenVectorDatabase())},
 		"vectors-list":      {"VectorDatabasePage", "VectorDatabasePage", goldenPage(renderVectorDatabase(i, goldenVectorDatabase()))},
+		"trunk":             {"TrunkDto", "", renderTrunk(v, goldenTrunk())},
+		"trunk-list":        {"TrunkPage", "", goldenPage(renderTrunk(i, goldenTrunk()))},
 		"dnc":               {"DncNumberDto", "", renderDNC(v, goldenDNC(), []string{"US"})},
 		"dnc-list":          {"DncNumberPage", "", goldenPage(renderDNC(i, goldenDNC(), []string{"US"}))},
 	}

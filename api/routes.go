@@ -136,6 +136,13 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/vector_databases/update", scope: sidetone.ScopeWrite, handle: s.respond(200, vectorDatabases().change(s))},
 		{pattern: "DELETE /v1/vector_databases/delete", scope: sidetone.ScopeWrite, handle: s.respond(200, vectorDatabases().delete(s))},
 
+		{pattern: "GET /v1/trunks", scope: sidetone.ScopeRead, handle: s.respond(200, s.byName(trunks().get(s)))},
+		{pattern: "GET /v1/trunks/list", scope: sidetone.ScopeRead, handle: s.respond(200, trunks().page(s))},
+		{pattern: "POST /v1/trunks/create", scope: sidetone.ScopeWrite, repeats: replayed, handle: s.respond(201, s.acting(trunks().create(s)))},
+		{pattern: "POST /v1/trunks/update", scope: sidetone.ScopeWrite, handle: s.respond(201, s.byName(s.acting(trunks().change(s))))},
+		{pattern: "DELETE /v1/trunks/delete", scope: sidetone.ScopeWrite, handle: s.respond(200, s.byName(s.acting(s.deleteTrunk)))},
+		{pattern: "POST /v1/trunks/test", scope: sidetone.ScopeWrite, handle: s.respond(200, s.testTrunk)},
+
 		{pattern: "POST /v1/dnc_numbers/create", scope: sidetone.ScopeWrite, repeats: replayed, handle: s.respond(201, s.createDNC)},
 		{pattern: "POST /v1/dnc_numbers/bulk", scope: sidetone.ScopeWrite, repeats: replayed, handle: s.respond(201, s.bulkDNC)},
 		{pattern: "GET /v1/dnc_numbers/list", scope: sidetone.ScopeRead, handle: s.respond(200, s.listDNC)},

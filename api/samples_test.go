@@ -26,6 +26,7 @@ func (b *bench) samples() map[string]sample {
 		"/v1/webhooks/create":            {"", `{"url":"https://hook.example/in","subscriptions":["event_message"]}`},
 		"/v1/account_connections/create": {"", `{"type":"account_connection_twilio","credentials":{"twilio_account_sid":"AC0123456789","twilio_auth_token":"token-0123456789"}}`},
 		"/v1/vector_databases/create":    {"", `{"type":"vector_database_pinecone","index":"i","api_key":"vector-key-0123456789","api_environment":"e"}`},
+		"/v1/trunks/create":              {"", `{"name":"carrier","host":"sip.carrier.example","username":"account","password":"trunk-password-0123456789","numbers":["+12025550170"]}`},
 		"/v1/members/create":             {"", `{"subject":"someone","name":"N","role":"member"}`},
 		"/v1/api_keys/create":            {"", `{"label":"L","scopes":["read"]}`},
 		"/v1/api_keys/import":            {"", `{"key":"an-imported-key-0123456789","label":"L"}`},
@@ -44,6 +45,9 @@ func (b *bench) samples() map[string]sample {
 		case noun == "/v1/api_keys":
 			out[update] = sample{id("POST "+path, s.body), `{"label":"M"}`}
 			out["POST /v1/api_keys/revoke"] = sample{id("POST "+path, s.body), ``}
+		case noun == "/v1/trunks":
+			out[update] = sample{id("POST "+path, `{"name":"another","host":"sip.carrier.example","username":"account","password":"trunk-password-0123456789"}`), `{"numbers":["+12025550171"]}`}
+			out["POST /v1/trunks/test"] = sample{out[update].query, ""}
 		default:
 			out[update] = sample{id("POST "+path, s.body), s.body}
 		}

@@ -284,7 +284,7 @@ func (b *bench) richAgent() string {
 func (b *bench) everything() map[string]any {
 	b.t.Helper()
 	out := map[string]any{}
-	for _, noun := range []string{"agents", "prompts", "actions", "voices", "webhooks", "account_connections", "vector_databases", "numbers", "members", "api_keys"} {
+	for _, noun := range []string{"agents", "prompts", "actions", "voices", "webhooks", "account_connections", "vector_databases", "trunks", "numbers", "members", "api_keys"} {
 		page := b.do("GET /v1/"+noun+"/list?size=100", "").want(200)
 		for _, item := range page.at("items").([]any) {
 			members := item.(map[string]any)
@@ -401,6 +401,7 @@ func TestMasksStayWhereTheyAre(t *testing.T) {
 	both(t, func(b *bench) {
 		for _, test := range []struct{ path, create, update, at string }{
 			{"vector_databases", `{"index":"i","api_key":"vector-key-0123456789","api_environment":"e"}`, `{"api_key":"********6789","api_environment":"f"}`, "api_key"},
+			{"trunks", `{"name":"t","host":"a.example","password":"trunk-password-0123456789"}`, `{"host":"b.example","password":"********6789"}`, "password"},
 			{"voices", `{"type":"voice_eleven_labs","voice_id":"v","api_key":"vendor-key-0123456789"}`, `{"type":"voice_play_ht","voice_id":"v","api_key":"********6789"}`, "api_key"},
 			{"account_connections", `{"type":"account_connection_azure_llm","config":{"base_url":"https://a.example"},"credentials":{"key":"azure-key-0123456789"}}`,
 				`{"config":{"base_url":"https://b.example"},"credentials":{"key":"********6789"}}`, "credentials.key"},

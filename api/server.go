@@ -124,6 +124,9 @@ type Config struct {
 	// TryConnection asks the vendor of a connection for a little with each driver that
 	// works with it; none means that the type has no driver. nil tries nothing.
 	TryConnection func(ctx context.Context, c sidetone.Connection) ([]Trial, error)
+	// Trunks is what the server knows of trunks; nil: they are stored, and nothing is
+	// checked.
+	Trunks Trunks
 	// Metrics counts requests and is what /metrics shows; nil makes one.
 	Metrics *metrics.Registry
 	// Log receives one line for each request; nil discards.

@@ -33,15 +33,26 @@ func (s *server) shop(r *request, provider, connection string) (string, telephon
 		return "", nil, err
 	}
 	if shop := s.Shops[provider]; shop != nil {
-		return provider, shop, nil
+		return provider, r.shopOf(shop), nil
 	}
 	if ok, names := s.table.Possible("number", "telephony_provider", provider); !ok {
 		return "", nil, invalid("telephony_provider must be one of %s: no other is known", strings.Join(names, ", "))
 	}
 	if shop := s.Shops[s.DefaultProvider]; shop != nil {
-		return s.DefaultProvider, shop, nil
+		return s.DefaultProvider, r.shopOf(shop), nil
 	}
 	return "", nil, unavailable("no numbers are sold here", nil)
+}
+
+// shopOf is a shop as the request's environment sees it: some sell to each environment
+// what it brought itself.
+func (r *request) shopOf(shop telephony.NumberShop) telephony.NumberShop {
+	if own, ok := shop.(interface {
+		In(environmentID string) telephony.NumberShop
+	}); ok {
+		return own.In(r.who.EnvironmentID)
+	}
+	return shop
 }
 
 func (s *server) listAvailable(r *request) (any, error) {

@@ -173,6 +173,13 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"POST /v1/account_connections/add_to_steering_pool":      {inQuery("id", "connection", `{"phone_number":"+12025550144"}`)},
 		"POST /v1/account_connections/remove_from_steering_pool": {inQuery("id", "pooled connection", `{"phone_number":"+12025550144"}`)},
 
+		"GET /v1/trunks":           {inQuery("id", "trunk", ""), inQuery("name", "trunk name", "")},
+		"POST /v1/trunks/update":   {inQuery("id", "trunk", `{}`), inQuery("name", "trunk name", `{}`)},
+		"GET /v1/trunks/list":      inList(map[string]string{"id": "trunk", "name": "trunk name"}),
+		"POST /v1/trunks/create":   nil, // takes a name, which is the environment's own
+		"DELETE /v1/trunks/delete": {inQuery("id", "trunk", ""), inQuery("name", "trunk name", "")},
+		"POST /v1/trunks/test":     {inQuery("id", "trunk", ""), inQuery("name", "trunk name", "")},
+
 		"POST /v1/dnc_numbers/create":   nil, // takes numbers, not ids
 		"POST /v1/dnc_numbers/bulk":     nil, // likewise
 		"GET /v1/dnc_numbers/list":      inList(map[string]string{"id": "dnc", "phoneNumber": "dnc number"}),
@@ -331,6 +338,10 @@ func (f *tenants) fresh(who tenant, kind string) string {
 		return post("/v1/webhooks/create", `{"url":"https://hook.example/in","subscriptions":["event_message"]}`, "id")
 	case "vectors":
 		return post("/v1/vector_databases/create", `{"type":"vector_database_pinecone","index":"i","api_key":"k","api_environment":"e"}`, "id")
+	case "trunk":
+		return post("/v1/trunks/create", `{"name":"`+f.unique()+`"}`, "id")
+	case "trunk name":
+		return post("/v1/trunks/create", `{"name":"`+f.unique()+`"}`, "name")
 	case "member":
 		return post("/v1/members/create", `{"subject":"`+f.unique()+`"}`, "id")
 	case "key":
@@ -471,6 +482,8 @@ func word(pattern, where string) bool {
 		return last == "voice"
 	case strings.HasSuffix(pattern, "_steering_pool"):
 		return last == "phone_number"
+	case strings.HasPrefix(pattern, "POST /v1/trunks/"):
+		return where == "query echo" || strings.HasPrefix(where, "body ") // settings of a trunk name nothing of ours
 	}
 	return false
 }
@@ -616,7 +629,7 @@ func (f *tenants) theirsAt(pattern string, p idPlace) string {
 		return f.fresh(f.theirs, p.kind)
 	}
 	kind := map[string]string{"numbers": "number", "agents": "agent", "prompts": "prompt", "actions": "action", "voices": "voice",
-		"webhooks": "webhook", "account_connections": "connection", "vector_databases": "vectors", "members": "member",
+		"webhooks": "webhook", "account_connections": "connection", "vector_databases": "vectors", "trunks": "trunk", "members": "member",
 		"calls": "call", "dnc_numbers": "dnc", "api_keys": "key", "audit_log": "prompt", "refusals": "refusal", "environments": "new environment"}[strings.Split(pattern, "/")[2]]
 	f.fresh(f.theirs, kind)
 	f.fresh(f.theirs, kind)
@@ -650,7 +663,7 @@ func (f *tenants) try(pattern string, p idPlace, value string) tried {
 func (f *tenants) everything(who tenant) map[string]string {
 	f.t.Helper()
 	out := map[string]string{}
-	for _, noun := range []string{"numbers", "agents", "prompts", "actions", "voices", "webhooks", "account_connections", "vector_databases", "dnc_numbers",
+	for _, noun := range []string{"numbers", "agents", "prompts", "actions", "voices", "webhooks", "account_connections", "vector_databases", "trunks", "dnc_numbers",
 		"calls", "members", "api_keys", "environments"} {
 		out[noun] = string(f.as(who, "GET /v1/"+noun+"/list?size=100", "").want(200).raw)
 	}

@@ -25,6 +25,8 @@ type work struct {
 	checkThinks  func(provider string, c sidetone.Connection) error
 	// callerIDs knows which numbers calls may show.
 	callerIDs CallerIDs
+	// trunks is the configuration's, nil when nothing is known of trunks.
+	trunks Trunks
 	// newSecrets are those that this request sets.
 	newSecrets *newSecrets
 	// agentPath is the path of the agent in the request's body, with its dot; "" where
@@ -51,7 +53,7 @@ func (s *server) readConfiguration(r *request, fn func(work) error) error {
 // that fn sets.
 func (s *server) write(r *request, fn func(work) error) error {
 	return s.Store.Write(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error {
-		w := work{tx: tx, ids: s.IDs, speaks: r.speaks, checkPrompt: s.CheckPrompt, checkAddress: s.CheckAddress, checkAccount: s.CheckAccount, checkThinks: s.CheckThinks, callerIDs: s.CallerIDs, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
+		w := work{tx: tx, ids: s.IDs, speaks: r.speaks, checkPrompt: s.CheckPrompt, checkAddress: s.CheckAddress, checkAccount: s.CheckAccount, checkThinks: s.CheckThinks, callerIDs: s.CallerIDs, trunks: s.Trunks, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
 		if member := r.agentMember(); member != "" {
 			w.agentPath = member + "."
 		}

@@ -32,6 +32,7 @@ func refusedThere() map[string]bool {
 	return map[string]bool{
 		"POST /v1/numbers/buy telephony_account_connection":                   true, // no carrier sells through one
 		"POST /v1/account_connections/update type":                            true, // a number uses the sample
+		"POST /v1/trunks/update host":                                         true, // the sample's password goes to no other host
 		"POST /v1/voices/create type":                                         true, // another type does not have the sample's members
 		"POST /v1/voices/update type":                                         true, // as above
 		"POST /v1/dnc_numbers/decide phoneNumber":                             true, // the sample's is the only other one
@@ -50,6 +51,7 @@ func others(b *bench) map[string]any {
 	return map[string]any{
 		"/voices voice": "slt", "/voices type": "voice_tty", "/webhooks account_connection_id": connection, "/webhooks subscriptions": []any{"event_error"},
 		"/prompts prompt_template": map[string]any{"label": "T"}, "/members subject": "somebody else", "/dnc_numbers phoneNumbers": []any{map[string]any{"phoneNumber": "+12025550151"}},
+		"/trunks target_timeout": "3s", "/trunks called": map[string]any{"in": map[string]any{"strip": "9"}}, "/trunks calling": map[string]any{"in": map[string]any{"strip": "9"}}, "/trunks headers_in": map[string]any{"X-A": "a"}, "/trunks tls": map[string]any{"server_name": "x"}, "/trunks media": map[string]any{"sources": "strict"}, "/trunks addresses": []any{"198.51.100.7"}, "/trunks numbers": []any{"+12025550172"},
 		"/vector_databases type":    "vector_database_pinecone", // the only one
 		"/agents deepgram_keywords": map[string]any{"word": 2.0}, "/agents provider": "echo", "/actions type": "action_end_conversation", "/actions config": external,
 		"/account_connections type": "account_connection_external_api_key", "/account_connections credentials": map[string]any{"twilio_account_sid": "AC9876543210", "twilio_auth_token": "token-9876543210"},

@@ -66,6 +66,9 @@ func (f *fake) Create(_ context.Context, k apply.Kind, fields map[string]any) (m
 	row := map[string]any{"id": fmt.Sprintf("id%d", f.next)}
 	if k == apply.Number {
 		row["number"], row["example_context"] = fields["phone_number"], map[string]any{}
+		if provider, ok := fields["telephony_provider"]; ok {
+			row["provider"] = provider
+		}
 	} else {
 		for name, v := range fields {
 			row[name] = v
@@ -282,7 +285,7 @@ func TestExportIsReadBackUnchanged(t *testing.T) {
 func TestBadFilesAreNamed(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"kind: robot\nkey: x":                     `f:1: kind must be one of prompt, action, agent, number, not "robot"`,
+		"kind: robot\nkey: x":                     `f:1: kind must be one of prompt, action, agent, trunk, number, not "robot"`,
 		"\n\nkind: agent":                         `f:3: key "" must be 1 to 128 letters, digits, dots, hyphens and underscores`,
 		"kind: agent\nkey: a b":                   `f:1: key "a b" must be`,
 		"kind: agent\nkey: 5":                     `f:1: key must be a text, not 5`,

@@ -50,8 +50,8 @@ func (p *Plan) body(s Step) map[string]any {
 		return p.changed(s)
 	}
 	fields := resolve(s.Resource, p.known)
-	if s.Resource.Kind != Number {
-		fields["key"] = s.Resource.Key
+	if name := identity(s.Resource.Kind); name != "" {
+		fields[name] = s.Resource.Key
 		return fields
 	}
 	if _, ok := fields["example_context"]; !ok { // numbers/update requires it

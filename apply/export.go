@@ -37,7 +37,7 @@ func exported(kind Kind, l map[string]any, keys map[Kind]map[string]string) Reso
 	}
 	keys[kind][id] = r.Key
 	for name, v := range l {
-		if slices.Contains(properties(kind), name) && !masked(v) && !empty(v) && v != nil {
+		if isProperty(kind, name) && !masked(v) && !empty(v) && v != nil {
 			r.Fields[name] = withoutSecrets(plain(v))
 		}
 	}
@@ -56,6 +56,17 @@ func exported(kind Kind, l map[string]any, keys map[Kind]map[string]string) Reso
 		}
 	}
 	return r
+}
+
+// maskOf is what reads show of a secret: stars, and the last four characters of twelve
+// or more.
+func maskOf(secret string) string {
+	const stars = "********"
+	r := []rune(secret)
+	if len(r) < 12 {
+		return stars
+	}
+	return stars + string(r[len(r)-4:])
 }
 
 // masked values are secrets that the server does not show.
@@ -148,10 +159,11 @@ func document(r Resource) *yaml.Node {
 		}
 	}
 	add("kind", string(r.Kind))
-	if r.Kind == Number {
+	switch r.Kind {
+	case Number:
 		add("number", r.Key)
-	} else {
-		add("key", r.Key)
+	default:
+		add(identity(r.Kind), r.Key)
 	}
 	if r.ID != "" {
 		add("id", r.ID)

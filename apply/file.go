@@ -21,6 +21,7 @@ const (
 	Prompt Kind = "prompt"
 	Action Kind = "action"
 	Agent  Kind = "agent"
+	Trunk  Kind = "trunk"
 	Number Kind = "number"
 )
 
@@ -29,19 +30,21 @@ const (
 const Voice Kind = "voice"
 
 // Kinds lists the kinds in the order in which they are created.
-func Kinds() []Kind { return []Kind{Prompt, Action, Agent, Number} }
+func Kinds() []Kind { return []Kind{Prompt, Action, Agent, Trunk, Number} }
 
 // Resource is one document of a file.
 type Resource struct {
 	// Kind and Key identify it.
 	Kind Kind
 	// Key is unique among the environment's resources of the kind; that of a
-	// number is E.164.
+	// number is E.164, that of a trunk its name.
 	Key string
 	// ID adopts a resource that has no key yet; "" does not.
 	ID string
-	// Buy lets a number be bought that the environment does not have.
-	Buy bool
+	// Buy lets a number be bought that the environment does not have, and Provider says
+	// from whom; "" is the server's default.
+	Buy      bool
+	Provider string
 	// Fields are the API's properties. A relation holds a key or an id.
 	Fields map[string]any
 	// Source is "file:line", for messages.
@@ -122,10 +125,13 @@ func resourceOf(node *yaml.Node) (Resource, error) {
 		return r, err
 	}
 	if r.Kind = Kind(kind); !slices.Contains(Kinds(), r.Kind) {
-		return r, fmt.Errorf("kind must be one of prompt, action, agent, number, not %q", kind)
+		return r, fmt.Errorf("kind must be one of prompt, action, agent, trunk, number, not %q", kind)
 	}
 	if r.Kind == Number {
 		return r, numberOf(&r)
+	}
+	if r.Kind == Trunk {
+		return r, trunkOf(&r)
 	}
 	if r.Key, err = take[string](r.Fields, "key"); err != nil {
 		return r, err
@@ -144,8 +150,23 @@ func numberOf(r *Resource) (err error) {
 	if !strings.HasPrefix(r.Key, "+") {
 		return fmt.Errorf("number %q must be written as text with a plus and the country's code, as in \"+12025550100\"", r.Key)
 	}
+	if r.Fields["buy"] == "sip" { // from a trunk
+		delete(r.Fields, "buy")
+		r.Buy, r.Provider = true, "sip"
+		return nil
+	}
 	r.Buy, err = take[bool](r.Fields, "buy")
 	return err
+}
+
+func trunkOf(r *Resource) (err error) {
+	if r.Key, err = take[string](r.Fields, "name"); err != nil {
+		return err
+	}
+	if r.Key == "" {
+		return errors.New("name is required")
+	}
+	return nil
 }
 
 // take removes a member from fields and returns it; absent is the zero value.

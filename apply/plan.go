@@ -117,8 +117,8 @@ func (p *Plan) match(wanted []Resource, live Live) ([]map[string]any, error) {
 
 func (p *Plan) compare(r Resource, live map[string]any) {
 	fields := resolve(r, p.known)
-	if r.Kind != Number {
-		fields["key"] = r.Key
+	if name := identity(r.Kind); name != "" {
+		fields[name] = r.Key
 	}
 	if live == nil {
 		verb := Create
@@ -157,12 +157,27 @@ func (p *Plan) prune(wanted []Resource, live Live) {
 	}
 }
 
+// identity is the property that holds the key of a kind; "" for numbers, whose key says
+// what is bought.
+func identity(k Kind) string {
+	switch k {
+	case Number:
+		return ""
+	case Trunk:
+		return "name"
+	default:
+		return "key"
+	}
+}
+
 func liveKey(k Kind, l map[string]any) string {
 	switch k {
 	case Number:
 		return text(l["number"])
 	case Voice:
 		return text(l["label"])
+	case Trunk:
+		return text(l["name"])
 	default:
 		return text(l["key"])
 	}
@@ -207,6 +222,9 @@ func difference(path string, want, have any) []Change {
 	case string:
 		if h, ok := have.(map[string]any); ok && text(h["id"]) == w {
 			return nil // a reference, rendered as an object
+		}
+		if masked(have) && text(have) == maskOf(w) {
+			return nil // a secret, as far as reads show it
 		}
 	case map[string]any:
 		if h, ok := have.(map[string]any); ok && len(w) > 0 && !wholly(path) {

@@ -18,6 +18,8 @@ func properties(k Kind) []string {
 		return []string{"label", "description", "content", "context_endpoint", "collect_fields", "tags", "prompt_template"}
 	case Action:
 		return []string{"type", "label", "description", "config", "action_trigger"}
+	case Trunk:
+		return nil
 	case Number:
 		return []string{"outbound_only", "max_concurrent_calls", "label", "inbound_agent", "example_context", "description", "tags", "config"}
 	default:
@@ -33,13 +35,22 @@ func properties(k Kind) []string {
 	}
 }
 
+// isProperty says whether a file can set a property of a kind. What a trunk can be told
+// the server knows, which refuses the rest.
+func isProperty(k Kind, name string) bool {
+	if k == Trunk {
+		return !slices.Contains([]string{"id", "user_id", "name"}, name)
+	}
+	return slices.Contains(properties(k), name)
+}
+
 // unknown finds the properties that no resource of the kind has: the API would
 // drop them without a word. Each error begins with file and line.
 func unknown(r Resource) error {
 	known := properties(r.Kind)
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(r.Fields)) {
-		if slices.Contains(known, name) {
+		if isProperty(r.Kind, name) {
 			continue
 		}
 		text := fmt.Sprintf("%s: %s cannot have %q", r.placeOf(name), r.name(), name)

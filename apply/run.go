@@ -57,7 +57,11 @@ func (p *Plan) step(ctx context.Context, api API, s Step) error {
 		return api.Update(ctx, r.Kind, s.ID, p.body(s))
 	}
 	if r.Kind == Number {
-		made, err := api.Create(ctx, Number, map[string]any{"phone_number": r.Key})
+		purchase := map[string]any{"phone_number": r.Key}
+		if r.Provider != "" {
+			purchase["telephony_provider"] = r.Provider
+		}
+		made, err := api.Create(ctx, Number, purchase)
 		if err != nil || len(r.Fields) == 0 {
 			return err
 		}
@@ -73,7 +77,9 @@ func (p *Plan) step(ctx context.Context, api API, s Step) error {
 // changed returns the whole values of the properties that differ.
 func (p *Plan) changed(s Step) map[string]any {
 	fields := resolve(s.Resource, p.known)
-	fields["key"] = s.Resource.Key
+	if name := identity(s.Resource.Kind); name != "" {
+		fields[name] = s.Resource.Key
+	}
 	out := map[string]any{}
 	for _, c := range s.Changes {
 		name := first(c.Property)
@@ -82,7 +88,6 @@ func (p *Plan) changed(s Step) map[string]any {
 	if s.Resource.Kind != Number {
 		return out
 	}
-	delete(out, "key")
 	if _, ok := out["example_context"]; !ok { // numbers/update requires it
 		out["example_context"] = s.live["example_context"]
 	}

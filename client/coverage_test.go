@@ -73,6 +73,9 @@ func exercises() map[string]exercise {
 	all["AccountConnectionController_testAccountConnection"] = func(t *testing.T, c *client.Client) (any, error) {
 		return c.AccountConnections().Test(t.Context(), "i")
 	}
+	plain(all, "Trunk", func(c *client.Client) client.Resource[client.Trunk] { return c.Trunks().Resource },
+		client.Trunk{Name: "n", Media: &client.TrunkMedia{Sources: "strict"}})
+	all["TrunkController_testTrunk"] = func(t *testing.T, c *client.Client) (any, error) { return c.Trunks().Test(t.Context(), "n", "600") }
 	editing(all, "Environment", "Environments", func(c *client.Client) client.Editor[client.Environment] { return c.Environments().Editor })
 	editing(all, "APIKey", "APIKeys", func(c *client.Client) client.Editor[client.APIKey] { return c.APIKeys().Editor })
 	editing(all, "Member", "Members", func(c *client.Client) client.Editor[client.Member] { return c.Members().Editor })
@@ -386,7 +389,7 @@ func TestEveryPropertyOfRequests(t *testing.T) {
 		except map[string]string
 	}{
 		"AgentInput": {client.Agent{}, nil}, "PromptInput": {client.Prompt{}, nil}, "VoiceInput": {client.Voice{}, nil},
-		"ActionInput": {client.Action{}, nil}, "WebhookInput": {client.Webhook{}, nil}, "VectorDatabaseInput": {client.VectorDatabase{}, nil},
+		"ActionInput": {client.Action{}, nil}, "WebhookInput": {client.Webhook{}, nil}, "VectorDatabaseInput": {client.VectorDatabase{}, nil}, "TrunkInput": {client.Trunk{}, nil},
 		"AccountConnectionInput": {client.AccountConnection{}, nil}, "BuyNumberDto": {client.Purchase{}, nil}, "LinkNumberDto": {client.Link{}, nil},
 		"CreateAPIKeyDto": {client.KeyRequest{}, nil}, "CreateMemberDto": {client.Member{}, nil},
 		"AddDncNumberDto": {client.DNCEntry{}, map[string]string{"userId": "always the key's account"}},

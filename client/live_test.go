@@ -186,6 +186,8 @@ func resourcesOnAServer(t *testing.T, c *client.Client) {
 		client.Change{"method": "GET"}, func(w client.Webhook) bool { return w.Method == "GET" && w.URL == "https://example.com/a" })
 	lived(t, c.VectorDatabases(), client.VectorDatabase{Type: "vector_database_pinecone", Index: "i", APIKey: "a secret of the vendor's", APIEnvironment: "e"},
 		func(v client.VectorDatabase) string { return v.ID }, client.Change{"index": "j"}, func(v client.VectorDatabase) bool { return v.Index == "j" && v.APIEnvironment == "e" })
+	lived(t, c.Trunks().Resource, client.Trunk{Name: "acme", Host: "sip.acme.example", Password: "a secret of the carrier's", Username: "u"},
+		func(v client.Trunk) string { return v.ID }, client.Change{"realm": "r"}, func(v client.Trunk) bool { return v.Realm == "r" && v.Host == "sip.acme.example" })
 	lived(t, c.AccountConnections().Resource, client.AccountConnection{Type: "account_connection_openai",
 		Credentials: map[string]client.Credential{"openai_api_key": "a secret of the vendor's"}},
 		func(a client.AccountConnection) string { return a.ID }, client.Change{"label": "L"},

@@ -182,6 +182,62 @@ func (g *Guard) checkHost(host string, port uint16) error {
 	return nil
 }
 
+// CheckTrunk says whether SIP may be sent to a host on behalf of a customer's trunk:
+// to an address of it, or, with the zero Addr, as far as can be told without asking the
+// network. Private addresses are refused unless the operator allows them, and of the
+// ports below 1024 all but 443, where some carriers take SIP over TLS.
+func (g *Guard) CheckTrunk(host string, port uint16, to netip.Addr) error {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if a, err := netip.ParseAddr(host); err == nil {
+		to = a
+	}
+	to = to.Unmap().WithZone("")
+	if len(g.only) > 0 && !matches(g.only, host, port, to) {
+		return &Refused{Host: join(host, port), Reason: "outbound.only does not list it"}
+	}
+	switch {
+	case g.allowed(host, port):
+		return nil
+	case port < 1024 && port != 443:
+		return &Refused{Host: join(host, port), Reason: "of the ports below 1024 only 443 is for SIP, see outbound.allow"}
+	case to.IsValid():
+		return g.checkAddress(host, port, to)
+	case numeric(host):
+		return &Refused{Host: join(host, port), Reason: "write an address with four numbers"}
+	}
+	return nil
+}
+
+// CheckSources says whether a customer's trunk may name a network as the source of its
+// calls: it is a public one, or one that the operator allows, and not so large that it is
+// nobody's own.
+func (g *Guard) CheckSources(network netip.Prefix) error {
+	network = network.Masked()
+	first, last := network.Addr().Unmap(), lastOf(network).Unmap()
+	if matches(g.allow, "", 0, first) && matches(g.allow, "", 0, last) {
+		return nil
+	}
+	if largest := 16; network.Addr().Is4() && network.Bits() < largest || network.Addr().Is6() && network.Bits() < 2*largest {
+		return &Refused{Host: network.String(), Reason: "it is larger than a carrier's own network: at most /16, of IPv6 /32"}
+	}
+	for _, a := range []netip.Addr{first, last} {
+		if g.addresses.SafeAddr(a) != nil {
+			return &Refused{Host: network.String(), Reason: "it is not a public network; the operator can allow it with outbound.allow"}
+		}
+	}
+	return nil
+}
+
+// lastOf is the last address of a network.
+func lastOf(network netip.Prefix) netip.Addr {
+	raw := network.Addr().AsSlice()
+	for i := network.Bits(); i < 8*len(raw); i++ {
+		raw[i/8] |= 0x80 >> (i % 8)
+	}
+	last, _ := netip.AddrFromSlice(raw) // it has a length of addresses
+	return last
+}
+
 // numeric reports whether some resolver may take a name for an address: its last
 // label is a number, see https://url.spec.whatwg.org/#ends-in-a-number-checker.
 func numeric(host string) bool {

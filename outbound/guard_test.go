@@ -326,3 +326,43 @@ func TestConcurrency(t *testing.T) {
 		t.Errorf("after the first one ended: %v", err)
 	}
 }
+
+func TestTrunksOfCustomers(t *testing.T) {
+	t.Parallel()
+	g, err := New(Options{Allow: []string{"pbx.lan:5080", "10.1.0.0/16"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := netip.Addr{}
+	for _, test := range []struct {
+		host string
+		port uint16
+		to   netip.Addr
+		ok   bool
+	}{
+		{"sip.carrier.example", 5060, none, true}, {"sip.carrier.example", 5060, netip.MustParseAddr("54.172.60.1"), true},
+		{"sip.carrier.example", 5060, netip.MustParseAddr("10.2.0.1"), false}, {"sip.carrier.example", 5060, netip.MustParseAddr("10.1.0.1"), true},
+		{"sip.carrier.example", 5060, netip.MustParseAddr("::ffff:127.0.0.1"), false}, {"sip.carrier.example", 53, none, false}, {"sip.carrier.example", 443, none, true},
+		{"PBX.lan.", 5080, netip.MustParseAddr("192.168.0.5"), true}, {"pbx.lan", 5060, netip.MustParseAddr("192.168.0.5"), false},
+		{"169.254.169.254", 5060, none, false}, {"0x7f.1", 5060, none, false}, {"2130706433", 5060, none, false}, {"10.1.2.3", 25, none, true},
+	} {
+		if err := g.CheckTrunk(test.host, test.port, test.to); (err == nil) != test.ok {
+			t.Errorf("%s:%d at %s: %v", test.host, test.port, test.to, err)
+		}
+	}
+	for network, ok := range map[string]bool{
+		"54.172.60.0/30": true, "216.147.0.0/18": true, "54.172.0.0/16": true, "54.0.0.0/8": false, "0.0.0.0/0": false, "127.0.0.1/32": false,
+		"10.1.2.0/24": true, "10.0.0.0/15": false, "192.168.0.0/16": false, "2600:1f18::/32": true, "2000::/3": false, "fd00::/64": false, "::1/128": false,
+	} {
+		if err := g.CheckSources(netip.MustParsePrefix(network)); (err == nil) != ok {
+			t.Errorf("%s: %v", network, err)
+		}
+	}
+	only, err := New(Options{Only: []string{"sip.carrier.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if only.CheckTrunk("sip.carrier.example", 5060, none) != nil || only.CheckTrunk("sip.other.example", 5060, none) == nil {
+		t.Error("outbound.only does not hold for trunks")
+	}
+}

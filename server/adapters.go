@@ -29,12 +29,12 @@ func (l ledger) StartCall(ctx context.Context, c sidetone.Call, most int) error 
 // directory finds the agent of a called number in the store.
 type directory struct {
 	*store.Store
-	trunks trunks
+	trunks func() trunks
 }
 
 // Route implements call.Directory.
 func (d directory) Route(ctx context.Context, from, to, trunk string) (call.Route, error) {
-	called, err := d.trunks.called(trunk, to)
+	called, err := d.trunks().called(trunk, to)
 	if err != nil {
 		return call.Route{From: from}, err
 	}
@@ -47,7 +47,7 @@ func (d directory) Route(ctx context.Context, from, to, trunk string) (call.Rout
 		return out, err
 	}
 	if r.Number.Provider != "simulated" {
-		out.Trunks = append(out.Trunks, d.trunks.owners(r.Number.Number)...)
+		out.Trunks = append(out.Trunks, d.trunks().in(r.Number.EnvironmentID).owners(r.Number.Number)...)
 	}
 	out.From = d.caller(ctx, r.Number, from, trunk)
 	return out, nil
@@ -62,7 +62,7 @@ func (d directory) caller(ctx context.Context, called sidetone.Number, from, tru
 			country = e.DefaultCountry
 		}
 	}
-	return d.trunks.caller(trunk, from, country, called.Number)
+	return d.trunks().caller(trunk, from, country, called.Number)
 }
 
 // dialer places the calls of jobs.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,7 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/outbound"
 	"github.com/sidetone/sidetone/phonenumber"
+	"github.com/sidetone/sidetone/preset"
 )
 
 // Config is everything an operator can set. sidetone.sample.yaml documents each
@@ -178,7 +180,17 @@ type Trunk struct {
 	HeadersIn map[string]string `koanf:"headers_in"`
 	// Media shapes the trunk's sound.
 	Media TrunkMedia `koanf:"media"`
+	// Preset names the carrier or system behind the trunk, whose echo number and advice
+	// `sidetone trunks test` uses; see package preset. Empty: unknown.
+	Preset string `koanf:"preset"`
+	// EnvironmentID says whose trunk it is and ID which row; both are empty for the
+	// operator's, which the configuration has.
+	EnvironmentID string `koanf:"-"`
+	ID            string `koanf:"-"`
 }
+
+// key is the trunk's name in the telephone driver: no two trunks have one.
+func (t Trunk) key() string { return cmp.Or(t.ID, t.Name) }
 
 // TrunkMedia shapes a trunk's sound.
 type TrunkMedia struct {
@@ -383,6 +395,8 @@ func (c SIPConfig) validate() error {
 			return fmt.Errorf("%s.host must be host:port with a port between 1 and 65535", key)
 		case t.Username != "" && t.Password == "":
 			return fmt.Errorf("%s.password must go with the username", key)
+		case t.Preset != "" && !slices.Contains(preset.Names(), t.Preset):
+			return fmt.Errorf("%s.preset must be one of %s", key, strings.Join(preset.Names(), ", "))
 		}
 		names[t.Name] = true
 		if err := errors.Join(t.validateLine(contacts), t.validateSRTP()); err != nil {

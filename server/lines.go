@@ -27,18 +27,18 @@ type SIPTLS struct {
 type TrunkTLS struct {
 	// CAFile are the authorities that the trunk's certificate is checked against;
 	// empty: the system's.
-	CAFile string `koanf:"ca_file"`
+	CAFile string `koanf:"ca_file" trunk:"operator"`
 	// CertFile and KeyFile are the certificate that we show the trunk.
-	CertFile string `koanf:"cert_file"`
-	KeyFile  string `koanf:"key_file"`
+	CertFile string `koanf:"cert_file" trunk:"operator"`
+	KeyFile  string `koanf:"key_file" trunk:"operator"`
 	// ServerName is the name that the trunk's certificate must have; empty: its host.
 	ServerName string `koanf:"server_name"`
 	// Insecure takes any certificate.
 	Insecure bool `koanf:"insecure"`
 	// ClientCAFile are the authorities one of which must have signed the certificate
 	// that the trunk's calls come with, and ClientName the name it must have.
-	ClientCAFile string `koanf:"client_ca_file"`
-	ClientName   string `koanf:"client_name"`
+	ClientCAFile string `koanf:"client_ca_file" trunk:"operator"`
+	ClientName   string `koanf:"client_name" trunk:"operator"`
 }
 
 // driver translates the settings.

@@ -64,6 +64,7 @@ type server struct {
 	bus      *local.Bus
 	exchange *call.Exchange
 	sip      *sip.Driver
+	lines    *trunkLines
 	jobs     *jobs.Client
 	shop     *simulated.Shop
 	disk     *disk.Recordings
@@ -201,11 +202,17 @@ func (s *server) serve(ctx context.Context) (err error) {
 		return err
 	}
 	phone.Refused, phone.Unconfirmed = countRefusals(&s.figures), countUnconfirmed(&s.figures)
+	s.lines = newTrunkLines(s.config.SIP, phone.Users[:len(s.config.SIP.Users)], s.store, s.guard, s.log)
+	phone.Choose = s.lines.choose
 	if s.sip, err = sip.New(phone); err != nil {
 		return fmt.Errorf("listen for SIP on %s: %w", s.config.SIP.Addr, err)
 	}
 	defer func() { err = join(err, s.sip.Close()) }()
 	showTrunks(&s.figures, s.sip.TrunkStates)
+	s.lines.driver = s.sip
+	if err := s.lines.follow(ctx); err != nil {
+		return err
+	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.config.HTTP.Addr)
 	if err != nil {
@@ -222,6 +229,7 @@ func (s *server) serve(ctx context.Context) (err error) {
 	s.purchases().settle(ctx, s.abandoned())
 	s.wg.Go(func() { s.reap(s.stop) })
 	s.wg.Go(func() { s.tidy(s.stop) })
+	s.wg.Go(func() { s.lines.keepFollowing(s.stop) })
 	if err := s.startJobs(ctx); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -238,9 +246,9 @@ func (s *server) startCalls() {
 	s.bus = local.New()
 	s.providers = newProviders(s.config, s.vendors(), newKeyring(s.config, s.store, s.guard), s.log, s.placeFreed)
 	s.exchange = call.New(call.Config{
-		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.trunks()}, Ledger: ledger{s.store}, Refusals: s.store,
+		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.lines.now}, Ledger: ledger{s.store}, Refusals: s.store,
 		Publisher: s.bus, Recordings: recordings{s.disk}, Planner: s.providers, Wheels: wheels,
-		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{simulated: s.sip, trunks: s.trunks()},
+		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{simulated: s.sip, trunks: s.lines.now},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Refused: s.keyRefused, Accepted: s.keyAccepted, Measured: countLines(&s.figures), Log: s.log,
 	})
@@ -294,7 +302,7 @@ func (s *server) stopCalls() {
 }
 
 func (s *server) startJobs(ctx context.Context) error {
-	engine, err := jobs.New(jobs.Config{Store: s.store, Dialer: dialer{s.exchange}, Log: s.log, Trunk: s.trunks().of,
+	engine, err := jobs.New(jobs.Config{Store: s.store, Dialer: dialer{s.exchange}, Log: s.log, Trunk: func(j sidetone.DialJob) string { return s.lines.now().of(j) },
 		Dials: jobs.Limits{Kind: s.config.Calls.Max, Environment: s.config.Calls.RingingPerEnvironment, Trunk: s.config.Calls.RingingPerTrunk}})
 	if err != nil {
 		return fmt.Errorf("make job engine: %w", err)
@@ -351,12 +359,9 @@ func (s *server) open(ctx context.Context, listener net.Listener) error {
 	return err
 }
 
-// trunks are the operator's own carriers.
-func (s *server) trunks() trunks { return newTrunks(s.sip, s.config.SIP.Trunks) }
-
 // shops are the carriers that sell numbers, by provider.
 func (s *server) shops() map[string]telephony.NumberShop {
-	return map[string]telephony.NumberShop{"simulated": s.shop, "sip": s.trunks()}
+	return map[string]telephony.NumberShop{"simulated": s.shop, "sip": trunkShop{lines: s.lines}}
 }
 
 // api is the handler of the API.
@@ -369,7 +374,7 @@ func (s *server) api() http.Handler {
 	config := api.Config{
 		Metrics: figures,
 		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Drain: s.draining,
-		CallerIDs: s.trunks(),
+		CallerIDs: s.lines,
 		Shops:     s.shops(), Log: s.log, Stopping: s.stopping, TrustedProxies: s.proxies,
 		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
 		Operator:     s.operator,
@@ -377,6 +382,7 @@ func (s *server) api() http.Handler {
 		CheckPrompt: scripted.Check, CheckAddress: s.guard.Check,
 		Unreadable: scripted.Unreadable,
 		Lacking:    s.providers.lacking, Speaks: s.providers.speaks, TryConnection: s.tryConnection,
+		Trunks:       trunkRules{s.lines},
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}
 	if s.tokens != nil {

@@ -28,21 +28,36 @@ func sipConfig(c SIPConfig, log *slog.Logger) (sip.Config, error) {
 	for _, u := range c.Users {
 		out.Users = append(out.Users, sip.User{Name: u.Name, Password: sip.Secret(u.Password.Reveal())})
 	}
-	for i, t := range c.Trunks {
+	trunks, users, err := sipTrunks(c.Trunks, nil)
+	out.Trunks, out.Users = trunks, append(out.Users, users...)
+	return out, err
+}
+
+// sipTrunks translates trunks for the driver, with the users who prove by digest that
+// they are one of them. permit holds for those that customers made.
+func sipTrunks(list []Trunk, permit func(string, netip.AddrPort) error) (trunks []sip.Trunk, users []sip.User, err error) {
+	for i, t := range list {
 		from, err := prefixes(fmt.Sprintf("sip.trunks[%d].addresses", i), t.Addresses)
 		if err != nil {
-			return out, err
+			return nil, nil, err
 		}
-		out.Trunks = append(out.Trunks, sip.Trunk{Name: t.Name, Addresses: from, Host: t.Host, Transport: t.Transport,
+		one := sip.Trunk{Name: t.key(), Addresses: from, Host: t.Host, Transport: t.Transport,
 			TargetTimeout: t.TargetTimeout, Username: t.Username, Password: sip.Secret(t.Password.Reveal()), Realm: t.Realm, Sources: t.Media.Sources,
 			SRTP: t.Media.SRTP, SRTPOverClear: t.Media.SRTPOverClear,
 			TLS: t.TLS.driver(), OutboundProxy: t.OutboundProxy, KeepAlive: t.KeepAlive, Register: t.registration(),
-			Called: t.Called.Out.spelling(), Calling: t.Calling.Out.spelling(), AssertedIdentity: t.AssertedIdentity, HeadersIn: t.HeadersIn})
+			Called: t.Called.Out.spelling(), Calling: t.Calling.Out.spelling(), AssertedIdentity: t.AssertedIdentity, HeadersIn: t.HeadersIn}
+		if t.EnvironmentID != "" {
+			one.Customer, one.Permit = true, permit
+			if t.ContactUser == "" { // two customers may have the same account
+				one.Register.ContactUser = t.ID
+			}
+		}
+		trunks = append(trunks, one)
 		if len(from) == 0 && t.Username != "" {
-			out.Users = append(out.Users, sip.User{Name: t.Username, Password: sip.Secret(t.Password.Reveal()), Trunk: t.Name})
+			users = append(users, sip.User{Name: t.Username, Password: sip.Secret(t.Password.Reveal()), Trunk: t.key()})
 		}
 	}
-	return out, nil
+	return trunks, users, nil
 }
 
 // countRefusals returns what counts the messages and connections that SIP

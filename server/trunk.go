@@ -10,19 +10,58 @@ import (
 	"github.com/sidetone/sidetone/telephony"
 )
 
-// trunks are the operator's own carriers: a number shop whose inventory is the
-// numbers listed in the configuration, and the way out for calls from them.
+// trunks are carriers, as one environment sees them: a number shop whose inventory is
+// the numbers that they list, and the way out for calls from them. Those of the operator
+// serve every environment, those of an environment itself alone.
 type trunks struct {
 	telephony.Driver
-	// list is the configuration's, with the numbers in E.164.
+	// list has the numbers in E.164.
 	list []Trunk
+	// environmentID is the environment; "" for none, which sees the operator's only.
+	environmentID string
+}
+
+// in are the trunks as an environment sees them.
+func (t trunks) in(environmentID string) trunks {
+	t.environmentID = environmentID
+	return t
+}
+
+// seen are the trunks that the environment may use, its own first: what it set up for
+// itself wins over what there is for everybody.
+func (t trunks) seen() []Trunk {
+	var own, operators []Trunk
+	for _, one := range t.list {
+		switch one.EnvironmentID {
+		case "":
+			operators = append(operators, one)
+		case t.environmentID:
+			own = append(own, one)
+		}
+	}
+	return append(own, operators...)
+}
+
+// listing is the trunk with a key and the number of it, E.164, that a caller on it
+// means; false when the trunk does not list the number.
+func (t trunks) listing(key, called string) (Trunk, string, bool) {
+	e164, err := t.called(key, called)
+	if err != nil {
+		return Trunk{}, "", false
+	}
+	for _, one := range t.list {
+		if one.key() == key && slices.Contains(one.Numbers, e164) {
+			return one, e164, true
+		}
+	}
+	return Trunk{}, "", false
 }
 
 // carriers finds who places a call: from a number of the simulated carrier the
 // SIP stack itself, from one of the operator's a trunk.
 type carriers struct {
 	simulated telephony.Driver
-	trunks    trunks
+	trunks    func() trunks
 }
 
 // For implements call.Carriers.
@@ -31,7 +70,7 @@ func (c carriers) For(_ context.Context, of sidetone.Call) (telephony.Driver, er
 	case "simulated":
 		return c.simulated, nil
 	case "sip":
-		return c.trunks, nil
+		return c.trunks().in(of.EnvironmentID), nil
 	}
 	return nil, sidetone.Errorf(sidetone.Invalid, "no carrier named %q is configured", of.Provider)
 }
@@ -75,18 +114,18 @@ func (t trunks) owner(number string) (string, bool) {
 // of names what carries a call: its trunk, or its provider and the connection.
 func (t trunks) of(j sidetone.DialJob) string {
 	if j.Provider == "sip" && j.ConnectionID == "" {
-		j.ConnectionID = t.carrying(j)
+		j.ConnectionID = t.in(j.EnvironmentID).carrying(j)
 	}
 	return j.Provider + " " + j.ConnectionID
 }
 
-// owners returns the names of the trunks that list number.
+// owners returns the keys of the environment's trunks that list number.
 func (t trunks) owners(number string) []string {
 	var out []string
-	for _, trunk := range t.list {
+	for _, trunk := range t.seen() {
 		for _, n := range trunk.Numbers {
 			if n == number {
-				out = append(out, trunk.Name)
+				out = append(out, trunk.key())
 			}
 		}
 	}
@@ -100,7 +139,7 @@ func (t trunks) Search(_ context.Context, q telephony.NumberQuery) ([]telephony.
 		limit = 20
 	}
 	var out []telephony.AvailableNumber
-	for _, trunk := range t.list {
+	for _, trunk := range t.seen() {
 		for _, n := range trunk.Numbers {
 			if len(out) == limit || !matches(n, q) {
 				continue

@@ -85,7 +85,7 @@ func TestCallsLeaveThroughTheTrunkOfTheirNumber(t *testing.T) {
 func TestCarriersAreFoundByTheCall(t *testing.T) {
 	t.Parallel()
 	stack := &telephonytest.MemoryDriver{}
-	c := carriers{simulated: stack, trunks: trunks{list: []Trunk{{Name: "carrier"}}}}
+	c := carriers{simulated: stack, trunks: func() trunks { return trunks{list: []Trunk{{Name: "carrier"}}} }}
 	if d, err := c.For(t.Context(), sidetone.Call{Provider: "simulated"}); err != nil || d != telephony.Driver(stack) {
 		t.Errorf("simulated: got %v, %v", d, err)
 	}

@@ -15,10 +15,10 @@ import (
 // maxTried bounds how many numbers a refusal says were looked for.
 const maxTried = 20
 
-// named is the trunk of that name, nil when there is none.
-func (t trunks) named(name string) *Trunk {
-	i := slices.IndexFunc(t.list, func(one Trunk) bool { return one.Name == name })
-	if i < 0 || name == "" {
+// named is the trunk with that key, nil when there is none.
+func (t trunks) named(key string) *Trunk {
+	i := slices.IndexFunc(t.list, func(one Trunk) bool { return one.key() == key })
+	if i < 0 || key == "" {
 		return nil
 	}
 	return &t.list[i]
@@ -41,7 +41,7 @@ func (t trunks) called(trunk, text string) (e164 string, err error) {
 	case 0:
 		return "", &call.UnknownNumber{Tried: one.tried(sent), Why: t.why(one, text, sent)}
 	}
-	return "", &call.UnknownNumber{Tried: meant, Why: fmt.Sprintf("%q means several numbers of the trunk %q: set the trunk's country, or let it send country codes", text, trunk)}
+	return "", &call.UnknownNumber{Tried: meant, Why: fmt.Sprintf("%q means several numbers of the trunk %q: set the trunk's country, or let it send country codes", text, one.Name)}
 }
 
 // localNumber is what a caller of this machine's network dialled.
@@ -86,8 +86,8 @@ func (t trunks) why(one *Trunk, text, sent string) string {
 	if !strings.ContainsAny(sent, "0123456789") {
 		return fmt.Sprintf("the trunk %q sent %q, which is no telephone number", one.Name, text)
 	}
-	for _, other := range t.list {
-		if meant := phonenumber.Meant(sent, other.Country, other.Numbers); other.Name != one.Name && len(meant) > 0 {
+	for _, other := range t.in(one.EnvironmentID).seen() { // others' are nobody's business
+		if meant := phonenumber.Meant(sent, other.Country, other.Numbers); other.key() != one.key() && len(meant) > 0 {
 			return said + fmt.Sprintf("; the trunk %q lists %s", other.Name, strings.Join(meant, ", "))
 		}
 	}
@@ -131,13 +131,14 @@ func (t trunks) carrying(j sidetone.DialJob) string {
 // the named one, or, of those that list ours, the first that may show from.
 func (t trunks) way(trunk, ours, from string) (string, error) {
 	var listing *Trunk
-	for i := range t.list {
-		one := &t.list[i]
-		if trunk != "" && one.Name != trunk || trunk == "" && !slices.Contains(one.Numbers, ours) {
+	seen := t.seen()
+	for i := range seen {
+		one := &seen[i]
+		if trunk != "" && one.key() != trunk || trunk == "" && !slices.Contains(one.Numbers, ours) {
 			continue
 		}
 		if one.AnyCallerID || slices.Contains(one.Numbers, from) {
-			return one.Name, nil
+			return one.key(), nil
 		}
 		listing = one
 	}
@@ -147,7 +148,7 @@ func (t trunks) way(trunk, ours, from string) (string, error) {
 	case trunk != "":
 		return "", sidetone.Errorf(sidetone.Invalid, "must be a number of a trunk, and no trunk is called %q", trunk)
 	}
-	return "", sidetone.Errorf(sidetone.Invalid, "must be a number of a trunk: no trunk in sip.trunks lists %s", ours)
+	return "", sidetone.Errorf(sidetone.Invalid, "must be a number of a trunk: no trunk, in sip.trunks or of the environment, lists %s", ours)
 }
 
 // CallerID implements api.CallerIDs. A number that trunks list is somebody's: only who

@@ -101,7 +101,7 @@ func TestCallsShowANumberOfTheirTrunk(t *testing.T) {
 	for _, test := range []struct{ provider, connection, ours, from, want string }{
 		{"sip", "", "+14155550100", "+14155550100", ""}, {"sip", "", "+14155550100", "+442071838750", "of this environment"}, {"sip", "", "+442079460000", "+14155550100", "of this environment"},
 		{"sip", "", "+14155550100", "+12025550999", `a number of the trunk "one"`}, {"sip", "", "+442079460000", "+12025550999", ""},
-		{"sip", "", "+19995550100", "+19995550100", "no trunk in sip.trunks lists +19995550100"},
+		{"sip", "", "+19995550100", "+19995550100", "no trunk, in sip.trunks or of the environment, lists +19995550100"},
 		{"sip", "uk", "+442079460000", "+12025550999", ""}, {"sip", "gone", "+442079460000", "+442079460000", `no trunk is called "gone"`},
 		{"simulated", "", "+14155550199", "+14155550199", ""}, {"simulated", "", "+14155550199", "+14155550100", "of this environment"},
 		{"twilio", "account", "+14155550199", "+14155550199", ""},

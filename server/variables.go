@@ -53,16 +53,7 @@ type entryList struct {
 func entryLists() []entryList {
 	return []entryList{
 		{key: "sip.users", members: []string{"name", "password"}},
-		{
-			key: trunksKey,
-			members: []string{"name", "host", "transport", "target_timeout", "addresses", "username", "password", "realm", "numbers", "media", "tls",
-				"outbound_proxy", "keepalive", "register", "register_expires", "contact_user",
-				"country", "called", "calling", "asserted_identity", "any_caller_id", "headers_in"},
-			lists: []entryList{
-				{key: "media", single: true, members: []string{"sources", "srtp", "srtp_over_clear"}},
-				{key: "tls", single: true, members: []string{"ca_file", "cert_file", "key_file", "server_name", "insecure", "client_ca_file", "client_name"}},
-			},
-		},
+		trunkList(),
 		{
 			key: "auth.jwt",
 			members: []string{"issuer", "audience", "keys", "jwks", "environment", "environment_claim", "scopes_claim", "subject_prefix",

@@ -172,7 +172,7 @@ func (t *Tx) loadConfiguration(environmentID string, version int64) (*configurat
 	}
 	for _, load := range []func(*Tx, *configuration.Environment, string) error{
 		tables.agents.load, tables.prompts.load, tables.voices.load, tables.actions.load,
-		tables.webhooks.load, tables.vectors.load, tables.connections.load,
+		tables.webhooks.load, tables.vectors.load, tables.connections.load, tables.trunks.load,
 	} {
 		if err := load(t, e, environmentID); err != nil {
 			return nil, err

@@ -56,6 +56,7 @@ func ListQueriesOf(s *Store, env string) []ListQuery {
 	out = append(out, listQueries("webhooks", s.tables.webhooks.listed)...)
 	out = append(out, listQueries("vector_databases", s.tables.vectors.listed)...)
 	out = append(out, listQueries("connections", s.tables.connections.listed)...)
+	out = append(out, listQueries("trunks", s.tables.trunks.listed)...)
 	out = append(out, listQueries("dnc_numbers", s.tables.dnc.listed)...)
 	return append(out, listQueries("calls", s.tables.calls.listed)...)
 }
@@ -258,7 +259,7 @@ func Unaudited(s *Store) []string {
 		ts.environments.name: ts.environments.unaudited, ts.keys.name: ts.keys.unaudited, ts.numbers.name: ts.numbers.unaudited,
 		ts.agents.name: ts.agents.unaudited, ts.prompts.name: ts.prompts.unaudited, ts.voices.name: ts.voices.unaudited,
 		ts.actions.name: ts.actions.unaudited, ts.webhooks.name: ts.webhooks.unaudited, ts.vectors.name: ts.vectors.unaudited,
-		ts.connections.name: ts.connections.unaudited, ts.dnc.name: ts.dnc.unaudited, ts.calls.name: ts.calls.unaudited,
+		ts.connections.name: ts.connections.unaudited, ts.trunks.name: ts.trunks.unaudited, ts.dnc.name: ts.dnc.unaudited, ts.calls.name: ts.calls.unaudited,
 		ts.intents.name: ts.intents.unaudited, ts.events.name: ts.events.unaudited, ts.members.name: ts.members.unaudited,
 		ts.audit.name: ts.audit.unaudited, ts.responses.name: ts.responses.unaudited,
 		ts.refused.name: ts.refused.unaudited,

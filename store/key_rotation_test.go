@@ -33,7 +33,9 @@ func secrets(t testing.TB, s *store.Store, env string, n int) {
 		a := sidetone.Action{ID: "a", Type: "action_external", SignatureSecret: "canary", Created: now, Updated: now}
 		d := sidetone.NewVectorDatabase("d", env, now)
 		d.APIKey = "canary"
-		return errors.Join(tx.InsertConnection(c), tx.InsertAction(a), tx.InsertVectorDatabase(d))
+		trunk := sidetone.NewTrunk("t", env, now)
+		trunk.Name, trunk.Secrets = "t", `{"password":"canary"}`
+		return errors.Join(tx.InsertConnection(c), tx.InsertAction(a), tx.InsertVectorDatabase(d), tx.InsertTrunk(trunk))
 	})
 }
 
@@ -101,7 +103,7 @@ func TestRotateEnvironment(t *testing.T) {
 		r, err := s.RotateEnvironment(context.Background(), env)
 		close(done)
 		wg.Wait()
-		if err != nil || r.Version != 2 || r.Resealed > 253 || r.Retired != 0 {
+		if err != nil || r.Version != 2 || r.Resealed > 254 || r.Retired != 0 {
 			t.Errorf("got %+v, %v", r, err)
 		}
 		opens(t, s, env, 250, 2)
@@ -109,7 +111,7 @@ func TestRotateEnvironment(t *testing.T) {
 		mu.Lock()
 		now = now.Add(2 * time.Hour)
 		mu.Unlock()
-		if r, err = s.RotateEnvironment(context.Background(), env); err != nil || r != (store.Rotation{Version: 3, Resealed: 253, Retired: 1}) {
+		if r, err = s.RotateEnvironment(context.Background(), env); err != nil || r != (store.Rotation{Version: 3, Resealed: 254, Retired: 1}) {
 			t.Errorf("got %+v, %v", r, err)
 		}
 		opens(t, storetest.Open(t, url, nil), env, 250, 3)

@@ -234,6 +234,14 @@ func TestConnection(t *testing.T) {
 		}, nil})
 }
 
+func TestTrunk(t *testing.T) {
+	t.Parallel()
+	testNoun(t, "trunk", noun[sidetone.Trunk]{(*store.Tx).InsertTrunk, (*store.Tx).Trunk, (*store.Tx).UpdateTrunk, (*store.Tx).Trunks,
+		func(trunk *sidetone.Trunk) {
+			trunk.Settings, trunk.Secrets, trunk.Updated = []byte(`{"host":"a.example"}`), `{"password":"new"}`, day(2)
+		}, nil})
+}
+
 func TestDNCNumber(t *testing.T) {
 	t.Parallel()
 	testNoun(t, "do-not-call number", noun[sidetone.DNCNumber]{(*store.Tx).InsertDNCNumber, (*store.Tx).DNCNumber,

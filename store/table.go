@@ -219,6 +219,7 @@ type tables struct {
 	webhooks     *configurationTable[sidetone.Webhook]
 	vectors      *configurationTable[sidetone.VectorDatabase]
 	connections  *configurationTable[sidetone.Connection]
+	trunks       *configurationTable[sidetone.Trunk]
 	dnc          *table[sidetone.DNCNumber]
 	calls        *table[sidetone.Call]
 	intents      *table[sidetone.DialIntent]
@@ -233,7 +234,7 @@ func newTables() tables {
 	return tables{
 		environments: environmentTable(), keys: keyTable(), numbers: numberTable(), agents: agentTable(),
 		prompts: promptTable(), voices: voiceTable(), actions: actionTable(), webhooks: webhookTable(),
-		vectors: vectorTable(), connections: connectionTable(), dnc: dncTable(),
+		vectors: vectorTable(), connections: connectionTable(), trunks: trunkTable(), dnc: dncTable(),
 		calls: callTable(), intents: intentTable(), events: eventTable(), members: memberTable(), audit: auditTable(),
 		responses: responseTable(), refused: refusedCallTable(),
 	}
@@ -263,6 +264,6 @@ func (ts tables) sealedColumns() []sealedColumn {
 func (ts tables) every() []interface{ sealedColumns() []sealedColumn } {
 	return []interface{ sealedColumns() []sealedColumn }{
 		ts.environments, ts.keys, ts.numbers, ts.agents, ts.prompts, ts.voices, ts.actions, ts.webhooks, ts.vectors,
-		ts.connections, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit, ts.responses, ts.refused,
+		ts.connections, ts.trunks, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit, ts.responses, ts.refused,
 	}
 }

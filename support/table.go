@@ -65,7 +65,7 @@ func (r *rows) keptValues(reason Reason, sentence, property string, values ...st
 
 // entries is the whole table.
 func entries() []Entry {
-	return slices.Concat(agent(), prompt(), action(), voice(), webhook(), accountConnection(), vectorDatabase(), number(), call(),
+	return slices.Concat(agent(), prompt(), action(), voice(), webhook(), accountConnection(), vectorDatabase(), trunk(), number(), call(),
 		dncNumber(), environment(), apiKey(), member(), query())
 }
 
@@ -230,6 +230,25 @@ func accountConnection() []Entry {
 		r.keptValues(NoDriver, noCarrier, "type", "account_connection_"+vendor)
 	}
 	r.keptValues(NoDriver, noPlayHT, "type", "account_connection_playht")
+	return r.entries
+}
+
+// trunk has what the document lists; what else sip.trunks takes acts just as well.
+func trunk() []Entry {
+	const (
+		live  = "server.TestTrunksOfEnvironments"
+		rules = "server.TestReadTrunk"
+	)
+	r := rows{resource: "trunk"}
+	r.acts("api.TestTrunks", "name")
+	for _, property := range []string{"host", "addresses", "numbers", "username", "password"} {
+		r.acts(live, property)
+	}
+	for _, property := range []string{"transport", "target_timeout", "tls", "tls.server_name", "tls.insecure", "outbound_proxy", "keepalive", "register", "register_expires",
+		"contact_user", "country", "called", "calling", "asserted_identity", "any_caller_id", "headers_in", "realm", "media", "media.sources", "media.srtp", "media.srtp_over_clear"} {
+		r.acts(rules, property)
+	}
+	r.acts("server.TestTryTrunk", "preset")
 	return r.entries
 }
 

@@ -34,6 +34,8 @@ func member() []Entry {
 func query() []Entry {
 	r := rows{resource: "query"}
 	r.acts("api.TestTenantMatrix", "id")
+	r.acts("api.TestTrunks", "name")
+	r.acts("api.TestTestTrunk", "echo")
 	r.acts("api.TestNumberByIDAndPhone", "phone_number")
 	r.acts("api.TestSupport", "agent")
 	for _, name := range []string{"page", "size", "cursor"} {

@@ -25,9 +25,9 @@ import (
 
 type agentsCommand struct {
 	plainNoun
-	Apply  applyCommand  `cmd:"" help:"Bring prompts, actions, agents and numbers into the state of files."`
+	Apply  applyCommand  `cmd:"" help:"Bring prompts, actions, agents, trunks and numbers into the state of files."`
 	Drift  driftCommand  `cmd:"" help:"Show where the server differs from files, and fail if it does."`
-	Export exportCommand `cmd:"" help:"Write prompts, actions, agents and numbers as files."`
+	Export exportCommand `cmd:"" help:"Write prompts, actions, agents, trunks and numbers as files."`
 }
 
 // files are the flags that name what a server should hold.
@@ -57,7 +57,7 @@ func (f files) parse() ([]apply.Resource, error) {
 		return nil, err
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("there is no prompt, action, agent or number in %s", strings.Join(f.Files, ", "))
+		return nil, fmt.Errorf("there is no prompt, action, agent, trunk or number in %s", strings.Join(f.Files, ", "))
 	}
 	return all, nil
 }

@@ -131,7 +131,7 @@ func (k connectCommand) promote(a *app, c *client.Client, id string) error {
 // askSecret reads a line without showing it; from something that is no terminal it
 // reads the first line.
 func askSecret(out io.Writer, in *os.File, question string) (string, error) {
-	if !term.IsTerminal(int(in.Fd())) { //nolint:gosec // descriptors are small
+	if !isTerminal(in) {
 		line, err := bufio.NewReader(io.LimitReader(in, 1<<16)).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", fmt.Errorf("read the key: %w", err)
@@ -145,4 +145,9 @@ func askSecret(out io.Writer, in *os.File, question string) (string, error) {
 		return "", fmt.Errorf("read the key: %w", err)
 	}
 	return strings.TrimSpace(string(raw)), nil
+}
+
+// isTerminal reports whether somebody types.
+func isTerminal(in *os.File) bool {
+	return term.IsTerminal(int(in.Fd())) //nolint:gosec // descriptors are small
 }

@@ -39,6 +39,7 @@ type cli struct {
 	Webhooks        plainNoun      `cmd:"" group:"api" help:"Webhooks: list, get, create, update, delete."`
 	Connections     accountNoun    `cmd:"" group:"api" help:"Accounts at vendors: list, get, create, update, delete, and their steering pools."`
 	VectorDatabases plainNoun      `cmd:"" group:"api" help:"Vector databases: list, get, create, update, delete."`
+	Trunks          trunksCommand  `cmd:"" group:"api" help:"Carriers and telephone systems: add, list, get, create, update, delete, test."`
 	Dnc             dncCommand     `cmd:"" group:"api" help:"Numbers that are never called: list, create, bulk, delete."`
 	Environments    ownNoun        `cmd:"" group:"api" help:"Environments: list, get, create, update."`
 	APIKeys         keysCommand    `cmd:"" name:"api-keys" group:"api" help:"API keys of an environment: list, get, create, import, update, revoke."`
@@ -50,9 +51,9 @@ type cli struct {
 	Usage           usageCommand   `cmd:"" group:"api" help:"Show the minutes of this month."`
 	Metrics         metricsCommand `cmd:"" group:"api" help:"Print the server's figures, in the text format of Prometheus."`
 	Openapi         openapiCommand `cmd:"" group:"api" help:"Print the document of the server's API."`
-	Apply           applyCommand   `cmd:"" group:"files" help:"Bring prompts, actions, agents and numbers into the state of files."`
+	Apply           applyCommand   `cmd:"" group:"files" help:"Bring prompts, actions, agents, trunks and numbers into the state of files."`
 	Drift           driftCommand   `cmd:"" group:"files" help:"Show where the server differs from files, and fail if it does."`
-	Export          exportCommand  `cmd:"" group:"files" help:"Write prompts, actions, agents and numbers as files."`
+	Export          exportCommand  `cmd:"" group:"files" help:"Write prompts, actions, agents, trunks and numbers as files."`
 
 	Doctor  doctorCommand  `cmd:"" help:"Check ports, programs, the data directory and the vendors, and say what to do."`
 	Standin standinCommand `cmd:"" help:"Take the place of a vendor: its protocol on loopback, with faults on demand."`

@@ -38,16 +38,17 @@ func mirrored() map[string]string {
 		"ServerController_getDocument": "openapi", "AuditController_getEntry": "audit-log get i", "AuditController_listEntries": "audit-log list", "RefusalController_listRefusals": "refusals list",
 		"APIKeyController_importAPIKey": "api-keys import --set key=k", "APIKeyController_revokeAPIKey": "api-keys revoke i",
 		"AccountConnectionController_testAccountConnection":  "connections test i",
+		"TrunkController_testTrunk":                          "trunks test n",
 		"AccountConnectionController_addToSteeringPool":      "connections add-to-steering-pool i +1",
 		"AccountConnectionController_removeFromSteeringPool": "connections remove-from-steering-pool i +1",
 	}
 	for command, noun := range map[string]string{
 		"agents": "Agent", "prompts": "Prompt", "actions": "Action", "voices": "Voice", "webhooks": "Webhook", "members": "Member",
-		"connections": "AccountConnection", "vector-databases": "VectorDatabase", "environments": "Environment", "api-keys": "APIKey",
+		"connections": "AccountConnection", "vector-databases": "VectorDatabase", "trunks": "Trunk", "environments": "Environment", "api-keys": "APIKey",
 	} {
 		all[noun+"Controller_get"+noun] = command + " get i"
 		all[noun+"Controller_list"+noun+"s"] = command + " list"
-		property := map[string]string{"Member": "name", "Environment": "name", "VectorDatabase": "index"}[noun]
+		property := map[string]string{"Member": "name", "Environment": "name", "VectorDatabase": "index", "Trunk": "name"}[noun]
 		if property == "" {
 			property = "label"
 		}

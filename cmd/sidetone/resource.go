@@ -36,6 +36,7 @@ func nouns() map[string]noun {
 		"webhooks":         {"/v1/webhooks", []string{"id", "url", "subscriptions"}, ""},
 		"connections":      {"/v1/account_connections", []string{"id", "type", "label", "default", "state", "state_cause"}, ""},
 		"vector-databases": {"/v1/vector_databases", []string{"id", "type", "index", "api_environment"}, ""},
+		"trunks":           {"/v1/trunks", []string{"name", "host", "transport", "numbers", "preset", "id"}, "name"},
 		"dnc":              {"/v1/dnc_numbers", []string{"id", "phoneNumber", "writtenAs", "reason"}, ""},
 		"api-keys":         {"/v1/api_keys", []string{"id", "ends_in", "label", "scopes", "active"}, ""},
 		"environments":     {"/v1/environments", []string{"id", "name"}, ""},
@@ -279,7 +280,7 @@ func (l listCommand) query() (url.Values, error) {
 
 type getCommand struct {
 	remote
-	ID string `arg:"" help:"Id of the resource; of numbers, the number."`
+	ID string `arg:"" help:"Id of the resource; of numbers, the number; of trunks, the name."`
 }
 
 // Run shows one.
@@ -302,7 +303,7 @@ func (c createCommand) Run(a *app, k *kong.Context) error {
 // oneCommand does to one resource what its name says: end, cancel, revoke.
 type oneCommand struct {
 	remote
-	ID string `arg:"" help:"Id of the resource; of numbers, the number."`
+	ID string `arg:"" help:"Id of the resource; of numbers, the number; of trunks, the name."`
 }
 
 // Run does it.
@@ -318,7 +319,7 @@ func (o oneCommand) Run(a *app, k *kong.Context) error {
 type updateCommand struct {
 	remote
 	body
-	ID string `arg:"" help:"Id of the resource; of numbers, the number."`
+	ID string `arg:"" help:"Id of the resource; of numbers, the number; of trunks, the name."`
 }
 
 // Run changes.
@@ -350,7 +351,7 @@ func (u updateCommand) Run(a *app, k *kong.Context) error {
 
 type deleteCommand struct {
 	remote
-	ID string `arg:"" help:"Id of the resource."`
+	ID string `arg:"" help:"Id of the resource; of trunks, the name."`
 }
 
 // Run deletes.

@@ -27,6 +27,7 @@ type Environment struct {
 	Webhooks    map[string]sidetone.Webhook
 	Vectors     map[string]sidetone.VectorDatabase
 	Connections map[string]sidetone.Connection
+	Trunks      map[string]sidetone.Trunk
 }
 
 // NewEnvironment returns an Environment without rows.
@@ -36,6 +37,7 @@ func NewEnvironment(version int64) *Environment {
 		Numbers: map[string]sidetone.Number{}, Agents: map[string]sidetone.Agent{}, Prompts: map[string]sidetone.Prompt{},
 		Voices: map[string]sidetone.Voice{}, Actions: map[string]sidetone.Action{}, Webhooks: map[string]sidetone.Webhook{},
 		Vectors: map[string]sidetone.VectorDatabase{}, Connections: map[string]sidetone.Connection{},
+		Trunks: map[string]sidetone.Trunk{},
 	}
 }
 

@@ -1,9 +1,13 @@
 package configuration
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -129,6 +133,32 @@ func (m *Memory) Environments(ctx context.Context) (int, bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return len(m.environments), m.loaded
+}
+
+// EveryTrunk returns the trunks of all environments, in the order in which they were
+// made, as of what Route shows.
+func (m *Memory) EveryTrunk(ctx context.Context) ([]sidetone.Trunk, error) {
+	if err := m.refresh(ctx); err != nil {
+		return nil, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var out []sidetone.Trunk
+	for _, e := range m.environments {
+		out = slices.AppendSeq(out, maps.Values(e.Trunks))
+	}
+	slices.SortFunc(out, func(a, b sidetone.Trunk) int {
+		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.ID, b.ID))
+	})
+	return out, nil
+}
+
+// Owner returns the environment that has the active number, "" for none, without
+// asking the source.
+func (m *Memory) Owner(e164 string) (environmentID string) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.byPhone[e164].environmentID
 }
 
 // refresh loads everything once, and on a shared database asks at most every

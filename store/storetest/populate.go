@@ -43,7 +43,9 @@ func Populate(t testing.TB, s *store.Store, env string) {
 func populateSecrets(tx *store.Tx, env string, now time.Time) error {
 	c, d := sidetone.NewConnection("o"+env, env, now), sidetone.NewVectorDatabase("d"+env, env, now)
 	c.Type, c.Credentials, d.APIKey = "account_connection_twilio", `{"twilio_auth_token":"secret"}`, "secret"
-	return errors.Join(tx.InsertConnection(c), tx.InsertVectorDatabase(d), tx.InsertWebhook(sidetone.NewWebhook("w"+env, env, now)),
+	trunk := sidetone.NewTrunk("u"+env, env, now)
+	trunk.Name, trunk.Secrets = "carrier", `{"password":"secret"}`
+	return errors.Join(tx.InsertConnection(c), tx.InsertTrunk(trunk), tx.InsertVectorDatabase(d), tx.InsertWebhook(sidetone.NewWebhook("w"+env, env, now)),
 		tx.InsertVoice(sidetone.Voice{ID: "v" + env, Type: "voice_azure", APIKey: "secret", Created: now, Updated: now}),
 		tx.InsertAction(sidetone.Action{ID: "x" + env, Type: "action_external", SignatureSecret: "secret", Created: now, Updated: now}),
 		tx.InsertDNCNumber(sidetone.DNCNumber{ID: "q" + env, Number: "+12025550100", Created: now, Updated: now}),

@@ -13,7 +13,7 @@ func (d *Driver) reads(addr netip.Addr, network string) bool {
 	if d.admitted(addr) {
 		return true
 	}
-	if len(d.cfg.Users) == 0 && (network != "TLS" || !d.provenByCertificate()) {
+	if len(d.roster.Load().users) == 0 && (network != "TLS" || !d.provenByCertificate()) {
 		d.sources.refuse(addr, network, RefusedSource)
 		return false
 	}
@@ -23,7 +23,7 @@ func (d *Driver) reads(addr netip.Addr, network string) bool {
 // admitted says whether a source belongs to a trunk, takes part in a call, was
 // called, or is where a digest user proved who he is.
 func (d *Driver) admitted(addr netip.Addr) bool {
-	if _, ok := d.trunkOf(addr); ok {
+	if d.knows(addr) {
 		return true
 	}
 	d.mu.Lock()
@@ -31,30 +31,6 @@ func (d *Driver) admitted(addr netip.Addr) bool {
 	ok = ok || d.hosts[addr] > 0
 	d.mu.Unlock()
 	return ok || d.sources.isProven(addr)
-}
-
-// trunkOf returns the trunk that a source belongs to, "" for the local one: the one
-// that lists it, else the local one, else the one that lists none and has a target
-// there.
-func (d *Driver) trunkOf(addr netip.Addr) (string, bool) {
-	addr = addr.WithZone("")
-	for i := range d.cfg.Trunks {
-		if contains(d.cfg.Trunks[i].Addresses, addr) {
-			return d.cfg.Trunks[i].Name, true
-		}
-	}
-	if contains(d.cfg.LocalSources, addr) {
-		return "", true
-	}
-	if !d.whereabouts.known(addr) {
-		return "", false
-	}
-	for i := range d.cfg.Trunks {
-		if t := &d.cfg.Trunks[i]; len(t.Addresses) == 0 && d.whereabouts.has(t.Name, addr) {
-			return t.Name, true
-		}
-	}
-	return "", false
 }
 
 func contains(list []netip.Prefix, addr netip.Addr) bool {
@@ -82,15 +58,18 @@ func (d *Driver) admit(p peer, req *sip.Request) (a admission, f *fault, ok bool
 	if trunk, ok := d.registeredAs(p, req); ok {
 		return admission{trunk: trunk}, nil, true
 	}
-	trunk, known := d.trunkOf(p.addr.Addr())
-	if t := d.trunk(trunk); t != nil && t.TLS.ClientCAFile != "" {
-		d.sources.refuse(p.addr.Addr(), p.network(), RefusedCertificate)
-		return a, &fault{status: 403, reason: "Forbidden: calls of this trunk need its certificate"}, false
+	users := len(d.roster.Load().users)
+	if among := d.trunksOf(p.addr.Addr()); len(among) > 0 {
+		trunk := d.choose(number(&req.Recipient), among)
+		if t := d.trunk(trunk); t != nil && t.TLS.ClientCAFile != "" {
+			d.sources.refuse(p.addr.Addr(), p.network(), RefusedCertificate)
+			return a, &fault{status: 403, reason: "Forbidden: calls of this trunk need its certificate"}, false
+		}
+		if trunk != "" || users == 0 || headerValue(req, "Authorization") == "" {
+			return admission{trunk: trunk}, nil, true
+		}
 	}
-	if known && (trunk != "" || len(d.cfg.Users) == 0 || headerValue(req, "Authorization") == "") {
-		return admission{trunk: trunk}, nil, true
-	}
-	if len(d.cfg.Users) == 0 {
+	if users == 0 {
 		d.sources.refuse(p.addr.Addr(), p.network(), RefusedSource)
 		return a, nil, false
 	}

@@ -87,6 +87,13 @@ type Trunk struct {
 	HeadersIn map[string]string
 	// FromDomain is the host in the From header; empty means our own address.
 	FromDomain string
+	// Customer says that a customer set the trunk up, and not the operator: what it
+	// says of addresses is a claim. Where other trunks, or LocalSources, have the same
+	// ones, the called number decides, and when it does not, the others win.
+	Customer bool
+	// Permit says why nothing may be sent to an address, which belongs to host, on
+	// behalf of the trunk; nil permits all. It must not wait.
+	Permit func(host string, to netip.AddrPort) error
 }
 
 // User is somebody who proves by digest who he is: a desk phone, or a trunk
@@ -123,6 +130,10 @@ type Config struct {
 	Trunks []Trunk
 	// Users may call from any source, and may register, with digest.
 	Users []User
+	// Choose says to which of several trunks, in the order of their precedence and ""
+	// being the local one, a call to a number belongs that may come from all of them;
+	// false when that cannot be told, or for nil. It must not wait.
+	Choose func(called string, among []string) (trunk string, ok bool)
 	// Codecs are the ones used: G722, PCMU, PCMA; empty means all, preferred in
 	// that order.
 	Codecs []string

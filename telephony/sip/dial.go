@@ -85,7 +85,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 		local: "<sip:" + to.from + "@" + domain + ">", remote: "<" + to.target.String() + ">",
 		info: telephony.Info{From: req.From, To: req.To, Trunk: req.Trunk, Source: to.peer.addr.String(),
 			Codec: codecG722.String(), Rate: codecG722.rate()}}
-	l.info.ID = l.callID
+	l.info.ID, l.began = l.callID, to.trunk
 	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp), codecs: d.cfg.Codecs, guard: g}
 	d.addHost(l, to.peer.addr.Addr())
 	d.addTargets(l, req.Trunk)

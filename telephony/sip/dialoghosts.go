@@ -35,18 +35,8 @@ func (d *Driver) mayChange(l *leg, addr netip.Addr) bool {
 			return true
 		}
 	}
-	t := d.trunk(l.info.Trunk) // none for a call by the local route
+	t := l.trunk() // none for a call by the local route
 	return t != nil && contains(t.Addresses, addr.WithZone(""))
-}
-
-// trunk returns the trunk of that name, nil when there is none.
-func (d *Driver) trunk(name string) *Trunk {
-	for i := range d.cfg.Trunks {
-		if d.cfg.Trunks[i].Name == name {
-			return &d.cfg.Trunks[i]
-		}
-	}
-	return nil
 }
 
 // addTargets takes requests of the call from the targets of its trunk, too.

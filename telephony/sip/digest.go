@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -58,19 +59,38 @@ func (d *Driver) authenticate(p peer, req *sip.Request) (admission, *fault, bool
 	return admission{trunk: user.Trunk, user: user.Name}, nil, true
 }
 
-// verify returns the user whose password credentials prove.
+// verify returns the user whose password credentials prove. Trunks of several
+// customers may have users of one name, and even one password: then the called number
+// decides.
 func (d *Driver) verify(req *sip.Request, cred *digest.Credentials) (User, bool) {
-	user, found := User{Password: "no such user"}, false
-	for _, u := range d.cfg.Users {
-		if u.Name == cred.Username {
-			user, found = u, true
+	var found []User
+	var trunks []string
+	named := false
+	for _, u := range d.roster.Load().users {
+		if u.Name != cred.Username {
+			continue
+		}
+		named = true
+		if d.matches(req, cred, u.Password) {
+			found, trunks = append(found, u), append(trunks, u.Trunk)
 		}
 	}
+	switch {
+	case !named:
+		d.matches(req, cred, "no such user") // takes as long as for one that there is
+		return User{}, false
+	case len(found) == 0:
+		return User{}, false
+	}
+	return found[slices.Index(trunks, d.choose(number(&req.Recipient), trunks))], true
+}
+
+// matches reports whether credentials were made with the password.
+func (d *Driver) matches(req *sip.Request, cred *digest.Credentials, password Secret) bool {
 	want, err := digest.Digest(&digest.Challenge{Realm: d.cfg.Realm, Nonce: cred.Nonce, Algorithm: "MD5",
 		QOP: []string{"auth"}}, digest.Options{Method: string(req.Method), URI: cred.URI, Count: cred.Nc,
-		Cnonce: cred.Cnonce, Username: cred.Username, Password: string(user.Password)})
-	ok := err == nil && subtle.ConstantTimeCompare([]byte(want.Response), []byte(cred.Response)) == 1
-	return user, ok && found
+		Cnonce: cred.Cnonce, Username: cred.Username, Password: string(password)})
+	return err == nil && subtle.ConstantTimeCompare([]byte(want.Response), []byte(cred.Response)) == 1
 }
 
 // sameResource says whether the uri of credentials names what the request is

@@ -22,6 +22,7 @@ import (
 // once, and is a telephony.Driver until Close.
 type Driver struct {
 	cfg       Config
+	roster    atomic.Pointer[roster]
 	transport transport
 	ports     ports
 	nonces    *nonces
@@ -33,6 +34,7 @@ type Driver struct {
 	health    health
 	// whereabouts are those of the trunks.
 	whereabouts *whereabouts
+	look        chan struct{} // asks for them at once
 	done        chan struct{}
 	ctx         context.Context // of what looks after calls; ends with done
 	cancel      context.CancelFunc
@@ -50,6 +52,7 @@ type Driver struct {
 	abandoned map[string]*abandoned // by the branch of an INVITE that was given up
 	serving   *serving
 	lines     map[string]*line // by the name of the trunk; nil until Serve runs
+	withdrawn bool             // no more lines are kept
 }
 
 // serving is a running Serve.
@@ -65,11 +68,12 @@ func New(cfg Config) (*Driver, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, done: make(chan struct{}),
+	d := &Driver{cfg: cfg, done: make(chan struct{}), look: make(chan struct{}, 1),
 		txs: make(map[string]*serverTx), invites: make(map[string]*serverTx), clients: make(map[string]*clientTx), calls: make(map[string]*leg),
 		early: make(map[string]*serverTx), hosts: make(map[netip.Addr]int), abandoned: make(map[string]*abandoned),
 		called: expirable.NewLRU[netip.Addr, struct{}](maxSources, nil, 0), sources: newSources(cfg), guesses: newGuesses()}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.roster.Store(&roster{cfg.Trunks, cfg.Users})
 	d.transport.log = cfg.Logger
 	d.transport.receive, d.transport.broken = d.receive, d.broken
 	d.transport.reads, d.transport.admitted, d.transport.refused = d.reads, d.admitted, d.sources.refuse

@@ -235,6 +235,7 @@ func FuzzDigest(f *testing.F) {
 		f.Fatal(err)
 	}
 	d := &Driver{cfg: cfg, nonces: newNonces(time.Now), sources: newSources(cfg), guesses: newGuesses()}
+	d.roster.Store(&roster{users: cfg.Users})
 	from := peer{addr: netip.MustParseAddrPort("192.0.2.1:5060")}
 	f.Fuzz(func(t *testing.T, authorization, challenge string) {
 		req := sip.NewRequest(sip.OPTIONS, sip.Uri{Scheme: "sip", User: "a", Host: "b"})

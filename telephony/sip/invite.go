@@ -102,7 +102,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		media:     newMedia(rtp, rtcp, signallers(tx), d.sourcePolicy(who.trunk), d.cfg.Now),
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
 		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: remoteTarget(&contact.Address),
-		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who, d.calledNumber(req, who.trunk), d.trunk(who.trunk))}
+		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who, d.calledNumber(req, who.trunk), d.trunk(who.trunk)), began: d.trunk(who.trunk)}
 	for _, h := range req.GetHeaders("Record-Route") {
 		l.routes = append(l.routes, h.Value())
 	}

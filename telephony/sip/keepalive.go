@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -56,24 +57,71 @@ type line struct {
 func (d *Driver) keepLines() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopped() || d.lines != nil {
+	if d.lines == nil {
+		d.lines = make(map[string]*line)
+	}
+	d.followRoster()
+}
+
+// followRoster keeps those trunks of the roster that want it, and no others. One that is
+// as before is left alone. d.mu is held.
+func (d *Driver) followRoster() {
+	if d.lines == nil || d.withdrawn || d.stopped() {
 		return
 	}
-	d.lines = make(map[string]*line)
-	for _, t := range d.cfg.Trunks {
-		if t.Host == "" || !t.Register.On && t.KeepAlive == 0 {
-			continue
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		l := &line{d: d, trunk: t, cancel: cancel, registeredSince: d.cfg.Now()}
-		d.lines[t.Name] = l
-		if t.Register.On {
-			l.tasks.Go(func() { l.keepRegistered(ctx) })
-		}
-		if t.KeepAlive > 0 {
-			l.tasks.Go(func() { l.keepAlive(ctx) })
+	wanted := make(map[string]Trunk)
+	for _, t := range d.roster.Load().trunks {
+		if t.Host != "" && (t.Register.On || t.KeepAlive > 0) {
+			wanted[t.Name] = t
 		}
 	}
+	for name, l := range d.lines {
+		if t, ok := wanted[name]; ok && sameTrunk(t, l.trunk) {
+			delete(wanted, name)
+			continue
+		}
+		l.cancel()
+		delete(d.lines, name)
+		if t, ok := wanted[name]; ok {
+			d.keepLine(t, l)
+			delete(wanted, name)
+		} else {
+			d.tasks.Go(l.tasks.Wait)
+		}
+	}
+	for _, t := range wanted {
+		d.keepLine(t, nil)
+	}
+}
+
+// keepLine keeps a trunk, once the line before, nil for none, has left: it would take
+// back the new registration. d.mu is held.
+func (d *Driver) keepLine(t Trunk, before *line) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &line{d: d, trunk: t, cancel: cancel, registeredSince: d.cfg.Now()}
+	d.lines[t.Name] = l
+	keep := func(task func(context.Context)) {
+		l.tasks.Go(func() {
+			if before != nil {
+				before.tasks.Wait()
+			}
+			task(ctx)
+		})
+	}
+	keep(func(ctx context.Context) {
+		if t.Register.On {
+			l.keepRegistered(ctx)
+		}
+	})
+	if t.KeepAlive > 0 {
+		keep(l.keepAlive)
+	}
+}
+
+// sameTrunk compares what can be compared.
+func sameTrunk(a, b Trunk) bool {
+	a.Permit, b.Permit = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // allLines returns the lines that are kept.
@@ -91,6 +139,9 @@ func (d *Driver) allLines() []*line {
 // elsewhere; those under way go on. It returns when that is done, within 2 s. It may
 // be called more than once.
 func (d *Driver) Withdraw() {
+	d.mu.Lock()
+	d.withdrawn = true
+	d.mu.Unlock()
 	all := d.allLines()
 	for _, l := range all {
 		l.cancel()

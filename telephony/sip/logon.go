@@ -84,7 +84,7 @@ func challenged(res *sip.Response) bool { return res.StatusCode == 401 || res.St
 // else.
 func (l *leg) logonFor(ctx context.Context, to netip.Addr) logon {
 	l.mu.Lock()
-	t := l.d.trunk(l.info.Trunk)
+	t := l.trunk()
 	l.mu.Unlock()
 	if t == nil || t.Username == "" || !l.d.isTarget(ctx, t, to) {
 		return logon{}

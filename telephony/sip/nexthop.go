@@ -14,7 +14,7 @@ import (
 // is reached where its messages come from.
 func (l *leg) nextHop(ctx context.Context) (peer, error) {
 	l.mu.Lock()
-	from, target, t := l.peer, l.target, l.d.trunk(l.info.Trunk)
+	from, target, t := l.peer, l.target, l.trunk()
 	var route string
 	if len(l.routes) > 0 {
 		route = l.routes[0]
@@ -47,8 +47,9 @@ func (l *leg) nextHop(ctx context.Context) (peer, error) {
 	return l.d.resolve(ctx, t, &target, "udp", from.addr)
 }
 
-// resolve finds where requests for a URI go (RFC 3263): where those of the dialog
-// went before, if that is among its targets, else to the first that is reached.
+// resolve finds where requests for a URI go (RFC 3263), on behalf of a trunk, nil for
+// none: where those of the dialog went before, if that is among its targets, else to
+// the first that is reached.
 func (d *Driver) resolve(ctx context.Context, trunk *Trunk, uri *sip.Uri, network string, before netip.AddrPort) (peer, error) {
 	if transport, ok := uri.UriParams.Get("transport"); ok && slices.Contains(transports(), strings.ToLower(transport)) {
 		network = strings.ToLower(transport)
@@ -57,6 +58,9 @@ func (d *Driver) resolve(ctx context.Context, trunk *Trunk, uri *sip.Uri, networ
 		network = "tls"
 	}
 	found, err := d.locator.locate(ctx, uri.Host, uri.Port, network)
+	if err == nil {
+		found, err = trunk.permitted(uri.Host, found)
+	}
 	if err != nil {
 		return peer{}, err
 	}

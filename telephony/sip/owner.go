@@ -41,7 +41,7 @@ const (
 
 // sourcePolicy is that of a trunk.
 func (d *Driver) sourcePolicy(trunk string) sourcePolicy {
-	for _, t := range d.cfg.Trunks {
+	for _, t := range d.roster.Load().trunks {
 		switch {
 		case t.Name != trunk:
 		case t.Sources == "strict":

@@ -275,7 +275,9 @@ func (d *Driver) registeredAs(p peer, req *sip.Request) (string, bool) {
 	if req.Method == sip.REGISTER {
 		return "", false
 	}
-	byAddress, known := d.trunkOf(p.addr.Addr())
+	among := d.trunksOf(p.addr.Addr())
+	known := len(among) > 0
+	byAddress := slices.ContainsFunc(among, func(name string) bool { return name != "" })
 	alone, count := "", 0
 	for _, l := range d.allLines() {
 		exactly, ok := l.sends(p)
@@ -289,7 +291,7 @@ func (d *Driver) registeredAs(p peer, req *sip.Request) (string, bool) {
 			alone, count = l.trunk.Name, count+1
 		}
 	}
-	return alone, count == 1 && byAddress == ""
+	return alone, count == 1 && !byAddress
 }
 
 // isFor reports whether a request names the line's account or one of its numbers.

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -143,12 +144,7 @@ func (d *Driver) serverTLS() *tls.Config {
 
 // provenByCertificate reports whether a trunk's calls come with certificates.
 func (d *Driver) provenByCertificate() bool {
-	for i := range d.cfg.Trunks {
-		if d.cfg.Trunks[i].TLS.ClientCAFile != "" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.roster.Load().trunks, func(t Trunk) bool { return t.TLS.ClientCAFile != "" })
 }
 
 // proves names the trunk whose certificate the far end of a connection has shown;
@@ -157,8 +153,7 @@ func (d *Driver) proves(from netip.Addr, state tls.ConnectionState) string {
 	if len(state.PeerCertificates) == 0 {
 		return ""
 	}
-	for i := range d.cfg.Trunks {
-		t := &d.cfg.Trunks[i]
+	for _, t := range d.roster.Load().trunks {
 		if t.TLS.ClientCAFile == "" || len(t.Addresses) > 0 && !contains(t.Addresses, from.WithZone("")) {
 			continue
 		}

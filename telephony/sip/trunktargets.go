@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
@@ -105,6 +106,9 @@ func (d *Driver) targetsOf(ctx context.Context, t *Trunk) ([]target, error) {
 	if err == nil {
 		var found []target
 		if found, err = d.locator.locate(ctx, host, port, transport); err == nil {
+			found, err = t.permitted(host, found)
+		}
+		if err == nil {
 			d.whereabouts.learn(t.Name, found)
 			return d.health.order(found), nil
 		}
@@ -142,8 +146,9 @@ func (d *Driver) followTrunks() {
 	defer tick.Stop()
 	failing := make(map[string]bool)
 	for {
-		for i := range d.cfg.Trunks {
-			t := &d.cfg.Trunks[i]
+		now := d.roster.Load().trunks
+		for i := range now {
+			t := &now[i]
 			if t.Host == "" || d.stopped() {
 				continue
 			}
@@ -156,29 +161,53 @@ func (d *Driver) followTrunks() {
 		}
 		select {
 		case <-tick.C:
+		case <-d.look:
 		case <-d.done:
 			return
 		}
 	}
 }
 
+// permitted are those of the targets of a host that something may be sent to on behalf
+// of a trunk, nil for none. The error says why when it is none of them.
+func (t *Trunk) permitted(host string, targets []target) ([]target, error) {
+	if t == nil || t.Permit == nil {
+		return targets, nil
+	}
+	var out []target
+	var refused error
+	for _, one := range targets {
+		if err := t.Permit(strings.Trim(host, "[]"), one.address); err != nil {
+			refused = err
+			continue
+		}
+		out = append(out, one)
+	}
+	if len(out) == 0 {
+		return nil, refused
+	}
+	return out, nil
+}
+
 // startTrunks makes the targets of trunks known whose host is an address, and looks
 // for the others.
 func (d *Driver) startTrunks() {
-	names := false
-	for i := range d.cfg.Trunks {
-		t := &d.cfg.Trunks[i]
+	d.findAddresses()
+	d.tasks.Go(d.followTrunks)
+}
+
+// findAddresses makes the targets of trunks known whose host is an address.
+func (d *Driver) findAddresses() {
+	now := d.roster.Load().trunks
+	for i := range now {
+		t := &now[i]
 		host, _, err := splitHost(t.Host)
 		if t.Host == "" || err != nil {
 			continue
 		}
-		names = true
 		if _, err := netip.ParseAddr(host); err == nil {
 			_, _ = d.targetsOf(context.Background(), t) // one that cannot be reached is said when it is called
 		}
-	}
-	if names {
-		d.tasks.Go(d.followTrunks)
 	}
 }
 
