@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -149,6 +150,59 @@ func (l *leg) onEarlyRequest(tx *serverTx) {
 		_ = tx.respond(200, "OK", l.localTag, []header{l.d.contact(tx.peer), {"Allow", allowed}, {"Supported", supported}}, nil) // the far end repeats what it got no response to
 	default:
 		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+	}
+}
+
+// placedAs finds a call that we place and that has not been answered yet as far as we
+// know; nil for none.
+func (d *Driver) placedAs(req *sip.Request, tag string) *leg {
+	d.mu.Lock()
+	l := d.calls[req.CallID().Value()+" "+tag]
+	d.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != legRinging || l.tx != nil {
+		return nil
+	}
+	return l
+}
+
+// byeWaits is how long a BYE waits for the answer that it follows.
+const byeWaits = 2 * time.Second
+
+// onByeBeforeAnswer takes a BYE that came before its call is answered as far as we
+// know: a far end that hangs up as soon as it has answered sends one right behind its
+// 200, which may still be under way or in treatment.
+func (l *leg) onByeBeforeAnswer(tx *serverTx) {
+	began := l.d.background(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, byeWaits)
+		defer cancel()
+		select {
+		case <-l.answered:
+		case <-l.gone:
+		case <-ctx.Done():
+		}
+		if l.d.dialog(tx.req, l.localTag) == l && closed(l.answered) {
+			l.onRequest(tx)
+			return
+		}
+		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+	})
+	if !began {
+		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+	}
+}
+
+// closed reports whether a channel that is only ever closed is.
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

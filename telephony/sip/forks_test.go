@@ -201,3 +201,68 @@ func TestNumbersAfterAPrack(t *testing.T) {
 		})
 	}
 }
+
+// A far end that hangs up as soon as it has answered: its BYE comes right behind its 200,
+// or before it. Without an answer there is nothing to hang up.
+func TestByeAtTheAnswer(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		rings, overtakes bool
+		answer, want     string
+	}{
+		"at once":                   {false, false, "200 OK", "200"},
+		"after ringing":             {true, false, "200 OK", "200"},
+		"before the answer":         {false, true, "200 OK", "200"},
+		"ringing, before":           {true, true, "200 OK", "200"},
+		"before a refusal":          {false, true, "486 Busy Here", "481"},
+		"ringing, before a refusal": {true, true, "486 Busy Here", "481"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCarrier(t)
+			p := placeCall(t, c)
+			invite := c.receive()
+			if test.rings {
+				c.answer(invite, "180 Ringing", "")
+			}
+			via, _, _ := strings.Cut(headerOf(invite, "Via"), ";")
+			bye := strings.Join([]string{"BYE sip:sidetone@" + strings.Fields(via)[1] + " SIP/2.0", "Via: SIP/2.0/UDP " + c.conn.LocalAddr().String() + ";branch=z9hG4bKbye",
+				"From: " + headerOf(invite, "To") + ";tag=carrier", "To: " + headerOf(invite, "From"), "Call-ID: " + headerOf(invite, "Call-ID"),
+				"CSeq: 1 BYE", "Max-Forwards: 70", "Content-Length: 0", "", ""}, "\r\n")
+			send := func() {
+				if _, err := c.conn.WriteToUDP([]byte(bye), c.from); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if test.overtakes {
+				send()
+			}
+			c.answer(invite, test.answer, basicSDP(4000))
+			if !test.overtakes {
+				send()
+			}
+			answered := <-p.err == nil
+			if answered != (test.want == "200") {
+				t.Fatalf("answered: %v", answered)
+			}
+			var status string
+			for status == "" {
+				if got := c.receive(); strings.HasPrefix(got, "SIP/2.0 ") && headerOf(got, "CSeq") == "1 BYE" {
+					status = got
+				}
+			}
+			if !strings.HasPrefix(status, "SIP/2.0 "+test.want) {
+				t.Errorf("the BYE is answered with %.12q", status)
+			}
+			if !answered {
+				return
+			}
+			l := (<-p.legs).(*leg)
+			<-l.gone
+			if ev := l.endedEvent(); !ev.Remote || ev.Cause != telephony.CauseNormal {
+				t.Errorf("the call ended with %+v", ev)
+			}
+		})
+	}
+}

@@ -102,7 +102,12 @@ func (d *Driver) refuse(p peer, req *sip.Request, f *fault) {
 func (d *Driver) onDialogRequest(p peer, req *sip.Request, tag string) {
 	l := d.dialog(req, tag)
 	ringing := d.ringingAt(req, tag)
+	placed := d.placedAs(req, tag)
 	switch {
+	case req.Method == sip.BYE && placed != nil && d.mayChange(placed, p.addr.Addr()):
+		if tx := d.openTx(p, req, 2*d.cfg.MaxTransactions); tx != nil {
+			placed.onByeBeforeAnswer(tx)
+		}
 	case ringing != nil && d.mayChange(ringing, p.addr.Addr()):
 		if tx := d.openTx(p, req, 2*d.cfg.MaxTransactions); tx != nil {
 			ringing.onEarlyRequest(tx)
