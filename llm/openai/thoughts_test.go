@@ -8,7 +8,7 @@ import (
 func TestThoughts(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"Hello.":                                      "Hello.",
+		"Hello.": "Hello.",
 		"<think>The caller greets.</think>\n\nHello.": "\n\nHello.",
 		"Hello. <think>Now what?</think>Bye.":         "Hello. Bye.",
 		"<think>a <think> b</think>Hello.":            "Hello.",
