@@ -182,6 +182,8 @@ func TestChoicesOfEnvironments(t *testing.T) {
 			`{"default_model":"auto","fallback_model":"auto"}`: 201, `{"default_model":"scripted"}`: 201, `{"fallback_model":"scripted"}`: 400,
 			`{"default_model":"echo"}`: 400, `{"fallback_model":"bench"}`: 400, `{"default_voice":"auto"}`: 400, `{"default_voice":"voice_tty"}`: 201,
 			`{"fallback_voice":"voice_tty"}`: 400, `{"fallback_transcriber":"tty"}`: 400, `{"fallback_transcriber":"pocketsphinx","fallback_voice":"voice_flite/slt"}`: 201,
+			`{"default_voice":"voice_play_ht/x"}`: 400, `{"default_transcriber":"transcriber_azure"}`: 400, `{"default_model":"/x"}`: 400, `{"default_model":"auto/x"}`: 400,
+			`{"default_model":"openai/"}`: 400, `{"default_model":""}`: 201, `{"default_model":"openai/gpt-4.1"}`: 201,
 		} {
 			if got := b.do(target, body); got.status != want {
 				b.t.Errorf("%s: got %d %s", body, got.status, got.raw)

@@ -91,7 +91,10 @@ func (k keyring) find(ctx context.Context, environmentID string, s supplier, min
 		return access{}, "", nil
 	}
 	serves, err := k.serves(ctx, c, environmentID)
-	if !serves || err != nil {
+	if err == nil && !serves {
+		err = c.unserved(s.name, environmentID)
+	}
+	if err != nil {
 		return access{}, "", err
 	}
 	a := c.access()

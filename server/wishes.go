@@ -51,6 +51,9 @@ func (p *providers) settings(ctx context.Context, environmentID string) (setting
 // server on this machine; still "auto" where there is neither.
 func (p *providers) findModel(ctx context.Context, environmentID string) (string, error) {
 	a, account, err := p.keys.find(ctx, environmentID, supplierOf("ollama"), ownCredentials{})
+	if bad := unfit(""); errors.As(err, &bad) {
+		return autoModel, nil // whoever asks for it hears why
+	}
 	if account == "" || err != nil {
 		return autoModel, err
 	}
