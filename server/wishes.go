@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -239,9 +240,7 @@ func (p *providers) recogniserWishes(c sidetone.Call, s settings) []wish {
 		own.property = ""
 		w, _ := parseWish(cmp.Or(s.recogniser, recogniserSpeech), "model")
 		own.kind = w.kind
-		if len(own.config) == 0 || own.member("model") == "" && w.config != nil {
-			own.config = w.config
-		}
+		own.config = withMembers(w.config, config)
 	}
 	out := []wish{own}
 	if w, ok := fallbackOf(config); ok {
@@ -254,6 +253,21 @@ func (p *providers) recogniserWishes(c sidetone.Call, s settings) []wish {
 	if p.substitute && english(c.Snapshot.Agent.Language) && !wishedFor(out, recogniserSpeech) {
 		out = append(out, wish{kind: recogniserSpeech})
 	}
+	return out
+}
+
+// withMembers are the members of two objects; those of the second win.
+func withMembers(first, second json.RawMessage) json.RawMessage {
+	members := map[string]json.RawMessage{}
+	for _, one := range []json.RawMessage{first, second} {
+		var more map[string]json.RawMessage
+		_ = json.Unmarshal(one, &more) // what is no object has no members
+		maps.Copy(members, more)
+	}
+	if len(members) == 0 {
+		return nil
+	}
+	out, _ := json.Marshal(members) // members of JSON have JSON
 	return out
 }
 
