@@ -283,7 +283,7 @@ func (p *providers) seekVoices(ctx context.Context, c sidetone.Call, s settings,
 
 // seekRecognisers finds what it listens with.
 func (p *providers) seekRecognisers(ctx context.Context, c sidetone.Call, s settings, rate int, drivers *closers) (sought[transcriber.Driver], error) {
-	ch := choice{Rate: rate, Language: c.Snapshot.Agent.Language, KeyTerms: keyTerms(c.Snapshot.Agent)}
+	ch := choice{Rate: rate, Language: c.Snapshot.Agent.Language, KeyTerms: keyTerms(c.Snapshot.Agent), LessNoise: c.Snapshot.Agent.NoiseSuppression}
 	return seek(ctx, p.keys, c, "recogniser", p.vendors.recognisers, p.recogniserWishes(c, s), ch, drivers)
 }
 
