@@ -377,6 +377,26 @@ func TestUnknownParameters(t *testing.T) {
 	})
 }
 
+// TestTemperatureThatIsNotTaken: 0 is every agent's, so only who sends it is told.
+func TestTemperatureThatIsNotTaken(t *testing.T) {
+	both(t, func(b *bench) {
+		b.lacking = func(context.Context, sidetone.Call) ([]support.Warning, error) {
+			return []support.Warning{{Property: "llm_temperature", Reason: support.NotTaken, Sentence: "It is not sent."}}, nil
+		}
+		b.url = b.node()
+		for body, want := range map[string]int{`{"prompt":{"content":"p"}}`: 0, `{"prompt":{"content":"p"},"llm_temperature":0}`: 1, `{"prompt":{"content":"p"},"llm_temperature":0.5}`: 1} {
+			made := b.do("POST /v1/agents/create", body).want(201)
+			if got := warningsOf(made); len(got) != want {
+				b.t.Errorf("%s: %q", body, got)
+			}
+			kept := b.do("GET /v1/support?agent="+made.text("id"), "").want(200).at("entries").([]any)
+			if (len(kept) == 1) != strings.Contains(body, "0.5") {
+				b.t.Errorf("%s: %v", body, kept)
+			}
+		}
+	})
+}
+
 // An agent that nothing can think for says so wherever it is made, changed or named,
 // and parts that are named by their ids count as well.
 func TestAgentsThatCannotWork(t *testing.T) {
