@@ -57,13 +57,15 @@ func (w work) addressReachable(before, after sidetone.Connection) error {
 	for _, part := range []struct {
 		path     string
 		was, now []byte
-	}{{"config.base_url", before.Config, after.Config}, {"credentials.base_url", []byte(before.Credentials.Reveal()), []byte(after.Credentials.Reveal())}} {
-		address := memberOf(part.now, "base_url")
-		if address == "" || address == memberOf(part.was, "base_url") || w.checkAddress == nil {
-			continue
-		}
-		if err := w.checkAddress(address); err != nil {
-			return invalid("%s: %s", part.path, err.Error()) // it names the setting that allows it
+	}{{"config", before.Config, after.Config}, {"credentials", []byte(before.Credentials.Reveal()), []byte(after.Credentials.Reveal())}} {
+		for _, name := range []string{"base_url", "endpoint"} {
+			address := memberOf(part.now, name)
+			if address == "" || address == memberOf(part.was, name) || w.checkAddress == nil {
+				continue
+			}
+			if err := w.checkAddress(address); err != nil {
+				return invalid("%s.%s: %s", part.path, name, err.Error()) // it names the setting that allows it
+			}
 		}
 	}
 	return nil

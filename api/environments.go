@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/support"
 )
 
 func renderEnvironment(e sidetone.Environment) object {
@@ -34,16 +35,21 @@ func (w work) choose(d *decoder, e *sidetone.Environment) error {
 	for _, property := range slices.Sorted(maps.Keys(into)) {
 		given := d.Text(property)
 		given.Apply(into[property], "")
-		kind, _, _ := strings.Cut(given.Value, "/")
+		kind, name, slash := strings.Cut(given.Value, "/")
 		ok, possible := w.table.Possible(kinds[property][0], kinds[property][1], kind)
+		acts := func(one string) bool {
+			e, _ := w.table.Find(kinds[property][0], kinds[property][1], one)
+			return e.Status == support.Acts
+		}
+		ok, possible = ok && kind != "" && acts(kind) && (!slash || name != ""), slices.DeleteFunc(slices.Clone(possible), func(one string) bool { return !acts(one) })
 		if strings.HasSuffix(property, "_model") {
-			ok, possible = ok || kind == "auto", append([]string{"auto"}, possible...)
+			ok, possible = ok || given.Value == "auto", append([]string{"auto"}, possible...)
 		}
 		for _, unfit := range unfit(property) {
 			ok = ok && kind != unfit
 			possible = slices.DeleteFunc(slices.Clone(possible), func(one string) bool { return one == unfit })
 		}
-		if kind != "" && !ok {
+		if given.Value != "" && !ok {
 			return invalid("%s must begin with one of %s", property, strings.Join(possible, ", "))
 		}
 	}
@@ -127,6 +133,9 @@ func (s *server) createEnvironment(r *request) (any, error) {
 	}
 	return s.outsideTransaction(r, func() (any, error) {
 		made, err := s.Store.CreateEnvironment(r.ctx, e)
+		if err == nil {
+			err = s.environmentWarnings(r, made, true)
+		}
 		return renderEnvironment(made), err
 	})
 }
@@ -168,5 +177,22 @@ func (s *server) updateEnvironment(r *request) (any, error) {
 		}
 		return w.tx.UpdateEnvironment(e)
 	})
+	if err == nil {
+		err = s.environmentWarnings(r, e, false)
+	}
 	return renderEnvironment(e), err
+}
+
+// environmentWarnings notes what of an environment does not act.
+func (s *server) environmentWarnings(r *request, e sidetone.Environment, made bool) error {
+	if s.LackingEnvironment == nil {
+		return nil
+	}
+	found, err := s.LackingEnvironment(r.ctx, e, made)
+	for _, w := range found {
+		if _, sent := r.sent[w.Property]; made || sent {
+			r.ignored = append(r.ignored, w)
+		}
+	}
+	return err
 }

@@ -118,6 +118,9 @@ type Config struct {
 	// environment are set up, in sentences that say nothing of what the agent says. nil
 	// asks nothing.
 	Lacking func(ctx context.Context, c sidetone.Call) ([]support.Warning, error)
+	// LackingEnvironment does that for an environment: for whom it names, and, when it is
+	// new, for the server's own keys. nil asks nothing.
+	LackingEnvironment func(ctx context.Context, e sidetone.Environment, made bool) ([]support.Warning, error)
 	// Speaks returns the type and the configuration of the voice that agents of an
 	// environment speak with when they name none. nil: the built-in one.
 	Speaks func(ctx context.Context, environmentID string) (sidetone.Voice, error)

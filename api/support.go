@@ -157,7 +157,7 @@ func (s *server) agentWarnings(r *request) ([]support.Warning, error) {
 	if r.agent == nil || r.agent.Agent.ID == unassignedID || ok && r.sent[member] == nil {
 		return nil, nil
 	}
-	found, err := s.limits(r, *r.agent)
+	found, err := s.limits(r, *r.agent, sent)
 	always := []support.Reason{support.NoModel, support.Unreadable}
 	var out []support.Warning
 	for _, w := range found {
@@ -182,14 +182,18 @@ func (r *request) ignore(property, sentence string) {
 	r.ignored = append(r.ignored, support.Warning{Property: property, Reason: support.Ignored, Sentence: sentence})
 }
 
-// limits lists what of an agent does not act.
-func (s *server) limits(r *request, a sidetone.Snapshot) ([]support.Warning, error) {
+// limits lists what of an agent does not act. A temperature of 0 is what all agents have
+// that name none: only who has sent it is told that the model takes none.
+func (s *server) limits(r *request, a sidetone.Snapshot, sent map[string]any) ([]support.Warning, error) {
 	found, err := check(s.table, "agent", renderAgent(view{profile: dialect.Fluents()}, a))
 	found = append(s.unreadable("prompt.content", a.Prompt.Content), found...)
 	if s.Lacking == nil || err != nil {
 		return found, err
 	}
 	lacking, err := s.Lacking(r.ctx, sidetone.Call{EnvironmentID: r.who.EnvironmentID, Snapshot: a, HIPAA: r.resource == "call" && r.sent["hipaa_compliant"] == true})
+	lacking = slices.DeleteFunc(lacking, func(w support.Warning) bool {
+		return w.Property == "llm_temperature" && a.Agent.Temperature == 0 && sent[w.Property] == nil
+	})
 	return append(lacking, found...), err
 }
 
@@ -308,7 +312,7 @@ func (s *server) getSupport(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept, err := s.limits(r, snapshot)
+	kept, err := s.limits(r, snapshot, nil)
 	if err != nil {
 		return nil, err
 	}

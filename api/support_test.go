@@ -182,6 +182,8 @@ func TestChoicesOfEnvironments(t *testing.T) {
 			`{"default_model":"auto","fallback_model":"auto"}`: 201, `{"default_model":"scripted"}`: 201, `{"fallback_model":"scripted"}`: 400,
 			`{"default_model":"echo"}`: 400, `{"fallback_model":"bench"}`: 400, `{"default_voice":"auto"}`: 400, `{"default_voice":"voice_tty"}`: 201,
 			`{"fallback_voice":"voice_tty"}`: 400, `{"fallback_transcriber":"tty"}`: 400, `{"fallback_transcriber":"pocketsphinx","fallback_voice":"voice_flite/slt"}`: 201,
+			`{"default_voice":"voice_play_ht/x"}`: 400, `{"default_transcriber":"transcriber_azure"}`: 400, `{"default_model":"/x"}`: 400, `{"default_model":"auto/x"}`: 400,
+			`{"default_model":"openai/"}`: 400, `{"default_model":""}`: 201, `{"default_model":"openai/gpt-4.1"}`: 201,
 		} {
 			if got := b.do(target, body); got.status != want {
 				b.t.Errorf("%s: got %d %s", body, got.status, got.raw)
@@ -370,6 +372,26 @@ func TestUnknownParameters(t *testing.T) {
 			got := b.do(address, body)
 			if found := warningsOf(got); got.status >= 300 || !slices.Equal(found, want) || strings.Contains(fmt.Sprint(got.header), "SECRET") {
 				t.Errorf("%s: %d %q, want %q", target, got.status, found, want)
+			}
+		}
+	})
+}
+
+// TestTemperatureThatIsNotTaken: 0 is every agent's, so only who sends it is told.
+func TestTemperatureThatIsNotTaken(t *testing.T) {
+	both(t, func(b *bench) {
+		b.lacking = func(context.Context, sidetone.Call) ([]support.Warning, error) {
+			return []support.Warning{{Property: "llm_temperature", Reason: support.NotTaken, Sentence: "It is not sent."}}, nil
+		}
+		b.url = b.node()
+		for body, want := range map[string]int{`{"prompt":{"content":"p"}}`: 0, `{"prompt":{"content":"p"},"llm_temperature":0}`: 1, `{"prompt":{"content":"p"},"llm_temperature":0.5}`: 1} {
+			made := b.do("POST /v1/agents/create", body).want(201)
+			if got := warningsOf(made); len(got) != want {
+				b.t.Errorf("%s: %q", body, got)
+			}
+			kept := b.do("GET /v1/support?agent="+made.text("id"), "").want(200).at("entries").([]any)
+			if (len(kept) == 1) != strings.Contains(body, "0.5") {
+				b.t.Errorf("%s: %v", body, kept)
 			}
 		}
 	})

@@ -465,7 +465,7 @@ func (y *saying) rewind(t *try) {
 		y.from = y.spoken
 		y.total = y.m.player.cut(y.say.Utt, y.heard)
 	} else {
-		y.from += wordsBefore(y.say.Text[y.from:], y.estimate(t.candidate))
+		y.from += conversation.WordBefore(y.say.Text[y.from:], y.estimate(t.candidate))
 	}
 	y.from += len(y.say.Text[y.from:]) - len(strings.TrimLeft(y.say.Text[y.from:], " "))
 	y.base = y.total
@@ -480,16 +480,6 @@ func (y *saying) estimate(i int) int {
 		p = tempo{bytes: usualTempo, samples: int64(y.m.player.rate)}
 	}
 	return int((y.total - y.base) * p.bytes / p.samples)
-}
-
-// wordsBefore returns where the word begins that is before the one at a byte of
-// text.
-func wordsBefore(text string, at int) int {
-	at = min(at, len(text))
-	for range 2 {
-		at = strings.LastIndexByte(text[:max(0, at)], ' ')
-	}
-	return at + 1
 }
 
 // overdue is called when a voice has delivered nothing for too long.

@@ -20,7 +20,7 @@ const (
 	// enclosing are marks behind a sentence that do not end it, closers all that
 	// belong to the sentence before them.
 	enclosing = "\"')]*"
-	closers   = "?!." + enclosing
+	closers   = "?!.。！？」』）”" + enclosing
 )
 
 // push adds text and returns the utterances that it completed.
@@ -44,10 +44,11 @@ func (c *chunker) clause() int {
 	if c.cut || strings.ContainsAny(lastRune(strings.TrimRight(c.rest, enclosing)), ".…") {
 		return 0 // cut already, or complete unless the full stop is that of an abbreviation
 	}
-	for i := 0; i < len(c.rest)-1; i++ {
-		mark := strings.IndexByte(",;:", c.rest[i]) >= 0 && c.rest[i+1] == ' '
-		if mark && len(strings.Fields(spoken(c.rest[:i+1]))) >= firstWords {
-			return i + 1
+	for i, r := range c.rest {
+		end := i + utf8.RuneLen(r)
+		mark := strings.ContainsRune("、，；：", r) || strings.ContainsRune(",;:", r) && strings.HasPrefix(c.rest[end:], " ")
+		if mark && countWords(spoken(c.rest[:end])) >= firstWords {
+			return end
 		}
 	}
 	return 0
@@ -79,7 +80,7 @@ func (c *chunker) take(done bool) []string {
 			return out
 		}
 		s := spoken(c.rest[:end])
-		if s == "" || !c.cut && len(strings.Fields(s)) < firstWords {
+		if s == "" || !c.cut && countWords(s) < firstWords {
 			from = end
 			if s == "" {
 				c.rest, from = c.rest[end:], 0
@@ -98,9 +99,9 @@ func (c *chunker) boundary(from int, done bool) int {
 		r, size := utf8.DecodeRuneInString(c.rest[i:])
 		end := i + size
 		switch r {
-		case '\n', '。', '！', '？', '।':
+		case '\n', '।':
 			return end
-		case '?', '!':
+		case '?', '!', '。', '！', '？':
 			return c.closing(end)
 		case '.', '…':
 			after := c.closing(end)
@@ -116,10 +117,7 @@ func (c *chunker) boundary(from int, done bool) int {
 
 // closing skips marks that belong to the sentence before them.
 func (c *chunker) closing(i int) int {
-	for i < len(c.rest) && strings.IndexByte(closers, c.rest[i]) >= 0 {
-		i++
-	}
-	return i
+	return len(c.rest) - len(strings.TrimLeft(c.rest[i:], closers))
 }
 
 // ends reports whether the full stop at dot ends a sentence; after is the byte

@@ -31,6 +31,10 @@ func TestChunker(t *testing.T) {
 		{"link", []string{"See [our page](https://example.com/a) for more."}, []string{"See our page for more."}},
 		{"pictographs", []string{"That is great 😀👍🏽. ❤️"}, []string{"That is great ."}},
 		{"nothing to say", []string{"...", "\n\n", "***", " "}, nil},
+		{"first clause without blanks", []string{"明日の午後は、", "空いて", "おります"}, []string{"明日の午後は、", "空いております"}},
+		{"first sentence without blanks", []string{"はい。承知いたしました。", "お名前をどうぞ"}, []string{"はい。承知いたしました。", "お名前をどうぞ"}},
+		{"a short one without blanks", []string{"はい、そうです！"}, []string{"はい、そうです！"}},
+		{"quoted without blanks", []string{"「営業しています。」と書きました。"}, []string{"「営業しています。」", "と書きました。"}},
 		{"other scripts", []string{"今日は 天気が いいですね。 はい。"}, []string{"今日は 天気が いいですね。", "はい。"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -71,23 +71,6 @@ type Config struct {
 	// Carrier says that a modem's carrier replaces the voice detector (TTY):
 	// two characters interrupt, and turns end by TurnYielded or final text.
 	Carrier bool
-	// Phrases are the agent's fixed phrases in its language; zero fields mean the
-	// built-in English ones.
+	// Phrases are the agent's fixed phrases; zero fields mean those of its language.
 	Phrases Phrases
-}
-
-// Phrases are what the agent says without asking the model.
-type Phrases struct {
-	// Idle asks whether the caller is still there.
-	Idle []string
-	// Goodbye is said before the agent hangs up on its own account.
-	Goodbye string
-	// Repeat asks the caller to say it again.
-	Repeat string
-	// BadLine tells the caller that nobody listens at the moment.
-	BadLine string
-	// Filler tells the caller to wait for a reply that takes longer.
-	Filler string
-	// Apology is said when the agent cannot go on.
-	Apology string
 }

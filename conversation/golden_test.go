@@ -324,6 +324,8 @@ func (c *goldenCall) option(name, value string) {
 		cfg.FinalWait = seconds(c.t, value)
 	case "carrier":
 		cfg.Carrier = true
+	case "language":
+		cfg.Language = value
 	case "eager":
 		cfg.Eager = true
 	default:

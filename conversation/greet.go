@@ -70,5 +70,5 @@ func (m *Machine) greetNow() {
 // greetsBack reports whether the greeting is the reply to the caller's first
 // words: always on a call we placed, else when they are only a "hello?".
 func (m *Machine) greetsBack(text string) bool {
-	return m.greet.waiting && (m.cfg.Outbound || len(wordsOf(text)) <= helloWords)
+	return m.greet.waiting && (m.cfg.Outbound || countWords(text) <= helloWords)
 }

@@ -1,9 +1,6 @@
 package conversation
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // utterance is one Say and its progress.
 type utterance struct {
@@ -68,6 +65,8 @@ func (u *utterance) heardUpTo(at time.Duration) int {
 		for _, w := range u.words {
 			if w.To <= at && w.End <= len(u.text) {
 				end = max(end, w.End)
+			} else if part := u.within(w, at); part > 0 {
+				end = max(end, w.Start+part)
 			}
 		}
 		return end
@@ -76,6 +75,16 @@ func (u *utterance) heardUpTo(at time.Duration) int {
 		return len(u.text)
 	}
 	return oneWordLess(u.text, int(int64(len(u.text))*at.Microseconds()/max(1, u.length().Microseconds())))
+}
+
+// within returns how many bytes were heard of a word that the sound is in: none, but of
+// what a voice takes for one word because there are no blanks.
+func (u *utterance) within(w Word, at time.Duration) int {
+	if w.From >= at || w.To <= at || w.Start < 0 || w.Start > w.End || w.End > len(u.text) {
+		return 0
+	}
+	text := u.text[w.Start:w.End]
+	return oneWordLess(text, int(int64(len(text))*(at-w.From).Microseconds()/max(1, (w.To-w.From).Microseconds())))
 }
 
 // slowestByte is the time per byte of a very slow speaker, for sound whose length
@@ -90,31 +99,23 @@ func (u *utterance) length() time.Duration {
 	return max(u.total, time.Duration(len(u.text))*slowestByte)
 }
 
-// oneWordLess cuts text[:at] back to a word boundary, and by one word more
-// since words are not equally long.
-func oneWordLess(text string, at int) int {
-	at = min(at, len(text))
-	if at < len(text) && text[at] != ' ' {
-		at = strings.LastIndexByte(text[:at], ' ')
-	}
-	if at <= 0 {
-		return 0
-	}
-	return max(0, strings.LastIndexByte(text[:at], ' '))
-}
+// usualWord is about the time that a word takes.
+const usualWord = 300 * time.Millisecond
 
 // restart returns where to go on after a pause at a position: at the beginning
 // of the last word that had begun, or where it stopped when all was said.
 func (u *utterance) restart(at time.Duration) time.Duration {
 	if len(u.words) == 0 {
-		return max(0, at-300*time.Millisecond)
+		return max(0, at-usualWord)
 	}
 	if u.done && u.words[len(u.words)-1].To <= at {
 		return at
 	}
 	from := time.Duration(0)
 	for _, w := range u.words {
-		if w.From < at {
+		if w.From < at && u.within(w, w.To-1) > 0 {
+			from = max(from, w.From, at-usualWord) // a voice takes many for one
+		} else if w.From < at {
 			from = max(from, w.From)
 		}
 	}

@@ -31,7 +31,7 @@ type turn struct {
 	early int
 }
 
-func (t *turn) text() string { return joinWords(strings.Join(t.finals, " "), t.partial) }
+func (t *turn) text() string { return joinWords(joinWords(t.finals...), t.partial) }
 
 const (
 	turnWatchdog = 3 * time.Second
@@ -325,7 +325,7 @@ func (m *Machine) commit() {
 	t := m.turn
 	text := t.text()
 	m.correctable = t.partial
-	m.habits.learnPace(len(wordsOf(text)), t.voiced)
+	m.habits.learnPace(countWords(text), t.voiced)
 	m.clearTurn()
 	f := figures{last: t.last, wait: t.decision.wait, rule: t.decision.rule, committed: m.now, flushed: t.flushedAt}
 	m.userTurn(&t, f)

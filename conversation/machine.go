@@ -67,15 +67,7 @@ func withDefaults(c Config) Config {
 	c.IdleTime = orDefault(c.IdleTime, idleTime(c.AskOnIdle))
 	c.Interrupt = orDefault(c.Interrupt, Low)
 	c.Endpoint = orDefault(c.Endpoint, Auto)
-	p := &c.Phrases
-	if len(p.Idle) == 0 {
-		p.Idle = []string{"Are you still there?", "Hello, can you hear me?"}
-	}
-	p.Goodbye = orDefault(p.Goodbye, "Goodbye.")
-	p.Repeat = orDefault(p.Repeat, "Sorry, I didn't catch that.")
-	p.BadLine = orDefault(p.BadLine, "One moment, the line is bad.")
-	p.Filler = orDefault(p.Filler, "One moment, please.")
-	p.Apology = orDefault(p.Apology, "I'm sorry, something went wrong on my side.")
+	c.Phrases = c.Phrases.orElse(PhrasesOf(c.Language))
 	return c
 }
 

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -101,7 +102,7 @@ func chooseWait(o observation, d waits, l *lexicon) (time.Duration, rule) {
 		return d.dictation, ruleDictation
 	case unfinished(o.text, words, l):
 		return d.long, ruleUnfinished
-	case strings.ContainsAny(lastRune(o.text), ".?!。？！") && o.final:
+	case strings.ContainsAny(lastRune(o.text), ".?!。？！।") && o.final:
 		return max(d.sentence, min(o.learned, d.long)), ruleSentence
 	case o.learned > d.short:
 		return min(o.learned, d.long), ruleLearned
@@ -116,17 +117,13 @@ func unfinished(text string, words []string, l *lexicon) bool {
 		return false
 	}
 	switch lastRune(text) {
-	case ".", "?", "!":
+	case ".", "?", "!", "。", "？", "！", "।":
 		return false
-	case ",", "-", ":", "…":
+	case ",", "-", ":", "…", "、", "，":
 		return true
 	}
-	for _, w := range l.hanging {
-		if w == words[len(words)-1] {
-			return true
-		}
-	}
-	return false
+	last := words[len(words)-1]
+	return slices.ContainsFunc(l.hanging, func(w string) bool { return w == last || wide(w) && strings.HasSuffix(last, w) })
 }
 
 func lastRune(text string) string {

@@ -79,7 +79,8 @@ type Request struct {
 	Messages []Message
 	// Tools lists what the model may call.
 	Tools []Tool
-	// Temperature is 0 to 1.
+	// Temperature is 0 to 1. It is sent to all models that take one, 0 too: that is what
+	// agents have that name none.
 	Temperature float64
 	// MaxTokens bounds the answer; 0 means the driver's default.
 	MaxTokens int

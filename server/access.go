@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/llm/anthropic"
+	"github.com/sidetone/sidetone/llm/harness"
 	"github.com/sidetone/sidetone/outbound"
 	"github.com/sidetone/sidetone/store"
 )
@@ -53,10 +56,64 @@ func (u unfit) Error() string { return string(u) }
 // addressed says that an account of s leads to an address: that of a vendor which has
 // one for everybody, or its own. where is where the setting belongs that it lacks.
 func (s supplier) addressed(a access, where string) error {
+	if err := s.sound(a.Settings, where); err != nil {
+		return err
+	}
 	if s.needs == "" || a.Base != "" || a.Settings[s.needs] != "" || a.Settings["endpoint"] != "" {
 		return nil
 	}
 	return unfit(fmt.Sprintf("%s.%s is required: %s", where, s.needs, s.is))
+}
+
+// sound refuses settings that no driver understands.
+func (s supplier) sound(settings map[string]string, where string) error {
+	allowed := map[string][]string{}
+	switch s.name {
+	case "anthropic":
+		allowed["anthropic_version"] = []string{anthropic.Version2023, anthropic.Version2026}
+	case "harness":
+		allowed["protocol"] = []string{string(harness.ConversationRelay), string(harness.Retell)}
+	}
+	for name, values := range allowed {
+		if given := settings[name]; given != "" && !slices.Contains(values, given) {
+			return unfit(fmt.Sprintf("%s.%s must be %s", where, name, strings.Join(values, " or ")))
+		}
+	}
+	outside := func(r rune) bool {
+		return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}
+	if strings.ContainsFunc(settings["region"], outside) { // it becomes a part of a host's name
+		return unfit(where + ".region must be letters, digits and hyphens, such as westeurope")
+	}
+	return nil
+}
+
+// settingNames are the members of a connection's config that drivers read.
+func settingNames() []string {
+	return []string{"base_url", "endpoint", "region", "deployment", "api_version", "model", "stream_usage", "anthropic_version", "protocol"}
+}
+
+// misspelt refuses members of a config that are taken for others, and those that are no
+// texts: nothing would read them.
+func misspelt(config json.RawMessage) error {
+	var members map[string]any
+	_ = json.Unmarshal(config, &members) // connected refuses what is no object
+	plain := func(name string) string {
+		return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
+	}
+	for _, known := range settingNames() {
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			if name != known && plain(name) == plain(known) {
+				return unfit(fmt.Sprintf("config.%s must be written like this", known))
+			}
+		}
+		if value, given := members[known]; given && value != nil {
+			if _, text := value.(string); !text {
+				return unfit(fmt.Sprintf("config.%s must be a text", known))
+			}
+		}
+	}
+	return nil
 }
 
 // find returns what an environment reaches a supplier with, and who pays: "agent",
@@ -79,6 +136,9 @@ func (k keyring) find(ctx context.Context, environmentID string, s supplier, min
 		a, err := connected(*connection)
 		a.HTTP = k.guard.Client(environmentID)
 		if err == nil {
+			err = misspelt(connection.Config)
+		}
+		if err == nil {
 			err = s.addressed(a, "connection "+connection.ID+": config")
 		}
 		return a, connection.ID, err
@@ -91,7 +151,10 @@ func (k keyring) find(ctx context.Context, environmentID string, s supplier, min
 		return access{}, "", nil
 	}
 	serves, err := k.serves(ctx, c, environmentID)
-	if !serves || err != nil {
+	if err == nil && !serves {
+		err = c.unserved(s.name, environmentID)
+	}
+	if err != nil {
 		return access{}, "", err
 	}
 	a := c.access()
@@ -155,9 +218,13 @@ func checkAccount(c sidetone.Connection) error {
 		return err
 	}
 	for _, s := range suppliers() {
-		if s.account == c.Type {
-			return s.addressed(a, "config")
+		if s.account != c.Type {
+			continue
 		}
+		if err := misspelt(c.Config); err != nil {
+			return err
+		}
+		return s.addressed(a, "config")
 	}
 	return nil
 }

@@ -102,6 +102,15 @@ func TestAccountsLeadSomewhere(t *testing.T) {
 		{"whisper", `{"api_key":"k"}`, `{}`, "config.base_url is required: the address of your server, such as http://127.0.0.1:8000/v1"},
 		{"harness", `{}`, `{}`, "config.base_url is required: the WebSocket of your program, such as wss://NAME/agent"},
 		{"openai", `{"api_key":"k"}`, `{}`, ""},
+		{"openai", `{"api_key":"k"}`, `{"Base_URL":"https://box.example"}`, "config.base_url must be written like this"},
+		{"openai", `{"api_key":"k"}`, `{"baseUrl":"https://box.example"}`, "config.base_url must be written like this"},
+		{"openai", `{"api_key":"k"}`, `{"base_url":5}`, "config.base_url must be a text"},
+		{"openai", `{"api_key":"k"}`, `{"base_url":null,"team":5}`, ""},
+		{"anthropic", `{"api_key":"k"}`, `{"anthropic_version":"1999"}`, "config.anthropic_version must be 2023-06-01 or 2026-10-21"},
+		{"anthropic", `{"api_key":"k"}`, `{"anthropic_version":"2023-06-01"}`, ""},
+		{"harness", `{}`, `{"base_url":"wss://box.example","protocol":"vapi"}`, "config.protocol must be conversation_relay or retell"},
+		{"harness", `{}`, `{"base_url":"wss://box.example","protocol":"retell"}`, ""},
+		{"azure_speech", `{"api_key":"k"}`, `{"region":"evil.example/x?"}`, "config.region must be letters, digits and hyphens, such as westeurope"},
 		{"sip", `{"password":"k"}`, `{}`, ""},
 	} {
 		connection := sidetone.Connection{ID: "c", Type: "account_connection_" + c.kind, Credentials: sidetone.Secret(c.credentials), Config: []byte(c.config)}

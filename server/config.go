@@ -346,6 +346,9 @@ func (c Config) Validate() error {
 	if err := c.validateProviders(); err != nil {
 		return err
 	}
+	if err := c.validateDefaults(); err != nil {
+		return err
+	}
 	return c.validateLog()
 }
 

@@ -136,7 +136,7 @@ calls: {max: 7, ringing_per_environment: 5, ringing_per_trunk: 6, answer_after: 
 speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty, substitute: false}
 recordings: {lame: /opt/lame}
 log: {level: debug, format: json}
-defaults: {model: openai, voice: voice_x, transcriber: transcriber_x}
+defaults: {model: openai, voice: voice_openai/nova, transcriber: transcriber_deepgram}
 outbound: {allow: [10.0.0.0/8], only: [api.example], concurrent: 5}
 providers:
   openai: {api_key: hush, base_url: "http://box:1/v1", environments: [e], hipaa: true}
@@ -165,7 +165,7 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 		Speech:     SpeechConfig{Flite: "/opt/flite", Pocketsphinx: "/opt/sphinx", Voice: "tty"},
 		Recordings: RecordingsConfig{Lame: "/opt/lame"},
 		Log:        LogConfig{Level: "debug", Format: "json"},
-		Defaults:   DefaultsConfig{Model: "openai", Voice: "voice_x", Transcriber: "transcriber_x"},
+		Defaults:   DefaultsConfig{Model: "openai", Voice: "voice_openai/nova", Transcriber: "transcriber_deepgram"},
 		Outbound:   OutboundConfig{Allow: []string{"10.0.0.0/8"}, Only: []string{"api.example"}, Concurrent: 5},
 		Providers: map[string]ProviderConfig{"openai": {APIKey: "hush", BaseURL: "http://box:1/v1", Environments: []string{"e"}, HIPAA: true},
 			"azure_speech": {Region: "westeurope"}},

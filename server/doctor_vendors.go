@@ -46,10 +46,11 @@ func checkVendors(ctx context.Context, c Config, database Finding) []Finding {
 		out = append(out, proxy)
 	}
 	if !hasAgents(c, database) {
-		return out
+		return append(out, doubtful(c, nil)...)
 	}
 	err = Operate(ctx, c, func(own *client.Client) error {
-		accounts, err := defaultConnections(ctx, own)
+		accounts, environments, err := defaultConnections(ctx, own)
+		out = append(out, doubtful(c, environments)...)
 		out = append(out, tryAccounts(ctx, accounts[:min(len(accounts), vendorsAsked)])...)
 		if more := len(accounts) - vendorsAsked; more > 0 {
 			out = append(out, Finding{Name: "vendors", Detail: fmt.Sprintf("%d more connections were not tried", more), Optional: true})
@@ -58,6 +59,14 @@ func checkVendors(ctx context.Context, c Config, database Finding) []Finding {
 	})
 	if err != nil {
 		out = append(out, Finding{Name: "vendors", Detail: err.Error(), Fix: "start the server, or wait until it has started, and ask again", Optional: true})
+	}
+	return out
+}
+
+// doubtful are findings of what the configuration says of vendors and does not act.
+func doubtful(c Config, environments []string) (out []Finding) {
+	for _, why := range c.doubts(environments) {
+		out = append(out, Finding{Name: "vendors", Detail: why, Fix: "correct the setting", Optional: true})
 	}
 	return out
 }
@@ -98,21 +107,23 @@ func checksOf(trials []api.Trial) (out []client.ConnectionCheck) {
 	return out
 }
 
-// defaultConnections are the environments' at vendors that have drivers.
-func defaultConnections(ctx context.Context, own *client.Client) (out []vendorAccount, err error) {
+// defaultConnections are the environments' at vendors that have drivers, and the ids of
+// all environments.
+func defaultConnections(ctx context.Context, own *client.Client) (out []vendorAccount, environments []string, err error) {
 	known := map[string]string{}
 	for _, s := range suppliers() {
 		known[s.account] = s.name
 	}
 	for e, err := range own.Environments().All(ctx, client.Query{Size: 100}) {
 		if err != nil {
-			return out, err
+			return out, environments, err
 		}
+		environments = append(environments, e.ID)
 		there := *own
 		there.Environment = e.ID
 		for c, err := range there.AccountConnections().All(ctx, client.Query{Size: 100}) {
 			if err != nil {
-				return out, fmt.Errorf("environment %s: %w", e.ID, err)
+				return out, environments, fmt.Errorf("environment %s: %w", e.ID, err)
 			}
 			if c.Default == nil || !*c.Default || known[c.Type] == "" {
 				continue
@@ -124,7 +135,7 @@ func defaultConnections(ctx context.Context, own *client.Client) (out []vendorAc
 				}})
 		}
 	}
-	return out, nil
+	return out, environments, nil
 }
 
 // tryAccounts tries some at a time, and tells in their order what the vendors said.

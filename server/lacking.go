@@ -144,7 +144,7 @@ func unsent(a sidetone.Agent, found []served[llm.Driver]) (out []support.Warning
 		if !selective {
 			continue
 		}
-		if i == 0 && a.Temperature != 0 && !takes.TakesTemperature(f.wish.model) {
+		if i == 0 && !takes.TakesTemperature(f.wish.model) {
 			say("llm_temperature", noTemperature)
 		}
 		if i == 0 && cmp.Or(a.Model, a.ModelOverride) != "" && !takes.TakesModel() {

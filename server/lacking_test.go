@@ -28,6 +28,7 @@ func TestWhatCallsLack(t *testing.T) {
 	}{
 		"nothing":                      {agent: sidetone.Agent{Provider: "openai", Model: "gpt-4.1-mini", Temperature: 0.5}},
 		"a model that reasons":         {agent: sidetone.Agent{Provider: "openai", Model: "gpt-5-mini", Temperature: 0.5}, want: []string{"llm_temperature not_taken"}},
+		"one with the usual 0":         {agent: sidetone.Agent{Provider: "openai", Model: "openai/gpt-5-mini"}, want: []string{"llm_temperature not_taken"}},
 		"Anthropic's newest version":   {agent: sidetone.Agent{Provider: "anthropic", Temperature: 0.5}, account: anthropicKey, want: []string{"llm_temperature not_taken"}},
 		"its older one":                {agent: sidetone.Agent{Provider: "anthropic", Temperature: 0.5}, account: account("anthropic", `{"api_key":"k","anthropic_version":"2023-06-01"}`)},
 		"a program of the customer's":  {agent: sidetone.Agent{Provider: "harness", Model: "m", Temperature: 0.5}, want: []string{"llm_temperature not_taken", "model not_taken"}},

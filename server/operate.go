@@ -94,7 +94,7 @@ func Operate(ctx context.Context, c Config, do func(*client.Client) error) error
 		}
 		defer closeAll()
 		direct := client.New("http://direct", key)
-		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key, Lacking: p.lacking, TryConnection: p.try,
+		direct.HTTP = &http.Client{Transport: inProcess{api.New(api.Config{Store: s, Operator: key, Lacking: p.lacking, LackingEnvironment: p.lackingEnvironment, TryConnection: p.try,
 			RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return masters.rotate(ctx, s) }})}}
 		return do(direct)
 	})

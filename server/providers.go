@@ -182,7 +182,7 @@ func (p *providers) speak(ctx context.Context, c sidetone.Call, s settings, plan
 	plan.Notices = append(plan.Notices, v.instead("speaks")...)
 	if !v.serves(voiceFlite) {
 		// As the last, for all languages: an apology in English is better than silence.
-		plan.Voices = append(plan.Voices, call.Voice{Driver: p.flite, PhrasesOnly: true})
+		plan.Voices = append(plan.Voices, call.Voice{Driver: understudy{p.flite, language(a.Language)}, PhrasesOnly: true})
 	}
 	return v.found[0].wish.kind, nil
 }

@@ -100,7 +100,7 @@ func openAssemblyAI(a access, ch choice) transcriber.Driver {
 }
 
 func openRealtime(a access, ch choice) transcriber.Driver {
-	return openai.NewRealtime(openai.Options{Client: vendorClient("openai", a, header("Authorization", "Bearer ", a.Key)), Base: a.Base, Model: transcriberOf(ch).Model, KeyTerms: ch.KeyTerms})
+	return openai.NewRealtime(openai.Options{Client: vendorClient("openai", a, header("Authorization", "Bearer ", a.Key)), Base: a.Base, Model: transcriberOf(ch).Model, KeyTerms: ch.KeyTerms, LessNoise: ch.LessNoise})
 }
 
 func openUpload(a access, ch choice) transcriber.Driver {

@@ -77,7 +77,7 @@ func TestRecognisersOfVendors(t *testing.T) {
 			c := transcribertest.Serve(t, test.standin(control))
 			kind, _, _ := strings.Cut(name, "/")
 			driver := recognisers()[kind].open(access{HTTP: c.HTTP, Key: sidetone.Secret(key), Base: c.URL + test.path},
-				choice{Config: json.RawMessage(test.config), Rate: 8000, Language: "en", KeyTerms: []string{"Sidetone"}})
+				choice{Config: json.RawMessage(test.config), Rate: 8000, Language: "en", KeyTerms: []string{"Sidetone"}, LessNoise: true})
 			s, err := driver.Open(t.Context(), transcriber.Config{Rate: 8000, Language: "en"})
 			if err != nil {
 				t.Fatal(err)
@@ -90,6 +90,10 @@ func TestRecognisersOfVendors(t *testing.T) {
 			s.Finalize()
 			if got := events.Flushed(t); got != "good morning" {
 				t.Errorf("heard %q", got)
+			}
+			quiet := len(control.Ledger()[0].Body) > 0 && strings.Contains(string(control.Ledger()[0].Body[0]), `"noise_reduction":{"type":"near_field"}`)
+			if quiet != (kind == "transcriber_openai") {
+				t.Errorf("asked for less noise: %t", quiet)
 			}
 			if diff := cmp.Diff(test.query, control.Ledger()[0].Query); diff != "" {
 				t.Errorf("query (-want +got):\n%s", diff)

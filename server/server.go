@@ -122,10 +122,29 @@ func Run(ctx context.Context, c Config, o Options) (err error) {
 	if err := s.firstKey(ctx); err != nil {
 		return err
 	}
+	if err := s.sayDoubts(ctx); err != nil {
+		return err
+	}
 	if err := s.store.PrepareSecrets(ctx); err != nil {
 		return fmt.Errorf("open the stored secrets with this master key: %w", err)
 	}
 	return s.serve(ctx)
+}
+
+// sayDoubts warns about what the configuration says of vendors and does not act.
+func (s *server) sayDoubts(ctx context.Context) error {
+	all, err := s.store.Environments(ctx)
+	if err != nil {
+		return fmt.Errorf("list environments: %w", err)
+	}
+	var ids []string
+	for _, e := range all {
+		ids = append(ids, e.ID)
+	}
+	for _, why := range s.config.doubts(ids) {
+		s.log.Warn("a setting does not act as things are", slog.String("reason", why))
+	}
+	return nil
 }
 
 // prepareAccess prepares the bearers besides API keys: the operator and tokens.
@@ -381,7 +400,7 @@ func (s *server) api() http.Handler {
 		CheckAccount: checkAccount, CheckThinks: s.providers.vendors.checkThinks,
 		CheckPrompt: scripted.Check, CheckAddress: s.guard.Check,
 		Unreadable: scripted.Unreadable,
-		Lacking:    s.providers.lacking, Speaks: s.providers.speaks, TryConnection: s.tryConnection,
+		Lacking:    s.providers.lacking, LackingEnvironment: s.providers.lackingEnvironment, Speaks: s.providers.speaks, TryConnection: s.tryConnection,
 		Trunks:       trunkRules{s.lines},
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}

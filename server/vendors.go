@@ -88,6 +88,8 @@ type choice struct {
 	Language string
 	// KeyTerms are words the caller is likely to say.
 	KeyTerms []string
+	// LessNoise has the recogniser's vendor take noise out of the sound, where it can.
+	LessNoise bool
 	// Call is the call, for models; the zero value when an account is only tried.
 	Call sidetone.Call
 }

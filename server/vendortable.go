@@ -50,7 +50,7 @@ func facts() map[string][2]string {
 
 		"transcriber_deepgram":    {"nova: partial texts, times of words, key terms; Flux (model flux-...): ends of turns as well", "@deepgram/sdk 5.13.0, both interfaces; the vendor's AsyncAPI file"},
 		"transcriber_assembly_ai": {"partial texts, times of words, key terms, ends of turns", "assemblyai 4.41.5; the vendor's definitions"},
-		"transcriber_openai":      {"partial texts; no times of words", "openai 6.49.0 (realtime); the vendor's OpenAPI file"},
+		"transcriber_openai":      {"partial texts; no times of words; noise_suppression sets the vendor's noise_reduction (near_field), which no other recogniser here has", "openai 6.49.0 (realtime); the vendor's OpenAPI file"},
 		"transcriber_whisper":     {"a text for each piece of speech, from a server of your own; no partial texts", noClient + "the vendor's OpenAPI file"},
 
 		"voice_eleven_labs": {"text as it comes, times of words", noClient + "the types of elevenlabs-js 2.73.0, whose code covers the HTTP stream only"},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -51,6 +52,9 @@ func (p *providers) settings(ctx context.Context, environmentID string) (setting
 // server on this machine; still "auto" where there is neither.
 func (p *providers) findModel(ctx context.Context, environmentID string) (string, error) {
 	a, account, err := p.keys.find(ctx, environmentID, supplierOf("ollama"), ownCredentials{})
+	if bad := unfit(""); errors.As(err, &bad) {
+		return autoModel, nil // whoever asks for it hears why
+	}
 	if account == "" || err != nil {
 		return autoModel, err
 	}
@@ -236,9 +240,7 @@ func (p *providers) recogniserWishes(c sidetone.Call, s settings) []wish {
 		own.property = ""
 		w, _ := parseWish(cmp.Or(s.recogniser, recogniserSpeech), "model")
 		own.kind = w.kind
-		if len(own.config) == 0 || own.member("model") == "" && w.config != nil {
-			own.config = w.config
-		}
+		own.config = withMembers(w.config, config)
 	}
 	out := []wish{own}
 	if w, ok := fallbackOf(config); ok {
@@ -254,6 +256,21 @@ func (p *providers) recogniserWishes(c sidetone.Call, s settings) []wish {
 	return out
 }
 
+// withMembers are the members of two objects; those of the second win.
+func withMembers(first, second json.RawMessage) json.RawMessage {
+	members := map[string]json.RawMessage{}
+	for _, one := range []json.RawMessage{first, second} {
+		var more map[string]json.RawMessage
+		_ = json.Unmarshal(one, &more) // what is no object has no members
+		maps.Copy(members, more)
+	}
+	if len(members) == 0 {
+		return nil
+	}
+	out, _ := json.Marshal(members) // members of JSON have JSON
+	return out
+}
+
 // seekModels finds what the agent thinks with.
 func (p *providers) seekModels(ctx context.Context, c sidetone.Call, s settings, drivers *closers) (sought[llm.Driver], error) {
 	return seek(ctx, p.keys, c, "provider", p.vendors.models, p.modelWishes(c, s), choice{Language: c.Snapshot.Agent.Language, Call: c}, drivers)
@@ -266,7 +283,7 @@ func (p *providers) seekVoices(ctx context.Context, c sidetone.Call, s settings,
 
 // seekRecognisers finds what it listens with.
 func (p *providers) seekRecognisers(ctx context.Context, c sidetone.Call, s settings, rate int, drivers *closers) (sought[transcriber.Driver], error) {
-	ch := choice{Rate: rate, Language: c.Snapshot.Agent.Language, KeyTerms: keyTerms(c.Snapshot.Agent)}
+	ch := choice{Rate: rate, Language: c.Snapshot.Agent.Language, KeyTerms: keyTerms(c.Snapshot.Agent), LessNoise: c.Snapshot.Agent.NoiseSuppression}
 	return seek(ctx, p.keys, c, "recogniser", p.vendors.recognisers, p.recogniserWishes(c, s), ch, drivers)
 }
 

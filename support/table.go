@@ -105,7 +105,7 @@ func (r *rows) conversation() {
 	r.acts("conversation.TestDecide", "enable_dynamic_turns")
 	r.acts(golden, "wait_for_greeting")
 	r.partly("call.TestEdgesPointAtTheSpeechWithAndWithoutNoiseSuppression", "noise_suppression",
-		"For the detector of speech only: recognisers hear the line as it is (the offline one's word errors at 10 dB of white noise: 97 % and 96 % with it at 8 kHz, 96 % and 100 % at 16 kHz).")
+		"For the detector of speech, and at the vendor of transcriber_openai: other recognisers hear the line as it is (the offline one's word errors at 10 dB of white noise: 97 % and 96 % with it at 8 kHz, 96 % and 100 % at 16 kHz).")
 	r.acts(golden, "ask_if_human_present_on_idle")
 	r.acts("call.TestIdleTimeOfQueues", "idle_time_seconds")
 	r.acts("call.TestNoIdleChecks", "max_idle_check_count")

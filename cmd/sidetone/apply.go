@@ -217,7 +217,7 @@ func (f files) warnings(a *app, plan *apply.Plan) error {
 		}
 		for _, w := range support.Sorted(found) {
 			if w.Reason != support.Unknown {
-				fmt.Fprintf(plainWriter{a.err}, "warning: %s; %s; %s\n", w.Property, w.Reason, w.Sentence)
+				fmt.Fprintf(a.err, "warning: %s; %s; %s\n", w.Property, w.Reason, w.Sentence)
 			}
 		}
 		return nil, nil

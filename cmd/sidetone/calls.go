@@ -50,7 +50,7 @@ func (e eventsCommand) Run(a *app) error {
 		}
 		before = event.OffsetMS
 		text := strings.Map(printable, eventText(event))
-		_, err := fmt.Fprintf(a.out, "%8.2f s  %7s  %-12s %s\n", float64(event.OffsetMS)/1000, since, event.Type, text)
+		_, err := fmt.Fprintf(plainWriter{a.out}, "%8.2f s  %7s  %-12s %s\n", float64(event.OffsetMS)/1000, since, event.Type, text)
 		return err
 	})
 }

@@ -50,9 +50,9 @@ func (r remote) test(a *app, c *client.Client, id string) (tested bool, err erro
 		switch {
 		case r.Output == "json":
 		case check.OK:
-			fmt.Fprintf(a.out, "%-11s ok, first answer after %d ms\n", check.Part, check.LatencyMS)
+			fmt.Fprintf(plainWriter{a.out}, "%-11s ok, first answer after %d ms\n", check.Part, check.LatencyMS)
 		default:
-			fmt.Fprintf(a.out, "%-11s failed: %s\n", check.Part, check.Error)
+			fmt.Fprintf(plainWriter{a.out}, "%-11s failed: %s\n", check.Part, shown(check.Error))
 		}
 	}
 	if !result.OK && len(result.Checks) > 0 {
@@ -107,7 +107,7 @@ func (k connectCommand) Run(a *app) error {
 // promote makes a new account the environment's default one of its vendor once the
 // vendor has answered: agents that work with the one before go on with it until then.
 func (k connectCommand) promote(a *app, c *client.Client, id string) error {
-	out := a.out
+	out := io.Writer(plainWriter{a.out})
 	if k.Output == "json" {
 		out = a.err
 	}
@@ -118,7 +118,7 @@ func (k connectCommand) promote(a *app, c *client.Client, id string) error {
 			return err
 		}
 		if err != nil {
-			fmt.Fprintf(plainWriter{a.err}, "not tested: %v\n", err)
+			fmt.Fprintf(a.err, "not tested: %v\n", err)
 		}
 	}
 	if err := c.Do(a.ctx, http.MethodPost, "/v1/account_connections/update", url.Values{"id": {id}}, object{"default": true}, nil); err != nil {

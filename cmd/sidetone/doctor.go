@@ -15,6 +15,7 @@ func (d doctorCommand) Run(a *app) error {
 		return err
 	}
 	failed := false
+	out := plainWriter{a.out} // it tells what vendors said
 	for _, f := range server.Doctor(a.ctx, c) {
 		mark := "ok   "
 		switch {
@@ -23,9 +24,9 @@ func (d doctorCommand) Run(a *app) error {
 		case f.Fix != "":
 			mark, failed = "FAIL ", true
 		}
-		fmt.Fprintf(a.out, "%s %-24s %s\n", mark, f.Name, f.Detail)
+		fmt.Fprintf(out, "%s %-24s %s\n", mark, f.Name, shown(f.Detail))
 		if f.Fix != "" {
-			fmt.Fprintf(a.out, "      -> %s\n", f.Fix)
+			fmt.Fprintf(out, "      -> %s\n", f.Fix)
 		}
 	}
 	if failed {

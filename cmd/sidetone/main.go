@@ -79,7 +79,10 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func run(args []string, out, errs io.Writer) int {
+// run carries out a command line. Errors, warnings and logs may hold what others said,
+// so nothing there controls the terminal.
+func run(args []string, out, to io.Writer) int {
+	errs := plainWriter{to}
 	ctx, now, stop := signals(func() {
 		fmt.Fprintln(errs, "sidetone: stopped by force; what it was doing is not finished")
 		os.Exit(forced)

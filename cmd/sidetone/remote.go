@@ -43,7 +43,7 @@ func (r remote) client(a *app) (*client.Client, error) {
 	}
 	c := client.New(r.URL, sidetone.Secret(r.Key))
 	c.Environment = r.Environment
-	c.Warned = func(text string) { fmt.Fprintln(plainWriter{a.err}, "warning:", text) }
+	c.Warned = func(text string) { fmt.Fprintln(a.err, "warning:", text) }
 	return c, nil
 }
 

@@ -173,6 +173,27 @@ func TestTextsOfOthersDoNotSteerTheTerminal(t *testing.T) {
 	}
 }
 
+// TestWordsOfVendorsDoNotSteerTheTerminal: what vendors and servers say is shown, and does
+// nothing else.
+func TestWordsOfVendorsDoNotSteerTheTerminal(t *testing.T) {
+	t.Parallel()
+	const evil = "a\\u001b[2J\\u009b2J\\u202etxt\\u0007\\r\\nb"
+	for _, c := range []struct{ args, answer string }{
+		{"connections test c1", `{"ok":false,"checks":[{"part":"model","error":"` + evil + `"}]}`},
+		{"connect ollama", `{"id":"c1` + evil + `","ok":false,"checks":[{"part":"model","error":"` + evil + `"}]}`},
+		{"prompts get p", `404{"statusCode":404,"message":"` + evil + `"}`},
+	} {
+		_, out, errs, _ := say(t, c.answer, strings.Fields(c.args)...)
+		all := out + errs
+		if !strings.Contains(all, "2J") {
+			t.Errorf("%s shows %q", c.args, all)
+		}
+		if i := strings.IndexAny(all, "\x1b\u009b\u202e\a\r"); i >= 0 {
+			t.Errorf("%s prints %q", c.args, all[i:min(len(all), i+10)])
+		}
+	}
+}
+
 func FuzzSet(f *testing.F) {
 	f.Add("a.b", "1", "a", "[1]")
 	f.Add("a", "{}", "a.b.c", "x")

@@ -363,7 +363,7 @@ func (d deleteCommand) Run(a *app, k *kong.Context) error {
 	if d.Output == "json" {
 		return printJSON(a.out, object{"id": d.ID, "deleted": true})
 	}
-	_, err := fmt.Fprintf(a.out, "deleted %s\n", d.ID)
+	_, err := fmt.Fprintf(plainWriter{a.out}, "deleted %s\n", d.ID)
 	return err
 }
 

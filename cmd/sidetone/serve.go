@@ -51,7 +51,7 @@ func (s serveCommand) Run(a *app) error {
 		c.SIP.Addr = s.SIP
 	}
 	saveMemory(a.environ)
-	return server.Run(a.ctx, c, server.Options{ReadyFile: s.ReadyFile, Hints: s.Hints, Out: a.out, Log: a.err, Now: a.now, Version: version,
+	return server.Run(a.ctx, c, server.Options{ReadyFile: s.ReadyFile, Hints: s.Hints, Out: plainWriter{a.out}, Log: a.err, Now: a.now, Version: version,
 		Program: os.Args[0], ConfigFile: s.Config, Wheels: s.Wheels})
 }
 

@@ -9,9 +9,11 @@
 package anthropic
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sidetone/sidetone"
@@ -93,8 +95,14 @@ func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delt
 		Parser: func(out *answer.Out) answer.Parser { return newParser(d.o.Client, out) }})
 }
 
-// TakesTemperature implements llm.Selective: with the newest version no model does.
-func (d *Driver) TakesTemperature(string) bool { return d.o.Version == Version2023 }
+// TakesTemperature implements llm.Selective: with the newest version no model does, and
+// with the older one none since Claude Opus 4.7 ("temperature is deprecated for this
+// model"), see https://platform.claude.com/docs/en/about-claude/models/migration-guide.
+func (d *Driver) TakesTemperature(model string) bool {
+	model = cmp.Or(model, d.o.Model)
+	older := []string{"claude-2", "claude-3", "claude-sonnet-4", "claude-haiku-4", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-2025", "claude-opus-4-5", "claude-opus-4-6"}
+	return d.o.Version == Version2023 && slices.ContainsFunc(older, func(p string) bool { return strings.HasPrefix(model, p) })
+}
 
 // TakesModel implements llm.Selective.
 func (d *Driver) TakesModel() bool { return true }

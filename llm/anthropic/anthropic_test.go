@@ -94,6 +94,25 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// TestTemperature: what is 0 is sent, but to models that take none.
+func TestTemperature(t *testing.T) {
+	t.Parallel()
+	control := &standin.Control{}
+	server := httptest.NewServer(stand.New(stand.Options{Control: control, Model: llmtest.NewStub()}))
+	t.Cleanup(server.Close)
+	d := openVersion("2023-06-01", server.Client(), server.URL)
+	for model, takes := range map[string]bool{"": true, "claude-sonnet-4-5": true, "claude-opus-4-20250514": true, "claude-3-5-haiku-latest": true,
+		"claude-opus-4-7": false, "claude-sonnet-5": false} {
+		if _, _, _, err := llmtest.Collect(t.Context(), t, d, llm.Request{Model: model, Messages: []llm.Message{{Role: llm.User, Text: "hi"}}}); err != nil {
+			t.Errorf("%s: %v", model, err)
+		}
+		sent := strings.Contains(string(control.Ledger()[len(control.Ledger())-1].Body[0]), `"temperature":0,`)
+		if says := d.(llm.Selective).TakesTemperature(model); says != takes || sent != takes {
+			t.Errorf("%q: takes a temperature: %t, sent: %t, want %t", model, says, sent, takes)
+		}
+	}
+}
+
 // How answers end, and which failures they are.
 func TestEnds(t *testing.T) {
 	t.Parallel()

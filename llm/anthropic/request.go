@@ -16,7 +16,7 @@ type body struct {
 	Model       string      `json:"model"`
 	MaxTokens   int         `json:"max_tokens"`
 	Stream      bool        `json:"stream"`
-	Temperature float64     `json:"temperature,omitempty"`
+	Temperature *float64    `json:"temperature,omitempty"`
 	Tools       []tool      `json:"tools,omitempty"`
 	ToolChoice  *toolChoice `json:"tool_choice,omitempty"`
 	System      []block     `json:"system,omitempty"`
@@ -64,7 +64,8 @@ func (d *Driver) body(r llm.Request) body {
 		b.MaxTokens = defaultMaxTokens
 	}
 	if d.TakesTemperature(r.Model) {
-		b.Temperature = min(r.Temperature, 1)
+		temperature := min(r.Temperature, 1)
+		b.Temperature = &temperature
 	}
 	for _, t := range r.Tools {
 		b.Tools = append(b.Tools, tool{Name: t.Name, Description: t.Description, InputSchema: answer.Schema(t)})

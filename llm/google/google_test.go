@@ -99,6 +99,20 @@ func TestCallsAreShownAgain(t *testing.T) {
 	}
 }
 
+// TestTemperature: what is 0 is sent.
+func TestTemperature(t *testing.T) {
+	t.Parallel()
+	control := &standin.Control{}
+	server := httptest.NewServer(stand.New(stand.Options{Control: control, Model: llmtest.NewStub()}))
+	t.Cleanup(server.Close)
+	if _, _, _, err := llmtest.Collect(t.Context(), t, open(server.Client(), server.URL), llm.Request{Messages: []llm.Message{{Role: llm.User, Text: "hi"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if body := string(control.Ledger()[0].Body[0]); !strings.HasPrefix(body, `{"generationConfig":{"temperature":0},`) {
+		t.Errorf("asked %s", body)
+	}
+}
+
 // after is what follows a text in another.
 func after(s, before string) string {
 	_, rest, _ := strings.Cut(s, before)

@@ -12,14 +12,14 @@ import (
 // contents last, so that each request begins with the bytes of the one before, see
 // https://ai.google.dev/gemini-api/docs/caching.
 type body struct {
-	GenerationConfig  *generationConfig `json:"generationConfig,omitempty"`
-	Tools             []tools           `json:"tools,omitempty"`
-	SystemInstruction *content          `json:"systemInstruction,omitempty"`
-	Contents          []content         `json:"contents"`
+	GenerationConfig  generationConfig `json:"generationConfig"`
+	Tools             []tools          `json:"tools,omitempty"`
+	SystemInstruction *content         `json:"systemInstruction,omitempty"`
+	Contents          []content        `json:"contents"`
 }
 
 type generationConfig struct {
-	Temperature     float64 `json:"temperature,omitempty"`
+	Temperature     float64 `json:"temperature"`
 	MaxOutputTokens int     `json:"maxOutputTokens,omitempty"`
 }
 
@@ -64,10 +64,7 @@ const foreignSignature = "skip_thought_signature_validator"
 
 // body renders a request.
 func (d *Driver) body(r llm.Request) body {
-	var b body
-	if r.Temperature > 0 || r.MaxTokens > 0 {
-		b.GenerationConfig = &generationConfig{r.Temperature, r.MaxTokens}
-	}
+	b := body{GenerationConfig: generationConfig{r.Temperature, r.MaxTokens}}
 	if len(r.Tools) > 0 {
 		b.Tools = []tools{{}}
 	}

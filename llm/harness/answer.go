@@ -17,6 +17,12 @@ import (
 const (
 	greetTime = time.Second
 	keysTime  = time.Second
+	// restTime is how long a program of ConversationRelay's that has begun to speak may
+	// pause without having sent last: then what it said is taken for the whole, as some
+	// programs never send it. It is short, because the end of what it said waits that long,
+	// and longer than models pause between words; what comes later is heard as well.
+	// Twilio's own rule is not known.
+	restTime = time.Second
 )
 
 // The actions that a program can take.
@@ -75,16 +81,45 @@ func (a *answer) run(ctx context.Context) error {
 	l.socket.Use(provider.MeterOf(ctx))
 	fresh := a.driver.unused()
 	first := fresh && a.driver.past.messages == 0
+	if fresh && a.driver.greets {
+		if done, err := a.passOver(ctx, l); err != nil || done {
+			return err
+		}
+	}
 	n := a.driver.past.news(a.request.Messages, fresh)
 	switch {
-	case len(n.words) == 0 && len(n.keys) == 0 && first:
-		return a.listen(ctx, l, greetTime)
 	case len(n.words) == 0 && len(n.keys) == 0:
-		return a.listen(ctx, l, 0)
+		wait := time.Duration(0)
+		if first {
+			wait = greetTime
+		}
+		err := a.listen(ctx, l, wait)
+		a.driver.greets = a.driver.greets || fresh && a.spoke && a.driver.o.Protocol == ConversationRelay
+		return err
 	case a.driver.o.Protocol == Retell:
 		return a.retell(ctx, l)
 	}
 	return a.relay(ctx, l, n)
+}
+
+// passOver drops what a program that greets at setup says when it gets another setup in
+// mid-call, up to its last or for greetTime: it is no answer. A slower greeting cannot be
+// told from one.
+func (a *answer) passOver(ctx context.Context, l *link) (done bool, err error) {
+	soon, stop := context.WithTimeout(ctx, greetTime)
+	defer stop()
+	for {
+		f, err := l.next(soon)
+		switch {
+		case err != nil && ctx.Err() == nil && provider.KindOf(err) == provider.Late, err == nil && f.said() && f.Last:
+			return false, nil
+		case err != nil:
+			return true, a.over(err)
+		case f.said():
+		case a.take(ctx, l, f):
+			return true, a.finish()
+		}
+	}
 }
 
 // over is the end of an answer whose socket ended.
@@ -209,8 +244,11 @@ func (a *answer) transcript() []utterance {
 // read takes frames up to the end of the answer.
 func (a *answer) read(ctx context.Context, l *link) error {
 	for {
-		f, err := l.next(ctx)
-		if err != nil {
+		f, err := a.next(ctx, l)
+		switch {
+		case err != nil && a.spoke && ctx.Err() == nil && provider.KindOf(err) == provider.Late:
+			return a.finish()
+		case err != nil:
 			return a.over(err)
 		}
 		done := a.take(ctx, l, f)
@@ -221,6 +259,16 @@ func (a *answer) read(ctx context.Context, l *link) error {
 			return a.finish()
 		}
 	}
+}
+
+// next waits for a frame, for restTime at most where that ends an answer.
+func (a *answer) next(ctx context.Context, l *link) (frame, error) {
+	if a.spoke && a.driver.o.Protocol == ConversationRelay {
+		soon, stop := context.WithTimeout(ctx, restTime)
+		defer stop()
+		return l.next(soon)
+	}
+	return l.next(ctx)
 }
 
 // listen reads what the program says unasked, if it begins within d.

@@ -101,6 +101,7 @@ type Driver struct {
 	past     past
 	refused  map[string]bool   // of what the program has been told that it does not get
 	toolName map[string]string // of Retell's tool calls, by their id
+	greets   bool              // the program speaks when it gets setup
 
 	flushing sync.Mutex // held while what waits is sent
 
@@ -366,14 +367,22 @@ func (d *Driver) connect(ctx context.Context) (l *link, err error) {
 	return l, nil
 }
 
+// address is where the program is for a call.
+func (d *Driver) address(call string) (string, error) {
+	switch u, err := url.Parse(d.o.URL); {
+	case d.o.Protocol != Retell && d.o.Protocol != ConversationRelay:
+		return "", d.o.Client.Fail(provider.Rejected, "the protocol %q is not known: it is %s or %s", d.o.Protocol, ConversationRelay, Retell)
+	case err == nil && d.o.Protocol == Retell:
+		return u.JoinPath(url.PathEscape(call)).String(), nil
+	}
+	return d.o.URL, nil
+}
+
 // dial opens a socket and tells the program of the call.
 func (d *Driver) dial(ctx context.Context) (*link, error) {
-	address := d.o.URL
-	if d.o.Protocol != Retell && d.o.Protocol != ConversationRelay {
-		return nil, d.o.Client.Fail(provider.Rejected, "the protocol %q is not known: it is %s or %s", d.o.Protocol, ConversationRelay, Retell)
-	}
-	if u, err := url.Parse(address); err == nil && d.o.Protocol == Retell {
-		address = u.JoinPath(url.PathEscape(d.o.Call.ID)).String()
+	address, err := d.address(d.o.Call.ID)
+	if err != nil {
+		return nil, err
 	}
 	socket, err := d.o.Client.Dial(ctx, address, nil)
 	if err != nil {

@@ -400,6 +400,44 @@ func TestReconnects(t *testing.T) {
 	same(t, p.frames(), []string{"open /socket", setup, prompt("one"), "open /socket", setup, prompt("one two")})
 }
 
+// TestProgramsWithoutLast: what was said is the answer when nothing follows, and what
+// comes later is heard, too.
+func TestProgramsWithoutLast(t *testing.T) {
+	t.Parallel()
+	p := serve(t, harness.ConversationRelay, map[string][]string{
+		`"one"`: {`{"type":"text","token":"It is ten. "}`, `{"type":"text","token":"Anything else?"}`}, `"two"`: {`{"type":"text","token":"Bye."}`}})
+	if text, _, err := p.ask(t, user("one")); err != nil || text != "It is ten. Anything else?" {
+		t.Errorf("first: %q, %v", text, err)
+	}
+	if text, _, err := p.ask(t, user("one"), agent("It is ten. Anything else?"), user("two")); err != nil || text != "Bye." {
+		t.Errorf("second: %q, %v", text, err)
+	}
+}
+
+// TestGreetingAfterReconnect: a program that greets at setup does not answer with it in
+// mid-call.
+func TestGreetingAfterReconnect(t *testing.T) {
+	t.Parallel()
+	p := serve(t, harness.ConversationRelay, map[string][]string{
+		`"setup"`: {`{"type":"text","token":"Welcome"}`, `{"type":"text","token":" here.","last":true}`},
+		`"one"`:   {`{"type":"text","token":"One.","last":true}`, "close"}, `"two"`: {`{"type":"text","token":"Two.","last":true}`}})
+	said := []llm.Message{}
+	for _, c := range [][2]string{{"", "Welcome here."}, {"one", "One."}, {"two", "Two."}} {
+		if c[0] != "" {
+			said = append(said, user(c[0]))
+		}
+		text, _, err := p.ask(t, said...)
+		if err != nil || text != c[1] {
+			t.Errorf("to %q: %q, %v", c[0], text, err)
+		}
+		said = append(said, agent(text))
+		if c[0] == "one" {
+			p.driver.Lost(t.Context())
+		}
+	}
+	same(t, p.frames(), []string{"open /socket", setup, prompt("one"), "open /socket", setup, prompt("two")})
+}
+
 // A call over Retell's protocol: the program speaks first, gets the conversation as
 // it was heard, and ends the call.
 func TestRetell(t *testing.T) {

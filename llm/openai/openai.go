@@ -22,8 +22,10 @@ import (
 )
 
 const (
-	// officialBase is where OpenAI's own interface is.
+	// officialBase is where OpenAI's own interface is, and officialHost what the hosts of
+	// its regions end in, see https://platform.openai.com/docs/guides/your-data.
 	officialBase = "https://api.openai.com/v1"
+	officialHost = "api.openai.com"
 	// defaultModel serves requests that name none.
 	defaultModel = "gpt-4.1-mini"
 )
@@ -55,8 +57,10 @@ type Options struct {
 // said stands. One that the vendor's filter ended (content_filter) is a failure of
 // the kind Rejected, whatever was said before it.
 type Driver struct {
-	o        Options
-	official bool
+	o Options
+	// own says that it is an interface of OpenAI's, and new that it knows what OpenAI has
+	// added to the protocol, as Azure's does.
+	own, new bool
 }
 
 // New returns a Driver.
@@ -68,7 +72,17 @@ func New(o Options) *Driver {
 	if o.Model == "" {
 		o.Model = defaultModel
 	}
-	return &Driver{o: o, official: o.Base == officialBase || o.AzureVersion != ""}
+	host := ""
+	if u, err := url.Parse(o.Base); err == nil {
+		host = u.Hostname()
+	}
+	own := within(host, officialHost)
+	return &Driver{o: o, own: own, new: own || o.AzureVersion != "" || within(host, "azure.com")}
+}
+
+// within reports whether a host is a domain or in it.
+func within(host, domain string) bool {
+	return strings.EqualFold(host, domain) || strings.HasSuffix(strings.ToLower(host), "."+domain)
 }
 
 // Warm implements llm.Warmer.
@@ -76,8 +90,7 @@ func (d *Driver) Warm(ctx context.Context) { d.o.Client.Warm(ctx, d.o.Base) }
 
 // Generate streams one answer, see llm.Driver.
 func (d *Driver) Generate(ctx context.Context, r llm.Request) iter.Seq2[llm.Delta, error] {
-	r.Model = d.model(r.Model)
-	return answer.Stream(ctx, answer.Request{Client: d.o.Client, URL: d.url(r.Model), Body: d.body(r),
+	return answer.Stream(ctx, answer.Request{Client: d.o.Client, URL: d.url(d.model(r.Model)), Body: d.body(r),
 		Parser: func(out *answer.Out) answer.Parser { return newParser(d.o.Client, out) }})
 }
 
@@ -92,14 +105,20 @@ func (d *Driver) url(model string) string {
 // model is who answers when a request names name.
 func (d *Driver) model(name string) string { return cmp.Or(d.o.Deployment, name, d.o.Model) }
 
-// TakesTemperature implements llm.Selective: the vendor's models that reason do not.
-func (d *Driver) TakesTemperature(model string) bool { return !d.official || !reasons(d.model(model)) }
+// TakesTemperature implements llm.Selective: OpenAI's models that reason do not, wherever
+// they are. What a deployment is called need not say which model it has, so the other names
+// count as well.
+func (d *Driver) TakesTemperature(model string) bool {
+	return !reasons(d.o.Deployment) && !reasons(cmp.Or(model, d.o.Model))
+}
 
 // TakesModel implements llm.Selective: a deployment has one model.
 func (d *Driver) TakesModel() bool { return d.o.Deployment == "" }
 
 // reasons reports whether a model refuses to be told a temperature, see
-// https://platform.openai.com/docs/guides/reasoning.
+// https://platform.openai.com/docs/guides/reasoning. Sellers of many vendors' models put
+// the vendor's name before it. The models gpt-5-chat do not reason.
 func reasons(model string) bool {
-	return slices.ContainsFunc([]string{"o1", "o3", "o4", "gpt-5"}, func(p string) bool { return strings.HasPrefix(model, p) })
+	model = strings.ToLower(model[strings.LastIndexByte(model, '/')+1:])
+	return !strings.HasPrefix(model, "gpt-5-chat") && slices.ContainsFunc([]string{"o1", "o3", "o4", "gpt-5"}, func(p string) bool { return strings.HasPrefix(model, p) })
 }

@@ -77,8 +77,14 @@ func TestRequestsByServer(t *testing.T) {
 			`{"model":"gpt-5-mini","stream":true,"stream_options":{"include_usage":true},"prompt_cache_key":"call-1","max_completion_tokens":9,"messages":`},
 		"a server of one's own": {openai.Options{Base: own + "/", Model: "llama"}, "", "/v1/chat/completions",
 			`{"model":"llama","stream":true,"stream_options":{"include_usage":true},"temperature":0.5,"max_tokens":9,"messages":`},
-		"one that refuses stream_options": {openai.Options{Base: own, Model: "llama", NoUsage: true}, "gpt-5-like", "/v1/chat/completions",
-			`{"model":"gpt-5-like","stream":true,"temperature":0.5,"max_tokens":9,"messages":`},
+		"one that refuses stream_options": {openai.Options{Base: own, Model: "llama", NoUsage: true}, "qwen", "/v1/chat/completions",
+			`{"model":"qwen","stream":true,"temperature":0.5,"max_tokens":9,"messages":`},
+		"a model that reasons elsewhere": {openai.Options{Base: own}, "openai/gpt-5-mini", "/v1/chat/completions",
+			`{"model":"openai/gpt-5-mini","stream":true,"stream_options":{"include_usage":true},"max_completion_tokens":9,"messages":`},
+		"one in a region of OpenAI's": {openai.Options{Base: "https://eu.api.openai.com/v1"}, "gpt-5-mini", "/v1/chat/completions",
+			`{"model":"gpt-5-mini","stream":true,"stream_options":{"include_usage":true},"prompt_cache_key":"call-1","max_completion_tokens":9,"messages":`},
+		"one of a deployment of Azure": {openai.Options{Base: server.URL, AzureVersion: "2024-10-21", Deployment: "my one", Model: "gpt-5-mini"}, "", "/openai/deployments/my one/chat/completions",
+			`{"model":"my one","stream":true,"stream_options":{"include_usage":true},"max_completion_tokens":9,"messages":`},
 		"Azure": {openai.Options{Base: server.URL, AzureVersion: "2024-10-21"}, "gpt-4.1-mini", "/openai/deployments/gpt-4.1-mini/chat/completions",
 			`{"model":"gpt-4.1-mini","stream":true,"stream_options":{"include_usage":true},"temperature":0.5,"max_completion_tokens":9,"messages":`},
 		"a deployment of Azure": {openai.Options{Base: server.URL, AzureVersion: "2024-10-21", Deployment: "my one"}, "gpt-4.1-mini", "/openai/deployments/my one/chat/completions",
@@ -99,9 +105,28 @@ func TestRequestsByServer(t *testing.T) {
 	}
 }
 
+// TestTemperature: what is 0 is sent, but to models that take none.
+func TestTemperature(t *testing.T) {
+	t.Parallel()
+	control := &standin.Control{}
+	server := httptest.NewServer(stand.New(stand.Options{Control: control, Model: llmtest.NewStub()}))
+	t.Cleanup(server.Close)
+	d := openai.New(openai.Options{Client: &provider.Client{Vendor: "openai", HTTP: server.Client()}, Base: server.URL + "/v1"})
+	for model, takes := range map[string]bool{"": true, "gpt-4.1": true, "gpt-5-chat-latest": true, "llama3.2": true, "openai/gpt-oss-20b": true,
+		"gpt-5": false, "gpt-5.2": false, "o3-mini": false, "o4-mini": false, "openai/o1": false, "GPT-5-mini": false} {
+		if _, _, _, err := llmtest.Collect(t.Context(), t, d, llm.Request{Model: model, Messages: []llm.Message{{Role: llm.User, Text: "hi"}}}); err != nil {
+			t.Errorf("%s: %v", model, err)
+		}
+		sent := strings.Contains(string(control.Ledger()[len(control.Ledger())-1].Body[0]), `"temperature":0,`)
+		if d.TakesTemperature(model) != takes || sent != takes {
+			t.Errorf("%q: takes a temperature: %t, sent: %t, want %t", model, d.TakesTemperature(model), sent, takes)
+		}
+	}
+}
+
 // redirected sends what is meant for OpenAI itself to the stand-in.
 func redirected(server *httptest.Server, base string) *http.Client {
-	if base != "" {
+	if base != "" && !strings.Contains(base, "openai.com") {
 		return server.Client()
 	}
 	return &http.Client{Transport: rewriter{server}}
@@ -111,7 +136,7 @@ type rewriter struct{ server *httptest.Server }
 
 // RoundTrip changes the host of a request.
 func (r rewriter) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" || req.URL.Host != "api.openai.com" {
+	if req.URL.Scheme != "https" || !strings.HasSuffix(req.URL.Host, "api.openai.com") {
 		return nil, errors.New("not OpenAI's address: " + req.URL.String())
 	}
 	req = req.Clone(req.Context())
@@ -134,6 +159,8 @@ func TestEnds(t *testing.T) {
 	}{
 		"without [DONE]":        {choice(`{"content":"Hi."}`, `"stop"`), "Hi.", 0},
 		"without a reason":      {choice(`{"content":"Hi."}`, `null`) + "data: [DONE]\n\n", "Hi.", 0},
+		"thoughts":              {choice(`{"content":"<thi"}`, `null`) + choice(`{"content":"nk>Hm.</think>\n\nHi."}`, `"stop"`), "Hi.", 0},
+		"only thoughts":         {choice(`{"content":"<think>Hm."}`, `"stop"`), "", provider.Empty},
 		"too long":              {choice(`{"content":"Hi"}`, `"length"`), "Hi", 0},
 		"too long, in a call":   {choice(half, `"length"`), "", provider.Empty},
 		"a refusal":             {choice(`{"refusal":"I cannot."}`, `"stop"`), "I cannot.", 0},

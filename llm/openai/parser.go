@@ -56,6 +56,7 @@ type parser struct {
 	out    *answer.Out
 	calls  map[int]*llm.ToolCall
 	reason string
+	thinks thoughts
 }
 
 func newParser(c *provider.Client, out *answer.Out) *parser {
@@ -94,10 +95,10 @@ func (p *parser) Event(e provider.Event) (ended bool, err error) {
 	return false, nil
 }
 
-// take adds a piece. A refusal is what the model says instead of an answer: the
+// take adds a piece, without what the model thinks. A refusal is what the model says instead of an answer: the
 // caller hears it.
 func (p *parser) take(d delta) error {
-	p.out.Text(d.Content + d.Refusal)
+	p.out.Text(p.thinks.said(d.Content) + d.Refusal)
 	for _, piece := range d.ToolCalls {
 		c := p.calls[piece.Index]
 		if c == nil {
@@ -129,6 +130,7 @@ func (p *parser) End() error {
 
 // finish hands the calls over.
 func (p *parser) finish() error {
+	p.out.Text(p.thinks.rest())
 	p.out.Reason, p.out.Cut = p.reason, p.reason == "length"
 	if p.reason == "content_filter" {
 		return p.client.Fail(provider.Rejected, "the vendor's filter ended the answer")

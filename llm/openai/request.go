@@ -15,7 +15,7 @@ type body struct {
 	Stream              bool           `json:"stream"`
 	StreamOptions       *streamOptions `json:"stream_options,omitempty"`
 	PromptCacheKey      string         `json:"prompt_cache_key,omitempty"`
-	Temperature         float64        `json:"temperature,omitempty"`
+	Temperature         *float64       `json:"temperature,omitempty"`
 	MaxTokens           int            `json:"max_tokens,omitempty"`
 	MaxCompletionTokens int            `json:"max_completion_tokens,omitempty"`
 	Tools               []tool         `json:"tools,omitempty"`
@@ -53,25 +53,26 @@ type call struct {
 	} `json:"function"`
 }
 
-// body renders a request. OpenAI and Azure are told max_completion_tokens, as they
-// want it, and others max_tokens, which is all that many know. A temperature is
-// sent only when there is one and the model accepts it. The seed of the call is
+// body renders a request. OpenAI and Azure, and models that reason, are told
+// max_completion_tokens, as they want it, and others max_tokens, which is all that many
+// know. A temperature is sent when the model accepts one. The seed of the call is
 // OpenAI's prompt_cache_key: requests of one call reach the same cache, see
 // https://platform.openai.com/docs/guides/prompt-caching.
 func (d *Driver) body(r llm.Request) body {
-	b := body{Model: r.Model, Stream: true, Messages: messages(r.Messages)}
+	b := body{Model: d.model(r.Model), Stream: true, Messages: messages(r.Messages)}
 	if !d.o.NoUsage {
 		b.StreamOptions = &streamOptions{IncludeUsage: true}
 	}
-	if d.TakesTemperature(r.Model) {
-		b.Temperature = r.Temperature
+	takes := d.TakesTemperature(r.Model)
+	if takes {
+		b.Temperature = &r.Temperature
 	}
-	if d.official {
+	if d.new || !takes {
 		b.MaxCompletionTokens = r.MaxTokens
 	} else {
 		b.MaxTokens = r.MaxTokens
 	}
-	if d.o.Base == officialBase {
+	if d.own {
 		b.PromptCacheKey = r.Seed
 	}
 	for _, t := range r.Tools {

@@ -91,7 +91,7 @@ func parse(raw []byte) (chatRequest, error) {
 
 // reasons reports whether a model refuses what steers sampling.
 func reasons(model string) bool {
-	return slices.ContainsFunc([]string{"o1", "o3", "o4", "gpt-5"}, func(p string) bool { return strings.HasPrefix(model, p) })
+	return !strings.HasPrefix(model, "gpt-5-chat") && slices.ContainsFunc([]string{"o1", "o3", "o4", "gpt-5"}, func(p string) bool { return strings.HasPrefix(model, p) })
 }
 
 func checkTools(tools []tool) error {

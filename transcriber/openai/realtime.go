@@ -42,6 +42,10 @@ type Options struct {
 	Model string
 	// KeyTerms are expected in every stream, besides those of its Config.
 	KeyTerms []string
+	// LessNoise has the vendor take noise out of the sound before it listens, with its
+	// setting for microphones near the mouth (noise_reduction near_field), see
+	// https://platform.openai.com/docs/api-reference/realtime-client-events/session/update.
+	LessNoise bool
 
 	lifetime time.Duration
 }
@@ -127,6 +131,9 @@ func (d *Realtime) hello(c transcriber.Config) ([]byte, error) {
 		format = map[string]any{"type": "audio/pcm", "rate": realtimeRate}
 	}
 	input := map[string]any{"format": format, "transcription": transcription, "turn_detection": nil}
+	if d.options.LessNoise {
+		input["noise_reduction"] = map[string]any{"type": "near_field"}
+	}
 	message, err := json.Marshal(map[string]any{"type": "session.update", "session": map[string]any{
 		"type": "transcription", "audio": map[string]any{"input": input},
 	}})

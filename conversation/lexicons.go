@@ -1,0 +1,179 @@
+package conversation
+
+import "strings"
+
+// lexiconOf returns the lists of a language; an unknown one gets the English.
+func lexiconOf(language string) lexicon {
+	lists := map[string]func() lexicon{"de": german, "es": spanish, "fr": french, "hi": hindi, "id": indonesian, "it": italian, "ja": japanese,
+		"ko": korean, "nl": dutch, "pt": portuguese}
+	if of, ok := lists[mainPart(language)]; ok {
+		return of()
+	}
+	return english()
+}
+
+// mainPart is the language of a tag without its country.
+func mainPart(tag string) string {
+	base, _, _ := strings.Cut(strings.ToLower(tag), "-")
+	return base
+}
+
+func english() lexicon {
+	return lexicon{
+		hums: list("mm|hm|hmm|mhm|mmhm|mm hm|mm hmm|mmm|uh|huh|uh huh|um|er|ah|aha|oh|eh"),
+		backchannels: list("yeah|yep|yup|yes|ok|okay|right|sure|alright|all right|i see|got it|gotcha|" +
+			"of course|go on|go ahead|makes sense|great|cool|good|nice|fine|really|wow|true|exactly|i know|thanks|thank you"),
+		stops: list("stop|wait|hold on|hang on|no|nope|excuse me|one moment|one second|just a moment|just a second|" +
+			"sorry|pardon|hello|listen|be quiet|shut up|never mind|actually"),
+		farewells: list("bye|bye bye|goodbye|good bye|see you|see ya|take care|have a good day|have a nice day|" +
+			"you too|talk to you later|cheers|thanks|thank you|thank you very much|thanks a lot|so much"),
+		hanging: list("and|or|but|because|if|which|while|with|to|for|of|at|by|from|the|a|an|my|your|our|their|his|" +
+			"i|we|um|uh|er|as|than"),
+		digits: list("zero|oh|o|one|two|three|four|five|six|seven|eight|nine|double|triple|dash|dot|hundred|plus|hyphen|slash"),
+		dictated: list("number|spell|spelling|e-mail|email|address|digits|code|postcode|zip|account|reference|" +
+			"date of birth|birthday|serial|policy|card"),
+		abbreviations: list("dr|mr|mrs|ms|prof|st|jr|sr|vs|etc|no|dept|approx|inc|ltd|co|e.g|i.e|a.m|p.m|u.s|u.k|mt|ave|rd|ext"),
+	}
+}
+
+func german() lexicon {
+	return lexicon{
+		hums:         list("mm|hm|hmm|mhm|äh|ähm|ah|aha|oh"),
+		backchannels: list("ja|jaja|genau|okay|ok|gut|stimmt|richtig|klar|verstehe|ach so|alles klar|danke"),
+		stops: list("stopp|stop|halt|warten|warte|warten sie|moment|einen moment|nein|nee|entschuldigung|" +
+			"hallo|bitte nicht|hören sie"),
+		farewells: list("tschüss|tschüs|auf wiederhören|auf wiedersehen|ciao|danke|vielen dank|schönen tag|bis dann"),
+		hanging: list("und|oder|aber|weil|dass|wenn|für|von|in|bei|der|die|das|eine|einen|mein|" +
+			"meine|ich|wir|äh|ähm|als"),
+		digits:        list("null|eins|ein|zwei|zwo|drei|vier|fünf|sechs|sieben|acht|neun|strich|punkt|doppel"),
+		dictated:      list("nummer|telefonnummer|buchstabieren|e-mail|email|adresse|code|postleitzahl|geburtsdatum|kontonummer"),
+		abbreviations: list("dr|hr|fr|z.b|d.h|usw|ca|nr|str|st|bzw|evtl|inkl|prof|tel"),
+	}
+}
+
+func spanish() lexicon {
+	return lexicon{
+		hums:          list("mm|hm|mhm|eh|ah|aja|ajá|oh"),
+		backchannels:  list("sí|si|ok|okay|vale|bueno|claro|ya|entiendo|de acuerdo|perfecto|exacto|gracias"),
+		stops:         list("alto|pare|para|espera|espere|un momento|no|perdón|disculpe|oiga|hola|basta"),
+		farewells:     list("adiós|adios|hasta luego|chao|gracias|muchas gracias|buen día"),
+		hanging:       list("y|o|pero|porque|que|si|con|a|para|de|en|por|el|la|los|las|un|una|mi|su|yo|eh"),
+		digits:        list("cero|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|doble|guion|punto"),
+		dictated:      list("número|numero|teléfono|deletrear|correo|dirección|código|fecha de nacimiento|cuenta"),
+		abbreviations: list("sr|sra|srta|dr|dra|ud|uds|etc|núm|tel|avda|p.ej"),
+	}
+}
+
+func french() lexicon {
+	return lexicon{
+		hums:         list("mm|hm|mhm|euh|ah|oh|hein"),
+		backchannels: list("oui|ouais|ok|d'accord|okay|bien|bon|exact|voilà|je vois|très bien|merci"),
+		stops:        list("stop|arrêtez|attendez|attends|un instant|un moment|non|pardon|excusez moi|allô"),
+		farewells:    list("au revoir|salut|à bientôt|merci|merci beaucoup|bonne journée|adieu"),
+		hanging: list("et|ou|mais|parce|que|qui|si|avec|à|pour|de|du|des|en|dans|sur|par|le|la|les|un|une|mon|ma|mes|" +
+			"je|nous|euh|comme"),
+		digits:        list("zéro|un|deux|trois|quatre|cinq|six|sept|huit|neuf|double|tiret|point"),
+		dictated:      list("numéro|téléphone|épeler|e-mail|email|adresse|code|date de naissance|compte"),
+		abbreviations: list("m|mme|mlle|dr|etc|tél|av|bd|st|ste"),
+	}
+}
+
+func portuguese() lexicon {
+	return lexicon{
+		hums:         list("mm|hm|hmm|mhm|uhum|aham|ah|eh"),
+		backchannels: list("sim|é|tá|tá bom|está bem|está bom|ok|okay|certo|claro|isso|entendi|entendo|pois|pois é|exato|exatamente|perfeito|beleza|legal|verdade|obrigado|obrigada"),
+		stops: list("pare|espera|espere|espera aí|peraí|um momento|um instante|um minuto|só um momento|só um minuto|não|desculpe|desculpa|" +
+			"com licença|alô|escuta|escute|chega"),
+		farewells: list("tchau|até logo|até mais|adeus|obrigado|obrigada|muito obrigado|muito obrigada|bom dia|boa tarde|boa noite"),
+		hanging:   list("e|ou|mas|porque|que|se|com|a|para|pra|de|do|da|em|no|na|por|o|os|as|um|uma|meu|minha|seu|sua|eu|nós"),
+		digits:    list("zero|um|uma|dois|duas|três|quatro|cinco|seis|meia|sete|oito|nove|traço|hífen|ponto"),
+		dictated:  list("número|telefone|soletrar|e-mail|email|endereço|código|cep|cpf|data de nascimento|conta"),
+
+		abbreviations: list("sr|sra|srta|dr|dra|prof|etc|av|tel|núm|ex"),
+	}
+}
+
+func italian() lexicon {
+	return lexicon{
+		hums:         list("mm|hm|mhm|eh|ah|oh|ehm|uhm"),
+		backchannels: list("sì|si|ok|okay|va bene|bene|certo|esatto|capito|capisco|ho capito|giusto|d'accordo|perfetto|ottimo|vero|già|grazie"),
+		stops:        list("stop|basta|aspetti|aspetta|un momento|un attimo|un secondo|no|scusi|scusa|mi scusi|pronto|senta|ascolti|fermo|si fermi"),
+		farewells:    list("arrivederci|arrivederla|ciao|a presto|buona giornata|buonasera|buona serata|grazie|grazie mille|addio"),
+		hanging:      list("e|o|ma|perché|che|se|con|a|per|di|del|della|in|nel|nella|su|da|il|lo|la|i|gli|le|un|una|mio|mia|io|ehm"),
+		digits:       list("zero|uno|due|tre|quattro|cinque|sei|sette|otto|nove|doppio|trattino|punto|più"),
+		dictated:     list("numero|telefono|sillabare|e-mail|email|indirizzo|codice|cap|codice fiscale|data di nascita|conto"),
+
+		abbreviations: list("sig|sig.ra|dott|dott.ssa|prof|ecc|tel|avv|ing"),
+	}
+}
+
+func dutch() lexicon {
+	return lexicon{
+		hums: list("mm|hm|hmm|mhm|eh|uh|ah|aha|oh|ehm"),
+		backchannels: list("ja|jaja|jawel|oké|oke|ok|okay|goed|prima|precies|klopt|juist|inderdaad|duidelijk|snap ik|ik snap het|begrepen|" +
+			"natuurlijk|leuk|mooi|dank u|dank je|bedankt"),
+		stops:     list("stop|wacht|wacht even|wachten|moment|momentje|een moment|ho|nee|sorry|pardon|hallo|luister"),
+		farewells: list("dag|doei|tot ziens|tot horens|bedankt|dank u|dank je|dank u wel|dank je wel|fijne dag|prettige dag"),
+		hanging:   list("en|of|maar|want|omdat|als|met|naar|voor|van|de|het|een|mijn|uw|ik|wij|we|uh|ehm"),
+		digits:    list("nul|een|één|twee|drie|vier|vijf|zes|zeven|acht|negen|streepje|punt|dubbel"),
+		dictated:  list("nummer|telefoonnummer|spellen|e-mail|email|adres|code|postcode|geboortedatum|rekening|rekeningnummer"),
+
+		abbreviations: list("dhr|mevr|mw|dr|prof|bijv|enz|nr|tel|ca|d.w.z|a.u.b|i.v.m|o.a"),
+	}
+}
+
+func indonesian() lexicon {
+	return lexicon{
+		hums: list("mm|hm|hmm|eh|ah|oh|em"),
+		backchannels: list("ya|iya|oke|ok|baik|baiklah|betul|benar|begitu|oh begitu|mengerti|saya mengerti|paham|siap|bagus|" +
+			"terima kasih|makasih"),
+		stops:     list("stop|berhenti|tunggu|tunggu sebentar|tunggu dulu|sebentar|tidak|bukan|maaf|permisi|halo|dengar|dengarkan|cukup"),
+		farewells: list("dah|dadah|sampai jumpa|sampai nanti|selamat tinggal|terima kasih|terima kasih banyak|makasih|selamat siang|selamat malam"),
+		hanging:   list("dan|atau|tapi|tetapi|karena|yang|kalau|jika|dengan|untuk|dari|ke|di|pada|seperti"),
+		digits:    list("nol|kosong|satu|dua|tiga|empat|lima|enam|tujuh|delapan|sembilan|strip|titik|dobel"),
+		dictated:  list("nomor|telepon|eja|mengeja|e-mail|email|surel|alamat|kode|kode pos|tanggal lahir|rekening"),
+
+		abbreviations: list("dr|bpk|sdr|dll|dsb|no|jl|tlp|telp|drs|prof"),
+	}
+}
+
+func hindi() lexicon {
+	return lexicon{
+		hums:         list("हम्म|हूँ|हूं|उम|ओह"),
+		backchannels: list("हाँ|हां|जी|जी हाँ|जी हां|हाँ जी|हां जी|ठीक|ठीक है|अच्छा|सही|सही है|बिल्कुल|समझ गया|समझ गई|ओके|धन्यवाद|शुक्रिया"),
+		stops:        list("रुको|रुकिए|रुकिये|ठहरिए|एक मिनट|एक सेकंड|नहीं|माफ़ कीजिए|माफ कीजिए|सुनिए|सुनिये|सुनो|हैलो|हेलो|बस"),
+		farewells:    list("बाय|अलविदा|नमस्ते|फिर मिलेंगे|धन्यवाद|शुक्रिया|बहुत धन्यवाद|बहुत बहुत धन्यवाद"),
+		hanging:      list("और|या|लेकिन|मगर|क्योंकि|कि|अगर|का|के|मेरा|मेरी|मेरे"),
+		digits:       list("शून्य|ज़ीरो|जीरो|एक|दो|तीन|चार|पाँच|पांच|छह|छः|सात|आठ|नौ|डबल|डैश|डॉट"),
+		dictated:     list("नंबर|नम्बर|फ़ोन|फोन|स्पेलिंग|ईमेल|पता|कोड|पिन|जन्मतिथि|खाता"),
+
+		abbreviations: list("डॉ|श्री|प्रो"),
+	}
+}
+
+// japanese has phrases as they stand between marks; hanging ones are ends of words.
+func japanese() lexicon {
+	return lexicon{
+		hums: list("ん|んー|うーん|えっと|えーと|ええと|あー|えー|ふーん"),
+		backchannels: list("はい|ええ|うん|うんうん|はいはい|そう|そうですか|そうですね|なるほど|分かりました|わかりました|はい分かりました|はいわかりました|" +
+			"了解です|承知しました|オーケー|ok|いいですね|ありがとう|ありがとうございます"),
+		stops:     list("待って|いいえ|いや|違います|違う|すみません|すいません|もしもし|止めて|やめて|ストップ|お待ちください"),
+		farewells: list("さようなら|失礼します|失礼いたします|それでは|では|じゃあ|じゃあね|バイバイ|どうも|ありがとうございます|ありがとうございました"),
+		hanging:   list("を|それと|それから|えっと|えーと|ええと"),
+		digits:    list("ゼロ|れい|零|いち|に|さん|よん|ご|ろく|なな|しち|はち|きゅう|ハイフン|ドット"),
+		dictated:  list("番号|綴り|メール|住所|コード|生年月日|口座"),
+	}
+}
+
+func korean() lexicon {
+	return lexicon{
+		hums:         list("음|흠|어|아|으음|오"),
+		backchannels: list("네|예|네네|응|그래요|그렇군요|그렇죠|맞아요|알겠습니다|알겠어요|좋아요|좋습니다|오케이|아 네|감사합니다|고맙습니다|고마워요"),
+		stops: list("잠깐|잠깐만|잠깐만요|잠시만|잠시만요|기다려|기다려요|기다려 주세요|아니|아니요|아뇨|아니에요|죄송한데요|죄송합니다|실례합니다|" +
+			"여보세요|그만|멈춰|스톱|저기요"),
+		farewells: list("안녕히 계세요|안녕히 가세요|안녕|들어가세요|수고하세요|끊을게요|감사합니다|고맙습니다|네"),
+		hanging:   list("그리고|또는|하지만|그런데|근데|왜냐하면|그래서|제|저희"),
+		digits:    list("영|공|일|이|삼|사|오|육|칠|팔|구|하나|둘|셋|넷|다섯|여섯|일곱|여덟|아홉|다시|점|하이픈"),
+		dictated:  list("번호|철자|이메일|주소|코드|생년월일|계좌"),
+	}
+}
