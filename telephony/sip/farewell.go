@@ -143,7 +143,7 @@ func (l *leg) noteDialog() {
 	}
 	is, was := l.saved(), *l.stored
 	near := is.CSeq-was.CSeq < dialogGap/2
-	same := is.Target == was.Target && is.Peer == was.Peer && is.Network == was.Network
+	same := is.CallID == was.CallID && is.Target == was.Target && is.Peer == was.Peer && is.Network == was.Network
 	if near && same {
 		return
 	}
