@@ -124,7 +124,6 @@ func (f *fault) Error() string { return f.reason }
 
 // validate checks what every request must have.
 func validate(req *sip.Request) *fault {
-	tidy(req)
 	for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq"} {
 		n := len(req.GetHeaders(name))
 		if n == 0 || (n > 1 && name != "Via") {
@@ -211,23 +210,6 @@ func statusOfBroken(uri string) string {
 		return "416 " + unsupportedScheme
 	}
 	return "400 Bad Request"
-}
-
-// tidy takes out of From and To the blanks that the parser leaves in addresses
-// without angle brackets (https://www.rfc-editor.org/rfc/rfc4475#section-3.1.1.1).
-func tidy(req *sip.Request) {
-	trim := func(uri *sip.Uri, params sip.HeaderParams) {
-		uri.Host = strings.TrimSpace(uri.Host)
-		for i := range params {
-			params[i].K, params[i].V = strings.TrimSpace(params[i].K), strings.TrimSpace(params[i].V)
-		}
-	}
-	if from := req.From(); from != nil {
-		trim(&from.Address, from.Params)
-	}
-	if to := req.To(); to != nil {
-		trim(&to.Address, to.Params)
-	}
 }
 
 // longName returns the full name of a header that responses repeat, else "".

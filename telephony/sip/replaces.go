@@ -58,7 +58,7 @@ func (d *Driver) replace(tx *serverTx, who admission) (replaced bool) {
 		tx.fail(&fault{status: 400, reason: "Bad Request: Replaces"})
 		return true
 	}
-	l := d.replaceable(r, who)
+	l := d.replaceable(r, who, tx.peer.addr.Addr().WithZone(""))
 	if l == nil {
 		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
 		return true
@@ -72,7 +72,7 @@ func (d *Driver) replace(tx *serverTx, who admission) (replaced bool) {
 // replaceable finds the leg whose dialog is named; nil when there is none, or none that
 // the sender may replace: the call must be of his trunk, and where a digest user was
 // proved, he must be one too. That he knows both tags shows that the far end told him.
-func (d *Driver) replaceable(r replaces, who admission) *leg {
+func (d *Driver) replaceable(r replaces, who admission, from netip.Addr) *leg {
 	d.mu.Lock()
 	l := d.calls[r.callID+" "+r.to]
 	d.mu.Unlock()
@@ -81,10 +81,20 @@ func (d *Driver) replaceable(r replaces, who admission) *leg {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.remoteTag != r.from || l.info.Trunk != who.trunk || l.user != "" && who.user == "" {
+	if l.remoteTag != r.from || l.user != "" && who.user == "" || who.trunk != l.info.Trunk && !d.callsFrom(l.info.Trunk, from) {
 		return nil
 	}
 	return l
+}
+
+// callsFrom says whether calls from an address may be a trunk's, also when they may be
+// another one's too: the INVITE names our Contact, not the number that would tell.
+func (d *Driver) callsFrom(trunk string, from netip.Addr) bool {
+	t := d.trunk(trunk)
+	if t == nil || t.TLS.ClientCAFile != "" {
+		return false
+	}
+	return contains(t.Addresses, from) || len(t.Addresses) == 0 && d.whereabouts.has(t.Name, from)
 }
 
 // takeOver puts the dialog of an INVITE in the place of the leg's, answers it, and hangs
@@ -120,7 +130,7 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	l.callID, l.localTag, l.user = req.CallID().Value(), d.newTag(), who.user
 	d.calls[l.callID+" "+l.localTag] = l
 	d.mu.Unlock()
-	l.tx, l.peer, l.target, l.session = tx, tx.peer, contact.Address, session
+	l.tx, l.peer, l.target, l.session = tx, tx.peer, remoteTarget(&contact.Address), session
 	l.local, l.remote, l.remoteTag = headerValue(req, "To"), withoutTag(req.From()), tagOf(req.From().Params)
 	l.localSeq, l.remoteSeq = rand.Uint32N(1<<16), req.CSeq().SeqNo
 	l.updates, l.routes = listed(req, "Allow", "UPDATE"), nil
@@ -185,7 +195,9 @@ func (l *leg) answerTakeOver(tx *serverTx, offer *sdp, st *stream) {
 	}
 	extra := append(l.session.inResponse(), l.d.contact(tx.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
 	if err := tx.respond(200, "OK", l.localTag, extra, body); err != nil {
-		l.d.background(func(context.Context) { l.giveUp(telephony.CauseFailure, "answer who replaces the far end: "+err.Error()) })
+		l.d.background(func(context.Context) {
+			l.giveUp(telephony.CauseFailure, "answer who replaces the far end: "+err.Error())
+		})
 		return
 	}
 	l.awaitAck(tx)
