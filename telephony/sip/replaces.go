@@ -174,7 +174,7 @@ func (l *leg) mayTakeOver(earlyOnly bool) *fault {
 // dialogToLeave is the dialog as far as hanging it up takes; l.mu is held.
 func (l *leg) dialogToLeave() *leg {
 	old := &leg{d: l.d, callID: l.callID, localTag: l.localTag, local: l.local, remote: l.remote, remoteTag: l.remoteTag,
-		target: l.target, routes: l.routes, localSeq: l.localSeq, peer: l.peer, tx: l.tx}
+		target: l.target, routes: l.routes, localSeq: l.localSeq, peer: l.peer, tx: l.tx, began: l.began}
 	old.info.Trunk = l.info.Trunk
 	return old
 }
