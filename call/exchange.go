@@ -48,6 +48,8 @@ type Config struct {
 	IDs *sidetone.IDs
 	// Carriers finds who places a call.
 	Carriers Carriers
+	// Numbers is asked when a carrier redirects a call; nil: none is redirected.
+	Numbers Numbers
 	// AnswerAfter is how long inbound calls ring.
 	AnswerAfter time.Duration
 	// MaxCalls bounds the live calls of the node; 0 means 1000. The calls that one

@@ -115,7 +115,13 @@ func (x *Exchange) adopt(ctx context.Context, c sidetone.Call, leg telephony.Leg
 // came.
 func (x *Exchange) place(ctx context.Context, d telephony.Driver, c sidetone.Call) (leg telephony.Leg, err error) {
 	panicked := x.safely(func() error {
-		leg, err = d.Dial(ctx, telephony.DialRequest{CallID: c.ID, From: c.FromNumber, To: c.ToNumber, Ours: c.AgentNumber, Trunk: c.ConnectionID, Headers: c.HeadersOut}, nil)
+		req := telephony.DialRequest{CallID: c.ID, From: c.FromNumber, To: c.ToNumber, Ours: c.AgentNumber, Trunk: c.ConnectionID, Headers: c.HeadersOut}
+		if x.c.Numbers != nil {
+			req.Redirect = func(ctx context.Context, number string) (string, error) {
+				return x.c.Numbers.Callable(ctx, c.EnvironmentID, number)
+			}
+		}
+		leg, err = d.Dial(ctx, req, nil)
 		return nil
 	})
 	if panicked != nil {
@@ -157,6 +163,9 @@ func (x *Exchange) unanswered(c sidetone.Call, why error) error {
 	data := map[string]any{"outcome": r.Outcome, "status": r.Status}
 	if refused && len(d.Tries) > 0 {
 		data["targets"] = targets(d.Tries)
+	}
+	if refused && d.RedirectedTo != "" {
+		data["to"], data["redirected_to"] = c.ToNumber, d.RedirectedTo
 	}
 	err := x.scribe.storeEnd(x.ctx, c, r, s.newEvent(sidetone.EventEnded, r.EndReason, data))
 	if err != nil {

@@ -88,6 +88,14 @@ type Carriers interface {
 	For(ctx context.Context, c sidetone.Call) (telephony.Driver, error)
 }
 
+// Numbers knows which numbers may be called.
+type Numbers interface {
+	// Callable returns the number, E.164, that a text of a carrier's means, to which a
+	// call of an environment goes. An error says why it must not be called; the rules are those
+	// of a call that is placed.
+	Callable(ctx context.Context, environmentID, text string) (e164 string, err error)
+}
+
 // Publisher takes a call's events to whoever watches it live. It never waits.
 type Publisher interface {
 	Publish(e sidetone.Event)

@@ -168,6 +168,9 @@ func (s *Session) connected() {
 	if len(info.Tries) > 0 {
 		data["targets"] = targets(info.Tries)
 	}
+	if info.RedirectedTo != "" {
+		data["redirected_to"] = info.RedirectedTo
+	}
 	if v, model := s.serving(); len(v) > 0 {
 		data["vendors"] = v
 		if model != "" {

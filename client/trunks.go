@@ -20,6 +20,8 @@ type Trunk struct {
 	// TargetTimeout is how long one of the host's targets may take to respond before
 	// the next one is tried, such as "4s", also when empty.
 	TargetTimeout string `json:"target_timeout,omitempty"`
+	// Redirects calls the other number that the trunk names with 301 or 302, once a call.
+	Redirects *bool `json:"redirects,omitempty"`
 	// TLS says which certificate the trunk must have.
 	TLS *TrunkTLS `json:"tls,omitempty"`
 	// OutboundProxy is host[:port][;transport]: where requests go in place of Host.

@@ -159,6 +159,8 @@ type Trunk struct {
 	Password sidetone.Secret `koanf:"password"`
 	// Realm is the realm whose challenges are answered; empty: any of the host's.
 	Realm string `koanf:"realm"`
+	// Redirects calls the other number that the trunk names with 301 or 302, once a call.
+	Redirects bool `koanf:"redirects"`
 	// Numbers are the numbers that ring here and may be bought from provider
 	// sip; calls from them go out through this trunk.
 	Numbers []string `koanf:"numbers"`

@@ -43,7 +43,7 @@ func sipTrunks(list []Trunk, permit func(string, netip.AddrPort) error) (trunks 
 		}
 		one := sip.Trunk{Name: t.key(), Addresses: from, Host: t.Host, Transport: t.Transport,
 			TargetTimeout: t.TargetTimeout, Username: t.Username, Password: sip.Secret(t.Password.Reveal()), Realm: t.Realm, Sources: t.Media.Sources,
-			SRTP: t.Media.SRTP, SRTPOverClear: t.Media.SRTPOverClear,
+			Redirects: t.Redirects, SRTP: t.Media.SRTP, SRTPOverClear: t.Media.SRTPOverClear,
 			TLS: t.TLS.driver(), OutboundProxy: t.OutboundProxy, KeepAlive: t.KeepAlive, Register: t.registration(),
 			Called: t.Called.Out.spelling(), Calling: t.Calling.Out.spelling(), AssertedIdentity: t.AssertedIdentity, HeadersIn: t.HeadersIn}
 		if t.EnvironmentID != "" {

@@ -100,6 +100,11 @@ func (t trunks) Dial(ctx context.Context, req telephony.DialRequest, ringing fun
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
 	req.Trunk = trunk
+	if callable := req.Redirect; callable != nil {
+		req.Redirect = func(ctx context.Context, number string) (string, error) {
+			return callable(ctx, t.redirected(trunk, number))
+		}
+	}
 	return t.Driver.Dial(ctx, req, ringing)
 }
 

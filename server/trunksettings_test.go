@@ -22,9 +22,9 @@ import (
 // does, and is refused by the same rules.
 func TestReadTrunk(t *testing.T) {
 	t.Parallel()
-	got, err := readTrunk("acme", map[string]any{"host": "sip.acme.example", "transport": "tcp", "target_timeout": "2s", "addresses": []any{"198.51.100.7"},
+	got, err := readTrunk("acme", map[string]any{"host": "sip.acme.example", "transport": "tcp", "target_timeout": "2s", "redirects": true, "addresses": []any{"198.51.100.7"},
 		"username": "u", "password": "p", "realm": "r", "numbers": []any{"+14155550100"}, "media": map[string]any{"sources": "strict"}, "preset": "twilio"})
-	want := Trunk{Name: "acme", Host: "sip.acme.example", Transport: "tcp", TargetTimeout: 2 * time.Second, Addresses: []string{"198.51.100.7"}, Username: "u", Password: "p",
+	want := Trunk{Name: "acme", Host: "sip.acme.example", Transport: "tcp", TargetTimeout: 2 * time.Second, Redirects: true, Addresses: []string{"198.51.100.7"}, Username: "u", Password: "p",
 		Realm: "r", Numbers: []string{"+14155550100"}, Media: TrunkMedia{Sources: "strict"}, Preset: "twilio"}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)

@@ -90,6 +90,9 @@ type DialError struct {
 	Err error
 	// Tries are the places where the call was tried, in order.
 	Tries []Try
+	// RedirectedTo is the number to which the far end redirected the call, and that was
+	// called too; empty: none was.
+	RedirectedTo string
 }
 
 // Try is a place where a driver tried to place a call.

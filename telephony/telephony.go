@@ -57,6 +57,11 @@ type DialRequest struct {
 	// when there is an answer; so nothing that reads Events, as a recording, can take
 	// early media for the called party. Drivers without early media never call it.
 	Early func(Event)
+	// Redirect, when set, says whether the call may go on to another number that the
+	// far end names in place of To, as the far end writes it, and which one that is in
+	// E.164. Drivers ask it at most once, and only where the way of the call allows
+	// redirections; a *DialError tells its error. Nil: the call goes nowhere else.
+	Redirect func(ctx context.Context, number string) (e164 string, err error)
 }
 
 // Leg is one party's live connection. Accept, Send, Clear and Hangup may be
@@ -124,6 +129,9 @@ type Info struct {
 	// Tries are the places where a call that was placed was tried; the last one is
 	// where it was answered. Empty for drivers that know only one.
 	Tries []Try
+	// RedirectedTo is the number to which the far end redirected a call that was
+	// placed, and that has answered; empty: it was not redirected.
+	RedirectedTo string
 }
 
 // Part is a part of a body.

@@ -65,6 +65,9 @@ func (d *Driver) admit(p peer, req *sip.Request) (a admission, f *fault, ok bool
 			d.sources.refuse(p.addr.Addr(), p.network(), RefusedCertificate)
 			return a, &fault{status: 403, reason: "Forbidden: calls of this trunk need its certificate"}, false
 		}
+		if f := d.checkClear(d.trunk(trunk), p, req); f != nil {
+			return a, f, false
+		}
 		if trunk != "" || users == 0 || headerValue(req, "Authorization") == "" {
 			return admission{trunk: trunk}, nil, true
 		}
@@ -74,4 +77,16 @@ func (d *Driver) admit(p peer, req *sip.Request) (a admission, f *fault, ok bool
 		return a, nil, false
 	}
 	return d.authenticate(p, req)
+}
+
+// checkClear refuses calls without TLS that would be a trunk's only because they come
+// from where it is reached over TLS: such addresses prove little, and who encrypts the
+// calls that he takes encrypts those that he makes. Listed addresses say that he does
+// not. Requests that are no calls, as OPTIONS, do no harm.
+func (d *Driver) checkClear(t *Trunk, p peer, req *sip.Request) *fault {
+	if t == nil || t.Transport != "tls" || len(t.Addresses) > 0 || p.network() == "TLS" || !req.IsInvite() {
+		return nil
+	}
+	d.sources.refuse(p.addr.Addr(), p.network(), RefusedClear)
+	return &fault{status: 403, reason: "Forbidden: calls of this trunk come over TLS"}
 }

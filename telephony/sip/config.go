@@ -85,6 +85,9 @@ type Trunk struct {
 	// HeadersIn become Info.Variables: headers of calls from the trunk, each with the
 	// name of its variable.
 	HeadersIn map[string]string
+	// Redirects follows the trunk to another number when it answers a call with 301 or
+	// 302, once a call, if the application lets it (DialRequest.Redirect).
+	Redirects bool
 	// FromDomain is the host in the From header; empty means our own address.
 	FromDomain string
 	// Customer says that a customer set the trunk up, and not the operator: what it

@@ -32,14 +32,11 @@ func (d *Driver) Dial(ctx context.Context, req telephony.DialRequest, ringing fu
 	}
 	limit := time.NewTimer(req.RingFor)
 	defer limit.Stop()
-	to, err := d.route(ctx, req)
+	ringing = once(ringing)
+	l, err := d.dialOnce(ctx, req, limit.C, ringing)
 	if err != nil {
-		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
+		l, err = d.follow(ctx, req, limit.C, ringing, err)
 	}
-	if to.headers, err = headersOut(req.Headers); err != nil {
-		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
-	}
-	l, err := d.dialTargets(ctx, req, to, limit.C, ringing)
 	if err != nil {
 		return nil, err
 	}
@@ -254,6 +251,9 @@ func (a *attempt) onResponse(res *sip.Response) (done bool, err error) {
 	}
 	if status == 503 {
 		a.left, a.after = leftUnavailable, retryIn(res)
+	}
+	if redirects(status) {
+		return false, a.fail(statusCause(status), status, redirectionOf(res))
 	}
 	return false, a.fail(statusCause(status), status, nil)
 }

@@ -148,7 +148,7 @@ func TestRequestsOfADialog(t *testing.T) {
 		t.Errorf("answer %s", got)
 	}
 	u.send(u.request("REFER", 23, ""))
-	u.status("REFER", 405)
+	u.status("REFER", 603)
 }
 
 func TestLateOffer(t *testing.T) {

@@ -25,13 +25,13 @@ const (
 // the tags of the call but is none of these has overheard it.
 func (d *Driver) mayChange(l *leg, addr netip.Addr) bool {
 	l.mu.Lock()
-	named := slices.Contains(l.hosts, addr)
+	named, user := slices.Contains(l.hosts, addr), l.user
 	l.mu.Unlock()
 	if named {
 		return true
 	}
-	if l.user != "" {
-		if b, ok := d.registrar.find(l.user); ok && b.peer.addr.Addr() == addr {
+	if user != "" {
+		if b, ok := d.registrar.find(user); ok && b.peer.addr.Addr() == addr {
 			return true
 		}
 	}

@@ -53,8 +53,14 @@ func TestRequestsOfACallFromElsewhere(t *testing.T) {
 		o.send(o.request("UPDATE", 51, basicSDP(4002, "a=inactive\r\n")))
 		o.send(o.request("INFO", 52, "Signal=5", "Content-Type: application/dtmf-relay"))
 		o.send(o.request("OPTIONS", 53, ""))
-		o.send(o.request("BYE", 54, ""))
-		eventually(t, "the refusals", func() bool { return refused.of(RefusedForeign) == 5*(i+1) })
+		o.send(o.request("PRACK", 54, "", "RAck: 1 1 INVITE"))
+		o.send(o.request("REFER", 55, "", "Refer-To: <sip:+12025550142@"+from+">"))
+		o.send(o.request("NOTIFY", 56, "SIP/2.0 200 OK", "Content-Type: message/sipfrag", "Event: refer", "Subscription-State: terminated"))
+		// Who he says to be, and by which way he says to come, admits him no more.
+		forged := []string{"Via: SIP/2.0/UDP 127.0.0.2;branch=z9hG4bKforged;rport", "Contact: <sip:a@127.0.0.2>", "Record-Route: <sip:" + from + ";lr>"}
+		o.send(o.request("BYE", 57, "", forged...))
+		o.send(o.request("BYE", 58, ""))
+		eventually(t, "the refusals", func() bool { return refused.of(RefusedForeign) == 9*(i+1) })
 		if msg := o.receive(300 * time.Millisecond); msg != "" {
 			t.Errorf("%s got %q", from, msg)
 		}

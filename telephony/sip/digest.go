@@ -27,7 +27,7 @@ import (
 func (d *Driver) authenticate(p peer, req *sip.Request) (admission, *fault, bool) {
 	from := p.addr.Addr()
 	value := headerValue(req, "Authorization")
-	if value == "" {
+	if scheme, _, _ := strings.Cut(strings.TrimSpace(value), " "); !strings.EqualFold(scheme, "Digest") { // none, or one that we do not have
 		return admission{}, d.challenge(from, false), false
 	}
 	cred, err := digest.ParseCredentials(value)

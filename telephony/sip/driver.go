@@ -246,6 +246,8 @@ func (d *Driver) addCall(l *leg) {
 
 func (d *Driver) dropCall(l *leg) {
 	d.dropHosts(l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.calls, l.callID+" "+l.localTag)

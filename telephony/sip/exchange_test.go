@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -185,7 +186,7 @@ func (c *carrier) ask(ack, method string, seq int, body string, headers ...strin
 			"Via: SIP/2.0/UDP " + c.conn.LocalAddr().String() + ";branch=z9hG4bKask" + method + itoa(seq),
 			"From: " + headerOf(ack, "To"), "To: " + headerOf(ack, "From"), "Call-ID: " + headerOf(ack, "Call-ID"),
 			"CSeq: " + itoa(seq) + " " + method, "Max-Forwards: 70", "Contact: <sip:carrier@" + c.conn.LocalAddr().String() + ">"}, headers...)
-		if body != "" {
+		if body != "" && !slices.ContainsFunc(headers, func(h string) bool { return strings.HasPrefix(h, "Content-Type:") }) {
 			lines = append(lines, "Content-Type: application/sdp")
 		}
 		lines = append(lines, "Content-Length: "+itoa(len(body)))

@@ -143,7 +143,7 @@ func (l *leg) noteDialog() {
 	}
 	is, was := l.saved(), *l.stored
 	near := is.CSeq-was.CSeq < dialogGap/2
-	same := is.Target == was.Target && is.Peer == was.Peer && is.Network == was.Network
+	same := is.CallID == was.CallID && is.Target == was.Target && is.Peer == was.Peer && is.Network == was.Network
 	if near && same {
 		return
 	}
@@ -166,6 +166,10 @@ func (d *Driver) CloseDialog(ctx context.Context, dialog string) error {
 	return err
 }
 
+// revivedTLS is the security of connections that a process which is gone had: no open
+// one has it.
+const revivedTLS = "revived"
+
 // revive makes of a stored dialog a leg that can only be hung up.
 func (d *Driver) revive(dialog string) (*leg, error) {
 	var s savedDialog
@@ -187,8 +191,11 @@ func (d *Driver) revive(dialog string) (*leg, error) {
 	if err := sip.ParseUri(s.Target, &l.target); err != nil {
 		return nil, fmt.Errorf("stored dialog: target: %w", err)
 	}
-	if s.Network == "TCP" {
-		l.peer.tcp = &tcpConn{addr: at} // one that has gone: it is opened again
+	switch s.Network { // its connection has gone: it is opened again
+	case "TCP":
+		l.peer.tcp = &tcpConn{addr: at, key: connKey{addr: at}}
+	case "TLS": // with the certificates of the trunk, see nextHop
+		l.peer.tcp = &tcpConn{addr: at, key: connKey{addr: at, security: revivedTLS}}
 	}
 	return l, nil
 }

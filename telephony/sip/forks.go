@@ -147,7 +147,7 @@ func (l *leg) onEarlyRequest(tx *serverTx) {
 	case tx.req.Method == sip.UPDATE && len(tx.req.Body()) > 0:
 		tx.fail(&fault{status: 491, reason: "Request Pending"})
 	case tx.req.Method == sip.UPDATE || tx.req.Method == sip.OPTIONS:
-		_ = tx.respond(200, "OK", l.localTag, []header{l.d.contact(tx.peer), {"Allow", allowed}, {"Supported", supported}}, nil) // the far end repeats what it got no response to
+		_ = tx.respond(200, "OK", "", []header{l.d.contact(tx.peer), {"Allow", allowed}, {"Supported", supported}}, nil) // the far end repeats what it got no response to
 	default:
 		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
 	}

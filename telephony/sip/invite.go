@@ -28,6 +28,9 @@ func (d *Driver) onInvite(tx *serverTx, who admission) {
 		_ = tx.respond(487, "Request Terminated", d.newTag(), nil, nil) // the far end repeats what it got no response to
 		return
 	}
+	if d.replace(tx, who) {
+		return
+	}
 	l, f := d.newInbound(tx, who)
 	if f == nil {
 		f = d.serveLeg(l)

@@ -75,6 +75,7 @@ type leg struct {
 	early    *early             // of a call that we place
 	forkTags []string           // of its dialogs before the answer
 	held     backlog            // what came before the answer; the receive loop's from then on
+	transfer *transfer          // under way; nil without
 	nudge    chan struct{}      // tells the keeper of a new session
 	unwatch  context.CancelFunc // ends the keeper; nil before the answer
 }
@@ -356,10 +357,15 @@ func (l *leg) requestOnce(ctx context.Context, to peer, method string, extra []h
 	l.mu.Lock()
 	l.localSeq++
 	x := exchange{to: to, seq: l.localSeq, branch: branch}
+	callID := l.callID
 	raw := l.compose(to, method, branch, x.seq, extra, body)
 	l.mu.Unlock()
 	var err error
 	if x.res, err = l.d.roundTrip(ctx, to, method, branch, raw); err != nil {
+		return x, err
+	}
+	if err = l.ifReplaced(callID); err != nil { // what it says is of no use any more
+		x.res = nil
 		return x, err
 	}
 	if method == "INVITE" && !x.res.IsSuccess() {
@@ -428,8 +434,12 @@ func (l *leg) onRequest(tx *serverTx) {
 		l.onUpdate(tx)
 	case sip.INFO:
 		l.onInfo(tx)
+	case sip.NOTIFY:
+		l.onNotify(tx)
+	case sip.REFER:
+		tx.fail(declineRefer())
 	case sip.OPTIONS:
-		_ = tx.respond(200, "OK", l.localTag, []header{{"Allow", allowed}, {"Accept", "application/sdp"}}, nil) // the far end repeats what it got no response to
+		_ = tx.respond(200, "OK", "", []header{{"Allow", allowed}, {"Accept", "application/sdp"}}, nil) // the far end repeats what it got no response to
 	default:
 		tx.fail(&fault{405, "Method Not Allowed", []header{{"Allow", allowed}}})
 	}
@@ -439,7 +449,7 @@ func (l *leg) onRequest(tx *serverTx) {
 }
 
 func (l *leg) onBye(tx *serverTx) {
-	_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no response to
+	_ = tx.respond(200, "OK", "", nil, nil) // the far end repeats what it got no response to
 	was, ok := l.end(telephony.Event{Kind: telephony.KindEnded, Cause: telephony.CauseNormal, Remote: true})
 	if ok && was == legRinging && l.tx != nil {
 		_ = l.tx.respond(487, "Request Terminated", l.localTag, nil, nil) // the far end repeats what it got no response to

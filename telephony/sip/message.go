@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,10 +12,13 @@ import (
 )
 
 // allowed lists the methods we understand, as the Allow header has them.
-const allowed = "INVITE, ACK, BYE, CANCEL, PRACK, OPTIONS, UPDATE, INFO, REGISTER"
+const allowed = "INVITE, ACK, BYE, CANCEL, PRACK, OPTIONS, UPDATE, INFO, NOTIFY, REGISTER"
 
 // supported lists the extensions that we have, as the Supported header has them.
-const supported = "timer, 100rel"
+const supported = "timer, 100rel, replaces"
+
+// extensions are those that a request may require.
+func extensions() []string { return strings.Split(supported, ", ") }
 
 // header is one header of a message to send.
 type header struct{ name, value string }
@@ -134,24 +138,27 @@ func validate(req *sip.Request) *fault {
 		return &fault{status: 505, reason: "Version Not Supported"}
 	case cseq == nil || req.Via() == nil || req.From() == nil || req.To() == nil:
 		return &fault{status: 400, reason: "Bad Request"}
-	case cseq.MethodName != req.Method:
+	case !strings.EqualFold(string(cseq.MethodName), string(req.Method)): // the parser has one of them in capitals
 		return &fault{status: 400, reason: "Bad Request: CSeq names another method"}
 	case strings.ContainsAny(req.From().Address.String()+req.To().Address.String(), "<>\" "):
 		return &fault{status: 400, reason: "Bad Request: URI"} // the parser is lenient; those whom we repeat it to are not
 	case tagOf(req.From().Params) == "":
 		return &fault{status: 400, reason: "Bad Request: From without a tag"}
 	case req.Recipient.Scheme != "sip" && req.Recipient.Scheme != "sips" && req.Recipient.Scheme != "tel":
-		return &fault{status: 416, reason: "Unsupported URI Scheme"}
+		return &fault{status: 416, reason: unsupportedScheme}
 	}
 	return nil
 }
+
+// unsupportedScheme is the reason of 416.
+const unsupportedScheme = "Unsupported URI Scheme"
 
 // checkRequire refuses extensions that we do not have.
 func checkRequire(req *sip.Request) *fault {
 	var unknown []string
 	for _, h := range req.GetHeaders("Require") {
 		for part := range strings.SplitSeq(h.Value(), ",") {
-			if part = strings.TrimSpace(part); part != "" && !strings.EqualFold(part, "timer") && !strings.EqualFold(part, "100rel") {
+			if part = strings.TrimSpace(part); part != "" && !slices.ContainsFunc(extensions(), func(e string) bool { return strings.EqualFold(part, e) }) {
 				unknown = append(unknown, part)
 			}
 		}
@@ -171,7 +178,7 @@ func badRequest(raw []byte, p peer) []byte {
 		return nil
 	}
 	var b bytes.Buffer
-	b.WriteString("SIP/2.0 400 Bad Request\r\n")
+	b.WriteString("SIP/2.0 " + statusOfBroken(strings.Fields(lines[0])[1]) + "\r\n")
 	seen := make(map[string]bool)
 	for _, line := range lines[1:] {
 		name, value, _ := strings.Cut(line, ":")
@@ -191,6 +198,18 @@ func badRequest(raw []byte, p peer) []byte {
 	}
 	writeEnd(&b, nil, nil)
 	return b.Bytes()
+}
+
+// statusOfBroken says why a request that does not parse is refused; uri is its target.
+func statusOfBroken(uri string) string {
+	scheme, _, ok := strings.Cut(uri, "://") // as no URI of SIP has it
+	word := func(r rune) bool {
+		return r != '.' && r != '-' && r != '+' && (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	}
+	if ok && scheme != "" && !strings.ContainsFunc(strings.ToLower(scheme), word) {
+		return "416 " + unsupportedScheme
+	}
+	return "400 Bad Request"
 }
 
 // longName returns the full name of a header that responses repeat, else "".

@@ -127,9 +127,11 @@ func remoteTarget(contact *sip.Uri) sip.Uri {
 func tidy(msg sip.Message) {
 	if from := msg.From(); from != nil {
 		from.Params = tidyParams(from.Params)
+		from.Address.Host = strings.TrimSpace(from.Address.Host) // of one without angle brackets
 	}
 	if to := msg.To(); to != nil {
 		to.Params = tidyParams(to.Params)
+		to.Address.Host = strings.TrimSpace(to.Address.Host)
 	}
 }
 

@@ -73,6 +73,10 @@ func (r *registrar) put(number string, b binding, lasts time.Duration) bool {
 func (d *Driver) onRegister(tx *serverTx, who admission) {
 	req := tx.req
 	name := number(&req.To().Address)
+	if scheme := req.To().Address.Scheme; scheme != "sip" && scheme != "sips" { // section 10.2
+		tx.fail(&fault{status: 400, reason: "Bad Request: To must be a SIP address"})
+		return
+	}
 	if who.trunk != "" || (who.user != "" && name != who.user) || name == "" {
 		tx.fail(&fault{status: 403, reason: "Forbidden"})
 		return

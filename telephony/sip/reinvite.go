@@ -43,7 +43,7 @@ func (l *leg) onReinvite(tx *serverTx) {
 	if l.resend != nil {
 		l.resend.Stop()
 	}
-	if tx.respond(200, "OK", l.localTag, extra, body) == nil {
+	if tx.respond(200, "OK", "", extra, body) == nil {
 		l.awaitAck(tx)
 	}
 	l.armSession()
@@ -97,7 +97,7 @@ func (l *leg) onUpdate(tx *serverTx) {
 	if body != nil {
 		extra = append(extra, sdpType())
 	}
-	_ = tx.respond(200, "OK", l.localTag, extra, body) // the far end repeats what it got no response to
+	_ = tx.respond(200, "OK", "", extra, body) // the far end repeats what it got no response to
 	l.armSession()
 }
 
@@ -113,7 +113,7 @@ func (l *leg) onInfo(tx *serverTx) {
 	case "application/dtmf":
 		digit = digitOf(string(tx.req.Body()))
 	case "":
-		_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no response to
+		_ = tx.respond(200, "OK", "", nil, nil) // the far end repeats what it got no response to
 		return
 	default:
 		tx.fail(&fault{415, "Unsupported Media Type", []header{{"Accept", "application/dtmf-relay, application/dtmf"}}})
@@ -123,7 +123,7 @@ func (l *leg) onInfo(tx *serverTx) {
 		tx.fail(&fault{status: 400, reason: "Bad Request: no digit"})
 		return
 	}
-	_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no response to
+	_ = tx.respond(200, "OK", "", nil, nil) // the far end repeats what it got no response to
 	l.media.mu.Lock()
 	defer l.media.mu.Unlock()
 	l.media.post(telephony.Event{Kind: telephony.KindDigit, Digit: digit, Duration: held})

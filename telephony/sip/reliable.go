@@ -152,7 +152,7 @@ func (l *leg) onPrack(tx *serverTx) {
 			l.media.announceFormat()
 		}
 	}
-	_ = tx.respond(200, "OK", l.localTag, nil, nil) // the far end repeats what it got no response to
+	_ = tx.respond(200, "OK", "", nil, nil) // the far end repeats what it got no response to
 }
 
 // joinBlanks writes the parts of a header with one blank between them.

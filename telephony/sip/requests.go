@@ -145,6 +145,10 @@ func (d *Driver) onNewRequest(p peer, req *sip.Request) {
 		d.refuse(p, req, &fault{status: 482, reason: "Loop Detected"})
 		return
 	}
+	if f := checkRequire(req); f != nil && !req.IsInvite() { // an INVITE has a transaction, for its CANCEL
+		d.refuse(p, req, f)
+		return
+	}
 	tx := d.openTx(p, req, d.cfg.MaxTransactions)
 	if tx == nil {
 		return
@@ -165,8 +169,10 @@ func checkMethod(req *sip.Request) *fault {
 	switch req.Method {
 	case sip.INVITE, sip.REGISTER, sip.OPTIONS:
 		return nil
-	case sip.BYE, sip.PRACK, sip.UPDATE, sip.INFO:
+	case sip.BYE, sip.PRACK, sip.UPDATE, sip.INFO, sip.NOTIFY:
 		return &fault{status: 481, reason: "Call/Transaction Does Not Exist"}
+	case sip.REFER:
+		return declineRefer()
 	default:
 		return &fault{405, "Method Not Allowed", []header{{"Allow", allowed}}}
 	}

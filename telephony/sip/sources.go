@@ -30,6 +30,9 @@ const (
 	// RefusedCertificate is a request of a trunk whose calls come with a
 	// certificate, and that came without.
 	RefusedCertificate Reason = "certificate"
+	// RefusedClear is a call of a trunk that is reached over TLS, from where it is
+	// reached, and that came without.
+	RefusedClear Reason = "clear"
 	// RefusedCredentials is a wrong user name or password.
 	RefusedCredentials Reason = "credentials"
 	// RefusedLocked is a user name that was tried too often with a wrong

@@ -38,6 +38,9 @@ type MemoryConfig struct {
 	// Suppress says that the far end sends nothing while it does not speak,
 	// instead of silent frames.
 	Suppress bool
+	// Transfer is what the far end does when it is asked to go on with somebody else;
+	// nil refuses with 603. Without an error the leg ends.
+	Transfer func(context.Context, telephony.TransferRequest) error
 	// Network is the line from the far end to the leg.
 	Network Network
 }
@@ -58,6 +61,7 @@ type MemoryLeg struct {
 	info     telephony.Info
 	suppress bool
 	transit  time.Duration
+	transfer func(context.Context, telephony.TransferRequest) error
 	wake     chan struct{}
 	answered chan struct{}
 	gone     chan struct{}
@@ -106,6 +110,7 @@ func NewMemoryLeg(c MemoryConfig) (*MemoryLeg, *Far) {
 			Codec: c.Codec, Rate: c.Rate, Lead: c.Lead, Headers: c.Headers, Variables: c.Variables, Attestation: c.Attestation, Parts: c.Parts},
 		suppress: c.Suppress,
 		transit:  c.Transit,
+		transfer: c.Transfer,
 		wake:     make(chan struct{}, 1),
 		answered: make(chan struct{}),
 		gone:     make(chan struct{}),
@@ -210,6 +215,23 @@ func (l *MemoryLeg) Hangup(_ context.Context, cause telephony.Cause) error {
 func (l *MemoryLeg) Refuse(_ context.Context, r telephony.Refusal) error {
 	l.end(telephony.Event{Kind: telephony.KindEnded, Cause: r.Cause}, r)
 	return nil
+}
+
+// Transfer implements telephony.Transferer.
+func (l *MemoryLeg) Transfer(ctx context.Context, req telephony.TransferRequest) error {
+	l.mu.Lock()
+	live := l.accepted && !l.over
+	l.mu.Unlock()
+	switch {
+	case !live:
+		return telephony.ErrGone
+	case l.transfer == nil:
+		return &telephony.TransferError{Status: 603}
+	}
+	if err := l.transfer(ctx, req); err != nil {
+		return err
+	}
+	return l.Hangup(ctx, telephony.CauseNormal)
 }
 
 // SendDigits implements telephony.DigitSender: the far end collects them for

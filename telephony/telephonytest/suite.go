@@ -30,6 +30,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"nobody answers", nobodyAnswers},
 		{"digits both ways", digitsBothWays},
 		{"hold and resume", holdAndResume},
+		{"transfer is refused", transferIsRefused},
 		{"events end with the context", eventsEndWithContext},
 		{"silence keeps time", silenceKeepsTime},
 		{"wrong frames", wrongFrames},
@@ -336,6 +337,32 @@ func holdAndResume(t *testing.T, s *scene) {
 		t.Errorf("events %v", kinds)
 	}
 	<-agreed
+}
+
+// The far ends of the suite transfer no calls: the leg says so, and goes on.
+func transferIsRefused(t *testing.T, s *scene) {
+	leg, far := s.talk()
+	transferer, ok := leg.(telephony.Transferer)
+	if !ok {
+		t.Skip("the leg transfers no calls")
+	}
+	req := telephony.TransferRequest{To: "+12025550142", Within: 5 * time.Second, Progress: func(int) { t.Error("progress of a refused transfer") }}
+	var refused *telephony.TransferError
+	if err := transferer.Transfer(s.ctx, req); !errors.As(err, &refused) || refused.Accepted || refused.Status < 300 {
+		t.Errorf("a refused transfer: %v", err)
+	}
+	go func() { _ = far.Digits(s.ctx, "1") }()
+	heard := false
+	s.watch(leg, func(ev telephony.Event) bool { heard = ev.Kind == telephony.KindDigit; return heard })
+	if !heard {
+		t.Error("the call is over")
+	}
+	if err := leg.Hangup(s.ctx, telephony.CauseNormal); err != nil {
+		t.Errorf("Hangup: %v", err)
+	}
+	if err := transferer.Transfer(s.ctx, req); !errors.Is(err, telephony.ErrGone) {
+		t.Errorf("a transfer after the end: %v", err)
+	}
 }
 
 func eventsEndWithContext(t *testing.T, s *scene) {
