@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/phonenumber"
+	"github.com/sidetone/sidetone/telephony"
 )
 
 // Secret is a password. It prints as "[secret]" so that it stays out of logs.
@@ -158,9 +159,15 @@ type Config struct {
 	// Refused counts what was refused and why; nil counts nothing. It may be
 	// called concurrently and must not wait.
 	Refused func(Reason)
+	// RefusedCall is told of calls that the driver refuses by itself while Serve runs,
+	// as those whose sound we do not speak; nil: nobody is. It may be called
+	// concurrently and must not wait.
+	RefusedCall func(telephony.Info, telephony.Refusal)
 	// Unconfirmed counts the calls of which the far end did not confirm that they
 	// are over; nil counts nothing. It may be called concurrently and must not wait.
 	Unconfirmed func()
+	// Watcher sees the signalling; nil: nobody does.
+	Watcher telephony.Watcher
 	// Resolver is the DNS server that is asked, host:port or an address; empty: those
 	// of the system.
 	Resolver string
@@ -185,6 +192,9 @@ func (c *Config) complete() error {
 	}
 	if c.Refused == nil {
 		c.Refused = func(Reason) {}
+	}
+	if c.RefusedCall == nil {
+		c.RefusedCall = func(telephony.Info, telephony.Refusal) {}
 	}
 	if c.Unconfirmed == nil {
 		c.Unconfirmed = func() {}

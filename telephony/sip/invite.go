@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"net/textproto"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,12 +33,31 @@ func (d *Driver) onInvite(tx *serverTx, who admission) {
 		return
 	}
 	l, f := d.newInbound(tx, who)
-	if f == nil {
-		f = d.serveLeg(l)
-	}
 	if f != nil {
 		tx.fail(f)
+		d.tellRefused(tx, who, f)
+		return
 	}
+	if f = d.serveLeg(l); f != nil {
+		tx.fail(f)
+	}
+}
+
+// tellRefused tells the application of a call that it does not get.
+func (d *Driver) tellRefused(tx *serverTx, who admission, f *fault) {
+	d.mu.Lock()
+	serving := d.serving != nil
+	d.mu.Unlock()
+	if !serving {
+		return
+	}
+	why := strconv.Itoa(f.status) + " " + f.reason
+	for _, h := range f.extra {
+		if h.name == "Warning" {
+			why += ": " + h.value
+		}
+	}
+	d.cfg.RefusedCall(inboundInfo(tx, who, d.calledNumber(tx.req, who.trunk), d.trunk(who.trunk)), telephony.Refusal{Cause: statusCause(f.status), Reason: why})
 }
 
 // serveLeg gives a call to the application on a goroutine of its own.
@@ -178,6 +198,7 @@ func inboundInfo(tx *serverTx, who admission, called string, trunk *Trunk) telep
 	info := telephony.Info{ID: cleaned(req.CallID().Value(), maxName), Trunk: who.trunk, Source: tx.peer.addr.String(),
 		From: cleaned(caller(req, trunk != nil && trunk.AssertedIdentity), maxName), To: cleaned(called, maxName),
 		Codec: codecG722.String(), Rate: codecG722.rate(), Headers: make(map[string]string)}
+	info.Signalling = signalling(req.CallID().Value(), tagOf(req.From().Params))
 	info.Parts = otherParts(headerValue(req, "Content-Type"), req.Body())
 	info.Attestation = attestation(req)
 	if trunk != nil {
