@@ -23,28 +23,14 @@ import (
 // names another interface than the one its sound comes from.
 func baresip(t *testing.T, ctx context.Context, codec, target string, bind bool) sound {
 	t.Helper()
-	dir := t.TempDir()
-	rate := 16000
-	if strings.HasPrefix(codec, "PCMU") {
-		rate = 8000
-	}
-	tone := filepath.Join(dir, "tone.wav")
-	writeWAV(t, tone, sound{rate, audio.Sine(rate, 20*rate, 440, -12)})
-	if err := os.Mkdir(filepath.Join(dir, "out"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	port := telephonytest.Ports(t, 50)
-	for _, name := range []string{"config", "accounts"} {
-		raw, err := os.ReadFile(filepath.Join("testdata/baresip", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := strings.NewReplacer("@SIP@", fmt.Sprint(port), "@WAV@", tone, "@RATE@", fmt.Sprint(rate), "@DIR@", dir, "@CODEC@", codec,
-			"@RTP@", fmt.Sprintf("%d-%d", port+4, port+44), "@MODULES@", baresipModules(t)).Replace(string(raw))
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	heard, _ := baresipCall(t, ctx, codec, target, bind)
+	return heard
+}
+
+// baresipCall also returns what baresip wrote.
+func baresipCall(t *testing.T, ctx context.Context, codec, target string, bind bool) (heard sound, wrote string) {
+	t.Helper()
+	dir, _ := baresipDir(t, codec, "")
 	args := []string{"-4", "-f", dir, "-e", "/dial " + target, "-t", "8"}
 	if bind {
 		args = append([]string{"-n", "127.0.0.1"}, args...)
@@ -54,9 +40,38 @@ func baresip(t *testing.T, ctx context.Context, codec, target string, bind bool)
 	if err != nil && !errors.As(err, &status) {
 		t.Fatalf("baresip: %v\n%s\n%s", err, tail(out, 2000), tail(problems, 2000))
 	}
+	return baresipHeard(t, dir, out+problems), out + problems
+}
+
+// baresipDir writes what a baresip needs that plays a tone: a codec, with what else its
+// account says, and lines of its configuration. Its SIP port is returned; the next is
+// that of TLS.
+func baresipDir(t *testing.T, codec, config string) (dir string, port int) {
+	t.Helper()
+	dir = t.TempDir()
+	rate := 16000
+	if strings.HasPrefix(codec, "PCMU") {
+		rate = 8000
+	}
+	tone := filepath.Join(dir, "tone.wav")
+	writeWAV(t, tone, sound{rate, audio.Sine(rate, 20*rate, 440, -12)})
+	if err := os.Mkdir(filepath.Join(dir, "out"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	port = telephonytest.Ports(t, 50)
+	fill := strings.NewReplacer("@SIP@", fmt.Sprint(port), "@WAV@", tone, "@RATE@", fmt.Sprint(rate), "@DIR@", dir, "@CODEC@", codec,
+		"@RTP@", fmt.Sprintf("%d-%d", port+4, port+44), "@MODULES@", baresipModules(t))
+	writeText(t, filepath.Join(dir, "config"), fill.Replace(readText(t, "testdata/baresip/config"))+config)
+	writeText(t, filepath.Join(dir, "accounts"), fill.Replace(readText(t, "testdata/baresip/accounts")))
+	return dir, port
+}
+
+// baresipHeard is what a baresip that has ended heard; out is what it wrote.
+func baresipHeard(t *testing.T, dir, out string) sound {
+	t.Helper()
 	heard, _ := filepath.Glob(filepath.Join(dir, "out", "dump-*-dec.wav"))
 	if len(heard) != 1 {
-		t.Fatalf("baresip kept %d files: %v\n%s\n%s", len(heard), err, tail(out, 2000), tail(problems, 2000))
+		t.Fatalf("baresip kept %d files\n%s", len(heard), tail(out, 4000))
 	}
 	return readWAVFile(t, heard[0])
 }

@@ -45,12 +45,20 @@ type relay struct {
 	crypto string // the a=crypto attribute of the server's description
 	closed []io.Closer
 	wg     sync.WaitGroup
+
+	signalling, toServer, toCaller *weather // what befalls datagrams
 }
 
 // intercept starts a relay to the server over "udp" or "tcp".
 func intercept(t *testing.T, server, network string) *relay {
 	t.Helper()
-	r := &relay{t: t, server: server}
+	return interceptIn(t, server, network, trouble{})
+}
+
+// interceptIn is intercept on a bad line. Of the troubles, SIP has the losses only.
+func interceptIn(t *testing.T, server, network string, bad trouble) *relay {
+	t.Helper()
+	r := &relay{t: t, server: server, signalling: &weather{trouble: trouble{loss: bad.loss}}, toServer: &weather{trouble: bad}, toCaller: &weather{trouble: bad}}
 	r.caller, r.line = r.socket(), r.socket()
 	r.wg.Go(r.up)
 	r.wg.Go(r.down)
@@ -104,7 +112,7 @@ func (r *relay) datagrams(front, back *net.UDPConn) {
 			mu.Lock()
 			caller = from
 			mu.Unlock()
-			_, _ = back.WriteToUDPAddrPort(b, server) // lost datagrams are sent again
+			r.signalling.carry(b, back, server) // lost datagrams are sent again
 		})
 	})
 	r.wg.Go(func() {
@@ -112,7 +120,7 @@ func (r *relay) datagrams(front, back *net.UDPConn) {
 			mu.Lock()
 			to := caller
 			mu.Unlock()
-			_, _ = front.WriteToUDPAddrPort(r.rewrite(b), to)
+			r.signalling.carry(r.rewrite(b), front, to)
 		})
 	})
 }
@@ -193,7 +201,7 @@ func (r *relay) up() {
 		to := r.media
 		r.mu.Unlock()
 		if to.IsValid() {
-			_, _ = r.line.WriteToUDPAddrPort(b, to)
+			r.toServer.carry(b, r.line, to)
 		}
 	})
 }
@@ -208,7 +216,7 @@ func (r *relay) down() {
 		}
 		r.mu.Unlock()
 		if to.IsValid() {
-			_, _ = r.caller.WriteToUDPAddrPort(b, to)
+			r.toCaller.carry(b, r.caller, to)
 		}
 	})
 }

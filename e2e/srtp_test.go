@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/e2e/timing"
 	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
 
@@ -70,17 +71,8 @@ func TestEncryptedCalls(t *testing.T) {
 	listen(t)
 	ctx := within(t, 120*time.Second)
 	const number = "+14155550142"
-	s := start(t, `SIDETONE_SIP_TRUNKS=[{name: carrier, addresses: [127.0.0.0/8], numbers: ["`+number+`"], media: {srtp: require, srtp_over_clear: true}}]`)
-	agent, err := s.api.Agents().Create(ctx, client.Agent{Name: "Receptionist", Prompt: &client.Prompt{Content: playbook(t)}, InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.api.Numbers().Buy(ctx, client.Purchase{TelephonyProvider: "sip", PhoneNumber: number}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.api.Numbers().Update(ctx, number, client.Change{"inbound_agent": agent.ID}); err != nil {
-		t.Fatal(err)
-	}
+	s := start(t, trunkSetting(`{name: carrier, addresses: [127.0.0.0/8], numbers: ["`+number+`"], media: {srtp: require, srtp_over_clear: true}}`))
+	s.carried(t, number, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
 	r := intercept(t, s.sip, "udp")
 	heard := baresip(t, ctx, "G722/16000/1;mediaenc=srtp-mand", "sip:"+number+"@"+r.sip, true)
 	c := s.ended(t, ctx, 1)
@@ -98,4 +90,63 @@ func TestEncryptedCalls(t *testing.T) {
 	if e := events[len(events)-2]; e.Type != "line_quality" || !strings.HasPrefix(e.Text, "received: loss ") {
 		t.Errorf("the last event but one is %+v", e)
 	}
+}
+
+// baresip and the agent hear each other over TLS and SRTP, whoever calls: with SRTP as
+// baresip offers it beside plain sound, and as it insists on it.
+func TestBaresipOverTLS(t *testing.T) {
+	t.Parallel()
+	words := []string{"ferry", "morning", "island", "leaves", "hour", "office"}
+	tests := map[string]func(*testing.T){}
+	for encryption, policy := range map[string]string{"srtp": "prefer", "srtp-mand": "require"} {
+		setting := func(number, more string) string {
+			return trunkSetting(`{name: carrier, addresses: [127.0.0.0/8], numbers: ["` + number + `"], media: {srtp: ` + policy + `}` + more + `}`)
+		}
+		tests[encryption+" calls"] = func(t *testing.T) {
+			listen(t)
+			paced := timing.Start(t)
+			ctx := within(t, 120*time.Second)
+			const number = "+14155550145"
+			cert, key := certificate(t)
+			s, secure := secureServer(t, cert, key, setting(number, ""))
+			s.carried(t, number, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
+			heard, wrote := baresipCall(t, ctx, "G722/16000/1;mediaenc="+encryption, "sip:"+number+"@"+secure+";transport=tls", true)
+			c := s.ended(t, ctx, 1)
+			checkSound(t, ctx, s, c, heard, paced)
+			checkWords(t, ctx, heard, words...)
+			if !strings.Contains(wrote, "SRTP is Enabled") {
+				t.Errorf("baresip does not say that its sound is encrypted:\n%s", tail(wrote, 3000))
+			}
+		}
+		tests[encryption+" is called"] = func(t *testing.T) {
+			listen(t)
+			paced := timing.Start(t)
+			ctx := within(t, 120*time.Second)
+			const number, phone = "+14155550146", "+12025550174"
+			cert, key := certificate(t)
+			both := filepath.Join(t.TempDir(), "both.pem") // baresip takes one file
+			writeText(t, both, readText(t, key)+readText(t, cert))
+			dir, port := baresipDir(t, "G722/16000/1;answermode=auto;mediaenc="+encryption, "sip_certificate "+both+"\n")
+			s := start(t, setting(number, fmt.Sprintf(", host: %q, transport: tls, tls: {ca_file: %q}", fmt.Sprintf("127.0.0.1:%d", port+1), cert)))
+			agent := s.carried(t, number, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
+			out := make(chan string, 1)
+			go func() {
+				text, problems, _ := try(ctx, dir, "baresip", "-n", "127.0.0.1", "-4", "-f", dir, "-t", "10") // what it heard is judged
+				out <- text + problems
+			}()
+			awaitTCP(t, ctx, port+1)
+			if _, err := s.api.Calls().Create(ctx, client.CallRequest{FromNumber: number, ToNumber: phone, Agent: agent.ID}); err != nil {
+				t.Fatal(err)
+			}
+			wrote := <-out
+			c := s.ended(t, ctx, 1)
+			heard := baresipHeard(t, dir, wrote)
+			checkSound(t, ctx, s, c, heard, paced)
+			checkWords(t, ctx, heard, words...)
+			if !strings.Contains(wrote, "SRTP is Enabled") {
+				t.Errorf("baresip does not say that its sound is encrypted:\n%s", tail(wrote, 3000))
+			}
+		}
+	}
+	together(t, tests)
 }

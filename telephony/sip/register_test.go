@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,5 +96,49 @@ func TestRegistrationsExpire(t *testing.T) {
 	now = now.Add(61 * time.Second)
 	if _, ok := r.find("a"); ok || len(r.bindings) != 0 {
 		t.Error("still there")
+	}
+}
+
+// A phone behind a router that gave it another port is told that its call is over there,
+// once it has registered from there. Another phone of the user, and another user, take
+// no call away.
+func TestCallsFollowTheRegistration(t *testing.T) {
+	t.Parallel()
+	const contact = "Contact: <sip:desk@192.168.77.2:5062>"
+	for _, test := range []struct {
+		name, user, contact string
+		moves               bool
+	}{
+		{"same phone", "desk", contact, true},
+		{"another port of its host", "desk", "Contact: <sip:desk@192.168.77.2:5064>", false},
+		{"another host", "desk", "Contact: <sip:desk@192.168.77.3:5062>", false},
+		{"another user", "hall", contact, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			d := listening(t, "127.0.0.2")
+			legs, _ := tape(t, d)
+			before, after := newRawUAFrom(t, d, "udp", "127.0.0.3"), newRawUAFrom(t, d, "udp", "127.0.0.3")
+			login(t, before, "INVITE", "desk", "secret", basicSDP(4000), contact)
+			_, before.toTag, _ = strings.Cut(headerOf(before.status("INVITE", 200), "To"), ";tag=")
+			before.send(before.request("ACK", before.last, "", contact))
+			leg := <-legs
+			login(t, after, "REGISTER", test.user, "secret", "", "To: <sip:"+test.user+"@sidetone>", test.contact)
+			after.status("REGISTER", 200)
+			done := make(chan error, 1)
+			go func() { done <- leg.Hangup(t.Context(), telephony.CauseNormal) }()
+			told := before
+			if test.moves {
+				told = after
+			}
+			msg := told.receive(20 * time.Second)
+			for !strings.HasPrefix(msg, "BYE ") && msg != "" {
+				msg = told.receive(20 * time.Second)
+			}
+			told.reply(msg, "200 OK", "")
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

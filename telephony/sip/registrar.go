@@ -1,6 +1,8 @@
 package sip
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -100,9 +102,27 @@ func (d *Driver) onRegister(tx *serverTx, who admission) {
 	}
 	var extra []header
 	if lasts > 0 {
+		d.moved(name, contact.Address, tx.peer)
 		extra = []header{{"Contact", "<" + contact.Address.String() + ">;expires=" + strconv.Itoa(int(lasts/time.Second))}}
 	}
 	_ = tx.respond(200, "OK", d.newTag(), extra, nil) // the far end repeats what it got no response to
+}
+
+// moved lets the requests of the calls of a phone go to where it registers from: a
+// router on the way may have given it another port since its last request. The contact
+// tells the phone.
+func (d *Driver) moved(user string, contact sip.Uri, to peer) {
+	d.mu.Lock()
+	calls := slices.Collect(maps.Values(d.calls))
+	d.mu.Unlock()
+	for _, l := range calls {
+		l.mu.Lock()
+		if l.user == user && l.target.Host == contact.Host && l.target.Port == contact.Port {
+			l.peer = to
+			l.noteDialog()
+		}
+		l.mu.Unlock()
+	}
 }
 
 // bindingTime is how long a contact asks to be registered, at most an hour.
