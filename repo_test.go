@@ -42,7 +42,7 @@ func arrows() map[string][]string {
 		"standin/tonewords": {"synthesizer"}, "standin/hearing": {"standin", "standin/tonewords", "transcriber", "audio"},
 		"cluster/local":  {""},
 		"auth":           {""},
-		"recording/disk": {"audio"}, "recording/mp3": {"process"},
+		"recording/disk": {"audio"}, "recording/mp3": {"process"}, "recording/ladder": {"", "telephony"},
 		"vault": {}, "phonenumber": {}, "preset": {},
 		"store": {"", "vault", "phonenumber", "store/configuration"}, "store/configuration": {""}, "store/copy": {}, "store/storetest": {"store", "vault", ""},
 		"jobs":     {"", "store", "telephony"},

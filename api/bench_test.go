@@ -49,6 +49,8 @@ type bench struct {
 	calls *fakeCalls
 	feed  *fakeFeed
 	tapes fakeTapes
+	// ladders are those of calls, by id.
+	ladders fakeLadders
 	// tokens checks JSON Web Tokens; nil for none.
 	tokens TokenVerifier
 	// operator is the bearer of the command line; "" for none.
@@ -93,7 +95,7 @@ func both(t *testing.T, test func(b *bench)) {
 func newBench(t *testing.T, s *store.Store) *bench {
 	t.Helper()
 	b := &bench{try: triedWell,
-		t: t, store: s, shop: newShop(), calls: &fakeCalls{}, feed: &fakeFeed{}, tapes: fakeTapes{}, copies: &fakeCopies{fail: errors.ErrUnsupported},
+		t: t, store: s, shop: newShop(), calls: &fakeCalls{}, feed: &fakeFeed{}, tapes: fakeTapes{}, ladders: fakeLadders{}, copies: &fakeCopies{fail: errors.ErrUnsupported},
 		jobs: &fakeJobs{}, doc: strictDocument(t), drain: make(chan struct{}),
 	}
 	s.SetEnqueuer(b.jobs)
@@ -117,7 +119,7 @@ func (b *bench) handler() http.Handler {
 		b.t.Fatal(err)
 	}
 	return New(Config{
-		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
+		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, Ladders: b.ladders, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
 		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, CheckAccount: b.checkAccount, CheckThinks: b.checkThinks, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try, CallerIDs: b.callerIDs, Trunks: knownTrunks{},
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
@@ -515,6 +517,33 @@ func (f fakeTapes) Open(path string) (io.ReadSeekCloser, error) {
 		return nil, fs.ErrNotExist
 	}
 	return tape{bytes.NewReader(f[path])}, nil
+}
+
+// fakeLadders are ladders by call.
+type fakeLadders map[string]sidetone.Ladder
+
+func (f fakeLadders) Ladder(id string) (sidetone.Ladder, error) {
+	if f[id].Dropped < 0 {
+		return sidetone.Ladder{}, errors.New("disk on fire")
+	}
+	if len(f[id].Messages) == 0 {
+		return sidetone.Ladder{}, fs.ErrNotExist
+	}
+	return f[id], nil
+}
+
+func (fakeLadders) WritePCAP(l sidetone.Ladder, w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%d packets", len(l.Messages))
+	return err
+}
+
+// sampleLadder is a call that was refused.
+func sampleLadder() sidetone.Ladder {
+	at := time.Date(2026, 11, 1, 10, 0, 0, 5000000, time.UTC)
+	return sidetone.Ladder{Dropped: 2, Messages: []sidetone.SignalMessage{
+		{At: at, Sent: true, Local: "192.0.2.1:5060", Remote: "198.51.100.7:5060", Transport: "UDP", Text: "INVITE sip:1@198.51.100.7 SIP/2.0\r\n\r\n"},
+		{At: at.Add(time.Millisecond), Local: "192.0.2.1:5060", Remote: "198.51.100.7:5060", Transport: "UDP", Text: "SIP/2.0 403 Forbidden\r\n\r\n"},
+	}}
 }
 
 // fakeCopies is the same MP3 for every recording.

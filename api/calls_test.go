@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"net/http"
@@ -429,6 +430,32 @@ func TestEndingAWaitingCallEndsItsStream(t *testing.T) {
 		b.do("POST /v1/calls/end?id="+id, "").want(200)
 		s.next(1, "ended")
 		s.end()
+	})
+}
+
+// TestLadder reads the signalling of a call, in both forms, and of calls without one.
+func TestLadder(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		for _, form := range []string{"ladder", "pcap"} {
+			target := "GET /v1/calls/" + id + "/" + form
+			delete(b.ladders, id)
+			b.do(target, "").fails(404, "id names a call without signalling")
+			b.do("GET /v1/calls/x/"+form, "").fails(404, "id names no call in this environment")
+			b.ladders[id] = sidetone.Ladder{Dropped: -1}
+			b.do(target, "").fails(503, "the signalling cannot be read now")
+			b.ladders[id] = sampleLadder()
+			b.do(target, "").want(200)
+		}
+		got := b.do("GET /v1/calls/"+id+"/ladder", "").want(200)
+		if !bytes.Contains(got.raw, []byte(`"at":"2026-11-01T10:00:00.006Z","direction":"received","local":"192.0.2.1:5060"`)) {
+			b.t.Errorf("ladder: %s", got.raw)
+		}
+		file := b.do("GET /v1/calls/"+id+"/pcap", "").want(200)
+		if string(file.raw) != "2 packets" || file.header.Get("Content-Type") != "application/vnd.tcpdump.pcap" {
+			b.t.Errorf("capture: %q, %v", file.raw, file.header)
+		}
 	})
 }
 

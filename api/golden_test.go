@@ -137,6 +137,7 @@ func renderings(p dialect.Profile) map[string]rendering {
 		"refusals":          {"RefusalPage", "", goldenPage(renderRefusal(nobodys))},
 		"call-list-refused": {"CallPage", "CallPage", goldenPage(renderCall(i, refused, "", nil))},
 		"call-list-wide":    {"CallPage", "", goldenPage(renderCall(wide, goldenCall(), "", nil))},
+		"ladder":            {"CallLadder", "", renderLadder(sampleLadder())},
 		"event":             {"CallEvent", "", renderEvent(v, moment)},
 		"voice":             {"VoiceDto", "Voice", renderVoice(v, full.Voice)},
 		"voice-vendor":      {"VoiceDto", "Voice", renderVoice(v, goldenVoice())},

@@ -43,6 +43,15 @@ type Recordings interface {
 	Open(path string) (io.ReadSeekCloser, error)
 }
 
+// Ladders has the signalling of calls. recording/ladder implements it.
+type Ladders interface {
+	// Ladder returns the signalling of a call; an error with fs.ErrNotExist when there
+	// is none.
+	Ladder(callID string) (sidetone.Ladder, error)
+	// WritePCAP writes it as a capture file.
+	WritePCAP(l sidetone.Ladder, w io.Writer) error
+}
+
 // Copies opens recordings in another form. recording/mp3 implements it.
 type Copies interface {
 	// Open returns the copy of the WAV file at path, made when absent; an
@@ -64,6 +73,8 @@ type Config struct {
 	Recordings Recordings
 	// MP3 opens recordings as MP3; nil means that there are only WAV files.
 	MP3 Copies
+	// Ladders has the signalling of calls; nil means that there is none.
+	Ladders Ladders
 	// Shops are the carriers that sell numbers, by provider name.
 	Shops map[string]telephony.NumberShop
 	// DefaultProvider is the shop of a request that names none; "" means

@@ -45,6 +45,11 @@ func inQuery(name, kind, body string) idPlace {
 	}}
 }
 
+// inPath puts the value into the path.
+func inPath(kind string) idPlace {
+	return idPlace{where: "path", kind: kind, with: func(v string) (string, string) { return "PATH " + url.PathEscape(v), "" }}
+}
+
 // inBody puts the value as JSON text where the template says "$".
 func inBody(where, kind, query, template string) idPlace {
 	return idPlace{where: "body " + where, kind: kind, with: func(v string) (string, string) {
@@ -162,12 +167,12 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 			inBody("from_number", "number", "", `{"to_number":"+12025550199","from_number":$,"agent":`+agent+`}`),
 			inBody("agent_phone_number", "number", "", `{"to_number":"+12025550199","from_number":"`+f.line+`","agent_phone_number":$,"agent":`+agent+`}`),
 			ignoring(inBody("telephony_account_connection", "connection", "", `{"to_number":"+12025550199","from_number":"`+f.line+`","agent":`+agent+`,"telephony_account_connection":$}`))),
-		"GET /v1/calls":           {inQuery("id", "call", "")},
-		"POST /v1/calls/end":      {inQuery("id", "call", "")},
-		"GET /v1/calls/recording": {inQuery("id", "recorded call", "")},
-		"GET /v1/calls/{id}/events": {{where: "path", kind: "ended call", with: func(v string) (string, string) {
-			return "PATH " + url.PathEscape(v), ""
-		}}},
+		"GET /v1/calls":             {inQuery("id", "call", "")},
+		"POST /v1/calls/end":        {inQuery("id", "call", "")},
+		"GET /v1/calls/recording":   {inQuery("id", "recorded call", "")},
+		"GET /v1/calls/{id}/ladder": {inPath("signalled call")},
+		"GET /v1/calls/{id}/pcap":   {inPath("signalled call")},
+		"GET /v1/calls/{id}/events": {inPath("ended call")},
 
 		"POST /v1/account_connections/test":                      {inQuery("id", "connection", "")},
 		"POST /v1/account_connections/add_to_steering_pool":      {inQuery("id", "connection", `{"phone_number":"+12025550144"}`)},
@@ -397,7 +402,7 @@ func (f *tenants) freshOther(who tenant, kind string, post func(path, body, prop
 	case "number", "number id":
 		property := map[string]string{"number": "number", "number id": "id"}[kind]
 		return post("/v1/numbers/link", `{"phone_number":"`+f.phone()+`","telephony_account_connection":"`+f.fresh(who, "connection")+`"}`, property)
-	case "call", "ended call", "recorded call", "agent of call", "number of call":
+	case "call", "ended call", "recorded call", "signalled call", "agent of call", "number of call":
 		return f.freshCall(who, kind, post)
 	case "environment":
 		return f.as(who, "GET /v1/whoami", "").want(200).text("environment.id")
@@ -427,6 +432,7 @@ func (f *tenants) freshCall(who tenant, kind string, post func(path, body, prope
 		return id
 	}
 	at := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	f.ladders[id] = sampleLadder()
 	f.tapes["/rec/"+id] = []byte("RIFF....WAVEsound")
 	err := f.store.FinishCall(f.t.Context(), who.env, id, sidetone.CallResult{
 		Status: sidetone.CallEnded, Outcome: sidetone.OutcomeHumanDisconnected, EndReason: "hangup", RecordingPath: "/rec/" + id, Ended: at,

@@ -40,6 +40,9 @@ type Config struct {
 	// Refusals keeps calls that were refused; nil: only the rows of calls to numbers
 	// of ours are kept.
 	Refusals Refusals
+	// Signalling keeps the signalling of inbound calls; nil: nobody does. Drivers tell
+	// it themselves which calls they place.
+	Signalling Signalling
 	// Wheels pace the calls, each of which is dealt to one of them when it is
 	// answered; whoever made them runs them. One for each processor core keeps all
 	// cores busy. At least one.

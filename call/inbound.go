@@ -145,9 +145,12 @@ func (x *Exchange) find(info telephony.Info) (Route, error) {
 }
 
 func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
-	now := x.c.Clock.Now()
+	now, id := x.c.Clock.Now(), x.c.IDs.New()
+	if x.c.Signalling != nil {
+		x.c.Signalling.Belongs(info.Signalling, id)
+	}
 	return sidetone.Call{
-		ID: x.c.IDs.New(), EnvironmentID: r.Number.EnvironmentID, Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated,
+		ID: id, EnvironmentID: r.Number.EnvironmentID, Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated,
 		FromNumber: r.From, ToNumber: r.Number.Number, AgentNumber: r.Number.Number, AgentID: r.Snapshot.Agent.ID,
 		Provider: r.Number.Provider, ConnectionID: r.Number.ConnectionID, CarrierID: info.ID, Snapshot: r.Snapshot,
 		Context: contextOf(info), Signalling: signallingOf(info), Params: []byte("{}"), OnNoHuman: "continue",

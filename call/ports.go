@@ -114,6 +114,13 @@ type Recordings interface {
 	Create(callID string, rate int) (Recorder, error)
 }
 
+// Signalling keeps the signalling of calls.
+type Signalling interface {
+	// Belongs says to which call of ours messages belong, by Info.Signalling of its
+	// leg. It never waits.
+	Belongs(name, callID string)
+}
+
 // Source names who serves a part of a call, and who pays.
 type Source struct {
 	// Vendor is such as "openai"; "" for what the server has itself.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -223,6 +224,48 @@ const (
 	// MP3 asks for a recording as MP3, which servers without lame answer as WAV.
 	MP3 = "audio/mpeg"
 )
+
+// SignalMessage is one SIP message of a call, without its secrets.
+type SignalMessage struct {
+	// At is when it was sent or came.
+	At time.Time `json:"at"`
+	// Direction is sent or received, seen from the server.
+	Direction string `json:"direction"`
+	// Local and Remote are the server's and the other end's address, with ports.
+	Local  string `json:"local"`
+	Remote string `json:"remote"`
+	// Transport is UDP, TCP or TLS.
+	Transport string `json:"transport"`
+	// Text is the message.
+	Text string `json:"text"`
+}
+
+// Ladder is the signalling of a call.
+type Ladder struct {
+	// Messages are in the order of time.
+	Messages []SignalMessage `json:"messages"`
+	// Dropped is how many later messages were not kept.
+	Dropped int `json:"dropped"`
+}
+
+// Ladder returns the SIP messages of a call.
+func (s Calls) Ladder(ctx context.Context, id string) (Ladder, error) {
+	var out Ladder
+	err := s.c.get(ctx, s.path+"/"+url.PathEscape(id)+"/ladder", nil, &out)
+	return out, err
+}
+
+// PCAP writes the SIP messages of a call to w, as a capture file.
+func (s Calls) PCAP(ctx context.Context, id string, w io.Writer) error {
+	res, err := s.c.send(ctx, request{method: http.MethodGet, path: s.path + "/" + url.PathEscape(id) + "/pcap",
+		header: http.Header{"Accept": {"application/vnd.tcpdump.pcap"}}})
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close() //nolint:errcheck // only read from
+	_, err = io.Copy(w, res.Body)
+	return err
+}
 
 // Recording writes the stereo recording of a call to w: the caller left, the
 // agent right. It asks for the media type (WAV or MP3) and returns the one that

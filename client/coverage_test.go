@@ -119,6 +119,10 @@ func lineExercises() map[string]exercise {
 			_, err := c.Calls().Recording(t.Context(), "i", client.MP3, io.Discard)
 			return nil, err
 		},
+		"CallController_getLadder": func(t *testing.T, c *client.Client) (any, error) { return c.Calls().Ladder(t.Context(), "i") },
+		"CallController_getPCAP": func(t *testing.T, c *client.Client) (any, error) {
+			return nil, c.Calls().PCAP(t.Context(), "i", io.Discard)
+		},
 		"CallController_streamEvents": func(t *testing.T, c *client.Client) (any, error) {
 			var last client.Event
 			for e, err := range c.Calls().Events(t.Context(), "i", 3) {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/outbound"
+	"github.com/sidetone/sidetone/telephony/sip"
 	"github.com/sidetone/sidetone/phonenumber"
 	"github.com/sidetone/sidetone/preset"
 )
@@ -110,6 +111,9 @@ type SIPConfig struct {
 	// Resolver is the address of the DNS server that is asked for the hosts of trunks,
 	// with or without a port; empty: the system's.
 	Resolver string `koanf:"resolver"`
+	// STUN is host[:port] of a STUN server that doctor asks for this machine's public
+	// address; empty: nobody is asked.
+	STUN string `koanf:"stun"`
 	// Trunks carry calls from and to real numbers.
 	Trunks []Trunk `koanf:"trunks"`
 	// AskAfter is how long nothing may come from the far end of a call before it is
@@ -261,6 +265,8 @@ type SpeechConfig struct {
 type RecordingsConfig struct {
 	// Lame is the program that makes MP3 copies; empty makes none.
 	Lame string `koanf:"lame"`
+	// Signalling keeps the SIP messages of calls beside their recordings.
+	Signalling bool `koanf:"signalling"`
 }
 
 // LogConfig says what is logged.
@@ -280,7 +286,7 @@ func Defaults() Config {
 			AskAfterFirst: time.Minute, AskAfterHeld: time.Minute},
 		Calls:      CallsConfig{Max: 1000, Offline: 4, ComfortNoise: true, Drain: 10 * time.Minute},
 		Speech:     SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite", Substitute: true},
-		Recordings: RecordingsConfig{Lame: "lame"},
+		Recordings: RecordingsConfig{Lame: "lame", Signalling: true},
 		Log:        LogConfig{Level: "info", Format: "text"},
 		Outbound:   OutboundConfig{Concurrent: outbound.DefaultConcurrent},
 	}
@@ -364,6 +370,9 @@ func (c SIPConfig) validate() error {
 	}
 	if !resolverAddress(c.Resolver) {
 		return errors.New("sip.resolver must be the IP address of a DNS server, with or without a port")
+	}
+	if c.STUN != "" && !sip.IsProxy(c.STUN) {
+		return errors.New("sip.stun must be host[:port]")
 	}
 	if err := c.TLS.validate(); err != nil {
 		return err

@@ -110,6 +110,7 @@ sip:
   loopback: false
   sources: [10.0.0.0/8]
   resolver: 192.0.2.53
+  stun: stun.example
   ask_after: 20s
   ask_after_first: 40s
   ask_after_held: 50s
@@ -134,7 +135,7 @@ sip:
 database: {url: "postgres://db/calls", migrate_url: "postgres://owner@db/calls"}
 calls: {max: 7, ringing_per_environment: 5, ringing_per_trunk: 6, answer_after: 2s, offline: 1, comfort_noise: false, drain: 30s}
 speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty, substitute: false}
-recordings: {lame: /opt/lame}
+recordings: {lame: /opt/lame, signalling: false}
 log: {level: debug, format: json}
 defaults: {model: openai, voice: voice_x, transcriber: transcriber_x}
 outbound: {allow: [10.0.0.0/8], only: [api.example], concurrent: 5}
@@ -151,7 +152,7 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 		Auth: AuthConfig{JWT: []JWTConfig{{Issuer: "https://login.example", Audience: "sidetone", JWKS: "/etc/jwks.json",
 			Keys: []JWTKey{{ID: "a", Algorithm: "HS256", Secret: "hush"}}, Environment: "e", EnvironmentClaim: "env", ScopesClaim: "scp",
 			SubjectPrefix: "x", MembersOnly: true, Leeway: new(time.Duration)}}},
-		SIP: SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", RTPMin: 10000, RTPMax: 20000, Sources: []string{"10.0.0.0/8"}, Resolver: "192.0.2.53",
+		SIP: SIPConfig{Addr: "192.0.2.1:5060", Advertise: "198.51.100.1", RTPMin: 10000, RTPMax: 20000, Sources: []string{"10.0.0.0/8"}, Resolver: "192.0.2.53", STUN: "stun.example",
 			AskAfter: 20 * time.Second, AskAfterFirst: 40 * time.Second, AskAfterHeld: 50 * time.Second,
 			Users: []SIPUser{{Name: "desk", Password: "secret"}},
 			TLS:   SIPTLS{Listen: "192.0.2.1:5061", CertFile: "/etc/cert.pem", KeyFile: "/etc/key.pem"},
@@ -270,6 +271,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "media ports too high", file: "sip: {rtp_min: 10000, rtp_max: 70000}", want: "sip.rtp_max"},
 		{name: "an end of the media ports alone", file: "sip: {rtp_max: 20000}", want: "sip.rtp_min"},
 		{name: "drains backwards", file: "calls: {drain: -1s}", want: "calls.drain"},
+		{name: "stun server", file: "sip: {stun: \"a b:x\"}", want: "sip.stun"},
 		{name: "resolver by name", file: "sip: {resolver: dns.example}", want: "sip.resolver"},
 		{name: "resolver without a port", file: "sip: {resolver: \"192.0.2.53:0\"}", want: "sip.resolver"},
 		{name: "target timeout", file: "sip: {trunks: [{name: a, host: b, target_timeout: 1h}]}", want: "sip.trunks[0].target_timeout"},

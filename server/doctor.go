@@ -58,6 +58,7 @@ func Doctor(ctx context.Context, c Config) []Finding {
 		checkFiles(c.Calls.Max),
 	}
 	all = append(all, checkSRTP(c.SIP)...)
+	all = append(all, checkPublic(ctx, c.SIP)...)
 	all = append(all, checkLines(ctx, c.SIP, there)...)
 	all = append(all, checkVendors(ctx, c, database)...)
 	return append(all, checkAgents(ctx, c, database)...)

@@ -121,6 +121,8 @@ type Info struct {
 	Attestation map[string]string
 	// Parts are the parts of the request's body besides the session description.
 	Parts []Part
+	// Signalling names the call's messages to a Watcher; "" when nobody sees them.
+	Signalling string
 	// Tries are the places where a call that was placed was tried; the last one is
 	// where it was answered. Empty for drivers that know only one.
 	Tries []Try

@@ -18,6 +18,8 @@ type callsCommand struct {
 	End       oneCommand       `cmd:"" help:"Hang up a call, or stop it from being placed."`
 	Events    eventsCommand    `cmd:"" help:"Follow a call's events, with the time between them, until it is over."`
 	Recording recordingCommand `cmd:"" help:"Save a call's recording."`
+	Ladder    ladderCommand    `cmd:"" help:"Show a call's SIP messages as a ladder."`
+	PCAP      pcapCommand      `cmd:"" name:"pcap" help:"Save a call's SIP messages for Wireshark, tcpdump or sngrep."`
 
 	Transcript transcriptCommand `cmd:"" help:"Show who said what and when, and follow a call until it is over."`
 }
@@ -179,7 +181,7 @@ type recordingCommand struct {
 }
 
 // Run saves a recording, whole or not at all.
-func (r recordingCommand) Run(a *app) (err error) {
+func (r recordingCommand) Run(a *app) error {
 	c, err := r.client(a)
 	if err != nil {
 		return err
@@ -193,26 +195,34 @@ func (r recordingCommand) Run(a *app) (err error) {
 		return r.explain(err)
 	}
 	path := cmp.Or(r.File, strings.Map(fileRune, r.ID)+"."+r.Format)
+	err = whole(path, func(f io.Writer) error {
+		came, err := c.Calls().Recording(a.ctx, r.ID, kind, f)
+		if err == nil && kind == client.MP3 && came != kind {
+			err = fmt.Errorf("the server has no MP3 of it (it needs the program lame); --format wav gets the recording")
+		}
+		return r.explain(err)
+	})
+	if err == nil {
+		_, err = fmt.Fprintln(a.out, path)
+	}
+	return err
+}
+
+// whole makes a file of what write writes, or none when it fails.
+func whole(path string, write func(io.Writer) error) error {
 	f, err := os.Create(path + ".part")
 	if err != nil {
 		return err
 	}
-	came, err := c.Calls().Recording(a.ctx, r.ID, kind, io.Writer(f))
+	err = write(f)
 	if e := f.Close(); err == nil {
 		err = e
 	}
-	if err == nil && kind == client.MP3 && came != kind {
-		err = fmt.Errorf("the server has no MP3 of it (it needs the program lame); --format wav gets the recording")
-	}
 	if err != nil {
-		_ = os.Remove(f.Name()) // the error of the download says more
-		return r.explain(err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+		_ = os.Remove(f.Name()) // what went wrong before says more
 		return err
 	}
-	_, err = fmt.Fprintln(a.out, path)
-	return err
+	return os.Rename(f.Name(), path)
 }
 
 // fileRune keeps an id from naming another directory.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/phonenumber"
+	"github.com/sidetone/sidetone/telephony"
 )
 
 // Secret is a password. It prints as "[secret]" so that it stays out of logs.
@@ -158,6 +159,8 @@ type Config struct {
 	// Unconfirmed counts the calls of which the far end did not confirm that they
 	// are over; nil counts nothing. It may be called concurrently and must not wait.
 	Unconfirmed func()
+	// Watcher sees the signalling; nil: nobody does.
+	Watcher telephony.Watcher
 	// Resolver is the DNS server that is asked, host:port or an address; empty: those
 	// of the system.
 	Resolver string

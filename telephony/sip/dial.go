@@ -86,6 +86,8 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 		info: telephony.Info{From: req.From, To: req.To, Trunk: req.Trunk, Source: to.peer.addr.String(),
 			Codec: codecG722.String(), Rate: codecG722.rate()}}
 	l.info.ID, l.began = l.callID, to.trunk
+	l.info.Signalling = signalling(l.callID, l.localTag)
+	d.belongs(l, req.CallID)
 	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp), codecs: d.cfg.Codecs, guard: g}
 	d.addHost(l, to.peer.addr.Addr())
 	d.addTargets(l, req.Trunk)

@@ -74,7 +74,7 @@ func New(cfg Config) (*Driver, error) {
 		called: expirable.NewLRU[netip.Addr, struct{}](maxSources, nil, 0), sources: newSources(cfg), guesses: newGuesses()}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.roster.Store(&roster{cfg.Trunks, cfg.Users})
-	d.transport.log = cfg.Logger
+	d.transport.log, d.transport.watcher = cfg.Logger, cfg.Watcher
 	d.transport.receive, d.transport.broken = d.receive, d.broken
 	d.transport.reads, d.transport.admitted, d.transport.refused = d.reads, d.admitted, d.sources.refuse
 	d.transport.serverTLS, d.transport.proves = d.serverTLS(), d.proves
@@ -245,6 +245,7 @@ func (d *Driver) addCall(l *leg) {
 }
 
 func (d *Driver) dropCall(l *leg) {
+	d.signalled(l)
 	d.dropHosts(l)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -294,6 +295,11 @@ func (d *Driver) localAddr(p netip.Addr) netip.Addr {
 	if !local.IsUnspecified() {
 		return local.WithZone("")
 	}
+	return towards(p)
+}
+
+// towards is the address of this machine on the way to p.
+func towards(p netip.Addr) netip.Addr {
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p, 9)))
 	if err != nil {
 		return netip.MustParseAddr("127.0.0.1")

@@ -175,6 +175,7 @@ func inboundInfo(tx *serverTx, who admission, called string, trunk *Trunk) telep
 	info := telephony.Info{ID: cleaned(req.CallID().Value(), maxName), Trunk: who.trunk, Source: tx.peer.addr.String(),
 		From: cleaned(caller(req, trunk != nil && trunk.AssertedIdentity), maxName), To: cleaned(called, maxName),
 		Codec: codecG722.String(), Rate: codecG722.rate(), Headers: make(map[string]string)}
+	info.Signalling = signalling(info.ID, tagOf(req.From().Params))
 	info.Parts = otherParts(headerValue(req, "Content-Type"), req.Body())
 	info.Attestation = attestation(req)
 	if trunk != nil {

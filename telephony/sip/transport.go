@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/sidetone/sidetone/telephony"
 )
 
 const (
@@ -95,7 +97,8 @@ type tcpConn struct {
 	unknown bool   // counted as an unknown source's; transport.mu
 	trunk   string // whose certificate the far end has shown; set before the first message
 	pings   pings
-	why     error // what ended it; read it after gone
+	why     error  // what ended it; read it after gone
+	read    []byte // the text of the message that is being read; its reader's, and only when somebody watches
 }
 
 func newConn(conn net.Conn, key connKey) *tcpConn {
@@ -124,6 +127,7 @@ type transport struct {
 	tls     *net.TCPListener // nil: TLS is not listened for
 	log     *slog.Logger
 	receive func(peer, sip.Message)
+	watcher telephony.Watcher // nil: nobody sees the messages
 	broken  func(peer, []byte, error)
 	// reads says whether a message or connection of a source is looked at,
 	// admitted whether the source is known; refused counts those that are not.
@@ -206,11 +210,16 @@ func (t *transport) close() {
 func (t *transport) addr() netip.AddrPort { return unmap(t.udp.LocalAddr().(*net.UDPAddr).AddrPort()) }
 
 // send writes a message to p.
-func (t *transport) send(p peer, raw []byte) error {
+func (t *transport) send(p peer, raw []byte) (err error) {
+	at := time.Now()
 	if p.tcp != nil {
-		return p.tcp.write(raw)
+		err = p.tcp.write(raw)
+	} else {
+		_, err = t.udp.WriteToUDPAddrPort(raw, p.addr)
 	}
-	_, err := t.udp.WriteToUDPAddrPort(raw, p.addr)
+	if err == nil {
+		t.sent(p, raw, at)
+	}
 	return err
 }
 
@@ -246,6 +255,7 @@ func (t *transport) parse(parser *sip.Parser, p peer, raw []byte) {
 		t.broken(p, raw, errors.New("body shorter than Content-Length"))
 		return
 	}
+	t.received(p, msg, raw)
 	t.receive(p, msg)
 }
 
@@ -451,7 +461,11 @@ func (t *transport) cut(frames *sip.ParserStream, p peer, data []byte, begun tim
 		if begun.IsZero() && skipLineEnds(frames.Buffer()) == 0 {
 			return begun, nil
 		}
+		before := frames.Buffer().Bytes()
 		msg, _, err := frames.ParseNext()
+		if t.watcher != nil { // the parser keeps no text of what it has read
+			p.tcp.read = append(p.tcp.read, before[:len(before)-frames.Buffer().Len()]...)
+		}
 		switch {
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			if begun.IsZero() {
@@ -462,10 +476,13 @@ func (t *transport) cut(frames *sip.ParserStream, p peer, data []byte, begun tim
 			return begun, err
 		}
 		begun = time.Time{}
+		raw := p.tcp.read
+		p.tcp.read = p.tcp.read[:0]
 		if !t.reads(p.addr.Addr(), p.network()) {
 			p.close() // the next read fails
 			return begun, nil
 		}
+		t.received(p, msg, raw)
 		t.receive(p, msg)
 	}
 }
