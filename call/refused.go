@@ -66,6 +66,9 @@ func (r *refusedCalls) add(info telephony.Info, err error) {
 	}
 }
 
+// Refused takes a call that its driver refused by itself. It does not wait.
+func (x *Exchange) Refused(info telephony.Info, why telephony.Refusal) { x.refused.add(info, &why) }
+
 // run writes until ctx ends, and then what is left.
 func (r *refusedCalls) run(ctx context.Context) {
 	for {

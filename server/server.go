@@ -208,6 +208,7 @@ func (s *server) serve(ctx context.Context) (err error) {
 	if s.config.Recordings.Signalling {
 		phone.Watcher = s.ladders
 	}
+	phone.RefusedCall = func(info telephony.Info, why telephony.Refusal) { s.exchange.Refused(info, why) } // it is there when Serve runs
 	phone.Refused, phone.Unconfirmed = countRefusals(&s.figures), countUnconfirmed(&s.figures)
 	s.lines = newTrunkLines(s.config.SIP, phone.Users[:len(s.config.SIP.Users)], s.store, s.guard, s.log)
 	phone.Choose = s.lines.choose

@@ -36,7 +36,7 @@ func (l ladderCommand) Run(a *app) error {
 type pcapCommand struct {
 	remote
 	ID   string `arg:"" help:"Id of the call."`
-	File string `short:"o" help:"Where to write; - is standard output. Default: the id and .pcap." placeholder:"FILE"`
+	File string `short:"f" help:"Where to write; - is standard output. Default: the id and .pcap." placeholder:"FILE"`
 }
 
 // Run saves the signalling of a call, whole or not at all.

@@ -61,6 +61,12 @@ func proves(header string) bool {
 		"authentication-info", "proxy-authentication-info"}, header)
 }
 
+// provesLine is proves for a line of a body, in small letters.
+func provesLine(line []byte) bool {
+	name, _, ok := bytes.Cut(line, []byte(":"))
+	return ok && proves(string(bytes.TrimSpace(name)))
+}
+
 // maskCredentials keeps what helps to find a fault in a digest
 // (https://www.rfc-editor.org/rfc/rfc7616#section-3.4), and nothing by which a password
 // can be guessed.
@@ -186,6 +192,9 @@ func maskKeys(line []byte) {
 				stars(word)
 			}
 		}
+	case provesLine(trimmed): // a message within a message
+		_, value, _ := bytes.Cut(line, []byte(":"))
+		stars(value)
 	case bytes.HasPrefix(trimmed, []byte("k=")), bytes.HasPrefix(trimmed, []byte("a=key-mgmt:")):
 		_, value, _ := bytes.Cut(line, []byte("="))
 		stars(value)

@@ -156,6 +156,10 @@ type Config struct {
 	// Refused counts what was refused and why; nil counts nothing. It may be
 	// called concurrently and must not wait.
 	Refused func(Reason)
+	// RefusedCall is told of calls that the driver refuses by itself while Serve runs,
+	// as those whose sound we do not speak; nil: nobody is. It may be called
+	// concurrently and must not wait.
+	RefusedCall func(telephony.Info, telephony.Refusal)
 	// Unconfirmed counts the calls of which the far end did not confirm that they
 	// are over; nil counts nothing. It may be called concurrently and must not wait.
 	Unconfirmed func()
@@ -185,6 +189,9 @@ func (c *Config) complete() error {
 	}
 	if c.Refused == nil {
 		c.Refused = func(Reason) {}
+	}
+	if c.RefusedCall == nil {
+		c.RefusedCall = func(telephony.Info, telephony.Refusal) {}
 	}
 	if c.Unconfirmed == nil {
 		c.Unconfirmed = func() {}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"net/textproto"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,12 +30,31 @@ func (d *Driver) onInvite(tx *serverTx, who admission) {
 		return
 	}
 	l, f := d.newInbound(tx, who)
-	if f == nil {
-		f = d.serveLeg(l)
-	}
 	if f != nil {
 		tx.fail(f)
+		d.tellRefused(tx, who, f)
+		return
 	}
+	if f = d.serveLeg(l); f != nil {
+		tx.fail(f)
+	}
+}
+
+// tellRefused tells the application of a call that it does not get.
+func (d *Driver) tellRefused(tx *serverTx, who admission, f *fault) {
+	d.mu.Lock()
+	serving := d.serving != nil
+	d.mu.Unlock()
+	if !serving {
+		return
+	}
+	why := strconv.Itoa(f.status) + " " + f.reason
+	for _, h := range f.extra {
+		if h.name == "Warning" {
+			why += ": " + h.value
+		}
+	}
+	d.cfg.RefusedCall(inboundInfo(tx, who, d.calledNumber(tx.req, who.trunk)), telephony.Refusal{Cause: statusCause(f.status), Reason: why})
 }
 
 // serveLeg gives a call to the application on a goroutine of its own.
