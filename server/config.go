@@ -20,9 +20,9 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/outbound"
-	"github.com/sidetone/sidetone/telephony/sip"
 	"github.com/sidetone/sidetone/phonenumber"
 	"github.com/sidetone/sidetone/preset"
+	"github.com/sidetone/sidetone/telephony/sip"
 )
 
 // Config is everything an operator can set. sidetone.sample.yaml documents each

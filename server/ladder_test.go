@@ -97,7 +97,7 @@ func refusedByUs(t *testing.T, r *running, api *client.Client) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the test is over
+	defer conn.Close()
 	sdp := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n"
 	me := conn.LocalAddr().String()
 	if _, err := fmt.Fprintf(conn, "INVITE sip:%s@b SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKl\r\nFrom: <sip:a@%s>;tag=l\r\nTo: <sip:b@b>\r\nCall-ID: ladder\r\nCSeq: 1 INVITE\r\n"+

@@ -117,17 +117,18 @@ func drawHosts(out *strings.Builder, messages []client.SignalMessage, hosts []st
 		}
 		copy(rung, fmt.Sprintf("%*.3f", rungTime-1, m.At.Sub(first).Seconds()))
 		from, to := rungTime+rungWidth/2+1, rungTime+rungWidth/2+at*rungWidth
-		copy(rung[from:to], arrow(fmt.Sprintf("%s [%d]", messageText(m.Text), i+1), to-from, m.Direction == "sent"))
+		copy(rung[from:to], arrow(messageText(m.Text), fmt.Sprintf(" [%d]", i+1), to-from, m.Direction == "sent"))
 		out.WriteString(strings.TrimRight(string(rung), " ") + "\n")
 	}
 }
 
-// arrow is a text on an arrow of a width, to the right or to the left.
-func arrow(text string, width int, right bool) string {
+// arrow is a text and its number on an arrow of a width, to the right or to the left.
+func arrow(text, number string, width int, right bool) string {
 	text = strings.Map(ascii, text)
-	if len(text) > width-6 {
-		text = text[:width-8] + ".."
+	if most := width - 6 - len(number); len(text) > most {
+		text = text[:most-2] + ".."
 	}
+	text += number
 	left := (width - len(text) - 2) / 2
 	line := strings.Repeat("-", left) + " " + text + " " + strings.Repeat("-", width-len(text)-2-left)
 	if right {
@@ -157,7 +158,7 @@ func center(text string, width int) string {
 func messageText(text string) string {
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
 	start, headers, _ := strings.Cut(head, "\r\n")
-	what := ""
+	what, _, _ := strings.Cut(start, " ")
 	if code, ok := strings.CutPrefix(start, "SIP/2.0 "); ok {
 		what = code
 		if _, cseq, ok := strings.Cut(headers, "CSeq: "); ok {
@@ -166,8 +167,6 @@ func messageText(text string) string {
 				what += " (" + method + ")"
 			}
 		}
-	} else {
-		what, _, _ = strings.Cut(start, " ")
 	}
 	if strings.Contains(body, "m=audio") {
 		what += ", SDP"

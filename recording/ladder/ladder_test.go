@@ -49,7 +49,7 @@ func TestALadderOfEachCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBook(t)
-		defer b.Close() //nolint:errcheck // it has nothing to report
+		defer b.Close()
 		b.Message(message("a 1", "INVITE 1", false))
 		b.Message(message("b 1", "INVITE 2", false))
 		b.Message(message("c 1", "BYE of nobody", false))
@@ -88,7 +88,7 @@ func TestBothEndsOfACall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBook(t)
-		defer b.Close() //nolint:errcheck // it has nothing to report
+		defer b.Close()
 		b.Belongs("a 1", "from")
 		b.Message(message("a 1", "INVITE", true))
 		b.Belongs("a 1", "to")
@@ -107,7 +107,7 @@ func TestBounds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBook(t)
-		defer b.Close() //nolint:errcheck // it has nothing to report
+		defer b.Close()
 		b.Belongs("many 1", "many")
 		b.Belongs("large 1", "large")
 		for range mostMessages + 7 {
@@ -149,7 +149,7 @@ func TestFilesOutliveTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	b = New(Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
-	defer b.Close() //nolint:errcheck // it has nothing to report
+	defer b.Close()
 	if got := texts(t, b, "call"); got != "INVITE" {
 		t.Errorf("got %s", got)
 	}

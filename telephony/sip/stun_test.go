@@ -75,7 +75,7 @@ func TestPublicAddressWithoutAnAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the test is over
+	defer conn.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if public, _, err := PublicAddress(ctx, conn.LocalAddr().String(), ""); err == nil {
