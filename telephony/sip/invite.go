@@ -54,7 +54,7 @@ func (d *Driver) tellRefused(tx *serverTx, who admission, f *fault) {
 			why += ": " + h.value
 		}
 	}
-	d.cfg.RefusedCall(inboundInfo(tx, who, d.calledNumber(tx.req, who.trunk)), telephony.Refusal{Cause: statusCause(f.status), Reason: why})
+	d.cfg.RefusedCall(inboundInfo(tx, who, d.calledNumber(tx.req, who.trunk), d.trunk(who.trunk)), telephony.Refusal{Cause: statusCause(f.status), Reason: why})
 }
 
 // serveLeg gives a call to the application on a goroutine of its own.
@@ -195,7 +195,7 @@ func inboundInfo(tx *serverTx, who admission, called string, trunk *Trunk) telep
 	info := telephony.Info{ID: cleaned(req.CallID().Value(), maxName), Trunk: who.trunk, Source: tx.peer.addr.String(),
 		From: cleaned(caller(req, trunk != nil && trunk.AssertedIdentity), maxName), To: cleaned(called, maxName),
 		Codec: codecG722.String(), Rate: codecG722.rate(), Headers: make(map[string]string)}
-	info.Signalling = signalling(info.ID, tagOf(req.From().Params))
+	info.Signalling = signalling(req.CallID().Value(), tagOf(req.From().Params))
 	info.Parts = otherParts(headerValue(req, "Content-Type"), req.Body())
 	info.Attestation = attestation(req)
 	if trunk != nil {
