@@ -33,6 +33,7 @@ func refusedThere() map[string]bool {
 		"POST /v1/numbers/buy telephony_account_connection":                   true, // no carrier sells through one
 		"POST /v1/account_connections/update type":                            true, // a number uses the sample
 		"POST /v1/trunks/update host":                                         true, // the sample's password goes to no other host
+		"POST /v1/trunks/update outbound_proxy":                               true, // as above
 		"POST /v1/voices/create type":                                         true, // another type does not have the sample's members
 		"POST /v1/voices/update type":                                         true, // as above
 		"POST /v1/dnc_numbers/decide phoneNumber":                             true, // the sample's is the only other one
