@@ -34,6 +34,8 @@ const (
 	connectFor = 10 * time.Second
 	// tcpWrite bounds a write to a peer that does not read.
 	tcpWrite = 5 * time.Second
+	// lastWords is how long is waited for why a connection cannot be written to.
+	lastWords = 100 * time.Millisecond
 	// maxConnections bounds the TCP connections.
 	maxConnections = 4096
 	// maxUnknown bounds those of unknown sources, maxOfSource those of one.
@@ -110,12 +112,21 @@ func (c *tcpConn) network() string { return peer{tcp: c}.network() }
 func (c *tcpConn) write(raw []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.conn.SetWriteDeadline(time.Now().Add(tcpWrite)); err != nil {
-		return err
+	err := c.conn.SetWriteDeadline(time.Now().Add(tcpWrite))
+	if err == nil {
+		_, err = c.conn.Write(raw)
 	}
-	_, err := c.conn.Write(raw)
-	if err != nil {
-		_ = c.conn.Close() // half a message cannot be taken back
+	if err == nil {
+		return nil
+	}
+	// The reader may be about to read why, such as a certificate that is refused.
+	select {
+	case <-c.gone:
+	case <-time.After(lastWords):
+	}
+	_ = c.conn.Close() // half a message cannot be taken back
+	if closed(c.gone) && c.why != nil {
+		return fmt.Errorf("connection lost: %w", tlsError(c.why, ""))
 	}
 	return err
 }
