@@ -120,7 +120,7 @@ func lineExercises() map[string]exercise {
 			return nil, err
 		},
 		"CallController_getLadder": func(t *testing.T, c *client.Client) (any, error) { return c.Calls().Ladder(t.Context(), "i") },
-		"CallController_getPCAP": func(t *testing.T, c *client.Client) (any, error) {
+		"CallController_getPcap": func(t *testing.T, c *client.Client) (any, error) {
 			return nil, c.Calls().PCAP(t.Context(), "i", io.Discard)
 		},
 		"CallController_streamEvents": func(t *testing.T, c *client.Client) (any, error) {

@@ -56,7 +56,6 @@ func TestAnswers(t *testing.T) {
 		{"no SDP at all in the body", good, "INVITE", func(c *caller) string { return c.request("INVITE", 1, "hello") }, 400, "", ""},
 		{"no From tag", good, "INVITE", func(c *caller) string { return c.request("INVITE", 1, c.sdp(), "From: <sip:a@b>") }, 400, "", ""},
 		{"no Contact", good, "INVITE", func(c *caller) string { return c.request("INVITE", 1, c.sdp(), "Contact:") }, 400, "", ""},
-		{"100rel", good, "INVITE", func(c *caller) string { return c.request("INVITE", 1, c.sdp(), "Require: 100rel") }, 420, "Unsupported", "100rel"},
 		{"unknown extension", good, "INVITE", func(c *caller) string { return c.request("INVITE", 1, c.sdp(), "Require: x-none") }, 420, "Unsupported", "x-none"},
 		{"session too short", good, "INVITE", func(c *caller) string { return c.request("INVITE", 1, c.sdp(), "Session-Expires: 60") }, 422, "Min-SE", "90"},
 		{"unknown method", good, "PUBLISH", func(c *caller) string { return c.request("PUBLISH", 1, "") }, 405, "Allow", "INVITE"},

@@ -174,6 +174,7 @@ func TestJunkSound(t *testing.T) {
 	rtcp.Port++
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
+	until(t, 20*time.Second, "the caller's stream to be ahead of the junk", func() bool { return c.heard() > 10 })
 	for i := range 300 {
 		<-tick.C
 		c.rtp.WriteToUDP(junk[i%len(junk)], c.remote.Load())

@@ -211,6 +211,7 @@ const api = new Api();
 type call struct {
 	method, path, id            string
 	query, pathParameters, body string
+	queryOptional               bool // none of the query's parameters is required
 }
 
 func operations(t *testing.T, doc *openapi3.T) []call {
@@ -222,6 +223,9 @@ func operations(t *testing.T, doc *openapi3.T) []call {
 			controller, name, _ := strings.Cut(strings.ReplaceAll(operation.OperationID, "API", "Api"), "_")
 			c := call{method: method, path: path, id: strings.ToLower(controller[:1]) + controller[1:] + strings.ToUpper(name[:1]) + name[1:]}
 			c.query, c.pathParameters = parameters(t, operation, openapi3.ParameterInQuery), parameters(t, operation, openapi3.ParameterInPath)
+			c.queryOptional = !slices.ContainsFunc(operation.Parameters, func(p *openapi3.ParameterRef) bool {
+				return p.Value.In == openapi3.ParameterInQuery && p.Value.Required
+			})
 			if operation.RequestBody != nil {
 				c.body = text(t, operation.RequestBody.Value.Content.Get("application/json").Example)
 			}
@@ -292,7 +296,11 @@ func (c call) swaggerTypescriptAPI() string {
 	if c.pathParameters != "" {
 		arguments = append(arguments, `"x"`) // no path has two
 	}
-	for _, argument := range []string{c.query, c.body} {
+	order := []string{c.query, c.body}
+	if c.queryOptional {
+		order = []string{c.body, c.query} // what may be left out comes last
+	}
+	for _, argument := range order {
 		if argument != "" {
 			arguments = append(arguments, argument)
 		}
