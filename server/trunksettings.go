@@ -54,7 +54,7 @@ func membersOf(t reflect.Type) (members []string, nested []entryList) {
 
 // trunkList is the list sip.trunks.
 func trunkList() entryList {
-	list := entryList{key: "sip.trunks"}
+	list := entryList{key: trunksKey}
 	list.members, list.lists = membersOf(reflect.TypeFor[Trunk]())
 	return list
 }

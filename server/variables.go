@@ -125,7 +125,7 @@ func (l entryList) check(where, path string, value any) error {
 		}
 	}
 	if l.key == trunksKey {
-		return checkTrunkEntries(where, path, entries)
+		return checkTrunkTexts(where, path, entries)
 	}
 	return nil
 }

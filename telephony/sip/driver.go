@@ -265,9 +265,7 @@ func (d *Driver) dialog(m sip.Message, tag string) *leg {
 	if _, ok := m.(*sip.Response); ok {
 		theirs = tagOf(m.To().Params)
 	}
-	d.mu.Lock()
-	l := d.calls[m.CallID().Value()+" "+tag]
-	d.mu.Unlock()
+	l := d.callOf(m.CallID().Value(), tag)
 	if l == nil {
 		return nil
 	}
@@ -277,6 +275,13 @@ func (d *Driver) dialog(m sip.Message, tag string) *leg {
 		return nil
 	}
 	return l
+}
+
+// callOf finds the call with a Call-ID and our tag, whoever the far end is; nil for none.
+func (d *Driver) callOf(callID, tag string) *leg {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.calls[callID+" "+tag]
 }
 
 // newTag returns an unguessable tag.

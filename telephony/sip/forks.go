@@ -122,21 +122,18 @@ func (a *attempt) lastSeq() uint32 {
 	return last
 }
 
-// ringingAt finds the call that we place and to which a request in an early dialog
-// belongs; nil without one. There are none once it is answered.
-func (d *Driver) ringingAt(req *sip.Request, tag string) *leg {
-	d.mu.Lock()
-	l := d.calls[req.CallID().Value()+" "+tag]
-	d.mu.Unlock()
-	if l == nil {
-		return nil
+// placedAs finds a call that we place and that has not been answered yet as far as we
+// know, nil for none; early says that the request belongs to one of its early dialogs.
+func (d *Driver) placedAs(req *sip.Request, tag string) (l *leg, early bool) {
+	if l = d.callOf(req.CallID().Value(), tag); l == nil {
+		return nil, false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state != legRinging || l.tx != nil || !slices.Contains(l.forkTags, tagOf(req.From().Params)) {
-		return nil
+	if l.state != legRinging || l.tx != nil {
+		return nil, false
 	}
-	return l
+	return l, slices.Contains(l.forkTags, tagOf(req.From().Params))
 }
 
 // onEarlyRequest takes a request of an early dialog: a refresh, which changes nothing.
@@ -149,25 +146,8 @@ func (l *leg) onEarlyRequest(tx *serverTx) {
 	case tx.req.Method == sip.UPDATE || tx.req.Method == sip.OPTIONS:
 		_ = tx.respond(200, "OK", "", []header{l.d.contact(tx.peer), {"Allow", allowed}, {"Supported", supported}}, nil) // the far end repeats what it got no response to
 	default:
-		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+		tx.fail(noSuchCall())
 	}
-}
-
-// placedAs finds a call that we place and that has not been answered yet as far as we
-// know; nil for none.
-func (d *Driver) placedAs(req *sip.Request, tag string) *leg {
-	d.mu.Lock()
-	l := d.calls[req.CallID().Value()+" "+tag]
-	d.mu.Unlock()
-	if l == nil {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.state != legRinging || l.tx != nil {
-		return nil
-	}
-	return l
 }
 
 // byeWaits is how long a BYE waits for the answer that it follows.
@@ -185,14 +165,14 @@ func (l *leg) onByeBeforeAnswer(tx *serverTx) {
 		case <-l.gone:
 		case <-ctx.Done():
 		}
-		if l.d.dialog(tx.req, l.localTag) == l && closed(l.answered) {
+		if l.d.dialog(tx.req, tagOf(tx.req.To().Params)) == l && closed(l.answered) {
 			l.onRequest(tx)
 			return
 		}
-		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+		tx.fail(noSuchCall())
 	})
 	if !began {
-		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+		tx.fail(noSuchCall())
 	}
 }
 

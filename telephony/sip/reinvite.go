@@ -24,7 +24,7 @@ func (l *leg) onReinvite(tx *serverTx) {
 		tx.fail(&fault{500, "Server Internal Error", []header{{"Retry-After", "1"}}})
 		return
 	case l.state == legOver:
-		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+		tx.fail(noSuchCall())
 		return
 	case l.awaiting || l.late || (l.unacked != nil && l.unacked != l.tx):
 		tx.fail(&fault{status: 491, reason: "Request Pending"})

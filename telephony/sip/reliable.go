@@ -133,7 +133,7 @@ func (l *leg) onPrack(tx *serverTx) {
 	defer l.mu.Unlock()
 	p := l.reliable
 	if p == nil || p.acked || joinBlanks(headerValue(tx.req, "RAck")) != p.rack {
-		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+		tx.fail(noSuchCall())
 		return
 	}
 	p.acked = true

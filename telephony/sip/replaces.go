@@ -60,7 +60,7 @@ func (d *Driver) replace(tx *serverTx, who admission) (replaced bool) {
 	}
 	l := d.replaceable(r, who, tx.peer.addr.Addr().WithZone(""))
 	if l == nil {
-		tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+		tx.fail(noSuchCall())
 		return true
 	}
 	if f := l.takeOver(tx, who, r.earlyOnly); f != nil {
@@ -73,9 +73,7 @@ func (d *Driver) replace(tx *serverTx, who admission) (replaced bool) {
 // the sender may replace: the call must be of his trunk, and where a digest user was
 // proved, he must be one too. That he knows both tags shows that the far end told him.
 func (d *Driver) replaceable(r replaces, who admission, from netip.Addr) *leg {
-	d.mu.Lock()
-	l := d.calls[r.callID+" "+r.to]
-	d.mu.Unlock()
+	l := d.callOf(r.callID, r.to)
 	if l == nil {
 		return nil
 	}
@@ -162,7 +160,7 @@ func (l *leg) mayTakeOver(earlyOnly bool) *fault {
 	case l.state == legOver:
 		return &fault{status: 603, reason: "Decline"}
 	case l.state == legRinging: // only who called may replace a call that rings
-		return &fault{status: 481, reason: "Call/Transaction Does Not Exist"}
+		return noSuchCall()
 	case earlyOnly:
 		return &fault{status: 486, reason: "Busy Here"}
 	case l.awaiting || l.late || l.transfer != nil || (l.unacked != nil && l.unacked != l.tx):

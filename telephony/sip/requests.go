@@ -88,6 +88,9 @@ func (d *Driver) merged(req *sip.Request) bool {
 	return !first.refused
 }
 
+// noSuchCall refuses a request that belongs to no call or transaction of ours.
+func noSuchCall() *fault { return &fault{status: 481, reason: "Call/Transaction Does Not Exist"} }
+
 // refuse refuses a request without a transaction, so that refusals cost no
 // memory; a repeated request is refused again
 // (https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7).
@@ -101,19 +104,18 @@ func (d *Driver) refuse(p peer, req *sip.Request, f *fault) {
 // response.
 func (d *Driver) onDialogRequest(p peer, req *sip.Request, tag string) {
 	l := d.dialog(req, tag)
-	ringing := d.ringingAt(req, tag)
-	placed := d.placedAs(req, tag)
+	placed, early := d.placedAs(req, tag)
 	switch {
-	case req.Method == sip.BYE && placed != nil && d.mayChange(placed, p.addr.Addr()):
+	case placed != nil && req.Method == sip.BYE && d.mayChange(placed, p.addr.Addr()):
 		if tx := d.openTx(p, req, 2*d.cfg.MaxTransactions); tx != nil {
 			placed.onByeBeforeAnswer(tx)
 		}
-	case ringing != nil && d.mayChange(ringing, p.addr.Addr()):
+	case early && d.mayChange(placed, p.addr.Addr()):
 		if tx := d.openTx(p, req, 2*d.cfg.MaxTransactions); tx != nil {
-			ringing.onEarlyRequest(tx)
+			placed.onEarlyRequest(tx)
 		}
 	case l == nil:
-		d.refuse(p, req, &fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+		d.refuse(p, req, noSuchCall())
 	case !d.mayChange(l, p.addr.Addr()):
 		d.sources.refuse(p.addr.Addr(), p.network(), RefusedForeign)
 	default:
@@ -170,7 +172,7 @@ func checkMethod(req *sip.Request) *fault {
 	case sip.INVITE, sip.REGISTER, sip.OPTIONS:
 		return nil
 	case sip.BYE, sip.PRACK, sip.UPDATE, sip.INFO, sip.NOTIFY:
-		return &fault{status: 481, reason: "Call/Transaction Does Not Exist"}
+		return noSuchCall()
 	case sip.REFER:
 		return declineRefer()
 	default:
@@ -229,7 +231,7 @@ func (d *Driver) awaitInvite(tx *serverTx, invite string) {
 	d.early[invite] = tx
 	time.AfterFunc(overtaken, func() {
 		if d.takeEarly(invite) != nil {
-			tx.fail(&fault{status: 481, reason: "Call/Transaction Does Not Exist"})
+			tx.fail(noSuchCall())
 		}
 	})
 }
