@@ -1,15 +1,24 @@
 package conversation
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // lexiconOf returns the lists of a language; an unknown one gets the English.
 func lexiconOf(language string) lexicon {
-	lists := map[string]func() lexicon{"de": german, "es": spanish, "fr": french, "hi": hindi, "id": indonesian, "it": italian, "ja": japanese,
-		"ko": korean, "nl": dutch, "pt": portuguese}
-	if of, ok := lists[mainPart(language)]; ok {
+	if of, ok := lexicons[mainPart(language)]; ok {
 		return of()
 	}
-	return english()
+	return lexicons["en"]()
+}
+
+// lexicons are the word lists by language. Each is made once and never changed: all
+// calls share it.
+var lexicons = map[string]func() lexicon{
+	"de": sync.OnceValue(german), "en": sync.OnceValue(english), "es": sync.OnceValue(spanish), "fr": sync.OnceValue(french),
+	"hi": sync.OnceValue(hindi), "id": sync.OnceValue(indonesian), "it": sync.OnceValue(italian), "ja": sync.OnceValue(japanese),
+	"ko": sync.OnceValue(korean), "nl": sync.OnceValue(dutch), "pt": sync.OnceValue(portuguese),
 }
 
 // mainPart is the language of a tag without its country.

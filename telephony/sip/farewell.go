@@ -84,7 +84,7 @@ func (l *leg) bye(ctx context.Context) error {
 			err = &refused{x.res}
 			pause = max(wait, retryIn(x.res))
 		}
-		if !sleep(ctx, pause, nil) {
+		if !sleep(ctx, pause) {
 			return errors.Join(telephony.ErrUnconfirmed, err)
 		}
 	}

@@ -76,7 +76,7 @@ type leg struct {
 	forkTags []string           // of its dialogs before the answer
 	held     backlog            // what came before the answer; the receive loop's from then on
 	transfer *transfer          // under way; nil without
-	nudge    chan struct{}      // tells the keeper of a new session
+	keeper   *keeper            // nil before the answer
 	unwatch  context.CancelFunc // ends the keeper; nil before the answer
 }
 

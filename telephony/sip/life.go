@@ -2,6 +2,8 @@ package sip
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -107,17 +109,47 @@ type keeper struct {
 	limits Life
 	now    func() time.Time
 
-	proved time.Time // when a response last proved that the far end has the call
-	again  time.Time // when the session is refreshed at the earliest
-	asked  time.Time // since when responses have proved nothing; zero: they have
-	silent int       // how many did not come at all since then
-	dumb   bool      // the last one did not come
+	timer  *time.Timer
+	nudged atomic.Bool // the timer was set for a session that no look has seen yet
+
+	looking sync.Mutex // held by a look; guards what follows
+	proved  time.Time  // when a response last proved that the far end has the call
+	again   time.Time  // when the session is refreshed at the earliest
+	asked   time.Time  // since when responses have proved nothing; zero: they have
+	silent  int        // how many did not come at all since then
+	dumb    bool       // the last one did not come
 }
 
-// run looks after the call until ctx ends or the call is over. A nudge says that its
-// session is another one.
-func (k *keeper) run(ctx context.Context, nudge <-chan struct{}) {
-	for {
+// start looks after the call until ctx ends or the call is over; during holds back the
+// driver's end while a look lasts. Between two looks there is a timer and no goroutine:
+// most calls are never asked about.
+func (k *keeper) start(ctx context.Context, during func(func())) {
+	k.looking.Lock()
+	defer k.looking.Unlock()
+	k.timer = time.AfterFunc(0, func() {
+		during(func() {
+			k.looking.Lock()
+			defer k.looking.Unlock()
+			k.nudged.Store(false)
+			if wait, ok := k.look(ctx); ok {
+				k.timer.Reset(wait)
+			}
+		})
+	})
+}
+
+// nudge says that the call's session is another one. It may be called at any time after
+// start.
+func (k *keeper) nudge() {
+	if !k.nudged.Swap(true) {
+		k.timer.Reset(0)
+	}
+}
+
+// look asks the far end if it is time, and returns how long nothing is to be done.
+// False when the call is over, or ctx ended.
+func (k *keeper) look(ctx context.Context) (time.Duration, bool) {
+	for ctx.Err() == nil {
 		c := k.call.condition()
 		now := k.now()
 		end := c.session.end()
@@ -125,10 +157,10 @@ func (k *keeper) run(ctx context.Context, nudge <-chan struct{}) {
 		switch {
 		case !end.IsZero() && !now.Before(end):
 			k.call.giveUp(telephony.CauseSessionTimeout, "the session was not refreshed")
-			return
+			return 0, false
 		case !now.Before(ask):
 			if !k.ask(ctx, end) {
-				return
+				return 0, false
 			}
 			continue
 		}
@@ -136,10 +168,9 @@ func (k *keeper) run(ctx context.Context, nudge <-chan struct{}) {
 			ask = earlier(ask, end)
 		}
 		// A sign that came meanwhile counts for at least limits.Later.
-		if !sleep(ctx, min(ask.Sub(now), k.limits.Later), nudge) {
-			return
-		}
+		return min(ask.Sub(now), k.limits.Later), true
 	}
+	return 0, false
 }
 
 // next returns when the far end is asked next.
@@ -190,7 +221,7 @@ func (k *keeper) ask(ctx context.Context, end time.Time) bool {
 	case verdictSilent, verdictNothing:
 		return k.doubt(began, now, a)
 	case verdictBusy:
-		return sleep(ctx, busyPause, nil)
+		return sleep(ctx, busyPause)
 	}
 	return true
 }
@@ -216,13 +247,11 @@ func (k *keeper) doubt(began, now time.Time, a finding) bool {
 }
 
 // sleep waits; false when ctx ended.
-func sleep(ctx context.Context, d time.Duration, nudge <-chan struct{}) bool {
+func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
-	case <-nudge:
 		return true
 	case <-ctx.Done():
 		return false
@@ -252,19 +281,26 @@ func (m *media) sign(limits Life) (at time.Time, counts time.Duration) {
 // keep looks after an answered call until it is over; l.mu is held.
 func (l *leg) keep() {
 	ctx, cancel := context.WithCancel(l.d.ctx)
-	l.unwatch = cancel
-	l.nudge = make(chan struct{}, 1)
-	k := &keeper{call: l, limits: l.d.cfg.Life, now: l.d.cfg.Now}
-	l.d.watch(func() { k.run(ctx, l.nudge) })
+	l.keeper = &keeper{call: l, limits: l.d.cfg.Life, now: l.d.cfg.Now}
+	l.keeper.start(ctx, l.d.during)
+	l.unwatch = func() {
+		l.keeper.timer.Stop()
+		cancel()
+	}
 }
 
-// watch runs f, which ends with the driver's ctx.
-func (d *Driver) watch(f func()) {
+// during runs f, and Close waits for its end. It does not run it any more once the
+// driver is closed.
+func (d *Driver) during(f func()) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.stopped() {
-		d.tasks.Go(f)
+	if d.stopped() {
+		d.mu.Unlock()
+		return
 	}
+	d.tasks.Add(1)
+	d.mu.Unlock()
+	defer d.tasks.Done()
+	f()
 }
 
 // condition implements renewable.

@@ -102,11 +102,13 @@ func (p *subject) watch(limits Life, limit time.Duration) string {
 	ctx, cancel := context.WithTimeout(p.t.Context(), limit)
 	defer cancel()
 	k := &keeper{call: p, limits: limits, now: time.Now}
-	k.run(ctx, nil)
+	k.start(ctx, func(look func()) { look() })
 	select {
 	case how := <-p.ended:
 		return how
-	default:
+	case <-ctx.Done():
+		k.looking.Lock() // the last look is over
+		defer k.looking.Unlock()
 		return ""
 	}
 }

@@ -106,9 +106,8 @@ func (l *leg) refreshed(res *sip.Response) {
 // armSession starts the session timer anew; l.mu is held.
 func (l *leg) armSession() {
 	l.session.began = l.d.cfg.Now()
-	select {
-	case l.nudge <- struct{}{}:
-	default: // nobody looks after the call yet, or he looks anew anyway
+	if l.keeper != nil {
+		l.keeper.nudge()
 	}
 }
 
