@@ -1,0 +1,285 @@
+//go:build faults
+
+package faults
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/srtp/v3"
+	"golang.org/x/sys/unix"
+)
+
+// frameTime is how much sound a packet holds.
+const frameTime = 20 * time.Millisecond
+
+// line is a live call whose far end counts every packet both ways. Each packet that it
+// sends holds its number in the sound, which an echo brings back.
+type line struct {
+	*caller
+	ip             string
+	sound, reports *net.UDPConn
+	server         netip.AddrPort // where its sound goes
+	ssrc           uint32
+	sent           uint32 // packets; the sender's
+	key            []byte // nil on a plain line
+	out, in        *srtp.Context
+	outHeader      []byte
+	newest         atomic.Pointer[[]byte] // the packet that was sent last
+	wg             sync.WaitGroup
+
+	mu    sync.Mutex
+	tally tally
+}
+
+// tally is what a far end received.
+type tally struct {
+	packets, strange int
+	last             time.Time     // when the newest packet came, by the kernel's clock
+	gap              time.Duration // the longest between two packets
+	seq              uint16
+	lost             int    // numbers of packets that did not come
+	number           uint32 // the newest that came back in the sound
+	numbers          int    // how many of them came back
+	missed           int    // those that did not
+}
+
+// start begins to count anew.
+func (l *line) start() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.tally
+	l.tally = tally{last: was.last, seq: was.seq, number: was.number}
+}
+
+// count returns what was counted.
+func (l *line) count() tally {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tally
+}
+
+// newLine places a call to number from an address of its own. secret encrypts it.
+func newLine(t *testing.T, n *node, number, from string, secret bool) *line {
+	t.Helper()
+	l := &line{ip: from, caller: dial(t, n, "udp", from), ssrc: binary.BigEndian.Uint32([]byte(from + "xxxx")[len(from)-4:])}
+	l.sound, l.reports = pair(t, from)
+	stampPackets(t, l.sound)
+	port := l.sound.LocalAddr().(*net.UDPAddr).Port
+	proto, crypto := "RTP/AVP", ""
+	if secret {
+		l.key = make([]byte, 30)
+		rand.Read(l.key)
+		proto, crypto = "RTP/SAVP", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"+base64.StdEncoding.EncodeToString(l.key)+"\r\n"
+	}
+	l.number = number
+	l.send(l.request("INVITE", 1, fmt.Sprintf("v=0\r\no=u 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d %s 0\r\n%s", from, from, port, proto, crypto)))
+	ok := l.status("INVITE", 200)
+	l.take(ok)
+	l.server = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(l.remote.Load().Port))
+	if secret {
+		_, theirs, _ := strings.Cut(ok, "inline:")
+		theirs, _, _ = strings.Cut(theirs, "\r\n")
+		raw, err := base64.StdEncoding.DecodeString(theirs)
+		if err != nil || len(raw) != 30 {
+			t.Fatalf("key %q: %v", theirs, err)
+		}
+		l.out, l.in = newContext(t, l.key), newContext(t, raw)
+	}
+	l.wg.Go(l.hear)
+	t.Cleanup(l.end)
+	return l
+}
+
+func (l *line) end() {
+	l.sound.Close()
+	l.reports.Close()
+	l.wg.Wait()
+}
+
+// newContext encrypts or decrypts with a key and its salt.
+func newContext(t *testing.T, key []byte) *srtp.Context {
+	t.Helper()
+	c, err := srtp.CreateContext(key[:16], key[16:], srtp.ProtectionProfileAes128CmHmacSha1_80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// pair opens two ports in a row, the first an even one.
+func pair(t *testing.T, ip string) (rtp, rtcp *net.UDPConn) {
+	t.Helper()
+	for range 100 {
+		a, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(ip)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := a.LocalAddr().(*net.UDPAddr).Port
+		if port%2 == 0 {
+			if b, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(ip), Port: port + 1}); err == nil {
+				return a, b
+			}
+		}
+		a.Close()
+	}
+	t.Fatal("no two ports in a row")
+	return nil, nil
+}
+
+// stampPackets lets the kernel say when packets come: how late this program is then
+// counts for nothing.
+func stampPackets(t *testing.T, conn *net.UDPConn) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	}); err != nil || failed != nil {
+		t.Fatal(err, failed)
+	}
+}
+
+// stamp returns when a packet came.
+func stamp(extra []byte) time.Time {
+	messages, err := unix.ParseSocketControlMessage(extra)
+	if err != nil {
+		return time.Now()
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= 16 {
+			return time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
+		}
+	}
+	return time.Now()
+}
+
+// numberedFrame is a packet's sound: its number in sixteen loud values of PCMU, twenty
+// times over.
+func numberedFrame(number uint32) []byte {
+	b := make([]byte, 0, 160)
+	for range 20 {
+		for shift := 28; shift >= 0; shift -= 4 {
+			b = append(b, 0xc0+2*byte(number>>shift&15))
+		}
+	}
+	return b
+}
+
+// junkNumber is the first number of sound that is not a caller's.
+const junkNumber = 0xdead0000
+
+// numberOf returns the number in a sound; false without one.
+func numberOf(sound []byte) (number uint32, ok bool) {
+	if len(sound) != 160 {
+		return 0, false
+	}
+	for _, v := range sound[:8] {
+		if v < 0xc0 || v > 0xde || v&1 != 0 {
+			return 0, false
+		}
+		number = number<<4 | uint32(v-0xc0)/2
+	}
+	return number, bytes.Equal(sound, numberedFrame(number))
+}
+
+// speak sends the next packet.
+func (l *line) speak() {
+	raw := []byte{0x80, 0}
+	raw = binary.BigEndian.AppendUint16(raw, uint16(l.sent))
+	raw = binary.BigEndian.AppendUint32(raw, 160*l.sent)
+	raw = binary.BigEndian.AppendUint32(raw, l.ssrc)
+	raw = append(raw, numberedFrame(l.sent)...)
+	l.sent++
+	if l.out != nil {
+		var err error
+		if raw, err = l.out.EncryptRTP(nil, raw, nil); err != nil {
+			l.t.Error(err)
+			return
+		}
+	}
+	l.newest.Store(&raw)
+	l.sound.WriteToUDPAddrPort(raw, l.server)
+}
+
+// hear counts what comes until the socket is closed.
+func (l *line) hear() {
+	buf, extra := make([]byte, 2048), make([]byte, 128)
+	for {
+		n, more, _, from, err := l.sound.ReadMsgUDPAddrPort(buf, extra)
+		if err != nil {
+			return
+		}
+		l.heardPacket(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), stamp(extra[:more]))
+	}
+}
+
+func (l *line) heardPacket(raw []byte, from netip.AddrPort, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &l.tally
+	if l.in != nil {
+		var err error
+		if raw, err = l.in.DecryptRTP(nil, raw, nil); err != nil {
+			c.strange++
+			return
+		}
+	}
+	if len(raw) < 12 || from != l.server || raw[1]&0x7f != 0 {
+		c.strange++
+		return
+	}
+	seq := binary.BigEndian.Uint16(raw[2:])
+	if !c.last.IsZero() {
+		c.gap = max(c.gap, at.Sub(c.last))
+		c.lost += max(0, int(int16(seq-c.seq))-1)
+	}
+	c.packets++
+	c.last, c.seq = at, seq
+	if number, ok := numberOf(raw[12:]); ok && number >= junkNumber {
+		c.strange++
+	} else if ok && number > c.number {
+		if c.number > 0 {
+			c.missed += int(number - c.number - 1)
+		}
+		c.number = number
+		c.numbers++
+	}
+}
+
+// talkers sends the sound of all lines, and notes how late it was at worst.
+type talkers struct {
+	late atomic.Int64 // the longest since it was reset
+}
+
+// run sends until stop is closed.
+func (k *talkers) run(lines []*line, stop <-chan struct{}) {
+	next := time.Now()
+	for {
+		next = next.Add(frameTime)
+		select {
+		case <-stop:
+			return
+		case <-time.After(time.Until(next)):
+		}
+		if late := time.Since(next).Nanoseconds(); late > k.late.Load() {
+			k.late.Store(late)
+		}
+		for _, l := range lines {
+			l.speak()
+		}
+	}
+}

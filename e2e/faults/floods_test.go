@@ -1,0 +1,479 @@
+//go:build faults
+
+package faults
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
+)
+
+// memory returns the resident memory of the server, and what its heap held after the
+// last collection, in MiB.
+func (n *node) memory() (resident float64, heap int) {
+	n.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.cmd.Process.Pid))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(text)
+	kb, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	all := regexp.MustCompile(`gc \d+ @.*->(\d+) MB,`).FindAllStringSubmatch(n.out.String(), -1)
+	if len(all) > 0 {
+		heap, _ = strconv.Atoi(all[len(all)-1][1])
+	}
+	return float64(kb) / 1024, heap
+}
+
+const (
+	// floodTime is how long each flood lasts.
+	floodTime = 20 * time.Second
+	// longestGap is how long a far end may wait for the next packet; machineLate, how
+	// late this program may be woken for that to be judged.
+	longestGap, machineLate = 80 * time.Millisecond, 40 * time.Millisecond
+	// growth is how much memory a flood may take for good, in MiB.
+	growth = 10
+
+	plainNumber, secretNumber = "+14155550142", "+14155550143"
+)
+
+// siege is a server under flood, its live calls and what strangers got.
+type siege struct {
+	*node
+	t          *testing.T
+	first      int // media port
+	lines      []*line
+	talk       talkers
+	crowd      *crowd
+	catch      *catcher
+	calls      int
+	signalling netip.AddrPort // where the server listens, UDP and TCP
+	secure     string         // where it listens for TLS
+	challenged bool           // strangers are challenged
+}
+
+// mediaPorts is how many ports calls may have.
+const mediaPorts = 120
+
+// newSiege starts a server with trunks and live calls on them, two of them encrypted.
+func newSiege(t *testing.T, settings string) *siege {
+	t.Helper()
+	s := &siege{t: t, first: telephonytest.Ports(t, mediaPorts), catch: &catcher{}}
+	cert, key := certificate(t)
+	s.secure = fmt.Sprintf("127.0.0.1:%d", telephonytest.Ports(t, 1))
+	s.node = serve(t, fmt.Sprintf(`sip:
+  loopback: false
+  rtp_min: %d
+  rtp_max: %d
+  tls: {listen: %q, cert_file: %q, key_file: %q}
+  trunks:
+    - {name: plain, addresses: [127.0.0.32/28], numbers: [%q]}
+    - {name: secret, addresses: [127.0.0.48/28], numbers: [%q], media: {srtp: require, srtp_over_clear: true}}
+    - {name: other, addresses: [127.0.0.64/28], numbers: ["+14155550144"]}
+%s`, s.first, s.first+mediaPorts-1, s.secure, cert, key, plainNumber, secretNumber, settings))
+	s.signalling = netip.MustParseAddrPort(s.ready.SIP)
+	agent := s.agent(echo)
+	for _, number := range []string{plainNumber, secretNumber} {
+		if _, err := s.api.Numbers().Buy(t.Context(), client.Purchase{TelephonyProvider: "sip", PhoneNumber: number}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.api.Numbers().Update(t.Context(), number, client.Change{"inbound_agent": agent}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		s.lines = append(s.lines, newLine(t, s.node, plainNumber, fmt.Sprintf("127.0.0.%d", 33+i), false))
+	}
+	for i := range 2 {
+		s.lines = append(s.lines, newLine(t, s.node, secretNumber, fmt.Sprintf("127.0.0.%d", 49+i), true))
+	}
+	s.crowd = newCrowd(t, s.catch)
+	stop := make(chan struct{})
+	var talking sync.WaitGroup
+	talking.Go(func() { s.talk.run(s.lines, stop) })
+	t.Cleanup(func() { close(stop); talking.Wait() })
+	return s
+}
+
+// flood sends rate packets a second, looks on, and says what became of the calls.
+func (s *siege) flood(name string, rate int, send func(i int)) {
+	s.t.Run(name, func(t *testing.T) {
+		s.watched(t, func() {
+			sent := paced(rate, floodTime, send)
+			t.Logf("%d packets sent, %.0f a second", sent, float64(sent)/floodTime.Seconds())
+			if float64(sent) < 0.95*float64(rate)*floodTime.Seconds() {
+				t.Errorf("only %d packets were sent", sent)
+			}
+		})
+	})
+}
+
+// watched counts while a flood lasts, and judges it.
+func (s *siege) watched(t *testing.T, flood func()) {
+	t.Helper()
+	resident, heap := s.memory()
+	for _, l := range s.lines {
+		l.start()
+	}
+	s.talk.late.Store(0)
+	var others sync.WaitGroup
+	over := make(chan struct{})
+	var answers []time.Duration
+	others.Go(func() { answers = s.callUntil(t, over) })
+	flood()
+	close(over)
+	others.Wait()
+	wait(time.Second) // what is under way comes back
+	late := time.Duration(s.talk.late.Load())
+	fail := t.Errorf
+	if late > machineLate {
+		fail = func(format string, args ...any) {
+			t.Logf("not judged, because the machine was up to %s late: "+format, append([]any{late.Round(time.Millisecond)}, args...)...)
+		}
+	}
+	s.judge(t, fail)
+	slowest := slices.Max(append(answers, 0))
+	t.Logf("%d calls answered meanwhile, the slowest after %s; this program was up to %s late", len(answers), slowest.Round(time.Millisecond), late.Round(time.Millisecond))
+	if len(answers) == 0 {
+		t.Error("no call was answered meanwhile")
+	}
+	wait(2 * time.Second)
+	nowResident, nowHeap := s.memory()
+	t.Logf("resident memory grew by %.1f MiB to %.1f, the heap after a collection by %d to %d", nowResident-resident, nowResident, nowHeap-heap, nowHeap)
+	if nowHeap-heap > growth || nowResident-resident > growth {
+		t.Errorf("memory grew by %.1f MiB, the heap by %d", nowResident-resident, nowHeap-heap)
+	}
+}
+
+// judge says what the far ends got.
+func (s *siege) judge(t *testing.T, fail func(string, ...any)) {
+	t.Helper()
+	var all tally
+	for i, l := range s.lines {
+		c := l.count()
+		all.packets, all.lost, all.missed, all.strange = all.packets+c.packets, all.lost+c.lost, all.missed+c.missed, all.strange+c.strange
+		all.gap = max(all.gap, c.gap)
+		if c.strange > 0 || c.packets < int(floodTime/frameTime)*9/10 {
+			t.Errorf("line %d: %d packets, and %d that are not the call's", i, c.packets, c.strange)
+		}
+		if c.gap > longestGap || c.lost > 0 || c.missed > 0 {
+			fail("line %d: longest gap %s, %d packets lost on the way to it, %d of its own", i, c.gap.Round(time.Millisecond), c.lost, c.missed)
+		}
+	}
+	t.Logf("%d packets on %d lines, longest gap %s, lost %d, of the far ends' own %d", all.packets, len(s.lines), all.gap.Round(time.Millisecond), all.lost, all.missed)
+	s.judgeStrangers(t)
+}
+
+// challengeRate is how many strangers are answered in a second, challengeBurst how many
+// more at once.
+const challengeRate, challengeBurst = 1000, 2000
+
+// judgeStrangers says what strangers got.
+func (s *siege) judgeStrangers(t *testing.T) {
+	t.Helper()
+	got := int(s.catch.got.Swap(0))
+	challenges := int(s.catch.challenges.Swap(0))
+	first := s.catch.sample.Swap(nil)
+	t.Logf("strangers got %d challenges and %d other packets", challenges, got)
+	if got > 0 {
+		t.Errorf("strangers got %d packets, the first %q", got, *first)
+	}
+	if limit := challengeBurst + challengeRate*int(floodTime/time.Second+5); challenges > limit || challenges > 0 && !s.challenged {
+		t.Errorf("strangers got %d challenges", challenges)
+	}
+}
+
+// callUntil places one call after another from an admitted source until over is closed,
+// and returns how long each took to be answered.
+func (s *siege) callUntil(t *testing.T, over <-chan struct{}) (took []time.Duration) {
+	for {
+		select {
+		case <-over:
+			return took
+		case <-time.After(time.Second):
+		}
+		begun := time.Now()
+		if !s.call(t) {
+			t.Error("a call by a source that is admitted did not work")
+			return took
+		}
+		took = append(took, time.Since(begun))
+	}
+}
+
+// call places a call as a phone does that repeats what gets no answer, and says whether
+// it was answered, heard and ended.
+func (s *siege) call(t *testing.T) bool {
+	s.calls++
+	c := dial(t, s.node, "udp", fmt.Sprintf("127.0.0.%d", 40+s.calls%7))
+	defer c.close()
+	c.number = plainNumber
+	ok := c.ask(c.request("INVITE", 1, c.sdp()), "INVITE")
+	if !strings.HasPrefix(ok, "SIP/2.0 200") {
+		return false
+	}
+	c.take(ok)
+	c.wg.Go(func() { c.talk(c.rtp, 0, 0, 7, c.stop) })
+	for begun := time.Now(); c.heard() < 25; wait(frameTime) {
+		if time.Since(begun) > 3*time.Second {
+			return false
+		}
+	}
+	return strings.HasPrefix(c.ask(c.request("BYE", 2, ""), "BYE"), "SIP/2.0 200")
+}
+
+// ask sends a request until its final response comes, which it returns.
+func (c *caller) ask(request, method string) string {
+	pause := 500 * time.Millisecond
+	for range 5 {
+		c.send(request)
+		for begun := time.Now(); time.Since(begun) < pause; {
+			msg := c.receive(pause - time.Since(begun))
+			if _, of, _ := strings.Cut(header(msg, "CSeq"), " "); of == method && strings.HasPrefix(msg, "SIP/2.0 ") && msg[8] != '1' {
+				return msg
+			}
+		}
+		pause *= 2
+	}
+	return ""
+}
+
+// TestFloods sends floods at a server whose callers are known by their addresses:
+// strangers get nothing at all.
+func TestFloods(t *testing.T) {
+	t.Setenv("GODEBUG", "gctrace=1")
+	s := newSiege(t, "")
+	wait(5 * time.Second)
+	s.junk()
+	s.sprayed()
+	s.spoofed()
+	s.encryptedJunk()
+	s.hijack()
+	s.requests()
+	s.connections()
+}
+
+// TestFloodsOfPossibleUsers does it with a server that has digest users, who may be
+// anywhere: strangers are challenged, within limits, and get nothing else.
+func TestFloodsOfPossibleUsers(t *testing.T) {
+	t.Setenv("GODEBUG", "gctrace=1")
+	s := newSiege(t, "  users: [{name: desk, password: change-me}]\n")
+	s.challenged = true
+	wait(5 * time.Second)
+	s.hijack()
+	s.requests()
+	s.connections()
+}
+
+// junk sends what makes no sense to all ports that are known.
+func (s *siege) junk() {
+	all := noise()
+	s.flood("junk to the SIP port", 20_000, func(i int) { s.crowd.send(i, all[i%len(all)], s.signalling) })
+	s.flood("junk to media ports", 20_000, func(i int) {
+		to := s.lines[0].server // half of it to one call
+		if i%2 == 0 {
+			to = s.lines[i/2%len(s.lines)].server
+		}
+		s.crowd.send(i, all[i%len(all)], to)
+	})
+}
+
+// sprayed sends RTP and RTCP that are all right, but for where they come from, to every
+// media port.
+func (s *siege) sprayed() {
+	s.flood("sprayed RTP and RTCP", 20_000, func(i int) {
+		seq := uint16(i / mediaPorts)
+		raw := rtpJunk(seq, 99)
+		if i/mediaPorts%4 == 0 {
+			raw = rtcpJunk(i, 99)
+		}
+		s.crowd.send(7, raw, netip.AddrPortFrom(s.signalling.Addr(), uint16(s.first+i%mediaPorts)))
+	})
+}
+
+// spoofed sends RTP and RTCP from the hosts of the callers: from other ports with
+// streams of their own and with the caller's, and from the caller's port with another
+// stream.
+func (s *siege) spoofed() {
+	var near []neighbours
+	for _, l := range s.lines {
+		near = append(near, newNeighbours(s.t, s.catch, l.ip, 4))
+	}
+	s.flood("spoofed RTP and RTCP", 20_000, func(i int) {
+		at := i % len(s.lines)
+		l, turn := s.lines[at], i/len(s.lines)
+		from, seq, to := near[at][turn%4], uint16(turn/4), l.server
+		switch turn / 4 % 8 {
+		case 0:
+			from.WriteToUDPAddrPort(rtcpJunk(turn, l.ssrc), netip.AddrPortFrom(to.Addr(), to.Port()+1))
+		case 1:
+			from.WriteToUDPAddrPort(rtcpJunk(turn, l.ssrc), to)
+		case 2:
+			from.WriteToUDPAddrPort(rtpJunk(uint16(rand.Uint32()), l.ssrc), to)
+		case 3:
+			l.sound.WriteToUDPAddrPort(rtpJunk(seq/8, 77), to)
+		default:
+			from.WriteToUDPAddrPort(rtpJunk(seq, 1000+uint32(turn%16)), to)
+		}
+	})
+}
+
+// encryptedJunk sends to encrypted calls what is not encrypted, is not authentic, or has
+// come before, from the callers' own ports and from others of their hosts.
+func (s *siege) encryptedJunk() {
+	var near []neighbours
+	var lines []*line
+	for _, l := range s.lines {
+		if l.key != nil {
+			lines, near = append(lines, l), append(near, newNeighbours(s.t, s.catch, l.ip, 1))
+		}
+	}
+	s.flood("SRTP junk", 20_000, func(i int) {
+		at := i % len(lines)
+		l, turn := lines[at], i/len(lines)
+		newest := *l.newest.Load()
+		raw := bytes.Clone(newest)
+		from, to := l.sound, l.server
+		switch turn % 8 {
+		case 0: // not encrypted
+			raw = rtpJunk(binary.BigEndian.Uint16(newest[2:])+1, l.ssrc)
+		case 1: // a wrong tag
+			raw[len(raw)-1] ^= 1
+		case 2: // other sound with the tag of before
+			raw[40] ^= 1
+		case 3: // a replay, also before the packet itself
+		case 4: // the same from elsewhere
+			from = near[at][0]
+		case 5: // numbers that would begin another round
+			binary.BigEndian.PutUint16(raw[2:], uint16(turn*4096))
+		case 6: // reports without a key
+			raw = rtcpJunk(turn/8, l.ssrc)
+		case 7:
+			raw, from, to = rtcpJunk(turn/8, l.ssrc), l.reports, netip.AddrPortFrom(to.Addr(), to.Port()+1)
+		}
+		from.WriteToUDPAddrPort(raw, to)
+	})
+}
+
+// hijack sends requests with the right Call-ID and tags, from strangers and from the
+// addresses of another trunk.
+func (s *siege) hijack() {
+	var texts []string
+	methods := []string{"BYE", "INVITE", "UPDATE", "INFO", "ACK", "REFER", "NOTIFY", "MESSAGE", "OPTIONS", "PRACK", "CANCEL"}
+	for _, l := range s.lines {
+		was := l.seq
+		for _, method := range methods {
+			body := ""
+			if method == "INVITE" || method == "UPDATE" {
+				body = strings.ReplaceAll(l.sdp(), l.ip, s.crowd.address(0).String())
+			}
+			texts = append(texts, l.request(method, 4711, body, "Refer-To: <sip:+12125550199@127.0.0.1>"))
+		}
+		l.seq = was
+	}
+	var other catcher // what goes to the other trunk
+	trunk := newNeighbours(s.t, &other, "127.0.0.65", 1)[0]
+	s.flood("hijack", 10_000, func(i int) {
+		text := texts[i%len(texts)]
+		if i%len(methods) != 4 { // an ACK has the number of its INVITE
+			text = strings.ReplaceAll(text, "CSeq: 4711 ", fmt.Sprintf("CSeq: %d ", 5000+i))
+		}
+		text = strings.ReplaceAll(text, ";branch=z9hG4bK", fmt.Sprintf(";branch=z9hG4bK%d", i))
+		if i/len(texts)%4 == 0 && i%len(methods) != len(methods)-1 { // a CANCEL of a trunk gets a response: there is nothing to cancel
+			trunk.WriteToUDPAddrPort([]byte(text), s.signalling)
+		} else {
+			s.crowd.send(i, []byte(text), s.signalling)
+		}
+	})
+	if got := other.got.Load(); got > 0 {
+		s.t.Errorf("the other trunk got %d responses, the first %q", got, other.first())
+	}
+}
+
+// requests asks for calls, registrations and signs of life.
+func (s *siege) requests() {
+	c := s.lines[0].caller
+	was, tag := c.seq, c.toTag
+	c.toTag = ""
+	texts := []string{c.request("REGISTER", 1, ""), c.request("INVITE", 1, c.sdp()), c.request("OPTIONS", 1, "")}
+	c.seq, c.toTag = was, tag
+	s.flood("REGISTER, INVITE and OPTIONS", 10_000, func(i int) {
+		text := strings.NewReplacer("Call-ID: ", fmt.Sprintf("Call-ID: %d", i), ";branch=z9hG4bK", fmt.Sprintf(";branch=z9hG4bK%d", i)).Replace(texts[i%len(texts)])
+		s.crowd.send(i, []byte(text), s.signalling)
+	})
+}
+
+// connections opens connections and leaves them: without a word, with half a message,
+// and over TLS.
+func (s *siege) connections() {
+	s.t.Run("connections", func(t *testing.T) {
+		var opened sync.WaitGroup
+		var mu sync.Mutex
+		var conns []net.Conn
+		refused := 0
+		s.watched(t, func() {
+			paced(100, floodTime, func(i int) {
+				opened.Go(func() {
+					conn, err := s.connect(i)
+					mu.Lock()
+					defer mu.Unlock()
+					if err != nil {
+						refused++
+						return
+					}
+					conns = append(conns, conn)
+				})
+			})
+			opened.Wait()
+		})
+		got := 0
+		for _, conn := range conns {
+			conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+			if n, _ := conn.Read(make([]byte, 1)); n > 0 {
+				got++
+			}
+			conn.Close()
+		}
+		t.Logf("%d connections opened, %d refused", len(conns), refused)
+		if got > 0 {
+			t.Errorf("%d connections got something", got)
+		}
+	})
+}
+
+// connect opens connection i from a stranger's address.
+func (s *siege) connect(i int) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: s.crowd.address(i).AsSlice()}, Timeout: 5 * time.Second}
+	switch i % 4 {
+	case 0: // TLS as it should be
+		return tls.DialWithDialer(&d, "tcp", s.secure, &tls.Config{InsecureSkipVerify: true})
+	case 1: // somebody who does not begin to speak TLS
+		return d.Dial("tcp", s.secure)
+	case 2:
+		return d.Dial("tcp", s.signalling.String())
+	}
+	conn, err := d.Dial("tcp", s.signalling.String())
+	if err == nil {
+		io.WriteString(conn, "INVITE sip:+14155550142@sidetone SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1")
+	}
+	return conn, err
+}
