@@ -212,33 +212,36 @@ func (s *siege) callUntil(t *testing.T, over <-chan struct{}) (took []time.Durat
 		case <-time.After(time.Second):
 		}
 		begun := time.Now()
-		if !s.call(t) {
-			t.Error("a call by a source that is admitted did not work")
+		if err := s.call(t); err != nil {
+			t.Errorf("a call by a source that is admitted: %v", err)
 			return took
 		}
 		took = append(took, time.Since(begun))
 	}
 }
 
-// call places a call as a phone does that repeats what gets no answer, and says whether
-// it was answered, heard and ended.
-func (s *siege) call(t *testing.T) bool {
+// call places a call as a phone does that repeats what gets no answer; an error says what
+// of it did not work: that it is answered, heard and ended.
+func (s *siege) call(t *testing.T) error {
 	s.calls++
 	c := dial(t, s.node, "udp", fmt.Sprintf("127.0.0.%d", 40+s.calls%7))
 	defer c.close()
 	c.number = plainNumber
 	ok := c.ask(c.request("INVITE", 1, c.sdp()), "INVITE")
 	if !strings.HasPrefix(ok, "SIP/2.0 200") {
-		return false
+		return fmt.Errorf("the response is %q", ok)
 	}
 	c.take(ok)
 	c.wg.Go(func() { c.talk(c.rtp, 0, 0, 7, c.stop) })
 	for begun := time.Now(); c.heard() < 25; wait(frameTime) {
 		if time.Since(begun) > 3*time.Second {
-			return false
+			return fmt.Errorf("%d packets in 3 s", c.heard())
 		}
 	}
-	return strings.HasPrefix(c.ask(c.request("BYE", 2, ""), "BYE"), "SIP/2.0 200")
+	if bye := c.ask(c.request("BYE", 2, ""), "BYE"); !strings.HasPrefix(bye, "SIP/2.0 200") {
+		return fmt.Errorf("the response to BYE is %q", bye)
+	}
+	return nil
 }
 
 // ask sends a request until its final response comes, which it returns.
@@ -416,7 +419,7 @@ func (s *siege) requests() {
 	c.toTag = ""
 	texts := []string{c.request("REGISTER", 1, ""), c.request("INVITE", 1, c.sdp()), c.request("OPTIONS", 1, "")}
 	c.seq, c.toTag = was, tag
-	s.flood("REGISTER, INVITE and OPTIONS", 10_000, func(i int) {
+	s.flood("requests", 10_000, func(i int) {
 		text := strings.NewReplacer("Call-ID: ", fmt.Sprintf("Call-ID: %d", i), ";branch=z9hG4bK", fmt.Sprintf(";branch=z9hG4bK%d", i)).Replace(texts[i%len(texts)])
 		s.crowd.send(i, []byte(text), s.signalling)
 	})

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -142,7 +143,7 @@ func TestConnectionsOfOneUnknownSource(t *testing.T) {
 	eventually(t, "the connections", func() bool {
 		d.transport.mu.Lock()
 		defer d.transport.mu.Unlock()
-		return d.transport.unknownTotal == maxOfSource
+		return len(d.transport.strangers) == maxOfSource
 	})
 	more := newRawUAFrom(t, d, "tcp", "127.0.0.1")
 	more.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
@@ -154,6 +155,42 @@ func TestConnectionsOfOneUnknownSource(t *testing.T) {
 		u.send(u.request("OPTIONS", 1, ""))
 		if got := u.receive(20 * time.Second); !strings.HasPrefix(got, "SIP/2.0 ") {
 			t.Errorf("%s got %q", other, got)
+		}
+	}
+}
+
+// When unknown sources have too many connections together, the oldest makes room: who
+// comes now may be a phone, which proves at once who it is.
+func TestConnectionsOfManyUnknownSources(t *testing.T) {
+	t.Parallel()
+	d := guarded(t, nil)
+	first := newRawUAFrom(t, d, "tcp", "127.0.1.1")
+	for i := range maxUnknown {
+		newRawUAFrom(t, d, "tcp", "127.0.1."+strconv.Itoa(2+i/8))
+	}
+	first.conn.SetReadDeadline(time.Now().Add(5 * time.Second)) // without a word it may stay for tcpUnknown
+	if _, err := first.conn.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
+		t.Errorf("the oldest is open: %v", err)
+	}
+	phone := newRawUAFrom(t, d, "tcp", "127.0.0.3")
+	login(t, phone, "OPTIONS", "desk", "secret", "")
+	phone.status("OPTIONS", 200)
+	d.transport.mu.Lock()
+	defer d.transport.mu.Unlock()
+	if n := len(d.transport.strangers); n > maxUnknown {
+		t.Errorf("%d connections of unknown sources", n)
+	}
+}
+
+// Messages of unknown sources are short; those of known ones may be long.
+func TestLongMessagesOfUnknownSources(t *testing.T) {
+	t.Parallel()
+	d := guarded(t, nil)
+	for host, want := range map[string]bool{"127.0.0.1": false, "127.0.0.2": true} {
+		u := newRawUAFrom(t, d, "tcp", host)
+		u.send(u.request("OPTIONS", 1, "", "Subject: "+strings.Repeat("x", maxUnknownMessage)))
+		if got := u.receive(20 * time.Second); strings.HasPrefix(got, "SIP/2.0 200") != want {
+			t.Errorf("%s got %q", host, got)
 		}
 	}
 }

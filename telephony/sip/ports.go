@@ -9,6 +9,11 @@ import (
 	"time"
 )
 
+// mediaBuffer is the room for what waits at a media port. Those who send junk to it fill
+// it, too: this holds what 20,000 packets a second are in 50 ms, in which the receive
+// loop has its turn.
+const mediaBuffer = 1 << 20
+
 // ports hands out the media sockets. Ports of a configured range rest after a
 // call, so that a new one does not hear who still sends to the old one.
 type ports struct {
@@ -64,6 +69,7 @@ func (p *ports) bind(port int, withRTCP bool) (rtp, rtcp *net.UDPConn, err error
 	if rtp, err = net.ListenUDP("udp", &net.UDPAddr{IP: ip, Port: port, Zone: p.addr.Zone()}); err != nil {
 		return nil, nil, err
 	}
+	_ = rtp.SetReadBuffer(mediaBuffer) // the system may grant less
 	if !withRTCP {
 		return rtp, nil, nil
 	}

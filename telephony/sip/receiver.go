@@ -114,18 +114,31 @@ func (r *receiver) run(ctx context.Context) {
 		if !r.arm(ctx, now) {
 			continue
 		}
-		n, from, err := r.m.rtp.ReadFromUDPAddrPort(r.buf[:])
+		more, err := r.read()
 		switch {
+		case !more:
+			return
 		case err == nil:
-			if !r.packet(r.m.now(), unmap(from), r.buf[:n]) {
-				return
-			}
 		case errors.Is(err, net.ErrClosed):
 			<-r.leg.gone // the cause follows the closing of the socket
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			r.empty = now
 		default:
 			r.m.refused.Add(1) // an ICMP error of an earlier write
+		}
+	}
+}
+
+// read takes the next packet of the far end's; false ends the loop. Others' cost as
+// little as can be: the socket's deadline stands, and there is nothing new to wait for.
+func (r *receiver) read() (more bool, err error) {
+	for {
+		n, from, err := r.m.rtp.ReadFromUDPAddrPort(r.buf[:])
+		if err != nil {
+			return true, err
+		}
+		if taken, more := r.packet(r.m.now(), unmap(from), r.buf[:n]); taken || !more {
+			return more, nil
 		}
 	}
 }
@@ -234,25 +247,26 @@ func (r *receiver) arm(ctx context.Context, now time.Time) bool {
 	return true
 }
 
-// packet takes one datagram; false ends the loop.
-func (r *receiver) packet(now time.Time, from netip.AddrPort, raw []byte) bool {
+// packet takes one datagram and says whether it is sound of the far end's; more is
+// false when the loop ends.
+func (r *receiver) packet(now time.Time, from netip.AddrPort, raw []byte) (taken, more bool) {
 	raw, ok := r.open(now, from, raw)
 	if !ok {
-		return true
+		return false, true
 	}
 	if isRTCP(raw) {
 		r.rtcp(now, from, raw)
-		return true
+		return false, true
 	}
 	h, payload, ok := parseRTP(raw)
 	if !ok || !r.valid(h.pt, payload) {
 		r.m.refused.Add(1)
-		return true
+		return false, true
 	}
 	if !r.m.accept(from, h, now) {
-		return true
+		return false, true
 	}
-	return r.catchUp(now, from, h.ssrc) && r.sort(now, h, payload)
+	return true, r.catchUp(now, from, h.ssrc) && r.sort(now, h, payload)
 }
 
 // sort takes a packet of the far end's that came at a time; false ends the loop.

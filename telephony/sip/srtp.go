@@ -3,7 +3,6 @@ package sip
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -308,7 +307,7 @@ func (k *streamKeys) equal(o *streamKeys) bool {
 func (m *media) open(from netip.AddrPort, raw []byte, now time.Time) (plain []byte, proven bool, err error) {
 	m.mu.Lock()
 	c := m.cipher
-	foreign := c != nil && (isRTCP(raw) && !m.reportsFrom(from) || !isRTCP(raw) && m.owner.foreign(from))
+	foreign := c != nil && (isRTCP(raw) && !m.reportsFrom(from) || !isRTCP(raw) && m.owner.foreign(from, now.Sub(m.began)))
 	m.mu.Unlock()
 	if foreign {
 		return nil, false, errForeign
@@ -339,8 +338,8 @@ func (m *media) write(raw []byte) error {
 	return nil
 }
 
-// foreign reports whether a source cannot be taken, whatever it sends.
-func (o *owner) foreign(from netip.AddrPort) bool {
+// foreign reports whether a source cannot be taken at a time, whatever it sends.
+func (o *owner) foreign(from netip.AddrPort, at time.Duration) bool {
 	switch known := o.known(from.Addr()); {
 	case from == o.described, o.owned && from == o.from:
 		return false
@@ -348,8 +347,10 @@ func (o *owner) foreign(from netip.AddrPort) bool {
 		return true
 	case !o.owned:
 		return !known && !(o.policy == sourcesLearn && o.private)
+	case o.from != o.described && o.earlier(from):
+		return false
 	default:
-		return !known && !slices.Contains(o.taken, from)
+		return !known || at-o.last < ownerPause
 	}
 }
 

@@ -431,17 +431,18 @@ func TestSRTPJunk(t *testing.T) {
 	p.hear()
 }
 
-// A copy that overtakes the true packet from a host that has no part in the call does
-// not make the true one a replay.
+// A copy that overtakes the true packet does not make the true one a replay, whether it
+// comes from a host that has no part in the call or from another port of the far end's.
 func TestSRTPCopiesFromElsewhere(t *testing.T) {
 	t.Parallel()
-	for _, policy := range []string{"peer", "strict"} {
-		t.Run(policy, func(t *testing.T) {
+	for _, test := range [][2]string{{"peer", "127.0.0.2"}, {"strict", "127.0.0.2"}, {"peer", "127.0.0.1"}, {"strict", "127.0.0.1"}} {
+		policy, host := test[0], test[1]
+		t.Run(policy+" "+host, func(t *testing.T) {
 			t.Parallel()
 			_, p, l, frames, _ := secureCall(t, suite80, func(c *Config) { c.Trunks[0].Sources = policy })
 			p.say(8000)
 			wantLevel(t, frames, 8000)
-			elsewhere := newRTPPeerAt(t, "127.0.0.2")
+			elsewhere := newRTPPeerAt(t, host)
 			for range 5 {
 				raw := p.packet(sound(7000, 160))
 				if _, err := elsewhere.conn.WriteToUDPAddrPort(raw, p.to); err != nil {

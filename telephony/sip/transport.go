@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,8 +22,8 @@ import (
 )
 
 const (
-	// maxMessage bounds a SIP message on TCP.
-	maxMessage = 64 << 10
+	// maxMessage bounds a SIP message on TCP, maxUnknownMessage one of an unknown source.
+	maxMessage, maxUnknownMessage = 64 << 10, 8 << 10
 	// tcpIdle closes connections on which nothing comes.
 	tcpIdle = 30 * time.Minute
 	// tcpPartial bounds how long a message may take to arrive in full.
@@ -38,8 +39,9 @@ const (
 	lastWords = 100 * time.Millisecond
 	// maxConnections bounds the TCP connections.
 	maxConnections = 4096
-	// maxUnknown bounds those of unknown sources, maxOfSource those of one.
-	maxUnknown, maxOfSource = maxConnections / 4, 16
+	// maxUnknown bounds those of unknown sources, so that they take less than 10 MiB;
+	// maxOfSource those of one.
+	maxUnknown, maxOfSource = 256, 16
 )
 
 // peer is where a message came from and where responses go.
@@ -131,6 +133,15 @@ func (c *tcpConn) write(raw []byte) error {
 	return err
 }
 
+// abort closes the connection without a farewell, for which TLS may wait.
+func (c *tcpConn) abort() {
+	conn := c.conn
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	_ = conn.Close()
+}
+
 // transport owns the sockets.
 type transport struct {
 	udp     *net.UDPConn
@@ -150,12 +161,12 @@ type transport struct {
 	serverTLS *tls.Config
 	proves    func(netip.Addr, tls.ConnectionState) string
 
-	wg           sync.WaitGroup
-	mu           sync.Mutex
-	conns        map[connKey]*tcpConn
-	unknown      map[netip.Addr]int // connections of unknown sources
-	unknownTotal int                // all of these together
-	closed       bool
+	wg        sync.WaitGroup
+	mu        sync.Mutex
+	conns     map[connKey]*tcpConn
+	unknown   map[netip.Addr]int // connections of unknown sources
+	strangers []*tcpConn         // these connections, the oldest first
+	closed    bool
 }
 
 // listen binds UDP and TCP on the same port, and TLS when there is an address for it.
@@ -302,28 +313,42 @@ func (t *transport) serve(c *tcpConn) {
 // open takes a connection into the list unless its source is refused or has
 // too many.
 func (t *transport) open(c *tcpConn) bool {
-	source, network := sourceOf(c.addr.Addr()), c.network()
-	if !t.reads(c.addr.Addr(), network) {
+	if !t.reads(c.addr.Addr(), c.network()) {
 		_ = c.conn.Close()
 		return false
 	}
-	c.unknown = !t.admitted(c.addr.Addr())
+	unknown := !t.admitted(c.addr.Addr())
 	t.mu.Lock()
-	full := t.closed || len(t.conns) >= maxConnections ||
-		c.unknown && (t.unknownTotal >= maxUnknown || t.unknown[source] >= maxOfSource)
+	full := t.closed || len(t.conns) >= maxConnections || unknown && t.unknown[sourceOf(c.addr.Addr())] >= maxOfSource
+	var oldest *tcpConn
 	if !full {
 		t.conns[c.key] = c
-		if c.unknown {
-			t.unknown[source]++
-			t.unknownTotal++
+		if unknown {
+			oldest = t.count(c)
 		}
 	}
 	t.mu.Unlock()
 	if full {
-		t.refused(c.addr.Addr(), network, RefusedConnection)
-		_ = c.conn.Close()
+		oldest = c
+	}
+	if oldest != nil {
+		t.refused(oldest.addr.Addr(), oldest.network(), RefusedConnection)
+		oldest.abort()
 	}
 	return !full
+}
+
+// count counts a connection of an unknown source. When there are too many of them it
+// returns the oldest, which has had the longest time to become known; t.mu is held.
+func (t *transport) count(c *tcpConn) (oldest *tcpConn) {
+	if len(t.strangers) >= maxUnknown {
+		oldest = t.strangers[0]
+		t.uncount(oldest)
+	}
+	c.unknown = true
+	t.unknown[sourceOf(c.addr.Addr())]++
+	t.strangers = append(t.strangers, c)
+	return oldest
 }
 
 // uncount takes a connection out of those of unknown sources; t.mu is held.
@@ -332,7 +357,7 @@ func (t *transport) uncount(c *tcpConn) {
 		return
 	}
 	c.unknown = false
-	t.unknownTotal--
+	t.strangers = slices.DeleteFunc(t.strangers, func(other *tcpConn) bool { return other == c })
 	source := sourceOf(c.addr.Addr())
 	if t.unknown[source]--; t.unknown[source] <= 0 {
 		delete(t.unknown, source)
@@ -399,7 +424,8 @@ func (t *transport) connect(ctx context.Context, key connKey, secure *tls.Config
 // does not arrive in time, ends the connection.
 func (t *transport) readTCP(c *tcpConn) {
 	defer t.forget(c)
-	frames := sip.NewParser(func(p *sip.Parser) { p.MaxMessageLength = maxMessage }).NewSIPStream()
+	parser := sip.NewParser()
+	frames := parser.NewSIPStream()
 	defer frames.Close()
 	p := peer{addr: c.addr, tcp: c}
 	buf := make([]byte, 4096)
@@ -427,12 +453,21 @@ func (t *transport) readTCP(c *tcpConn) {
 			}
 			continue
 		}
+		parser.MaxMessageLength = t.longest(c)
 		if begun, err = t.cut(frames, p, buf[:n], begun); err != nil {
 			c.why = err
 			t.broken(p, frames.Buffer().Bytes(), err)
 			return
 		}
 	}
+}
+
+// longest is how long a message may be.
+func (t *transport) longest(c *tcpConn) int {
+	if t.admitted(c.addr.Addr()) {
+		return maxMessage
+	}
+	return maxUnknownMessage
 }
 
 // deadline is until when something must come on a connection. An unknown source
