@@ -91,8 +91,19 @@ type DTMFDetector struct {
 	last    byte // what the last block held
 	run     int  // blocks in a row that held it
 	current byte // digit under way
-	length  int  // blocks that held it, or the one before
 	gone    int  // blocks in a row without it
+	// recent are the newest blocks, the newest first; full is one that the digit under
+	// way fills, length how many it has filled, and lasted how many the one did that
+	// ended last.
+	recent         [dtmfOnBlocks + 1]dtmfBlock
+	full           dtmfBlock
+	length, lasted float64
+}
+
+// dtmfBlock is the energy of a block and the powers of the tones in it.
+type dtmfBlock struct {
+	energy float64
+	power  [8]float64
 }
 
 // NewDTMFDetector returns a detector for PCM at rate hertz.
@@ -123,10 +134,10 @@ func (d *DTMFDetector) Write(pcm []int16) (digit rune, found bool) {
 	return digit, found
 }
 
-// Length returns how long the tone under way has been clean, or the last one was, in
-// steps of 12.75 ms.
+// Length returns how long the tone that ended last was, to within 4 ms, or 9 ms amid other
+// sound.
 func (d *DTMFDetector) Length() time.Duration {
-	return time.Duration(d.length) * dtmfBlockMicros * time.Microsecond
+	return time.Duration(d.lasted * dtmfBlockMicros * float64(time.Microsecond))
 }
 
 // Down returns the digit whose tone is under way and true.
@@ -134,6 +145,11 @@ func (d *DTMFDetector) Down() (rune, bool) { return rune(d.current), d.current !
 
 // block closes a block and returns the digit that it confirms, or 0.
 func (d *DTMFDetector) block() byte {
+	copy(d.recent[1:], d.recent[:])
+	d.recent[0].energy = d.energy
+	for i, c := range d.coeff {
+		d.recent[0].power[i] = d.s1[i]*d.s1[i] + d.s2[i]*d.s2[i] - c*d.s1[i]*d.s2[i]
+	}
 	key := d.classify()
 	d.s1, d.s2, d.energy, d.count = [8]float64{}, [8]float64{}, 0, 0
 	if key == d.last {
@@ -141,17 +157,41 @@ func (d *DTMFDetector) block() byte {
 	} else {
 		d.last, d.run = key, 1
 	}
-	if key == d.current {
+	switch {
+	case d.current == 0:
+	case key == d.current:
 		d.gone = 0
 		d.length++
-	} else if d.gone++; d.gone >= dtmfOffBlocks {
-		d.current = 0
+	default:
+		d.gone++
+		d.length += d.part(0)
+		if d.gone >= dtmfOffBlocks {
+			d.current, d.lasted = 0, d.length
+		}
 	}
 	if key == 0 || key == d.current || d.run < dtmfOnBlocks {
 		return 0
 	}
-	d.current, d.gone, d.length = key, 0, d.run
+	d.begin(key)
 	return key
+}
+
+// begin notes a digit that was confirmed. It has filled the newest blocks, and part of
+// the one before.
+func (d *DTMFDetector) begin(key byte) {
+	d.current, d.gone, d.full = key, 0, d.recent[1]
+	d.length = dtmfOnBlocks + d.part(dtmfOnBlocks)
+}
+
+// part is how much of a recent block the digit under way has filled: no more than its
+// energy says, to which other sound adds, and its tones do, whose power is the square of
+// what they fill. A part of a block tells tones apart less well: they may seem weaker.
+func (d *DTMFDetector) part(block int) float64 {
+	const seem = 1.2
+	_, key, _ := keyOf(rune(d.current))
+	b := &d.recent[block]
+	tones := (b.power[key.row] + b.power[4+key.column]) / (d.full.power[key.row] + d.full.power[4+key.column])
+	return min(1, b.energy/d.full.energy, seem*math.Sqrt(tones))
 }
 
 // classify returns the digit whose two tones make up the block, or 0.
@@ -176,9 +216,7 @@ func (d *DTMFDetector) classify() byte {
 // strongest returns which of four tones is the strongest, its power, and the
 // power of the next.
 func (d *DTMFDetector) strongest(group int) (index int, best, second float64) {
-	for i := range 4 {
-		s1, s2 := d.s1[group+i], d.s2[group+i]
-		power := s1*s1 + s2*s2 - d.coeff[group+i]*s1*s2
+	for i, power := range d.recent[0].power[group : group+4] {
 		if power > best {
 			index, best, second = i, power, best
 		} else if power > second {

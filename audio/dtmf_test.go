@@ -70,6 +70,32 @@ func TestDTMFDown(t *testing.T) {
 	}
 }
 
+// How long a tone was is known to within 4 ms, wherever it begins, and within 9 ms where
+// other sound comes before and after it.
+func TestDTMFLength(t *testing.T) {
+	t.Parallel()
+	for level, limit := range map[float64]time.Duration{-60: 4 * time.Millisecond, -20: 9 * time.Millisecond} {
+		for _, digit := range "0123456789*#ABCD" {
+			for _, ms := range []int{60, 70, 80, 200} {
+				tone, err := DTMF(string(digit), 8000, time.Duration(ms)*time.Millisecond, 0, -20)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for shift := 0; shift < 102; shift += 3 {
+					d := NewDTMFDetector(8000)
+					sound := slices.Concat(Noise(WhiteNoise, 400+shift, level, 1), mixed(tone, Noise(WhiteNoise, len(tone), -60, 2)), Noise(WhiteNoise, 400, level, 3))
+					for frame := range slices.Chunk(sound, 160) {
+						d.Write(frame)
+					}
+					if got := d.Length() - time.Duration(ms)*time.Millisecond; got.Abs() > limit {
+						t.Errorf("%c, %d ms, shifted by %d, amid noise of %.0f dBFS: %s too long", digit, ms, shift, level, got)
+					}
+				}
+			}
+		}
+	}
+}
+
 // multimon-ng, which knows nothing of us, hears our digits.
 func TestMultimonHearsDTMF(t *testing.T) {
 	t.Parallel()

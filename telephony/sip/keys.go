@@ -26,8 +26,9 @@ const (
 	// press.
 	sameKey = 1500 * time.Millisecond
 	// toneHold is how long after its end a tone waits for an event, where events are
-	// agreed; leastTone, how long it must have lasted.
-	toneHold, leastTone = 300 * time.Millisecond, 60 * time.Millisecond
+	// agreed; leastTone, how long it must have lasted: 80 ms, but for what the detector
+	// may miss of it.
+	toneHold, leastTone = 300 * time.Millisecond, 75 * time.Millisecond
 	// fullSegment is from which duration on an event may go on with a new timestamp
 	// (https://www.rfc-editor.org/rfc/rfc4733#section-2.5.1.3).
 	fullSegment = 0xff00
@@ -57,9 +58,10 @@ type keypad struct {
 	ignored uint64
 
 	force channel
-	digit rune // the newest press
-	at    time.Duration
-	over  bool // a better channel has just taken over
+	digit rune          // the newest press
+	at    time.Duration // when it was over
+	down  bool          // its tone has not ended
+	over  bool          // a better channel has just taken over
 	out   []keyPress
 	event eventPress
 	tones []heldTone // that wait, the oldest first
@@ -73,17 +75,26 @@ type heldTone struct {
 
 // eventPress is a press that is told by telephone-events.
 type eventPress struct {
-	known, open bool
-	event       audio.TelephoneEvent
-	extra       uint32 // duration of the segments before
-	timestamp   uint32
-	seq         uint16
-	at          time.Duration
+	known     bool
+	open      bool // it is under way
+	cut       bool // it was over because nothing more came, which still may
+	event     audio.TelephoneEvent
+	extra     uint32 // duration of the segments before
+	timestamp uint32
+	seq       uint16
+	began, at time.Duration // of its first packet and its newest
 }
 
-// reset forgets everything: another description, stream or source counts anew.
+// reset forgets everything: another description counts anew.
 func (k *keypad) reset() {
 	*k = keypad{agreed: k.agreed, clock: k.clock, ignored: k.ignored, out: k.out}
+}
+
+// restart ends and forgets what is under way: another stream or source counts anew. The
+// channel stays in force, and what was pressed on the one before is still the same press.
+func (k *keypad) restart(at time.Duration) {
+	k.end(at)
+	k.event, k.down = eventPress{}, false
 }
 
 // next returns the next press.
@@ -111,16 +122,17 @@ func (k *keypad) takeEvent(h rtpHeader, ev audio.TelephoneEvent, at time.Duratio
 	case e.known && int16(h.seq-e.seq) <= 0:
 		return // late, or repeated
 	case e.known && e.repeatsEnd(h, ev):
-		e.seq, e.timestamp, e.at = h.seq, h.timestamp, at
+		e.seq, e.timestamp, e.at, e.cut = h.seq, h.timestamp, at, false
 		return
-	case e.open && e.continues(h, ev):
+	case (e.open || e.cut) && e.continues(h, ev):
 		e.goOn(h, ev, at)
 	default:
-		k.endEvent(at)
-		*e = eventPress{known: true, open: true, event: ev, timestamp: h.timestamp, seq: h.seq, at: at}
+		k.endEvent()
+		*e = eventPress{known: true, open: true, event: ev, timestamp: h.timestamp, seq: h.seq, began: at, at: at}
 	}
 	if ev.End {
-		k.endEvent(at)
+		k.endEvent()
+		e.cut = false
 	}
 }
 
@@ -164,14 +176,14 @@ func (e *eventPress) goOn(h rtpHeader, ev audio.TelephoneEvent, at time.Duration
 }
 
 // endEvent ends the press under way.
-func (k *keypad) endEvent(at time.Duration) {
+func (k *keypad) endEvent() {
 	e := &k.event
 	if !e.open {
 		return
 	}
 	e.open = false
 	digit, _ := e.event.Digit()
-	k.press(digit, time.Duration(e.extra+uint32(e.event.Duration))*time.Second/time.Duration(max(k.clock, 1)), at)
+	k.press(digit, time.Duration(e.extra+uint32(e.event.Duration))*time.Second/time.Duration(max(k.clock, 1)), e.began, e.at)
 }
 
 // takeInfo takes a key of an INFO request.
@@ -180,18 +192,22 @@ func (k *keypad) takeInfo(p keyPress, at time.Duration) {
 		return
 	}
 	k.tones = k.tones[:0]
-	k.press(p.digit, p.held, at)
+	k.press(p.digit, p.held, at, at)
 }
 
 // takeTone takes a tone that has just been recognised.
 func (k *keypad) takeTone(digit rune, at time.Duration) {
 	if !k.agreed && k.inForce(toneChannel) {
-		k.press(digit, 0, at)
+		k.press(digit, 0, at, at)
+		k.down = true
 	}
 }
 
 // toneEnded takes the end of a tone and how long it was clean.
 func (k *keypad) toneEnded(digit rune, length, at time.Duration) {
+	if k.down && digit == k.digit {
+		k.down, k.at = false, at
+	}
 	if !k.agreed || length < leastTone || !k.inForce(toneChannel) {
 		return
 	}
@@ -203,7 +219,7 @@ func (k *keypad) settleTones(at time.Duration) {
 	for len(k.tones) > 0 && at-k.tones[0].ended >= toneHold {
 		t := k.tones[0]
 		k.tones = append(k.tones[:0], k.tones[1:]...)
-		k.press(t.digit, t.held, at)
+		k.press(t.digit, t.held, t.ended-t.held, t.ended)
 	}
 }
 
@@ -211,14 +227,15 @@ func (k *keypad) settleTones(at time.Duration) {
 func (k *keypad) tick(at time.Duration) {
 	k.settleTones(at)
 	if k.event.open && at-k.event.at >= eventGap {
-		k.endEvent(at)
+		k.endEvent()
+		k.event.cut = true
 	}
 }
 
 // end ends everything: the call is over.
 func (k *keypad) end(at time.Duration) {
 	k.settleTones(at + toneHold)
-	k.endEvent(at)
+	k.endEvent()
 }
 
 // inForce reports whether a channel counts. A better one than that in force takes
@@ -235,13 +252,12 @@ func (k *keypad) inForce(c channel) bool {
 	return true
 }
 
-// press counts a press, but for the one that the channel before has told.
-func (k *keypad) press(digit rune, held, at time.Duration) {
-	same := k.over && digit == k.digit && at-k.at <= sameKey
-	k.over = false
-	if same {
-		return
+// press counts a press from a time to another, but for the one that the channel before
+// has told.
+func (k *keypad) press(digit rune, held, began, ended time.Duration) {
+	same := k.over && digit == k.digit && (k.down || began-k.at <= sameKey)
+	k.digit, k.at, k.down, k.over = digit, ended, false, false
+	if !same {
+		k.out = append(k.out, keyPress{digit: digit, held: held})
 	}
-	k.digit, k.at = digit, at
-	k.out = append(k.out, keyPress{digit: digit, held: held})
 }

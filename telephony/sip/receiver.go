@@ -170,12 +170,6 @@ func (r *receiver) control() bool {
 	}
 }
 
-// restartKeys counts what was pressed, and the rest anew.
-func (r *receiver) restartKeys() {
-	r.keys.end(r.since())
-	r.keys.reset()
-}
-
 // since is the time on the clock of the stream.
 func (r *receiver) since() time.Duration { return r.m.now().Sub(r.origin) }
 
@@ -201,7 +195,8 @@ func (r *receiver) take() (telephony.Event, bool) {
 		r.synced = false
 	}
 	if r.st != r.m.st {
-		r.restartKeys()
+		r.keys.end(r.since())
+		r.keys.reset()
 	}
 	r.st = r.m.st
 	r.keys.agreed, r.keys.clock = r.st.agreed, r.st.eventClock
@@ -278,7 +273,7 @@ func (r *receiver) sort(now time.Time, h rtpHeader, payload []byte) bool {
 		if r.synced {
 			r.order.Reset()
 		}
-		r.restartKeys()
+		r.keys.restart(r.since())
 		r.ticks = tickRate{}
 		r.m.count(rtpClock)
 		r.ssrc, r.synced, r.transit, r.highest = h.ssrc, true, 0, uint32(h.seq)
@@ -387,12 +382,11 @@ func (r *receiver) listen(pcm []int16) {
 	for len(pcm) > 0 {
 		n := min(len(pcm), r.rate/50)
 		was, _ := r.tones.Down()
-		length := r.tones.Length()
 		if digit, ok := r.tones.Write(pcm[:n]); ok {
 			r.keys.takeTone(digit, r.since())
 		}
 		if down, _ := r.tones.Down(); was != 0 && down != was {
-			r.keys.toneEnded(was, length, r.since())
+			r.keys.toneEnded(was, r.tones.Length(), r.since())
 		}
 		pcm = pcm[n:]
 	}
