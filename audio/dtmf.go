@@ -134,8 +134,8 @@ func (d *DTMFDetector) Write(pcm []int16) (digit rune, found bool) {
 	return digit, found
 }
 
-// Length returns how long the tone that ended last was, to within 4 ms, or 9 ms amid other
-// sound.
+// Length returns how long the tone that ended last was, to within 5 ms, or 15 ms amid
+// other sound.
 func (d *DTMFDetector) Length() time.Duration {
 	return time.Duration(d.lasted * dtmfBlockMicros * float64(time.Microsecond))
 }

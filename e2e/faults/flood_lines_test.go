@@ -3,7 +3,6 @@
 package faults
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
@@ -38,8 +37,9 @@ type line struct {
 	newest         atomic.Pointer[[]byte] // the packet that was sent last
 	wg             sync.WaitGroup
 
-	mu    sync.Mutex
-	tally tally
+	mu     sync.Mutex
+	reader groupReader
+	tally  tally
 }
 
 // tally is what a far end received.
@@ -50,8 +50,8 @@ type tally struct {
 	seq              uint16
 	lost             int    // numbers of packets that did not come
 	number           uint32 // the newest that came back in the sound
-	numbers          int    // how many of them came back
-	missed           int    // those that did not
+	parts            int    // how often it did
+	missed           int    // numbers that did not come back
 }
 
 // start begins to count anew.
@@ -59,7 +59,7 @@ func (l *line) start() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was := l.tally
-	l.tally = tally{last: was.last, seq: was.seq, number: was.number}
+	l.tally = tally{last: was.last, seq: was.seq, number: was.number, parts: was.parts}
 }
 
 // count returns what was counted.
@@ -167,33 +167,49 @@ func stamp(extra []byte) time.Time {
 	return time.Now()
 }
 
-// numberedFrame is a packet's sound: its number in sixteen loud values of PCMU, twenty
-// times over.
+// Sound with numbers is groups of eight values of PCMU: one that begins a group, and
+// seven that are digits. A packet holds its number in as many groups as fit into it.
+const (
+	beginsGroup, firstDigit = 0xe8, 0xc0
+	groups                  = 20
+	// junkNumber is the first number of sound that is not a caller's.
+	junkNumber = 0xdead000
+)
+
+// numberedFrame is the sound of a packet.
 func numberedFrame(number uint32) []byte {
-	b := make([]byte, 0, 160)
-	for range 20 {
-		for shift := 28; shift >= 0; shift -= 4 {
-			b = append(b, 0xc0+2*byte(number>>shift&15))
+	b := make([]byte, 0, 8*groups)
+	for range groups {
+		b = append(b, beginsGroup)
+		for shift := 24; shift >= 0; shift -= 4 {
+			b = append(b, firstDigit+2*byte(number>>shift&15))
 		}
 	}
 	return b
 }
 
-// junkNumber is the first number of sound that is not a caller's.
-const junkNumber = 0xdead0000
+// groupReader finds numbers in sound, wherever a listener's buffer has cut it: it makes up
+// for what is late by a little more or less of it.
+type groupReader struct {
+	number uint32
+	digits int // of the group under way; -1 outside of one
+}
 
-// numberOf returns the number in a sound; false without one.
-func numberOf(sound []byte) (number uint32, ok bool) {
-	if len(sound) != 160 {
-		return 0, false
-	}
-	for _, v := range sound[:8] {
-		if v < 0xc0 || v > 0xde || v&1 != 0 {
-			return 0, false
+// read takes a value and returns a number when it completes one.
+func (g *groupReader) read(v byte) (number uint32, ok bool) {
+	switch {
+	case v == beginsGroup:
+		g.number, g.digits = 0, 0
+	case v < firstDigit || v > firstDigit+30 || v&1 != 0 || g.digits < 0:
+		g.digits = -1
+	default:
+		g.number = g.number<<4 | uint32(v-firstDigit)/2
+		if g.digits++; g.digits == 7 {
+			g.digits = -1
+			return g.number, true
 		}
-		number = number<<4 | uint32(v-0xc0)/2
 	}
-	return number, bytes.Equal(sound, numberedFrame(number))
+	return 0, false
 }
 
 // speak sends the next packet.
@@ -249,14 +265,22 @@ func (l *line) heardPacket(raw []byte, from netip.AddrPort, at time.Time) {
 	}
 	c.packets++
 	c.last, c.seq = at, seq
-	if number, ok := numberOf(raw[12:]); ok && number >= junkNumber {
-		c.strange++
-	} else if ok && number > c.number {
-		if c.number > 0 {
-			c.missed += int(number - c.number - 1)
+	for _, v := range raw[12:] {
+		number, ok := l.reader.read(v)
+		switch {
+		case ok && number >= junkNumber:
+			c.strange++
+		case ok && number == c.number:
+			c.parts++
+		case ok && number > c.number:
+			if c.number > 0 {
+				c.missed += int(number - c.number - 1)
+			}
+			if c.parts > 0 && c.parts < groups/2 {
+				c.missed++ // most of it did not come
+			}
+			c.number, c.parts = number, 1
 		}
-		c.number = number
-		c.numbers++
 	}
 }
 

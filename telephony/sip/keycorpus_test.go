@@ -208,7 +208,7 @@ func (p *keyPhone) want(want string) {
 // administrations want).
 func lines() (all []struct{ level, twist float64 }) {
 	for _, level := range []float64{-13, -20, -31} {
-		for _, twist := range []float64{-6, 0, 4, 6} {
+		for _, twist := range []float64{-6, 0, 6} {
 			all = append(all, struct{ level, twist float64 }{level, twist})
 		}
 	}
@@ -219,7 +219,7 @@ func lines() (all []struct{ level, twist float64 }) {
 func onEachLine(t *testing.T, agreed bool, want string, play func(p *keyPhone)) {
 	t.Helper()
 	for i, line := range lines() {
-		for _, offset := range []int{0, 41, 83, 127} {
+		for _, offset := range []int{0, 83} {
 			t.Run(fmt.Sprintf("%.0f dB, twist %.0f, offset %d", line.level, line.twist, offset), func(t *testing.T) {
 				t.Parallel()
 				p := newKeyPhone(t, agreed)
