@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -45,21 +46,38 @@ type line struct {
 // tally is what a far end received.
 type tally struct {
 	packets, strange int
-	last             time.Time     // when the newest packet came, by the kernel's clock
-	gap              time.Duration // the longest between two packets
+	begun            time.Time
+	last             time.Time // when the newest packet came, by the kernel's clock
 	seq              uint16
-	lost             int    // numbers of packets that did not come
 	number           uint32 // the newest that came back in the sound
 	parts            int    // how often it did
-	missed           int    // numbers that did not come back
+	seconds          [longestFlood]second
+}
+
+// longestFlood is how many seconds of a flood are counted.
+const longestFlood = 64
+
+// second is what went wrong in a second.
+type second struct {
+	gap    time.Duration // the longest between two packets
+	lost   int           // numbers of packets that did not come
+	missed int           // numbers of the far end's own that did not come back
+}
+
+// at is the second that a time lies in.
+func (c *tally) at(when time.Time) *second { return &c.seconds[secondOf(c.begun, when)] }
+
+// secondOf is the number of the second that a time lies in.
+func secondOf(begun, when time.Time) int {
+	return min(max(0, int(when.Sub(begun)/time.Second)), longestFlood-1)
 }
 
 // start begins to count anew.
-func (l *line) start() {
+func (l *line) start(at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was := l.tally
-	l.tally = tally{last: was.last, seq: was.seq, number: was.number, parts: was.parts}
+	l.tally = tally{begun: at, last: was.last, seq: was.seq, number: was.number, parts: was.parts}
 }
 
 // count returns what was counted.
@@ -259,9 +277,10 @@ func (l *line) heardPacket(raw []byte, from netip.AddrPort, at time.Time) {
 		return
 	}
 	seq := binary.BigEndian.Uint16(raw[2:])
+	now := c.at(at)
 	if !c.last.IsZero() {
-		c.gap = max(c.gap, at.Sub(c.last))
-		c.lost += max(0, int(int16(seq-c.seq))-1)
+		now.gap = max(now.gap, at.Sub(c.last))
+		now.lost += max(0, int(int16(seq-c.seq))-1)
 	}
 	c.packets++
 	c.last, c.seq = at, seq
@@ -274,36 +293,65 @@ func (l *line) heardPacket(raw []byte, from netip.AddrPort, at time.Time) {
 			c.parts++
 		case ok && number > c.number:
 			if c.number > 0 {
-				c.missed += int(number - c.number - 1)
+				now.missed += int(number - c.number - 1)
 			}
 			if c.parts > 0 && c.parts < groups/2 {
-				c.missed++ // most of it did not come
+				now.missed++ // most of it did not come
 			}
 			c.number, c.parts = number, 1
 		}
 	}
 }
 
-// talkers sends the sound of all lines, and notes how late it was at worst.
-type talkers struct {
-	late atomic.Int64 // the longest since it was reset
-}
-
-// run sends until stop is closed.
-func (k *talkers) run(lines []*line, stop <-chan struct{}) {
-	next := time.Now()
-	for {
-		next = next.Add(frameTime)
+// talk sends the sound of all lines.
+func talk(lines []*line, stop <-chan struct{}) {
+	for next := time.Now(); ; next = next.Add(frameTime) {
 		select {
 		case <-stop:
 			return
 		case <-time.After(time.Until(next)):
 		}
-		if late := time.Since(next).Nanoseconds(); late > k.late.Load() {
-			k.late.Store(late)
-		}
 		for _, l := range lines {
 			l.speak()
 		}
 	}
+}
+
+// lateness is how late this program was woken at worst in each second.
+type lateness struct {
+	mu      sync.Mutex
+	begun   time.Time
+	seconds [longestFlood]time.Duration
+}
+
+// run measures until stop is closed.
+func (k *lateness) run(stop <-chan struct{}) {
+	const step = 5 * time.Millisecond
+	for next := time.Now(); ; next = next.Add(step) {
+		select {
+		case <-stop:
+			return
+		case <-time.After(time.Until(next)):
+		}
+		now := time.Now()
+		k.mu.Lock()
+		at := &k.seconds[secondOf(k.begun, now)]
+		*at = max(*at, now.Sub(next))
+		k.mu.Unlock()
+		next = now
+	}
+}
+
+// start begins to count anew.
+func (k *lateness) start(at time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begun, k.seconds = at, [longestFlood]time.Duration{}
+}
+
+// around is how late it was at worst in a second, the one before and the one after.
+func (k *lateness) around(second int) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Max(k.seconds[max(0, second-1):min(second+2, longestFlood)])
 }
