@@ -34,7 +34,6 @@ type line struct {
 	sent           uint32 // packets; the sender's
 	key            []byte // nil on a plain line
 	out, in        *srtp.Context
-	outHeader      []byte
 	newest         atomic.Pointer[[]byte] // the packet that was sent last
 	wg             sync.WaitGroup
 
