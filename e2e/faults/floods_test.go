@@ -378,10 +378,20 @@ func TestFloodsOfPossibleUsers(t *testing.T) {
 	s.finish()
 }
 
-// junk sends what makes no sense to all ports that are known.
+// junk sends what makes no sense to all ports that are known, to that of SIP also in the
+// name of a trunk.
 func (s *siege) junk() {
 	all := noise()
-	s.flood("junk to the SIP port", 20_000, func(i int) { s.crowd.send(i, all[i%len(all)], s.signalling) })
+	var answers catcher
+	trunk := newNeighbours(s.t, &answers, "127.0.0.45", 1)[0]
+	s.flood("junk to the SIP port", 20_000, func(i int) {
+		if i%4 == 0 {
+			trunk.WriteToUDPAddrPort(all[i/4%len(all)], s.signalling)
+		} else {
+			s.crowd.send(i, all[i%len(all)], s.signalling)
+		}
+	})
+	s.t.Logf("the trunk got %d responses", answers.got.Load())
 	s.flood("junk to media ports", 20_000, func(i int) {
 		to := s.lines[0].server // half of it to one call
 		if i%2 == 0 {

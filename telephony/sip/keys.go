@@ -159,12 +159,12 @@ func (e *eventPress) continues(h rtpHeader, ev audio.TelephoneEvent) bool {
 	case h.timestamp == e.timestamp:
 		return longer
 	}
-	return longer && e.countsOn(h) || h.seq == e.seq+1 && e.segment(h)
+	return longer && e.countsOn(h) || e.segment(h)
 }
 
 // segment reports whether a packet begins the next segment of a long press.
 func (e *eventPress) segment(h rtpHeader) bool {
-	return e.event.Duration >= fullSegment && h.timestamp-e.timestamp <= 0xffff
+	return h.seq == e.seq+1 && !h.marker && e.event.Duration >= fullSegment && h.timestamp-e.timestamp <= 0xffff
 }
 
 // goOn takes the next packet of the press under way.

@@ -158,6 +158,22 @@ func TestOddEvents(t *testing.T) {
 			f.packet(2, 0xffff, false, '1', 160, false)
 			f.packet(3, 0xffff, false, '1', 320, true)
 		}},
+		"a long press, and the next one at once": {"11", func(f *finger) {
+			f.packet(1, 0, true, '1', 0xffff, false)
+			f.packet(2, 0xffff, true, '1', 160, true)
+		}},
+		"a pause of 120 ms within a press": {"1", func(f *finger) {
+			f.packet(1, 9, true, '1', 160, false)
+			f.wait(120)
+			f.packet(f.seq+1, 9, false, '1', 1120, false)
+			f.packet(f.seq+2, 9, false, '1', 1280, true)
+			f.packet(f.seq+3, 9, false, '1', 1280, true)
+		}},
+		"the same key again after such a pause": {"11", func(f *finger) {
+			f.packet(1, 9, true, '1', 800, false)
+			f.wait(120)
+			f.packet(f.seq+1, 9, true, '1', 160, false)
+		}},
 		"numbers that are far behind later on": {"12", func(f *finger) { f.press('1', never); f.ms += 6000; f.seq -= 1000; f.press('2', never) }},
 		"a new stream with lower numbers":      {"12", func(f *finger) { f.press('1', never); f.reset(); f.seq -= 1000; f.ts -= 100000; f.press('2', never) }},
 	}
