@@ -244,8 +244,8 @@ func (l *line) speak() {
 			return
 		}
 	}
-	l.newest.Store(&raw)
 	l.sound.WriteToUDPAddrPort(raw, l.server)
+	l.newest.Store(&raw)
 }
 
 // hear counts what comes until the socket is closed.

@@ -163,14 +163,14 @@ func TestOddEvents(t *testing.T) {
 			f.packet(2, 0xffff, true, '1', 160, true)
 		}},
 		"a pause of 120 ms within a press": {"1", func(f *finger) {
-			f.packet(1, 9, true, '1', 160, false)
+			f.packet(f.seq, 9, true, '1', 160, false)
 			f.wait(120)
 			f.packet(f.seq+1, 9, false, '1', 1120, false)
 			f.packet(f.seq+2, 9, false, '1', 1280, true)
 			f.packet(f.seq+3, 9, false, '1', 1280, true)
 		}},
 		"the same key again after such a pause": {"11", func(f *finger) {
-			f.packet(1, 9, true, '1', 800, false)
+			f.packet(f.seq, 9, true, '1', 800, false)
 			f.wait(120)
 			f.packet(f.seq+1, 9, true, '1', 160, false)
 		}},
