@@ -89,6 +89,7 @@ type siege struct {
 	ids        []string // of the calls on them
 	hush       func()   // ends the sound on them
 	late       lateness
+	unjudged   int // floods, because the machine was too busy
 	calls      int // that were placed meanwhile
 	crowd      *crowd
 	catch      *catcher
@@ -142,8 +143,8 @@ func newSiege(t *testing.T, settings string) *siege {
 	return s
 }
 
-// finish hangs up, and wants every packet that the far ends sent in the recordings: what
-// comes late for a listener is still there.
+// finish hangs up, and wants every packet that the far ends sent in the recordings, unless
+// the machine was too busy: what comes late for a listener is still there.
 func (s *siege) finish() {
 	s.hush()
 	for _, l := range s.lines {
@@ -173,8 +174,11 @@ func (s *siege) finish() {
 			}
 		}
 		s.t.Logf("call %s: packets %d to %d are in the recording, but for %d", id, first, last, missed)
-		if missed > 0 || first > 10 || last+10 < s.lines[0].sent {
-			s.t.Errorf("call %s: packets %d to %d of %d are in the recording, but for %d", id, first, last, s.lines[0].sent, missed)
+		if first == 0 || first > 10 || last+10 < s.lines[0].sent {
+			s.t.Errorf("call %s: %d packets were sent", id, s.lines[0].sent)
+		}
+		if missed > 0 && s.unjudged == 0 {
+			s.t.Errorf("call %s: %d packets are missing", id, missed)
 		}
 	}
 }
@@ -257,6 +261,7 @@ func (s *siege) judge(t *testing.T, seconds int) {
 	}
 	t.Logf("%d packets on %d lines; in all %s; in the %d of %d s in which the machine was up to %s late %s", packets, len(s.lines), all, on, seconds, machineLate, judged)
 	if on < seconds*3/4 {
+		s.unjudged++
 		t.Log("gaps are not judged, because the machine was too busy")
 	}
 	s.judgeStrangers(t)
