@@ -331,7 +331,7 @@ func (t *transport) open(c *tcpConn) bool {
 	if full {
 		oldest = c
 	}
-	if oldest != nil {
+	if oldest != nil && (full || !t.admitted(oldest.addr.Addr())) { // another connection may have made it known
 		t.refused(oldest.addr.Addr(), oldest.network(), RefusedConnection)
 		oldest.abort()
 	}
