@@ -26,7 +26,7 @@ func arrows() map[string][]string {
 		"":             {},
 		"audio":        {},
 		"conversation": {}, "conversation/script": {"conversation"}, "conversation/turns": {"conversation"},
-		"metrics": {}, "support": {},
+		"metrics": {}, "support": {}, "otlp": {},
 		"process": {}, "process/processtest": {},
 		"telephony":   {"audio"},
 		"transcriber": {"audio"}, "synthesizer": {}, "llm": {},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,60 +11,88 @@ import (
 	"github.com/sidetone/sidetone/loadgen"
 )
 
-// wireCallers is how the numbers of callers begin whose reports are compared; the number of
-// the attempt follows, and that of the call.
-const wireCallers = "+1202556"
+const (
+	// wireTurns is how many interruptions each call makes; each has an answer before it and
+	// one after it.
+	wireTurns = 2
+	// wireWave is how many calls are made at the same time.
+	wireWave = 50
+	// wireLinger is how long calls last after the last interruption, so that it is answered.
+	wireLinger = 2 * time.Second
+)
 
 // wire lets callers interrupt an agent and holds what the server reports of each turn
 // against what the callers have heard.
 func (b *bench) wire(ctx context.Context) (err error) {
-	b.results.Wire, err = WireTruth(ctx, b.target.api, loadgen.Config{
-		Target: b.target.sip, Number: b.target.long, Calls: b.size.wireCalls, Turns: b.size.wireCalls * wireTurns, ServerPID: b.target.cmd.Process.Pid,
-	}, b.size.attempts)
+	b.results.Wire, err = WireTruth(ctx, b.target.api, loadgen.Config{Target: b.target.sip, Number: b.target.long, Calls: b.size.wireCalls}, b.size.attempts)
 	return err
 }
 
-// wireTurns is how many interruptions each call makes; each has an answer before it and
-// one after it.
-const wireTurns = 2
-
-// wireLinger is how long calls last after the last interruption, so that it is answered.
-const wireLinger = 2 * time.Second
-
-// WireTruth makes the calls, which interrupt the agent, and compares what the server
-// reports of their turns with what was heard. It makes them again, at most attempts times in
-// all, while the callers were late themselves; the last report says whether that helped.
+// WireTruth makes c.Calls calls to an agent that gives long answers, in waves, and
+// interrupts it. It compares what the server reports of their turns with what was heard. A
+// wave is made again, at most attempts times in all, while the callers were late
+// themselves; Wire.Run says whether that helped.
 func WireTruth(ctx context.Context, api *client.Client, c loadgen.Config, attempts int) (*loadgen.Wire, error) {
 	c.Scenario, c.FarEnds, c.Linger = loadgen.ScenarioBargeIn, true, wireLinger
-	for attempt := 1; ; attempt++ {
-		callers := wireCallers + strconv.Itoa(attempt)
-		c.From = callers + "%03d"
-		began := time.Now()
-		report, err := loadgen.Run(ctx, c)
-		if err != nil {
-			return nil, err
-		}
-		report.Attempts = attempt
-		reported, err := reports(ctx, api, callers, began)
-		if err != nil {
-			return nil, err
-		}
-		w := loadgen.Compare(&report, reported)
-		if report.Counts() || attempt >= attempts {
-			return &w, nil
+	var all *loadgen.Report
+	var reported []loadgen.Reported
+	waves := 0
+	for left := c.Calls; left > 0; left -= wireWave {
+		c.Calls = min(left, wireWave)
+		c.Turns = c.Calls * wireTurns
+		for attempt := 1; ; attempt++ {
+			// Each wave has callers of its own, by whom its calls are found.
+			callers := fmt.Sprintf("+1646%03d", waves)
+			waves++
+			c.From = callers + "%04d"
+			report, err := loadgen.Run(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			if !report.Counts() && attempt < attempts {
+				continue
+			}
+			said, err := reports(ctx, api, callers)
+			if err != nil {
+				return nil, err
+			}
+			report.Attempts = attempt
+			all, reported = together(all, &report), append(reported, said...)
+			break
 		}
 	}
+	w := loadgen.Compare(all, reported)
+	return &w, nil
 }
 
-// reports returns what the server says of the calls of callers with a prefix that came
-// after a time, once all of them are over.
-func reports(ctx context.Context, api *client.Client, prefix string, since time.Time) ([]loadgen.Reported, error) {
+// together adds a wave to those before it. It counts as much as the worst of them.
+func together(all, wave *loadgen.Report) *loadgen.Report {
+	if all == nil {
+		return wave
+	}
+	all.Placed, all.Answered, all.FarEnds = all.Placed+wave.Placed, all.Answered+wave.Answered, append(all.FarEnds, wave.FarEnds...)
+	all.Received, all.Lost, all.Attempts = all.Received+wave.Received, all.Lost+wave.Lost, max(all.Attempts, wave.Attempts)
+	if wave.Lateness.P99 > all.Lateness.P99 {
+		all.Lateness = wave.Lateness
+	}
+	for reason, n := range wave.Failures {
+		if all.Failures == nil {
+			all.Failures = map[string]int{}
+		}
+		all.Failures[reason] += n
+	}
+	return all
+}
+
+// reports returns what the server says of the calls of callers with a prefix, once all of
+// them are over.
+func reports(ctx context.Context, api *client.Client, prefix string) ([]loadgen.Reported, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	look := time.NewTicker(200 * time.Millisecond)
 	defer look.Stop()
 	for {
-		calls, over, err := newest(ctx, api, prefix, since)
+		calls, over, err := callsFrom(ctx, api, prefix)
 		if err != nil {
 			return nil, err
 		}
@@ -80,19 +107,20 @@ func reports(ctx context.Context, api *client.Client, prefix string, since time.
 	}
 }
 
-// newest lists the calls, and reports whether all are over.
-func newest(ctx context.Context, api *client.Client, prefix string, since time.Time) (calls []client.Call, over bool, err error) {
+// callsFrom lists the calls, and reports whether all are over.
+func callsFrom(ctx context.Context, api *client.Client, prefix string) (calls []client.Call, over bool, err error) {
 	over = true
-	for c, err := range api.Calls().All(ctx, client.Query{Size: 100}) {
+	for c, err := range api.Calls().All(ctx, client.Query{}) {
 		if err != nil {
 			return nil, false, fmt.Errorf("list calls: %w", err)
 		}
-		if c.CreatedAt.Before(since.Truncate(time.Second)) {
-			break // the newest come first
+		if !strings.HasPrefix(c.FromNumber, prefix) {
+			if len(calls) > 0 {
+				break // the newest come first
+			}
+			continue
 		}
-		if strings.HasPrefix(c.FromNumber, prefix) {
-			calls, over = append(calls, c), over && c.Over()
-		}
+		calls, over = append(calls, c), over && c.Over()
 	}
 	return calls, over, nil
 }
