@@ -16,7 +16,7 @@ const (
 	// one after it.
 	wireTurns = 2
 	// wireWave is how many calls are made at the same time.
-	wireWave = 50
+	wireWave = 20
 	// wireLinger is how long calls last after the last interruption, so that it is answered.
 	wireLinger = 2 * time.Second
 )

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -64,7 +65,8 @@ func drawTurns(w io.Writer, t client.Turns) error {
 			longest = max(longest, s.ms)
 		}
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var drawn bytes.Buffer
+	table := tabwriter.NewWriter(&drawn, 0, 0, 2, ' ', 0)
 	p := &tablePrinter{w: table, longest: longest}
 	p.line("turn\tat\tkind\tgap\tbarge-in\tsilence\tstage\tms\t")
 	for _, turn := range t.Turns {
@@ -76,7 +78,15 @@ func drawTurns(w io.Writer, t client.Turns) error {
 			p.line("\t\t\t\t\t\t%s\t%.0f\t%.0f %%", s.name, s.ms, 100*s.ms/t.SilenceMS)
 		}
 	}
-	return cmp.Or(p.err, table.Flush())
+	if err := cmp.Or(p.err, table.Flush()); err != nil {
+		return err
+	}
+	for line := range strings.Lines(drawn.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tablePrinter prints lines and keeps the first error.
