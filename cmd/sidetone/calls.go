@@ -131,7 +131,7 @@ func measuredText(e client.Event) string {
 	}
 	parts := []string{fmt.Sprintf("silence %.0f ms", turn.SilenceMS)}
 	for _, s := range silenceStages(turn.Stages) {
-		if s.ms > 0 {
+		if s.ms >= leastShown {
 			parts = append(parts, fmt.Sprintf("%s %.0f", s.name, s.ms))
 		}
 	}

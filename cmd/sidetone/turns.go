@@ -38,6 +38,9 @@ func (t turnsCommand) Run(a *app) error {
 	return drawTurns(a.out, turns)
 }
 
+// leastShown is how many milliseconds a stage must have made to be shown.
+const leastShown = 0.5
+
 // barWidth is how many characters the longest bar has.
 const barWidth = 40
 
@@ -74,7 +77,7 @@ func drawTurns(w io.Writer, t client.Turns) error {
 	}
 	p.line("all\t\t\t\t\t%.0f ms\t\t\t", t.SilenceMS)
 	for _, s := range silenceStages(t.Stages) {
-		if s.ms > 0 {
+		if s.ms >= leastShown {
 			p.line("\t\t\t\t\t\t%s\t%.0f\t%.0f %%", s.name, s.ms, 100*s.ms/t.SilenceMS)
 		}
 	}
@@ -106,7 +109,7 @@ func (p *tablePrinter) line(format string, args ...any) {
 func (p *tablePrinter) turn(t client.Turn) {
 	head := fmt.Sprintf("%d\t%.2f s\t%s\t%s\t%s\t%.0f ms", t.Number, t.FromMS/1000, strings.Map(printable, t.Kind), asMillis(t.GapMS), asMillis(t.BargeInMS), t.SilenceMS)
 	for i, s := range silenceStages(t.Stages) {
-		if s.ms <= 0 {
+		if s.ms < leastShown {
 			continue
 		}
 		bar := ""

@@ -41,8 +41,10 @@ type Meter struct {
 	// wait is over.
 	open      bool
 	endpoint  time.Duration
-	committed bool // the caller has said something in this turn
-	asking    bool // a model was asked, maybe before the turn was over
+	finalised time.Duration // when the recogniser was asked for its last words
+	committed bool          // the caller has said something in this turn
+	next      bool          // what cut the agent off is over, and belongs to the next turn
+	asking    bool          // a model was asked, maybe before the turn was over
 	gen       uint64
 	tools     int
 	utts      []utterance
@@ -72,11 +74,34 @@ func (m *Meter) Step(now time.Duration, in conversation.Input, outs []conversati
 	m.now = max(m.now, now)
 	m.ranDry()
 	m.take(in)
-	interrupted, ends := false, false
+	interrupted, ends := m.heed(outs)
+	if _, hungUp := in.(conversation.HungUp); hungUp || ends {
+		return m.End(m.now)
+	}
+	if !m.spoken || !interrupted && m.busy() {
+		m.committed, m.next = m.committed || m.next, false
+		m.enter(m.current(), m.now)
+		return Turn{}, false
+	}
+	t := m.finish(m.quiet)
+	m.committed, m.next = m.next, false
+	m.since = max(m.since, t.To)
+	m.enter(m.current(), m.now)
+	return t, true
+}
+
+// heed notes what came out of the machine, and reports whether the agent was interrupted
+// and whether the call is to end.
+func (m *Meter) heed(outs []conversation.Output) (interrupted, ends bool) {
 	for _, out := range outs {
 		switch out := out.(type) {
 		case conversation.Note:
 			interrupted = interrupted || out.Kind == conversation.NoteInterrupted
+			if said := out.Kind == conversation.NoteCaller || out.Kind == conversation.NoteDigits; said && interrupted {
+				m.next = true
+			} else if said {
+				m.committed = true
+			}
 			m.note(out)
 		case conversation.Hangup:
 			ends = true
@@ -84,17 +109,7 @@ func (m *Meter) Step(now time.Duration, in conversation.Input, outs []conversati
 			m.obey(out)
 		}
 	}
-	if _, hungUp := in.(conversation.HungUp); hungUp || ends {
-		return m.End(m.now)
-	}
-	if !m.spoken || !interrupted && m.busy() {
-		m.enter(m.current(), m.now)
-		return Turn{}, false
-	}
-	t := m.finish(m.quiet)
-	m.since = max(m.since, t.To)
-	m.enter(m.current(), m.now)
-	return t, true
+	return interrupted, ends
 }
 
 // End ends the measuring and returns what is left, if that is something.
@@ -106,7 +121,7 @@ func (m *Meter) End(now time.Duration) (Turn, bool) {
 	m.enter(none, m.now)
 	m.over = true
 	t := m.finish(max(m.now, m.turn.From))
-	return t, len(t.Pieces) > 0 || t.Kind != Unanswered
+	return t, t.Silence() >= frame || t.Kind != Unanswered
 }
 
 // Failed says that somebody who serves the call failed, also when another one took over:

@@ -153,6 +153,8 @@ func (m *Meter) obey(out conversation.Output) {
 		m.asking, m.gen = true, out.Gen
 	case conversation.CancelModel:
 		m.answered(out.Gen)
+	case conversation.FinalizeSpeech:
+		m.finalised = m.now
 	case conversation.ResetDetector:
 		m.talking = false
 	case conversation.RunTool:
@@ -230,14 +232,36 @@ func (m *Meter) resume(out conversation.ResumePlayout) {
 // note takes what the machine records.
 func (m *Meter) note(n conversation.Note) {
 	switch n.Kind {
-	case conversation.NoteCaller, conversation.NoteDigits:
-		m.committed = true
 	case conversation.NoteTurn:
 		m.turn.Rule, m.turn.Figures = n.Text, maps.Clone(n.Figures)
+		m.divide()
 	case conversation.NoteInterrupted:
 		m.turn.Interrupted = true
 		if m.cut {
 			m.turn.BargeIn = m.bargeIn
 		}
 	}
+}
+
+// divide divides what was waited before the turn was over, now that the wait is known: what
+// went beyond it was waiting for the recogniser.
+func (m *Meter) divide() {
+	f := m.turn.Figures
+	last := m.now - f[conversation.FigureGap]
+	over := max(last+f[conversation.FigureWait], min(m.finalised, last+f[conversation.FigureCommit]))
+	m.split(m.now)
+	var all []Piece
+	for _, p := range m.turn.Pieces {
+		if p.Stage != Wait && p.Stage != Recogniser || p.To <= last || f[conversation.FigureGap] == 0 {
+			all = append(all, p)
+			continue
+		}
+		if before := min(p.To, over); before > p.From {
+			all = append(all, Piece{Wait, p.From, before})
+		}
+		if after := max(p.From, over); after < p.To {
+			all = append(all, Piece{Recogniser, after, p.To})
+		}
+	}
+	m.turn.Pieces = all
 }

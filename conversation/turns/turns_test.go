@@ -174,6 +174,24 @@ func TestTurns(t *testing.T) {
 			"2 reply 3080-5700 gap 700 fixed endpoint_wait=500 model=100 voice=100",
 			"3 unanswered 5700-6000 caller=300",
 		}},
+		"an interruption whose words come late": {greeted, `
+			0 line starts
+			0 voice sound 1 8 done
+			0 playout audible 1
+			3080 caller speaks ago=0.080
+			3080 playout stopped 1 3.080
+			4200 caller quiet ago=0.200 length=1
+			4900 heard flushed "no wait please" ago=0.900
+			4900 playout stopped 1 3.080
+			5000 model text 2 "Yes?"
+			5000 model done 2
+			5000 voice sound 2 1 done
+			5000 playout audible 2
+			5980 playout played 2
+			6001 end`, []string{
+			"1 unasked 0-3080 interrupted after 80",
+			"2 reply 3080-6000 gap 1000 fixed endpoint_wait=500 recogniser=400 model=100",
+		}},
 		"a cough is waited out": {greeted, `
 			0 line starts
 			0 voice sound 1 4 done
