@@ -33,6 +33,7 @@ const (
 	EventResumed     EventKind = "resumed"
 	EventInterrupted EventKind = "interrupted"
 	EventTurn        EventKind = "turn"
+	EventMeasured    EventKind = "measured"
 	EventAction      EventKind = "action"
 	EventDigits      EventKind = "digits"
 	EventError       EventKind = "error"

@@ -25,8 +25,8 @@ func arrows() map[string][]string {
 	return map[string][]string{
 		"":             {},
 		"audio":        {},
-		"conversation": {}, "conversation/script": {"conversation"},
-		"metrics": {}, "support": {},
+		"conversation": {}, "conversation/script": {"conversation"}, "conversation/turns": {"conversation"},
+		"metrics": {}, "support": {}, "otlp": {},
 		"process": {}, "process/processtest": {},
 		"telephony":   {"audio"},
 		"transcriber": {"audio"}, "synthesizer": {}, "llm": {},
@@ -46,7 +46,7 @@ func arrows() map[string][]string {
 		"vault": {}, "phonenumber": {}, "preset": {},
 		"store": {"", "vault", "phonenumber", "store/configuration"}, "store/configuration": {""}, "store/copy": {}, "store/storetest": {"store", "vault", ""},
 		"jobs":     {"", "store", "telephony"},
-		"call":     {"", "audio", "conversation", "telephony", "transcriber", "llm", "synthesizer", "provider"},
+		"call":     {"", "audio", "conversation", "conversation/turns", "telephony", "transcriber", "llm", "synthesizer", "provider"},
 		"client":   {""},
 		"apply":    {""},
 		"api":      {"", "api/wire", "api/contract", "api/dialect", "phonenumber", "store", "support", "telephony", "metrics"},
@@ -189,6 +189,7 @@ func TestPurePackages(t *testing.T) {
 	banned := map[string][]string{
 		"conversation":        {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
 		"conversation/script": {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"conversation/turns":  {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
 		"audio":               {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
 		"call":                {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "time.NewTicker"},
 	}

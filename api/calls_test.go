@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"sync/atomic"
+	"strings"
 	"testing"
 	"time"
 
@@ -456,6 +457,28 @@ func TestLadder(t *testing.T) {
 		if string(file.raw) != "2 packets" || file.header.Get("Content-Type") != "application/vnd.tcpdump.pcap" {
 			b.t.Errorf("capture: %q, %v", file.raw, file.header)
 		}
+	})
+}
+
+// TestTurns reads what turns took, of a call that goes on, of one that has none, and of
+// one that this environment has not.
+func TestTurns(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		target := "GET /v1/calls/" + id + "/turns"
+		if got := b.do(target, "").want(200); strings.TrimSpace(string(got.raw)) != `{"silence_ms":0,"stages":{},"turns":[]}` {
+			b.t.Errorf("no turns: %s", got.raw)
+		}
+		first, second := b.event(id, 2, sidetone.EventMeasured, "voice"), b.event(id, 4, sidetone.EventMeasured, "model")
+		first.Data = []byte(`{"number":1,"kind":"unasked","from_ms":0,"to_ms":900,"silence_ms":0.1,"stages":{"voice":0.1}}`)
+		second.Data = []byte(`{"number":2,"kind":"reply","from_ms":900,"to_ms":2000,"gap_ms":700.2,"silence_ms":700.2,"stages":{"voice":0.2,"model":700}}`)
+		b.append(b.event(id, 1, sidetone.EventConnected, ""), first, b.event(id, 3, sidetone.EventTurn, "short"), second)
+		got := b.do(target, "").want(200)
+		if !bytes.Contains(got.raw, []byte(`"silence_ms":700.3,"stages":{"model":700,"voice":0.3},"turns":[{`)) || !bytes.Contains(got.raw, []byte(`"gap_ms":700.2`)) {
+			b.t.Errorf("turns: %s", got.raw)
+		}
+		b.do("GET /v1/calls/x/turns", "").fails(404, "id names no call in this environment")
 	})
 }
 

@@ -138,6 +138,7 @@ func renderings(p dialect.Profile) map[string]rendering {
 		"call-list-refused": {"CallPage", "CallPage", goldenPage(renderCall(i, refused, "", nil))},
 		"call-list-wide":    {"CallPage", "", goldenPage(renderCall(wide, goldenCall(), "", nil))},
 		"ladder":            {"CallLadder", "", renderLadder(sampleLadder())},
+		"turns":             {"CallTurns", "", goldenTurns()},
 		"event":             {"CallEvent", "", renderEvent(v, moment)},
 		"voice":             {"VoiceDto", "Voice", renderVoice(v, full.Voice)},
 		"voice-vendor":      {"VoiceDto", "Voice", renderVoice(v, goldenVoice())},
@@ -356,4 +357,17 @@ func TestEveryDeclaredPropertyIsRendered(t *testing.T) {
 // itemSchema is the name of the schema of a page's items.
 func itemSchema(page *openapi3.Schema) string {
 	return strings.TrimPrefix(page.Properties["items"].Value.Items.Ref, "#/components/schemas/")
+}
+
+// goldenTurns are a greeting that was cut off and the answer to what did that.
+func goldenTurns() object {
+	turns, err := renderTurns([]sidetone.Event{
+		{CallID: "call-1", Data: []byte(`{"number":1,"kind":"unasked","from_ms":0,"to_ms":2100.5,"interrupted":true,"barge_in_ms":96.2,"silence_ms":120.1,"stages":{"voice":110,"playout":10.1},"vendors":{"voice":"local"}}`)},
+		{CallID: "call-1", Data: []byte(`{"number":2,"kind":"reply","from_ms":2100.5,"to_ms":6000,"rule":"short","wait_ms":500,"final_ms":420,"commit_ms":500,"model_first_ms":900,"say_ms":910,"gap_ms":1200.2,` +
+			`"silence_ms":1200.2,"stages":{"endpoint_wait":500,"model":410,"voice":280.2,"playout":10},"vendors":{"recogniser":"deepgram","model":"openai","voice":"elevenlabs"}}`)},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return turns
 }

@@ -158,6 +158,7 @@ func (s *server) routes() []route {
 		{pattern: "POST /v1/calls/end", scope: sidetone.ScopeCalls, handle: s.respond(200, s.endCall)},
 		{pattern: "GET /v1/calls/recording", scope: sidetone.ScopeRead, handle: s.getRecording, stream: true},
 		{pattern: "GET /v1/calls/{id}/ladder", scope: sidetone.ScopeRead, handle: s.respond(200, s.getLadder)},
+		{pattern: "GET /v1/calls/{id}/turns", scope: sidetone.ScopeRead, handle: s.respond(200, s.getTurns)},
 		{pattern: "GET /v1/calls/{id}/pcap", scope: sidetone.ScopeRead, handle: s.getPCAP},
 		{pattern: "GET /v1/calls/{id}/events", scope: sidetone.ScopeRead, handle: s.streamEvents, stream: true},
 		{pattern: "GET /v1/refusals", scope: sidetone.ScopeRead, handle: s.respond(200, s.listRefusals)},

@@ -171,6 +171,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"POST /v1/calls/end":        {inQuery("id", "call", "")},
 		"GET /v1/calls/recording":   {inQuery("id", "recorded call", "")},
 		"GET /v1/calls/{id}/ladder": {inPath("signalled call")},
+		"GET /v1/calls/{id}/turns":  {inPath("ended call")},
 		"GET /v1/calls/{id}/pcap":   {inPath("signalled call")},
 		"GET /v1/calls/{id}/events": {inPath("ended call")},
 

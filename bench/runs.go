@@ -25,6 +25,7 @@ type size struct {
 	starts, attempts                                       int
 	clock                                                  time.Duration
 	pipelineCalls, memoryCalls, rampMost                   int // with vendors
+	wireCalls                                              int
 }
 
 // sizes returns the whole benchmark's, or the quick one's.
@@ -33,14 +34,14 @@ func sizes(o Options) size {
 		echoCalls: 210, g722Calls: 210, wheelCalls: 300, turnCalls: 100, talkCalls: 25, pairs: 3, window: 10 * time.Second,
 		turnsOne: 500, turnsMany: 500, interruptions: 100, coughs: 75,
 		setup: 10 * time.Second, starts: 7, attempts: loadgen.MaxAttempts, clock: 3 * time.Minute,
-		pipelineCalls: 100, memoryCalls: 150, rampMost: 400,
+		pipelineCalls: 100, memoryCalls: 150, rampMost: 400, wireCalls: 200,
 	}
 	if o.Quick {
 		s = size{
 			echoCalls: 60, g722Calls: 60, wheelCalls: 100, turnCalls: 30, talkCalls: 20, pairs: 1, window: 4 * time.Second,
 			turnsOne: 8, turnsMany: 90, interruptions: 20, coughs: 20,
 			setup: 3 * time.Second, starts: 3, attempts: 1, clock: 30 * time.Second,
-			pipelineCalls: 20, memoryCalls: 30, rampMost: 30,
+			pipelineCalls: 20, memoryCalls: 30, rampMost: 30, wireCalls: 20,
 		}
 	}
 	if o.Turns > 0 {

@@ -63,6 +63,7 @@ type candidates struct {
 	passed map[int]time.Time // those passed over, by when their breaker opened
 	// refusal is what was said of the credential that was refused last.
 	refusal string
+	latest  int // who has done what was asked last, or is to serve first
 }
 
 // passed is a post: somebody who was to serve a part of the call does not get it, because
@@ -176,7 +177,7 @@ func (c *candidates) begins() int {
 	i := c.leader(0)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.first = max(0, i)
+	c.first, c.latest = max(0, i), i
 	return i
 }
 
@@ -207,6 +208,9 @@ func (c *candidates) name(i int) bool {
 
 // worked notes that a candidate did what it was asked at a time.
 func (c *candidates) worked(i int, began time.Time) {
+	c.mu.Lock()
+	c.latest = i
+	c.mu.Unlock()
 	if !c.vendor(i) {
 		return
 	}

@@ -71,6 +71,9 @@ type Config struct {
 	// Measured is told how the line of each call was; nil: nobody is. As Refused
 	// otherwise.
 	Measured func(sidetone.LineQuality)
+	// Turned is told of each turn that is over, once it is in the call's record; nil:
+	// nobody is. As Refused otherwise.
+	Turned func(TurnTaken)
 	// Log receives one line a call and warnings.
 	Log *slog.Logger
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/conversation/turns"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/provider"
 )
@@ -87,6 +88,7 @@ func (s *Session) failed(text string) {
 // blamed puts the failure of somebody who serves the call into its record, and
 // tells the machine of it when nobody takes over.
 func (s *Session) blamed(ctx context.Context, f failure) {
+	s.meter.Failed(s.now(), turns.Stage(f.part))
 	if f.in != nil {
 		s.blame = &f // for the machine's own note of it
 		s.tell(ctx, f.in)

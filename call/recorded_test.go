@@ -155,10 +155,10 @@ func TestRecordingIsSilentInLostSlots(t *testing.T) {
 	}
 }
 
-// turns are the slots in which a ticker had its turns.
-type turns []time.Time
+// ticked are the slots in which a ticker had its turns.
+type ticked []time.Time
 
-func (s *turns) tick(slot time.Time) { *s = append(*s, slot) }
+func (s *ticked) tick(slot time.Time) { *s = append(*s, slot) }
 
 // However long a wheel is held up, a call loses no slot, or at least five: the sender
 // of packets tells from the lateness of the next one whether slots were left out.
@@ -172,7 +172,7 @@ func TestWheelLeavesOutNoSlotOrFive(t *testing.T) {
 				}
 				return 0
 			}))
-			var all [slots]turns
+			var all [slots]ticked
 			stop := turning(w)
 			for i := range all {
 				defer w.add(&all[i])()

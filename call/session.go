@@ -10,6 +10,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/conversation/turns"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -37,6 +38,8 @@ type Session struct {
 	left    atomic.Pointer[string] // why a leg is not known to be closed; nil: all are
 
 	machine  *conversation.Machine
+	meter    turns.Meter // of its turns
+	turned   func(TurnTaken)
 	timers   map[conversation.Timer]armed
 	stop     func() bool // of the clock's timer
 	sequence int64
@@ -282,10 +285,16 @@ func (s *Session) echo(in conversation.Input) {
 // step feeds the machine and carries out what it wishes.
 func (s *Session) step(ctx context.Context, in conversation.Input) {
 	for pending := []conversation.Input{in}; len(pending) > 0; pending = pending[1:] {
-		for _, out := range s.machine.Step(s.now(), pending[0]) {
+		now := s.now()
+		outs := s.machine.Step(now, pending[0])
+		turn, over := s.meter.Step(now, pending[0], outs)
+		for _, out := range outs {
 			if reply := s.obey(ctx, out); reply != nil {
 				pending = append(pending, reply)
 			}
+		}
+		if over {
+			s.turnOver(turn)
 		}
 	}
 	s.rearm()

@@ -24,6 +24,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 		log: x.c.Log.With(slog.String("call", c.ID)), timers: map[conversation.Timer]armed{}, failures: map[string]bool{},
 	}
 	s.record = func(e sidetone.Event) { x.scribe.add(e) }
+	s.turned = x.c.Turned
 	s.rewrite = func() { x.keepDialogs(s) }
 	caller, err := s.newParty(leg, x.c.Comfort)
 	if err != nil {
@@ -147,6 +148,7 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 // talk runs an answered call to its end and stores how it ended.
 func (x *Exchange) talk(s *Session) {
 	s.answered, s.talked = s.now(), true
+	s.meter.Begin(s.answered)
 	x.markAnswered(s)
 	s.log.Info("call answered", slog.String("from", s.call.FromNumber), slog.String("to", s.call.ToNumber),
 		slog.String("codec", s.caller().leg.Info().Codec))
@@ -156,6 +158,7 @@ func (x *Exchange) talk(s *Session) {
 		s.event(sidetone.EventError, "the call's context fills no placeholder named "+strings.Join(names, ", "), nil)
 	}
 	s.converse(x.ctx, x.wheel())
+	s.lastTurn()
 	x.measured(s)
 	x.storeEnd(s)
 }

@@ -255,6 +255,79 @@ func (s Calls) Ladder(ctx context.Context, id string) (Ladder, error) {
 	return out, err
 }
 
+// SilenceStages are how many milliseconds of a silence each stage made: whom or what the
+// call waited for.
+type SilenceStages struct {
+	// Caller: the caller was to speak.
+	Caller float64 `json:"caller,omitempty"`
+	// EndpointWait: the caller might have gone on.
+	EndpointWait float64 `json:"endpoint_wait,omitempty"`
+	// Recogniser: the wait was over and the words were not there.
+	Recogniser float64 `json:"recogniser,omitempty"`
+	// Model: the language model had given nothing to say.
+	Model float64 `json:"model,omitempty"`
+	// Voice: there was something to say and no sound of it.
+	Voice float64 `json:"voice,omitempty"`
+	// Action: an action of the agent ran.
+	Action float64 `json:"action,omitempty"`
+	// VendorFailure: waiting for somebody who then failed.
+	VendorFailure float64 `json:"vendor_failure,omitempty"`
+	// Playout: there was sound and its first packet was not sent.
+	Playout float64 `json:"playout,omitempty"`
+}
+
+// Turn is what one turn of a call took: the caller's words, and what the agent said after
+// them. Times are in milliseconds and count from the last voiced sample of the caller
+// unless they say otherwise; nil: not measured.
+type Turn struct {
+	// Number counts from 1.
+	Number int `json:"number"`
+	// Kind is reply, unasked (the agent speaks by itself) or unanswered.
+	Kind string `json:"kind"`
+	// FromMS and ToMS are when it began and was over, since the answer.
+	FromMS float64 `json:"from_ms"`
+	ToMS   float64 `json:"to_ms"`
+	// Rule chose the wait.
+	Rule string `json:"rule,omitempty"`
+	// WaitMS is how long it was waited for more words; a length.
+	WaitMS *float64 `json:"wait_ms,omitempty"`
+	// FinalMS is when the recogniser had given its last words.
+	FinalMS *float64 `json:"final_ms,omitempty"`
+	// CommitMS is when the caller's turn was over.
+	CommitMS *float64 `json:"commit_ms,omitempty"`
+	// ModelFirstMS is when the model's first text came.
+	ModelFirstMS *float64 `json:"model_first_ms,omitempty"`
+	// SayMS is when the first sentence went to the voice.
+	SayMS *float64 `json:"say_ms,omitempty"`
+	// GapMS is when the first audible packet was sent: what the caller waits.
+	GapMS *float64 `json:"gap_ms,omitempty"`
+	// Interrupted says that the caller cut the agent off, BargeInMS when the agent was
+	// silent, counted from the caller's first voiced sample.
+	Interrupted bool     `json:"interrupted,omitempty"`
+	BargeInMS   *float64 `json:"barge_in_ms,omitempty"`
+	// SilenceMS is how long neither side made a sound, Stages what that was made of.
+	SilenceMS float64       `json:"silence_ms"`
+	Stages    SilenceStages `json:"stages"`
+	// Vendors is who served the recogniser, the model and the voice.
+	Vendors map[string]string `json:"vendors,omitempty"`
+}
+
+// Turns are what the turns of a call took.
+type Turns struct {
+	// Turns are those that are over, in order.
+	Turns []Turn `json:"turns"`
+	// SilenceMS and Stages are sums of all turns.
+	SilenceMS float64       `json:"silence_ms"`
+	Stages    SilenceStages `json:"stages"`
+}
+
+// Turns returns what the turns of a call took, as far as they are over.
+func (s Calls) Turns(ctx context.Context, id string) (Turns, error) {
+	var out Turns
+	err := s.c.get(ctx, s.path+"/"+url.PathEscape(id)+"/turns", nil, &out)
+	return out, err
+}
+
 // PCAP writes the SIP messages of a call to w, as a capture file.
 func (s Calls) PCAP(ctx context.Context, id string, w io.Writer) error {
 	res, err := s.c.send(ctx, request{method: http.MethodGet, path: s.path + "/" + url.PathEscape(id) + "/pcap",

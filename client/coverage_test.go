@@ -120,6 +120,7 @@ func lineExercises() map[string]exercise {
 			return nil, err
 		},
 		"CallController_getLadder": func(t *testing.T, c *client.Client) (any, error) { return c.Calls().Ladder(t.Context(), "i") },
+		"CallController_getTurns":  func(t *testing.T, c *client.Client) (any, error) { return c.Calls().Turns(t.Context(), "i") },
 		"CallController_getPcap": func(t *testing.T, c *client.Client) (any, error) {
 			return nil, c.Calls().PCAP(t.Context(), "i", io.Discard)
 		},

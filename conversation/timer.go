@@ -25,6 +25,15 @@ const (
 	timerDuration Timer = "duration" // the call is too long
 )
 
+// The timers that tell others where a turn of the caller's stands.
+const (
+	// TimerEndpoint is due when the wait after the caller's words is over.
+	TimerEndpoint = timerEndpoint
+	// TimerWatchdog is armed while the caller has fallen silent and the turn is not
+	// decided.
+	TimerWatchdog = timerWatchdog
+)
+
 func timerNames() [17]Timer {
 	return [...]Timer{
 		timerGreeting, timerGuard, timerEndpoint, timerFinal, timerWatchdog, timerStuck, timerResume, timerConfirm,

@@ -84,6 +84,8 @@ type Config struct {
 	// Settle is how long the load stands before the measured window opens, and
 	// before memory is read (500 ms).
 	Settle time.Duration
+	// Linger is how long the load stands after the measured window (0).
+	Linger time.Duration
 	// Duration is the length of the measured window (10 s; at most 20 min for
 	// scenarios that end by count).
 	Duration time.Duration
@@ -137,6 +139,9 @@ type Config struct {
 	// ClickEvery is the distance of clicks in ScenarioEcho and ScenarioClock
 	// (1 s).
 	ClickEvery time.Duration
+
+	// FarEnds records each call for Report.FarEnds.
+	FarEnds bool
 
 	// AnswerTimeout bounds the time from INVITE to a final response (10 s).
 	AnswerTimeout time.Duration
@@ -230,7 +235,7 @@ func (c Config) check() error {
 		return fmt.Errorf("%w: clock error of %g ppm", ErrConfig, c.ClockPPM)
 	case c.SNR < 0 || c.SNR > 60:
 		return fmt.Errorf("%w: noise %g dB below speech, want 0 to 60", ErrConfig, c.SNR)
-	case min(c.Ramp, c.Settle, c.Duration, c.Hold, c.ClickEvery, c.Quiet, c.AnswerTimeout) < 0:
+	case min(c.Ramp, c.Settle, c.Linger, c.Duration, c.Hold, c.ClickEvery, c.Quiet, c.AnswerTimeout) < 0:
 		return fmt.Errorf("%w: negative duration", ErrConfig)
 	}
 	return nil

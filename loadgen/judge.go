@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Limits are the bounds that Results are judged by. A zero limit is replaced by
@@ -40,6 +41,12 @@ type Limits struct {
 	// ColdStart bounds the median time from exec to the first 200 in
 	// milliseconds.
 	ColdStart float64 `json:"cold_start_ms"`
+	// Wire bounds how far what is reported of a turn may lie from what its far end
+	// recorded, in milliseconds.
+	Wire float64 `json:"wire_ms"`
+	// WireSilence bounds how far the sum of all silence may lie from that of the far ends,
+	// in percent.
+	WireSilence float64 `json:"wire_silence_percent"`
 	// PipelineLimits bound calls with vendors.
 	PipelineLimits
 }
@@ -49,7 +56,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		GapRatio: 1.15, CPURatio: 2.5, G722CPU: 0.22,
 		AddedP50: 40, AddedP99: 60, BargeInP50: 120, BargeInP95: 200, BargeIn10P95: 300, CoughSilence: 900,
-		SetupP50: 3, KBPerCall: 150, Recording: 20, ColdStart: 150, PipelineLimits: defaultPipelineLimits(),
+		SetupP50: 3, KBPerCall: 150, Recording: 20, ColdStart: 150, Wire: 50, WireSilence: 2, PipelineLimits: defaultPipelineLimits(),
 	}
 }
 
@@ -86,6 +93,8 @@ type Results struct {
 	Recording *Alignment `json:"recording,omitempty"`
 	// ColdStart holds the cold starts.
 	ColdStart Quantiles `json:"cold_start"`
+	// Wire is how what was reported of turns lies beside what far ends recorded.
+	Wire *Wire `json:"wire,omitempty"`
 	// Pipeline are the runs with vendors; nil: none was made.
 	Pipeline *Pipeline `json:"pipeline,omitempty"`
 }
@@ -125,7 +134,7 @@ func (l Limits) withDefaults() Limits {
 		BargeInP50: or(l.BargeInP50, d.BargeInP50), BargeInP95: or(l.BargeInP95, d.BargeInP95),
 		BargeIn10P95: or(l.BargeIn10P95, d.BargeIn10P95), CoughSilence: or(l.CoughSilence, d.CoughSilence), SetupP50: or(l.SetupP50, d.SetupP50),
 		KBPerCall: or(l.KBPerCall, d.KBPerCall), Recording: or(l.Recording, d.Recording), ColdStart: or(l.ColdStart, d.ColdStart),
-		PipelineLimits: l.PipelineLimits.withDefaults(),
+		Wire: or(l.Wire, d.Wire), WireSilence: or(l.WireSilence, d.WireSilence), PipelineLimits: l.PipelineLimits.withDefaults(),
 	}
 }
 
@@ -209,7 +218,7 @@ func (l Limits) measures() []measure {
 			values: func(Results) int { return 1 },
 		},
 	}
-	return append(append(append(list, l.times()...), l.places()...), l.PipelineLimits.measures()...)
+	return slices.Concat(list, l.times(), l.places(), l.truths(), l.PipelineLimits.measures())
 }
 
 // noReports is what figures need that are not made of a load run.
@@ -297,7 +306,7 @@ func present(values ...float64) int {
 func (r Results) reports() []*Report {
 	var made []*Report
 	for _, report := range []*Report{
-		r.Calibration, r.Echo, r.EchoG722, r.TurnOne, r.TurnMany, r.BargeIn, r.BargeIn20, r.BargeIn10, r.Cough, r.Setup, r.Churn,
+		r.Calibration, r.Echo, r.EchoG722, r.TurnOne, r.TurnMany, r.BargeIn, r.BargeIn20, r.BargeIn10, r.Cough, r.Setup, r.Churn, r.Wire.run(),
 	} {
 		if report != nil {
 			made = append(made, report)
@@ -366,6 +375,7 @@ func (r Results) WriteText(w io.Writer, b Baseline) (bool, error) {
 		p.line("recording: the caller's sound lies up to %.1f ms off at the start, %.1f ms in the middle, %.1f ms at the end (%d clicks)",
 			a.Start, a.Middle, a.End, a.Clicks)
 	}
+	p.wire(r.Wire)
 	p.quantiles("cold start", r.ColdStart)
 	p.pipeline(r.Pipeline)
 	p.line("")

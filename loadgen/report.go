@@ -77,6 +77,8 @@ type Report struct {
 	KBPerCall float64 `json:"kb_per_call"`
 	// Clicks are the clicks sent in ScenarioClock.
 	Clicks []Click `json:"clicks,omitempty"`
+	// FarEnds are the calls as their far ends recorded them, with Config.FarEnds.
+	FarEnds []FarEnd `json:"-"`
 }
 
 // Counts says whether the generator was punctual enough for the run to count.

@@ -122,6 +122,7 @@ func (r *rig) steady(ctx context.Context) (usage, error) {
 	if err := r.measure(ctx, &use, finished); err != nil {
 		return use, err
 	}
+	rest(ctx, r.config.Linger)
 	var err error
 	if base > 0 {
 		use.full, err = r.memory()
@@ -277,6 +278,9 @@ func (r *rig) call(ctx context.Context, p plan) {
 	}
 	r.tally.add(func(t *tally) { t.answered++; t.setup = append(t.setup, setup) })
 	s.act = r.behaviour(p.index, ok.at, random)
+	if c.FarEnds {
+		s.act = &farEnd{behaviour: s.act, from: c.caller(p.index), rate: c.Codec.rate(), answered: ok.at}
+	}
 	if p.media {
 		s.start(r.wheel, r.slot(p.index), c.period(), to)
 	}
@@ -355,7 +359,7 @@ func (r *rig) report(use usage) Report {
 		Added: quantiles(t.added), BargeIn: quantiles(t.bargeIn), Silence: quantiles(t.silence),
 		Lateness: quantiles(r.wheel.lateness()),
 		Received: t.received, Lost: t.lost, Strays: t.strays,
-		Discarded: t.discarded, Unanswered: t.unanswered, Resumed: t.resumed, Clicks: t.clicks,
+		Discarded: t.discarded, Unanswered: t.unanswered, Resumed: t.resumed, Clicks: t.clicks, FarEnds: t.farEnds,
 	}
 	if use.measured && use.minutes > 0 {
 		report.CPUSeconds = use.cpu.Seconds()

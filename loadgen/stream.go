@@ -186,6 +186,7 @@ type tally struct {
 	discarded, unanswered  int
 	resumed                int
 	clicks                 []Click
+	farEnds                []FarEnd
 }
 
 // add runs f with the tally to itself.

@@ -48,6 +48,8 @@ type Config struct {
 	Recordings RecordingsConfig `koanf:"recordings"`
 	// Log says what is written to standard error.
 	Log LogConfig `koanf:"log"`
+	// Traces says where spans of turns are sent.
+	Traces TracesConfig `koanf:"traces"`
 	// Providers are the server's own accounts at vendors, by the vendor's name.
 	Providers map[string]ProviderConfig `koanf:"providers"`
 	// Defaults are what agents use that name none.
@@ -352,6 +354,9 @@ func (c Config) Validate() error {
 		return err
 	}
 	if err := c.validateProviders(); err != nil {
+		return err
+	}
+	if err := c.Traces.validate(); err != nil {
 		return err
 	}
 	if err := c.validateDefaults(); err != nil {

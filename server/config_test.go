@@ -137,6 +137,7 @@ calls: {max: 7, ringing_per_environment: 5, ringing_per_trunk: 6, answer_after: 
 speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty, substitute: false}
 recordings: {lame: /opt/lame, signalling: false}
 log: {level: debug, format: json}
+traces: {endpoint: "https://collector.example", headers: "x-key=hush"}
 defaults: {model: openai, voice: voice_openai/nova, transcriber: transcriber_deepgram}
 outbound: {allow: [10.0.0.0/8], only: [api.example], concurrent: 5}
 providers:
@@ -166,6 +167,7 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 		Speech:     SpeechConfig{Flite: "/opt/flite", Pocketsphinx: "/opt/sphinx", Voice: "tty"},
 		Recordings: RecordingsConfig{Lame: "/opt/lame"},
 		Log:        LogConfig{Level: "debug", Format: "json"},
+		Traces:     TracesConfig{Endpoint: "https://collector.example", Headers: "x-key=hush"},
 		Defaults:   DefaultsConfig{Model: "openai", Voice: "voice_openai/nova", Transcriber: "transcriber_deepgram"},
 		Outbound:   OutboundConfig{Allow: []string{"10.0.0.0/8"}, Only: []string{"api.example"}, Concurrent: 5},
 		Providers: map[string]ProviderConfig{"openai": {APIKey: "hush", BaseURL: "http://box:1/v1", Environments: []string{"e"}, HIPAA: true},

@@ -277,7 +277,7 @@ func (s *server) startCalls() {
 		Publisher: s.bus, Recordings: recordings{s.disk}, Signalling: s.ladders, Planner: s.providers, Wheels: wheels,
 		IDs: sidetone.NewIDs(time.Now), Numbers: callable{s.store}, Carriers: carriers{simulated: s.sip, trunks: s.lines.now},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
-		Phrases: call.NewPhrases(), Refused: s.keyRefused, Accepted: s.keyAccepted, Measured: countLines(&s.figures), Log: s.log,
+		Phrases: call.NewPhrases(), Refused: s.keyRefused, Accepted: s.keyAccepted, Measured: countLines(&s.figures), Turned: s.turned(s.startExporter()), Log: s.log,
 	})
 }
 

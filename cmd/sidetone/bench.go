@@ -13,7 +13,8 @@ type benchCommand struct {
 	Baseline        string   `help:"Limits and earlier figures to judge by; without it, the promised limits." type:"existingfile" placeholder:"FILE"`
 	WriteBaseline   string   `help:"Write the figures here as the next baseline." placeholder:"FILE"`
 	Quick           bool     `help:"Measure less of everything, in under two minutes."`
-	Only            []string `help:"Parts to measure: echo, g722, wheels, turn, bargein, cough, setup, pipeline, recording, cold." placeholder:"PART"`
+	Only            []string `help:"Parts to measure: echo, g722, wheels, turn, bargein, cough, setup, pipeline, recording, wire, cold." placeholder:"PART"`
+	Wire            bool     `help:"Measure only whether what is reported of turns is what their callers hear, over 200 calls; as --only wire."`
 	Turns           int      `help:"Turns of the single call; without it 500, which take 10 minutes." placeholder:"N"`
 	Keep            bool     `help:"Keep the data directory and the server's log."`
 	CalibrationPeer int      `help:"Be the far end of the bare-socket calibration with this many sockets." hidden:"" placeholder:"N"`
@@ -23,6 +24,9 @@ type benchCommand struct {
 func (c benchCommand) Run(a *app) error {
 	if c.CalibrationPeer > 0 {
 		return loadgen.ServeCalibration(a.ctx, c.CalibrationPeer, os.Stdin, a.out)
+	}
+	if c.Wire {
+		c.Only = append(c.Only, "wire")
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -17,6 +17,7 @@ type callsCommand struct {
 	Create    placeCommand     `cmd:"" help:"Place a call."`
 	End       oneCommand       `cmd:"" help:"Hang up a call, or stop it from being placed."`
 	Events    eventsCommand    `cmd:"" help:"Follow a call's events, with the time between them, until it is over."`
+	Turns     turnsCommand     `cmd:"" help:"Show what each turn of a call took, and what its silence was made of."`
 	Recording recordingCommand `cmd:"" help:"Save a call's recording."`
 	Ladder    ladderCommand    `cmd:"" help:"Show a call's SIP messages as a ladder."`
 	PCAP      pcapCommand      `cmd:"" name:"pcap" help:"Save a call's SIP messages for Wireshark, tcpdump or sngrep."`
@@ -87,6 +88,8 @@ func eventText(e client.Event) string {
 		return spokenText(e)
 	case "turn":
 		return turnText(e)
+	case "measured":
+		return measuredText(e)
 	}
 	return e.Text
 }
@@ -114,6 +117,22 @@ func turnText(e client.Event) string {
 	} {
 		if ms, ok := e.Data[figure.name].(float64); ok {
 			parts = append(parts, fmt.Sprintf(figure.text, ms))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// measuredText is what the silence of a turn was made of.
+func measuredText(e client.Event) string {
+	data, err := json.Marshal(e.Data)
+	var turn client.Turn
+	if err != nil || json.Unmarshal(data, &turn) != nil {
+		return e.Text
+	}
+	parts := []string{fmt.Sprintf("silence %.0f ms", turn.SilenceMS)}
+	for _, s := range silenceStages(turn.Stages) {
+		if s.ms >= leastShown {
+			parts = append(parts, fmt.Sprintf("%s %.0f", s.name, s.ms))
 		}
 	}
 	return strings.Join(parts, ", ")
