@@ -221,17 +221,20 @@ func inboundInfo(tx *serverTx, who admission, called string, trunk *Trunk) telep
 }
 
 // awaitAck repeats a 2xx at 0.5, 1, 2, 4 s and so on until it is acknowledged;
-// without an ACK the call ends. l.mu is held.
+// without an ACK the call ends, or the BYE of one that is over waits no longer. l.mu
+// is held.
 func (l *leg) awaitAck(tx *serverTx) {
 	l.unacked = tx
 	wait, total := t1, time.Duration(0)
 	l.resend = time.AfterFunc(wait, func() {
 		l.mu.Lock()
-		if l.unacked != tx || l.state == legOver {
+		if l.unacked != tx || l.state == legOver && l.parting == nil {
 			l.mu.Unlock()
 			return
 		}
 		if total += wait; total >= t64 {
+			l.unacked = nil
+			l.endParting(false, true)
 			l.mu.Unlock()
 			l.giveUp(telephony.CauseFailure, "the answer was never acknowledged")
 			return
@@ -245,6 +248,15 @@ func (l *leg) awaitAck(tx *serverTx) {
 
 // onAck takes the ACK of a 2xx, and the answer to our offer in it.
 func (l *leg) onAck(req *sip.Request) {
+	l.mu.Lock()
+	if l.parting != nil {
+		if l.tx.req.CSeq().SeqNo == req.CSeq().SeqNo {
+			l.endParting(false, false)
+		}
+		l.mu.Unlock()
+		return
+	}
+	l.mu.Unlock()
 	l.media.alive()
 	l.mu.Lock()
 	g := l.desc.guard.answerTo(l.stream)
