@@ -24,8 +24,9 @@ import (
 // CallController ends live calls. call.Exchange implements it.
 type CallController interface {
 	// End hangs up a call, or stops it from being dialled, and returns when
-	// that was asked for. A call that nobody runs is a NotFound.
-	End(ctx context.Context, environmentID, callID string) error
+	// that was asked for; e.HeadersOut go with the hang-up. A call that nobody runs
+	// is a NotFound.
+	End(ctx context.Context, environmentID string, e sidetone.Ending) error
 }
 
 // Feed hands out the live events of a call. cluster/local implements it.
@@ -192,7 +193,7 @@ func (c Config) withDefaults() Config {
 type nobody struct{}
 
 // End knows no call.
-func (nobody) End(context.Context, string, string) error {
+func (nobody) End(context.Context, string, sidetone.Ending) error {
 	return sidetone.Errorf(sidetone.NotFound, "call not found")
 }
 

@@ -137,17 +137,17 @@ func (x *Exchange) Runs(callID string) bool {
 }
 
 // End asks the call to end politely, or gives up placing it; an error with code
-// NotFound when this node does neither.
-func (x *Exchange) End(_ context.Context, environmentID, callID string) error {
+// NotFound when this node does neither. e.HeadersOut go with the hang-up.
+func (x *Exchange) End(_ context.Context, environmentID string, e sidetone.Ending) error {
 	x.mu.Lock()
-	s, live := x.live[callID]
-	a, dialling := x.dialling[callID]
+	s, live := x.live[e.CallID]
+	a, dialling := x.dialling[e.CallID]
 	x.mu.Unlock()
 	switch {
 	case live && s.call.EnvironmentID == environmentID:
-		s.inbox.postUrgent(endCommand())
+		s.end(e)
 	case dialling && a.environmentID == environmentID:
-		a.cancel(errEnded)
+		a.cancel(ended{e})
 	default:
 		return sidetone.Errorf(sidetone.NotFound, "call is not live")
 	}
@@ -275,10 +275,10 @@ func (x *Exchange) renew(ctx context.Context, ids []string) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, id := range end {
-		if s := x.live[id]; s != nil && !s.asked {
+	for _, e := range end {
+		if s := x.live[e.CallID]; s != nil && !s.asked {
 			s.asked = true
-			s.inbox.postUrgent(endCommand())
+			s.end(e)
 		}
 	}
 }

@@ -78,7 +78,7 @@ type Ledger interface {
 	// RenewLeases says that this node still runs the calls, and returns those
 	// that it must end: somebody asked another node for that, or the record says
 	// that they are over.
-	RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) (end []string, err error)
+	RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) (end []sidetone.Ending, err error)
 }
 
 // Carriers finds who places a call.

@@ -101,7 +101,7 @@ func TestCallsOfATrunkThatWritesOtherwise(t *testing.T) {
 	no := false
 	c.SIP.Trunks = []Trunk{{Name: "carrier", Host: p.conn.LocalAddr().String(), Addresses: []string{"127.0.0.2"}, Numbers: []string{"+442071838750"},
 		Country: "GB", Called: TrunkNumbers{Out: TrunkSpelling{Strip: "+44", Prepend: "0"}}, Calling: TrunkNumbers{Out: TrunkSpelling{Plus: &no}},
-		AssertedIdentity: true, HeadersIn: map[string]string{"X-Customer-Id": "customer"}}}
+		AssertedIdentity: true, HeadersIn: map[string]string{"X-Customer-Id": "customer"}, HeadersOut: map[string]string{"X-Sent-By": "agents"}}}
 	r := run(t, c)
 	var err error
 	if p.server, err = net.ResolveUDPAddr("udp", r.ready.SIP); err != nil {
@@ -116,6 +116,7 @@ func TestCallsOfATrunkThatWritesOtherwise(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.comesIn(api)
+	p.isHungUp(api)
 	p.isRefused(api)
 	p.goesOut(api, agent.ID)
 }
@@ -146,6 +147,29 @@ func (p *trunkPeer) comesIn(api *client.Client) {
 	if diff := cmp.Diff(want, got.Signalling); diff != "" || got.FromNumber != "+441514960123" || got.ToNumber != "+442071838750" || got.Context["customer"] != "4711" {
 		t.Errorf("from %s to %s, context %v, signalling (-want +got)\n%s", got.FromNumber, got.ToNumber, got.Context, diff)
 	}
+}
+
+// isHungUp calls the number and is hung up over the API.
+func (p *trunkPeer) isHungUp(api *client.Client) {
+	t := p.t
+	t.Helper()
+	const from = "<sip:0151-496-0124@carrier>;tag=up"
+	uri := "sip:02071838750@" + p.server.String()
+	p.send(p.request("INVITE", uri, from, "<"+uri+">", "up", 1, peerSDP))
+	p.send(p.request("ACK", uri, from, headerIn(p.receive("SIP/2.0 200"), "To"), "up", 1, ""))
+	calls, err := api.Calls().List(t.Context(), client.Query{Filters: `{"status":"in_progress"}`})
+	if err != nil || len(calls.Items) != 1 {
+		t.Fatalf("got %+v, %v", calls.Items, err)
+	}
+	ended, err := api.Calls().EndWith(t.Context(), calls.Items[0].ID, client.Ending{HeadersOut: map[string]string{"X-Disposition": "lost"}})
+	if err != nil || ended.HeadersOut["X-Disposition"] != "lost" {
+		t.Errorf("got %+v, %v", ended.HeadersOut, err)
+	}
+	bye := p.receive("BYE")
+	if headerIn(bye, "X-Disposition") != "lost" || headerIn(bye, "X-Sent-By") != "agents" {
+		t.Errorf("got\n%s", bye)
+	}
+	p.respond(bye, "200 OK", "")
 }
 
 // isRefused calls a number that nobody has.
@@ -193,11 +217,11 @@ func (p *trunkPeer) goesOut(api *client.Client, agent string) {
 	}
 	p.respond(invite, "200 OK", peerSDP)
 	p.receive("ACK")
-	if _, err := api.Calls().End(t.Context(), made.ID); err != nil {
+	if _, err := api.Calls().EndWith(t.Context(), made.ID, client.Ending{HeadersOut: map[string]string{"X-Disposition": "sold"}}); err != nil {
 		t.Fatal(err)
 	}
 	bye := p.receive("BYE")
-	if headerIn(bye, "X-Campaign") != "42" {
+	if headerIn(bye, "X-Campaign") != "42" || headerIn(bye, "X-Disposition") != "sold" {
 		t.Errorf("got\n%s", bye)
 	}
 	p.respond(bye, "200 OK", "")

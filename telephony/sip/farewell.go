@@ -72,8 +72,11 @@ func (d *Driver) closed(l *leg, err error) {
 // bye sends BYE until it is answered or ctx ends, over another connection when one
 // fails. The error says why the far end is not known to have taken it.
 func (l *leg) bye(ctx context.Context) error {
+	l.mu.Lock()
+	headers := l.hangup
+	l.mu.Unlock()
 	for wait := t1; ; wait = min(2*wait, t2) {
-		x, err := l.request(ctx, "BYE", l.hangup, nil)
+		x, err := l.request(ctx, "BYE", headers, nil)
 		pause := wait
 		switch {
 		case err != nil:

@@ -126,6 +126,9 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
 		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: remoteTarget(&contact.Address),
 		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who, d.calledNumber(req, who.trunk), d.trunk(who.trunk)), began: d.trunk(who.trunk)}
+	if err := l.SetHeaders(nil); err != nil {
+		d.cfg.Logger.Error("headers of a trunk", "err", err)
+	}
 	for _, h := range req.GetHeaders("Record-Route") {
 		l.routes = append(l.routes, h.Value())
 	}

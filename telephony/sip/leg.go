@@ -36,7 +36,6 @@ type leg struct {
 	gone     chan struct{}
 	callID   string
 	localTag string
-	hangup   []header // of our BYE
 	user     string // the digest user who called or was called; else ""
 	began    *Trunk // its trunk as it was when the call began; nil for the local route
 
@@ -55,6 +54,7 @@ type leg struct {
 	routes    []string
 	hosts     []netip.Addr // from which requests of the call are taken
 	peer      peer
+	hangup    []header // of our BYE
 	localSeq  uint32
 	remoteSeq uint32
 	updates   bool          // the far end understands UPDATE
