@@ -533,10 +533,15 @@ func (f fakeLadders) Ladder(id string) (sidetone.Ladder, error) {
 	return f[id], nil
 }
 
-func (fakeLadders) WritePCAP(l sidetone.Ladder, w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%d packets", len(l.Messages))
-	return err
+// Capture says what it would hold.
+func (f fakeLadders) Capture(id string, sound bool) (Capture, error) {
+	l, err := f.Ladder(id)
+	return fakeCapture{strings.NewReader(fmt.Sprintf("%d packets, sound %t", len(l.Messages), sound))}, err
 }
+
+type fakeCapture struct{ *strings.Reader }
+
+func (fakeCapture) Close() error { return nil }
 
 // sampleLadder is a call that was refused.
 func sampleLadder() sidetone.Ladder {

@@ -491,7 +491,7 @@ func TestLadder(t *testing.T) {
 			b.t.Errorf("ladder: %s", got.raw)
 		}
 		file := b.do("GET /v1/calls/"+id+"/pcap", "").want(200)
-		if string(file.raw) != "2 packets" || file.header.Get("Content-Type") != "application/vnd.tcpdump.pcap" {
+		if string(file.raw) != "2 packets, sound false" || file.header.Get("Content-Type") != "application/vnd.tcpdump.pcap" {
 			b.t.Errorf("capture: %q, %v", file.raw, file.header)
 		}
 	})

@@ -49,8 +49,17 @@ type Ladders interface {
 	// Ladder returns the signalling of a call; an error with fs.ErrNotExist when there
 	// is none.
 	Ladder(callID string) (sidetone.Ladder, error)
-	// WritePCAP writes it as a capture file.
-	WritePCAP(l sidetone.Ladder, w io.Writer) error
+	// Capture opens the capture file of a call, with the packets of its sound if they
+	// are asked for and were kept; an error with fs.ErrNotExist when there is nothing.
+	Capture(callID string, sound bool) (Capture, error)
+}
+
+// Capture is a capture file.
+type Capture interface {
+	io.WriterTo
+	io.Closer
+	// Size is its length in bytes.
+	Size() int64
 }
 
 // Copies opens recordings in another form. recording/mp3 implements it.

@@ -37,6 +37,8 @@ type Config struct {
 	Publisher  Publisher
 	Recordings Recordings
 	Planner    Planner
+	// Tapes keeps the packets of calls that are recorded; nil: they are not kept.
+	Tapes Tapes
 	// Refusals keeps calls that were refused; nil: only the rows of calls to numbers
 	// of ours are kept.
 	Refusals Refusals

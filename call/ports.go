@@ -122,6 +122,20 @@ type Recordings interface {
 	Create(callID string, rate int) (Recorder, error)
 }
 
+// Tape keeps the packets of a call's sound.
+type Tape interface {
+	telephony.PacketSink
+	// Close completes the file; an error says that packets are missing.
+	Close() error
+	// Discard closes and removes the file.
+	Discard() error
+}
+
+// Tapes makes tapes.
+type Tapes interface {
+	Record(callID string) (Tape, error)
+}
+
 // Signalling keeps the signalling of calls.
 type Signalling interface {
 	// Belongs says to which call of ours messages belong, by Info.Signalling of its

@@ -268,7 +268,8 @@ func (s Calls) Ladder(ctx context.Context, id string) (Ladder, error) {
 	return out, err
 }
 
-// PCAP writes the SIP messages of a call to w, as a capture file.
+// PCAP writes the SIP messages of a call to w, and the packets of its sound where the
+// server keeps them, as a capture file.
 func (s Calls) PCAP(ctx context.Context, id string, w io.Writer) error {
 	res, err := s.c.send(ctx, request{method: http.MethodGet, path: s.path + "/" + url.PathEscape(id) + "/pcap",
 		header: http.Header{"Accept": {"application/vnd.tcpdump.pcap"}}})

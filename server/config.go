@@ -272,6 +272,9 @@ type RecordingsConfig struct {
 	Lame string `koanf:"lame"`
 	// Signalling keeps the SIP messages of calls beside their recordings.
 	Signalling bool `koanf:"signalling"`
+	// RTP keeps the packets of the sound of calls that are recorded beside their
+	// recordings, as they were on the wire.
+	RTP bool `koanf:"rtp"`
 }
 
 // LogConfig says what is logged.

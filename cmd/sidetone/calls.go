@@ -22,7 +22,7 @@ type callsCommand struct {
 	Events    eventsCommand    `cmd:"" help:"Follow a call's events, with the time between them, until it is over."`
 	Recording recordingCommand `cmd:"" help:"Save a call's recording."`
 	Ladder    ladderCommand    `cmd:"" help:"Show a call's SIP messages as a ladder."`
-	PCAP      pcapCommand      `cmd:"" name:"pcap" help:"Save a call's SIP messages for Wireshark, tcpdump or sngrep."`
+	PCAP      pcapCommand      `cmd:"" name:"pcap" help:"Save a call's SIP messages, and its RTP packets where they are kept, for Wireshark, tcpdump or sngrep."`
 
 	Transcript transcriptCommand `cmd:"" help:"Show who said what and when, and follow a call until it is over."`
 }

@@ -1,5 +1,6 @@
 // Package ladder keeps the signalling of calls, without its secrets, in files beside
-// their recordings: one for each call, a message a line.
+// their recordings: one for each call, a message a line. Where that is wanted it keeps
+// the packets of their sound, too, in another file for each call.
 package ladder
 
 import (
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,6 +61,7 @@ type Book struct {
 	mu        sync.Mutex
 	dialogs   map[string]*dialog // by name
 	calls     map[string]*trace  // by id; those that collect
+	tapes     map[*Tape]struct{} // those that are open
 	strangers []*dialog          // in the order in which they came; may be known by now
 	unknown   int                // bytes of messages of strangers
 
@@ -103,7 +106,7 @@ func New(c Config) *Book {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	b := &Book{c: c, stop: make(chan struct{}), dialogs: map[string]*dialog{}, calls: map[string]*trace{}}
+	b := &Book{c: c, stop: make(chan struct{}), dialogs: map[string]*dialog{}, calls: map[string]*trace{}, tapes: map[*Tape]struct{}{}}
 	b.wg.Go(b.run)
 	return b
 }
@@ -117,6 +120,7 @@ func (b *Book) run() {
 			return
 		case <-tick.C:
 			b.flush()
+			b.flushTapes()
 		}
 	}
 }
@@ -126,7 +130,18 @@ func (b *Book) Close() error {
 	close(b.stop)
 	b.wg.Wait()
 	b.flush()
+	b.flushTapes()
 	return nil
+}
+
+// flushTapes writes the packets that wait.
+func (b *Book) flushTapes() {
+	b.mu.Lock()
+	open := slices.Collect(maps.Keys(b.tapes))
+	b.mu.Unlock()
+	for _, t := range open {
+		t.flush()
+	}
 }
 
 // Message implements telephony.Watcher.

@@ -117,7 +117,9 @@ func (r *receiver) run(ctx context.Context) {
 		n, from, err := r.m.rtp.ReadFromUDPAddrPort(r.buf[:])
 		switch {
 		case err == nil:
-			if !r.packet(r.m.now(), unmap(from), r.buf[:n]) {
+			now, from := r.m.now(), unmap(from)
+			r.m.show(now, false, r.m.rtp, from, r.buf[:n], &r.st)
+			if !r.packet(now, from, r.buf[:n]) {
 				return
 			}
 		case errors.Is(err, net.ErrClosed):
