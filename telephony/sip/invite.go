@@ -22,6 +22,7 @@ const ringSoon = 50 * time.Millisecond
 func (d *Driver) onInvite(tx *serverTx, who admission) {
 	if f := checkRequire(tx.req); f != nil {
 		tx.fail(f)
+		d.tellRefused(tx, who, f)
 		return
 	}
 	if cancel := d.takeEarly(tx.key); cancel != nil && cancel.peer.addr.Addr() == tx.peer.addr.Addr() {
