@@ -45,8 +45,12 @@ func (s *server) getLadder(r *request) (any, error) {
 }
 
 func renderLadder(l sidetone.Ladder) object {
-	messages := make([]object, 0, len(l.Messages))
-	for _, m := range l.Messages {
+	return object{"messages": renderMessages(l.Messages), "dropped": l.Dropped}
+}
+
+func renderMessages(all []sidetone.SignalMessage) []object {
+	messages := make([]object, 0, len(all))
+	for _, m := range all {
 		direction := "received"
 		if m.Sent {
 			direction = "sent"
@@ -54,7 +58,7 @@ func renderLadder(l sidetone.Ladder) object {
 		messages = append(messages, object{"at": m.At.UTC().Format(time.RFC3339Nano), "direction": direction, "local": m.Local,
 			"remote": m.Remote, "transport": m.Transport, "text": m.Text})
 	}
-	return object{"messages": messages, "dropped": l.Dropped}
+	return messages
 }
 
 // getPCAP returns the signalling of a call as a capture file, with the packets of its

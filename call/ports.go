@@ -141,6 +141,9 @@ type Signalling interface {
 	// Belongs says to which call of ours messages belong, by Info.Signalling of its
 	// leg. It never waits.
 	Belongs(name, callID string)
+	// Exchange returns the first messages of that name while they belong to no call,
+	// without secrets. It never waits.
+	Exchange(name string) []sidetone.SignalMessage
 }
 
 // Source names who serves a part of a call, and who pays.

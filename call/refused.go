@@ -30,6 +30,11 @@ const (
 	// refusedText bounds, in bytes, what of a caller's signalling is stored of a
 	// refused call.
 	refusedText = 256
+	// refusedMessages and refusedMessage bound the messages that are stored of a call to
+	// nobody's number: how many, and each one's bytes. refusedTold is of how many calls
+	// by one trunk in a refusedSpan they are stored.
+	refusedMessages, refusedMessage = 4, 4096
+	refusedTold                     = 3
 )
 
 // refusedCall is a call that was refused and has no row, or several alike.
@@ -68,6 +73,8 @@ type refusedCalls struct {
 	shared  map[string]*refusedRow // those that are not written yet, by number or trunk, and reason
 	sharing map[string]int         // how many of them there are by number or trunk
 	ending  bool                   // nothing is written later
+	span    time.Time
+	told    map[string]int // of this span, by trunk: rows with messages
 
 	mu       sync.Mutex
 	overflow map[refusedKind]*refusedCall // those that did not fit into waiting
@@ -204,7 +211,36 @@ func (r *refusedCalls) refusal(c refusedCall, number sidetone.Number) sidetone.R
 	if errors.As(c.err, &unknown) {
 		out.Tried, out.Reason = unknown.Tried, unknown.Why
 	}
+	if out.Number == "" {
+		out.Exchange = r.exchange(c)
+	}
 	return out
+}
+
+// exchange is what is stored of the messages of a call to nobody's number.
+func (r *refusedCalls) exchange(c refusedCall) []sidetone.SignalMessage {
+	if span := c.at.Truncate(refusedSpan); !span.Equal(r.span) {
+		r.span, r.told = span, map[string]int{}
+	}
+	if r.x.c.Signalling == nil || r.told[c.info.Trunk] >= refusedTold {
+		return nil
+	}
+	messages := shortened(r.x.c.Signalling.Exchange(c.info.Signalling))
+	if len(messages) > 0 {
+		r.told[c.info.Trunk]++
+	}
+	return messages
+}
+
+// shortened is what of the messages of a refused call is stored.
+func shortened(messages []sidetone.SignalMessage) []sidetone.SignalMessage {
+	messages = messages[:min(len(messages), refusedMessages)]
+	for i := range messages {
+		if m := &messages[i]; len(m.Text) > refusedMessage {
+			m.Text = strings.ToValidUTF8(m.Text[:refusedMessage], "") + "..."
+		}
+	}
+	return messages
 }
 
 // short is what of a text that a stranger may have chosen is stored.

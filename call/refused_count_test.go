@@ -4,12 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -131,6 +135,58 @@ func TestRefusalsOutliveAStoreThatFails(t *testing.T) {
 				t.Errorf("got %+v", kept.rows)
 			}
 		})
+	})
+}
+
+// story is what the signalling of every call said.
+type story struct{ asked int }
+
+func (*story) Belongs(string, string) {}
+
+// Exchange implements call.Signalling.
+func (s *story) Exchange(name string) []sidetone.SignalMessage {
+	s.asked++
+	if name != "dialog" {
+		return nil
+	}
+	return slices.Repeat([]sidetone.SignalMessage{{Text: "INVITE " + strings.Repeat("\u00e4", 5000)}}, 9)
+}
+
+// TestRefusalsTellTheExchange of calls to nobody's number, bounded: of three in ten
+// seconds by one trunk.
+func TestRefusalsTellTheExchange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		kept, told := &fakeRefusals{}, &story{}
+		w := newWorld(t, func(_ *world, c *call.Config) { c.Refusals, c.Signalling = kept, told })
+		defer w.stop()
+		time.Sleep(10*time.Second - time.Duration(time.Now().UnixNano())%(10*time.Second)) // ten seconds begin
+		refused := func(number, dialog string) {
+			w.exchange.Refused(telephony.Info{To: number, Signalling: dialog}, telephony.Refusal{Cause: telephony.CauseNotAcceptable, Reason: "488"})
+			synctest.Wait()
+		}
+		refused("+14155550100", "dialog") // ours has a ladder
+		refused("+14155550999", "another")
+		for range 5 {
+			refused("+14155550999", "dialog")
+		}
+		time.Sleep(10 * time.Second)
+		refused("+14155550999", "dialog")
+		var with []int
+		for i, c := range kept.rows {
+			if len(c.Exchange) == 0 {
+				continue
+			}
+			with = append(with, i)
+			for _, m := range c.Exchange {
+				if len(c.Exchange) != 4 || len(m.Text) > 4096+3 || !utf8.ValidString(m.Text) || !strings.HasSuffix(m.Text, "\u00e4...") {
+					t.Errorf("row %d has %d messages, one of %d bytes", i, len(c.Exchange), len(m.Text))
+				}
+			}
+		}
+		if want := []int{2, 3, 4, 7}; !slices.Equal(with, want) {
+			t.Errorf("rows %v have messages, want %v", with, want)
+		}
 	})
 }
 

@@ -157,11 +157,20 @@ func (p *trunkPeer) isHungUp(api *client.Client) {
 	uri := "sip:02071838750@" + p.server.String()
 	p.send(p.request("INVITE", uri, from, "<"+uri+">", "up", 1, peerSDP))
 	p.send(p.request("ACK", uri, from, headerIn(p.receive("SIP/2.0 200"), "To"), "up", 1, ""))
-	calls, err := api.Calls().List(t.Context(), client.Query{Filters: `{"status":"in_progress"}`})
-	if err != nil || len(calls.Items) != 1 {
-		t.Fatalf("got %+v, %v", calls.Items, err)
-	}
-	ended, err := api.Calls().EndWith(t.Context(), calls.Items[0].ID, client.Ending{HeadersOut: map[string]string{"X-Disposition": "lost"}})
+	id := ""
+	poll(t, "the call", func() bool {
+		calls, err := api.Calls().List(t.Context(), client.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range calls.Items {
+			if c.FromNumber == "+441514960124" && c.Status == "in_progress" {
+				id = c.ID
+			}
+		}
+		return id != ""
+	})
+	ended, err := api.Calls().EndWith(t.Context(), id, client.Ending{HeadersOut: map[string]string{"X-Disposition": "lost"}})
 	if err != nil || ended.HeadersOut["X-Disposition"] != "lost" {
 		t.Errorf("got %+v, %v", ended.HeadersOut, err)
 	}
@@ -191,7 +200,10 @@ func (p *trunkPeer) isRefused(api *client.Client) {
 			got := page.Items[0]
 			want := client.Refusal{ID: got.ID, CreatedAt: got.CreatedAt, LastAt: got.LastAt, Count: 1, Trunk: "carrier", Source: p.conn.LocalAddr().String(), TelephonyID: "no",
 				FromNumber: "anonymous", ToNumber: "02079460000", Tried: []string{"+02079460000", "+4402079460000", "+442079460000"}, Cause: "unknown_number",
-				Reason: `the trunk "carrier" lists no number that "02079460000" is`}
+				Reason: `the trunk "carrier" lists no number that "02079460000" is`, Messages: got.Messages}
+			if len(got.Messages) != 2 || !strings.HasPrefix(got.Messages[0].Text, "INVITE "+uri) || got.Messages[0].Direction != "received" || !strings.HasPrefix(got.Messages[1].Text, "SIP/2.0 404 ") {
+				t.Errorf("messages %+v", got.Messages)
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}

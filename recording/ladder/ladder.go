@@ -264,6 +264,26 @@ func (b *Book) Belongs(name, callID string) {
 	d.calls = append(d.calls, t)
 }
 
+// Exchange returns the first messages of a name while they belong to no call: those of
+// calls that were refused are there for a short while.
+func (b *Book) Exchange(name string) []sidetone.SignalMessage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := b.dialogs[name]
+	if d == nil || len(d.calls) > 0 {
+		return nil
+	}
+	out := make([]sidetone.SignalMessage, len(d.early.waiting))
+	for i, l := range d.early.waiting {
+		out[i] = l.message()
+	}
+	return out
+}
+
+func (l line) message() sidetone.SignalMessage {
+	return sidetone.SignalMessage{At: l.At, Sent: l.Sent, Local: l.Local, Remote: l.Remote, Transport: l.Transport, Text: l.Text}
+}
+
 // Over implements telephony.Watcher.
 func (b *Book) Over(name string) {
 	b.mu.Lock()
@@ -384,7 +404,7 @@ func (b *Book) Ladder(callID string) (sidetone.Ladder, error) {
 		case l.Dropped > 0:
 			out.Dropped = l.Dropped
 		default:
-			out.Messages = append(out.Messages, sidetone.SignalMessage{At: l.At, Sent: l.Sent, Local: l.Local, Remote: l.Remote, Transport: l.Transport, Text: l.Text})
+			out.Messages = append(out.Messages, l.message())
 		}
 	}
 	slices.SortStableFunc(out.Messages, func(x, y sidetone.SignalMessage) int { return cmp.Compare(x.At.UnixNano(), y.At.UnixNano()) })

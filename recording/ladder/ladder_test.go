@@ -80,6 +80,34 @@ func TestALadderOfEachCall(t *testing.T) {
 	})
 }
 
+// TestExchangeOfACallThatIsNone: its messages are there, without secrets, until it is
+// known whose they are, or for a while.
+func TestExchangeOfACallThatIsNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook(t)
+		defer b.Close()
+		b.Message(message("a 1", "INVITE sip:a:SECRET@b SIP/2.0", false))
+		b.Message(message("a 1", "SIP/2.0 404 Not Found", true))
+		got := b.Exchange("a 1")
+		if len(got) != 2 || got[0].Text != "INVITE sip:a:***@b SIP/2.0" || got[0].Sent || !got[1].Sent || got[1].Remote != "198.51.100.7:5060" {
+			t.Errorf("got %+v", got)
+		}
+		if got := b.Exchange("b 1"); got != nil {
+			t.Errorf("of nobody: %+v", got)
+		}
+		b.Message(message("c 1", "INVITE", false))
+		b.Belongs("c 1", "call")
+		if got := b.Exchange("c 1"); got != nil {
+			t.Errorf("of a call: %+v", got)
+		}
+		time.Sleep(3 * time.Minute)
+		if got := b.Exchange("a 1"); got != nil {
+			t.Errorf("much later: %+v", got)
+		}
+	})
+}
+
 // TestBothEndsOfACall from us to us have the same messages.
 func TestBothEndsOfACall(t *testing.T) {
 	t.Parallel()
