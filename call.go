@@ -106,6 +106,14 @@ type Call struct {
 	Version int64
 }
 
+// Ending is the wish that a call ends.
+type Ending struct {
+	CallID string
+	// HeadersOut are all headers of the call towards its carrier; what of them has a
+	// meaning there goes with the hang-up.
+	HeadersOut map[string]string
+}
+
 // CallResult is what is known once a call is over; it is stored together with
 // the terminal event.
 type CallResult struct {

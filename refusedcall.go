@@ -21,6 +21,9 @@ type RefusedCall struct {
 	// Cause is why it was refused, as in the events of calls; Reason says it for
 	// people.
 	Cause, Reason string
+	// Exchange are the messages of the first of them, without secrets and bounded; of
+	// calls to numbers of ours it is empty, for these have a ladder.
+	Exchange []SignalMessage
 	// Count is how many calls the row stands for.
 	Count int
 	// Created is when the first of them came, Last the last.

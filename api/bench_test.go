@@ -452,6 +452,7 @@ type fakeCalls struct {
 	mu    sync.Mutex
 	live  map[string]bool
 	ended []string
+	said  map[string]string // headers of the last one
 }
 
 func (f *fakeCalls) run(id string) {
@@ -460,13 +461,13 @@ func (f *fakeCalls) run(id string) {
 	f.live = map[string]bool{id: true}
 }
 
-func (f *fakeCalls) End(_ context.Context, _, id string) error {
+func (f *fakeCalls) End(_ context.Context, _ string, e sidetone.Ending) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.live[id] {
+	if !f.live[e.CallID] {
 		return sidetone.Errorf(sidetone.NotFound, "call not found")
 	}
-	f.ended = append(f.ended, id)
+	f.ended, f.said = append(f.ended, e.CallID), e.HeadersOut
 	return nil
 }
 
@@ -532,10 +533,15 @@ func (f fakeLadders) Ladder(id string) (sidetone.Ladder, error) {
 	return f[id], nil
 }
 
-func (fakeLadders) WritePCAP(l sidetone.Ladder, w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%d packets", len(l.Messages))
-	return err
+// Capture says what it would hold.
+func (f fakeLadders) Capture(id string, sound bool) (Capture, error) {
+	l, err := f.Ladder(id)
+	return fakeCapture{strings.NewReader(fmt.Sprintf("%d packets, sound %t", len(l.Messages), sound))}, err
 }
+
+type fakeCapture struct{ *strings.Reader }
+
+func (fakeCapture) Close() error { return nil }
 
 // sampleLadder is a call that was refused.
 func sampleLadder() sidetone.Ladder {

@@ -2,6 +2,9 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 	"github.com/sidetone/sidetone/api/dialect"
 	"github.com/sidetone/sidetone/api/wire"
 	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/telephony"
 )
 
 // dialWithin is how long after its acceptance a call may still be dialled.
@@ -244,6 +248,9 @@ func (s *server) endCall(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if call.HeadersOut, err = endingHeaders(r, call.HeadersOut); err != nil {
+		return nil, err
+	}
 	if !call.Status.Terminal() {
 		if err := s.end(r, call); err != nil {
 			return nil, err
@@ -252,12 +259,36 @@ func (s *server) endCall(r *request) (any, error) {
 	return s.getCall(r)
 }
 
+// endingHeaders are the headers of a call with those that a request to end it gives.
+func endingHeaders(r *request, before map[string]string) (map[string]string, error) {
+	d := newDecoder(r.view.profile, r.body)
+	given := d.headersOut("headers_out")
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if !telephony.HangupHeader(name) {
+			d.Faults = append(d.Faults, fmt.Sprintf("headers_out[%q] must be X- and a name, or User-to-User: a hang-up has no others", name))
+		}
+	}
+	if err := d.Err(); err != nil || len(given) == 0 {
+		return before, err
+	}
+	all := maps.Clone(given)
+	for name, value := range before {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(given)), func(other string) bool { return strings.EqualFold(name, other) }) {
+			all[name] = value
+		}
+	}
+	if err := telephony.CheckHeaders(all); err != nil {
+		return nil, invalid("headers_out%s, with those of the call", err)
+	}
+	return all, nil
+}
+
 func (s *server) end(r *request, call sidetone.Call) error {
 	err := s.write(r, func(w work) error { return w.tx.EndingCall(call) })
 	if err != nil {
 		return err
 	}
-	err = s.Calls.End(r.ctx, r.who.EnvironmentID, call.ID)
+	err = s.Calls.End(r.ctx, r.who.EnvironmentID, sidetone.Ending{CallID: call.ID, HeadersOut: call.HeadersOut})
 	switch code := sidetone.CodeOf(err); {
 	case code != "" && code != sidetone.NotFound:
 		return err

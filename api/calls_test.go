@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"strings"
 	"testing"
@@ -231,6 +232,43 @@ func (b *bench) append(events ...sidetone.Event) {
 	}
 }
 
+// TestHeadersOfAHangUp reach who runs the call, with those of the call, and stay with it;
+// those that a hang-up cannot have are refused.
+func TestHeadersOfAHangUp(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, `,"headers_out":{"X-Campaign":"42","x-agent":"old","Diversion":"<sip:a@b>"}`).want(201).text("id")
+		b.calls.run(id)
+		for headers, want := range map[string]string{
+			`{"Diversion":"<sip:a@b>"}`: `headers_out["Diversion"] must be X- and a name, or User-to-User`,
+			`{"Route":"x"}`:             `headers_out["Route"] must be`,
+			`{"X-A":"a\r\nRoute: x"}`:   `headers_out["X-A"] must have no line ends`,
+			`{"X-A":"` + strings.Repeat("a", 1024) + `","X-B":"` + strings.Repeat("a", 1024) + `","X-C":"` + strings.Repeat("a", 1024) + `","X-D":"` + strings.Repeat("a", 1000) + `"}`: `headers_out must have at most 4096 bytes in all, with those of the call`,
+		} {
+			if message := b.do("POST /v1/calls/end?id="+id, `{"headers_out":`+headers+`}`).want(400).text("message"); !strings.HasPrefix(message, want) {
+				b.t.Errorf("%s: got %q, want %q", headers, message, want)
+			}
+		}
+		if len(b.calls.ended) != 0 {
+			b.t.Errorf("a refused request ended %v", b.calls.ended)
+		}
+		want := map[string]string{"X-Campaign": "42", "X-Agent": "new", "User-to-User": "56a3", "Diversion": "<sip:a@b>"}
+		got := b.do("POST /v1/calls/end?id="+id, `{"headers_out":{"X-Agent":"new","User-to-User":"56a3"}}`).want(200)
+		if !cmp.Equal(b.calls.said, want) || got.at("headers_out.X-Agent") != "new" {
+			b.t.Errorf("got %v, shown %v", b.calls.said, got.json["headers_out"])
+		}
+		if _, err := b.store.MarkCall(b.t.Context(), b.env.ID, id, func(call *sidetone.Call) { call.Node, call.Lease = "elsewhere", time.Now().Add(time.Minute) }); err != nil {
+			b.t.Fatal(err)
+		}
+		b.calls.run("another")
+		b.do("POST /v1/calls/end?id="+id, `{"headers_out":{"X-Agent":"newer"}}`).want(200)
+		want["X-Agent"] = "newer"
+		if end, err := b.store.RenewLeases(b.t.Context(), "elsewhere", []string{id}, time.Now().Add(time.Minute)); err != nil || len(end) != 1 || !cmp.Equal(end[0].HeadersOut, want) {
+			b.t.Errorf("the node that runs the call is told %v, %v", end, err)
+		}
+	})
+}
+
 func TestEndCall(t *testing.T) {
 	both(t, func(b *bench) {
 		c := newCallTest(b)
@@ -454,7 +492,7 @@ func TestLadder(t *testing.T) {
 			b.t.Errorf("ladder: %s", got.raw)
 		}
 		file := b.do("GET /v1/calls/"+id+"/pcap", "").want(200)
-		if string(file.raw) != "2 packets" || file.header.Get("Content-Type") != "application/vnd.tcpdump.pcap" {
+		if string(file.raw) != "2 packets, sound false" || file.header.Get("Content-Type") != "application/vnd.tcpdump.pcap" {
 			b.t.Errorf("capture: %q, %v", file.raw, file.header)
 		}
 	})

@@ -40,6 +40,9 @@ func renderRefusal(c sidetone.RefusedCall) object {
 	setText(o, "telephony_id", c.CarrierID)
 	setTime(o, "created_at", c.Created)
 	setTime(o, "last_at", c.Last)
+	if len(c.Exchange) > 0 {
+		o["messages"] = renderMessages(c.Exchange)
+	}
 	return o
 }
 

@@ -13,7 +13,8 @@ func (b *bench) refusal(env string) string {
 	b.t.Helper()
 	id := sidetone.NewIDs(time.Now).New()
 	err := b.store.StoreRefusedCall(b.t.Context(), sidetone.RefusedCall{ID: id, EnvironmentID: env, Trunk: "carrier", Source: "192.0.2.1:5060", FromNumber: "+12025550199",
-		ToNumber: "4155550100", Tried: []string{"+4155550100"}, Cause: "unknown_number", Reason: "no environment has the number", Count: 1, Created: time.Now(), Last: time.Now()})
+		ToNumber: "4155550100", Tried: []string{"+4155550100"}, Cause: "unknown_number", Reason: "no environment has the number", Count: 1, Created: time.Now(), Last: time.Now(),
+		Exchange: sampleLadder().Messages[:1]})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -52,6 +53,9 @@ func TestRefusalsAreShownToWhomTheyBelong(t *testing.T) {
 			if first[name] != want {
 				t.Errorf("%s: got %v", name, first[name])
 			}
+		}
+		if messages, _ := first["messages"].([]any); len(messages) != 1 || messages[0].(map[string]any)["direction"] != "sent" {
+			t.Errorf("messages: got %v", first["messages"])
 		}
 		b.as(key(`{"label":"writer","scopes":["write"]}`), "GET /v1/refusals", "").want(403)
 	})

@@ -24,8 +24,9 @@ import (
 // CallController ends live calls. call.Exchange implements it.
 type CallController interface {
 	// End hangs up a call, or stops it from being dialled, and returns when
-	// that was asked for. A call that nobody runs is a NotFound.
-	End(ctx context.Context, environmentID, callID string) error
+	// that was asked for; e.HeadersOut go with the hang-up. A call that nobody runs
+	// is a NotFound.
+	End(ctx context.Context, environmentID string, e sidetone.Ending) error
 }
 
 // Feed hands out the live events of a call. cluster/local implements it.
@@ -48,8 +49,17 @@ type Ladders interface {
 	// Ladder returns the signalling of a call; an error with fs.ErrNotExist when there
 	// is none.
 	Ladder(callID string) (sidetone.Ladder, error)
-	// WritePCAP writes it as a capture file.
-	WritePCAP(l sidetone.Ladder, w io.Writer) error
+	// Capture opens the capture file of a call, with the packets of its sound if they
+	// are asked for and were kept; an error with fs.ErrNotExist when there is nothing.
+	Capture(callID string, sound bool) (Capture, error)
+}
+
+// Capture is a capture file.
+type Capture interface {
+	io.WriterTo
+	io.Closer
+	// Size is its length in bytes.
+	Size() int64
 }
 
 // Copies opens recordings in another form. recording/mp3 implements it.
@@ -192,7 +202,7 @@ func (c Config) withDefaults() Config {
 type nobody struct{}
 
 // End knows no call.
-func (nobody) End(context.Context, string, string) error {
+func (nobody) End(context.Context, string, sidetone.Ending) error {
 	return sidetone.Errorf(sidetone.NotFound, "call not found")
 }
 

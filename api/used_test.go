@@ -52,7 +52,7 @@ func others(b *bench) map[string]any {
 	return map[string]any{
 		"/voices voice": "slt", "/voices type": "voice_tty", "/webhooks account_connection_id": connection, "/webhooks subscriptions": []any{"event_error"},
 		"/prompts prompt_template": map[string]any{"label": "T"}, "/members subject": "somebody else", "/dnc_numbers phoneNumbers": []any{map[string]any{"phoneNumber": "+12025550151"}},
-		"/trunks target_timeout": "3s", "/trunks called": map[string]any{"in": map[string]any{"strip": "9"}}, "/trunks calling": map[string]any{"in": map[string]any{"strip": "9"}}, "/trunks headers_in": map[string]any{"X-A": "a"}, "/trunks tls": map[string]any{"server_name": "x"}, "/trunks media": map[string]any{"sources": "strict"}, "/trunks addresses": []any{"198.51.100.7"}, "/trunks numbers": []any{"+12025550172"},
+		"/trunks target_timeout": "3s", "/trunks called": map[string]any{"in": map[string]any{"strip": "9"}}, "/trunks calling": map[string]any{"in": map[string]any{"strip": "9"}}, "/trunks headers_in": map[string]any{"X-A": "a"}, "/trunks headers_out": map[string]any{"X-A": "a"}, "/trunks tls": map[string]any{"server_name": "x"}, "/trunks media": map[string]any{"sources": "strict"}, "/trunks addresses": []any{"198.51.100.7"}, "/trunks numbers": []any{"+12025550172"},
 		"/vector_databases type":    "vector_database_pinecone", // the only one
 		"/agents deepgram_keywords": map[string]any{"word": 2.0}, "/agents provider": "echo", "/actions type": "action_end_conversation", "/actions config": external,
 		"/account_connections type": "account_connection_external_api_key", "/account_connections credentials": map[string]any{"twilio_account_sid": "AC9876543210", "twilio_auth_token": "token-9876543210"},

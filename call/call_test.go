@@ -190,7 +190,7 @@ type fakeLedger struct {
 	live     []sidetone.Event
 	fail     error
 	renewed  [][]string
-	end      []string // what RenewLeases returns
+	end      []sidetone.Ending // what RenewLeases returns
 	finished chan string
 }
 
@@ -250,7 +250,7 @@ func (l *fakeLedger) FinishCall(ctx context.Context, env, id string, r sidetone.
 	return nil
 }
 
-func (l *fakeLedger) RenewLeases(_ context.Context, _ string, ids []string, _ time.Time) ([]string, error) {
+func (l *fakeLedger) RenewLeases(_ context.Context, _ string, ids []string, _ time.Time) ([]sidetone.Ending, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.renewed = append(l.renewed, ids)
@@ -500,7 +500,7 @@ func TestTheRecordEndsACall(t *testing.T) {
 		if n := len(w.ledger.renewed); n != 2 {
 			t.Errorf("the lease was renewed %d times in 12 s", n)
 		}
-		w.ledger.end = []string{id, "somebody else's"}
+		w.ledger.end = []sidetone.Ending{{CallID: id, HeadersOut: map[string]string{"X-A": "b"}}, {CallID: "somebody else's"}}
 		w.ledger.mu.Unlock()
 		began := time.Now()
 		r, _ := w.result()
@@ -519,13 +519,16 @@ func TestAPIEndsACallPolitely(t *testing.T) {
 		<-far.Answered()
 		time.Sleep(time.Second)
 		id := w.ledger.oneCall()
-		if err := w.exchange.End(t.Context(), "other", id); sidetone.CodeOf(err) != sidetone.NotFound {
+		if err := w.exchange.End(t.Context(), "other", sidetone.Ending{CallID: id}); sidetone.CodeOf(err) != sidetone.NotFound {
 			t.Errorf("another environment's end: got %v", err)
 		}
-		if err := w.exchange.End(t.Context(), "env", id); err != nil {
+		if err := w.exchange.End(t.Context(), "env", sidetone.Ending{CallID: id, HeadersOut: map[string]string{"X-Disposition": "sold"}}); err != nil {
 			t.Fatal(err)
 		}
 		<-far.Gone()
+		if got := far.HangupHeaders()["X-Disposition"]; got != "sold" {
+			t.Errorf("the hang-up has X-Disposition %q", got)
+		}
 		if r, _ := w.result(); r.Outcome != sidetone.OutcomeBotDisconnected || r.Status != sidetone.CallEnded {
 			t.Errorf("result: got %+v", r)
 		}
@@ -683,7 +686,9 @@ func TestEchoReturnsTheCallersSound(t *testing.T) {
 func TestEchoStaysAsLongAsTheCaller(t *testing.T) {
 	t.Parallel()
 	cases := map[string]func(*world, *telephonytest.Far){
-		"api":          func(w *world, _ *telephonytest.Far) { _ = w.exchange.End(w.t.Context(), "env", w.ledger.oneCall()) },
+		"api": func(w *world, _ *telephonytest.Far) {
+			_ = w.exchange.End(w.t.Context(), "env", sidetone.Ending{CallID: w.ledger.oneCall()})
+		},
 		"hangup":       func(_ *world, far *telephonytest.Far) { far.Hangup() },
 		"max_duration": func(*world, *telephonytest.Far) { time.Sleep(10 * time.Minute) },
 	}

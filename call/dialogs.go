@@ -55,6 +55,18 @@ func (x *Exchange) keepDialogs(s *Session) {
 	})
 }
 
+// end asks the call to end politely, which is said to the far end with e.HeadersOut.
+func (s *Session) end(e sidetone.Ending) {
+	for _, p := range s.parties {
+		if l, ok := p.leg.(telephony.HeaderSetter); ok && len(e.HeadersOut) > 0 {
+			if err := l.SetHeaders(e.HeadersOut); err != nil {
+				s.log.Warn("headers of a hang-up", slog.Any("error", err))
+			}
+		}
+	}
+	s.inbox.postUrgent(endCommand())
+}
+
 // unconfirmed notes that a far end did not confirm that the call is over.
 func (s *Session) unconfirmed(err error) {
 	text := public(err)

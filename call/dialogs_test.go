@@ -95,7 +95,9 @@ func TestRowSaysHowToHangUp(t *testing.T) {
 func TestUnconfirmedHangupIsRecorded(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(w *world, far *telephonytest.Far, id string){
-		"we hang up": func(w *world, _ *telephonytest.Far, id string) { _ = w.exchange.End(w.t.Context(), "env", id) },
+		"we hang up": func(w *world, _ *telephonytest.Far, id string) {
+			_ = w.exchange.End(w.t.Context(), "env", sidetone.Ending{CallID: id})
+		},
 		"the far end is gone": func(_ *world, far *telephonytest.Far, _ string) {
 			far.Fail(telephony.CauseFarEndGone, telephony.ErrGone)
 		},

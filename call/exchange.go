@@ -37,6 +37,8 @@ type Config struct {
 	Publisher  Publisher
 	Recordings Recordings
 	Planner    Planner
+	// Tapes keeps the packets of calls that are recorded; nil: they are not kept.
+	Tapes Tapes
 	// Refusals keeps calls that were refused; nil: only the rows of calls to numbers
 	// of ours are kept.
 	Refusals Refusals
@@ -140,17 +142,17 @@ func (x *Exchange) Runs(callID string) bool {
 }
 
 // End asks the call to end politely, or gives up placing it; an error with code
-// NotFound when this node does neither.
-func (x *Exchange) End(_ context.Context, environmentID, callID string) error {
+// NotFound when this node does neither. e.HeadersOut go with the hang-up.
+func (x *Exchange) End(_ context.Context, environmentID string, e sidetone.Ending) error {
 	x.mu.Lock()
-	s, live := x.live[callID]
-	a, dialling := x.dialling[callID]
+	s, live := x.live[e.CallID]
+	a, dialling := x.dialling[e.CallID]
 	x.mu.Unlock()
 	switch {
 	case live && s.call.EnvironmentID == environmentID:
-		s.inbox.postUrgent(endCommand())
+		s.end(e)
 	case dialling && a.environmentID == environmentID:
-		a.cancel(errEnded)
+		a.cancel(ended{e})
 	default:
 		return sidetone.Errorf(sidetone.NotFound, "call is not live")
 	}
@@ -278,10 +280,10 @@ func (x *Exchange) renew(ctx context.Context, ids []string) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, id := range end {
-		if s := x.live[id]; s != nil && !s.asked {
+	for _, e := range end {
+		if s := x.live[e.CallID]; s != nil && !s.asked {
 			s.asked = true
-			s.inbox.postUrgent(endCommand())
+			s.end(e)
 		}
 	}
 }

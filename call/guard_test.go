@@ -138,10 +138,10 @@ func TestEndGivesUpACallThatRings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.exchange.End(t.Context(), "other", "out"); sidetone.CodeOf(err) != sidetone.NotFound {
+		if err := w.exchange.End(t.Context(), "other", sidetone.Ending{CallID: "out"}); sidetone.CodeOf(err) != sidetone.NotFound {
 			t.Errorf("end from another environment: got %v", err)
 		}
-		if err := w.exchange.End(t.Context(), "env", "out"); err != nil {
+		if err := w.exchange.End(t.Context(), "env", sidetone.Ending{CallID: "out"}); err != nil {
 			t.Fatal(err)
 		}
 		<-ringing.Cancelled()
@@ -179,7 +179,7 @@ func (stubborn) Hangup(ctx context.Context, _ telephony.Cause) error {
 func TestCallThatTheLineDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*world){
-		"api":      func(w *world) { _ = w.exchange.End(w.t.Context(), "env", w.ledger.oneCall()) },
+		"api":      func(w *world) { _ = w.exchange.End(w.t.Context(), "env", sidetone.Ending{CallID: w.ledger.oneCall()}) },
 		"shutdown": func(w *world) { w.exchange.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {

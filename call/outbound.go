@@ -19,6 +19,15 @@ type placing struct {
 // errEnded is why a call is not placed that somebody ended.
 const errEnded = telephony.Error("the call was ended before it was answered")
 
+// ended is errEnded with how the call is hung up if the answer came first.
+type ended struct{ how sidetone.Ending }
+
+// Error is errEnded's.
+func (ended) Error() string { return errEnded.Error() }
+
+// Is says that it is errEnded.
+func (ended) Is(target error) bool { return target == errEnded }
+
 // ErrNoRoom says that the node, or its recogniser, has no place for a call that
 // was to be placed: nobody was rung, nothing was stored, and there may be room
 // later.
@@ -80,8 +89,8 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 	x.openRecording(s)
 	answered = true
 	x.addLive(s)
-	if errors.Is(context.Cause(ctx), errEnded) {
-		s.inbox.postUrgent(endCommand()) // the answer came first
+	if early := (ended{}); errors.As(context.Cause(ctx), &early) { // the answer came first
+		s.end(early.how)
 	}
 	x.wg.Go(func() {
 		defer x.leavePlaced(c.EnvironmentID)

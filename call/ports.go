@@ -78,7 +78,7 @@ type Ledger interface {
 	// RenewLeases says that this node still runs the calls, and returns those
 	// that it must end: somebody asked another node for that, or the record says
 	// that they are over.
-	RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) (end []string, err error)
+	RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) (end []sidetone.Ending, err error)
 }
 
 // Carriers finds who places a call.
@@ -122,11 +122,28 @@ type Recordings interface {
 	Create(callID string, rate int) (Recorder, error)
 }
 
+// Tape keeps the packets of a call's sound.
+type Tape interface {
+	telephony.PacketSink
+	// Close completes the file; an error says that packets are missing.
+	Close() error
+	// Discard closes and removes the file.
+	Discard() error
+}
+
+// Tapes makes tapes.
+type Tapes interface {
+	Record(callID string) (Tape, error)
+}
+
 // Signalling keeps the signalling of calls.
 type Signalling interface {
 	// Belongs says to which call of ours messages belong, by Info.Signalling of its
 	// leg. It never waits.
 	Belongs(name, callID string)
+	// Exchange returns the first messages of that name while they belong to no call,
+	// without secrets. It never waits.
+	Exchange(name string) []sidetone.SignalMessage
 }
 
 // Source names who serves a part of a call, and who pays.

@@ -564,6 +564,76 @@ func TestRecorderGetsBothSides(t *testing.T) {
 	})
 }
 
+// tappedLeg is a leg whose packets can be watched.
+type tappedLeg struct {
+	*telephonytest.MemoryLeg
+	to telephony.PacketSink
+}
+
+func (l *tappedLeg) Tap(to telephony.PacketSink) { l.to = to }
+
+// reels are the packets of calls.
+type reels struct {
+	made, closed, discarded int
+	fail                    error
+}
+
+// Record implements call.Tapes.
+func (r *reels) Record(string) (call.Tape, error) {
+	if r.fail != nil {
+		return nil, r.fail
+	}
+	r.made++
+	return r, nil
+}
+
+func (r *reels) Packet(telephony.Packet) {}
+func (r *reels) Close() error            { r.closed++; return fmt.Errorf("7 packets are missing") }
+func (r *reels) Discard() error          { r.discarded++; return nil }
+
+// TestPacketsAreKeptOfRecordedCalls, and of no others: they count as recording.
+func TestPacketsAreKeptOfRecordedCalls(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		record   bool
+		recorder tapes
+		reels    reels
+		kept     bool
+		says     string
+	}{
+		"recorded":              {true, tapes{one: &tape{}}, reels{}, true, "packets: 7 packets are missing"},
+		"not recorded":          {false, tapes{one: &tape{}}, reels{}, false, ""},
+		"the recorder failed":   {true, tapes{err: fmt.Errorf("the disk is full")}, reels{}, false, "recording: the disk is full"},
+		"packets are not taken": {true, tapes{one: &tape{}}, reels{fail: fmt.Errorf("the disk is full")}, false, "packets: the disk is full"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(w *world, c *call.Config) {
+					c.Recordings, c.Tapes = test.recorder, &test.reels
+					w.snapshot.Agent.EnableRecording = test.record
+				})
+				defer w.stop()
+				leg, far := telephonytest.NewMemoryLeg(telephonytest.MemoryConfig{To: "+14155550100"})
+				tapped := &tappedLeg{MemoryLeg: leg}
+				done := make(chan struct{})
+				go func() { w.exchange.Answer(t.Context(), tapped); close(done) }()
+				<-far.Answered()
+				time.Sleep(time.Second)
+				far.Hangup()
+				<-done
+				r, _ := w.result()
+				if (tapped.to != nil) != test.kept || test.reels.closed != test.reels.made || (test.reels.made == 1) != test.kept || test.reels.discarded != 0 {
+					t.Errorf("watched %t, %+v", tapped.to != nil, test.reels)
+				}
+				if got := strings.Join(r.Errors, "\n"); got != test.says {
+					t.Errorf("errors %q, want %q", got, test.says)
+				}
+			})
+		})
+	}
+}
+
 func TestCallGoesOnWithoutARecorder(t *testing.T) {
 	t.Parallel()
 	cases := map[string]tapes{

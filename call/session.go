@@ -33,6 +33,7 @@ type Session struct {
 	mind    *mind
 	tools   *toolRunner
 	rec     Recorder
+	tape    Tape // nil: packets are not kept
 	record  func(sidetone.Event)
 	rewrite func()                 // stores how to hang up the legs
 	left    atomic.Pointer[string] // why a leg is not known to be closed; nil: all are

@@ -74,11 +74,19 @@ func TestCallersHeadersFillPlaceholders(t *testing.T) {
 type fakeRefusals struct {
 	mu   sync.Mutex
 	rows []sidetone.RefusedCall
+	fail error
+	gate chan struct{} // nothing is stored before it is closed; nil: at once
 }
 
 func (r *fakeRefusals) StoreRefusedCall(_ context.Context, c sidetone.RefusedCall) error {
+	if r.gate != nil {
+		<-r.gate
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.fail != nil {
+		return r.fail
+	}
 	r.rows = append(r.rows, c)
 	return nil
 }

@@ -115,6 +115,23 @@ func (x *Exchange) openRecording(s *Session) {
 	}
 	s.rec = rec
 	s.caller().recordTo(rec)
+	x.openTape(s)
+}
+
+// openTape keeps the packets of a call that is recorded.
+func (x *Exchange) openTape(s *Session) {
+	leg, ok := s.caller().leg.(telephony.Tapped)
+	if x.c.Tapes == nil || !ok {
+		return
+	}
+	tape, err := x.c.Tapes.Record(s.call.ID)
+	if err != nil {
+		s.log.Error("the packets of a call are not kept", slog.Any("error", err))
+		s.call.Errors = append(s.call.Errors, "packets: "+public(err))
+		return
+	}
+	s.tape = tape
+	leg.Tap(tape)
 }
 
 // discardRecording closes the recording of a call that never came to be.
@@ -124,6 +141,12 @@ func (s *Session) discardRecording() {
 	}
 	if err := s.rec.Discard(); err != nil {
 		s.log.Warn("discard the recording", slog.Any("error", err))
+	}
+	if s.tape == nil {
+		return
+	}
+	if err := s.tape.Discard(); err != nil {
+		s.log.Warn("discard the packets", slog.Any("error", err))
 	}
 }
 
@@ -249,6 +272,12 @@ func (x *Exchange) storeEnd(s *Session) {
 			r.Errors = append(r.Errors, "recording: "+public(err))
 		}
 		r.RecordingPath = s.rec.Path()
+		if s.tape != nil {
+			if err := s.tape.Close(); err != nil {
+				s.log.Error("close the packets", slog.Any("error", err))
+				r.Errors = append(r.Errors, "packets: "+public(err))
+			}
+		}
 	}
 	err := x.scribe.storeEnd(x.ctx, s.call, r, s.newEvent(sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
 	s.log.Info("call ended", slog.String("reason", r.EndReason), slog.String("outcome", string(r.Outcome)),

@@ -218,6 +218,19 @@ func (s Calls) End(ctx context.Context, id string) (Call, error) {
 	return out, err
 }
 
+// Ending says more about how a call is hung up.
+type Ending struct {
+	// HeadersOut go with the hang-up: X- and any name, User-to-User.
+	HeadersOut map[string]string `json:"headers_out,omitempty"`
+}
+
+// EndWith is End with more about how.
+func (s Calls) EndWith(ctx context.Context, id string, e Ending) (Call, error) {
+	var out Call
+	err := s.c.post(ctx, s.path+"/end", byID(id), e, &out)
+	return out, err
+}
+
 const (
 	// WAV asks for a recording as it is stored.
 	WAV = "audio/wav"
@@ -328,7 +341,8 @@ func (s Calls) Turns(ctx context.Context, id string) (Turns, error) {
 	return out, err
 }
 
-// PCAP writes the SIP messages of a call to w, as a capture file.
+// PCAP writes the SIP messages of a call to w, and the packets of its sound where the
+// server keeps them, as a capture file.
 func (s Calls) PCAP(ctx context.Context, id string, w io.Writer) error {
 	res, err := s.c.send(ctx, request{method: http.MethodGet, path: s.path + "/" + url.PathEscape(id) + "/pcap",
 		header: http.Header{"Accept": {"application/vnd.tcpdump.pcap"}}})

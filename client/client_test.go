@@ -100,6 +100,10 @@ func TestRequests(t *testing.T) {
 			return err
 		}, seen{"GET", "/v1/calls/list?sort_column=start_time&sort_desc=true", "", nil}},
 		{func() error { _, err := c.Calls().End(ctx, "c"); return err }, seen{"POST", "/v1/calls/end?id=c", "", nil}},
+		{func() error {
+			_, err := c.Calls().EndWith(ctx, "c", client.Ending{HeadersOut: map[string]string{"X-A": "b"}})
+			return err
+		}, seen{"POST", "/v1/calls/end?id=c", "", map[string]any{"headers_out": map[string]any{"X-A": "b"}}}},
 		{func() error { return c.Ready(ctx) }, seen{"GET", "/readyz", "", nil}},
 	} {
 		if err := test.call(); err != nil {

@@ -114,7 +114,9 @@ func lineExercises() map[string]exercise {
 				Context: map[string]any{"k": "v"}, TelephonyProvider: "p", TelephonyAccountConnection: "a", TelephonyParams: map[string]any{"k": "v"},
 				HeadersOut: map[string]string{"X-A": "b"}, OnNoHumanAnswer: "hangup", RunDoNotCallDetection: new(true), HIPAACompliant: true}, client.IdempotencyKey("k"))
 		},
-		"CallController_endCall": func(t *testing.T, c *client.Client) (any, error) { return c.Calls().End(t.Context(), "i") },
+		"CallController_endCall": func(t *testing.T, c *client.Client) (any, error) {
+			return c.Calls().EndWith(t.Context(), "i", client.Ending{HeadersOut: map[string]string{"X-A": "b"}})
+		},
 		"CallController_getRecording": func(t *testing.T, c *client.Client) (any, error) {
 			_, err := c.Calls().Recording(t.Context(), "i", client.MP3, io.Discard)
 			return nil, err
@@ -398,6 +400,7 @@ func TestEveryPropertyOfRequests(t *testing.T) {
 		"AccountConnectionInput": {client.AccountConnection{}, nil}, "BuyNumberDto": {client.Purchase{}, nil}, "LinkNumberDto": {client.Link{}, nil},
 		"CreateAPIKeyDto": {client.KeyRequest{}, nil}, "CreateMemberDto": {client.Member{}, nil},
 		"AddDncNumberDto": {client.DNCEntry{}, map[string]string{"userId": "always the key's account"}},
+		"EndCallDto":      {client.Ending{}, nil},
 		"CreateCallDto": {client.CallRequest{}, map[string]string{"is_outgoing": answered, "telephony_id": answered, "telephony_metadata": answered,
 			"human_detection_result": answered, "do_not_call_result": answered}},
 	} {

@@ -57,6 +57,9 @@ type Refusal struct {
 	Cause string `json:"cause"`
 	// Reason says it for people.
 	Reason string `json:"reason"`
+	// Messages are the first ones of a call to a number that nobody has, where they are
+	// still kept.
+	Messages []SignalMessage `json:"messages,omitempty"`
 }
 
 // Refusals returns one page of the incoming calls that were refused; those to numbers

@@ -44,6 +44,8 @@ type Trunk struct {
 	AnyCallerID      *bool `json:"any_caller_id,omitempty"`
 	// HeadersIn are headers that become variables of a call.
 	HeadersIn map[string]string `json:"headers_in,omitempty"`
+	// HeadersOut are headers of each call to the trunk, and of each hang-up.
+	HeadersOut map[string]string `json:"headers_out,omitempty"`
 	// Addresses are the networks that calls come from.
 	Addresses []string `json:"addresses,omitempty"`
 	// Username and Password log on at the host, and callers here.

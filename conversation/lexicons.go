@@ -1,24 +1,15 @@
 package conversation
 
-import (
-	"strings"
-	"sync"
-)
+import "strings"
 
 // lexiconOf returns the lists of a language; an unknown one gets the English.
 func lexiconOf(language string) lexicon {
-	if of, ok := lexicons[mainPart(language)]; ok {
+	lists := map[string]func() lexicon{"de": german, "es": spanish, "fr": french, "hi": hindi, "id": indonesian, "it": italian, "ja": japanese,
+		"ko": korean, "nl": dutch, "pt": portuguese}
+	if of, ok := lists[mainPart(language)]; ok {
 		return of()
 	}
-	return lexicons["en"]()
-}
-
-// lexicons are the word lists by language. Each is made once and never changed: all
-// calls share it.
-var lexicons = map[string]func() lexicon{
-	"de": sync.OnceValue(german), "en": sync.OnceValue(english), "es": sync.OnceValue(spanish), "fr": sync.OnceValue(french),
-	"hi": sync.OnceValue(hindi), "id": sync.OnceValue(indonesian), "it": sync.OnceValue(italian), "ja": sync.OnceValue(japanese),
-	"ko": sync.OnceValue(korean), "nl": sync.OnceValue(dutch), "pt": sync.OnceValue(portuguese),
+	return english()
 }
 
 // mainPart is the language of a tag without its country.

@@ -179,7 +179,7 @@ func TestSIPpCallsOverTLS(t *testing.T) {
 			paced := timing.Start(t)
 			ctx := within(t, 120*time.Second)
 			const number = "+14155550142"
-			cert, key := certificate(t)
+			cert, key := telephonytest.Certificate(t, time.Hour)
 			s, secure := secureServer(t, cert, key, trunkSetting(`{name: edge, addresses: [127.0.0.0/8], numbers: ["`+number+`"]}`), "SIDETONE_SIP_LOOPBACK=false")
 			s.carried(t, number, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
 			k := kamailio(t, proxyOptions{cert: cert, key: key, nat: test.nat, served: number, server: "sip:" + secure + ";transport=tls"})
@@ -210,7 +210,7 @@ func TestKamailioIsRegistrarAndProxy(t *testing.T) {
 			listen(t)
 			ctx := within(t, 120*time.Second)
 			const number = "+14155550143"
-			cert, key := certificate(t)
+			cert, key := telephonytest.Certificate(t, time.Hour)
 			leaves, left := farEnd(t, "bye.xml", 1)
 			stays, stayed := farEnd(t, "wait.xml", 1)
 			k := kamailio(t, proxyOptions{cert: cert, key: key, nat: test.nat, far: "sip:" + leaves, stays: "sip:" + stays})
@@ -268,7 +268,7 @@ func TestKamailioFailsOver(t *testing.T) {
 	ctx := within(t, 120*time.Second)
 	const number, plain, full = "+14155550144", "+14155550199", "+14155550503"
 	far, left := farEnd(t, "bye.xml", 3)
-	cert, key := certificate(t)
+	cert, key := telephonytest.Certificate(t, time.Hour)
 	a := kamailio(t, proxyOptions{cert: cert, key: key, far: "sip:" + far, full: "503$"})
 	b := kamailio(t, proxyOptions{cert: cert, key: key, far: "sip:" + far})
 	names := telephonytest.NewNameServer(t)

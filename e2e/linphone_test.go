@@ -16,33 +16,14 @@ import (
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/client"
 	"github.com/sidetone/sidetone/e2e/timing"
+	"github.com/sidetone/sidetone/process/processtest"
 	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
-
-// notes is what a program has written so far. Its methods may be called concurrently.
-type notes struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (n *notes) Write(p []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text.Write(p)
-}
-
-// String returns it.
-func (n *notes) String() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text.String()
-}
 
 // startLinphone starts a linphonec with files in place of a sound card: it plays tone.wav
 // and keeps what it hears in heard.wav, both in dir. It reads commands from a terminal
 // only.
-func startLinphone(t *testing.T, dir string) (command func(string), wrote *notes, wait func() error) {
+func startLinphone(t *testing.T, dir string) (command func(string), wrote *processtest.Output, wait func() error) {
 	t.Helper()
 	writeWAV(t, filepath.Join(dir, "tone.wav"), sound{8000, audio.Sine(8000, 20*8000, 440, -12)})
 	if err := os.MkdirAll(filepath.Join(dir, ".local/share/linphone"), 0o700); err != nil {
@@ -51,7 +32,7 @@ func startLinphone(t *testing.T, dir string) (command func(string), wrote *notes
 	port := telephonytest.Ports(t, 20)
 	writeText(t, filepath.Join(dir, "rc"), fmt.Sprintf("[sip]\nsip_port=%d\nsip_tcp_port=0\nuse_ipv6=0\n[rtp]\naudio_rtp_port=%d\n", port, port+4))
 	cmd := exec.CommandContext(t.Context(), "script", "-qfc", "linphonec -c rc -d 6", "/dev/null")
-	wrote = &notes{}
+	wrote = &processtest.Output{}
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, cleanEnv("HOME="+dir, "SHELL=/bin/sh"), wrote, wrote
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	in, err := cmd.StdinPipe()

@@ -107,7 +107,7 @@ func TestBaresipOverTLS(t *testing.T) {
 			paced := timing.Start(t)
 			ctx := within(t, 120*time.Second)
 			const number = "+14155550145"
-			cert, key := certificate(t)
+			cert, key := telephonytest.Certificate(t, time.Hour)
 			s, secure := secureServer(t, cert, key, setting(number, ""))
 			s.carried(t, number, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
 			heard, wrote := baresipCall(t, ctx, "G722/16000/1;mediaenc="+encryption, "sip:"+number+"@"+secure+";transport=tls", true)
@@ -123,7 +123,7 @@ func TestBaresipOverTLS(t *testing.T) {
 			paced := timing.Start(t)
 			ctx := within(t, 120*time.Second)
 			const number, phone = "+14155550146", "+12025550174"
-			cert, key := certificate(t)
+			cert, key := telephonytest.Certificate(t, time.Hour)
 			both := filepath.Join(t.TempDir(), "both.pem") // baresip takes one file
 			writeText(t, both, readText(t, key)+readText(t, cert))
 			dir, port := baresipDir(t, "G722/16000/1;answermode=auto;mediaenc="+encryption, "sip_certificate "+both+"\n")

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api"
 	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/jobs"
 	"github.com/sidetone/sidetone/recording/disk"
+	"github.com/sidetone/sidetone/recording/ladder"
 	"github.com/sidetone/sidetone/store"
 )
 
@@ -83,6 +85,20 @@ type recordings struct{ *disk.Recordings }
 // Create implements call.Recordings.
 func (r recordings) Create(callID string, rate int) (call.Recorder, error) {
 	return r.Recordings.Create(callID, rate)
+}
+
+// tapes keeps the packets of calls on disk.
+type tapes struct{ *ladder.Book }
+
+// Record implements call.Tapes.
+func (t tapes) Record(callID string) (call.Tape, error) { return t.Book.Record(callID) }
+
+// captures has the capture files of calls.
+type captures struct{ *ladder.Book }
+
+// Capture implements api.Ladders.
+func (c captures) Capture(callID string, sound bool) (api.Capture, error) {
+	return c.Book.Capture(callID, sound)
 }
 
 // systemClock is the time of this machine.

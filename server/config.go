@@ -186,6 +186,9 @@ type Trunk struct {
 	// HeadersIn are headers of calls that become variables of the call's context, each
 	// with the variable's name.
 	HeadersIn map[string]string `koanf:"headers_in"`
+	// HeadersOut are headers of each call to the trunk, and of our hang-up to it; the
+	// call's own win. See [telephony.CheckHeaders].
+	HeadersOut map[string]string `koanf:"headers_out"`
 	// Media shapes the trunk's sound.
 	Media TrunkMedia `koanf:"media"`
 	// Preset names the carrier or system behind the trunk, whose echo number and advice
@@ -271,6 +274,9 @@ type RecordingsConfig struct {
 	Lame string `koanf:"lame"`
 	// Signalling keeps the SIP messages of calls beside their recordings.
 	Signalling bool `koanf:"signalling"`
+	// RTP keeps the packets of the sound of calls that are recorded beside their
+	// recordings, as they were on the wire.
+	RTP bool `koanf:"rtp"`
 }
 
 // LogConfig says what is logged.

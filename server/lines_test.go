@@ -1,56 +1,20 @@
 package server
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sidetone/sidetone/telephony/sip"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
-
-// ownCertificate writes a certificate for loopback that signs itself, and its key.
-func ownCertificate(t *testing.T, lasts time.Duration) (cert, key string) {
-	t.Helper()
-	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pbx"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(lasts), IsCA: true, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, &own.PublicKey, own)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(own)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: raw}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
-}
 
 // A server registers with a telephone system over TLS and asks whether it is there;
 // /metrics and doctor say so, doctor also when no server runs.
 func TestTrunkStatesAreShown(t *testing.T) {
 	t.Parallel()
-	cert, key := ownCertificate(t, 30*24*time.Hour)
+	cert, key := telephonytest.Certificate(t, 30*24*time.Hour)
 	pbx, err := sip.New(sip.Config{Listen: "127.0.0.1:0", TLS: sip.TLS{Listen: "127.0.0.1:0", CertFile: cert, KeyFile: key},
 		Users: []sip.User{{Name: "100", Password: "sesame"}}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -101,8 +65,8 @@ func TestTrunkStatesAreShown(t *testing.T) {
 
 func TestDoctorOnTLS(t *testing.T) {
 	t.Parallel()
-	cert, key := ownCertificate(t, time.Hour)
-	old, oldKey := ownCertificate(t, -time.Minute)
+	cert, key := telephonytest.Certificate(t, time.Hour)
+	old, oldKey := telephonytest.Certificate(t, -time.Minute)
 	trunk := func(tls TrunkTLS) Trunk { return Trunk{Name: "a", TLS: tls} }
 	for name, test := range map[string]struct {
 		config SIPConfig

@@ -272,9 +272,13 @@ func (s *server) startCalls() {
 	}
 	s.bus = local.New()
 	s.providers = newProviders(s.config, s.vendors(), newKeyring(s.config, s.store, s.guard), s.log, s.placeFreed)
+	var packets call.Tapes
+	if s.config.Recordings.RTP {
+		packets = tapes{s.ladders}
+	}
 	s.exchange = call.New(call.Config{
 		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.lines.now}, Ledger: ledger{s.store}, Refusals: s.store,
-		Publisher: s.bus, Recordings: recordings{s.disk}, Signalling: s.ladders, Planner: s.providers, Wheels: wheels,
+		Publisher: s.bus, Recordings: recordings{s.disk}, Signalling: s.ladders, Tapes: packets, Planner: s.providers, Wheels: wheels,
 		IDs: sidetone.NewIDs(time.Now), Numbers: callable{s.store}, Carriers: carriers{simulated: s.sip, trunks: s.lines.now},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Refused: s.keyRefused, Accepted: s.keyAccepted, Measured: countLines(&s.figures), Turned: s.turned(s.startExporter()), Log: s.log,
@@ -400,7 +404,7 @@ func (s *server) api() http.Handler {
 	figures.Gauge("go_goroutines", "Goroutines.", func() float64 { return float64(runtime.NumGoroutine()) })
 	config := api.Config{
 		Metrics: figures,
-		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Ladders: s.ladders, Drain: s.draining,
+		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Ladders: captures{s.ladders}, Drain: s.draining,
 		CallerIDs: s.lines,
 		Shops:     s.shops(), Log: s.log, Stopping: s.stopping, TrustedProxies: s.proxies,
 		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,

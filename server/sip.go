@@ -45,7 +45,7 @@ func sipTrunks(list []Trunk, permit func(string, netip.AddrPort) error) (trunks 
 			TargetTimeout: t.TargetTimeout, Username: t.Username, Password: sip.Secret(t.Password.Reveal()), Realm: t.Realm, Sources: t.Media.Sources,
 			Redirects: t.Redirects, SRTP: t.Media.SRTP, SRTPOverClear: t.Media.SRTPOverClear,
 			TLS: t.TLS.driver(), OutboundProxy: t.OutboundProxy, KeepAlive: t.KeepAlive, Register: t.registration(),
-			Called: t.Called.Out.spelling(), Calling: t.Calling.Out.spelling(), AssertedIdentity: t.AssertedIdentity, HeadersIn: t.HeadersIn}
+			Called: t.Called.Out.spelling(), Calling: t.Calling.Out.spelling(), AssertedIdentity: t.AssertedIdentity, HeadersIn: t.HeadersIn, HeadersOut: t.HeadersOut}
 		if t.EnvironmentID != "" {
 			one.Customer, one.Permit = true, permit
 			if t.ContactUser == "" { // two customers may have the same account

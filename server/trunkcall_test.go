@@ -101,7 +101,7 @@ func TestCallsOfATrunkThatWritesOtherwise(t *testing.T) {
 	no := false
 	c.SIP.Trunks = []Trunk{{Name: "carrier", Host: p.conn.LocalAddr().String(), Addresses: []string{"127.0.0.2"}, Numbers: []string{"+442071838750"},
 		Country: "GB", Called: TrunkNumbers{Out: TrunkSpelling{Strip: "+44", Prepend: "0"}}, Calling: TrunkNumbers{Out: TrunkSpelling{Plus: &no}},
-		AssertedIdentity: true, HeadersIn: map[string]string{"X-Customer-Id": "customer"}}}
+		AssertedIdentity: true, HeadersIn: map[string]string{"X-Customer-Id": "customer"}, HeadersOut: map[string]string{"X-Sent-By": "agents"}}}
 	r := run(t, c)
 	var err error
 	if p.server, err = net.ResolveUDPAddr("udp", r.ready.SIP); err != nil {
@@ -116,6 +116,7 @@ func TestCallsOfATrunkThatWritesOtherwise(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.comesIn(api)
+	p.isHungUp(api)
 	p.isRefused(api)
 	p.goesOut(api, agent.ID)
 }
@@ -148,6 +149,38 @@ func (p *trunkPeer) comesIn(api *client.Client) {
 	}
 }
 
+// isHungUp calls the number and is hung up over the API.
+func (p *trunkPeer) isHungUp(api *client.Client) {
+	t := p.t
+	t.Helper()
+	const from = "<sip:0151-496-0124@carrier>;tag=up"
+	uri := "sip:02071838750@" + p.server.String()
+	p.send(p.request("INVITE", uri, from, "<"+uri+">", "up", 1, peerSDP))
+	p.send(p.request("ACK", uri, from, headerIn(p.receive("SIP/2.0 200"), "To"), "up", 1, ""))
+	id := ""
+	poll(t, "the call", func() bool {
+		calls, err := api.Calls().List(t.Context(), client.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range calls.Items {
+			if c.FromNumber == "+441514960124" && c.Status == "in_progress" {
+				id = c.ID
+			}
+		}
+		return id != ""
+	})
+	ended, err := api.Calls().EndWith(t.Context(), id, client.Ending{HeadersOut: map[string]string{"X-Disposition": "lost"}})
+	if err != nil || ended.HeadersOut["X-Disposition"] != "lost" {
+		t.Errorf("got %+v, %v", ended.HeadersOut, err)
+	}
+	bye := p.receive("BYE")
+	if headerIn(bye, "X-Disposition") != "lost" || headerIn(bye, "X-Sent-By") != "agents" {
+		t.Errorf("got\n%s", bye)
+	}
+	p.respond(bye, "200 OK", "")
+}
+
 // isRefused calls a number that nobody has.
 func (p *trunkPeer) isRefused(api *client.Client) {
 	t := p.t
@@ -167,7 +200,10 @@ func (p *trunkPeer) isRefused(api *client.Client) {
 			got := page.Items[0]
 			want := client.Refusal{ID: got.ID, CreatedAt: got.CreatedAt, LastAt: got.LastAt, Count: 1, Trunk: "carrier", Source: p.conn.LocalAddr().String(), TelephonyID: "no",
 				FromNumber: "anonymous", ToNumber: "02079460000", Tried: []string{"+02079460000", "+4402079460000", "+442079460000"}, Cause: "unknown_number",
-				Reason: `the trunk "carrier" lists no number that "02079460000" is`}
+				Reason: `the trunk "carrier" lists no number that "02079460000" is`, Messages: got.Messages}
+			if len(got.Messages) != 2 || !strings.HasPrefix(got.Messages[0].Text, "INVITE "+uri) || got.Messages[0].Direction != "received" || !strings.HasPrefix(got.Messages[1].Text, "SIP/2.0 404 ") {
+				t.Errorf("messages %+v", got.Messages)
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
@@ -193,11 +229,11 @@ func (p *trunkPeer) goesOut(api *client.Client, agent string) {
 	}
 	p.respond(invite, "200 OK", peerSDP)
 	p.receive("ACK")
-	if _, err := api.Calls().End(t.Context(), made.ID); err != nil {
+	if _, err := api.Calls().EndWith(t.Context(), made.ID, client.Ending{HeadersOut: map[string]string{"X-Disposition": "sold"}}); err != nil {
 		t.Fatal(err)
 	}
 	bye := p.receive("BYE")
-	if headerIn(bye, "X-Campaign") != "42" {
+	if headerIn(bye, "X-Campaign") != "42" || headerIn(bye, "X-Disposition") != "sold" {
 		t.Errorf("got\n%s", bye)
 	}
 	p.respond(bye, "200 OK", "")

@@ -42,6 +42,9 @@ func (t *Trunk) validateNumbers(key string) error {
 			}
 		}
 	}
+	if err := telephony.CheckHeaders(t.HeadersOut); err != nil {
+		return fmt.Errorf("%s.headers_out%w", key, err)
+	}
 	variables := map[string]string{}
 	for _, header := range slices.Sorted(maps.Keys(t.HeadersIn)) {
 		variable := t.HeadersIn[header]
@@ -65,7 +68,7 @@ const trunksKey = "sip.trunks"
 func checkTrunkTexts(where, path string, entries []any) error {
 	for i, entry := range entries {
 		trunk, _ := entry.(map[string]any)
-		for _, place := range []string{"called.in", "called.out", "calling.in", "calling.out", "headers_in"} {
+		for _, place := range []string{"called.in", "called.out", "calling.in", "calling.out", "headers_in", "headers_out"} {
 			outer, inner, nested := strings.Cut(place, ".")
 			member := trunk[outer]
 			if nested {

@@ -92,8 +92,16 @@ func (t *Tx) InsertCall(c sidetone.Call) error {
 	})
 }
 
-// EndingCall writes into the audit log that somebody asked for the call's end.
+// EndingCall writes into the audit log that somebody asked for the call's end, and
+// stores c.HeadersOut, with which it is hung up.
 func (t *Tx) EndingCall(c sidetone.Call) error {
+	if len(c.HeadersOut) > 0 {
+		_, err := t.exec(`UPDATE calls SET headers_out = $1 WHERE id = $2 AND environment_id = $3 AND terminal = $4`,
+			document{&c.HeadersOut}, c.ID, t.environment, false)
+		if err != nil {
+			return err
+		}
+	}
 	return t.audit(sidetone.AuditEntry{Action: sidetone.AuditUpdate, Noun: "call", ResourceID: c.ID},
 		map[string]any{"status": string(c.Status), "ending": false}, map[string]any{"status": string(c.Status), "ending": true})
 }

@@ -161,7 +161,7 @@ func TestLostCallsAndLeases(t *testing.T) {
 		if err := s.FinishCall(ctx, env, "over", sidetone.CallResult{Status: sidetone.CallError, Ended: day(5)}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if end, err := s.RenewLeases(ctx, "node", []string{"held", "over"}, day(7)); err != nil || len(end) != 1 || end[0] != "over" {
+		if end, err := s.RenewLeases(ctx, "node", []string{"held", "over"}, day(7)); err != nil || len(end) != 1 || end[0].CallID != "over" {
 			t.Fatalf("to end: %v, %v", end, err)
 		}
 		if _, err := s.RenewLeases(ctx, "another node", []string{"lost"}, day(7)); err != nil {
@@ -379,7 +379,7 @@ func TestRequestEnd(t *testing.T) {
 			}
 		}
 		end, err := s.RenewLeases(ctx, "node", []string{"run", "asked", "lost"}, now.Add(time.Hour))
-		if err != nil || len(end) != 1 || end[0] != "asked" {
+		if err != nil || len(end) != 1 || end[0].CallID != "asked" {
 			t.Errorf("to end: %v, %v", end, err)
 		}
 		if err := s.FinishCall(ctx, env, "asked", sidetone.CallResult{Status: sidetone.CallEnded, Ended: now}, nil); err != nil {
@@ -393,7 +393,7 @@ func TestRequestEnd(t *testing.T) {
 			ids[i] = fmt.Sprint("none", i)
 		}
 		end, err = s.RenewLeases(ctx, "node", append(ids, "asked"), now.Add(time.Hour))
-		if err != nil || len(end) != 1 || end[0] != "asked" {
+		if err != nil || len(end) != 1 || end[0].CallID != "asked" {
 			t.Errorf("to end among many: %v, %v", end, err)
 		}
 	})

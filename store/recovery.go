@@ -18,23 +18,28 @@ const lostBatch = 1000
 // returns those that it must end: somebody asked for that through another node,
 // or the record says that they are over. Calls that are over or run elsewhere
 // stay as they are.
-func (s *Store) RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) ([]string, error) {
-	var end []string
+func (s *Store) RenewLeases(ctx context.Context, node string, callIDs []string, until time.Time) ([]sidetone.Ending, error) {
+	var end []sidetone.Ending
 	for batch := range slices.Chunk(callIDs, renewBatch) {
 		ids := anys(batch)
 		among := "%s" + strings.Repeat(", %s", len(batch)-1) + ")"
 		renew, ended := query{}, query{}
 		renew.add("UPDATE calls SET lease = %s WHERE node = %s AND terminal = %s AND id IN (", toMillis(until), node, false)
 		renew.add(among, ids...)
-		ended.add("SELECT id FROM calls WHERE (terminal = %s OR ending = %s) AND id IN (", true, true)
+		ended.add("SELECT id, headers_out FROM calls WHERE (terminal = %s OR ending = %s) AND id IN (", true, true)
 		ended.add(among, ids...)
-		var told []string
+		var told []sidetone.Ending
 		err := s.writeAcross(ctx, func(t *Tx) error {
-			_, err := t.exec(renew.text, renew.args...)
-			if err == nil {
-				told, err = t.strings(ended)
+			told = nil
+			if _, err := t.exec(renew.text, renew.args...); err != nil {
+				return err
 			}
-			return err
+			return t.each(func(r *sql.Rows) error {
+				var e sidetone.Ending
+				err := r.Scan(&e.CallID, document{&e.HeadersOut})
+				told = append(told, e)
+				return err
+			}, ended.text, ended.args...)
 		})
 		if err != nil {
 			return end, fmt.Errorf("renew leases: %w", err)

@@ -13,6 +13,8 @@ const (
 	// environment, or of nobody, whichever is less.
 	refusedAge  = 30 * 24 * time.Hour
 	refusedMost = 10_000
+	// refusedExchanges is how many of the newest ones keep their messages.
+	refusedExchanges = 100
 )
 
 func refusedCallTable() *table[sidetone.RefusedCall] {
@@ -22,6 +24,7 @@ func refusedCallTable() *table[sidetone.RefusedCall] {
 			{name: "trunk", ref: &c.Trunk, fixed: true}, {name: "source", ref: &c.Source, fixed: true}, {name: "carrier_id", ref: &c.CarrierID, fixed: true},
 			{name: "from_number", ref: &c.FromNumber, fixed: true}, {name: "to_number", ref: &c.ToNumber, fixed: true}, {name: "number", ref: &c.Number, fixed: true},
 			{name: "tried", ref: list{&c.Tried}, fixed: true}, {name: "cause", ref: &c.Cause, fixed: true}, {name: "reason", ref: &c.Reason, fixed: true},
+			{name: "exchange", ref: document{&c.Exchange}, fixed: true},
 			{name: "count", ref: &c.Count, fixed: true}, {name: "created", ref: millis{&c.Created}, fixed: true}, {name: "last", ref: millis{&c.Last}, fixed: true},
 			{name: "version", ref: &c.Version},
 		}
@@ -64,6 +67,11 @@ func (t *Tx) forgetRefusedCalls() error {
 	_, err := t.exec(`DELETE FROM refused_calls WHERE environment_id = $1 AND (created <= $2 OR created <
 		(SELECT created FROM refused_calls WHERE environment_id = $1 ORDER BY created DESC LIMIT 1 OFFSET $3))`,
 		t.environment, toMillis(t.now.Add(-refusedAge)), refusedMost)
+	if err == nil {
+		_, err = t.exec(`UPDATE refused_calls SET exchange = 'null' WHERE environment_id = $1 AND exchange <> 'null' AND created <
+			(SELECT created FROM refused_calls WHERE environment_id = $1 AND exchange <> 'null' ORDER BY created DESC LIMIT 1 OFFSET $2)`,
+			t.environment, refusedExchanges-1)
+	}
 	if err != nil {
 		return fmt.Errorf("forget refused calls: %w", err)
 	}

@@ -22,7 +22,7 @@ func TestRefusedCallsBelongToTheirEnvironment(t *testing.T) {
 		at := time.Now().UTC().Truncate(time.Millisecond)
 		full := sidetone.RefusedCall{ID: "1", EnvironmentID: env, Trunk: "carrier", Source: "192.0.2.1:5060", CarrierID: "c@x", FromNumber: "+12025550199",
 			ToNumber: "4155550100", Number: "+14155550100", Tried: []string{"+4155550100", "+14155550100"}, Cause: "unavailable", Reason: "the number has no agent",
-			Count: 3, Created: at, Last: at.Add(time.Second)}
+			Count: 3, Created: at, Last: at.Add(time.Second), Exchange: []sidetone.SignalMessage{{At: at, Local: "192.0.2.1:5060", Remote: "198.51.100.7:5060", Transport: "UDP", Text: "INVITE"}}}
 		for i, owner := range []string{env, other, "", env} {
 			one := full
 			one.ID, one.EnvironmentID, one.Created = fmt.Sprint(i+1), owner, at.Add(time.Duration(i)*time.Second)
@@ -74,6 +74,47 @@ func TestRefusedCallsBelongToTheirEnvironment(t *testing.T) {
 		full.Version = 1
 		if diff := cmp.Diff(full, page.Items[0]); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
+// TestOldMessagesOfRefusedCallsAreForgotten: the newest 100 rows of an owner keep theirs.
+func TestOldMessagesOfRefusedCallsAreForgotten(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env := account(t, s)
+		began := time.Now().Add(-time.Hour)
+		for i := range 103 {
+			one := sidetone.RefusedCall{ID: fmt.Sprintf("%03d", i), Created: began.Add(time.Duration(i) * time.Second), Exchange: []sidetone.SignalMessage{{Text: "INVITE"}}}
+			if err := s.StoreRefusedCall(t.Context(), one); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 { // and no more the second time
+			if err := s.Tidy(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var without []string
+		rows := 0
+		for number := range 2 {
+			page, err := s.RefusedCalls(t.Context(), env, true, sidetone.PageQuery{Page: number + 1, Size: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows += len(page.Items)
+			for _, c := range page.Items {
+				if len(c.Exchange) == 0 {
+					without = append(without, c.ID)
+				}
+			}
+		}
+		if rows != 103 {
+			t.Errorf("%d rows", rows)
+		}
+		slices.Sort(without)
+		if want := []string{"000", "001", "002"}; !slices.Equal(without, want) {
+			t.Errorf("%v have no messages, want %v", without, want)
 		}
 	})
 }

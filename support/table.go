@@ -245,7 +245,7 @@ func trunk() []Entry {
 		r.acts(live, property)
 	}
 	for _, property := range []string{"transport", "target_timeout", "redirects", "tls", "tls.server_name", "tls.insecure", "outbound_proxy", "keepalive", "register", "register_expires",
-		"contact_user", "country", "called", "calling", "asserted_identity", "any_caller_id", "headers_in", "realm", "media", "media.sources", "media.srtp", "media.srtp_over_clear"} {
+		"contact_user", "country", "called", "calling", "asserted_identity", "any_caller_id", "headers_in", "headers_out", "realm", "media", "media.sources", "media.srtp", "media.srtp_over_clear"} {
 		r.acts(rules, property)
 	}
 	r.acts("server.TestTryTrunk", "preset")

@@ -18,6 +18,9 @@ const (
 	ErrTaken Error = "number is taken"
 	// ErrUnconfirmed says that the far end has not confirmed that a call is over.
 	ErrUnconfirmed Error = "the far end has not confirmed that the call is over"
+	// ErrUnacknowledged is ErrUnconfirmed of a far end that has not even acknowledged
+	// that the call was answered; it is hung up when it has, or will not any more.
+	ErrUnacknowledged Error = "the far end has not acknowledged that the call was answered, so it is not told yet that the call is over"
 )
 
 // Cause is why a call ended or was refused. Drivers map it to their own

@@ -205,6 +205,15 @@ type Refuser interface {
 	Refuse(ctx context.Context, r Refusal) error
 }
 
+// HeaderSetter is implemented by legs whose hang-up can carry headers.
+type HeaderSetter interface {
+	// SetHeaders sets what of Headers goes with our hang-up, see HangupHeader, in
+	// place of what was set before and of the headers that the call was placed with.
+	// Their way may add headers of its own. After the leg ended it changes nothing.
+	// An error is that of CheckHeaders.
+	SetHeaders(headers map[string]string) error
+}
+
 // Ringer is implemented by legs that can let the caller hear ringing. Legs
 // also ring by themselves when neither Accept nor Hangup comes soon.
 type Ringer interface {

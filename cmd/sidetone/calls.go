@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/sidetone/sidetone/client"
 )
@@ -15,12 +18,12 @@ type callsCommand struct {
 	List      listCommand      `cmd:"" help:"Show a page, or all of them."`
 	Get       getCommand       `cmd:"" help:"Show one, with its transcript."`
 	Create    placeCommand     `cmd:"" help:"Place a call."`
-	End       oneCommand       `cmd:"" help:"Hang up a call, or stop it from being placed."`
+	End       endCommand       `cmd:"" help:"Hang up a call, or stop it from being placed."`
 	Events    eventsCommand    `cmd:"" help:"Follow a call's events, with the time between them, until it is over."`
 	Turns     turnsCommand     `cmd:"" help:"Show what each turn of a call took, and what its silence was made of."`
 	Recording recordingCommand `cmd:"" help:"Save a call's recording."`
 	Ladder    ladderCommand    `cmd:"" help:"Show a call's SIP messages as a ladder."`
-	PCAP      pcapCommand      `cmd:"" name:"pcap" help:"Save a call's SIP messages for Wireshark, tcpdump or sngrep."`
+	PCAP      pcapCommand      `cmd:"" name:"pcap" help:"Save a call's SIP messages, and its RTP packets where they are kept, for Wireshark, tcpdump or sngrep."`
 
 	Transcript transcriptCommand `cmd:"" help:"Show who said what and when, and follow a call until it is over."`
 }
@@ -35,6 +38,33 @@ type placeCommand struct {
 // Run places a call.
 func (p placeCommand) Run(a *app) error {
 	return p.post(a, "/v1/calls/create", map[string]string{"from_number": p.From, "to_number": p.To, "agent": p.Agent})
+}
+
+type endCommand struct {
+	remote
+	body
+	ID string `arg:"" help:"Id of the call."`
+}
+
+// Run ends a call.
+func (e endCommand) Run(a *app, k *kong.Context) error {
+	const path = "/v1/calls/end"
+	fields, err := e.read()
+	if err != nil {
+		return err
+	}
+	if err := e.known(path); err != nil {
+		return err
+	}
+	var how any // nothing, as a request of older versions
+	if len(fields) > 0 {
+		how = fields
+	}
+	ended, err := e.ask(a, http.MethodPost, path, nounOf(k).one(e.ID), how)
+	if err != nil {
+		return err
+	}
+	return e.show(a, ended)
 }
 
 type eventsCommand struct {

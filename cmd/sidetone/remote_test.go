@@ -63,6 +63,7 @@ func TestResourceCommands(t *testing.T) {
 		{"calls create --from +1 --to +2 --agent a", `{"id":"c"}`, "id  c\n",
 			`POST /v1/calls/create {"agent":"a","from_number":"+1","to_number":"+2"}` + "\n"},
 		{"calls end c", `{"id":"c"}`, "id  c\n", "POST /v1/calls/end?id=c \n"},
+		{"calls end c --set headers_out.X-A=sold", `{"id":"c"}`, "id  c\n", "POST /v1/calls/end?id=c {\"headers_out\":{\"X-A\":\"sold\"}}\n"},
 	} {
 		code, out, errs, seen := say(t, test.body, strings.Fields(test.args)...)
 		if code != 0 || out != test.out || seen != test.seen {

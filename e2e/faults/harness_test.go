@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -12,13 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/process/processtest"
 	"github.com/sidetone/sidetone/server"
 	"github.com/sidetone/sidetone/store/storetest"
 )
@@ -63,28 +62,10 @@ func until(t *testing.T, limit time.Duration, what string, ok func() bool) {
 // wait lets d pass on a ticker: real time that a protocol needs.
 func wait(d time.Duration) { <-time.After(d) }
 
-// lines keeps what a process wrote.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // program is a process of ours.
 type program struct {
 	cmd  *exec.Cmd
-	out  lines // standard output and error
+	out  processtest.Output // standard output and error
 	done chan struct{}
 	err  error // once done
 }

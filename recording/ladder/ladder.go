@@ -1,5 +1,6 @@
 // Package ladder keeps the signalling of calls, without its secrets, in files beside
-// their recordings: one for each call, a message a line.
+// their recordings: one for each call, a message a line. Where that is wanted it keeps
+// the packets of their sound, too, in another file for each call.
 package ladder
 
 import (
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,6 +61,7 @@ type Book struct {
 	mu        sync.Mutex
 	dialogs   map[string]*dialog // by name
 	calls     map[string]*trace  // by id; those that collect
+	tapes     map[*Tape]struct{} // those that are open
 	strangers []*dialog          // in the order in which they came; may be known by now
 	unknown   int                // bytes of messages of strangers
 
@@ -103,7 +106,7 @@ func New(c Config) *Book {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	b := &Book{c: c, stop: make(chan struct{}), dialogs: map[string]*dialog{}, calls: map[string]*trace{}}
+	b := &Book{c: c, stop: make(chan struct{}), dialogs: map[string]*dialog{}, calls: map[string]*trace{}, tapes: map[*Tape]struct{}{}}
 	b.wg.Go(b.run)
 	return b
 }
@@ -117,6 +120,7 @@ func (b *Book) run() {
 			return
 		case <-tick.C:
 			b.flush()
+			b.flushTapes()
 		}
 	}
 }
@@ -126,7 +130,18 @@ func (b *Book) Close() error {
 	close(b.stop)
 	b.wg.Wait()
 	b.flush()
+	b.flushTapes()
 	return nil
+}
+
+// flushTapes writes the packets that wait.
+func (b *Book) flushTapes() {
+	b.mu.Lock()
+	open := slices.Collect(maps.Keys(b.tapes))
+	b.mu.Unlock()
+	for _, t := range open {
+		t.flush()
+	}
 }
 
 // Message implements telephony.Watcher.
@@ -249,6 +264,26 @@ func (b *Book) Belongs(name, callID string) {
 	d.calls = append(d.calls, t)
 }
 
+// Exchange returns the first messages of a name while they belong to no call: those of
+// calls that were refused are there for a short while.
+func (b *Book) Exchange(name string) []sidetone.SignalMessage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := b.dialogs[name]
+	if d == nil || len(d.calls) > 0 {
+		return nil
+	}
+	out := make([]sidetone.SignalMessage, len(d.early.waiting))
+	for i, l := range d.early.waiting {
+		out[i] = l.message()
+	}
+	return out
+}
+
+func (l line) message() sidetone.SignalMessage {
+	return sidetone.SignalMessage{At: l.At, Sent: l.Sent, Local: l.Local, Remote: l.Remote, Transport: l.Transport, Text: l.Text}
+}
+
 // Over implements telephony.Watcher.
 func (b *Book) Over(name string) {
 	b.mu.Lock()
@@ -369,7 +404,7 @@ func (b *Book) Ladder(callID string) (sidetone.Ladder, error) {
 		case l.Dropped > 0:
 			out.Dropped = l.Dropped
 		default:
-			out.Messages = append(out.Messages, sidetone.SignalMessage{At: l.At, Sent: l.Sent, Local: l.Local, Remote: l.Remote, Transport: l.Transport, Text: l.Text})
+			out.Messages = append(out.Messages, l.message())
 		}
 	}
 	slices.SortStableFunc(out.Messages, func(x, y sidetone.SignalMessage) int { return cmp.Compare(x.At.UnixNano(), y.At.UnixNano()) })

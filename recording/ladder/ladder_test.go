@@ -1,8 +1,6 @@
 package ladder
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -79,6 +76,34 @@ func TestALadderOfEachCall(t *testing.T) {
 		defer b.mu.Unlock()
 		if len(b.calls) > 1 || len(b.dialogs) > 1 || b.unknown != 0 {
 			t.Errorf("left: %d calls, %d dialogs, %d bytes", len(b.calls), len(b.dialogs), b.unknown)
+		}
+	})
+}
+
+// TestExchangeOfACallThatIsNone: its messages are there, without secrets, until it is
+// known whose they are, or for a while.
+func TestExchangeOfACallThatIsNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook(t)
+		defer b.Close()
+		b.Message(message("a 1", "INVITE sip:a:SECRET@b SIP/2.0", false))
+		b.Message(message("a 1", "SIP/2.0 404 Not Found", true))
+		got := b.Exchange("a 1")
+		if len(got) != 2 || got[0].Text != "INVITE sip:a:***@b SIP/2.0" || got[0].Sent || !got[1].Sent || got[1].Remote != "198.51.100.7:5060" {
+			t.Errorf("got %+v", got)
+		}
+		if got := b.Exchange("b 1"); got != nil {
+			t.Errorf("of nobody: %+v", got)
+		}
+		b.Message(message("c 1", "INVITE", false))
+		b.Belongs("c 1", "call")
+		if got := b.Exchange("c 1"); got != nil {
+			t.Errorf("of a call: %+v", got)
+		}
+		time.Sleep(3 * time.Minute)
+		if got := b.Exchange("a 1"); got != nil {
+			t.Errorf("much later: %+v", got)
 		}
 	})
 }
@@ -158,61 +183,4 @@ func TestFilesOutliveTheProcess(t *testing.T) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-}
-
-// TestWritePCAP reads the file again, packet by packet, with the checksums.
-func TestWritePCAP(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 11, 1, 10, 0, 0, 123456789, time.UTC)
-	ladder := sidetone.Ladder{Messages: []sidetone.SignalMessage{
-		{At: at, Sent: true, Local: "192.0.2.1:5060", Remote: "198.51.100.7:5070", Text: "INVITE"},
-		{At: at, Local: "[2001:db8::1]:5061", Remote: "[2001:db8::2]:40000", Text: "SIP/2.0 200 OK"},
-		{At: at, Local: "192.0.2.1:5060", Remote: "198.51.100.7:5070", Text: strings.Repeat("x", 70_000)},
-		{At: at, Local: "nonsense", Remote: "198.51.100.7:5070", Text: "BYE"},
-	}}
-	var file bytes.Buffer
-	if err := (&Book{}).WritePCAP(ladder, &file); err != nil {
-		t.Fatal(err)
-	}
-	head := file.Next(24)
-	if binary.LittleEndian.Uint32(head) != 0xa1b2c3d4 || binary.LittleEndian.Uint32(head[20:]) != 101 {
-		t.Fatalf("head %x", head)
-	}
-	want := []string{"192.0.2.1:5060 198.51.100.7:5070 INVITE", "[2001:db8::2]:40000 [2001:db8::1]:5061 SIP/2.0 200 OK",
-		"198.51.100.7:5070 192.0.2.1:5060 xxxxxx", "198.51.100.7:5070 0.0.0.0:0 BYE"}
-	for i, want := range want {
-		record := file.Next(16)
-		if binary.LittleEndian.Uint32(record) != uint32(at.Unix()) || binary.LittleEndian.Uint32(record[4:]) != 123456 {
-			t.Errorf("packet %d: time %x", i, record[:8])
-		}
-		size := binary.LittleEndian.Uint32(record[8:])
-		if got := readPacket(t, file.Next(int(size))); !strings.HasPrefix(got, want) {
-			t.Errorf("packet %d: %.80s, want %s", i, got, want)
-		}
-	}
-	if file.Len() != 0 {
-		t.Errorf("%d bytes are left", file.Len())
-	}
-}
-
-// readPacket returns from where to where a datagram goes, and what it says.
-func readPacket(t *testing.T, p []byte) string {
-	t.Helper()
-	size, length := 20, 4
-	from, to := p[12:16], p[16:20]
-	if p[0]>>4 == 6 {
-		size, length, from, to = 40, 16, p[8:24], p[24:40]
-	} else if checksum(p[:20], 0) != 0 || int(binary.BigEndian.Uint16(p[2:])) != len(p) {
-		t.Errorf("checksum or length of the IP header %x", p[:20])
-	}
-	datagram := p[size:]
-	sum := checksum(append(append(append([]byte{0, udp}, datagram[4:6]...), append(from[:length:length], to[:length]...)...), datagram...), 0)
-	if sum != 0 || int(binary.BigEndian.Uint16(datagram[4:])) != len(datagram) {
-		t.Errorf("checksum or length of the UDP header %x", datagram[:8])
-	}
-	end := func(ip []byte, port []byte) netip.AddrPort {
-		a, _ := netip.AddrFromSlice(ip)
-		return netip.AddrPortFrom(a, binary.BigEndian.Uint16(port))
-	}
-	return fmt.Sprint(end(from[:length], datagram), " ", end(to[:length], datagram[2:]), " ", string(datagram[8:]))
 }

@@ -2,8 +2,8 @@ package ladder
 
 import (
 	"encoding/binary"
-	"io"
 	"net/netip"
+	"time"
 
 	"github.com/sidetone/sidetone"
 )
@@ -19,79 +19,89 @@ const (
 
 const udp = 17 // the number of the protocol
 
-// WritePCAP writes a ladder as a capture file. Each message is one UDP datagram, also
-// when it came over TCP or TLS: all programs that read captures show that, without the
-// handshakes and segments that would have to be made up, and without keys. The file is
-// about messages, not about packets; the transport stands in their Via.
-func (b *Book) WritePCAP(l sidetone.Ladder, w io.Writer) error {
-	head := binary.LittleEndian.AppendUint32(nil, pcapMagic)
-	head = binary.LittleEndian.AppendUint16(head, 2)
-	head = binary.LittleEndian.AppendUint16(head, 4)
-	head = append(head, make([]byte, 8)...)
-	head = binary.LittleEndian.AppendUint32(head, pcapMost)
-	head = binary.LittleEndian.AppendUint32(head, linkRaw)
-	if _, err := w.Write(head); err != nil {
-		return err
-	}
-	for _, m := range l.Messages {
-		packet := datagram(m)
-		record := binary.LittleEndian.AppendUint32(nil, uint32(m.At.Unix()))
-		record = binary.LittleEndian.AppendUint32(record, uint32(m.At.Nanosecond()/1000))
-		record = binary.LittleEndian.AppendUint32(record, uint32(len(packet)))
-		record = binary.LittleEndian.AppendUint32(record, uint32(len(packet)))
-		if _, err := w.Write(append(record, packet...)); err != nil {
-			return err
-		}
-	}
-	return nil
+const (
+	// pcapHead and recordHead are the lengths of the heads of a file and of a packet.
+	pcapHead, recordHead = 24, 16
+	// udpHead is that of a UDP datagram, ipHead the longer one of those of IPv4 and IPv6.
+	udpHead, ipHead = 8, 40
+)
+
+// appendPCAP appends the head of a file.
+func appendPCAP(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, pcapMagic)
+	b = binary.LittleEndian.AppendUint16(b, 2)
+	b = binary.LittleEndian.AppendUint16(b, 4)
+	b = append(b, make([]byte, 8)...)
+	b = binary.LittleEndian.AppendUint32(b, pcapMost)
+	return binary.LittleEndian.AppendUint32(b, linkRaw)
 }
 
-// datagram is a message as an IP packet.
-func datagram(m sidetone.SignalMessage) []byte {
+// appendRecord appends a UDP datagram as it stands in a file.
+func appendRecord(b []byte, at time.Time, from, to netip.AddrPort, content []byte) []byte {
+	content = content[:min(len(content), pcapMost-udpHead-ipHead)]
+	b = binary.LittleEndian.AppendUint32(b, uint32(at.Unix()))
+	b = binary.LittleEndian.AppendUint32(b, uint32(at.Nanosecond()/1000))
+	head := len(b)
+	b = append(b, make([]byte, 8)...)
+	begin := len(b)
+	from, to = plainEnd(from), plainEnd(to)
+	length := udpHead + len(content)
+	if from.Addr().Is4() && to.Addr().Is4() {
+		b = appendIPv4(b, from.Addr(), to.Addr(), length)
+	} else {
+		b = appendIPv6(b, from.Addr(), to.Addr(), length)
+	}
+	body := len(b)
+	b = binary.BigEndian.AppendUint16(b, from.Port())
+	b = binary.BigEndian.AppendUint16(b, to.Port())
+	b = binary.BigEndian.AppendUint16(b, uint16(length))
+	b = append(append(b, 0, 0), content...)
+	stamp(b[body:], from.Addr(), to.Addr())
+	binary.LittleEndian.PutUint32(b[head:], uint32(len(b)-begin))
+	binary.LittleEndian.PutUint32(b[head+4:], uint32(len(b)-begin))
+	return b
+}
+
+// appendMessage appends a message of signalling. Each is one UDP datagram, also when it
+// came over TCP or TLS: all programs that read captures show that, without the
+// handshakes and segments that would have to be made up, and without keys. The
+// transport stands in its Via.
+func appendMessage(b []byte, m sidetone.SignalMessage) []byte {
 	from, to := parseEnd(m.Local), parseEnd(m.Remote)
 	if !m.Sent {
 		from, to = to, from
 	}
-	text := m.Text[:min(len(m.Text), pcapMost-60)]
-	length := 8 + len(text)
-	body := binary.BigEndian.AppendUint16(nil, from.Port())
-	body = binary.BigEndian.AppendUint16(body, to.Port())
-	body = binary.BigEndian.AppendUint16(body, uint16(length))
-	body = append(body, 0, 0)
-	body = append(body, text...)
-	if !from.Addr().Is4() || !to.Addr().Is4() {
-		return ipv6(from.Addr(), to.Addr(), body)
-	}
-	return ipv4(from.Addr(), to.Addr(), body)
+	return appendRecord(b, m.At, from, to, []byte(m.Text))
 }
 
-// ipv4 puts a header before a UDP datagram (https://www.rfc-editor.org/rfc/rfc791).
-func ipv4(from, to netip.Addr, body []byte) []byte {
-	a, b := from.As4(), to.As4()
-	head := []byte{0x45, 0}
-	head = binary.BigEndian.AppendUint16(head, uint16(20+len(body)))
-	head = append(head, 0, 0, 0x40, 0, 64, udp, 0, 0)
-	head = append(append(head, a[:]...), b[:]...)
-	binary.BigEndian.PutUint16(head[10:], checksum(head, 0))
-	stamp(body, a[:], b[:])
-	return append(head, body...)
+// appendIPv4 appends the header of a packet (https://www.rfc-editor.org/rfc/rfc791).
+func appendIPv4(b []byte, from, to netip.Addr, length int) []byte {
+	x, y, begin := from.As4(), to.As4(), len(b)
+	b = append(b, 0x45, 0)
+	b = binary.BigEndian.AppendUint16(b, uint16(20+length))
+	b = append(b, 0, 0, 0x40, 0, 64, udp, 0, 0)
+	b = append(append(b, x[:]...), y[:]...)
+	binary.BigEndian.PutUint16(b[begin+10:], checksum(b[begin:], 0))
+	return b
 }
 
-// ipv6 is what ipv4 is (https://www.rfc-editor.org/rfc/rfc8200).
-func ipv6(from, to netip.Addr, body []byte) []byte {
-	a, b := from.As16(), to.As16()
-	head := []byte{0x60, 0, 0, 0}
-	head = binary.BigEndian.AppendUint16(head, uint16(len(body)))
-	head = append(head, udp, 64)
-	head = append(append(head, a[:]...), b[:]...)
-	stamp(body, a[:], b[:])
-	return append(head, body...)
+// appendIPv6 is what appendIPv4 is (https://www.rfc-editor.org/rfc/rfc8200).
+func appendIPv6(b []byte, from, to netip.Addr, length int) []byte {
+	x, y := from.As16(), to.As16()
+	b = append(b, 0x60, 0, 0, 0)
+	b = binary.BigEndian.AppendUint16(b, uint16(length))
+	b = append(b, udp, 64)
+	return append(append(b, x[:]...), y[:]...)
 }
 
 // stamp sets the checksum of a UDP datagram (https://www.rfc-editor.org/rfc/rfc768).
-func stamp(body, from, to []byte) {
+func stamp(body []byte, from, to netip.Addr) {
 	sum := uint32(udp) + uint32(len(body))
-	for _, part := range [][]byte{from, to} {
+	for _, end := range [2]netip.Addr{from, to} {
+		part := end.As16()
+		if from.Is4() && to.Is4() {
+			clear(part[:12]) // the bytes of an IPv4 address alone count
+		}
 		for i := 0; i < len(part); i += 2 {
 			sum += uint32(binary.BigEndian.Uint16(part[i:]))
 		}
@@ -122,6 +132,15 @@ func parseEnd(s string) netip.AddrPort {
 	a, err := netip.ParseAddrPort(s)
 	if err != nil {
 		return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	return plainEnd(a)
+}
+
+// plainEnd is an address without zone, in IPv4 where it is one; one that is none is
+// 0.0.0.0.
+func plainEnd(a netip.AddrPort) netip.AddrPort {
+	if !a.Addr().IsValid() {
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), a.Port())
 	}
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }

@@ -86,6 +86,9 @@ type Trunk struct {
 	// HeadersIn become Info.Variables: headers of calls from the trunk, each with the
 	// name of its variable.
 	HeadersIn map[string]string
+	// HeadersOut go with each call to the trunk, and, where they are HangupHeaders, with
+	// our BYE to it, unless the call has others of the same name.
+	HeadersOut map[string]string
 	// Redirects follows the trunk to another number when it answers a call with 301 or
 	// 302, once a call, if the application lets it (DialRequest.Redirect).
 	Redirects bool

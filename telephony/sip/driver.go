@@ -35,6 +35,7 @@ type Driver struct {
 	// whereabouts are those of the trunks.
 	whereabouts *whereabouts
 	look        chan struct{} // asks for them at once
+	closing     chan struct{} // closed when Close begins
 	done        chan struct{}
 	ctx         context.Context // of what looks after calls; ends with done
 	cancel      context.CancelFunc
@@ -46,6 +47,7 @@ type Driver struct {
 	invites   map[string]*serverTx // by inviteKey
 	clients   map[string]*clientTx
 	calls     map[string]*leg
+	partings  map[string]*leg      // whose BYE waits for an ACK
 	early     map[string]*serverTx // CANCELs that overtook their INVITE
 	hosts     map[netip.Addr]int   // in how many calls a host takes part
 	called    *expirable.LRU[netip.Addr, struct{}]
@@ -68,8 +70,8 @@ func New(cfg Config) (*Driver, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, done: make(chan struct{}), look: make(chan struct{}, 1),
-		txs: make(map[string]*serverTx), invites: make(map[string]*serverTx), clients: make(map[string]*clientTx), calls: make(map[string]*leg),
+	d := &Driver{cfg: cfg, done: make(chan struct{}), closing: make(chan struct{}), look: make(chan struct{}, 1),
+		txs: make(map[string]*serverTx), invites: make(map[string]*serverTx), clients: make(map[string]*clientTx), calls: make(map[string]*leg), partings: make(map[string]*leg),
 		early: make(map[string]*serverTx), hosts: make(map[netip.Addr]int), abandoned: make(map[string]*abandoned),
 		called: expirable.NewLRU[netip.Addr, struct{}](maxSources, nil, 0), sources: newSources(cfg), guesses: newGuesses()}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
@@ -144,6 +146,7 @@ func (d *Driver) Close() error {
 		d.mu.Unlock()
 		return nil
 	}
+	close(d.closing)
 	live := make([]*leg, 0, len(d.calls))
 	for _, l := range d.calls {
 		live = append(live, l)
@@ -210,8 +213,12 @@ func (tx *serverTx) stopTimer() {
 	}
 }
 
-// background runs f, which Close waits for; false when the driver is closed.
-func (d *Driver) background(f func(context.Context)) bool {
+// background runs f for at most limit; Close waits for it. False when the driver is
+// closed.
+func (d *Driver) background(f func(context.Context)) bool { return d.backgroundFor(t64, f) }
+
+// backgroundFor is background with another limit.
+func (d *Driver) backgroundFor(limit time.Duration, f func(context.Context)) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopped() {
@@ -220,7 +227,7 @@ func (d *Driver) background(f func(context.Context)) bool {
 	d.pending.Add(1)
 	d.tasks.Go(func() {
 		defer d.pending.Add(-1)
-		ctx, cancel := context.WithTimeout(d.ctx, t64)
+		ctx, cancel := context.WithTimeout(d.ctx, limit)
 		defer cancel()
 		f(ctx)
 	})
@@ -246,7 +253,9 @@ func (d *Driver) addCall(l *leg) {
 
 func (d *Driver) dropCall(l *leg) {
 	d.signalled(l)
-	d.dropHosts(l)
+	if !l.parts() { // else requests of the call are still taken
+		d.dropHosts(l)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d.mu.Lock()
@@ -277,11 +286,15 @@ func (d *Driver) dialog(m sip.Message, tag string) *leg {
 	return l
 }
 
-// callOf finds the call with a Call-ID and our tag, whoever the far end is; nil for none.
+// callOf finds the call with a Call-ID and our tag, whoever the far end is, also one
+// that is over but for its BYE; nil for none.
 func (d *Driver) callOf(callID, tag string) *leg {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.calls[callID+" "+tag]
+	if l := d.calls[callID+" "+tag]; l != nil {
+		return l
+	}
+	return d.partings[callID+" "+tag]
 }
 
 // newTag returns an unguessable tag.

@@ -15,8 +15,8 @@ import (
 	"github.com/sidetone/sidetone/telephony"
 )
 
-// takeLeave sends BYE until it is answered or its timers ran out; nobody has to wait
-// for it. The leg is over by then.
+// takeLeave sends BYE, as soon as that may be, until it is answered or its timers ran
+// out; nobody has to wait for it. The leg is over by then.
 func (l *leg) takeLeave() {
 	l.mu.Lock()
 	if l.left == nil {
@@ -24,9 +24,9 @@ func (l *leg) takeLeave() {
 	}
 	left := l.left
 	l.mu.Unlock()
-	begun := l.d.background(func(ctx context.Context) {
+	begun := l.d.backgroundFor(2*t64, func(ctx context.Context) {
 		defer close(left)
-		err := l.bye(ctx)
+		err := l.depart(ctx)
 		l.d.closed(l, err)
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -36,6 +36,7 @@ func (l *leg) takeLeave() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.leftErr = telephony.ErrUnconfirmed
+		l.endParting(false, false)
 		close(left)
 	}
 }
@@ -54,7 +55,7 @@ func (l *leg) awaitLeave(ctx context.Context) error {
 		defer l.mu.Unlock()
 		return l.leftErr
 	case <-ctx.Done():
-		return telephony.ErrUnconfirmed
+		return l.unconfirmed()
 	}
 }
 
@@ -71,8 +72,11 @@ func (d *Driver) closed(l *leg, err error) {
 // bye sends BYE until it is answered or ctx ends, over another connection when one
 // fails. The error says why the far end is not known to have taken it.
 func (l *leg) bye(ctx context.Context) error {
+	l.mu.Lock()
+	headers := l.hangup
+	l.mu.Unlock()
 	for wait := t1; ; wait = min(2*wait, t2) {
-		x, err := l.request(ctx, "BYE", l.hangup, nil)
+		x, err := l.request(ctx, "BYE", headers, nil)
 		pause := wait
 		switch {
 		case err != nil:

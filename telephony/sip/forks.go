@@ -122,18 +122,34 @@ func (a *attempt) lastSeq() uint32 {
 	return last
 }
 
-// placedAs finds a call that we place and that has not been answered yet as far as we
-// know, nil for none; early says that the request belongs to one of its early dialogs.
-func (d *Driver) placedAs(req *sip.Request, tag string) (l *leg, early bool) {
-	if l = d.callOf(req.CallID().Value(), tag); l == nil {
-		return nil, false
+// part is what of a call a request with its Call-ID and our tag belongs to.
+type part uint8
+
+const (
+	partNone       part = iota
+	partDialog          // the dialog that stands
+	partEarly           // an early dialog of a call that we place
+	partUnanswered      // a call that we place, which as far as we know nobody has answered: a BYE
+)
+
+// partOf says what of the call a request belongs to; l may be nil.
+func (l *leg) partOf(req *sip.Request) part {
+	if l == nil {
+		return partNone
 	}
+	theirs := tagOf(req.From().Params)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state != legRinging || l.tx != nil {
-		return nil, false
+	placing := l.state == legRinging && l.tx == nil
+	switch {
+	case placing && req.Method == sip.BYE:
+		return partUnanswered
+	case placing && slices.Contains(l.forkTags, theirs):
+		return partEarly
+	case l.remoteTag == theirs:
+		return partDialog
 	}
-	return l, slices.Contains(l.forkTags, tagOf(req.From().Params))
+	return partNone
 }
 
 // onEarlyRequest takes a request of an early dialog: a refresh, which changes nothing.

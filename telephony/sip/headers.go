@@ -118,14 +118,23 @@ func cleaned(text string, limit int) string {
 	return text[:limit]
 }
 
-// headersOut are the headers that a call is placed with.
-func headersOut(given map[string]string) ([]header, error) {
+// headersOut are the headers of a call: those that it is given, and the trunk's.
+func headersOut(given map[string]string, trunk *Trunk) ([]header, error) {
 	if err := telephony.CheckHeaders(given); err != nil {
 		return nil, fmt.Errorf("headers%w", err)
 	}
+	all := make(map[string]string)
+	if trunk != nil {
+		for name, value := range trunk.HeadersOut {
+			all[textproto.CanonicalMIMEHeaderKey(name)] = value
+		}
+	}
+	for name, value := range given {
+		all[textproto.CanonicalMIMEHeaderKey(name)] = value
+	}
 	var out []header
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		out = append(out, header{textproto.CanonicalMIMEHeaderKey(name), strings.TrimSpace(given[name])})
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		out = append(out, header{name, strings.TrimSpace(all[name])})
 	}
 	return out, nil
 }
@@ -133,4 +142,16 @@ func headersOut(given map[string]string) ([]header, error) {
 // ofHangup are those of headersOut that our BYE has, too.
 func ofHangup(all []header) []header {
 	return slices.DeleteFunc(slices.Clone(all), func(h header) bool { return !telephony.HangupHeader(h.name) })
+}
+
+// SetHeaders implements telephony.HeaderSetter.
+func (l *leg) SetHeaders(headers map[string]string) error {
+	all, err := headersOut(headers, l.trunk())
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hangup = ofHangup(all)
+	return nil
 }

@@ -22,6 +22,7 @@ const ringSoon = 50 * time.Millisecond
 func (d *Driver) onInvite(tx *serverTx, who admission) {
 	if f := checkRequire(tx.req); f != nil {
 		tx.fail(f)
+		d.tellRefused(tx, who, f)
 		return
 	}
 	if cancel := d.takeEarly(tx.key); cancel != nil && cancel.peer.addr.Addr() == tx.peer.addr.Addr() {
@@ -126,6 +127,9 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
 		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: remoteTarget(&contact.Address),
 		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who, d.calledNumber(req, who.trunk), d.trunk(who.trunk)), began: d.trunk(who.trunk)}
+	if err := l.SetHeaders(nil); err != nil {
+		d.cfg.Logger.Error("headers of a trunk", "err", err)
+	}
 	for _, h := range req.GetHeaders("Record-Route") {
 		l.routes = append(l.routes, h.Value())
 	}
@@ -221,17 +225,20 @@ func inboundInfo(tx *serverTx, who admission, called string, trunk *Trunk) telep
 }
 
 // awaitAck repeats a 2xx at 0.5, 1, 2, 4 s and so on until it is acknowledged;
-// without an ACK the call ends. l.mu is held.
+// without an ACK the call ends, or the BYE of one that is over waits no longer. l.mu
+// is held.
 func (l *leg) awaitAck(tx *serverTx) {
 	l.unacked = tx
 	wait, total := t1, time.Duration(0)
 	l.resend = time.AfterFunc(wait, func() {
 		l.mu.Lock()
-		if l.unacked != tx || l.state == legOver {
+		if l.unacked != tx || l.state == legOver && l.parting == nil {
 			l.mu.Unlock()
 			return
 		}
 		if total += wait; total >= t64 {
+			l.unacked = nil
+			l.endParting(false, true)
 			l.mu.Unlock()
 			l.giveUp(telephony.CauseFailure, "the answer was never acknowledged")
 			return
@@ -245,6 +252,15 @@ func (l *leg) awaitAck(tx *serverTx) {
 
 // onAck takes the ACK of a 2xx, and the answer to our offer in it.
 func (l *leg) onAck(req *sip.Request) {
+	l.mu.Lock()
+	if l.parting != nil {
+		if l.tx.req.CSeq().SeqNo == req.CSeq().SeqNo {
+			l.endParting(false, false)
+		}
+		l.mu.Unlock()
+		return
+	}
+	l.mu.Unlock()
 	l.media.alive()
 	l.mu.Lock()
 	g := l.desc.guard.answerTo(l.stream)

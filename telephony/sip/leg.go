@@ -36,9 +36,8 @@ type leg struct {
 	gone     chan struct{}
 	callID   string
 	localTag string
-	hangup   []header // of our BYE
-	user     string   // the digest user who called or was called; else ""
-	began    *Trunk   // its trunk as it was when the call began; nil for the local route
+	user     string // the digest user who called or was called; else ""
+	began    *Trunk // its trunk as it was when the call began; nil for the local route
 
 	mu        sync.Mutex
 	info      telephony.Info
@@ -55,12 +54,14 @@ type leg struct {
 	routes    []string
 	hosts     []netip.Addr // from which requests of the call are taken
 	peer      peer
+	hangup    []header // of our BYE
 	localSeq  uint32
 	remoteSeq uint32
 	updates   bool          // the far end understands UPDATE
 	stored    *savedDialog  // what the application has of the dialog
 	left      chan struct{} // closed when our BYE was answered, or will not be; nil: there is none
 	leftErr   error         // why it was not; set by then
+	parting   *parting      // before that BYE; nil when it need not wait
 
 	unacked  *serverTx // an INVITE whose 2xx was not acknowledged
 	resend   *time.Timer
@@ -282,11 +283,13 @@ func (l *leg) end(ev telephony.Event) (legState, bool) {
 		return was, false
 	}
 	l.state, l.ended = legOver, ev
-	if l.resend != nil {
-		l.resend.Stop()
-	}
-	if was == legAnswered && !ev.Remote {
+	crossed := ev.Cause == telephony.CauseCancelled // an answer, which the far end will get
+	if was == legAnswered && (!ev.Remote || crossed) {
 		l.left = make(chan struct{})
+		l.part()
+	}
+	if l.resend != nil && l.parting == nil {
+		l.resend.Stop()
 	}
 	if l.unwatch != nil {
 		l.unwatch()
@@ -406,6 +409,10 @@ func (l *leg) compose(to peer, method, branch string, seq uint32, extra []header
 
 // onRequest takes a request of the dialog.
 func (l *leg) onRequest(tx *serverTx) {
+	if l.parts() {
+		l.onPartingRequest(tx)
+		return
+	}
 	req := tx.req
 	l.media.alive()
 	l.mu.Lock()

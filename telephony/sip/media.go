@@ -22,8 +22,9 @@ const slot = audio.FrameDuration
 type media struct {
 	rtp, rtcp *net.UDPConn
 	now       func() time.Time
-	refused   atomic.Uint64 // packets from elsewhere or without sense
-	unproven  atomic.Uint64 // of them those that did not authenticate, or came before
+	refused   atomic.Uint64       // packets from elsewhere or without sense
+	tap       atomic.Pointer[tap] // nil: nobody watches
+	unproven  atomic.Uint64       // of them those that did not authenticate, or came before
 
 	mu         sync.Mutex
 	st         stream
@@ -196,6 +197,7 @@ func (m *media) report(now time.Time, block *receptionBlock, bye bool) {
 	}
 	if raw, err := m.cipher.sealRTCP(appendRTCP(buf[:0], r)); err == nil {
 		_, _ = conn.WriteToUDPAddrPort(raw, to) // a lost report is like one lost on the way
+		m.show(now, true, conn, to, raw, &m.st)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -235,6 +236,54 @@ func TestCallThroughATrunkThatWritesOtherwise(t *testing.T) {
 		t.Errorf("BYE:\n%s", bye)
 	}
 	c.answer(bye, "200 OK", "")
+}
+
+// The headers of a trunk go with the hang-up of calls that came in, unless the call has
+// others; and with each call to it.
+func TestHeadersOfATrunk(t *testing.T) {
+	t.Parallel()
+	c := newCarrier(t)
+	trunks := func(cfg *Config) {
+		cfg.LocalSources = nil
+		cfg.Trunks = []Trunk{{Name: "carrier", Host: c.conn.LocalAddr().String(), Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			HeadersOut: map[string]string{"x-sent-by": "agents", "X-Kind": "trunk", "Diversion": "<sip:+12125550111@a>"}}}
+	}
+	for name, test := range map[string]struct{ set, want map[string]string }{
+		"nothing else": {nil, map[string]string{"X-Sent-By": "agents", "X-Kind": "trunk", "Diversion": ""}},
+		"of the call":  {map[string]string{"x-kind": "call", "User-to-User": "56a3"}, map[string]string{"X-Sent-By": "agents", "X-Kind": "call", "User-To-User": "56a3", "Diversion": ""}},
+	} {
+		_, u, l, _ := answeredCall(t, trunks, "udp")
+		if test.set != nil {
+			if err := l.SetHeaders(test.set); err != nil {
+				t.Fatal(err)
+			}
+		}
+		go l.Hangup(t.Context(), telephony.CauseNormal)
+		bye := u.ask("BYE")
+		for header, want := range test.want {
+			if got := headerOf(bye, header); got != want {
+				t.Errorf("%s: %s of the BYE is %q, want %q", name, header, got, want)
+			}
+		}
+		if err := l.SetHeaders(map[string]string{"Route": "x"}); err == nil {
+			t.Error("a route may be set")
+		}
+		u.reply(bye, "200 OK", "")
+	}
+	d := newDriver(t, trunks)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = d.Dial(ctx, telephony.DialRequest{From: "+12125550100", To: "+12125550101", Trunk: "carrier", Headers: map[string]string{"X-Kind": "call"}}, nil)
+	}()
+	invite := c.receive()
+	if headerOf(invite, "X-Sent-By") != "agents" || headerOf(invite, "X-Kind") != "call" || headerOf(invite, "Diversion") == "" {
+		t.Errorf("got\n%s", invite)
+	}
+	c.answer(invite, "486 Busy", "")
+	<-done
 }
 
 func TestForbiddenHeadersRingNobody(t *testing.T) {

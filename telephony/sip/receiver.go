@@ -137,7 +137,9 @@ func (r *receiver) read() (more bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		if taken, more := r.packet(r.m.now(), unmap(from), r.buf[:n]); taken || !more {
+		now, from := r.m.now(), unmap(from)
+		r.m.show(now, false, r.m.rtp, from, r.buf[:n], &r.st)
+		if taken, more := r.packet(now, from, r.buf[:n]); taken || !more {
 			return more, nil
 		}
 	}

@@ -119,7 +119,7 @@ func (d *Driver) dialOnce(ctx context.Context, req telephony.DialRequest, limit 
 	if err != nil {
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
-	if to.headers, err = headersOut(req.Headers); err != nil {
+	if to.headers, err = headersOut(req.Headers, d.trunk(req.Trunk)); err != nil {
 		return nil, &telephony.DialError{Cause: telephony.CauseFailure, Err: err}
 	}
 	return d.dialTargets(ctx, req, to, limit, ringing)

@@ -150,6 +150,12 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	d.addHosts(l, hostsOf(req))
 	d.cfg.Logger.Info("the far end of a call was replaced", slog.String("sip_call", old.callID), slog.String("by", req.CallID().Value()),
 		slog.String("trunk", who.trunk), slog.String("peer", tx.peer.addr.String()))
+	old.mu.Lock()
+	if old.unacked != nil {
+		old.part()
+		old.awaitAck(old.unacked)
+	}
+	old.mu.Unlock()
 	old.takeLeave()
 	return nil
 }
@@ -171,9 +177,12 @@ func (l *leg) mayTakeOver(earlyOnly bool) *fault {
 
 // dialogToLeave is the dialog as far as hanging it up takes; l.mu is held.
 func (l *leg) dialogToLeave() *leg {
-	old := &leg{d: l.d, callID: l.callID, localTag: l.localTag, local: l.local, remote: l.remote, remoteTag: l.remoteTag,
-		target: l.target, routes: l.routes, localSeq: l.localSeq, peer: l.peer, tx: l.tx, began: l.began}
+	old := &leg{d: l.d, callID: l.callID, localTag: l.localTag, local: l.local, remote: l.remote, remoteTag: l.remoteTag, user: l.user,
+		target: l.target, routes: l.routes, localSeq: l.localSeq, peer: l.peer, tx: l.tx, began: l.began, state: legOver}
 	old.info.Trunk = l.info.Trunk
+	if l.unacked != nil {
+		old.unacked, old.hosts, l.hosts = l.unacked, l.hosts, nil
+	}
 	return old
 }
 

@@ -103,27 +103,27 @@ func (d *Driver) refuse(p peer, req *sip.Request, f *fault) {
 // ours. From a host that has no part in the call it has no effect and gets no
 // response.
 func (d *Driver) onDialogRequest(p peer, req *sip.Request, tag string) {
-	l := d.dialog(req, tag)
-	placed, early := d.placedAs(req, tag)
+	l := d.callOf(req.CallID().Value(), tag)
+	part := l.partOf(req)
 	switch {
-	case placed != nil && req.Method == sip.BYE && d.mayChange(placed, p.addr.Addr()):
-		if tx := d.openTx(p, req, 2*d.cfg.MaxTransactions); tx != nil {
-			placed.onByeBeforeAnswer(tx)
-		}
-	case early && d.mayChange(placed, p.addr.Addr()):
-		if tx := d.openTx(p, req, 2*d.cfg.MaxTransactions); tx != nil {
-			placed.onEarlyRequest(tx)
-		}
-	case l == nil:
+	case part == partNone:
 		d.refuse(p, req, noSuchCall())
+		return
 	case !d.mayChange(l, p.addr.Addr()):
 		d.sources.refuse(p.addr.Addr(), p.network(), RefusedForeign)
+		return
+	}
+	tx := d.openTx(p, req, 2*d.cfg.MaxTransactions)
+	switch {
+	case tx == nil:
+	case part == partUnanswered:
+		l.onByeBeforeAnswer(tx)
+	case part == partEarly:
+		l.onEarlyRequest(tx)
 	default:
-		if tx := d.openTx(p, req, 2*d.cfg.MaxTransactions); tx != nil {
-			l.onRequest(tx)
-			if req.Method == sip.INVITE || req.Method == sip.UPDATE {
-				d.addHosts(l, []string{l.targetHost()}) // the far end may have moved
-			}
+		l.onRequest(tx)
+		if req.Method == sip.INVITE || req.Method == sip.UPDATE {
+			d.addHosts(l, []string{l.targetHost()}) // the far end may have moved
 		}
 	}
 }

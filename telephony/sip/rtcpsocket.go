@@ -47,7 +47,9 @@ func (r *receiver) drainRTCP(now time.Time) {
 			return
 		}
 		if at, ok := addrPort(from); ok {
-			r.report(now.Add(-waited(extra[:more])), at, r.buf[:n])
+			came := now.Add(-waited(extra[:more]))
+			r.m.show(came, false, r.m.rtcp, at, r.buf[:n], &r.st)
+			r.report(came, at, r.buf[:n])
 		}
 	}
 }

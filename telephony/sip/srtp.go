@@ -332,8 +332,12 @@ func (m *media) write(raw []byte) error {
 	if err != nil {
 		return fmt.Errorf("encrypt: %w", err)
 	}
-	if _, err := m.rtp.WriteToUDPAddrPort(sealed, m.owner.to()); err != nil {
+	to := m.owner.to()
+	if _, err := m.rtp.WriteToUDPAddrPort(sealed, to); err != nil {
 		return writeError(err)
+	}
+	if m.tap.Load() != nil {
+		m.show(m.now(), true, m.rtp, to, sealed, &m.st)
 	}
 	return nil
 }

@@ -184,6 +184,13 @@ func (f *Far) Refusal() telephony.Refusal {
 	return f.leg.refusal
 }
 
+// HangupHeaders returns what SetHeaders set for our hang-up.
+func (f *Far) HangupHeaders() map[string]string {
+	f.leg.mu.Lock()
+	defer f.leg.mu.Unlock()
+	return f.leg.headers
+}
+
 func (f *Far) control(ev telephony.Event) {
 	f.leg.mu.Lock()
 	defer f.leg.mu.Unlock()

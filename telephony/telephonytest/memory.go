@@ -76,6 +76,7 @@ type MemoryLeg struct {
 	marks    []timedEvent
 	newSound chan struct{}
 	playEnd  time.Time
+	headers  map[string]string // of our hang-up
 	accepted bool
 	held     bool
 	stalled  bool
@@ -214,6 +215,16 @@ func (l *MemoryLeg) Hangup(_ context.Context, cause telephony.Cause) error {
 // Refuse hangs up like Hangup and stores the reason for Far.Refusal.
 func (l *MemoryLeg) Refuse(_ context.Context, r telephony.Refusal) error {
 	l.end(telephony.Event{Kind: telephony.KindEnded, Cause: r.Cause}, r)
+	return nil
+}
+
+// SetHeaders implements telephony.HeaderSetter.
+func (l *MemoryLeg) SetHeaders(headers map[string]string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.over {
+		l.headers = headers
+	}
 	return nil
 }
 
