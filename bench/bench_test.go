@@ -22,7 +22,7 @@ func TestChoose(t *testing.T) {
 		only []string
 		want string
 	}{
-		"all":  {nil, "echo g722 wheels turn bargein cough setup pipeline recording wire cold"},
+		"all":  {nil, "echo g722 wheels turn bargein cough setup pipeline secure recording wire cold"},
 		"some": {[]string{"setup", "echo"}, "echo setup"},
 		"one":  {[]string{"recording"}, "recording"},
 	} {
@@ -55,7 +55,8 @@ func TestColdComesLast(t *testing.T) {
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	full, quick := sizes(Options{}), sizes(Options{Quick: true})
-	if full.echoCalls < 200 || full.turnsOne < 500 || full.turnsMany < 500 || full.attempts != 5 || full.turnCalls != 100 || full.clock != 3*time.Minute {
+	if full.echoCalls < 200 || full.turnsOne < 500 || full.turnsMany < 500 || full.attempts != 5 || full.turnCalls != 100 || full.clock != 3*time.Minute ||
+		full.secureCalls < 200 || full.securePairs < 5 {
 		t.Errorf("the full benchmark measures less than is promised: %+v", full)
 	}
 	if quick.window >= full.window || quick.turnsMany >= full.turnsMany || quick.attempts != 1 {

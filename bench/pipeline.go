@@ -46,7 +46,7 @@ func (b *bench) pipeline(ctx context.Context) (err error) {
 		return fmt.Errorf("find a number for sale: %w", err)
 	}
 	number := offers.Items[0].Number
-	if err := t.place(ctx, number, "openai", "gpt-4.1-mini"); err != nil {
+	if err := t.place(ctx, client.Purchase{PhoneNumber: number}, "openai", "gpt-4.1-mini"); err != nil {
 		return err
 	}
 	said, _ := tonewords.Speak("please go on", bargeInRate)

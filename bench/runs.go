@@ -26,6 +26,7 @@ type size struct {
 	clock                                                  time.Duration
 	pipelineCalls, memoryCalls, rampMost                   int // with vendors
 	wireCalls                                              int
+	secureCalls, securePairs                               int // over TLS and SRTP
 }
 
 // sizes returns the whole benchmark's, or the quick one's.
@@ -35,6 +36,7 @@ func sizes(o Options) size {
 		turnsOne: 500, turnsMany: 500, interruptions: 100, coughs: 75,
 		setup: 10 * time.Second, starts: 7, attempts: loadgen.MaxAttempts, clock: 3 * time.Minute,
 		pipelineCalls: 100, memoryCalls: 150, rampMost: 400, wireCalls: 200,
+		secureCalls: 200, securePairs: 5,
 	}
 	if o.Quick {
 		s = size{
@@ -42,6 +44,7 @@ func sizes(o Options) size {
 			turnsOne: 8, turnsMany: 90, interruptions: 20, coughs: 20,
 			setup: 3 * time.Second, starts: 3, attempts: 1, clock: 30 * time.Second,
 			pipelineCalls: 20, memoryCalls: 30, rampMost: 30, wireCalls: 20,
+			secureCalls: 60, securePairs: 1,
 		}
 	}
 	if o.Turns > 0 {
@@ -58,11 +61,9 @@ func (b *bench) counted(ctx context.Context, c loadgen.Config) (*loadgen.Report,
 
 // countedOn makes a run against another server.
 func (b *bench) countedOn(ctx context.Context, t *target, c loadgen.Config) (*loadgen.Report, error) {
-	c.Target = t.sip
-	c.ServerPID = t.cmd.Process.Pid
 	var first loadgen.Report
 	for attempt := 1; ; attempt++ {
-		report, err := loadgen.Run(ctx, c)
+		report, err := t.load(ctx, c)
 		if err != nil {
 			return nil, err
 		}

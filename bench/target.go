@@ -14,6 +14,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/loadgen"
 	"github.com/sidetone/sidetone/process"
 	"github.com/sidetone/sidetone/server"
 )
@@ -37,6 +38,7 @@ type target struct {
 	err    error // how the process ended, once exited is closed
 	log    string
 	sip    string
+	secure string // where SIP over TLS is taken; empty: nowhere
 	api    *client.Client
 	// echo returns the caller's sound; short, medium and long answer every turn
 	// with 0.2, 5 and 12 s of sound.
@@ -85,7 +87,7 @@ func (t *target) await(ctx context.Context, path string) error {
 			if err := json.Unmarshal(data, &r); err != nil {
 				return fmt.Errorf("read ready file: %w", err)
 			}
-			t.sip, t.api = r.SIP, client.New(r.HTTP, sidetone.Secret(r.APIKey))
+			t.sip, t.secure, t.api = r.SIP, r.SIPTLS, client.New(r.HTTP, sidetone.Secret(r.APIKey))
 			return nil
 		case !errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("read ready file: %w", err)
@@ -112,6 +114,15 @@ func (t *target) stop() error {
 	return fmt.Errorf("the server did not end as it should: %w", t.err)
 }
 
+// load makes a run against the server.
+func (t *target) load(ctx context.Context, c loadgen.Config) (loadgen.Report, error) {
+	if c.Target = t.sip; c.TLS != nil {
+		c.Target = t.secure
+	}
+	c.ServerPID = t.cmd.Process.Pid
+	return loadgen.Run(ctx, c)
+}
+
 // environment is ours without SIDETONE_* variables, which would change what is
 // measured.
 func environment(all []string) []string {
@@ -135,15 +146,15 @@ func (t *target) prepare(ctx context.Context) (err error) {
 	for _, a := range []struct{ number, provider, model string }{
 		{t.echo, "echo", ""}, {t.short, "bench", shortWords}, {t.medium, "bench", mediumWords}, {t.long, "bench", longWords},
 	} {
-		if err := t.place(ctx, a.number, a.provider, a.model); err != nil {
+		if err := t.place(ctx, client.Purchase{PhoneNumber: a.number}, a.provider, a.model); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// place makes an agent and lets it answer number.
-func (t *target) place(ctx context.Context, number, provider, model string) error {
+// place makes an agent and lets it answer the number that is bought.
+func (t *target) place(ctx context.Context, number client.Purchase, provider, model string) error {
 	no := new(bool)
 	agent, err := t.api.Agents().Create(ctx, client.Agent{
 		Name: provider + " " + model, Prompt: &client.Prompt{Content: "Measure."}, Provider: provider, Model: model,
@@ -154,11 +165,9 @@ func (t *target) place(ctx context.Context, number, provider, model string) erro
 	if err != nil {
 		return fmt.Errorf("create %s agent: %w", provider, err)
 	}
-	if _, err := t.api.Numbers().Buy(ctx, client.Purchase{PhoneNumber: number}); err != nil {
-		return fmt.Errorf("buy %s: %w", number, err)
-	}
-	if _, err := t.api.Numbers().Update(ctx, number, client.Change{"inbound_agent": agent.ID}); err != nil {
-		return fmt.Errorf("place the %s agent on %s: %w", provider, number, err)
+	number.InboundAgent = agent.ID
+	if _, err := t.api.Numbers().Buy(ctx, number); err != nil {
+		return fmt.Errorf("buy %s for the %s agent: %w", number.PhoneNumber, provider, err)
 	}
 	return nil
 }

@@ -166,7 +166,7 @@ func calibrate(ctx context.Context, c Calibration) (report Report, err error) {
 
 // measureBare measures sockets towards the ports of the peer.
 func measureBare(ctx context.Context, c Calibration, ports []uint16, pid int) (Report, error) {
-	r, err := newRig(Config{
+	r, err := newRig(ctx, Config{
 		Target: "127.0.0.1:9", Number: "0", Calls: len(ports), Duration: c.Duration, Settle: c.Settle,
 		Seed: c.Seed, ServerPID: pid, Log: c.Log,
 	}.withDefaults())
@@ -188,7 +188,8 @@ func measureBare(ctx context.Context, c Calibration, ports []uint16, pid int) (R
 		}
 		streams = append(streams, s)
 		s.act = r.behaviour(i, r.clock.now(), random)
-		s.start(r.wheel, r.slot(i), framePeriod, netip.AddrPortFrom(loopback().Addr(), port))
+		s.to = netip.AddrPortFrom(loopback().Addr(), port)
+		s.start(r.wheel, r.slot(i), framePeriod)
 	}
 	rest(ctx, r.config.Settle)
 	r.tally.placed, r.tally.answered = len(ports), len(ports)

@@ -47,15 +47,17 @@ func ColdStart(ctx context.Context, c ColdStartConfig) (took time.Duration, err 
 	if err != nil {
 		return 0, err
 	}
-	p, err := newPhone(target, local, newClock(), 0, slog.New(slog.DiscardHandler))
+	clk := newClock()
+	w, err := openDatagrams(local, clk)
 	if err != nil {
 		return 0, err
 	}
+	p := newPhone(w, target, clk, 0, slog.New(slog.DiscardHandler))
 	ended := make(chan struct{})
 	go func() { defer close(ended); p.run() }()
-	defer func() { p.socket.close(); <-ended }()
+	defer func() { w.close(); <-ended }()
 
-	begin := p.socket.clock.now()
+	begin := clk.now()
 	server, err := startChild(c.Command, c.Env, c.Dir, c.Output, c.Output)
 	if err != nil {
 		return 0, fmt.Errorf("measure cold start: %w", err)
@@ -72,13 +74,13 @@ func ColdStart(ctx context.Context, c ColdStartConfig) (took time.Duration, err 
 
 // firstAnswer calls until a call is answered and returns when the 200 arrived.
 func firstAnswer(ctx context.Context, p *phone, c Config) (time.Duration, error) {
-	audio, err := openSocket(p.socket.address().Addr(), p.socket.clock)
+	audio, err := openSocket(p.signalling.address().Addr(), p.clock)
 	if err != nil {
 		return 0, err
 	}
 	defer audio.close()
 	for {
-		d := p.dial(c.From, c.Number, offer(c.Codec, audio.address()))
+		d := p.dial(c.From, c.Number, offer(c.Codec, audio.address(), nil))
 		d.insist = coldInsist
 		ok, _, err := d.invite(ctx, time.Hour)
 		if err == nil {

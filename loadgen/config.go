@@ -1,6 +1,8 @@
 package loadgen
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -63,8 +65,12 @@ const (
 
 // Config describes one run. Zero fields take the defaults named beside them.
 type Config struct {
-	// Target is the host:port the server takes SIP over UDP at. Required.
+	// Target is the host:port the server takes SIP at: over UDP, or over TLS. Required.
 	Target string
+	// TLS, when not nil, is how one connection to Target is opened before the first call,
+	// which carries the signalling of all calls. Their sound is encrypted with keys of the
+	// descriptions (RTP/SAVP, AES_CM_128_HMAC_SHA1_80). When it is nil all is plain.
+	TLS *tls.Config
 	// Number is the user part that is called, with or without plus. Required.
 	Number string
 	// From is the caller's user part. A verb such as %04d is filled with the
@@ -270,6 +276,14 @@ func (c Config) addresses() (target netip.AddrPort, local netip.Addr, err error)
 	defer func() { _ = probe.Close() }()
 	own, _ := netip.ParseAddrPort(probe.LocalAddr().String())
 	return target, own.Addr().Unmap(), nil
+}
+
+// signalling opens what carries the signalling.
+func (c Config) signalling(ctx context.Context, target netip.AddrPort, local netip.Addr, clk clock) (signalling, error) {
+	if c.TLS == nil {
+		return openDatagrams(local, clk)
+	}
+	return connect(ctx, target, local, c.TLS, clk)
 }
 
 // unmap turns an IPv4 address in IPv6 form into its plain form.

@@ -1,9 +1,11 @@
 package loadgen
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -29,9 +31,16 @@ type fakeServer struct {
 	drop  int
 	// hangUp ends a call after its first audio.
 	hangUp bool
+	// tls, when not nil, is a listener that it takes one connection of; the sound of
+	// calls is encrypted then. lies says in what way the answer is wrong: "clear" has no
+	// key, "key" another one than is used. noise returns other sound than came.
+	tls   net.Listener
+	lies  string
+	noise bool
 
 	owned  sync.WaitGroup
 	mu     sync.Mutex
+	conn   net.Conn
 	calls  map[string]*fakeCall
 	counts map[string]int
 	// held is how long every 200 was really held.
@@ -43,6 +52,7 @@ type fakeCall struct {
 	invites int
 	ok      []byte
 	media   *socket
+	cipher  *cipher
 	from    netip.AddrPort
 	invite  message
 }
@@ -59,14 +69,56 @@ func newFakeServer(t *testing.T, change func(*fakeServer)) *fakeServer {
 		change(f)
 	}
 	f.owned.Go(f.run)
+	if f.tls != nil {
+		f.owned.Go(f.runSecure)
+	}
 	t.Cleanup(f.close)
 	return f
+}
+
+// runSecure serves one connection.
+func (f *fakeServer) runSecure() {
+	conn, err := f.tls.Accept()
+	if err != nil {
+		return
+	}
+	f.mu.Lock()
+	f.conn = conn
+	f.mu.Unlock()
+	from, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+	for r := bufio.NewReader(conn); ; {
+		b, err := readMessage(r)
+		if err != nil {
+			return
+		}
+		if m, ok := parseMessage(b); ok {
+			f.take(m, f.socket.clock.now(), from)
+		}
+	}
+}
+
+// send sends a message the way the calls came; f.mu is held.
+func (f *fakeServer) send(b []byte, to netip.AddrPort) {
+	if f.conn == nil {
+		_ = f.socket.send(b, to)
+		return
+	}
+	// A keep-alive, and a message in two pieces.
+	_, _ = f.conn.Write([]byte("\r\n\r\n"))
+	_, _ = f.conn.Write(b[:len(b)/2])
+	_, _ = f.conn.Write(b[len(b)/2:])
 }
 
 // close ends the server and waits for it.
 func (f *fakeServer) close() {
 	f.socket.close()
+	if f.tls != nil {
+		_ = f.tls.Close()
+	}
 	f.mu.Lock()
+	if f.conn != nil {
+		_ = f.conn.Close()
+	}
 	for _, c := range f.calls {
 		if c.media != nil {
 			c.media.close()
@@ -77,7 +129,12 @@ func (f *fakeServer) close() {
 }
 
 // target returns the server's address for a Config.
-func (f *fakeServer) target() string { return f.socket.address().String() }
+func (f *fakeServer) target() string {
+	if f.tls != nil {
+		return f.tls.Addr().String()
+	}
+	return f.socket.address().String()
+}
 
 // seen returns how many requests of the method came.
 func (f *fakeServer) seen(method string) int {
@@ -121,9 +178,9 @@ func (f *fakeServer) take(m message, at time.Duration, from netip.AddrPort) {
 	case "INVITE":
 		f.invite(c, m, at, from)
 	case "BYE", "CANCEL":
-		_ = f.socket.send(f.respond(m, 200, nil), from)
+		f.send(f.respond(m, 200, nil), from)
 		if m.method == "CANCEL" {
-			_ = f.socket.send(f.respond(c.invite, 487, nil), from)
+			f.send(f.respond(c.invite, 487, nil), from)
 		}
 		if c.media != nil {
 			c.media.close()
@@ -144,10 +201,10 @@ func (f *fakeServer) invite(c *fakeCall, m message, at time.Duration, from netip
 	case c.invites <= f.ignore:
 		return
 	case f.status != 0:
-		_ = f.socket.send(f.respond(m, f.status, nil), from)
+		f.send(f.respond(m, f.status, nil), from)
 		return
 	case c.ok != nil:
-		_ = f.socket.send(c.ok, from)
+		f.send(c.ok, from)
 		return
 	}
 	codec := Codec("")
@@ -162,23 +219,32 @@ func (f *fakeServer) invite(c *fakeCall, m message, at time.Duration, from netip
 		return
 	}
 	c.media = media
-	c.ok = f.respond(m, 200, offer(codec, media.address()))
-	_ = f.socket.send(f.respond(m, 100, nil), from)
-	_ = f.socket.send(f.respond(m, 180, nil), from)
+	var key masterKey
+	if f.tls != nil {
+		if key = f.keys(c, m.body); key == nil {
+			return
+		}
+	}
+	if f.lies == "clear" {
+		key = nil
+	}
+	c.ok = f.respond(m, 200, offer(codec, media.address(), key))
+	f.send(f.respond(m, 100, nil), from)
+	f.send(f.respond(m, 180, nil), from)
 	f.owned.Go(func() { f.echo(c, media) })
 	ok := c.ok
 	if f.before == 0 {
-		_ = f.socket.send(ok, from)
+		f.send(ok, from)
 		return
 	}
 	f.owned.Go(func() {
 		rest(context.Background(), f.before)
 		f.mu.Lock()
+		defer f.mu.Unlock()
 		f.held = append(f.held, f.socket.clock.now()-at)
-		f.mu.Unlock()
 		// Twice, as if the first acknowledgement had been lost.
-		_ = f.socket.send(ok, from)
-		_ = f.socket.send(ok, from)
+		f.send(ok, from)
+		f.send(ok, from)
 	})
 }
 
@@ -199,15 +265,49 @@ func (f *fakeServer) echo(c *fakeCall, media *socket) {
 		if f.delay > 0 {
 			rest(context.Background(), at+f.delay-media.clock.now())
 		}
-		_ = media.send(b[:n], from)
+		out, err := c.cipher.open(b[:n])
+		if err != nil {
+			f.t.Errorf("what came is not encrypted as offered: %v", err)
+			return
+		}
+		if f.noise {
+			for i := rtpHeader; i < len(out); i++ {
+				out[i] ^= 0x55
+			}
+		}
+		if out, err = c.cipher.seal(out); err != nil {
+			f.t.Errorf("encrypt: %v", err)
+			return
+		}
+		_ = media.send(out, from)
 	}
+}
+
+// keys makes the key of an answer to a description, nil when that offers none; the
+// answer may then say another.
+func (f *fakeServer) keys(c *fakeCall, offered []byte) masterKey {
+	theirs, ok := agreedKey(offered)
+	if !ok {
+		f.t.Error("no key is offered")
+		return nil
+	}
+	ours := newMasterKey()
+	var err error
+	if c.cipher, err = newCipher(ours, theirs); err != nil {
+		f.t.Error(err)
+		return nil
+	}
+	if f.lies == "key" {
+		ours = newMasterKey()
+	}
+	return ours
 }
 
 // endCall sends a BYE to the caller.
 func (f *fakeServer) endCall(c *fakeCall) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_ = f.socket.send(fmt.Appendf(nil, "BYE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKbye\r\n"+
+	f.send(fmt.Appendf(nil, "BYE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKbye\r\n"+
 		"From: %s;tag=fake\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
 		c.invite.contact(), f.target(), c.invite.get("to"), c.invite.get("from"), c.invite.get("call-id")), c.from)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 )
 
@@ -49,6 +50,8 @@ type Limits struct {
 	WireSilence float64 `json:"wire_silence_percent"`
 	// PipelineLimits bound calls with vendors.
 	PipelineLimits
+	// SecureLimits bound calls over TLS and SRTP.
+	SecureLimits
 }
 
 // DefaultLimits returns the promised bounds.
@@ -57,6 +60,7 @@ func DefaultLimits() Limits {
 		GapRatio: 1.15, CPURatio: 2.5, G722CPU: 0.22,
 		AddedP50: 40, AddedP99: 60, BargeInP50: 120, BargeInP95: 200, BargeIn10P95: 300, CoughSilence: 900,
 		SetupP50: 3, KBPerCall: 150, Recording: 20, ColdStart: 150, Wire: 50, WireSilence: 2, PipelineLimits: defaultPipelineLimits(),
+		SecureLimits: defaultSecureLimits(),
 	}
 }
 
@@ -97,6 +101,8 @@ type Results struct {
 	Wire *Wire `json:"wire,omitempty"`
 	// Pipeline are the runs with vendors; nil: none was made.
 	Pipeline *Pipeline `json:"pipeline,omitempty"`
+	// Secure are the runs over TLS and SRTP; nil: none was made.
+	Secure *Secure `json:"secure,omitempty"`
 }
 
 // Baseline is an earlier benchmark with the limits to judge by, as committed
@@ -106,6 +112,17 @@ type Baseline struct {
 	Limits Limits `json:"limits"`
 	// Results are the earlier figures, shown beside the new ones.
 	Results Results `json:"results"`
+}
+
+// Over returns the results with earlier ones in the place of runs that were not made.
+func (r Results) Over(earlier Results) Results {
+	all := reflect.ValueOf(&r).Elem()
+	for i := range all.NumField() {
+		if all.Field(i).IsZero() {
+			all.Field(i).Set(reflect.ValueOf(earlier).Field(i))
+		}
+	}
+	return r
 }
 
 // ReadBaseline reads a baseline written by WriteJSON. Missing limits take their
@@ -135,6 +152,7 @@ func (l Limits) withDefaults() Limits {
 		BargeIn10P95: or(l.BargeIn10P95, d.BargeIn10P95), CoughSilence: or(l.CoughSilence, d.CoughSilence), SetupP50: or(l.SetupP50, d.SetupP50),
 		KBPerCall: or(l.KBPerCall, d.KBPerCall), Recording: or(l.Recording, d.Recording), ColdStart: or(l.ColdStart, d.ColdStart),
 		Wire: or(l.Wire, d.Wire), WireSilence: or(l.WireSilence, d.WireSilence), PipelineLimits: l.PipelineLimits.withDefaults(),
+		SecureLimits: l.SecureLimits.withDefaults(),
 	}
 }
 
@@ -218,7 +236,7 @@ func (l Limits) measures() []measure {
 			values: func(Results) int { return 1 },
 		},
 	}
-	return slices.Concat(list, l.times(), l.places(), l.truths(), l.PipelineLimits.measures())
+	return slices.Concat(list, l.times(), l.places(), l.truths(), l.PipelineLimits.measures(), l.SecureLimits.measures())
 }
 
 // noReports is what figures need that are not made of a load run.
@@ -312,12 +330,12 @@ func (r Results) reports() []*Report {
 			made = append(made, report)
 		}
 	}
-	return append(made, r.Pipeline.reports()...)
+	return slices.Concat(made, r.Pipeline.reports(), r.Secure.reports())
 }
 
 // failed returns the number of failed calls in all runs.
 func (r Results) failed() int {
-	total := 0
+	total := r.Secure.failed()
 	for _, report := range r.reports() {
 		total += report.Failed()
 	}
@@ -378,6 +396,7 @@ func (r Results) WriteText(w io.Writer, b Baseline) (bool, error) {
 	p.wire(r.Wire)
 	p.quantiles("cold start", r.ColdStart)
 	p.pipeline(r.Pipeline)
+	p.secure(r.Secure)
 	p.line("")
 	met := true
 	for _, j := range r.Judge(b) {

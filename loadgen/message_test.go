@@ -69,7 +69,7 @@ func TestOfferIsUnderstood(t *testing.T) {
 	for _, at := range []string{"127.0.0.1:4000", "[::1]:4002"} {
 		for _, codec := range []Codec{PCMU, PCMA, G722} {
 			want := netip.MustParseAddrPort(at)
-			got, ok := answered(offer(codec, want), codec)
+			got, ok := answered(offer(codec, want, nil), codec)
 			if !ok || got != want {
 				t.Errorf("%s at %s understood as %s, %v", codec, at, got, ok)
 			}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,12 +19,13 @@ const (
 	byePatience = 4 * time.Second
 )
 
-// phone is the SIP side of the generator: one socket, many dialogs.
+// phone is the SIP side of the generator: one signalling, many dialogs.
 type phone struct {
-	socket *socket
-	target netip.AddrPort
-	seed   uint64
-	log    *slog.Logger
+	signalling signalling
+	clock      clock
+	target     netip.AddrPort
+	seed       uint64
+	log        *slog.Logger
 
 	mu      sync.Mutex
 	dialogs map[string]*dialog
@@ -37,27 +39,22 @@ type reply struct {
 	at      time.Duration
 }
 
-// newPhone opens the signalling socket.
-func newPhone(target netip.AddrPort, local netip.Addr, c clock, seed uint64, log *slog.Logger) (*phone, error) {
-	s, err := openSocket(local, c)
-	if err != nil {
-		return nil, err
-	}
-	return &phone{socket: s, target: target, seed: seed, log: log, dialogs: map[string]*dialog{}}, nil
+// newPhone returns a phone that reaches target over w, which it owns.
+func newPhone(w signalling, target netip.AddrPort, c clock, seed uint64, log *slog.Logger) *phone {
+	return &phone{signalling: w, clock: c, target: target, seed: seed, log: log, dialogs: map[string]*dialog{}}
 }
 
-// run receives until the socket is closed.
+// run receives until the signalling is closed.
 func (p *phone) run() {
-	b := make([]byte, 65535)
 	for {
-		n, at, from, err := p.socket.receive(b)
+		b, at, from, err := p.signalling.receive()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
 			continue
 		}
-		if m, ok := parseMessage(append([]byte(nil), b[:n]...)); ok {
+		if m, ok := parseMessage(b); ok {
 			p.take(m, at, from)
 		}
 	}
@@ -82,20 +79,40 @@ func (p *phone) take(m message, at time.Duration, from netip.AddrPort) {
 // send sends one message. A failure is logged: the retransmission, or its
 // absence, tells the caller.
 func (p *phone) send(b []byte, to netip.AddrPort) {
-	if err := p.socket.send(b, to); err != nil {
+	if err := p.signalling.send(b, to); err != nil {
 		p.log.Debug("send sip message", slog.Any("error", err))
 	}
 }
 
 // contact returns the URI the server reaches this phone at.
-func (p *phone) contact() string { return fmt.Sprintf("sip:load@%s", p.socket.address()) }
+func (p *phone) contact() string {
+	return fmt.Sprintf("sip:load@%s", p.signalling.address()) + p.parameter()
+}
+
+// parameter is the transport's in a URI.
+func (p *phone) parameter() string {
+	if p.signalling.reliable() {
+		return ";transport=" + strings.ToLower(p.signalling.transport())
+	}
+	return ""
+}
+
+// repeats returns a timer for repetitions after d, which never fires where the signalling
+// loses nothing.
+func (p *phone) repeats(d time.Duration) *time.Timer {
+	t := time.NewTimer(d)
+	if p.signalling.reliable() {
+		t.Stop()
+	}
+	return t
+}
 
 // token returns a fresh identifier.
 func (p *phone) token() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count++
-	return fmt.Sprintf("%x-%x-%x", p.seed, p.socket.clock.origin.UnixNano(), p.count)
+	return fmt.Sprintf("%x-%x-%x", p.seed, p.clock.origin.UnixNano(), p.count)
 }
 
 // forget ends the dialog's reception.
@@ -151,9 +168,9 @@ func (r *Refusal) Error() string { return fmt.Sprintf("refused with %d %s", r.St
 func (p *phone) dial(from, to string, sdp []byte) *dialog {
 	d := &dialog{
 		phone: p, callID: p.token() + "@load", tag: p.token(), sdp: sdp,
-		from: fmt.Sprintf("<sip:%s@%s>", from, p.socket.address()),
+		from: fmt.Sprintf("<sip:%s@%s>", from, p.signalling.address()),
 		to:   fmt.Sprintf("<sip:%s@%s>", to, p.target),
-		uri:  fmt.Sprintf("sip:%s@%s", to, p.target),
+		uri:  fmt.Sprintf("sip:%s@%s", to, p.target) + p.parameter(),
 		in:   make(chan reply, 32), gone: make(chan struct{}),
 		next: p.target,
 	}
@@ -165,9 +182,9 @@ func (p *phone) dial(from, to string, sdp []byte) *dialog {
 
 // compose writes a request of the dialog.
 func (d *dialog) compose(method string, cseq int, branch string, body []byte) []byte {
-	own := d.phone.socket.address()
-	b := fmt.Appendf(nil, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s;rport\r\nMax-Forwards: 70\r\n",
-		method, d.uri, own, branch)
+	w := d.phone.signalling
+	b := fmt.Appendf(nil, "%s %s SIP/2.0\r\nVia: SIP/2.0/%s %s;branch=z9hG4bK%s;rport\r\nMax-Forwards: 70\r\n",
+		method, d.uri, w.transport(), w.address(), branch)
 	for _, r := range d.route {
 		b = fmt.Appendf(b, "Route: %s\r\n", r)
 	}
@@ -190,12 +207,12 @@ func (d *dialog) compose(method string, cseq int, branch string, body []byte) []
 func (d *dialog) invite(ctx context.Context, patience time.Duration) (reply, time.Duration, error) {
 	branch := d.phone.token()
 	request := d.compose("INVITE", 1, branch, d.sdp)
-	sent := d.phone.socket.clock.now()
+	sent := d.phone.clock.now()
 	d.phone.send(request, d.next)
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	wait := or(d.insist, firstRetry)
-	retry := time.NewTimer(wait)
+	retry := d.phone.repeats(wait)
 	defer retry.Stop()
 	for {
 		select {
@@ -283,7 +300,7 @@ func (d *dialog) bye() {
 	limit := time.NewTimer(byePatience)
 	defer limit.Stop()
 	wait := firstRetry
-	retry := time.NewTimer(wait)
+	retry := d.phone.repeats(wait)
 	defer retry.Stop()
 	for {
 		select {

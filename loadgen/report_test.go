@@ -109,6 +109,11 @@ func goodResults() Results {
 		Setup:       &Report{Scenario: ScenarioSetup, Attempts: 1, Setup: ms(1, 5, 9)},
 		Recording:   &Alignment{Start: 3, Middle: 5, End: 19.9, Clicks: 180},
 		ColdStart:   ms(60, 70, 80),
+		Secure: &Secure{
+			Plain:  &Report{Scenario: ScenarioEcho, Attempts: 1, CPUPerCallMinute: 0.1, Setup: ms(2, 3, 4), Gap: ms(20, 21, 22)},
+			Secure: &Report{Scenario: ScenarioEcho, Attempts: 1, CPUPerCallMinute: 0.114, Setup: ms(5.9, 8, 9), Gap: ms(20, 21, 22.5), Encrypted: true},
+			Pairs:  5, Least: 1.09, Most: 1.2,
+		},
 	}
 }
 
@@ -119,8 +124,8 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %g of %g %s", j.Name, j.Value, j.Limit, j.Verdict)
 		}
 	}
-	if n := len(goodResults().Judge(Baseline{})); n != 20 {
-		t.Errorf("%d judgements, want 20", n)
+	if n := len(goodResults().Judge(Baseline{})); n != 22 {
+		t.Errorf("%d judgements, want 22", n)
 	}
 	tests := map[string]struct {
 		spoil func(*Results)
@@ -143,6 +148,11 @@ func TestJudge(t *testing.T) {
 		"setup":         {func(r *Results) { r.Setup.Setup.P50 = 3.1 }, "invite to 200 p50", Missed},
 		"memory":        {func(r *Results) { r.Echo.KBPerCall = 151 }, "memory per call", Missed},
 		"cold":          {func(r *Results) { r.ColdStart.P50 = 151 }, "cold start p50", Missed},
+		"secure cpu":    {func(r *Results) { r.Secure.Secure.CPUPerCallMinute = 0.116 }, "cpu over tls and srtp / plain", Missed},
+		"secure late":   {func(r *Results) { r.Secure.Plain.Lateness.P99 = 4 }, "cpu over tls and srtp / plain", NotCounted},
+		"secure setup":  {func(r *Results) { r.Secure.Secure.Setup.P50 = 6.1 }, "invite to 200 p50 over tls", Missed},
+		"secure none":   {func(r *Results) { r.Secure.Secure.Setup = Quantiles{} }, "invite to 200 p50 over tls", Missed},
+		"secure failed": {func(r *Results) { r.Secure.Failed = 1 }, "failed calls", Missed},
 		"failures":      {func(r *Results) { r.Churn = &Report{Failures: map[string]int{"x": 1}} }, "failed calls", Missed},
 	}
 	for name, test := range tests {
@@ -203,6 +213,19 @@ func TestBaselineRoundTrip(t *testing.T) {
 	}
 }
 
+func TestResultsOverEarlierOnes(t *testing.T) {
+	t.Parallel()
+	earlier, now := goodResults(), Results{Setup: &Report{Answered: 7}, ColdStart: Quantiles{Count: 1, P50: 9}}
+	want := goodResults()
+	want.Setup, want.ColdStart = now.Setup, now.ColdStart
+	if diff := cmp.Diff(want, now.Over(earlier)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(goodResults(), earlier); diff != "" {
+		t.Errorf("the earlier ones changed: %s", diff)
+	}
+}
+
 func TestWriteText(t *testing.T) {
 	t.Parallel()
 	r := goodResults()
@@ -216,6 +239,8 @@ func TestWriteText(t *testing.T) {
 	}
 	for _, want := range []string{
 		"DOES NOT COUNT", "2 x refused with 486 Busy", "not counted", "MISSED       failed calls", "(2 attempts)",
+		"over TLS and SRTP: 1.140 times the processor time of plain calls (5 pairs, from 1.090 to 1.200; 0 more do not count)",
+		"INVITE to 200 p50 5.90 ms, p95 8.00 ms (plain: 2.00, 3.00); packet gap p99 22.50 ms (plain: 22.00); 0 calls failed",
 		"(baseline 1)", "90.0 KB per call", "p50 110.00  p95 190.00", "1 discarded", "cold start",
 	} {
 		if !strings.Contains(b.String(), want) {

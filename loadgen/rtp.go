@@ -15,10 +15,13 @@ type packet struct {
 	payload     []byte
 }
 
+// isRTCP says whether a packet is RTCP, encrypted or not (RFC 5761, section 4).
+func isRTCP(b []byte) bool { return len(b) > 1 && b[1] >= 192 && b[1] <= 223 }
+
 // parsePacket reads an RTP packet; the payload shares b's memory. ok is false
 // for anything else, RTCP included.
 func parsePacket(b []byte) (p packet, ok bool) {
-	if len(b) < rtpHeader || b[0]>>6 != 2 || b[1] >= 192 && b[1] <= 223 {
+	if len(b) < rtpHeader || b[0]>>6 != 2 || isRTCP(b) {
 		return packet{}, false
 	}
 	p = packet{

@@ -30,32 +30,33 @@ type rig struct {
 	owned  sync.WaitGroup
 }
 
-// newRig opens the signalling socket and starts the wheel. The rig must be
+// newRig opens the signalling and starts the wheel. The rig must be
 // closed.
-func newRig(c Config) (*rig, error) {
+func newRig(ctx context.Context, c Config) (*rig, error) {
 	target, local, err := c.addresses()
 	if err != nil {
 		return nil, err
 	}
 	clk := newClock()
-	p, err := newPhone(target, local, clk, c.Seed, c.Log)
+	w, err := c.signalling(ctx, target, local, clk)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	p := newPhone(w, target, clk, c.Seed, c.Log)
+	life, cancel := context.WithCancel(context.Background())
 	r := &rig{
 		config: c, clock: clk, local: local, phone: p, wheel: newWheel(clk.now),
 		sounds: newSounds(c), server: process{pid: c.ServerPID, root: "/proc"}, cancel: cancel,
 	}
 	r.owned.Go(p.run)
-	r.owned.Go(func() { r.wheel.run(ctx, clk) })
+	r.owned.Go(func() { r.wheel.run(life, clk) })
 	return r, nil
 }
 
 // close stops the wheel and the phone and waits for both.
 func (r *rig) close() {
 	r.cancel()
-	r.phone.socket.close()
+	r.phone.signalling.close()
 	r.owned.Wait()
 }
 
@@ -68,7 +69,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	if err := cfg.check(); err != nil {
 		return Report{}, err
 	}
-	r, err := newRig(cfg)
+	r, err := newRig(ctx, cfg)
 	if err != nil {
 		return Report{}, err
 	}
@@ -261,7 +262,11 @@ func (r *rig) call(ctx context.Context, p plan) {
 	}
 	defer s.close()
 	r.tally.add(func(t *tally) { t.placed++ })
-	d := r.phone.dial(c.caller(p.index), c.Number, offer(c.Codec, s.socket.address()))
+	var key masterKey
+	if c.TLS != nil {
+		key = newMasterKey()
+	}
+	d := r.phone.dial(c.caller(p.index), c.Number, offer(c.Codec, s.socket.address(), key))
 	defer r.phone.forget(d)
 	ok, setup, err := d.invite(ctx, c.AnswerTimeout)
 	if err != nil {
@@ -271,9 +276,8 @@ func (r *rig) call(ctx context.Context, p plan) {
 		return
 	}
 	defer d.bye()
-	to, agreed := answered(ok.message.body, c.Codec)
-	if !agreed {
-		r.tally.fail("answer without the offered codec")
+	if err := s.agree(ok.message.body, key); err != nil {
+		r.tally.fail(err.Error())
 		return
 	}
 	r.tally.add(func(t *tally) { t.answered++; t.setup = append(t.setup, setup) })
@@ -281,8 +285,11 @@ func (r *rig) call(ctx context.Context, p plan) {
 	if c.FarEnds {
 		s.act = &farEnd{behaviour: s.act, from: c.caller(p.index), rate: c.Codec.rate(), answered: ok.at}
 	}
+	if c.Scenario == ScenarioEcho && c.Codec != G722 { // whose sound is never the same twice
+		s.echoed = &echoed{}
+	}
 	if p.media {
-		s.start(r.wheel, r.slot(p.index), c.period(), to)
+		s.start(r.wheel, r.slot(p.index), c.period())
 	}
 	p.up()
 	r.keep(ctx, d, s, p)
@@ -347,9 +354,13 @@ func (r *rig) behaviour(index int, since time.Duration, random *rand.Rand) behav
 
 // report puts the run's figures together.
 func (r *rig) report(use usage) Report {
+	lateness := quantiles(r.wheel.lateness())
 	t := &r.tally
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.strange > 0 && (Report{Lateness: lateness}).Counts() { // what is said late is lost, or comes back late
+		t.failed("what came back is not what was said", t.strange)
+	}
 	c := r.config
 	report := Report{
 		Scenario: c.Scenario, Codec: c.Codec, Attempts: 1,
@@ -357,8 +368,9 @@ func (r *rig) report(use usage) Report {
 		WindowSeconds: use.window.Seconds(),
 		Setup:         quantiles(t.setup), Gap: quantiles(t.gaps), RTT: quantiles(t.rtt),
 		Added: quantiles(t.added), BargeIn: quantiles(t.bargeIn), Silence: quantiles(t.silence),
-		Lateness: quantiles(r.wheel.lateness()),
+		Lateness: lateness,
 		Received: t.received, Lost: t.lost, Strays: t.strays,
+		Encrypted: c.TLS != nil, Forged: t.forged, Own: t.own, Other: t.other,
 		Discarded: t.discarded, Unanswered: t.unanswered, Resumed: t.resumed, Clicks: t.clicks, FarEnds: t.farEnds,
 	}
 	if use.measured && use.minutes > 0 {

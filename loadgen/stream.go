@@ -50,6 +50,7 @@ type stream struct {
 	ended    chan struct{}
 
 	started bool
+	cipher  *cipher // nil: nothing is encrypted
 
 	mu       sync.Mutex
 	stopped  bool
@@ -61,11 +62,14 @@ type stream struct {
 	pcm      []int16
 	out      []byte
 	ear      []int16
+	said     []int16 // as the codec holds it
+	echoed   *echoed // nil: what comes back is not compared
 
 	// Reception, touched by the receiving goroutine and, after it ended, by
 	// whoever closed the stream.
 	counter counter
 	strays  int
+	forged  int
 	last    time.Duration
 	gaps    []time.Duration
 }
@@ -80,15 +84,40 @@ func newStream(local netip.Addr, c clock, codec Codec, w *window, random *rand.R
 		socket: s, codec: codec, coder: newCoder(codec), window: w,
 		finished: make(chan struct{}), ended: make(chan struct{}),
 		sequence: uint16(random.Uint32()), stamp: random.Uint32(), ssrc: random.Uint32(),
-		pcm: make([]int16, codec.frame()), out: make([]byte, 0, rtpHeader+frameTicks),
-		ear: make([]int16, 0, packetSize*2),
+		pcm: make([]int16, codec.frame()), out: make([]byte, 0, rtpHeader+frameTicks+srtpTag),
+		ear: make([]int16, 0, packetSize*2), said: make([]int16, 0, codec.frame()),
 	}, nil
 }
 
-// start sends to to from the wheel's next free millisecond on, one packet every
+const (
+	errCodec = Error("answer without the offered codec")
+	errClear = Error("answer without the offered encryption")
+)
+
+// agree takes the far end's answer to our offer with key, which is nil when nothing is
+// to be encrypted.
+func (s *stream) agree(sdp []byte, key masterKey) error {
+	to, ok := answered(sdp, s.codec)
+	if !ok {
+		return errCodec
+	}
+	s.to = to
+	if key == nil {
+		return nil
+	}
+	theirs, ok := agreedKey(sdp)
+	if !ok {
+		return errClear
+	}
+	var err error
+	s.cipher, err = newCipher(key, theirs)
+	return err
+}
+
+// start sends from the wheel's next free millisecond on, one packet every
 // period, and receives until close.
-func (s *stream) start(w *wheel, from, period time.Duration, to netip.AddrPort) {
-	s.to, s.started = to, true
+func (s *stream) start(w *wheel, from, period time.Duration) {
+	s.started = true
 	go s.receive()
 	w.join(from, period, s.fire)
 }
@@ -104,11 +133,18 @@ func (s *stream) fire() bool {
 	s.act.fill(s.pcm, s.socket.clock.now())
 	s.out = appendHeader(s.out[:0], s.codec.payloadType(), s.sequence, s.stamp, s.ssrc)
 	s.out = s.coder.encode(s.out, s.pcm)
+	if s.echoed != nil {
+		s.said = s.coder.decode(s.said[:0], s.out[rtpHeader:])
+		s.echoed.say(s.said)
+	}
 	s.sequence++
 	s.stamp += frameTicks
 	at := s.socket.clock.now()
-	// A full or refused socket is a lost packet, which the far end will show.
-	_ = s.socket.send(s.out, s.to)
+	// A full or refused socket is a lost packet, which the far end will show; so is one
+	// that cannot be encrypted.
+	if sealed, err := s.cipher.seal(s.out); err == nil {
+		_ = s.socket.send(sealed, s.to)
+	}
 	s.act.sent(at)
 	if !s.over && s.act.done() {
 		s.over = true
@@ -135,13 +171,23 @@ func (s *stream) receive() {
 
 // take measures one received packet.
 func (s *stream) take(b []byte, at time.Duration) {
+	if isRTCP(b) { // of another call, whose port lies beside ours
+		s.strays++
+		return
+	}
+	b, err := s.cipher.open(b)
+	if err != nil {
+		s.forged++
+		return
+	}
 	p, ok := parsePacket(b)
 	if !ok || p.payloadType != s.codec.payloadType() {
 		s.strays++
 		return
 	}
 	s.counter.count(p)
-	if s.window.holds(at) && s.window.holds(s.last) {
+	counts := s.window.holds(at) && s.window.holds(s.last)
+	if counts {
 		s.gaps = append(s.gaps, at-s.last)
 	}
 	s.last = at
@@ -151,6 +197,9 @@ func (s *stream) take(b []byte, at time.Duration) {
 		return
 	}
 	s.ear = s.coder.decode(s.ear[:0], p.payload)
+	if s.echoed != nil && counts {
+		s.echoed.hear(s.ear)
+	}
 	s.act.heard(s.ear, at)
 }
 
@@ -183,6 +232,8 @@ type tally struct {
 	rtt, added             []time.Duration
 	bargeIn, silence       []time.Duration
 	received, lost, strays int
+	forged, own, other     int
+	strange                int // calls
 	discarded, unanswered  int
 	resumed                int
 	clicks                 []Click
@@ -198,21 +249,36 @@ func (t *tally) add(f func(t *tally)) {
 
 // fail counts a failed call under its reason.
 func (t *tally) fail(reason string) {
-	t.add(func(t *tally) {
-		if t.failures == nil {
-			t.failures = map[string]int{}
-		}
-		t.failures[reason]++
-	})
+	t.add(func(t *tally) { t.failed(reason, 1) })
 }
 
-// report adds the stream's own figures and its behaviour's.
+// failed counts failed calls; t.mu is held.
+func (t *tally) failed(reason string, calls int) {
+	if t.failures == nil {
+		t.failures = map[string]int{}
+	}
+	t.failures[reason] += calls
+}
+
+// report adds the stream's own figures and its behaviour's. A call to which packets came
+// that are not of who has the key failed.
 func (s *stream) report(t *tally) {
 	t.add(func(t *tally) {
 		t.gaps = append(t.gaps, s.gaps...)
 		t.received += s.counter.received
 		t.lost += s.counter.lost()
 		t.strays += s.strays
+		t.forged += s.forged
+		if s.echoed != nil {
+			t.own += s.echoed.own
+			t.other += s.echoed.other
+			if s.echoed.strange() {
+				t.strange++
+			}
+		}
 		s.act.report(t)
 	})
+	if s.forged > 0 {
+		t.fail("packets that are not encrypted with the agreed key")
+	}
 }

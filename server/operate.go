@@ -47,10 +47,7 @@ func (c control) client() *client.Client { return client.New(c.HTTP, sidetone.Se
 
 // openControl writes the file.
 func (s *server) openControl(listener net.Listener) error {
-	there := control{HTTP: localURL(listener.Addr()), SIP: s.sip.Addr().String(), Key: s.operator.Reveal()}
-	if secure := s.sip.TLSAddr(); secure.IsValid() {
-		there.SIPTLS = secure.String()
-	}
+	there := control{HTTP: localURL(listener.Addr()), SIP: s.sip.Addr().String(), SIPTLS: s.secureAddr(), Key: s.operator.Reveal()}
 	data, err := json.Marshal(there)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", controlFile, err)
@@ -59,6 +56,14 @@ func (s *server) openControl(listener net.Listener) error {
 		return fmt.Errorf("write %s: %w", controlFile, err)
 	}
 	return nil
+}
+
+// secureAddr is where SIP over TLS is taken, host:port; "" when it is not.
+func (s *server) secureAddr() string {
+	if secure := s.sip.TLSAddr(); secure.IsValid() {
+		return secure.String()
+	}
+	return ""
 }
 
 // closeControl removes the file, be it that of a process that was killed.

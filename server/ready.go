@@ -14,6 +14,8 @@ type Ready struct {
 	// HTTP is the API's base URL; SIP is host:port.
 	HTTP string `json:"http"`
 	SIP  string `json:"sip"`
+	// SIPTLS is where SIP over TLS is taken, host:port; "" when it is not.
+	SIPTLS string `json:"sip_tls,omitempty"`
 	// APIKey is shown once, when the data directory was empty; again when an
 	// earlier start ended before it could be shown.
 	APIKey string `json:"api_key,omitempty"`

@@ -424,7 +424,7 @@ func (s *server) api() http.Handler {
 
 // announce logs the addresses and writes hints and ready file.
 func (s *server) announce(ctx context.Context, listener net.Listener) error {
-	r := Ready{HTTP: "http://" + listener.Addr().String(), SIP: s.sip.Addr().String(), APIKey: s.key.Reveal()}
+	r := Ready{HTTP: "http://" + listener.Addr().String(), SIP: s.sip.Addr().String(), SIPTLS: s.secureAddr(), APIKey: s.key.Reveal()}
 	s.log.Info("ready", slog.String("version", s.options.Version), slog.String("http", r.HTTP), slog.String("sip", r.SIP))
 	if err := s.openControl(listener); err != nil {
 		return err

@@ -81,6 +81,11 @@ func (t *TrunkTLS) check() error {
 	return err
 }
 
+// oneRecord writes a message as one record. At the beginning of a connection package tls
+// cuts what is longer than 1.2 kB into several, each with a system call and a packet of
+// its own.
+const oneRecord = true
+
 // inboundTLS is the security of connections to our own listener, in a connKey.
 const inboundTLS = "tls"
 
@@ -130,7 +135,8 @@ func (d *Driver) TLSAddr() netip.AddrPort { return d.transport.secureAddr() }
 // while a trunk wants them, for some phones do not go on when they are.
 func (d *Driver) serverTLS() *tls.Config {
 	own := &pair{certFile: d.cfg.TLS.CertFile, keyFile: d.cfg.TLS.KeyFile, log: d.cfg.Logger}
-	base := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own.get() }}
+	base := &tls.Config{MinVersion: tls.VersionTLS12, DynamicRecordSizingDisabled: oneRecord,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own.get() }}
 	asking := base.Clone()
 	asking.ClientAuth = tls.RequestClientCert
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -193,7 +199,7 @@ func (p peer) callerOf() string {
 // clientTLS is how a host is connected to for a trunk, nil for none. Files are read
 // for each connection, so that changed ones are used from the next one on.
 func clientTLS(t *Trunk, host string) (*tls.Config, error) {
-	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+	out := &tls.Config{MinVersion: tls.VersionTLS12, DynamicRecordSizingDisabled: oneRecord, ServerName: host}
 	if t == nil {
 		return out, nil
 	}

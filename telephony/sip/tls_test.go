@@ -553,3 +553,45 @@ func TestOneConnectionForAll(t *testing.T) {
 		}
 	}
 }
+
+// A message is one record, however long it is, from the first one of a connection on.
+func TestMessageIsOneRecord(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1000)
+	ca := newAuthority(t)
+	d := newDriver(t, func(c *Config) { c.TLS = ca.listener(t) })
+	serve(t, d, accept)
+	u := secureUA(t, d, &tls.Config{RootCAs: ca.pool(), ServerName: "127.0.0.1"})
+	u.in = nil // reads records
+	route := "Record-Route: <sip:127.0.0.1:5099;lr;a=" + strings.Repeat(long, 14) + ">"
+	u.send(u.request("INVITE", 1, basicSDP(4000), route))
+	ok := u.receive(20 * time.Second)
+	for strings.HasPrefix(ok, "SIP/2.0 1") {
+		ok = u.receive(20 * time.Second)
+	}
+	if !strings.HasPrefix(ok, "SIP/2.0 200 ") || !wholeMessage(ok) {
+		t.Errorf("the 200 came in pieces, the first of %d bytes", len(ok))
+	}
+
+	invites := make(chan string, 1)
+	d, _ = secureTrunk(t, func(_ int, u *rawUA) {
+		u.in = nil
+		invite := u.receive(20 * time.Second)
+		invites <- invite
+		u.respond(invite, "486 Busy Here", "")
+	})
+	_, err := d.Dial(t.Context(), telephony.DialRequest{From: "+12125550100", To: "+12125550101", Trunk: "carrier",
+		Headers: map[string]string{"X-One": long, "X-Two": long}}, nil)
+	if err == nil {
+		t.Error("the call was answered")
+	}
+	if invite := <-invites; len(invite) < 2000 || !wholeMessage(invite) {
+		t.Errorf("the INVITE came in pieces, the first of %d bytes", len(invite))
+	}
+}
+
+// wholeMessage reports whether a message has the body that it announces.
+func wholeMessage(msg string) bool {
+	_, body, _ := strings.Cut(msg, "\r\n\r\n")
+	return headerOf(msg, "Content-Length") == strconv.Itoa(len(body)) && body != ""
+}
