@@ -30,36 +30,33 @@ func (b *bench) wire(ctx context.Context) (err error) {
 
 // WireTruth makes c.Calls calls to an agent that gives long answers, in waves, and
 // interrupts it. It compares what the server reports of their turns with what was heard. A
-// wave is made again, at most attempts times in all, while the callers were late
-// themselves; Wire.Run says whether that helped.
+// wave in which the callers were late themselves is made again; no more than attempts times
+// as many waves as are needed are made in all. Wire.Run says whether that was enough.
 func WireTruth(ctx context.Context, api *client.Client, c loadgen.Config, attempts int) (*loadgen.Wire, error) {
 	c.Scenario, c.FarEnds, c.Linger = loadgen.ScenarioBargeIn, true, wireLinger
 	var all *loadgen.Report
 	var reported []loadgen.Reported
-	waves := 0
-	for left := c.Calls; left > 0; left -= wireWave {
+	left := c.Calls
+	spare := (attempts - 1) * ((left + wireWave - 1) / wireWave)
+	for wave := 0; left > 0; wave++ {
 		c.Calls = min(left, wireWave)
 		c.Turns = c.Calls * wireTurns
-		for attempt := 1; ; attempt++ {
-			// Each wave has callers of its own, by whom its calls are found.
-			callers := fmt.Sprintf("+1646%03d", waves)
-			waves++
-			c.From = callers + "%04d"
-			report, err := loadgen.Run(ctx, c)
-			if err != nil {
-				return nil, err
-			}
-			if !report.Counts() && attempt < attempts {
-				continue
-			}
-			said, err := reports(ctx, api, callers)
-			if err != nil {
-				return nil, err
-			}
-			report.Attempts = attempt
-			all, reported = together(all, &report), append(reported, said...)
-			break
+		callers := fmt.Sprintf("+1646%03d", wave) // of this wave alone: its calls are found by them
+		c.From = callers + "%04d"
+		report, err := loadgen.Run(ctx, c)
+		if err != nil {
+			return nil, err
 		}
+		if !report.Counts() && spare > 0 {
+			spare--
+			continue
+		}
+		said, err := reports(ctx, api, callers)
+		if err != nil {
+			return nil, err
+		}
+		left -= c.Calls
+		all, reported = together(all, &report), append(reported, said...)
 	}
 	w := loadgen.Compare(all, reported)
 	return &w, nil
@@ -71,7 +68,7 @@ func together(all, wave *loadgen.Report) *loadgen.Report {
 		return wave
 	}
 	all.Placed, all.Answered, all.FarEnds = all.Placed+wave.Placed, all.Answered+wave.Answered, append(all.FarEnds, wave.FarEnds...)
-	all.Received, all.Lost, all.Attempts = all.Received+wave.Received, all.Lost+wave.Lost, max(all.Attempts, wave.Attempts)
+	all.Received, all.Lost = all.Received+wave.Received, all.Lost+wave.Lost
 	if wave.Lateness.P99 > all.Lateness.P99 {
 		all.Lateness = wave.Lateness
 	}
