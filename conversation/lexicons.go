@@ -1,9 +1,23 @@
 package conversation
 
 import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
+
+// TablesVersion identifies the word lists and phrases of all languages: it changes with
+// any of them.
+func TablesVersion() string {
+	h := fnv.New64a()
+	for _, language := range slices.Sorted(maps.Keys(lexicons)) {
+		_, _ = fmt.Fprintf(h, "%s %q %q\n", language, lexicons[language](), PhrasesOf(language)) // a hash takes everything
+	}
+	return fmt.Sprintf("%016x", h.Sum64())
+}
 
 // lexiconOf returns the lists of a language; an unknown one gets the English.
 func lexiconOf(language string) lexicon {
