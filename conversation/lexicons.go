@@ -200,3 +200,6 @@ func korean() lexicon {
 		dictated:  list("번호|철자|이메일|주소|코드|생년월일|계좌"),
 	}
 }
+
+// DigitWords returns the spoken digits of a language, and the words that separate them.
+func DigitWords(language string) []string { return slices.Clone(lexiconOf(language).digits) }

@@ -155,7 +155,7 @@ func (b *Book) noRoom() {
 	b.warned = true
 	b.mu.Unlock()
 	if first {
-		b.c.Log.Error("calls have no journals any more: remove old ones, or raise journals.max_bytes",
+		b.c.Log.Error("calls have no journals any more: remove old ones, or raise recordings.journals_mib",
 			slog.Int64("bytes", b.Stored()), slog.Int64("max_bytes", b.c.Most))
 	}
 }

@@ -244,7 +244,7 @@ func (j *Journal) limit() {
 	case j.size >= mostCall:
 		kind, why = "call_limit", "the limit of 8 MiB a call was reached"
 	case j.book.stored.Load() >= j.book.c.Most:
-		kind, why = "disk_limit", fmt.Sprintf("the limit of %d bytes for all journals (journals.max_bytes) was reached", j.book.c.Most)
+		kind, why = "disk_limit", fmt.Sprintf("the limit of %d MiB for all journals (recordings.journals_mib) was reached", j.book.c.Most>>20)
 	default:
 		return
 	}

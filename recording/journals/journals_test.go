@@ -299,7 +299,7 @@ func TestLimits(t *testing.T) {
 		l.j.flush(p)
 		l.j.flush(p)
 		l.step(2*time.Second, conversation.Digit{Key: '1'})
-		if j := s.read(t, "a"); j.Ending != journal.Full || !strings.Contains(j.Why, "journals.max_bytes") || len(j.Steps) != 2 {
+		if j := s.read(t, "a"); j.Ending != journal.Full || !strings.Contains(j.Why, "recordings.journals_mib") || len(j.Steps) != 2 {
 			t.Errorf("%s, %q, %d steps", j.Ending, j.Why, len(j.Steps))
 		}
 		if j := s.Begin("env", header("b")); j != nil || s.told() != "disk_limit disk_limit" {
