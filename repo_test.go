@@ -57,7 +57,7 @@ func arrows() map[string][]string {
 		"bench":     {"", "client", "loadgen", "process", "server", "standin/tonewords", "synthesizer", "synthesizer/flite"},
 		"server":    {"*"},
 		"cmd/docs":  {"audio", "client", "support", "server"},
-		"cmd/sidetone": {"server", "preset", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
+		"cmd/sidetone": {"conversation", "journal", "server", "preset", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
 			"transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/anthropic", "standin/google", "standin/model", "standin/openai",
 			"standin/speech", "standin/openaispeech", "standin/deepgramspeak", "standin/elevenlabs", "standin/cartesia", "standin/azure", "standin/rime",
 			"standin/hearing", "standin/deepgram", "standin/assemblyai", "standin/openaiaudio"},
@@ -572,8 +572,6 @@ func floating(n ast.Node) string {
 // with its later user. More than ten would be a store of spare parts.
 func reachedLater() map[string]string {
 	return map[string]string{
-		"conversation/script":  "the replay of a journal",
-		"conversation.Figures": "conversation/script",
 	}
 }
 
