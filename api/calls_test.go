@@ -5,8 +5,8 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"sync/atomic"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 

@@ -175,7 +175,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"GET /v1/calls/{id}/pcap":   {inPath("signalled call")},
 
 		"GET /v1/calls/{id}/journal": {inPath("signalled call")},
-		"GET /v1/calls/{id}/events": {inPath("ended call")},
+		"GET /v1/calls/{id}/events":  {inPath("ended call")},
 
 		"POST /v1/account_connections/test":                      {inQuery("id", "connection", "")},
 		"POST /v1/account_connections/add_to_steering_pool":      {inQuery("id", "connection", `{"phone_number":"+12025550144"}`)},

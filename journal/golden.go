@@ -227,4 +227,3 @@ func blank(b []byte) {
 		i += n
 	}
 }
-

@@ -1,6 +1,7 @@
 package journals
 
 import (
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -45,6 +46,47 @@ func TestSize(t *testing.T) {
 	if perMinute > 4<<10 {
 		t.Errorf("%.0f bytes a call-minute", perMinute)
 	}
+}
+
+// TestMemory: a live call holds at most 24 KiB for its journal.
+func TestMemory(t *testing.T) { //nolint:paralleltest // it counts the memory of the process
+	const calls = 100
+	cfg, entries := journaltest.Call(time.Minute)
+	s := newShelf(t, nil)
+	m, p := conversation.New(cfg), newPacker()
+	outs := make([][]conversation.Output, len(entries))
+	for i, e := range entries {
+		outs[i] = append(outs[i], m.Step(e.At, e.In)...)
+	}
+	before := heap()
+	all := make([]*Journal, calls)
+	for n := range all {
+		h := header(time.Duration(n).String())
+		h.Config = cfg
+		all[n] = s.Begin("env", h)
+		for i, e := range entries {
+			if i%100 == 0 { // rarely: the buffer grows
+				all[n].flush(p)
+			}
+			all[n].Input(e.At, e.In)
+			all[n].Outputs(outs[i])
+		}
+	}
+	each := (heap() - before) / calls
+	t.Logf("%d bytes a call", each)
+	if each > 24<<10 {
+		t.Errorf("%d bytes a call", each)
+	}
+	runtime.KeepAlive(all)
+	s.Close()
+}
+
+// heap is the memory that is in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // BenchmarkCallMinute is what a minute of a call costs: writing its lines, and
