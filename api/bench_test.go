@@ -51,6 +51,8 @@ type bench struct {
 	tapes fakeTapes
 	// ladders are those of calls, by id.
 	ladders fakeLadders
+	// journals are those of calls, by id.
+	journals fakeJournals
 	// tokens checks JSON Web Tokens; nil for none.
 	tokens TokenVerifier
 	// operator is the bearer of the command line; "" for none.
@@ -95,7 +97,7 @@ func both(t *testing.T, test func(b *bench)) {
 func newBench(t *testing.T, s *store.Store) *bench {
 	t.Helper()
 	b := &bench{try: triedWell,
-		t: t, store: s, shop: newShop(), calls: &fakeCalls{}, feed: &fakeFeed{}, tapes: fakeTapes{}, ladders: fakeLadders{}, copies: &fakeCopies{fail: errors.ErrUnsupported},
+		t: t, store: s, shop: newShop(), calls: &fakeCalls{}, feed: &fakeFeed{}, tapes: fakeTapes{}, ladders: fakeLadders{}, journals: fakeJournals{}, copies: &fakeCopies{fail: errors.ErrUnsupported},
 		jobs: &fakeJobs{}, doc: strictDocument(t), drain: make(chan struct{}),
 	}
 	s.SetEnqueuer(b.jobs)
@@ -119,7 +121,7 @@ func (b *bench) handler() http.Handler {
 		b.t.Fatal(err)
 	}
 	return New(Config{
-		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, Ladders: b.ladders, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
+		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, Ladders: b.ladders, Journals: b.journals, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
 		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, CheckAccount: b.checkAccount, CheckThinks: b.checkThinks, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try, CallerIDs: b.callerIDs, Trunks: knownTrunks{},
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
@@ -542,6 +544,20 @@ func (f fakeLadders) Capture(id string, sound bool) (Capture, error) {
 type fakeCapture struct{ *strings.Reader }
 
 func (fakeCapture) Close() error { return nil }
+
+// fakeJournals are journals by call; an empty one cannot be read.
+type fakeJournals map[string]string
+
+func (f fakeJournals) Text(_ context.Context, environmentID, id string) ([]byte, error) {
+	text, ok := f[id]
+	switch {
+	case !ok:
+		return nil, fs.ErrNotExist
+	case text == "":
+		return nil, errors.New("a bit was flipped")
+	}
+	return []byte(text + " of " + environmentID), nil
+}
 
 // sampleLadder is a call that was refused.
 func sampleLadder() sidetone.Ladder {

@@ -519,6 +519,24 @@ func TestTurns(t *testing.T) {
 	})
 }
 
+// TestJournal reads the journal of a call, and of calls without one.
+func TestJournal(t *testing.T) {
+	both(t, func(b *bench) {
+		c := newCallTest(b)
+		id := c.create(`"`+c.agent+`"`, "").want(201).text("id")
+		target := "GET /v1/calls/" + id + "/journal"
+		b.do(target, "").fails(404, "id names a call without a journal")
+		b.do("GET /v1/calls/x/journal", "").fails(404, "id names no call in this environment")
+		b.journals[id] = ""
+		b.do(target, "").fails(503, "the journal cannot be read: the log of the server says why")
+		b.journals[id] = "sidetone journal 1"
+		got := b.do(target, "").want(200)
+		if want := "sidetone journal 1 of " + b.env.ID; string(got.raw) != want || got.header.Get("Content-Type") != "text/plain; charset=utf-8" {
+			b.t.Errorf("journal: %q, want %q, %v", got.raw, want, got.header)
+		}
+	})
+}
+
 // TestRecordingForms asks with the Accept headers of the client families.
 func TestRecordingForms(t *testing.T) {
 	both(t, func(b *bench) {

@@ -160,6 +160,7 @@ func (s *server) routes() []route {
 		{pattern: "GET /v1/calls/{id}/ladder", scope: sidetone.ScopeRead, handle: s.respond(200, s.getLadder)},
 		{pattern: "GET /v1/calls/{id}/turns", scope: sidetone.ScopeRead, handle: s.respond(200, s.getTurns)},
 		{pattern: "GET /v1/calls/{id}/pcap", scope: sidetone.ScopeRead, handle: s.getPCAP},
+		{pattern: "GET /v1/calls/{id}/journal", scope: sidetone.ScopeRead, handle: s.getJournal},
 		{pattern: "GET /v1/calls/{id}/events", scope: sidetone.ScopeRead, handle: s.streamEvents, stream: true},
 		{pattern: "GET /v1/refusals", scope: sidetone.ScopeRead, handle: s.respond(200, s.listRefusals)},
 

@@ -62,6 +62,13 @@ type Capture interface {
 	Size() int64
 }
 
+// Journals has the journals of calls. recording/journals implements it.
+type Journals interface {
+	// Text returns the journal of a call of an environment; an error with fs.ErrNotExist
+	// when there is none.
+	Text(ctx context.Context, environmentID, callID string) ([]byte, error)
+}
+
 // Copies opens recordings in another form. recording/mp3 implements it.
 type Copies interface {
 	// Open returns the copy of the WAV file at path, made when absent; an
@@ -85,6 +92,8 @@ type Config struct {
 	MP3 Copies
 	// Ladders has the signalling of calls; nil means that there is none.
 	Ladders Ladders
+	// Journals has the journals of calls; nil means that there is none.
+	Journals Journals
 	// Shops are the carriers that sell numbers, by provider name.
 	Shops map[string]telephony.NumberShop
 	// DefaultProvider is the shop of a request that names none; "" means

@@ -173,7 +173,9 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"GET /v1/calls/{id}/ladder": {inPath("signalled call")},
 		"GET /v1/calls/{id}/turns":  {inPath("ended call")},
 		"GET /v1/calls/{id}/pcap":   {inPath("signalled call")},
-		"GET /v1/calls/{id}/events": {inPath("ended call")},
+
+		"GET /v1/calls/{id}/journal": {inPath("signalled call")},
+		"GET /v1/calls/{id}/events":  {inPath("ended call")},
 
 		"POST /v1/account_connections/test":                      {inQuery("id", "connection", "")},
 		"POST /v1/account_connections/add_to_steering_pool":      {inQuery("id", "connection", `{"phone_number":"+12025550144"}`)},
@@ -433,7 +435,7 @@ func (f *tenants) freshCall(who tenant, kind string, post func(path, body, prope
 		return id
 	}
 	at := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
-	f.ladders[id] = sampleLadder()
+	f.ladders[id], f.journals[id] = sampleLadder(), "sidetone journal 1"
 	f.tapes["/rec/"+id] = []byte("RIFF....WAVEsound")
 	err := f.store.FinishCall(f.t.Context(), who.env, id, sidetone.CallResult{
 		Status: sidetone.CallEnded, Outcome: sidetone.OutcomeHumanDisconnected, EndReason: "hangup", RecordingPath: "/rec/" + id, Ended: at,

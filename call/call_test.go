@@ -51,6 +51,7 @@ type world struct {
 	plans    atomic.Int32 // plans that were made and not closed
 	recorded bool         // result checks the recorded call for unexplained silence
 	rec      *channels
+	journals memoryJournals
 	stop     func()
 }
 
@@ -66,7 +67,7 @@ func newWorld(t *testing.T, adjust func(*world, *call.Config)) *world {
 	w.snapshot.Agent.EnableDynamicTurns = false
 	wheel := call.NewWheel(clock())
 	c := call.Config{Node: "test", Clock: clock(), Directory: w, Ledger: w.ledger, Publisher: w.ledger, Planner: w, Wheels: []*call.Wheel{wheel},
-		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{"simulated": w.driver}, Log: slog.New(slog.DiscardHandler)}
+		IDs: sidetone.NewIDs(time.Now), Carriers: carriers{"simulated": w.driver}, Log: slog.New(slog.DiscardHandler), Journals: &w.journals, Build: "test"}
 	if adjust != nil {
 		adjust(w, &c)
 	}
@@ -84,6 +85,7 @@ func newWorld(t *testing.T, adjust func(*world, *call.Config)) *world {
 		cancel()
 		close(done)
 		wg.Wait()
+		w.journals.replay(t)
 		if n := w.plans.Load(); n != 0 {
 			t.Errorf("%d plans more were made than closed", n)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -45,6 +46,10 @@ type Config struct {
 	// Signalling keeps the signalling of inbound calls; nil: nobody does. Drivers tell
 	// it themselves which calls they place.
 	Signalling Signalling
+	// Journals keeps what becomes of the machines, but of calls that may keep no text;
+	// nil: nobody does. Build is the version that they show.
+	Journals Journals
+	Build    string
 	// Wheels pace the calls, each of which is dealt to one of them when it is
 	// answered; whoever made them runs them. One for each processor core keeps all
 	// cores busy. At least one.
@@ -87,6 +92,7 @@ type Exchange struct {
 	scribe  *scribe
 	refused *refusedCalls
 	broken  *breakers
+	tables  string          // the version of the machine's word lists
 	ctx     context.Context // of all calls; ends at the drain's deadline
 	cancel  context.CancelFunc
 
@@ -108,7 +114,7 @@ func New(c Config) *Exchange {
 		c.MaxCalls = 1000
 	}
 	x := &Exchange{c: c, ctx: ctx, cancel: cancel, live: map[string]*Session{}, dialling: map[string]placing{}, placed: map[string]int{},
-		broken: newBreakers(c.Clock), scribe: newScribe(c.Ledger, c.Publisher, c.Clock, c.Log)}
+		tables: conversation.TablesVersion(), broken: newBreakers(c.Clock), scribe: newScribe(c.Ledger, c.Publisher, c.Clock, c.Log)}
 	x.refused = newRefusedCalls(x)
 	x.wg.Go(func() { x.scribe.run(ctx) })
 	x.wg.Go(func() { x.refused.run(ctx) })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -150,6 +151,8 @@ func (s *Session) event(kind sidetone.EventKind, text string, data map[string]an
 	switch kind {
 	case sidetone.EventCaller, sidetone.EventAgent, sidetone.EventDigits, sidetone.EventIgnored, sidetone.EventAction:
 		s.spoken = append(s.spoken, e)
+	case sidetone.EventConnected, sidetone.EventError:
+		s.comment(string(kind) + " " + strconv.Quote(e.Text) + " " + string(e.Data))
 	}
 	s.record(e)
 }

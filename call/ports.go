@@ -7,6 +7,8 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/audio"
+	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/journal"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/synthesizer"
 	"github.com/sidetone/sidetone/telephony"
@@ -144,6 +146,23 @@ type Signalling interface {
 	// Exchange returns the first messages of that name while they belong to no call,
 	// without secrets. It never waits.
 	Exchange(name string) []sidetone.SignalMessage
+}
+
+// Journals keeps what becomes of the machines of calls.
+type Journals interface {
+	// Begin begins the journal of a call; nil when it gets none. It never waits.
+	Begin(environmentID string, h journal.Header) Journal
+}
+
+// Journal is that of one call. Its methods never wait.
+type Journal interface {
+	// Input takes what the machine is about to be given, Outputs what it answered.
+	Input(at time.Duration, in conversation.Input)
+	Outputs(outs []conversation.Output)
+	// Comment takes what the session did and the machine does not see.
+	Comment(at time.Duration, text string)
+	// End takes the end of the call.
+	End(at time.Duration)
 }
 
 // Source names who serves a part of a call, and who pays.

@@ -750,6 +750,9 @@ func TestHIPAACallLeavesNoTranscript(t *testing.T) {
 		if r.Transcript != "" || len(r.Errors) != 0 || r.RecordingPath != "" {
 			t.Errorf("result: got %+v", r)
 		}
+		if kept := w.journals.texts(); len(kept) != 0 {
+			t.Errorf("journals: %q", kept)
+		}
 		for _, e := range events {
 			if strings.Contains(e.Text+string(e.Data), "hello") {
 				t.Errorf("an event tells what was said: %+v", e)

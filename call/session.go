@@ -41,6 +41,7 @@ type Session struct {
 	machine  *conversation.Machine
 	meter    turns.Meter // of its turns
 	turned   func(TurnTaken)
+	journal  Journal
 	timers   map[conversation.Timer]armed
 	stop     func() bool // of the clock's timer
 	sequence int64
@@ -287,7 +288,9 @@ func (s *Session) echo(in conversation.Input) {
 func (s *Session) step(ctx context.Context, in conversation.Input) {
 	for pending := []conversation.Input{in}; len(pending) > 0; pending = pending[1:] {
 		now := s.now()
+		s.journal.Input(now, pending[0]) // before anything comes of it
 		outs := s.machine.Step(now, pending[0])
+		s.journal.Outputs(outs)
 		turn, over := s.meter.Step(now, pending[0], outs)
 		for _, out := range outs {
 			if reply := s.obey(ctx, out); reply != nil {

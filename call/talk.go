@@ -42,7 +42,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 	}
 	s.tools = newToolRunner(s)
 	s.mind = x.newMind(s)
-	s.machine = conversation.New(machineConfig(c, plan))
+	s.machine, s.journal = conversation.New(machineConfig(c, plan)), noJournal{}
 	s.mouth.prepared = s.machine.Prepared()
 	return s, nil
 }
@@ -172,6 +172,7 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 func (x *Exchange) talk(s *Session) {
 	s.answered, s.talked = s.now(), true
 	s.meter.Begin(s.answered)
+	x.beginJournal(s)
 	x.markAnswered(s)
 	s.log.Info("call answered", slog.String("from", s.call.FromNumber), slog.String("to", s.call.ToNumber),
 		slog.String("codec", s.caller().leg.Info().Codec))
@@ -182,6 +183,7 @@ func (x *Exchange) talk(s *Session) {
 	}
 	s.converse(x.ctx, x.wheel())
 	s.lastTurn()
+	s.journal.End(s.now())
 	x.measured(s)
 	x.storeEnd(s)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/provider"
@@ -59,6 +60,9 @@ func (s *Session) addNews(data map[string]any) map[string]any {
 	}
 	if len(reached)+len(requests) > 0 && data == nil {
 		data = map[string]any{}
+	}
+	for _, r := range requests {
+		s.comment("request " + strconv.Quote(r["id"]) + " of " + r["part"] + " " + r["vendor"])
 	}
 	if len(reached) > 0 {
 		data["reached"] = reached

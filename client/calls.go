@@ -354,6 +354,18 @@ func (s Calls) PCAP(ctx context.Context, id string, w io.Writer) error {
 	return err
 }
 
+// Journal writes the journal of a call to w.
+func (s Calls) Journal(ctx context.Context, id string, w io.Writer) error {
+	res, err := s.c.send(ctx, request{method: http.MethodGet, path: s.path + "/" + url.PathEscape(id) + "/journal",
+		header: http.Header{"Accept": {"text/plain"}}})
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close() //nolint:errcheck // only read from
+	_, err = io.Copy(w, res.Body)
+	return err
+}
+
 // Recording writes the stereo recording of a call to w: the caller left, the
 // agent right. It asks for the media type (WAV or MP3) and returns the one that
 // came.

@@ -123,6 +123,9 @@ func lineExercises() map[string]exercise {
 		},
 		"CallController_getLadder": func(t *testing.T, c *client.Client) (any, error) { return c.Calls().Ladder(t.Context(), "i") },
 		"CallController_getTurns":  func(t *testing.T, c *client.Client) (any, error) { return c.Calls().Turns(t.Context(), "i") },
+		"CallController_getJournal": func(t *testing.T, c *client.Client) (any, error) {
+			return nil, c.Calls().Journal(t.Context(), "i", io.Discard)
+		},
 		"CallController_getPcap": func(t *testing.T, c *client.Client) (any, error) {
 			return nil, c.Calls().PCAP(t.Context(), "i", io.Discard)
 		},

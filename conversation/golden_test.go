@@ -18,6 +18,7 @@ import (
 
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/conversation/script"
+	"github.com/sidetone/sidetone/journal"
 )
 
 // The golden calls. A script is a text file of lines
@@ -88,6 +89,17 @@ func reproduce(t *testing.T, c *goldenCall) {
 			t.Errorf("the journal does not reproduce the call (-call +journal):\n%s", diff)
 		}
 	}
+	text, err := journal.AppendHeader(nil, journal.Header{Call: t.Name(), Tables: conversation.TablesVersion(), Config: c.cfg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Read(c.w.End(append(text, c.lines...), c.clock))
+	if err == nil {
+		_, err = j.Replay()
+	}
+	if err != nil {
+		t.Errorf("the call is not replayed exactly: %v", err)
+	}
 }
 
 func appendOutput(t *testing.T, b []byte, o conversation.Output) []byte {
@@ -109,8 +121,11 @@ type goldenCall struct {
 	said   map[uint64]string
 	// shown is the script as the machine makes it, without its timers.
 	shown strings.Builder
-	// journal has all inputs, outputs all outputs.
+	// journal has all inputs, outputs all outputs; lines are those of a journal behind
+	// its header.
 	journal, outputs []byte
+	lines, scratch   []byte
+	w                journal.Writer
 }
 
 func playScript(t *testing.T, text string) *goldenCall {
@@ -170,7 +185,14 @@ func (c *goldenCall) step(in conversation.Input) {
 	if c.journal, err = script.AppendEntry(c.journal, script.Entry{At: c.clock, In: in}); err != nil {
 		c.t.Fatal(err)
 	}
-	for _, o := range c.m.Step(c.clock, in) {
+	if c.lines, err = c.w.Input(c.lines, c.clock, in); err != nil {
+		c.t.Fatal(err)
+	}
+	outs := c.m.Step(c.clock, in)
+	if c.lines, c.scratch, err = c.w.Outputs(c.lines, c.scratch, outs); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, o := range outs {
 		c.outputs = appendOutput(c.t, c.outputs, o)
 		c.obey(o)
 	}

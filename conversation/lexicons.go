@@ -1,15 +1,35 @@
 package conversation
 
-import "strings"
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// TablesVersion identifies the word lists and phrases of all languages: it changes with
+// any of them.
+func TablesVersion() string {
+	h, lists := fnv.New64a(), lexicons()
+	for _, language := range slices.Sorted(maps.Keys(lists)) {
+		_, _ = fmt.Fprintf(h, "%s %q %q\n", language, lists[language](), PhrasesOf(language)) // a hash takes everything
+	}
+	return fmt.Sprintf("%016x", h.Sum64())
+}
 
 // lexiconOf returns the lists of a language; an unknown one gets the English.
 func lexiconOf(language string) lexicon {
-	lists := map[string]func() lexicon{"de": german, "es": spanish, "fr": french, "hi": hindi, "id": indonesian, "it": italian, "ja": japanese,
-		"ko": korean, "nl": dutch, "pt": portuguese}
-	if of, ok := lists[mainPart(language)]; ok {
+	if of, ok := lexicons()[mainPart(language)]; ok {
 		return of()
 	}
 	return english()
+}
+
+// lexicons are the lists by language.
+func lexicons() map[string]func() lexicon {
+	return map[string]func() lexicon{"de": german, "en": english, "es": spanish, "fr": french, "hi": hindi, "id": indonesian,
+		"it": italian, "ja": japanese, "ko": korean, "nl": dutch, "pt": portuguese}
 }
 
 // mainPart is the language of a tag without its country.
@@ -177,3 +197,6 @@ func korean() lexicon {
 		dictated:  list("번호|철자|이메일|주소|코드|생년월일|계좌"),
 	}
 }
+
+// DigitWords returns the spoken digits of a language, and the words that separate them.
+func DigitWords(language string) []string { return slices.Clone(lexiconOf(language).digits) }

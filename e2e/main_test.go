@@ -150,6 +150,7 @@ func startAt(t *testing.T, path, sip string, env ...string) *server {
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() {
+		s.replay(t)
 		stopServer(t, cmd, exited)
 		if t.Failed() {
 			text, _ := os.ReadFile(logPath)
@@ -170,6 +171,26 @@ func startAt(t *testing.T, path, sip string, env ...string) *server {
 	})
 	s.api = client.New(s.http, sidetone.Secret(s.key))
 	return s
+}
+
+// replay replays all calls of the server from their journals: what the agents did must
+// come out again, to the bit.
+func (s *server) replay(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // that of the test is over
+	defer cancel()
+	if s.api == nil || s.api.Ready(ctx) != nil {
+		return // it never ran, or the test has ended it
+	}
+	cmd := exec.CommandContext(ctx, program, "replay", "--all", "--since", "1h")
+	cmd.Env = cleanEnv("SIDETONE_URL="+s.http, "SIDETONE_API_KEY="+s.key)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("replay: %v\n%s", err, out)
+		return
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	t.Log("replay:", lines[len(lines)-1])
 }
 
 func stopServer(t *testing.T, cmd *exec.Cmd, exited chan error) {

@@ -22,6 +22,7 @@ import (
 	"github.com/sidetone/sidetone/outbound"
 	"github.com/sidetone/sidetone/phonenumber"
 	"github.com/sidetone/sidetone/preset"
+	"github.com/sidetone/sidetone/recording/journals"
 	"github.com/sidetone/sidetone/telephony/sip"
 )
 
@@ -277,6 +278,10 @@ type RecordingsConfig struct {
 	// RTP keeps the packets of the sound of calls that are recorded beside their
 	// recordings, as they were on the wire.
 	RTP bool `koanf:"rtp"`
+	// Journals keeps the journals of calls there, sealed; JournalsMiB is the room for all
+	// of them, in MiB.
+	Journals    bool  `koanf:"journals"`
+	JournalsMiB int64 `koanf:"journals_mib"`
 }
 
 // LogConfig says what is logged.
@@ -296,7 +301,7 @@ func Defaults() Config {
 			AskAfterFirst: time.Minute, AskAfterHeld: time.Minute},
 		Calls:      CallsConfig{Max: 1000, Offline: 4, ComfortNoise: true, Drain: 10 * time.Minute},
 		Speech:     SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite", Substitute: true},
-		Recordings: RecordingsConfig{Lame: "lame", Signalling: true},
+		Recordings: RecordingsConfig{Lame: "lame", Signalling: true, Journals: true, JournalsMiB: journals.DefaultMost >> 20},
 		Log:        LogConfig{Level: "info", Format: "text"},
 		Outbound:   OutboundConfig{Concurrent: outbound.DefaultConcurrent},
 	}
@@ -348,6 +353,8 @@ func (c Config) Validate() error {
 		return errors.New("calls.offline must not be negative")
 	case c.Calls.AnswerAfter < 0 || c.Calls.AnswerAfter > time.Minute:
 		return errors.New("calls.answer_after must be between 0 and 1m")
+	case c.Recordings.JournalsMiB < 1 || c.Recordings.JournalsMiB > 1<<30:
+		return errors.New("recordings.journals_mib must be between 1 and 1073741824")
 	case c.Calls.Drain < 0:
 		return errors.New("calls.drain must not be negative")
 	case c.Speech.Voice != "flite" && c.Speech.Voice != "tty":

@@ -135,7 +135,7 @@ sip:
 database: {url: "postgres://db/calls", migrate_url: "postgres://owner@db/calls"}
 calls: {max: 7, ringing_per_environment: 5, ringing_per_trunk: 6, answer_after: 2s, offline: 1, comfort_noise: false, drain: 30s}
 speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty, substitute: false}
-recordings: {lame: /opt/lame, signalling: false, rtp: true}
+recordings: {lame: /opt/lame, signalling: false, rtp: true, journals: false, journals_mib: 7}
 log: {level: debug, format: json}
 traces: {endpoint: "https://collector.example", headers: "x-key=hush"}
 defaults: {model: openai, voice: voice_openai/nova, transcriber: transcriber_deepgram}
@@ -165,7 +165,7 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 		Database:   DatabaseConfig{URL: "postgres://db/calls", MigrateURL: "postgres://owner@db/calls"},
 		Calls:      CallsConfig{Max: 7, RingingPerEnvironment: 5, RingingPerTrunk: 6, AnswerAfter: 2 * time.Second, Offline: 1, Drain: 30 * time.Second},
 		Speech:     SpeechConfig{Flite: "/opt/flite", Pocketsphinx: "/opt/sphinx", Voice: "tty"},
-		Recordings: RecordingsConfig{Lame: "/opt/lame", RTP: true},
+		Recordings: RecordingsConfig{Lame: "/opt/lame", RTP: true, JournalsMiB: 7},
 		Log:        LogConfig{Level: "debug", Format: "json"},
 		Traces:     TracesConfig{Endpoint: "https://collector.example", Headers: "x-key=hush"},
 		Defaults:   DefaultsConfig{Model: "openai", Voice: "voice_openai/nova", Transcriber: "transcriber_deepgram"},

@@ -54,6 +54,7 @@ func Doctor(ctx context.Context, c Config) []Finding {
 		checkProgram("recogniser", c.Speech.Pocketsphinx, "pocketsphinx"),
 		checkModel(),
 		checkEncoder(c.Recordings.Lame),
+		checkJournals(c),
 		checkSpeech(ctx, c.Speech),
 		checkFiles(c.Calls.Max),
 	}
@@ -330,7 +331,7 @@ func checkModel() Finding {
 }
 
 // filesPerCall is how many descriptors a call uses at most.
-const filesPerCall = 8
+const filesPerCall = 9
 
 func checkFiles(calls int) Finding {
 	var limit unix.Rlimit

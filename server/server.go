@@ -25,6 +25,7 @@ import (
 	"github.com/sidetone/sidetone/metrics"
 	"github.com/sidetone/sidetone/outbound"
 	"github.com/sidetone/sidetone/recording/disk"
+	"github.com/sidetone/sidetone/recording/journals"
 	"github.com/sidetone/sidetone/recording/ladder"
 	"github.com/sidetone/sidetone/recording/mp3"
 	"github.com/sidetone/sidetone/store"
@@ -70,6 +71,7 @@ type server struct {
 	shop     *simulated.Shop
 	disk     *disk.Recordings
 	ladders  *ladder.Book
+	journals *journals.Book // nil when none are kept
 	copies   *mp3.Copies
 	figures  metrics.Registry // what /metrics shows
 	key      sidetone.Secret
@@ -220,6 +222,10 @@ func (s *server) serve(ctx context.Context) (err error) {
 	defer func() { err = join(err, s.copies.Close()) }()
 	s.ladders = ladder.New(ladder.Config{Dir: s.disk.Dir(), Now: s.clock.Now, Log: s.log})
 	defer func() { err = join(err, s.ladders.Close()) }()
+	if err := s.openJournals(); err != nil {
+		return err
+	}
+	defer func() { err = join(err, s.closeJournals()) }()
 	phone, err := sipConfig(s.config.SIP, s.log)
 	if err != nil {
 		return err
@@ -278,7 +284,7 @@ func (s *server) startCalls() {
 	}
 	s.exchange = call.New(call.Config{
 		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.lines.now}, Ledger: ledger{s.store}, Refusals: s.store,
-		Publisher: s.bus, Recordings: recordings{s.disk}, Signalling: s.ladders, Tapes: packets, Planner: s.providers, Wheels: wheels,
+		Publisher: s.bus, Recordings: recordings{s.disk}, Signalling: s.ladders, Tapes: packets, Journals: s.callJournals(), Build: s.options.Version, Planner: s.providers, Wheels: wheels,
 		IDs: sidetone.NewIDs(time.Now), Numbers: callable{s.store}, Carriers: carriers{simulated: s.sip, trunks: s.lines.now},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Refused: s.keyRefused, Accepted: s.keyAccepted, Measured: countLines(&s.figures), Turned: s.turned(s.startExporter()), Log: s.log,
@@ -404,7 +410,7 @@ func (s *server) api() http.Handler {
 	figures.Gauge("go_goroutines", "Goroutines.", func() float64 { return float64(runtime.NumGoroutine()) })
 	config := api.Config{
 		Metrics: figures,
-		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Ladders: captures{s.ladders}, Drain: s.draining,
+		Store:   s.store, Calls: s.exchange, Feed: s.bus, Recordings: s.disk, MP3: s.copies, Ladders: captures{s.ladders}, Journals: s.apiJournals(), Drain: s.draining,
 		CallerIDs: s.lines,
 		Shops:     s.shops(), Log: s.log, Stopping: s.stopping, TrustedProxies: s.proxies,
 		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,

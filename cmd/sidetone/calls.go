@@ -25,6 +25,8 @@ type callsCommand struct {
 	Ladder    ladderCommand    `cmd:"" help:"Show a call's SIP messages as a ladder."`
 	PCAP      pcapCommand      `cmd:"" name:"pcap" help:"Save a call's SIP messages, and its RTP packets where they are kept, for Wireshark, tcpdump or sngrep."`
 
+	Journal journalCommand `cmd:"" help:"Save a call's journal, for sidetone replay."`
+
 	Transcript transcriptCommand `cmd:"" help:"Show who said what and when, and follow a call until it is over."`
 }
 

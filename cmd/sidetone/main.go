@@ -20,6 +20,7 @@ var version = "dev"
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Answer and place calls, and serve the API."`
 	Demo    demoCommand    `cmd:"" help:"Show everything in a minute: a server, an agent, simulated callers."`
+	Replay  replayCommand  `cmd:"" help:"Replay a call from its journal, to the bit; make it a test; try another dial on it."`
 	Phone   phoneCommand   `cmd:"" aliases:"call" help:"Be a caller: a SIP softphone that says lines, interrupts, listens and measures."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database up to date without starting a server."`
 	Copy    copyCommand    `cmd:"" help:"Move a SQLite database to Postgres; may be interrupted and repeated."`

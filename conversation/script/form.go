@@ -126,10 +126,20 @@ func (f *form) quoted(p *string) {
 	switch {
 	case f.err != nil:
 	case !f.reading:
-		f.out = strconv.AppendQuote(f.out, *p)
+		f.out = appendQuoted(f.out, *p)
 	default:
 		*p = f.readQuoted()
 	}
+}
+
+// appendQuoted is strconv.AppendQuote, which is slow, and needed for few texts.
+func appendQuoted(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuote(b, s)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }
 
 // someText is a text that is left out when it is empty.

@@ -49,7 +49,7 @@ func ReadJournal(r io.Reader) iter.Seq2[Entry, error] {
 		lines.Split(wholeLines)
 		at := time.Duration(0)
 		for n := 1; lines.Scan(); n++ {
-			e, err := parseEntry(lines.Text(), at)
+			e, err := ParseEntry(lines.Text(), at)
 			if wrong := (*Error)(nil); errors.As(err, &wrong) {
 				wrong.Line = n
 			}
@@ -76,8 +76,9 @@ func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) 
 	return 0, nil, nil
 }
 
-// parseEntry reads a line whose time is not before earliest.
-func parseEntry(line string, earliest time.Duration) (Entry, error) {
+// ParseEntry reads a line of a journal, without its end, whose time is not before
+// earliest. Its errors are of type *Error.
+func ParseEntry(line string, earliest time.Duration) (Entry, error) {
 	f := form{reading: true, text: line}
 	micros, n, ok := digits(line)
 	if !ok || micros > uint64((1<<63-1)/time.Microsecond) {

@@ -33,6 +33,9 @@ func Populate(t testing.TB, s *store.Store, env string) {
 	if err == nil {
 		err = s.StoreRefusedCall(context.Background(), sidetone.RefusedCall{ID: "z" + env, EnvironmentID: env, Tried: []string{"+12125550101"}, Count: 2, Created: now, Last: now})
 	}
+	if err == nil {
+		_, err = s.JournalKey(context.Background(), env)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

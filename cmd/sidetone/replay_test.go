@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/journal"
+	"github.com/sidetone/sidetone/journal/journaltest"
+)
+
+// journalFile writes the journal of a call of a minute.
+func journalFile(t *testing.T) (path string, text []byte) {
+	t.Helper()
+	cfg, entries := journaltest.Call(time.Minute)
+	text, err := journal.AppendHeader(nil, journal.Header{Call: "c1", Build: "test", Config: cfg, Private: []string{"monday"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := conversation.New(cfg)
+	var w journal.Writer
+	var scratch []byte
+	for _, e := range entries {
+		if text, err = w.Input(text, e.At, e.In); err != nil {
+			t.Fatal(err)
+		}
+		if text, scratch, err = w.Outputs(text, scratch, m.Step(e.At, e.In)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text = w.End(text, time.Minute)
+	path = filepath.Join(t.TempDir(), "call.journal")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, text
+}
+
+// TestReplay replays a file: exactly, cut, changed, as a test, and with other dials.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	path, text := journalFile(t)
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	golden := filepath.Join(dir, "golden.journal")
+	agent := "kind: agent\nkey: a\nname: A\nprompt: p\nendpointing_sensitivity: relaxed\ninitial_message: Hello ${name}\n"
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want []string
+	}{
+		{"exact", []string{path}, 0, []string{"exact: ", "4 turns of the caller, 60.0 s"}},
+		{"cut", []string{file("cut.journal", string(text[:len(text)/2]))}, 0, []string{"exact: ", "ends here without the end of the call"}},
+		{"changed", []string{file("changed.journal", strings.Replace(string(text), `"FinalWait":900000000`, `"FinalWait":800000000`, 1))}, 1,
+			[]string{"the replay is not exact: turn 0, at ", "recorded another Arm, now Arm final at", "the input was line", "build test"}},
+		{"no journal", []string{file("x.journal", "hello\n")}, 1, []string{"this is no journal of a call"}},
+		{"no file", []string{filepath.Join(dir, "absent.journal")}, 1, []string{"no such file"}},
+		{"no key", []string{"019a"}, 1, []string{"there is no file 019a", "SIDETONE_API_KEY"}},
+		{"nothing", nil, 1, []string{"name a call, a file, or --all"}},
+		{"all and one", []string{"--all", path}, 1, []string{"--all goes with --since only"}},
+		{"since", []string{"--all", "--since", "soon"}, 1, []string{"--since \"soon\" must be a time"}},
+		{"golden", []string{path, "--to-golden", golden}, 0, []string{golden, "are masked"}},
+		{"the golden one", []string{golden}, 0, []string{"exact: "}},
+		{"a dial", []string{path, "--with", "endpointing_sensitivity=relaxed"}, 0, []string{"exact until turn 0", "was  Arm endpoint", "is   Arm endpoint", "not shown"}},
+		{"a dial that does nothing", []string{path, "--with", "max_idle_check_count=1"}, 0, []string{"does the same in the whole call"}},
+		{"no dial", []string{path, "--with", "prompt=x"}, 1, []string{`does not depend on "prompt"`}},
+		{"a bad dial", []string{path, "--with", "language=7"}, 1, []string{"language cannot be 7"}},
+		{"an agent", []string{path, "--with", file("agent.yaml", agent)}, 0, []string{"exact until turn 0", "was  Arm endpoint", "not looked at", "initial_message, name, prompt"}},
+		{"no agent", []string{path, "--with", file("none.yaml", "kind: prompt\nkey: p\ncontent: x\n")}, 1, []string{"has 0 agents, want one"}},
+	} {
+		var out, errs bytes.Buffer
+		code := run(append([]string{"replay"}, c.args...), &out, &errs)
+		all := out.String() + errs.String()
+		for _, want := range c.want {
+			if !strings.Contains(all, want) {
+				t.Errorf("%s: lacks %q:\n%s", c.name, want, all)
+			}
+		}
+		if code != c.code {
+			t.Errorf("%s: exit code %d, want %d\n%s", c.name, code, c.code, all)
+		}
+	}
+	if got, err := os.ReadFile(golden); err != nil || bytes.Contains(got, []byte("onday")) {
+		t.Errorf("golden call: %v", err)
+	}
+}
+
+// TestTable counts what was replayed, and fails when one differs.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	lines := []replayed{{id: "a", length: "1.0s", turns: "2", result: "exact", done: true}, {id: "b", length: "-", turns: "-", result: "no journal"}}
+	if err := table(&out, lines); err != nil || !strings.Contains(out.String(), "1 of 2 calls were replayed, all of them exactly") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	lines[0].failed, lines[0].result = true, "turn 1"
+	if err := table(&out, lines); err == nil || err.Error() != "1 of 1 calls were not replayed exactly" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,10 @@
+// Package journals keeps the journals of calls (package journal) in files beside their
+// recordings: compressed, sealed and bounded, so that no call waits for the disk and a
+// killed process loses half a second.
+//
+// A file is a line that names its format, a salt, and chunks. A chunk is the length of
+// what follows (3 bytes) with a CRC-16 of length and number (2 bytes), and DEFLATE
+// (RFC 1951) with a dictionary, sealed by vault.Chunks with the chunk's number and the
+// call's id. Each is readable alone. A file that was cut is read to the end of its last
+// whole chunk; anything else that is wrong with it is an error.
+package journals
