@@ -362,8 +362,8 @@ func (r *Reorder) bridge(front *reorderSlot) bool {
 	elapsed := r.elapsed(front.arrived)
 	if gap < 0 || gap > elapsed+Samples(reorderSlack, int(r.clock)) {
 		r.stats.Restarts++
-		gap = max(elapsed, r.missed*int64(r.ticks))
-		if r.missed == 0 && gap < int64(r.ticks) {
+		gap = elapsed // whatever the numbers say: they may have jumped too
+		if gap < int64(r.ticks) {
 			gap = 0 // no more than jitter
 		}
 	}
