@@ -15,6 +15,9 @@ const (
 	// playoutWindow is how many pulls of 20 ms the least supply is taken over
 	// before the delay may shrink: 4 s.
 	playoutWindow = 200
+	// playoutLate is how many pulls in a row that found nothing but sound whose time had
+	// passed make the media time go back to that sound.
+	playoutLate = 2
 )
 
 // PlayoutStats counts what a Playout did.
@@ -34,7 +37,8 @@ type PlayoutStats struct {
 // starts with a delay of 40 ms, grows it by what arrival jitter makes it miss,
 // up to 120 ms, and shrinks it again in pauses when 4 s went by with sound to
 // spare. That also takes up the difference of two clocks. What is missing when
-// it is due is concealed: at most three frames, then comfort noise.
+// it is due is concealed: at most three frames, then comfort noise. The sound of a sender
+// that stops its clock in pauses comes ever later: it is played from where it is by then.
 //
 // Frames come from the machine path, in media order or late. It allocates
 // nothing per frame and must not be used concurrently.
@@ -50,6 +54,8 @@ type Playout struct {
 
 	target  int64 // delay aimed at, in samples
 	starved int64 // samples by which the present starvation has added delay
+	late    bool  // since the last pull sound came, whose time had passed, and no other
+	lates   int   // pulls in a row to which that happened
 	least   int64 // least supply in the current window
 	pulls   int
 	over    int64 // samples to leave out in silence
@@ -88,6 +94,9 @@ func (p *Playout) Push(f Frame) {
 	if !p.started || end < p.next-8*p.mask || f.Offset > p.newest+8*p.mask {
 		p.restart(f.Offset)
 	}
+	if !f.Missing {
+		p.behind(f.Offset, end)
+	}
 	p.fed(f.Offset)
 	p.newest = max(p.newest, end)
 	if p.newest-p.next > p.mask {
@@ -111,6 +120,20 @@ func (p *Playout) restart(at int64) {
 	clear(p.have)
 	p.started, p.playing = true, false
 	p.next, p.newest, p.over, p.starved = at, at, 0, 0
+	p.late, p.lates = false, 0
+}
+
+// behind notes whether the time of received sound has passed, and goes back to it when
+// nothing else came for a while. A burst that was held up ends with sound in time.
+func (p *Playout) behind(at, end int64) {
+	if end > p.next {
+		p.late, p.lates = false, 0
+		return
+	}
+	p.late = at >= p.newest
+	if p.late && p.lates >= playoutLate {
+		p.restart(at)
+	}
 }
 
 // fed ends a starvation: by sound that was late, which the delay has to grow
@@ -167,6 +190,10 @@ func (p *Playout) Pull(pcm []int16) bool {
 func (p *Playout) starve(pcm []int16) {
 	p.stats.Underruns++
 	p.lost = true
+	if p.late {
+		p.late = false
+		p.lates++
+	}
 	p.conceal.Lost(pcm)
 	p.window()
 	if n := int64(len(pcm)); p.target+p.starved+n <= Samples(PlayoutMax, p.rate) {

@@ -47,7 +47,11 @@ func (r playoutRun) run() playoutResult {
 	}
 	out := playoutResult{heard: make(map[int]time.Duration), earliest: time.Hour}
 	pcm, frame := make([]int16, 160), make([]int16, 160)
-	for ms := range int64(r.frames*20 + 1000) {
+	last := int64(r.frames * 20)
+	for ms := range byTime {
+		last = max(last, ms)
+	}
+	for ms := range last + 1000 {
 		for _, a := range byTime[ms] {
 			for i := range frame {
 				frame[i] = int16(a.n%900 + 200)
@@ -164,6 +168,53 @@ func TestPlayoutPauseKeepsTheDelay(t *testing.T) {
 	}
 	if p.Delay() != PlayoutMin {
 		t.Errorf("aimed at %v after a pause", p.Delay())
+	}
+}
+
+// A sender that stops its clock in pauses falls behind more than the delay may grow, at
+// once or little by little. Its sound is played all the same, with no more delay than
+// usual.
+func TestPlayoutOfSendersThatStopTheirClock(t *testing.T) {
+	t.Parallel()
+	for _, pause := range []time.Duration{30 * time.Millisecond, 100 * time.Millisecond, 130 * time.Millisecond, 300 * time.Millisecond, time.Second, 10 * time.Second} {
+		t.Run(pause.String(), func(t *testing.T) {
+			t.Parallel()
+			stopped := func(n int) time.Duration { return pause * time.Duration(n/50) }
+			p := NewPlayout(8000)
+			got := playoutRun{Playout: p, frames: 900, delay: func(n int) time.Duration { return 5*time.Millisecond + stopped(n) }}.run()
+			for second := 1; second < 18; second++ {
+				heard := 0
+				for n := 50 * second; n < 50*second+50; n++ {
+					at, ok := got.heard[n]
+					if ok {
+						heard++
+					}
+					if late := at - stopped(n); ok && late > 180*time.Millisecond {
+						t.Errorf("frame %d was played %v after it came", n, late)
+					}
+				}
+				if heard < 30 {
+					t.Errorf("second %d: %d of 42 frames were heard", second, heard)
+				}
+			}
+		})
+	}
+}
+
+// What a network holds up and then brings at once, too late, makes no lasting delay.
+func TestPlayoutAfterAStall(t *testing.T) {
+	t.Parallel()
+	p := NewPlayout(8000)
+	got := playoutRun{Playout: p, frames: 600, delay: func(n int) time.Duration {
+		if n >= 200 && n < 220 {
+			return time.Duration(220-n)*20*time.Millisecond + 5*time.Millisecond
+		}
+		return 5 * time.Millisecond
+	}}.run()
+	for n := 230; n < 600; n++ {
+		if at, ok := got.heard[n]; (!ok && n%20 >= 3) || at > 145*time.Millisecond {
+			t.Fatalf("frame %d was played after %v (heard %v)", n, at, ok)
+		}
 	}
 }
 

@@ -172,8 +172,9 @@ func (r *Reorder) Reset() {
 	r.givenUp = [reorderSlots]reorderLoss{}
 }
 
-// Push takes one packet that arrived at now; the payload is copied.
-func (r *Reorder) Push(now time.Duration, p Packet) {
+// Push takes one packet that arrived at now; the payload is copied. It reports whether
+// the sequence numbers begin anew with it, other than after a Reset.
+func (r *Reorder) Push(now time.Duration, p Packet) (renumbered bool) {
 	r.stats.Received++
 	if now-r.raised > reorderMemory {
 		r.wait, r.later = reorderWait, reorderLater
@@ -187,24 +188,25 @@ func (r *Reorder) Push(now time.Duration, p Packet) {
 		if !r.leaping || p.Seq != r.leap {
 			r.leaping, r.leap = true, p.Seq+1
 			r.stats.Dropped++
-			return
+			return false
 		}
-		r.Reset()
-		r.start(now, p)
-		r.insert(now, p)
+		renumbered = true
 	case ahead < 0:
-		if r.countsAnew(now, p.Seq) {
-			r.Reset()
-			r.start(now, p)
-			r.insert(now, p)
-			break
+		renumbered = r.countsAnew(now, p.Seq)
+		if !renumbered {
+			r.pushLate(now, p.Seq)
 		}
-		r.pushLate(now, p.Seq)
 	default:
 		r.insert(now, p)
 		r.backs = 0
 	}
+	if renumbered {
+		r.Reset()
+		r.start(now, p)
+		r.insert(now, p)
+	}
 	r.leaping = false
+	return renumbered
 }
 
 // countsAnew reports whether packets that seem too late are a new beginning: three in
@@ -360,8 +362,8 @@ func (r *Reorder) bridge(front *reorderSlot) bool {
 	elapsed := r.elapsed(front.arrived)
 	if gap < 0 || gap > elapsed+Samples(reorderSlack, int(r.clock)) {
 		r.stats.Restarts++
-		gap = max(elapsed, r.missed*int64(r.ticks))
-		if r.missed == 0 && gap < int64(r.ticks) {
+		gap = elapsed // whatever the numbers say: they may have jumped too
+		if gap < int64(r.ticks) {
 			gap = 0 // no more than jitter
 		}
 	}

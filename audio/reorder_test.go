@@ -283,6 +283,29 @@ func TestReorderNewTimeBase(t *testing.T) {
 			t.Errorf("stats %+v", got)
 		}
 	})
+	t.Run("numbers and timestamps that jump, with no time between", func(t *testing.T) {
+		t.Parallel()
+		for _, numbers := range []uint16{2, 7, 20, 200} {
+			for _, stamp := range []uint32{0xffff0000, 1<<31 + 1000, 100000} {
+				s := newReorderScript(t)
+				s.push(0, 1, 1000, 1)
+				s.push(20*time.Millisecond, 2, 1160, 2)
+				for i := range 4 {
+					s.push(time.Duration(40+20*i)*time.Millisecond, 2+numbers+uint16(i), stamp+160*uint32(i), 3+i)
+				}
+				s.expect("1 2 3 4 5 6")
+			}
+		}
+	})
+	t.Run("packets lost where timestamps begin anew", func(t *testing.T) {
+		t.Parallel()
+		s := newReorderScript(t)
+		s.push(0, 1, 1000, 1)
+		for i := range 3 {
+			s.push(time.Duration(80+20*i)*time.Millisecond, uint16(5+i), uint32(77+160*i), 5+i)
+		}
+		s.expect("1 x x x 5 6 7")
+	})
 	t.Run("timestamps that jump without reason", func(t *testing.T) {
 		t.Parallel()
 		s := newReorderScript(t)

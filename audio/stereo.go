@@ -18,6 +18,8 @@ const (
 	stereoSettle = 400 * time.Millisecond
 	// stereoMaxGap bounds the silence that a pause may leave.
 	stereoMaxGap = 24 * time.Hour
+	// stereoExpect bounds the sound that is written after that of later times.
+	stereoExpect = 2 * time.Second
 	// quietLevel is the level in dBFS below which a frame may be stretched.
 	quietLevel = -50.0
 )
@@ -38,7 +40,7 @@ type SampleWriter interface {
 // from 12 ms on in sound, one step a second, if no silence comes). What is lost,
 // suppressed or held leaves silence of the right length.
 //
-// It holds less than a second of sound and allocates nothing per frame. It
+// It holds less than a second of sound, or three after Expect, and allocates nothing per frame. It
 // must not be used concurrently, and it writes to its writer inside of the
 // calls: a writer that can block takes them to a goroutine of its owner.
 type Stereo struct {
@@ -59,6 +61,7 @@ type Stereo struct {
 	callerRate int
 	scratch    []int16
 	late       int64
+	awaited    int64 // end of the caller's sound that may come later than what is written meanwhile
 }
 
 // NewStereo returns a recorder at rate samples a second, 8000 to 48000, that
@@ -74,6 +77,15 @@ func NewStereo(rate int, out SampleWriter) (*Stereo, error) {
 		caller:     newTimeline(rate),
 		callerRate: rate,
 	}, nil
+}
+
+// Expect says, before anything is written, that the caller's sound of the recording's first
+// d, at most 2 s, arrived before anybody wrote it: it is written while that of later times
+// is written too.
+func (s *Stereo) Expect(d time.Duration) {
+	s.awaited = Samples(min(d, stereoExpect), s.rate)
+	s.size = Samples(stereoRing, s.rate) + s.awaited
+	s.ring = make([]int16, 2*s.size)
 }
 
 // Late returns how many samples came too late to be recorded.
@@ -104,6 +116,9 @@ func (s *Stereo) WriteCaller(f Frame, arrived time.Duration) {
 	}
 	media := f.Offset * int64(s.rate) / int64(f.Rate)
 	end := Samples(arrived, s.rate)
+	if end >= s.awaited {
+		s.awaited = 0
+	}
 	low := s.caller.observe(end, media+int64(len(pcm)))
 	s.settle(end, low)
 	if s.caller.interrupted(low) {
@@ -207,7 +222,7 @@ func (s *Stereo) place(channel int, pcm []int16, at int64) {
 
 // flushDue hands on what no late frame can change any more.
 func (s *Stereo) flushDue() {
-	if due := s.newest - Samples(stereoLag, s.rate); due-s.written >= Samples(stereoBlock, s.rate) {
+	if due := s.newest - Samples(stereoLag, s.rate) - s.awaited; due-s.written >= Samples(stereoBlock, s.rate) {
 		s.flush(due)
 	}
 }

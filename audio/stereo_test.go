@@ -427,3 +427,51 @@ func BenchmarkStereoFrame(b *testing.B) {
 type discardAt struct{}
 
 func (discardAt) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+
+// What the caller said before the answer is written in one go, when the agent's sound of
+// later times has been written: it lies where it was said.
+func TestStereoOfSoundThatIsExpected(t *testing.T) {
+	t.Parallel()
+	for _, early := range []time.Duration{100 * time.Millisecond, 700 * time.Millisecond, 2 * time.Second} {
+		for _, agentFirst := range []int{0, 3, 20} {
+			s, out := newStereo(t, 8000)
+			s.Expect(early)
+			frame := func(v int16) []int16 {
+				pcm := make([]int16, 160)
+				for i := range pcm {
+					pcm[i] = v
+				}
+				return pcm
+			}
+			frames := int(early / FrameDuration)
+			next := 0
+			hear := func() {
+				s.WriteCaller(Frame{PCM: frame(int16(1000 + next)), Rate: 8000, Offset: int64(160 * next)}, time.Duration(next+1)*FrameDuration)
+				next++
+			}
+			for n := range 100 {
+				s.WriteAgent(frame(int16(-1000-n)), early+time.Duration(n)*FrameDuration)
+				for n >= agentFirst && next < frames+n {
+					hear()
+				}
+			}
+			if err := s.Close(early + 2*time.Second); err != nil || s.Late() != 0 {
+				t.Errorf("%v: %v, %d samples too late", early, err, s.Late())
+			}
+			caller, agent := out.channel(0), out.channel(1)
+			for n := range frames + 99 {
+				if got := caller[160*n+80]; got != int16(1000+n) {
+					t.Fatalf("%v, %d frames first: frame %d of the caller holds %d", early, agentFirst, n, got)
+				}
+			}
+			for n := range 100 {
+				if got := agent[160*(frames+n)+80]; got != int16(-1000-n) {
+					t.Fatalf("%v, %d frames first: frame %d of the agent holds %d", early, agentFirst, n, got)
+				}
+			}
+			if slices.Max(agent[:160*frames]) != 0 || slices.Min(agent[:160*frames]) != 0 {
+				t.Errorf("%v: the agent is heard before the answer", early)
+			}
+		}
+	}
+}

@@ -41,6 +41,7 @@ func (bomb) Serve(context.Context, func(context.Context, telephony.Leg)) error {
 
 func (bomb) Create(string, int) (call.Recorder, error) { return bomb{}, nil }
 func (bomb) Caller(audio.Frame, time.Duration)         { panic("disk of the caller") }
+func (bomb) Expect(time.Duration)                      {}
 func (bomb) Agent([]int16, time.Duration)              { panic("disk of the agent") }
 func (bomb) Close(time.Duration) error                 { return nil }
 func (bomb) Discard() error                            { return nil }

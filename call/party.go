@@ -130,9 +130,14 @@ func (p *party) arrival(ev telephony.Event) time.Duration {
 	return ev.Arrived.Sub(p.start)
 }
 
-// recordTo records both directions of the party from now on.
+// recordTo records both directions of the party from now on, and from where its sound
+// began that came before the answer and is delivered.
 func (p *party) recordTo(rec Recorder) {
 	p.rec, p.start = rec, p.clock.Now()
+	if heard := p.leg.Info().Heard; !heard.IsZero() && heard.Before(p.start) {
+		rec.Expect(p.start.Sub(heard))
+		p.start = heard
+	}
 	p.player.record = func(pcm []int16, slot time.Time) { rec.Agent(pcm, slot.Sub(p.start)) }
 }
 

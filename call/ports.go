@@ -109,6 +109,9 @@ type Publisher interface {
 type Recorder interface {
 	// Caller adds a received frame that arrived at the given time.
 	Caller(f audio.Frame, at time.Duration)
+	// Expect says, before anything is added, that received frames of the first d, at
+	// most 2 s, are added later than others of their time.
+	Expect(d time.Duration)
 	// Agent adds what was sent in the slot that begins at the given time.
 	Agent(pcm []int16, at time.Duration)
 	// Close completes the file, at most at end.

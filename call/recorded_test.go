@@ -43,6 +43,9 @@ func (r *reel) Write(pcm []int16) error {
 // Caller implements Recorder.
 func (r *reel) Caller(f audio.Frame, at time.Duration) { r.stereo.WriteCaller(f, at) }
 
+// Expect implements Recorder.
+func (r *reel) Expect(d time.Duration) { r.stereo.Expect(d) }
+
 // Agent implements Recorder.
 func (r *reel) Agent(pcm []int16, at time.Duration) { r.stereo.WriteAgent(pcm, at) }
 
@@ -196,7 +199,7 @@ func TestRecordingClosesGapsThatWereMadeUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rec := newReel(t, 8000)
-		p := &party{clock: testClock(), start: time.Now(), player: newPlayer(newLine(), false, func(any) {})}
+		p := &party{leg: nowhere{}, clock: testClock(), start: time.Now(), player: newPlayer(newLine(), false, func(any) {})}
 		p.recordTo(rec)
 		sound, made := loudNoise(100*160), 0
 		for n := range 100 {
@@ -242,7 +245,7 @@ func BenchmarkRecordedTurn(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p := &party{player: newPlayer(nowhere{}, false, func(any) {})}
+	p := &party{leg: nowhere{}, player: newPlayer(nowhere{}, false, func(any) {})}
 	now := p.start
 	p.clock.Now = func() time.Time { return now }
 	p.recordTo(&reel{stereo: stereo})

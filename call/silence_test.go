@@ -62,6 +62,9 @@ func (r *channels) Caller(f audio.Frame, at time.Duration) {
 	r.stereo.WriteCaller(f, at)
 }
 
+// Expect implements call.Recorder.
+func (r *channels) Expect(d time.Duration) { r.stereo.Expect(d) }
+
 // Agent implements call.Recorder.
 func (r *channels) Agent(pcm []int16, at time.Duration) {
 	r.mu.Lock()

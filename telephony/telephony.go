@@ -116,6 +116,9 @@ type Info struct {
 	// Lead is how much audio may be sent ahead of real time and still be
 	// cleared: 0 on RTP, 200 ms on carrier sockets.
 	Lead time.Duration
+	// Heard is when the sound began that came before the far end's answer, up to 2 s,
+	// and that Events delivers; zero: there was none.
+	Heard time.Time
 	// Headers are selected signalling headers in canonical spelling.
 	Headers map[string]string
 	// Variables are what the far end says in the headers that the trunk's settings

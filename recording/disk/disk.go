@@ -243,6 +243,14 @@ func (r *Recorder) Caller(f audio.Frame, at time.Duration) {
 	r.stereo.WriteCaller(f, at)
 }
 
+// Expect says, before anything is added, that received frames of the first d, at most 2 s,
+// are added later than others of their time.
+func (r *Recorder) Expect(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stereo.Expect(d)
+}
+
 // Agent adds what was sent in the slot that begins at the given time.
 func (r *Recorder) Agent(pcm []int16, at time.Duration) {
 	r.mu.Lock()

@@ -302,6 +302,7 @@ func (l *leg) answer(res *sip.Response, st *stream, others []netip.AddrPort) boo
 	l.stream, l.state = st, legAnswered
 	l.session = sessionOfAnswer(res)
 	l.held = l.early.r.held
+	l.info.Heard = l.held.heard(st.remote, l.media.now())
 	l.media.begin(st, others)
 	close(l.answered)
 	l.armSession()

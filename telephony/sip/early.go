@@ -109,6 +109,29 @@ func (b *backlog) isEarly(key heldKey, now time.Time) {
 	}
 }
 
+// heard is when the sound began that is kept of a source or, when that has none, of hosts
+// that may have the call's; zero: there is none.
+func (b *backlog) heard(source netip.AddrPort, now time.Time) time.Time {
+	first := func(of func(heldKey) bool) (at time.Time) {
+		for _, s := range b.sources {
+			for _, p := range s.packets {
+				if of(s.key) && now.Sub(p.at) <= heldFor && (at.IsZero() || p.at.Before(at)) {
+					at = p.at
+				}
+			}
+		}
+		return at
+	}
+	at := first(func(k heldKey) bool { return k.from == source })
+	if at.IsZero() {
+		at = first(func(k heldKey) bool { return k.from.Addr() == source.Addr() || slices.Contains(b.near, k.from.Addr()) })
+	}
+	if at.IsZero() {
+		return at
+	}
+	return at.Add(-slot)
+}
+
 // take forgets the packets of a source and returns those that are not too old, the
 // oldest first.
 func (b *backlog) take(key heldKey, now time.Time) []heldPacket {

@@ -108,10 +108,15 @@ func TestOffsetsOfWhatOvertakes(t *testing.T) {
 	invite := c.receive()
 	r := newRTPPeer(t)
 	r.talkTo(invite)
+	began := time.Now()
 	r.say(8000, 10)
+	said := time.Now()
 	c.respond(invite, "200 OK", "", basicSDP(portOf(r.conn)))
 	c.expect("ACK")
-	<-p.legs
+	heard := (<-p.legs).Info().Heard
+	if heard.Before(began.Add(-slot)) || !heard.Before(said.Add(-slot+time.Second)) {
+		t.Errorf("it was heard from %v on, and said from %v to %v", heard, began, said)
+	}
 	r.say(8000, 5)
 	var last int64
 	for i := range 15 {

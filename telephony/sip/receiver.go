@@ -162,14 +162,24 @@ func (r *receiver) control() bool {
 	}
 	select {
 	case <-r.leg.gone:
-		r.keys.end(r.since())
-		if r.presses() {
+		if r.lastKeys() {
 			r.yield(r.leg.endedEvent())
 		}
 		return false
 	default:
 		return true
 	}
+}
+
+// lastKeys hands on the keys that were pressed when the call ended: what waits to be put
+// in order may hold tones, and one may be under way. false ends the loop.
+func (r *receiver) lastKeys() bool {
+	if at, waits := r.order.Deadline(); waits && !r.flush(r.origin.Add(at)) {
+		return false
+	}
+	r.listen(make([]int16, r.rate/20)) // the tone ends here
+	r.keys.end(r.since())
+	return r.presses()
 }
 
 // since is the time on the clock of the stream.
@@ -196,7 +206,11 @@ func (r *receiver) take() (telephony.Event, bool) {
 		r.order.Reset() // another sender, which may count anew
 		r.synced = false
 	}
-	if r.st != r.m.st {
+	switch st := &r.m.st; {
+	case r.st == *st:
+	case r.st.remote == st.remote && r.st.codec == st.codec && r.st.eventPT == st.eventPT && r.st.eventClock == st.eventClock:
+		r.keys.choose()
+	default:
 		r.keys.end(r.since())
 		r.keys.reset()
 	}
@@ -292,15 +306,17 @@ func (r *receiver) sort(now time.Time, h rtpHeader, payload []byte) bool {
 		}
 	}
 	p := audio.Packet{Seq: h.seq, Timestamp: h.timestamp, Format: h.pt}
-	switch _, sound := r.st.codecOf(h.pt); {
-	case sound:
+	_, sound := r.st.codecOf(h.pt)
+	if sound {
 		p.Payload, p.Ticks = payload, uint32(len(payload))
 		r.measure(now, h)
-	case h.pt == r.st.noisePT: // the buffer knows what a pause is
-	default:
+	}
+	if r.order.Push(now.Sub(r.origin), p) {
+		r.keys.renumber(h.seq)
+	}
+	if !sound && h.pt != r.st.noisePT { // the buffer knows what a pause is
 		r.event(h, payload, now)
 	}
-	r.order.Push(now.Sub(r.origin), p)
 	return r.presses()
 }
 
