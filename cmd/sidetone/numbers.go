@@ -75,7 +75,7 @@ type making struct {
 
 // post sends the properties that were read, and over them those given by flags.
 func (m making) post(a *app, path string, given map[string]string) error {
-	fields, err := m.read()
+	fields, err := m.read(path)
 	if err != nil {
 		return err
 	}
@@ -93,6 +93,9 @@ func (m making) post(a *app, path string, given map[string]string) error {
 	}
 	o, err := m.ask(a, http.MethodPost, path, nil, fields, options...)
 	if err != nil {
+		return err
+	}
+	if o, err = withoutSent(path, fields, o); err != nil {
 		return err
 	}
 	return m.show(a, o)

@@ -172,10 +172,12 @@ func (w plainWriter) Write(p []byte) (int, error) {
 // body reads the properties of a request: a JSON or YAML file, then --set.
 type body struct {
 	File string   `short:"f" help:"JSON or YAML file with the properties; - is standard input." placeholder:"FILE"`
-	Set  []string `help:"Set a property: name=value, where the value is JSON or a text. May be repeated; a dot leads into an object." placeholder:"NAME=VALUE" sep:"none"`
+	Set  []string `help:"Set a property: name=value, where the value is JSON or a text, as the property asks for. May be repeated; a dot leads into an object." placeholder:"NAME=VALUE" sep:"none"`
 }
 
-func (b body) read() (object, error) {
+// read reads them for a request to path, whose members have types; "" for values that are
+// not told apart by type.
+func (b body) read(path string) (object, error) {
 	out := object{}
 	if b.File != "" {
 		raw, err := readInput(b.File)
@@ -189,12 +191,20 @@ func (b body) read() (object, error) {
 			out = object{} // the file says null
 		}
 	}
-	for _, pair := range b.Set {
-		name, value, ok := strings.Cut(pair, "=")
-		if !ok || name == "" {
-			return nil, fmt.Errorf("--set %q must be name=value", pair)
+	typed := typedMembers{}
+	if path != "" && len(b.Set) > 0 {
+		document, err := contract.Load()
+		if err != nil {
+			return nil, err
 		}
-		if err := assign(out, name, value); err != nil {
+		typed = typedMembers{propertiesOf(document.Properties(), path)}
+	}
+	for i, pair := range b.Set {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" { // what is there may be a secret
+			return nil, fmt.Errorf("--set must be name=value; number %d is not", i+1)
+		}
+		if err := assign(out, name, typed.value(name, value)); err != nil {
 			return nil, err
 		}
 	}
@@ -221,6 +231,17 @@ func (b body) known(path string) error {
 	return nil
 }
 
+// withoutSent puts stars in the place of the secrets that a request to path sent: the
+// answer repeats them, and what is printed in a pipeline is kept there. Secrets that the
+// server made are shown, as they are never again.
+func withoutSent(path string, sent, answer object) (object, error) {
+	document, err := contract.Load()
+	if err != nil {
+		return nil, err
+	}
+	return contract.SecretsOf(propertiesOf(document.Properties(), path)).HideSent(sent, answer), nil
+}
+
 // propertiesOf are those among all that the body of a request to path may have.
 func propertiesOf(all []contract.Property, path string) []contract.Property {
 	return slices.DeleteFunc(slices.Clone(all), func(p contract.Property) bool { return p.Operation != "POST "+path })
@@ -244,7 +265,7 @@ func readInput(path string) ([]byte, error) {
 }
 
 // assign sets the property at a dotted name.
-func assign(o object, name, value string) error {
+func assign(o object, name string, value any) error {
 	whole := name
 	for {
 		head, rest, nested := strings.Cut(name, ".")
@@ -260,10 +281,6 @@ func assign(o object, name, value string) error {
 		}
 		o, name = inner, rest
 	}
-	var v any
-	if json.Unmarshal([]byte(value), &v) != nil {
-		v = value
-	}
-	o[name] = v
+	o[name] = value
 	return nil
 }
