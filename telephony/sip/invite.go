@@ -111,10 +111,6 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	contact := req.Contact()
-	if contact == nil {
-		return nil, &fault{status: 400, reason: "Bad Request: no Contact"}
-	}
 	rtp, rtcp, err := d.ports.open(st == nil || !st.mux)
 	if err != nil {
 		d.cfg.Logger.Error("call refused", "err", err)
@@ -124,7 +120,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		callID: req.CallID().Value(), user: who.user, tx: tx, offer: offer, stream: st, session: session, peer: tx.peer,
 		media:     newMedia(rtp, rtcp, signallers(tx), d.sourcePolicy(who.trunk), d.cfg.Now),
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
-		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: remoteTarget(&contact.Address),
+		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: callerTarget(req, tx.peer),
 		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who, d.calledNumber(req, who.trunk), d.trunk(who.trunk)), began: d.trunk(who.trunk)}
 	for _, h := range req.GetHeaders("Record-Route") {
 		l.routes = append(l.routes, h.Value())

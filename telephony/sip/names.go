@@ -112,11 +112,29 @@ func addresses(list string) []string {
 // remoteTarget is what requests are addressed to: a contact without what a
 // Request-URI must not have, headers and method
 // (https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1 and #section-19.1.1).
-func remoteTarget(contact *sip.Uri) sip.Uri {
-	target := *contact.Clone()
+// False for one that is no address of SIP.
+func remoteTarget(contact *sip.ContactHeader) (sip.Uri, bool) {
+	if contact == nil || contact.Address.Wildcard || contact.Address.Host == "" || contact.Address.Port < 0 || contact.Address.Port > 65535 {
+		return sip.Uri{}, false
+	}
+	target := *contact.Address.Clone()
 	target.Headers = nil
 	if target.UriParams.Has("method") {
 		target.UriParams.Remove("method")
+	}
+	return target, true
+}
+
+// callerTarget is what requests to a caller are addressed to: its contact, else where
+// its INVITE came from.
+func callerTarget(req *sip.Request, p peer) sip.Uri {
+	if target, ok := remoteTarget(req.Contact()); ok {
+		return target
+	}
+	target := sip.Uri{Scheme: "sip", Host: bracket(p.addr.Addr().String()), Port: int(p.addr.Port())}
+	if p.reliable() {
+		target.UriParams = sip.NewParams()
+		target.UriParams.Add("transport", strings.ToLower(p.network()))
 	}
 	return target
 }

@@ -107,8 +107,7 @@ func TestRemoteTarget(t *testing.T) {
 		`"A" <sip:192.0.2.1:5070;lr>`:                                                  "sip:192.0.2.1:5070;lr",
 		"<sip:a?b@192.0.2.1>":                                                          "sip:a?b@192.0.2.1",
 	} {
-		uri := parsed(t, "sip:a@b", "Contact: "+contact).Contact().Address
-		target := remoteTarget(&uri)
+		target, _ := remoteTarget(parsed(t, "sip:a@b", "Contact: "+contact).Contact())
 		if got := target.String(); got != want {
 			t.Errorf("%s: got %q, want %q", contact, got, want)
 		}
@@ -269,7 +268,7 @@ func FuzzCallersWords(f *testing.F) {
 		var uri sip.Uri
 		var params sip.HeaderParams
 		if _, err := sip.ParseAddressValue(identity, &uri, &params); err == nil {
-			if target := remoteTarget(&uri); target.Headers != nil {
+			if target, _ := remoteTarget(&sip.ContactHeader{Address: uri}); target.Headers != nil {
 				t.Fatalf("%q leads to %s", identity, target.String())
 			}
 		}

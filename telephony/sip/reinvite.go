@@ -63,8 +63,8 @@ func (l *leg) renegotiate(req *sip.Request, offer *sdp, unread *fault) ([]byte, 
 	if f != nil {
 		return nil, f
 	}
-	if c := req.Contact(); c != nil {
-		l.target = remoteTarget(&c.Address)
+	if target, ok := remoteTarget(req.Contact()); ok {
+		l.target = target
 	}
 	if session.interval > 0 {
 		l.session.take(session)

@@ -112,10 +112,6 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	if f != nil {
 		return f
 	}
-	contact := req.Contact()
-	if contact == nil {
-		return &fault{status: 400, reason: "Bad Request: no Contact"}
-	}
 	addr := d.localAddr(tx.peer.addr.Addr())
 	l.mu.Lock()
 	if f := l.mayTakeOver(earlyOnly); f != nil {
@@ -128,7 +124,7 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	l.callID, l.localTag, l.user = req.CallID().Value(), d.newTag(), who.user
 	d.calls[l.callID+" "+l.localTag] = l
 	d.mu.Unlock()
-	l.tx, l.peer, l.target, l.session = tx, tx.peer, remoteTarget(&contact.Address), session
+	l.tx, l.peer, l.target, l.session = tx, tx.peer, callerTarget(req, tx.peer), session
 	l.local, l.remote, l.remoteTag = headerValue(req, "To"), withoutTag(req.From()), tagOf(req.From().Params)
 	l.localSeq, l.remoteSeq = rand.Uint32N(1<<16), req.CSeq().SeqNo
 	l.updates, l.routes = listed(req, "Allow", "UPDATE"), nil

@@ -246,7 +246,7 @@ func (t *transport) send(p peer, raw []byte) (err error) {
 }
 
 func (t *transport) readUDP() {
-	parser := sip.NewParser()
+	parser := newParser()
 	buf := make([]byte, 65536)
 	for {
 		n, from, err := t.udp.ReadFromUDPAddrPort(buf)
@@ -424,7 +424,7 @@ func (t *transport) connect(ctx context.Context, key connKey, secure *tls.Config
 // does not arrive in time, ends the connection.
 func (t *transport) readTCP(c *tcpConn) {
 	defer t.forget(c)
-	parser := sip.NewParser()
+	parser := newParser()
 	frames := parser.NewSIPStream()
 	defer frames.Close()
 	p := peer{addr: c.addr, tcp: c}

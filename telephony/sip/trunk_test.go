@@ -67,7 +67,10 @@ func (c *carrier) answer(req, status, body string, headers ...string) {
 	lines := []string{"SIP/2.0 " + status, "Via: " + headerOf(req, "Via"), "From: " + headerOf(req, "From"), "To: " + to,
 		"Call-ID: " + headerOf(req, "Call-ID"), "CSeq: " + headerOf(req, "CSeq")}
 	if body != "" {
-		lines = append(lines, "Contact: <sip:carrier@"+c.conn.LocalAddr().String()+">", "Content-Type: application/sdp")
+		lines = append(lines, "Content-Type: application/sdp")
+		if !strings.Contains(strings.Join(headers, ""), "Contact: ") {
+			lines = append(lines, "Contact: <sip:carrier@"+c.conn.LocalAddr().String()+">")
+		}
 	}
 	lines = append(lines, headers...)
 	if _, err := c.conn.WriteToUDP([]byte(strings.Join(lines, "\r\n")+"\r\n\r\n"+body), c.from); err != nil {
