@@ -145,7 +145,7 @@ func signallers(tx *serverTx) []netip.Addr {
 	if !ok || len(vias) < 2 {
 		return hosts
 	}
-	received, _ := bottom.Params.Get("received")
+	received, _ := param(bottom.Params, "received")
 	if a, err := netip.ParseAddr(received); err == nil {
 		hosts = append(hosts, a.Unmap())
 	}

@@ -25,15 +25,34 @@ type header struct{ name, value string }
 
 // headerValue returns the first header of that name, or "".
 func headerValue(m sip.Message, name string) string {
-	if hs := m.GetHeaders(name); len(hs) > 0 {
+	if hs := headersOf(m, name); len(hs) > 0 {
 		return hs[0].Value()
 	}
 	return ""
 }
 
+// headersOf returns the headers of that name, also in its compact form where the parser
+// does not know that (https://www.iana.org/assignments/sip-parameters).
+func headersOf(m sip.Message, name string) []sip.Header {
+	found := m.GetHeaders(name)
+	switch name {
+	case "Supported":
+		return append(found, m.GetHeaders("k")...)
+	case "Session-Expires":
+		return append(found, m.GetHeaders("x")...)
+	case "Event":
+		return append(found, m.GetHeaders("o")...)
+	case "Identity":
+		return append(found, m.GetHeaders("y")...)
+	case "Content-Encoding":
+		return append(found, m.GetHeaders("e")...)
+	}
+	return found
+}
+
 // listed says whether a comma-separated header names a token.
 func listed(m sip.Message, name, token string) bool {
-	for _, h := range m.GetHeaders(name) {
+	for _, h := range headersOf(m, name) {
 		for part := range strings.SplitSeq(h.Value(), ",") {
 			if strings.EqualFold(strings.TrimSpace(part), token) {
 				return true
@@ -45,7 +64,7 @@ func listed(m sip.Message, name, token string) bool {
 
 // tagOf returns the tag among header parameters.
 func tagOf(p sip.HeaderParams) string {
-	tag, _ := p.Get("tag")
+	tag, _ := param(p, "tag")
 	return tag
 }
 
@@ -69,7 +88,7 @@ func response(req *sip.Request, p peer, status int, reason, tag string, extra []
 	}
 	writeHeader(&b, "From", headerValue(req, "From"))
 	to := headerValue(req, "To")
-	if req.To() != nil && !req.To().Params.Has("tag") && tag != "" && status > 100 {
+	if req.To() != nil && tagOf(req.To().Params) == "" && tag != "" && status > 100 {
 		to += ";tag=" + tag
 	}
 	writeHeader(&b, "To", to)

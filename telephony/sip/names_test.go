@@ -139,6 +139,8 @@ func TestAttestation(t *testing.T) {
 			map[string]string{"Identity": "eyJhbGciOi.x.y;info=<https://cert.example/a.pem>;alg=ES256;ppt=shaken", "P-Attestation-Indicator": "A", "P-Origination-Id": "123e4567"}},
 		{[]string{"X-Twilio-VerStat: TN-Validation-Passed-A", "x-stir-attestation: B"}, map[string]string{"X-Twilio-Verstat": "TN-Validation-Passed-A", "X-Stir-Attestation": "B"}},
 		{[]string{"P-Asserted-Identity: <tel:+12125550100;verstat=TN-Validation-Passed>"}, map[string]string{"verstat": "TN-Validation-Passed"}},
+		{[]string{"From: <sip:+12125550100@c>; Verstat = TN-Validation-Failed ;tag=1"}, map[string]string{"verstat": "TN-Validation-Failed"}},
+		{[]string{"y: abc;info=<https://c>"}, map[string]string{"Identity": "abc;info=<https://c>"}},
 		{[]string{"From: <sip:+12125550100;verstat=No-TN-Validation@c;user=phone>;tag=1"}, map[string]string{"verstat": "No-TN-Validation"}},
 		{[]string{"Identity: one", "Identity: two"}, map[string]string{"Identity": "one, two"}},
 	} {

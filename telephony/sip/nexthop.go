@@ -67,7 +67,7 @@ func portIn(uri *sip.Uri, other uint16) uint16 {
 // none: where those of the dialog went before, if that is among its targets, else to
 // the first that is reached.
 func (d *Driver) resolve(ctx context.Context, trunk *Trunk, uri *sip.Uri, network string, before netip.AddrPort) (peer, error) {
-	if transport, ok := uri.UriParams.Get("transport"); ok && slices.Contains(transports(), strings.ToLower(transport)) {
+	if transport, ok := param(uri.UriParams, "transport"); ok && slices.Contains(transports(), strings.ToLower(transport)) {
 		network = strings.ToLower(transport)
 	}
 	if uri.Scheme == "sips" {

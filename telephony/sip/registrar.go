@@ -132,7 +132,8 @@ func (d *Driver) moved(user string, contact sip.Uri, to peer) {
 
 // bindingTime is how long a contact asks to be registered, at most an hour.
 func bindingTime(req *sip.Request, contact *sip.ContactHeader) time.Duration {
-	value, ok := contact.Params.Get("expires")
+	_, params := paramsOf(contact.Value())
+	value, ok := param(params, "expires")
 	if !ok {
 		value = headerValue(req, "Expires")
 	}

@@ -104,10 +104,9 @@ func (l *leg) onUpdate(tx *serverTx) {
 // onInfo takes digits that come as INFO, as application/dtmf-relay
 // ("Signal=5, Duration=160") or application/dtmf ("5").
 func (l *leg) onInfo(tx *serverTx) {
-	kind, _, _ := strings.Cut(strings.ToLower(headerValue(tx.req, "Content-Type")), ";")
 	var digit rune
 	held := 100 * time.Millisecond
-	switch strings.TrimSpace(kind) {
+	switch kind := headerValue(tx.req, "Content-Type"); mediaType(kind) {
 	case "application/dtmf-relay":
 		digit, held = parseRelay(string(tx.req.Body()))
 	case "application/dtmf":

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
-	"strings"
 
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -20,17 +19,15 @@ type replaces struct {
 
 // parseReplaces reads a Replaces header; false when it names no dialog.
 func parseReplaces(value string) (r replaces, ok bool) {
-	id, params, _ := strings.Cut(value, ";")
-	r.callID = strings.TrimSpace(id)
-	for p := range strings.SplitSeq(params, ";") {
-		name, value, _ := strings.Cut(p, "=")
-		value = strings.TrimSpace(value)
+	id, params := paramsOf(value)
+	r.callID = id
+	for _, p := range params {
 		twice := false
-		switch strings.ToLower(strings.TrimSpace(name)) {
+		switch p.K {
 		case "to-tag":
-			twice, r.to = r.to != "", value
+			twice, r.to = r.to != "", p.V
 		case "from-tag":
-			twice, r.from = r.from != "", value
+			twice, r.from = r.from != "", p.V
 		case "early-only":
 			r.earlyOnly = true
 		}

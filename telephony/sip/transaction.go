@@ -50,7 +50,7 @@ func (tx *serverTx) dropLeg() {
 // (https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3).
 func txKey(req *sip.Request, method sip.RequestMethod) string {
 	via := req.Via()
-	branch, _ := via.Params.Get("branch")
+	branch, _ := param(via.Params, "branch")
 	if !strings.HasPrefix(branch, "z9hG4bK") {
 		branch = headerValue(req, "Call-ID") + tagOf(req.From().Params) + fmt.Sprint(req.CSeq().SeqNo)
 	}
@@ -153,7 +153,7 @@ func (d *Driver) onResponse(res *sip.Response) {
 	if cseq.MethodName == sip.INVITE && res.IsSuccess() && d.acknowledgeAgain(res) {
 		return
 	}
-	branch, _ := via.Params.Get("branch")
+	branch, _ := param(via.Params, "branch")
 	d.mu.Lock()
 	tx := d.clients[branch+" "+string(cseq.MethodName)]
 	d.mu.Unlock()
