@@ -251,6 +251,7 @@ func (l *leg) onAck(req *sip.Request) {
 	if l.unacked == nil || l.unacked.req.CSeq().SeqNo != req.CSeq().SeqNo {
 		return
 	}
+	again := l.unacked != l.tx // of a re-INVITE
 	l.unacked = nil
 	l.resend.Stop()
 	if !l.late {
@@ -265,6 +266,9 @@ func (l *leg) onAck(req *sip.Request) {
 			l.media.announceFormat()
 		}
 		return
+	}
+	if again && !errors.Is(err, errPlain) {
+		return // what was agreed before holds
 	}
 	l.d.background(func(context.Context) {
 		l.giveUp(telephony.CauseNotAcceptable, "unusable answer in the ACK: "+err.Error())
