@@ -106,7 +106,10 @@ func parts(kind string, body []byte, depth int) (session []byte, others []teleph
 // mediaType is the type of a Content-Type header, in lower case.
 func mediaType(kind string) string {
 	base, _ := paramsOf(kind)
-	main, sub, _ := strings.Cut(strings.ToLower(base), "/")
+	main, sub, whole := strings.Cut(strings.ToLower(base), "/")
+	if !whole {
+		return main
+	}
 	return strings.TrimSpace(main) + "/" + strings.TrimSpace(sub)
 }
 

@@ -154,7 +154,8 @@ func signallers(tx *serverTx) []netip.Addr {
 
 // withoutTag is the value of a From header but for its tag.
 func withoutTag(from *sip.FromHeader) string {
-	bare := sip.FromHeader{DisplayName: from.DisplayName, Address: from.Address, Params: from.Params.Clone()}
+	bare := sip.FromHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone(), Params: from.Params.Clone()}
+	bare.Address.User = strings.ReplaceAll(bare.Address.User, " ", "%20")
 	bare.Params.Remove("tag")
 	return bare.Value()
 }

@@ -151,22 +151,31 @@ func validate(req *sip.Request) *fault {
 	}
 	cseq := req.CSeq()
 	switch {
-	case len(req.GetHeaders("Content-Length")) > 1:
+	case !sameLength(req.GetHeaders("Content-Length")):
 		return &fault{status: 400, reason: "Bad Request: two lengths"}
-	case req.SipVersion != "SIP/2.0":
+	case !strings.EqualFold(req.SipVersion, "SIP/2.0"):
 		return &fault{status: 505, reason: "Version Not Supported"}
 	case cseq == nil || req.Via() == nil || req.From() == nil || req.To() == nil:
 		return &fault{status: 400, reason: "Bad Request"}
 	case !strings.EqualFold(string(cseq.MethodName), string(req.Method)): // the parser has one of them in capitals
 		return &fault{status: 400, reason: "Bad Request: CSeq names another method"}
-	case strings.ContainsAny(req.From().Address.String()+req.To().Address.String(), "<>\" "):
+	case odd(req.From().Address) || odd(req.To().Address):
 		return &fault{status: 400, reason: "Bad Request: URI"} // the parser is lenient; those whom we repeat it to are not
-	case tagOf(req.From().Params) == "":
-		return &fault{status: 400, reason: "Bad Request: From without a tag"}
 	case req.Recipient.Scheme != "sip" && req.Recipient.Scheme != "sips" && req.Recipient.Scheme != "tel":
 		return &fault{status: 416, reason: unsupportedScheme}
 	}
 	return nil
+}
+
+// sameLength says that lengths do not contradict each other.
+func sameLength(lengths []sip.Header) bool {
+	return !slices.ContainsFunc(lengths, func(h sip.Header) bool { return h.Value() != lengths[0].Value() })
+}
+
+// odd says that a URI has what none may have, but for blanks in the name of a user.
+func odd(uri sip.Uri) bool {
+	uri.User = strings.ReplaceAll(uri.User, " ", "")
+	return strings.ContainsAny(uri.String(), "<>\" ")
 }
 
 // unsupportedScheme is the reason of 416.

@@ -29,7 +29,7 @@ func sessionOf(req *sip.Request) (sessionTimer, *fault) {
 	number, params := paramsOf(value)
 	seconds, err := strconv.ParseUint(number, 10, 31)
 	if err != nil {
-		return sessionTimer{}, &fault{status: 400, reason: "Bad Request: Session-Expires"}
+		return sessionTimer{}, nil // it asks for nothing
 	}
 	if seconds < minSession {
 		return sessionTimer{}, &fault{422, "Session Interval Too Small", []header{{"Min-SE", strconv.Itoa(minSession)}}}

@@ -150,6 +150,7 @@ func (d *Driver) onResponse(res *sip.Response) {
 	if via == nil || cseq == nil || res.From() == nil || res.To() == nil || res.CallID() == nil {
 		return
 	}
+	cseq.MethodName = sip.RequestMethod(strings.ToUpper(string(cseq.MethodName)))
 	if cseq.MethodName == sip.INVITE && res.IsSuccess() && d.acknowledgeAgain(res) {
 		return
 	}

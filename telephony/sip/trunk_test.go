@@ -20,6 +20,8 @@ type carrier struct {
 	t    *testing.T
 	conn *net.UDPConn
 	from *net.UDPAddr
+	// change is done to what it answers with; nil: nothing.
+	change func(string) string
 
 	received []string
 }
@@ -73,7 +75,11 @@ func (c *carrier) answer(req, status, body string, headers ...string) {
 		}
 	}
 	lines = append(lines, headers...)
-	if _, err := c.conn.WriteToUDP([]byte(strings.Join(lines, "\r\n")+"\r\n\r\n"+body), c.from); err != nil {
+	text := strings.Join(lines, "\r\n") + "\r\n\r\n" + body
+	if c.change != nil {
+		text = c.change(text)
+	}
+	if _, err := c.conn.WriteToUDP([]byte(text), c.from); err != nil {
 		c.t.Fatal(err)
 	}
 }
