@@ -455,8 +455,6 @@ func (t *transport) readTCP(c *tcpConn) {
 		if begun, err = t.cut(frames, parser, p, buf[:n], begun); err != nil {
 			c.why = err
 			t.broken(p, frames.in.Bytes(), err)
-			c.why = err
-			t.broken(p, frames.in.Bytes(), err)
 			return
 		}
 	}
