@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // hidden stands in place of what is not stored.
@@ -167,38 +168,50 @@ func each(body []byte, f func(line []byte)) {
 	}
 }
 
-// maskKeys hides the keys in a line of a session description.
+// maskKeys hides the keys in a line of a session description, wherever its sender and
+// those who read it generously put blanks.
 func maskKeys(line []byte) {
-	trimmed := bytes.ToLower(bytes.TrimLeft(line, " \t"))
-	if len(trimmed) == 0 {
-		return
-	}
-	from := len(line) - len(bytes.TrimLeft(line, " \t"))
+	bare := bytes.ToLower(bytes.Map(func(c rune) rune {
+		if unicode.IsSpace(c) || c == 0 {
+			return -1
+		}
+		return c
+	}, line))
 	switch {
-	case bytes.HasPrefix(trimmed, []byte("a=crypto:")):
-		// tag, suite, and keys, each of which follows its method
-		rest := line[from:]
-		for range 2 {
-			_, after, ok := bytes.Cut(rest, []byte(" "))
-			if !ok {
-				return
-			}
-			rest = bytes.TrimLeft(after, " ")
-		}
-		for word := range bytes.FieldsSeq(rest) {
-			if _, key, ok := bytes.Cut(word, []byte(":")); ok {
-				stars(key)
-			} else {
-				stars(word)
-			}
-		}
-	case provesLine(trimmed): // a message within a message
+	case bytes.HasPrefix(bare, []byte("a=crypto:")):
+		_, value, _ := bytes.Cut(line, []byte(":"))
+		maskCrypto(value)
+	case provesLine(bytes.ToLower(line)): // a message within a message
 		_, value, _ := bytes.Cut(line, []byte(":"))
 		stars(value)
-	case bytes.HasPrefix(trimmed, []byte("k=")), bytes.HasPrefix(trimmed, []byte("a=key-mgmt:")):
+	case bytes.HasPrefix(bare, []byte("k=")), bytes.HasPrefix(bare, []byte("a=key-mgmt:")):
 		_, value, _ := bytes.Cut(line, []byte("="))
 		stars(value)
+	default:
+		for word := range bytes.FieldsSeq(line) {
+			maskInline(word)
+		}
 	}
+}
+
+// maskCrypto hides all of a crypto attribute but its tag, its suite and the method of
+// its keys (https://www.rfc-editor.org/rfc/rfc4568#section-9.1).
+func maskCrypto(value []byte) {
+	i := 0
+	for word := range bytes.FieldsSeq(value) {
+		if i++; !maskInline(word) && i > 2 {
+			stars(word)
+		}
+	}
+}
+
+// maskInline hides the key in a word that has one.
+func maskInline(word []byte) bool {
+	method, key, ok := bytes.Cut(word, []byte(":"))
+	if ok = ok && bytes.EqualFold(method, []byte("inline")); ok {
+		stars(key)
+	}
+	return ok
 }
 
 // maskDigits hides the keys that a line of an INFO names.
@@ -216,7 +229,7 @@ func maskDigits(line []byte) {
 // stars overwrites a text.
 func stars(text []byte) {
 	for i := range text {
-		if text[i] != ' ' {
+		if text[i] != ' ' && text[i] != '\t' {
 			text[i] = '*'
 		}
 	}

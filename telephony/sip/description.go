@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"mime"
 	"mime/multipart"
 	"net/netip"
 	"strings"
@@ -106,15 +105,20 @@ func parts(kind string, body []byte, depth int) (session []byte, others []teleph
 
 // mediaType is the type of a Content-Type header, in lower case.
 func mediaType(kind string) string {
-	base, _, _ := strings.Cut(kind, ";")
-	return strings.ToLower(strings.TrimSpace(base))
+	base, _ := paramsOf(kind)
+	main, sub, whole := strings.Cut(strings.ToLower(base), "/")
+	if !whole {
+		return main
+	}
+	return strings.TrimSpace(main) + "/" + strings.TrimSpace(sub)
 }
 
 // boundary is what separates the parts of a body: as its type says, else as the
 // body begins.
 func boundary(kind string, body []byte) string {
-	if _, params, err := mime.ParseMediaType(kind); err == nil && params["boundary"] != "" {
-		return params["boundary"]
+	_, params := paramsOf(kind)
+	if text, _ := param(params, "boundary"); text != "" {
+		return text
 	}
 	line, _, _ := strings.Cut(strings.TrimLeft(string(body), "\r\n"), "\n")
 	return strings.TrimPrefix(strings.TrimSpace(line), "--")

@@ -323,8 +323,8 @@ func (a *attempt) takeDialog(res *sip.Response) {
 	defer l.mu.Unlock()
 	l.remoteTag, l.localSeq = tagOf(res.To().Params), a.lastSeq()
 	l.updates = listed(res, "Allow", "UPDATE")
-	if c := res.Contact(); c != nil {
-		l.target = remoteTarget(&c.Address)
+	if target, ok := remoteTarget(res.Contact()); ok {
+		l.target = target
 	}
 	l.routes = nil
 	for _, h := range res.GetHeaders("Record-Route") {

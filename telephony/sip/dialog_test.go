@@ -109,6 +109,51 @@ func TestReinviteWhileOneIsPending(t *testing.T) {
 	u.status("UPDATE", 500)
 }
 
+// What was agreed holds when the answer to an offer in our response to a re-INVITE
+// cannot be used, or is not there; the first answer there must be.
+func TestAnswersInTheAck(t *testing.T) {
+	t.Parallel()
+	good := basicSDP(4000)
+	for name, answer := range map[string]string{
+		"none": "", "garbage": "v=0\r\nfoo", "another codec": strings.Replace(good, "RTP/AVP 0 101", "RTP/AVP 18 101", 1),
+		"declined": strings.Replace(good, "audio 4000", "audio 0", 1), "video": "v=0\r\nm=video 4000 RTP/AVP 96\r\n",
+	} {
+		for _, network := range []string{"udp", "tcp"} {
+			t.Run(name+" "+network, func(t *testing.T) {
+				t.Parallel()
+				d := newDriver(t, nil)
+				legs, frames, _ := listenTo(t, d)
+				u := newRawUA(t, d, network)
+				p := newRTPPeer(t)
+				p.talkTo(u.establish(basicSDP(portOf(p.conn))))
+				<-legs
+				u.send(u.request("INVITE", 2, ""))
+				u.status("INVITE", 200)
+				u.ack(2, answer)
+				u.send(u.request("OPTIONS", 3, ""))
+				u.status("OPTIONS", 200)
+				p.send(0, sound(8000, 160), 160)
+				wantLevel(t, frames, 8000)
+				u.send(u.request("INVITE", 4, basicSDP(portOf(p.conn)))) // and it can be changed again
+				u.status("INVITE", 200)
+				u.ack(4, "")
+				u.send(u.request("BYE", 5, ""))
+				u.status("BYE", 200)
+			})
+		}
+		t.Run(name+" first", func(t *testing.T) {
+			t.Parallel()
+			d := newDriver(t, nil)
+			serve(t, d, accept)
+			u := newRawUA(t, d, "udp")
+			u.send(u.request("INVITE", 1, ""))
+			_, u.toTag, _ = strings.Cut(headerOf(u.status("INVITE", 200), "To"), ";tag=")
+			u.ack(1, answer)
+			u.ask("BYE")
+		})
+	}
+}
+
 func TestRequestsOfADialog(t *testing.T) {
 	t.Parallel()
 	d := newDriver(t, nil)

@@ -129,7 +129,7 @@ func hostsOf(m sip.Message) []string {
 	if _, ok := m.(*sip.Request); ok { // the Via of a response is our own
 		for _, h := range m.GetHeaders("Via") {
 			if via, ok := h.(*sip.ViaHeader); ok {
-				received, _ := via.Params.Get("received")
+				received, _ := param(via.Params, "received")
 				hosts = append(hosts, via.Host, received)
 			}
 		}

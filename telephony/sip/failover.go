@@ -177,14 +177,14 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
-// retryIn is when a refused request may be made again; 0 when the response does not
-// say (https://www.rfc-editor.org/rfc/rfc3261#section-20.33).
+// retryIn is when a refused request may be made again, at most in an hour; 0 when the
+// response does not say (https://www.rfc-editor.org/rfc/rfc3261#section-20.33).
 func retryIn(res *sip.Response) time.Duration {
-	after, _, _ := strings.Cut(headerValue(res, "Retry-After"), ";")
+	after, _ := paramsOf(headerValue(res, "Retry-After"))
 	after, _, _ = strings.Cut(after, "(")
-	seconds, err := strconv.ParseUint(strings.TrimSpace(after), 10, 16)
+	seconds, err := strconv.ParseUint(strings.TrimSpace(after), 10, 31)
 	if err != nil {
 		return 0
 	}
-	return time.Duration(seconds) * time.Second
+	return min(time.Duration(seconds)*time.Second, time.Hour)
 }

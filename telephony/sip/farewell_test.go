@@ -116,6 +116,110 @@ func TestByeOverAnotherConnection(t *testing.T) {
 	}
 }
 
+// oddContacts are headers of a far end to whose addresses nothing can be sent.
+func oddContacts() map[string][]string {
+	return map[string][]string{
+		"a bare host name":          {"Contact: <sip:uas@asterisk>"},
+		"a name of another net":     {"Contact: <sip:uas@pbx.local:5060>"},
+		"a name by TCP":             {"Contact: <sip:uas@pbx.local;transport=tcp>"},
+		"a name by TLS":             {"Contact: <sips:uas@pbx.local>"},
+		"a port of nothing":         {"Contact: <sip:uas@127.0.0.1:port>"},
+		"no host":                   {"Contact: <sip:>"},
+		"none":                      {"Contact:"},
+		"empty":                     {"Contact: <>"},
+		"no address":                {"Contact: uas"},
+		"every address":             {"Contact: *"},
+		"another scheme":            {"Contact: <tel:+12125550101>"},
+		"a route that nobody knows": {"Contact: <sip:uas@127.0.0.1:9>", "Record-Route: <sip:sbc.local;lr>"},
+		"a route of nothing":        {"Contact: <sip:uas@asterisk>", "Record-Route: <sip:;lr>"},
+	}
+}
+
+// nobodyKnows is a name service without names.
+func nobodyKnows(context.Context, string) ([]netip.Addr, error) {
+	return nil, errors.New("no such host")
+}
+
+// Whatever the far end calls itself, our BYE goes at least to where its messages come
+// from.
+func TestByeToOddContacts(t *testing.T) {
+	t.Parallel()
+	expectBye := func(t *testing.T, bye string) {
+		t.Helper()
+		if uri := strings.Fields(bye)[1]; !strings.HasPrefix(uri, "sip") || len(uri) < len("sips:x") {
+			t.Errorf("a BYE for %q", uri)
+		}
+	}
+	for name, headers := range oddContacts() {
+		t.Run("called with "+name, func(t *testing.T) {
+			t.Parallel()
+			c := newCarrier(t)
+			d := newDriver(t, func(cfg *Config) {
+				cfg.Lookup = nobodyKnows
+				cfg.Trunks = []Trunk{{Name: "carrier", Host: c.conn.LocalAddr().String()}}
+			})
+			hungUp := make(chan error, 1)
+			go func() {
+				leg, err := d.Dial(t.Context(), telephony.DialRequest{From: "+12125550100", To: "+12125550101", Trunk: "carrier"}, nil)
+				if err == nil {
+					err = leg.Hangup(t.Context(), telephony.CauseNormal)
+				}
+				hungUp <- err
+			}()
+			c.answer(c.receive(), "200 OK", basicSDP(4000), headers...)
+			c.expect("ACK")
+			bye := c.expect("BYE")
+			expectBye(t, bye)
+			c.answer(bye, "200 OK", "")
+			if err := <-hungUp; err != nil {
+				t.Errorf("Hangup: %v", err)
+			}
+		})
+		t.Run("calling with "+name, func(t *testing.T) {
+			t.Parallel()
+			_, u, l, _ := answeredCall(t, func(c *Config) { c.Lookup = nobodyKnows }, "udp", headers...)
+			hungUp := make(chan error, 1)
+			go func() { hungUp <- l.Hangup(t.Context(), telephony.CauseNormal) }()
+			bye := u.ask("BYE")
+			expectBye(t, bye)
+			u.reply(bye, "200 OK", "")
+			if err := <-hungUp; err != nil {
+				t.Errorf("Hangup: %v", err)
+			}
+		})
+	}
+}
+
+// A far end with such a contact whose connection is gone is called back where it was,
+// a caller at the port that it names.
+func TestByeToOddContactsOverAnotherConnection(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	d, u, l, _ := answeredCall(t, func(c *Config) { c.Lookup = nobodyKnows }, "tcp", "Contact: <sip:uas@asterisk:"+port+";transport=tcp>")
+	u.conn.Close()
+	eventually(t, "the connection to be gone", func() bool {
+		d.transport.mu.Lock()
+		defer d.transport.mu.Unlock()
+		return len(d.transport.conns) == 0
+	})
+	hungUp := make(chan error, 1)
+	go func() { hungUp <- l.Hangup(t.Context(), telephony.CauseNormal) }()
+	again, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u = newRawUAOn(t, "tcp", again)
+	u.reply(u.ask("BYE"), "200 OK", "")
+	if err := <-hungUp; err != nil {
+		t.Errorf("Hangup: %v", err)
+	}
+}
+
 // A trunk whose contact is behind a NAT is called back where it was called.
 func TestByeToATrunkWhoseConnectionFailed(t *testing.T) {
 	t.Parallel()

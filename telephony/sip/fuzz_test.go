@@ -88,9 +88,10 @@ func FuzzRTCP(f *testing.F) {
 func FuzzMessage(f *testing.F) {
 	f.Add([]byte("INVITE sip:a@b SIP/2.0\r\nv: SIP/2.0/UDP h;branch=z9hG4bK1\r\nf: <sip:a@b>;tag=1\r\nt: x\r\ni: 1\r\nCSeq: 1 INVITE\r\n\r\n"))
 	f.Add([]byte("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP [::1]:5060;rport\r\nFrom: a\r\nTo: b\r\nCall-ID: c\r\nCSeq: 2 OPTIONS\r\nRequire: x\r\n\r\n"))
+	parser := newParser()
 	p := peer{addr: netip.MustParseAddrPort("192.0.2.1:5060")}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		msg, err := sip.ParseMessage(raw)
+		msg, err := parseMessage(parser, raw)
 		if err != nil {
 			checkHead(t, badRequest(raw, p))
 			return

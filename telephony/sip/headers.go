@@ -48,6 +48,9 @@ func attestation(req *sip.Request) map[string]string {
 	out := make(map[string]string)
 	for _, h := range req.Headers() {
 		name := textproto.CanonicalMIMEHeaderKey(h.Name())
+		if name == "Y" {
+			name = "Identity"
+		}
 		if !attests(name) || out[name] != "" || len(out) >= maxAttestations {
 			continue
 		}
@@ -79,22 +82,23 @@ func attests(name string) bool {
 
 // verstat is the parameter of that name in an address; "" when there is none.
 func verstat(address string) string {
-	lower := strings.ToLower(address)
-	at := strings.Index(lower, ";verstat=")
-	if at < 0 || len(lower) != len(address) {
-		return ""
+	for _, part := range strings.Split(address, ";")[1:] {
+		if end := strings.IndexAny(part, ">,"); end >= 0 {
+			part = part[:end]
+		}
+		if name, value, _ := strings.Cut(part, "="); strings.EqualFold(strings.TrimSpace(name), "verstat") {
+			value, _, _ = strings.Cut(unquoted(value), "@")
+			value, _, _ = strings.Cut(value, "?")
+			return cleaned(value, 64)
+		}
 	}
-	value := address[at+len(";verstat="):]
-	if end := strings.IndexAny(value, ";>@?,\" "); end >= 0 {
-		value = value[:end]
-	}
-	return cleaned(value, 64)
+	return ""
 }
 
 // joined are the values of a header, however often it is there.
 func joined(req *sip.Request, name string) string {
 	var values []string
-	for _, h := range req.GetHeaders(name) {
+	for _, h := range headersOf(req, name) {
 		values = append(values, h.Value())
 	}
 	return strings.Join(values, ", ")

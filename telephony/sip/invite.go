@@ -112,10 +112,6 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	contact := req.Contact()
-	if contact == nil {
-		return nil, &fault{status: 400, reason: "Bad Request: no Contact"}
-	}
 	rtp, rtcp, err := d.ports.open(st == nil || !st.mux)
 	if err != nil {
 		d.cfg.Logger.Error("call refused", "err", err)
@@ -125,7 +121,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		callID: req.CallID().Value(), user: who.user, tx: tx, offer: offer, stream: st, session: session, peer: tx.peer,
 		media:     newMedia(rtp, rtcp, signallers(tx), d.sourcePolicy(who.trunk), d.cfg.Now),
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
-		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: remoteTarget(&contact.Address),
+		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: callerTarget(req, tx.peer),
 		updates: listed(req, "Allow", "UPDATE"), info: inboundInfo(tx, who, d.calledNumber(req, who.trunk), d.trunk(who.trunk)), began: d.trunk(who.trunk)}
 	if err := l.SetHeaders(nil); err != nil {
 		d.cfg.Logger.Error("headers of a trunk", "err", err)
@@ -153,7 +149,7 @@ func signallers(tx *serverTx) []netip.Addr {
 	if !ok || len(vias) < 2 {
 		return hosts
 	}
-	received, _ := bottom.Params.Get("received")
+	received, _ := param(bottom.Params, "received")
 	if a, err := netip.ParseAddr(received); err == nil {
 		hosts = append(hosts, a.Unmap())
 	}
@@ -162,7 +158,8 @@ func signallers(tx *serverTx) []netip.Addr {
 
 // withoutTag is the value of a From header but for its tag.
 func withoutTag(from *sip.FromHeader) string {
-	bare := sip.FromHeader{DisplayName: from.DisplayName, Address: from.Address, Params: from.Params.Clone()}
+	bare := sip.FromHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone(), Params: from.Params.Clone()}
+	bare.Address.User = strings.ReplaceAll(bare.Address.User, " ", "%20")
 	bare.Params.Remove("tag")
 	return bare.Value()
 }
@@ -271,6 +268,7 @@ func (l *leg) onAck(req *sip.Request) {
 	if l.unacked == nil || l.unacked.req.CSeq().SeqNo != req.CSeq().SeqNo {
 		return
 	}
+	again := l.unacked != l.tx // of a re-INVITE
 	l.unacked = nil
 	l.resend.Stop()
 	if !l.late {
@@ -285,6 +283,9 @@ func (l *leg) onAck(req *sip.Request) {
 			l.media.announceFormat()
 		}
 		return
+	}
+	if again && !errors.Is(err, errPlain) {
+		return // what was agreed before holds
 	}
 	l.d.background(func(context.Context) {
 		l.giveUp(telephony.CauseNotAcceptable, "unusable answer in the ACK: "+err.Error())

@@ -2,10 +2,17 @@ package sip
 
 import (
 	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/icholy/digest"
@@ -56,24 +63,109 @@ func (a *logon) credentials(res *sip.Response, method, uri string) (h header, st
 		ask, reply = "Proxy-Authenticate", "Proxy-Authorization"
 	}
 	last := errors.New("challenge without a scheme we know")
-	for _, h := range res.GetHeaders(ask) {
-		challenge, err := digest.ParseChallenge(h.Value())
-		if err != nil {
-			last = err
-			continue
-		}
+	for _, challenge := range challenges(res, ask) {
 		if a.realm != "" && challenge.Realm != a.realm {
 			last = classed{fmt.Errorf("realm %q is not that of the trunk", clip(challenge.Realm)), ErrRealm}
 			continue
 		}
-		cred, err := digest.Digest(challenge, digest.Options{Method: method, URI: uri, Count: 1, Username: a.user, Password: a.pass})
+		text, err := a.credentialsFor(challenge, method, uri)
 		if err != nil {
 			last = err
 			continue
 		}
-		return header{reply, cred.String()}, challenge.Stale, nil
+		return header{reply, text}, challenge.Stale, nil
 	}
 	return header{}, false, fmt.Errorf("challenge of the server: %w", last)
+}
+
+// challenges are the digest challenges in the headers of that name, of which one may
+// have several (https://www.rfc-editor.org/rfc/rfc7235#section-4.1).
+func challenges(res *sip.Response, name string) []*digest.Challenge {
+	var out []*digest.Challenge
+	for _, h := range res.GetHeaders(name) {
+		for _, text := range splitChallenges(h.Value()) {
+			if c, err := digest.ParseChallenge(text); err == nil && c.Nonce != "" {
+				c.QOP = qualities(c.QOP)
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// splitChallenges takes a list of challenges apart: each begins with its scheme.
+func splitChallenges(list string) []string {
+	var out []string
+	for _, part := range splitOutside(list, ',') {
+		part = strings.TrimSpace(part)
+		name, _, _ := strings.Cut(part, "=")
+		scheme, first, begins := strings.Cut(strings.TrimSpace(strings.ReplaceAll(name, "\t", " ")), " ")
+		switch {
+		case part == "":
+		case begins && strings.TrimSpace(first) != "" || len(out) == 0:
+			out = append(out, scheme+" "+strings.TrimSpace(part[len(scheme):]))
+		default:
+			out[len(out)-1] += ", " + part
+		}
+	}
+	return out
+}
+
+// qualities are those that are named, in small letters; none is as if there were no
+// list.
+func qualities(named []string) []string {
+	var out []string
+	for _, q := range named {
+		if q = strings.ToLower(strings.TrimSpace(q)); q != "" {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// credentialsFor answers a challenge. An algorithm of a session takes the nonces into
+// the password's hash (https://www.rfc-editor.org/rfc/rfc7616#section-3.4.2).
+func (a *logon) credentialsFor(c *digest.Challenge, method, uri string) (string, error) {
+	options := digest.Options{Method: method, URI: uri, Count: 1, Username: a.user, Password: a.pass}
+	plain, named := *c, c.Algorithm
+	if at := len(named) - len("-sess"); at > 0 && strings.EqualFold(named[at:], "-sess") {
+		plain.Algorithm = named[:at]
+		options.Cnonce = rand.Text()
+		h, err := hashOf(plain.Algorithm)
+		if err != nil {
+			return "", err
+		}
+		options.A1 = hashed(h, hashed(h, a.user+":"+c.Realm+":"+a.pass)+":"+c.Nonce+":"+options.Cnonce)
+	}
+	cred, err := digest.Digest(&plain, options)
+	if err != nil {
+		return "", err
+	}
+	cred.Algorithm = named
+	text := cred.String()
+	if options.Cnonce != "" && cred.QOP == "" { // there they are written with a quality only
+		text += `, cnonce="` + options.Cnonce + `"`
+	}
+	return text, nil
+}
+
+// hashOf is the hash of a digest algorithm.
+func hashOf(algorithm string) (hash.Hash, error) {
+	switch strings.ToUpper(algorithm) {
+	case "MD5":
+		return md5.New(), nil
+	case "SHA-256":
+		return sha256.New(), nil
+	case "SHA-512-256":
+		return sha512.New512_256(), nil
+	}
+	return nil, fmt.Errorf("the algorithm %q of the challenge is not known", clip(algorithm))
+}
+
+func hashed(h hash.Hash, text string) string {
+	h.Reset()
+	h.Write([]byte(text))
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // challenged reports whether a response asks who we are.

@@ -2,6 +2,11 @@ package sip
 
 import (
 	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"hash"
 	"net/netip"
 	"strings"
 	"testing"
@@ -48,6 +53,12 @@ func TestLogon(t *testing.T) {
 		"the trunk's realm":               {"u", "carrier", []step{{401, www + digest("carrier", "1", ""), 1}}},
 		"an algorithm that nobody knows":  {"u", "", []step{{401, www + digest("a", "1", ", algorithm=ROT13"), 0}}},
 		"SHA-256":                         {"u", "", []step{{401, www + digest("a", "1", ", algorithm=SHA-256"), 1}}},
+		"no quality":                      {"u", "", []step{{401, www + `Digest realm="a", nonce="1", qop=""`, 1}}},
+		"several qualities":               {"u", "", []step{{401, www + `Digest realm="a", nonce="1", qop="auth-int, Auth"`, 1}}},
+		"a session":                       {"u", "", []step{{401, www + digest("a", "1", ", algorithm=MD5-sess"), 1}}},
+		"a session of nothing":            {"u", "", []step{{401, www + digest("a", "1", ", algorithm=-sess"), 0}, {401, www + digest("a", "1", ", algorithm=ROT13-sess"), 0}}},
+		"two in one line":                 {"u", "p", []step{{401, www + digest("a, b", "1", "") + ",  DIGEST\t" + digest("p", "2", "")[7:], 1}}},
+		"Basic first, in one line":        {"u", "", []step{{401, www + `Basic realm="Digest realm=x", ` + digest("p", "2", ""), 1}}},
 		"a challenge that cannot be read": {"u", "", []step{{401, www + "Digest", 0}}},
 	}
 	for name, test := range tests {
@@ -59,6 +70,50 @@ func TestLogon(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Credentials for algorithms of a session; an unknown algorithm is named.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	as := logon{user: "u", pass: "p"}
+	sum := func(h hash.Hash, text string) string {
+		h.Write([]byte(text))
+		return hex.EncodeToString(h.Sum(nil))
+	}
+	for algorithm, h := range map[string]func() hash.Hash{"MD5-sess": md5.New, "md5-SESS": md5.New, "SHA-256-sess": sha256.New, "SHA-512-256-Sess": sha512.New512_256} {
+		for _, qop := range []string{`, qop="auth"`, ""} {
+			h1, _, err := as.credentials(challengeOf(t, 401, `WWW-Authenticate: Digest realm="r", nonce="n", algorithm=`+algorithm+qop), "BYE", "sip:a@b")
+			if err != nil {
+				t.Errorf("%s: %v", algorithm, err)
+				continue
+			}
+			_, rest, _ := strings.Cut(h1.value, " ")
+			params := make(map[string]string)
+			for _, part := range splitOutside(rest, ',') {
+				name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+				params[name] = unquoted(value)
+			}
+			a1 := sum(h(), sum(h(), "u:r:p")+":n:"+params["cnonce"])
+			want := sum(h(), a1+":n:"+sum(h(), "BYE:sip:a@b"))
+			if qop != "" {
+				want = sum(h(), a1+":n:00000001:"+params["cnonce"]+":auth:"+sum(h(), "BYE:sip:a@b"))
+			}
+			if params["response"] != want || params["cnonce"] == "" || params["algorithm"] != algorithm {
+				t.Errorf("%s%s: %s", algorithm, qop, h1.value)
+			}
+		}
+	}
+	_, _, err := as.credentials(challengeOf(t, 401, `WWW-Authenticate: Digest realm="r", nonce="n", algorithm=ROT13`), "BYE", "sip:a@b")
+	if err == nil || !strings.Contains(err.Error(), "ROT13") {
+		t.Errorf("an algorithm that nobody knows: %v", err)
+	}
+}
+
+func FuzzSplitChallenges(f *testing.F) {
+	for _, text := range []string{`Digest realm="a, b", nonce=1, Digest realm=c`, "Basic", ",,= ,", "\t a=b c=d"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(_ *testing.T, text string) { splitChallenges(text) })
 }
 
 // Challenges are answered for a leg's own trunk only, and only to where its calls go.

@@ -25,15 +25,34 @@ type header struct{ name, value string }
 
 // headerValue returns the first header of that name, or "".
 func headerValue(m sip.Message, name string) string {
-	if hs := m.GetHeaders(name); len(hs) > 0 {
+	if hs := headersOf(m, name); len(hs) > 0 {
 		return hs[0].Value()
 	}
 	return ""
 }
 
+// headersOf returns the headers of that name, also in its compact form where the parser
+// does not know that (https://www.iana.org/assignments/sip-parameters).
+func headersOf(m sip.Message, name string) []sip.Header {
+	found := m.GetHeaders(name)
+	switch name {
+	case "Supported":
+		return append(found, m.GetHeaders("k")...)
+	case "Session-Expires":
+		return append(found, m.GetHeaders("x")...)
+	case "Event":
+		return append(found, m.GetHeaders("o")...)
+	case "Identity":
+		return append(found, m.GetHeaders("y")...)
+	case "Content-Encoding":
+		return append(found, m.GetHeaders("e")...)
+	}
+	return found
+}
+
 // listed says whether a comma-separated header names a token.
 func listed(m sip.Message, name, token string) bool {
-	for _, h := range m.GetHeaders(name) {
+	for _, h := range headersOf(m, name) {
 		for part := range strings.SplitSeq(h.Value(), ",") {
 			if strings.EqualFold(strings.TrimSpace(part), token) {
 				return true
@@ -45,7 +64,7 @@ func listed(m sip.Message, name, token string) bool {
 
 // tagOf returns the tag among header parameters.
 func tagOf(p sip.HeaderParams) string {
-	tag, _ := p.Get("tag")
+	tag, _ := param(p, "tag")
 	return tag
 }
 
@@ -69,7 +88,7 @@ func response(req *sip.Request, p peer, status int, reason, tag string, extra []
 	}
 	writeHeader(&b, "From", headerValue(req, "From"))
 	to := headerValue(req, "To")
-	if req.To() != nil && !req.To().Params.Has("tag") && tag != "" && status > 100 {
+	if req.To() != nil && tagOf(req.To().Params) == "" && tag != "" && status > 100 {
 		to += ";tag=" + tag
 	}
 	writeHeader(&b, "To", to)
@@ -132,22 +151,31 @@ func validate(req *sip.Request) *fault {
 	}
 	cseq := req.CSeq()
 	switch {
-	case len(req.GetHeaders("Content-Length")) > 1:
+	case !sameLength(req.GetHeaders("Content-Length")):
 		return &fault{status: 400, reason: "Bad Request: two lengths"}
-	case req.SipVersion != "SIP/2.0":
+	case !strings.EqualFold(req.SipVersion, "SIP/2.0"):
 		return &fault{status: 505, reason: "Version Not Supported"}
 	case cseq == nil || req.Via() == nil || req.From() == nil || req.To() == nil:
 		return &fault{status: 400, reason: "Bad Request"}
 	case !strings.EqualFold(string(cseq.MethodName), string(req.Method)): // the parser has one of them in capitals
 		return &fault{status: 400, reason: "Bad Request: CSeq names another method"}
-	case strings.ContainsAny(req.From().Address.String()+req.To().Address.String(), "<>\" "):
+	case odd(req.From().Address) || odd(req.To().Address):
 		return &fault{status: 400, reason: "Bad Request: URI"} // the parser is lenient; those whom we repeat it to are not
-	case tagOf(req.From().Params) == "":
-		return &fault{status: 400, reason: "Bad Request: From without a tag"}
 	case req.Recipient.Scheme != "sip" && req.Recipient.Scheme != "sips" && req.Recipient.Scheme != "tel":
 		return &fault{status: 416, reason: unsupportedScheme}
 	}
 	return nil
+}
+
+// sameLength says that lengths do not contradict each other.
+func sameLength(lengths []sip.Header) bool {
+	return !slices.ContainsFunc(lengths, func(h sip.Header) bool { return h.Value() != lengths[0].Value() })
+}
+
+// odd says that a URI has what none may have, but for blanks in the name of a user.
+func odd(uri sip.Uri) bool {
+	uri.User = strings.ReplaceAll(uri.User, " ", "")
+	return strings.ContainsAny(uri.String(), "<>\" ")
 }
 
 // unsupportedScheme is the reason of 416.

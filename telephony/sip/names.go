@@ -2,6 +2,7 @@ package sip
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -85,46 +86,53 @@ func assertedNumber(req *sip.Request) string {
 	return ""
 }
 
-// addresses takes a list of addresses apart: commas in quotes and brackets separate
-// none.
+// addresses takes a list of addresses apart.
 func addresses(list string) []string {
-	var out []string
-	quoted, bracketed, escaped, start := false, false, false, 0
-	for i, r := range list {
-		switch {
-		case escaped:
-			escaped = false
-		case quoted && r == '\\':
-			escaped = true
-		case r == '"':
-			quoted = !quoted
-		case quoted:
-		case r == '<' || r == '>':
-			bracketed = r == '<'
-		case r == ',' && !bracketed:
-			out = append(out, strings.TrimSpace(list[start:i]))
-			start = i + 1
-		}
+	out := splitOutside(list, ',')
+	for i, one := range out {
+		out[i] = strings.TrimSpace(one)
 	}
-	return append(out, strings.TrimSpace(list[start:]))
+	return out
 }
 
 // remoteTarget is what requests are addressed to: a contact without what a
 // Request-URI must not have, headers and method
 // (https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1 and #section-19.1.1).
-func remoteTarget(contact *sip.Uri) sip.Uri {
-	target := *contact.Clone()
+// False for one that is no address of SIP.
+func remoteTarget(contact *sip.ContactHeader) (sip.Uri, bool) {
+	if contact == nil || contact.Address.Wildcard || contact.Address.Host == "" || contact.Address.Port < 0 || contact.Address.Port > 65535 {
+		return sip.Uri{}, false
+	}
+	target := *contact.Address.Clone()
 	target.Headers = nil
-	if target.UriParams.Has("method") {
-		target.UriParams.Remove("method")
+	target.UriParams = slices.DeleteFunc(target.UriParams, func(p sip.HeaderKV) bool { return strings.EqualFold(p.K, "method") })
+	return target, true
+}
+
+// callerTarget is what requests to a caller are addressed to: its contact, else where
+// its INVITE came from.
+func callerTarget(req *sip.Request, p peer) sip.Uri {
+	if target, ok := remoteTarget(req.Contact()); ok {
+		return target
+	}
+	target := sip.Uri{Scheme: "sip", Host: bracket(p.addr.Addr().String()), Port: int(p.addr.Port())}
+	if p.reliable() {
+		target.UriParams = sip.NewParams()
+		target.UriParams.Add("transport", strings.ToLower(p.network()))
 	}
 	return target
 }
 
-// tidy mends what the parser makes of blanks around the parameters of From and To,
-// which it takes for parts of them, as where a header goes over several lines: both
-// headers are sent back, and the tag is compared.
+// tidy mends what the parser makes of blanks around the parameters of Via, From and To,
+// which it takes for parts of them, as where a header goes over several lines: these
+// headers are sent back, and the tags are compared. The names of parameters that we
+// change are in small letters then.
 func tidy(msg sip.Message) {
+	for _, h := range msg.GetHeaders("Via") {
+		if via, ok := h.(*sip.ViaHeader); ok {
+			via.Params = tidyParams(via.Params)
+		}
+	}
 	if from := msg.From(); from != nil {
 		from.Params = tidyParams(from.Params)
 		from.Address.Host = strings.TrimSpace(from.Address.Host) // of one without angle brackets
@@ -141,6 +149,9 @@ func tidyParams(params sip.HeaderParams) sip.HeaderParams {
 		p.K, p.V = strings.Trim(p.K, " \t"), strings.Trim(p.V, " \t")
 		if len(p.V) > 1 && p.V[0] == '"' && p.V[len(p.V)-1] == '"' && strings.ContainsAny(p.V, " \t") {
 			p.V = p.V[1 : len(p.V)-1] // it is written with quotes because of the blank
+		}
+		if lower := strings.ToLower(p.K); slices.Contains([]string{"tag", "branch", "rport", "received"}, lower) {
+			p.K = lower
 		}
 		if p.K != "" {
 			out = append(out, p)

@@ -108,8 +108,7 @@ func TestRemoteTarget(t *testing.T) {
 		`"A" <sip:192.0.2.1:5070;lr>`:                                                  "sip:192.0.2.1:5070;lr",
 		"<sip:a?b@192.0.2.1>":                                                          "sip:a?b@192.0.2.1",
 	} {
-		uri := parsed(t, "sip:a@b", "Contact: "+contact).Contact().Address
-		target := remoteTarget(&uri)
+		target, _ := remoteTarget(parsed(t, "sip:a@b", "Contact: "+contact).Contact())
 		if got := target.String(); got != want {
 			t.Errorf("%s: got %q, want %q", contact, got, want)
 		}
@@ -141,6 +140,8 @@ func TestAttestation(t *testing.T) {
 			map[string]string{"Identity": "eyJhbGciOi.x.y;info=<https://cert.example/a.pem>;alg=ES256;ppt=shaken", "P-Attestation-Indicator": "A", "P-Origination-Id": "123e4567"}},
 		{[]string{"X-Twilio-VerStat: TN-Validation-Passed-A", "x-stir-attestation: B"}, map[string]string{"X-Twilio-Verstat": "TN-Validation-Passed-A", "X-Stir-Attestation": "B"}},
 		{[]string{"P-Asserted-Identity: <tel:+12125550100;verstat=TN-Validation-Passed>"}, map[string]string{"verstat": "TN-Validation-Passed"}},
+		{[]string{"From: <sip:+12125550100@c>; Verstat = TN-Validation-Failed ;tag=1"}, map[string]string{"verstat": "TN-Validation-Failed"}},
+		{[]string{"y: abc;info=<https://c>"}, map[string]string{"Identity": "abc;info=<https://c>"}},
 		{[]string{"From: <sip:+12125550100;verstat=No-TN-Validation@c;user=phone>;tag=1"}, map[string]string{"verstat": "No-TN-Validation"}},
 		{[]string{"Identity: one", "Identity: two"}, map[string]string{"Identity": "one, two"}},
 	} {
@@ -318,7 +319,7 @@ func FuzzCallersWords(f *testing.F) {
 		var uri sip.Uri
 		var params sip.HeaderParams
 		if _, err := sip.ParseAddressValue(identity, &uri, &params); err == nil {
-			if target := remoteTarget(&uri); target.Headers != nil {
+			if target, _ := remoteTarget(&sip.ContactHeader{Address: uri}); target.Headers != nil {
 				t.Fatalf("%q leads to %s", identity, target.String())
 			}
 		}

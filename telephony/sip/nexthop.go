@@ -11,47 +11,63 @@ import (
 
 // nextHop is where requests of the dialog go: the first route, else the
 // contact. A connection that lives is used again, and a contact behind a NAT
-// is reached where its messages come from.
+// is reached where its messages come from, as is a far end whose route or contact
+// leads nowhere: a BYE that is not sent leaves it connected.
 func (l *leg) nextHop(ctx context.Context) (peer, error) {
 	l.mu.Lock()
-	from, target, t := l.peer, l.target, l.trunk()
+	from, target, t, ours := l.peer, l.target, l.trunk(), l.tx == nil
 	var route string
 	if len(l.routes) > 0 {
 		route = l.routes[0]
 	}
 	l.mu.Unlock()
-	if route != "" {
-		var uri sip.Uri
-		var params sip.HeaderParams
-		if _, err := sip.ParseAddressValue(route, &uri, &params); err == nil {
-			target = uri
-		}
-	}
 	if from.tcp != nil {
 		if c := l.d.transport.existing(from.tcp.key); c != nil {
 			return peer{addr: from.addr, tcp: c, sips: from.sips}, nil
 		}
-		if route == "" && l.tx == nil && behindNAT(&target, from.addr.Addr()) {
-			if p, err := l.d.reachAgain(ctx, t, from); err == nil {
-				return p, nil
-			}
-		}
-		if from.secure() {
-			secureURI(&target)
-		}
-		return l.d.resolve(ctx, t, &target, "tcp", from.addr)
 	}
-	if route == "" && behindNAT(&target, from.addr.Addr()) {
-		return from, nil
+	if route == "" && behindNAT(&target, from.addr.Addr()) && (from.tcp == nil || ours) {
+		if p, err := l.d.reachAgain(ctx, t, from); err == nil {
+			return p, nil
+		}
 	}
-	return l.d.resolve(ctx, t, &target, "udp", from.addr)
+	to := target
+	if uri, _, ok := addressIn(route); ok {
+		to = uri
+	}
+	network := "udp"
+	if from.tcp != nil {
+		network = "tcp"
+	}
+	if from.secure() {
+		secureURI(&to)
+	}
+	p, err := l.d.resolve(ctx, t, &to, network, from.addr)
+	if err == nil {
+		return p, nil
+	}
+	if from.tcp != nil && !ours { // a caller listens at another port than the one from which it connected
+		from.addr = netip.AddrPortFrom(from.addr.Addr(), portIn(&target, defaultPort(strings.ToLower(from.network()))))
+	}
+	if p, again := l.d.reachAgain(ctx, t, from); again == nil {
+		return p, nil
+	}
+	return peer{}, err
+}
+
+// portIn is the port in a URI, another one when it has none.
+func portIn(uri *sip.Uri, other uint16) uint16 {
+	if uri.Port > 0 && uri.Port <= 65535 {
+		return uint16(uri.Port)
+	}
+	return other
 }
 
 // resolve finds where requests for a URI go (RFC 3263), on behalf of a trunk, nil for
 // none: where those of the dialog went before, if that is among its targets, else to
 // the first that is reached.
 func (d *Driver) resolve(ctx context.Context, trunk *Trunk, uri *sip.Uri, network string, before netip.AddrPort) (peer, error) {
-	if transport, ok := uri.UriParams.Get("transport"); ok && slices.Contains(transports(), strings.ToLower(transport)) {
+	if transport, ok := param(uri.UriParams, "transport"); ok && slices.Contains(transports(), strings.ToLower(transport)) {
 		network = strings.ToLower(transport)
 	}
 	if uri.Scheme == "sips" {
@@ -77,14 +93,20 @@ func (d *Driver) resolve(ctx context.Context, trunk *Trunk, uri *sip.Uri, networ
 	return d.reachAny(ctx, trunk, found)
 }
 
-// reachAgain connects to where messages of a dialog that we began went before.
+// reachAgain reaches where messages of a dialog came from or went before.
 func (d *Driver) reachAgain(ctx context.Context, trunk *Trunk, before peer) (peer, error) {
+	if !before.reliable() {
+		return before, nil
+	}
 	at := target{transport: strings.ToLower(before.network()), address: before.addr, host: before.addr.Addr().String()}
 	at.domain = at.host
 	if trunk != nil {
 		if host, _, err := splitHost(trunk.Host); err == nil {
 			at.domain = host
 		}
+	}
+	if _, err := trunk.permitted(at.host, []target{at}); err != nil {
+		return peer{}, err
 	}
 	p, err := d.reach(ctx, trunk, at)
 	p.sips = before.sips

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -70,8 +69,8 @@ func redirectionOf(res *sip.Response) *redirection {
 
 // preference is the q of a contact, 1 without one.
 func preference(params sip.HeaderParams) float64 {
-	text, ok := params.Get("q")
-	q, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	text, ok := param(params, "q")
+	q, err := strconv.ParseFloat(text, 64)
 	if !ok || err != nil || q < 0 || q > 1 {
 		return 1
 	}

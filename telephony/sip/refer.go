@@ -143,8 +143,7 @@ func (l *leg) refer(ctx context.Context, t *transfer, to string, progress func(i
 		progress(0)
 	}
 	// RFC 4488: who does not report says so.
-	silent := strings.EqualFold(strings.TrimSpace(headerValue(x.res, "Refer-Sub")), "false")
-	if silent {
+	if subscribes, _ := paramsOf(headerValue(x.res, "Refer-Sub")); strings.EqualFold(subscribes, "false") {
 		return true, &telephony.TransferError{Accepted: true}
 	}
 	return l.followTransfer(ctx, t, progress)
@@ -202,11 +201,8 @@ func (l *leg) hangUpTransferred() {
 // (https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4). It may come before the
 // response to the REFER.
 func (l *leg) onNotify(tx *serverTx) {
-	event, params, _ := strings.Cut(headerValue(tx.req, "Event"), ";")
-	if event == "" {
-		event, params, _ = strings.Cut(headerValue(tx.req, "o"), ";")
-	}
-	if !strings.EqualFold(strings.TrimSpace(event), "refer") {
+	event, params := paramsOf(headerValue(tx.req, "Event"))
+	if !strings.EqualFold(event, "refer") {
 		tx.fail(&fault{489, "Bad Event", []header{{"Allow-Events", "refer"}}})
 		return
 	}
@@ -231,32 +227,29 @@ func (l *leg) onNotify(tx *serverTx) {
 
 // is says whether the parameters of an Event header are those of the transfer: an id
 // is the number of its REFER, which last is not below.
-func (t *transfer) is(params string, last uint32) bool {
-	for p := range strings.SplitSeq(params, ";") {
-		name, value, _ := strings.Cut(p, "=")
-		if !strings.EqualFold(strings.TrimSpace(name), "id") {
-			continue
-		}
-		id, err := strconv.ParseUint(strings.TrimSpace(value), 10, 32)
-		if t.seq != 0 {
-			return err == nil && uint32(id) == t.seq
-		}
-		return err == nil && uint32(id) > t.after && uint32(id) <= last
+func (t *transfer) is(params sip.HeaderParams, last uint32) bool {
+	value, named := param(params, "id")
+	if !named {
+		return true
 	}
-	return true
+	id, err := strconv.ParseUint(value, 10, 32)
+	if t.seq != 0 {
+		return err == nil && uint32(id) == t.seq
+	}
+	return err == nil && uint32(id) > t.after && uint32(id) <= last
 }
 
 // readReport reads a NOTIFY. Without a status it reports nothing but, perhaps, that it
 // is the last.
 func readReport(req *sip.Request) (r report, f *fault) {
-	state, params, _ := strings.Cut(headerValue(req, "Subscription-State"), ";")
-	r.over = strings.EqualFold(strings.TrimSpace(state), "terminated")
-	r.over = r.over || strings.Contains(strings.ReplaceAll(params, " ", ""), "expires=0")
-	kind, _, _ := strings.Cut(headerValue(req, "Content-Type"), ";")
+	state, params := paramsOf(headerValue(req, "Subscription-State"))
+	expires, _ := param(params, "expires")
+	left, err := strconv.ParseUint(expires, 10, 32)
+	r.over = strings.EqualFold(state, "terminated") || err == nil && left == 0
 	switch {
 	case len(bytes.TrimSpace(req.Body())) == 0:
 		return r, nil
-	case !strings.EqualFold(strings.TrimSpace(kind), "message/sipfrag"):
+	case mediaType(headerValue(req, "Content-Type")) != "message/sipfrag":
 		return r, &fault{415, "Unsupported Media Type", []header{{"Accept", "message/sipfrag"}}}
 	}
 	status, err := parseFragment(req.Body())

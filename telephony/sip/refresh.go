@@ -96,8 +96,8 @@ func (l *leg) refreshed(res *sip.Response) {
 	} else if l.session.interval > 0 { // RFC 4028, section 7.2: nobody else refreshes it
 		l.session.ours = true
 	}
-	if c := res.Contact(); c != nil {
-		l.target = c.Address
+	if target, ok := remoteTarget(res.Contact()); ok {
+		l.target = target
 	}
 	l.armSession()
 	l.noteDialog()

@@ -99,7 +99,7 @@ func (r *registration) send(ctx context.Context) (time.Duration, error) {
 	case err != nil:
 		return 0, err
 	case res.StatusCode >= 300:
-		r.later = retryAfterOf(res)
+		r.later = retryIn(res)
 		return 0, refusedRegistration(res, nil)
 	}
 	granted := r.granted(res)
@@ -107,20 +107,6 @@ func (r *registration) send(ctx context.Context) (time.Duration, error) {
 		return 0, errors.New("the registrar answered that the registration is over at once")
 	}
 	return granted, nil
-}
-
-// retryAfterOf is how long a response asks to wait, at most an hour; 0 without.
-func retryAfterOf(res *sip.Response) time.Duration {
-	text, _, _ := strings.Cut(headerValue(res, "Retry-After"), ";")
-	fields := strings.Fields(text)
-	if len(fields) == 0 {
-		return 0
-	}
-	seconds, err := strconv.ParseUint(fields[0], 10, 31)
-	if err != nil {
-		return 0
-	}
-	return min(time.Duration(seconds)*time.Second, time.Hour)
 }
 
 // leave takes the registration back.
@@ -185,27 +171,64 @@ func (r *registration) once(ctx context.Context, lasts time.Duration, extra []he
 func (r *registration) contactURI() string { return r.d.contactURI(r.to.peer, r.contact) }
 
 // granted is for how long we are registered: as our contact in the response says, or
-// the response for all, else as long as we asked for.
+// the response for all, else as long as we asked for. A registrar or a router on the
+// way may write our contact otherwise, so the only one is ours, and else the ones of
+// our user are; of several the shortest time counts.
 func (r *registration) granted(res *sip.Response) time.Duration {
+	all, _ := paramsOf(headerValue(res, "Expires"))
+	granted, ok := expiry(all, true)
+	if own, found := shortest(r.ownContacts(res)); found {
+		granted, ok = own, true
+	}
+	if !ok {
+		return r.lasts
+	}
+	return min(granted, longestAsked)
+}
+
+// ownContacts are the contacts in a response that are ours.
+func (r *registration) ownContacts(res *sip.Response) []sip.Header {
+	all := res.GetHeaders("Contact")
+	var exact, named []sip.Header
 	var ours sip.Uri
 	if sip.ParseUri(r.contactURI(), &ours) != nil {
-		return r.lasts
+		return nil
 	}
-	text := headerValue(res, "Expires")
-	for _, h := range res.GetHeaders("Contact") {
-		uri, params, ok := addressIn(h.Value())
-		if !ok || uri.User != ours.User || uri.Host != ours.Host || uri.Port != ours.Port {
+	for _, h := range all {
+		uri, _, ok := addressIn(h.Value())
+		if !ok || uri.User != ours.User {
 			continue
 		}
-		if expires, ok := params.Get("expires"); ok {
-			text = expires
+		named = append(named, h)
+		if strings.EqualFold(uri.Host, ours.Host) && portOr(uri.Port) == portOr(ours.Port) {
+			exact = append(exact, h)
 		}
 	}
-	seconds, err := strconv.ParseUint(strings.TrimSpace(text), 10, 31)
-	if err != nil {
-		return r.lasts
+	switch {
+	case len(exact) > 0:
+		return exact
+	case len(all) == 1:
+		return all
 	}
-	return min(time.Duration(seconds)*time.Second, longestAsked)
+	return named
+}
+
+// shortest is the shortest of the times that contacts have, but for those that are
+// over; false when none has one.
+func shortest(contacts []sip.Header) (least time.Duration, found bool) {
+	for _, h := range contacts {
+		_, params := paramsOf(h.Value())
+		if lasts, ok := expiry(param(params, "expires")); ok && (!found || least == 0 || lasts > 0 && lasts < least) {
+			least, found = lasts, true
+		}
+	}
+	return least, found
+}
+
+// expiry reads a number of seconds that may be there.
+func expiry(text string, there bool) (time.Duration, bool) {
+	seconds, err := strconv.ParseUint(text, 10, 31)
+	return time.Duration(seconds) * time.Second, there && err == nil
 }
 
 // outside is a request of ours outside of calls.

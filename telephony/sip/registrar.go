@@ -84,6 +84,11 @@ func (d *Driver) onRegister(tx *serverTx, who admission) {
 		return
 	}
 	contact := req.Contact()
+	target, usable := remoteTarget(contact)
+	if !usable && len(req.GetHeaders("Contact")) > 0 && (contact == nil || !contact.Address.Wildcard) {
+		tx.fail(&fault{status: 400, reason: "Bad Request: Contact"})
+		return
+	}
 	if contact == nil {
 		_ = tx.respond(200, "OK", d.newTag(), nil, nil) // the far end repeats what it got no response to
 		return
@@ -96,7 +101,7 @@ func (d *Driver) onRegister(tx *serverTx, who admission) {
 	if contact.Address.Wildcard {
 		lasts = 0
 	}
-	if !d.registrar.put(name, binding{peer: tx.peer, contact: remoteTarget(&contact.Address)}, lasts) {
+	if !d.registrar.put(name, binding{peer: tx.peer, contact: target}, lasts) {
 		tx.fail(&fault{503, "Service Unavailable", retryAfter()})
 		return
 	}
@@ -127,7 +132,8 @@ func (d *Driver) moved(user string, contact sip.Uri, to peer) {
 
 // bindingTime is how long a contact asks to be registered, at most an hour.
 func bindingTime(req *sip.Request, contact *sip.ContactHeader) time.Duration {
-	value, ok := contact.Params.Get("expires")
+	_, params := paramsOf(contact.Value())
+	value, ok := param(params, "expires")
 	if !ok {
 		value = headerValue(req, "Expires")
 	}

@@ -141,6 +141,19 @@ func TestRegistrationIsRefreshedAndTakenBack(t *testing.T) {
 		"by Contact": func(contact string) []string {
 			return []string{"Contact: <sip:acct@192.0.2.1>;expires=3600", "Contact: " + contact + ";expires=1", "Expires: 900"}
 		},
+		"by Contact in capitals": func(contact string) []string { return []string{"Contact: " + contact + ";Expires=1"} },
+		"by Contact in quotes":   func(contact string) []string { return []string{"Contact: " + contact + `;expires="1"`} },
+		"by Contact with blanks": func(contact string) []string { return []string{"Contact: " + contact + " ;\texpires =  1"} },
+		"by Contact after others": func(contact string) []string {
+			return []string{`Contact: "a;expires=9" ` + contact + `;q=1;+sip.instance="<urn:x;expires=8>";EXPIRES=1`}
+		},
+		"by Contact with parameters": func(contact string) []string {
+			return []string{"Contact: " + strings.Replace(contact, ">", ";transport=udp;ob>", 1) + ";expires=1"}
+		},
+		"by Contact that was rewritten": func(string) []string { return []string{"Contact: <sip:other@9.9.9.9:1234>;expires=1", "Expires: 900"} },
+		"by Contact that was rewritten, of several": func(string) []string {
+			return []string{"Contact: <sip:acct@9.9.9.9:1234>;expires=1, <sip:hall@192.0.2.1>;expires=3600", "Contact: <sip:acct@9.9.9.9:1235>;expires=0"}
+		},
 		"by Expires": func(contact string) []string { return []string{"Contact: " + contact, "Expires: 1"} },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -214,7 +227,7 @@ func TestRetriesGrow(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]time.Duration{"": 0, "7": 7 * time.Second, "7 (soon);duration=5": 7 * time.Second, "soon": 0, "-1": 0, "999999": time.Hour} {
-		if got := retryAfterOf(challengeOf(t, 503, "Retry-After: "+text)); got != want {
+		if got := retryIn(challengeOf(t, 503, "Retry-After: "+text)); got != want {
 			t.Errorf("Retry-After %q: %s, want %s", text, got, want)
 		}
 	}

@@ -63,8 +63,8 @@ func (l *leg) renegotiate(req *sip.Request, offer *sdp, unread *fault) ([]byte, 
 	if f != nil {
 		return nil, f
 	}
-	if c := req.Contact(); c != nil {
-		l.target = remoteTarget(&c.Address)
+	if target, ok := remoteTarget(req.Contact()); ok {
+		l.target = target
 	}
 	if session.interval > 0 {
 		l.session.take(session)
@@ -104,10 +104,9 @@ func (l *leg) onUpdate(tx *serverTx) {
 // onInfo takes digits that come as INFO, as application/dtmf-relay
 // ("Signal=5, Duration=160") or application/dtmf ("5").
 func (l *leg) onInfo(tx *serverTx) {
-	kind, _, _ := strings.Cut(strings.ToLower(headerValue(tx.req, "Content-Type")), ";")
 	var digit rune
 	held := 100 * time.Millisecond
-	switch strings.TrimSpace(kind) {
+	switch kind := headerValue(tx.req, "Content-Type"); mediaType(kind) {
 	case "application/dtmf-relay":
 		digit, held = parseRelay(string(tx.req.Body()))
 	case "application/dtmf":

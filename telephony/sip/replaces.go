@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
-	"strings"
 
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -20,17 +19,15 @@ type replaces struct {
 
 // parseReplaces reads a Replaces header; false when it names no dialog.
 func parseReplaces(value string) (r replaces, ok bool) {
-	id, params, _ := strings.Cut(value, ";")
-	r.callID = strings.TrimSpace(id)
-	for p := range strings.SplitSeq(params, ";") {
-		name, value, _ := strings.Cut(p, "=")
-		value = strings.TrimSpace(value)
+	id, params := paramsOf(value)
+	r.callID = id
+	for _, p := range params {
 		twice := false
-		switch strings.ToLower(strings.TrimSpace(name)) {
+		switch p.K {
 		case "to-tag":
-			twice, r.to = r.to != "", value
+			twice, r.to = r.to != "", p.V
 		case "from-tag":
-			twice, r.from = r.from != "", value
+			twice, r.from = r.from != "", p.V
 		case "early-only":
 			r.earlyOnly = true
 		}
@@ -112,10 +109,6 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	if f != nil {
 		return f
 	}
-	contact := req.Contact()
-	if contact == nil {
-		return &fault{status: 400, reason: "Bad Request: no Contact"}
-	}
 	addr := d.localAddr(tx.peer.addr.Addr())
 	l.mu.Lock()
 	if f := l.mayTakeOver(earlyOnly); f != nil {
@@ -128,7 +121,7 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	l.callID, l.localTag, l.user = req.CallID().Value(), d.newTag(), who.user
 	d.calls[l.callID+" "+l.localTag] = l
 	d.mu.Unlock()
-	l.tx, l.peer, l.target, l.session = tx, tx.peer, remoteTarget(&contact.Address), session
+	l.tx, l.peer, l.target, l.session = tx, tx.peer, callerTarget(req, tx.peer), session
 	l.local, l.remote, l.remoteTag = headerValue(req, "To"), withoutTag(req.From()), tagOf(req.From().Params)
 	l.localSeq, l.remoteSeq = rand.Uint32N(1<<16), req.CSeq().SeqNo
 	l.updates, l.routes = listed(req, "Allow", "UPDATE"), nil

@@ -73,8 +73,8 @@ func tortures() map[string][]string {
 		// Its Accept header has no application/sdp; the RFC says that it could be refused
 		// with 406. Phones that forget SDP there get their call.
 		"sdp01": {"406", reached},
-		// 3.4: for those who take calls by RFC 2543, which we do not.
-		"inv2543": bad,
+		// 3.4: for those who take calls by RFC 2543.
+		"inv2543": {reached},
 	}
 }
 

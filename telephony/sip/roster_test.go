@@ -192,10 +192,10 @@ func TestPermit(t *testing.T) {
 	if leg == nil {
 		return
 	}
-	if _, err := leg.(interface {
+	if next, err := leg.(interface {
 		nextHop(context.Context) (peer, error)
-	}).nextHop(t.Context()); !errors.Is(err, secret) {
-		t.Errorf("next hop: %v", err)
+	}).nextHop(t.Context()); err != nil || next.addr != host {
+		t.Errorf("next hop: %v, %v, want %v, where the call went", next.addr, err, host)
 	}
 	c.conn.WriteToUDP([]byte("BYE sip:x@y SIP/2.0\r\nVia: SIP/2.0/UDP "+host.String()+";branch=z9hG4bKbye\r\nFrom: "+
 		headerOf(invite, "To")+";tag=carrier\r\nTo: "+headerOf(invite, "From")+"\r\nCall-ID: "+headerOf(invite, "Call-ID")+

@@ -72,30 +72,35 @@ type sdp struct {
 	medias  []sdpMedia
 }
 
-// maxMedias bounds the m= sections that are looked at.
-const maxMedias = 16
+const (
+	// maxSDP and maxMedias bound how much of a description, and how many of its m=
+	// sections, are looked at.
+	maxSDP, maxMedias = 32 << 10, 128
+)
 
 // parseSDP reads a description. Whatever is not understood and not needed is
-// ignored; what is needed and malformed is an error.
+// ignored, as is what is beyond the bounds; what is needed and malformed is an error.
 func parseSDP(body []byte) (*sdp, error) {
-	if len(body) > 32<<10 {
-		return nil, errors.New("session description of more than 32 KiB")
+	text := strings.TrimPrefix(string(body), "\ufeff")
+	if len(text) > maxSDP {
+		text = text[:strings.LastIndexAny(text[:maxSDP], "\r\n")+1]
 	}
 	p := sdpParser{}
-	for line := range strings.SplitSeq(string(body), "\n") {
-		line = strings.Trim(line, "\r\t \x00")
-		if line == "" {
+	for line := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == '\r' || c == '\n' }) {
+		line = strings.Trim(line, "\t \x00")
+		if len(line) < 2 || line[1] != '=' {
 			continue
 		}
-		if len(line) < 2 || line[1] != '=' {
-			return nil, fmt.Errorf("line %q of the session description", clip(line))
+		kind := line[0] | ' ' // in small letters
+		if p.full && kind != 'm' {
+			continue
 		}
-		if err := p.line(line[0], strings.TrimSpace(line[2:])); err != nil {
+		if err := p.line(kind, strings.TrimSpace(line[2:])); err != nil {
 			return nil, err
 		}
 	}
-	if !p.versioned {
-		return nil, errors.New("session description without v=0")
+	if !p.versioned && len(p.out.medias) == 0 {
+		return nil, errors.New("no session description")
 	}
 	p.inherit()
 	return &p.out, nil
@@ -105,6 +110,7 @@ func parseSDP(body []byte) (*sdp, error) {
 type sdpParser struct {
 	out       sdp
 	versioned bool
+	full      bool // what follows belongs to a section that is not looked at
 	addr      netip.Addr
 	host      string
 	dir       direction
@@ -148,23 +154,37 @@ const noDirection direction = 255
 
 func (p *sdpParser) media(value string) error {
 	fields := strings.Fields(value)
-	if len(fields) < 2 || len(p.out.medias) == maxMedias {
+	if len(fields) == 0 || len(p.out.medias) == maxMedias {
+		p.full = true
+		return nil
+	}
+	p.full = false
+	m := sdpMedia{kind: fields[0], proto: "RTP/AVP", formats: "0", dir: noDirection}
+	if strings.EqualFold(m.kind, "audio") {
+		m.kind = "audio"
+	}
+	if len(fields) > 1 {
+		number, _, _ := strings.Cut(fields[1], "/")
+		port, err := strconv.ParseUint(number, 10, 16)
+		if err != nil && m.kind == "audio" {
+			return fmt.Errorf("media port %q", clip(fields[1]))
+		}
+		m.port = int(port)
+	} else if m.kind == "audio" {
 		return fmt.Errorf("media line %q", clip(value))
 	}
-	number, _, _ := strings.Cut(fields[1], "/")
-	port, err := strconv.ParseUint(number, 10, 16)
-	if err != nil && fields[0] == "audio" {
-		return fmt.Errorf("media port %q", clip(fields[1]))
-	}
-	m := sdpMedia{kind: fields[0], port: int(port), proto: "RTP/AVP", formats: "0", dir: noDirection}
 	if len(fields) > 2 {
 		m.proto = fields[2]
 	}
+	var formats []string
 	if len(fields) > 3 {
-		m.formats = strings.Join(fields[3:], " ")
+		formats = strings.FieldsFunc(strings.Join(fields[3:], " "), func(c rune) bool { return c == ' ' || c == ',' })
 	}
-	if m.rtp() && len(fields) > 3 {
-		for _, f := range fields[3:] {
+	if len(formats) > 0 {
+		m.formats = strings.Join(formats, " ")
+	}
+	if m.rtp() {
+		for _, f := range formats {
 			if pt, err := strconv.ParseUint(f, 10, 7); err == nil {
 				m.pts = append(m.pts, uint8(pt))
 			}
@@ -244,10 +264,12 @@ func (m *sdpMedia) rtpmap(arg string) {
 	if err != nil {
 		return
 	}
-	parts := strings.Split(fields[1], "/")
-	r := rtpmap{pt: uint8(pt), name: strings.ToUpper(parts[0]), clock: 8000}
-	if len(parts) > 1 {
-		if r.clock, err = strconv.Atoi(parts[1]); err != nil || r.clock <= 0 {
+	name, clock, named := strings.Cut(strings.Join(fields[1:], " "), "/")
+	r := rtpmap{pt: uint8(pt), name: strings.ToUpper(strings.TrimSpace(name)), clock: 8000}
+	if named {
+		clock, _, _ = strings.Cut(clock, "/")
+		clock, _, _ = strings.Cut(strings.TrimSpace(clock), " ")
+		if r.clock, err = strconv.Atoi(clock); err != nil || r.clock <= 0 {
 			return
 		}
 	}
@@ -271,7 +293,7 @@ func (p *sdpParser) inherit() {
 // that cannot be read has neither, which makes the section unusable.
 func parseConnection(value string) (addr netip.Addr, host string) {
 	fields := strings.Fields(value)
-	if len(fields) < 3 || fields[0] != "IN" {
+	if len(fields) < 3 || !strings.EqualFold(fields[0], "IN") {
 		return netip.Addr{}, ""
 	}
 	host, _, _ = strings.Cut(fields[2], "/")
@@ -302,10 +324,12 @@ func (m *sdpMedia) mapOf(pt uint8) (rtpmap, bool) {
 	return rtpmap{}, false
 }
 
-// find returns the payload type of an encoding at 8000 Hz.
+// find returns the payload type of an encoding at 8000 Hz. Some name the rate of
+// G.722's sound where that of its timestamps belongs
+// (https://www.rfc-editor.org/rfc/rfc3551#section-4.5.2).
 func (m *sdpMedia) find(name string) (uint8, bool) {
 	for _, pt := range m.pts {
-		if r, ok := m.mapOf(pt); ok && r.name == name && r.clock == 8000 {
+		if r, ok := m.mapOf(pt); ok && r.name == name && (r.clock == 8000 || name == "G722" && r.clock == 16000) {
 			return pt, true
 		}
 	}

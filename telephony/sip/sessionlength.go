@@ -2,7 +2,6 @@ package sip
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -18,8 +17,8 @@ func longerSession(res *sip.Response) []header {
 	if res.StatusCode != 422 {
 		return nil
 	}
-	value, _, _ := strings.Cut(headerValue(res, "Min-SE"), ";")
-	seconds, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31)
+	value, _ := paramsOf(headerValue(res, "Min-SE"))
+	seconds, err := strconv.ParseUint(value, 10, 31)
 	if err != nil || seconds > longestMinimum {
 		return nil
 	}

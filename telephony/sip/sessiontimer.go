@@ -24,37 +24,36 @@ type sessionTimer struct {
 func sessionOf(req *sip.Request) (sessionTimer, *fault) {
 	value := headerValue(req, "Session-Expires")
 	if value == "" {
-		value = headerValue(req, "x")
-	}
-	if value == "" {
 		return sessionTimer{}, nil
 	}
-	number, params, _ := strings.Cut(value, ";")
-	seconds, err := strconv.ParseUint(strings.TrimSpace(number), 10, 31)
+	number, params := paramsOf(value)
+	seconds, err := strconv.ParseUint(number, 10, 31)
 	if err != nil {
-		return sessionTimer{}, &fault{status: 400, reason: "Bad Request: Session-Expires"}
+		return sessionTimer{}, nil // it asks for nothing
 	}
 	if seconds < minSession {
 		return sessionTimer{}, &fault{422, "Session Interval Too Small", []header{{"Min-SE", strconv.Itoa(minSession)}}}
 	}
-	theirs := listed(req, "Supported", "timer") || listed(req, "Require", "timer") || listed(req, "k", "timer")
+	theirs := listed(req, "Supported", "timer") || listed(req, "Require", "timer")
 	s := sessionTimer{interval: time.Duration(seconds) * time.Second}
-	s.ours = strings.Contains(params, "refresher=uas") || !theirs
+	s.ours = refresher(params, "uas") || !theirs
 	return s, nil
 }
 
 // sessionOfAnswer reads what the far end settled on for our request.
 func sessionOfAnswer(res *sip.Response) sessionTimer {
-	value := headerValue(res, "Session-Expires")
-	if value == "" {
-		value = headerValue(res, "x")
-	}
-	number, params, _ := strings.Cut(value, ";")
-	seconds, err := strconv.ParseUint(strings.TrimSpace(number), 10, 31)
+	number, params := paramsOf(headerValue(res, "Session-Expires"))
+	seconds, err := strconv.ParseUint(number, 10, 31)
 	if err != nil || seconds < minSession {
 		return sessionTimer{}
 	}
-	return sessionTimer{interval: time.Duration(seconds) * time.Second, ours: !strings.Contains(params, "refresher=uas")}
+	return sessionTimer{interval: time.Duration(seconds) * time.Second, ours: !refresher(params, "uas")}
+}
+
+// refresher says whether the parameters of a Session-Expires header name a role.
+func refresher(params sip.HeaderParams, role string) bool {
+	named, _ := param(params, "refresher")
+	return strings.EqualFold(named, role)
 }
 
 // take follows a refresh.

@@ -241,7 +241,7 @@ func (t *Trunk) serverName(host string) string {
 // secureURI makes a URI that is reached over TLS of one that names something else or
 // nothing, so that a call that began over TLS never goes on without.
 func secureURI(uri *sip.Uri) {
-	if transport, ok := uri.UriParams.Get("transport"); uri.Scheme == "sips" || ok && strings.EqualFold(transport, "tls") {
+	if transport, ok := param(uri.UriParams, "transport"); uri.Scheme == "sips" || ok && strings.EqualFold(transport, "tls") {
 		return
 	} else if ok {
 		uri.Port = 0 // that of the other transport

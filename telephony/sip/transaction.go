@@ -50,7 +50,7 @@ func (tx *serverTx) dropLeg() {
 // (https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3).
 func txKey(req *sip.Request, method sip.RequestMethod) string {
 	via := req.Via()
-	branch, _ := via.Params.Get("branch")
+	branch, _ := param(via.Params, "branch")
 	if !strings.HasPrefix(branch, "z9hG4bK") {
 		branch = headerValue(req, "Call-ID") + tagOf(req.From().Params) + fmt.Sprint(req.CSeq().SeqNo)
 	}
@@ -150,10 +150,11 @@ func (d *Driver) onResponse(res *sip.Response) {
 	if via == nil || cseq == nil || res.From() == nil || res.To() == nil || res.CallID() == nil {
 		return
 	}
+	cseq.MethodName = sip.RequestMethod(strings.ToUpper(string(cseq.MethodName)))
 	if cseq.MethodName == sip.INVITE && res.IsSuccess() && d.acknowledgeAgain(res) {
 		return
 	}
-	branch, _ := via.Params.Get("branch")
+	branch, _ := param(via.Params, "branch")
 	d.mu.Lock()
 	tx := d.clients[branch+" "+string(cseq.MethodName)]
 	d.mu.Unlock()

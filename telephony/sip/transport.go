@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -101,8 +100,7 @@ type tcpConn struct {
 	unknown bool   // counted as an unknown source's; transport.mu
 	trunk   string // whose certificate the far end has shown; set before the first message
 	pings   pings
-	why     error  // what ended it; read it after gone
-	read    []byte // the text of the message that is being read; its reader's, and only when somebody watches
+	why     error // what ended it; read it after gone
 }
 
 func newConn(conn net.Conn, key connKey) *tcpConn {
@@ -246,7 +244,7 @@ func (t *transport) send(p peer, raw []byte) (err error) {
 }
 
 func (t *transport) readUDP() {
-	parser := sip.NewParser()
+	parser := newParser()
 	buf := make([]byte, 65536)
 	for {
 		n, from, err := t.udp.ReadFromUDPAddrPort(buf)
@@ -260,15 +258,17 @@ func (t *transport) readUDP() {
 		if n <= 4 || !t.reads(from.Addr(), "UDP") {
 			continue // n <= 4: keep-alives
 		}
-		t.parse(parser, peer{addr: from}, buf[:n])
+		if raw := bytes.TrimLeft(buf[:n], "\r\n"); len(raw) > 0 {
+			t.parse(parser, peer{addr: from}, raw)
+		}
 	}
 }
 
-// parse takes one datagram. What makes the parser panic is a broken message
+// parse takes one message. What makes the parser panic is a broken message
 // like any other.
 func (t *transport) parse(parser *sip.Parser, p peer, raw []byte) {
 	defer t.recoverFrom(p)
-	msg, err := parser.ParseSIP(raw)
+	msg, err := parseMessage(parser, raw)
 	if err != nil {
 		t.broken(p, raw, err)
 		return
@@ -424,9 +424,7 @@ func (t *transport) connect(ctx context.Context, key connKey, secure *tls.Config
 // does not arrive in time, ends the connection.
 func (t *transport) readTCP(c *tcpConn) {
 	defer t.forget(c)
-	parser := sip.NewParser()
-	frames := parser.NewSIPStream()
-	defer frames.Close()
+	parser, frames := newParser(), new(framer)
 	p := peer{addr: c.addr, tcp: c}
 	buf := make([]byte, 4096)
 	var begun time.Time // when the first byte of the message under way came
@@ -453,10 +451,10 @@ func (t *transport) readTCP(c *tcpConn) {
 			}
 			continue
 		}
-		parser.MaxMessageLength = t.longest(c)
-		if begun, err = t.cut(frames, p, buf[:n], begun); err != nil {
+		frames.longest = t.longest(c)
+		if begun, err = t.cut(frames, parser, p, buf[:n], begun); err != nil {
 			c.why = err
-			t.broken(p, frames.Buffer().Bytes(), err)
+			t.broken(p, frames.in.Bytes(), err)
 			return
 		}
 	}
@@ -498,38 +496,28 @@ func earlier(a, b time.Time) time.Time {
 
 // cut hands on the messages that data completes. It takes and returns when the
 // message under way began, zero between messages.
-func (t *transport) cut(frames *sip.ParserStream, p peer, data []byte, begun time.Time) (time.Time, error) {
-	defer t.recoverFrom(p)
-	if _, err := frames.Write(data); err != nil {
-		return begun, err
-	}
+func (t *transport) cut(frames *framer, parser *sip.Parser, p peer, data []byte, begun time.Time) (time.Time, error) {
+	frames.in.Write(data)
 	for {
-		if begun.IsZero() && skipLineEnds(frames.Buffer()) == 0 {
-			return begun, nil
+		if skipLineEnds(&frames.in) == 0 {
+			return time.Time{}, nil
 		}
-		before := frames.Buffer().Bytes()
-		msg, _, err := frames.ParseNext()
-		if t.watcher != nil { // the parser keeps no text of what it has read
-			p.tcp.read = append(p.tcp.read, before[:len(before)-frames.Buffer().Len()]...)
+		raw, err := frames.next()
+		if err != nil {
+			return begun, err
 		}
-		switch {
-		case errors.Is(err, io.ErrUnexpectedEOF):
+		if raw == nil {
 			if begun.IsZero() {
 				begun = time.Now()
 			}
 			return begun, nil
-		case err != nil:
-			return begun, err
 		}
 		begun = time.Time{}
-		raw := p.tcp.read
-		p.tcp.read = p.tcp.read[:0]
 		if !t.reads(p.addr.Addr(), p.network()) {
 			p.close() // the next read fails
 			return begun, nil
 		}
-		t.received(p, msg, raw)
-		t.receive(p, msg)
+		t.parse(parser, p, raw)
 	}
 }
 

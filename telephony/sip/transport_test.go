@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,5 +89,44 @@ func TestIdleConnectionsOfUnknownSources(t *testing.T) {
 			t.Errorf("a known source's was closed after %s", got)
 		}
 		far.Close()
+	})
+}
+
+// However a stream is cut into segments, its messages are the same.
+func FuzzFramer(f *testing.F) {
+	one := "OPTIONS sip:a@b SIP/2.0\r\nl: 5\r\n\r\nhello"
+	for _, text := range []string{one + one, one[:30], "A SIP/2.0\r\nContent-Length:\r\n 1\r\n\r\nx" + one, "A SIP/2.0\r\nl: 1\r\nl: 2\r\n\r\n", "GET /\r\n", "\x16\x03", "A SIP/2.0\r\n\r\n"} {
+		f.Add([]byte(text), uint8(3))
+	}
+	messages := func(raw []byte, size int) (out []string, failed bool) {
+		frames := framer{longest: maxMessage}
+		for len(raw) > 0 {
+			n := min(size, len(raw))
+			frames.in.Write(raw[:n])
+			raw = raw[n:]
+			for skipLineEnds(&frames.in) > 0 {
+				text, err := frames.next()
+				if err != nil {
+					return out, true
+				}
+				if text == nil {
+					break
+				}
+				out = append(out, string(text))
+			}
+		}
+		return out, false
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, size uint8) {
+		whole, failed := messages(raw, len(raw)+1)
+		parts, again := messages(raw, int(size)+1)
+		if !slices.Equal(whole, parts) || failed != again {
+			t.Errorf("%q (%v) in pieces of %d is %q (%v)", whole, failed, int(size)+1, parts, again)
+		}
+		for _, text := range whole {
+			if better := mended([]byte(text)); better != nil && mended(better) != nil {
+				t.Errorf("%q is mended twice", text)
+			}
+		}
 	})
 }

@@ -20,6 +20,8 @@ type carrier struct {
 	t    *testing.T
 	conn *net.UDPConn
 	from *net.UDPAddr
+	// change is done to what it answers with; nil: nothing.
+	change func(string) string
 
 	received []string
 }
@@ -67,10 +69,17 @@ func (c *carrier) answer(req, status, body string, headers ...string) {
 	lines := []string{"SIP/2.0 " + status, "Via: " + headerOf(req, "Via"), "From: " + headerOf(req, "From"), "To: " + to,
 		"Call-ID: " + headerOf(req, "Call-ID"), "CSeq: " + headerOf(req, "CSeq")}
 	if body != "" {
-		lines = append(lines, "Contact: <sip:carrier@"+c.conn.LocalAddr().String()+">", "Content-Type: application/sdp")
+		lines = append(lines, "Content-Type: application/sdp")
+		if !strings.Contains(strings.Join(headers, ""), "Contact: ") {
+			lines = append(lines, "Contact: <sip:carrier@"+c.conn.LocalAddr().String()+">")
+		}
 	}
 	lines = append(lines, headers...)
-	if _, err := c.conn.WriteToUDP([]byte(strings.Join(lines, "\r\n")+"\r\n\r\n"+body), c.from); err != nil {
+	text := strings.Join(lines, "\r\n") + "\r\n\r\n" + body
+	if c.change != nil {
+		text = c.change(text)
+	}
+	if _, err := c.conn.WriteToUDP([]byte(text), c.from); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -95,13 +95,8 @@ func identify(raw []byte) identity {
 
 // tagIn is the tag in the value of a From or To header.
 func tagIn(value string) string {
-	_, params, _ := strings.Cut(value[strings.LastIndexByte(value, '>')+1:], ";")
-	for param := range strings.SplitSeq(params, ";") {
-		if name, tag, _ := strings.Cut(strings.TrimSpace(param), "="); strings.EqualFold(name, "tag") {
-			return tag
-		}
-	}
-	return ""
+	_, params := paramsOf(value)
+	return tagOf(params)
 }
 
 // belongs says to which call of ours a leg's messages belong.
