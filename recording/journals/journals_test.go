@@ -353,10 +353,10 @@ func TestLimits(t *testing.T) {
 		if j := s.read(t, "a"); j.Ending != journal.Full || size > mostPending+keptPending || s.told() != "slow_disk" {
 			t.Errorf("%s, %d bytes wait, %s", j.Ending, size, s.told())
 		}
+		s.Close()
 		if cap(l.j.pending) > keptPending {
 			t.Errorf("keeps %d bytes", cap(l.j.pending))
 		}
-		s.Close()
 	})
 }
 
@@ -365,13 +365,13 @@ func TestManyCallsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, nil)
 	var wg sync.WaitGroup
-	for i := range 40 {
+	for i := range 12 {
 		wg.Go(func() {
 			id := fmt.Sprint("call-", i)
 			l := s.begin(t, id)
-			for n := range 200 {
+			for n := range 60 {
 				l.step(time.Duration(n+2)*time.Second, conversation.Heard{Text: fmt.Sprint("words ", n, strings.Repeat(" more", n))})
-				if n == 100 {
+				if n == 30 {
 					if _, err := s.Text(context.Background(), "env", id); err != nil {
 						t.Error(err)
 					}
@@ -382,8 +382,8 @@ func TestManyCallsAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	s.Close()
-	for i := range 40 {
-		if j := s.read(t, fmt.Sprint("call-", i)); len(j.Steps) != 202 || j.Ending != journal.Whole {
+	for i := range 12 {
+		if j := s.read(t, fmt.Sprint("call-", i)); len(j.Steps) != 62 || j.Ending != journal.Whole {
 			t.Errorf("call %d: %d steps, %s", i, len(j.Steps), j.Ending)
 		}
 	}
