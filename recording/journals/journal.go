@@ -239,7 +239,7 @@ const errKey = Error("the key of the environment's journals is not there")
 
 // limit ends a journal that has no more room; the caller holds writing.
 func (j *Journal) limit() {
-	kind, why := "", ""
+	var kind, why string
 	switch {
 	case j.size >= mostCall:
 		kind, why = "call_limit", "the limit of 8 MiB a call was reached"
