@@ -51,7 +51,7 @@ type endCommand struct {
 // Run ends a call.
 func (e endCommand) Run(a *app, k *kong.Context) error {
 	const path = "/v1/calls/end"
-	fields, err := e.read()
+	fields, err := e.read(path)
 	if err != nil {
 		return err
 	}
