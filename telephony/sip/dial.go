@@ -323,7 +323,7 @@ func (a *attempt) takeDialog(res *sip.Response) {
 	defer l.mu.Unlock()
 	l.remoteTag, l.localSeq = tagOf(res.To().Params), a.lastSeq()
 	l.updates = listed(res, "Allow", "UPDATE")
-	if target, ok := remoteTarget(res.Contact()); ok {
+	if target, ok := remoteTarget(contactOf(res)); ok {
 		l.target = target
 	}
 	l.routes = nil

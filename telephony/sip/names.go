@@ -109,10 +109,20 @@ func remoteTarget(contact *sip.ContactHeader) (sip.Uri, bool) {
 	return target, true
 }
 
+// contactOf is the first contact of a message, nil without one.
+func contactOf(m sip.Message) *sip.ContactHeader {
+	for _, h := range m.GetHeaders("Contact") {
+		if contact, ok := h.(*sip.ContactHeader); ok {
+			return contact
+		}
+	}
+	return nil
+}
+
 // callerTarget is what requests to a caller are addressed to: its contact, else where
 // its INVITE came from.
 func callerTarget(req *sip.Request, p peer) sip.Uri {
-	if target, ok := remoteTarget(req.Contact()); ok {
+	if target, ok := remoteTarget(contactOf(req)); ok {
 		return target
 	}
 	target := sip.Uri{Scheme: "sip", Host: bracket(p.addr.Addr().String()), Port: int(p.addr.Port())}

@@ -106,9 +106,10 @@ func TestRemoteTarget(t *testing.T) {
 		"sip:a@192.0.2.1?Call-Info=x;expires=60":                                       "sip:a@192.0.2.1",
 		"sip:a@192.0.2.1;expires=60;q=1":                                               "sip:a@192.0.2.1",
 		`"A" <sip:192.0.2.1:5070;lr>`:                                                  "sip:192.0.2.1:5070;lr",
+		"<sip:a@192.0.2.1>, <sip:b@192.0.2.2>;q=1":                                     "sip:a@192.0.2.1",
 		"<sip:a?b@192.0.2.1>":                                                          "sip:a?b@192.0.2.1",
 	} {
-		target, _ := remoteTarget(parsed(t, "sip:a@b", "Contact: "+contact).Contact())
+		target, _ := remoteTarget(contactOf(parsed(t, "sip:a@b", "Contact: "+contact)))
 		if got := target.String(); got != want {
 			t.Errorf("%s: got %q, want %q", contact, got, want)
 		}

@@ -96,7 +96,7 @@ func (l *leg) refreshed(res *sip.Response) {
 	} else if l.session.interval > 0 { // RFC 4028, section 7.2: nobody else refreshes it
 		l.session.ours = true
 	}
-	if target, ok := remoteTarget(res.Contact()); ok {
+	if target, ok := remoteTarget(contactOf(res)); ok {
 		l.target = target
 	}
 	l.armSession()

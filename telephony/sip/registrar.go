@@ -83,7 +83,7 @@ func (d *Driver) onRegister(tx *serverTx, who admission) {
 		tx.fail(&fault{status: 403, reason: "Forbidden"})
 		return
 	}
-	contact := req.Contact()
+	contact := contactOf(req)
 	target, usable := remoteTarget(contact)
 	if !usable && len(req.GetHeaders("Contact")) > 0 && (contact == nil || !contact.Address.Wildcard) {
 		tx.fail(&fault{status: 400, reason: "Bad Request: Contact"})

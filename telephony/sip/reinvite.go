@@ -63,7 +63,7 @@ func (l *leg) renegotiate(req *sip.Request, offer *sdp, unread *fault) ([]byte, 
 	if f != nil {
 		return nil, f
 	}
-	if target, ok := remoteTarget(req.Contact()); ok {
+	if target, ok := remoteTarget(contactOf(req)); ok {
 		l.target = target
 	}
 	if session.interval > 0 {
