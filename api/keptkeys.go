@@ -9,20 +9,9 @@ import (
 	"strings"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/api/contract"
 	"github.com/sidetone/sidetone/api/wire"
 )
-
-// keyName reports whether a member of that name holds a key, by what customers usually
-// call them.
-func keyName(name string) bool {
-	name = strings.ToLower(strings.ReplaceAll(name, "-", "_"))
-	for _, end := range []string{"apikey", "token", "secret", "password"} {
-		if strings.HasSuffix(name, end) {
-			return true
-		}
-	}
-	return strings.HasSuffix(name, "_key") || name == "authorization"
-}
 
 // noKeys refuses a key in an object that is stored as it is, unless the object is as it
 // was. path is where the object is.
@@ -44,7 +33,7 @@ func keyIn(path string, value any) string {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			inside := path + "." + wire.Clip(name)
-			if text, ok := v[name].(string); ok && text != "" && (keyName(name) || strings.EqualFold(name, "key")) {
+			if text, ok := v[name].(string); ok && text != "" && (contract.KeyName(name) || strings.EqualFold(name, "key")) {
 				return inside
 			}
 			if found := keyIn(inside, v[name]); found != "" {
@@ -80,7 +69,7 @@ func maskKeys(value any) (found bool) {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, member := range v {
-			if text, ok := member.(string); ok && text != "" && keyName(name) {
+			if text, ok := member.(string); ok && text != "" && contract.KeyName(name) {
 				v[name], found = masked(sidetone.Secret(text)), true
 			}
 			found = maskKeys(member) || found

@@ -59,6 +59,20 @@ type Plan struct {
 // Drifted reports whether server and files differ.
 func (p *Plan) Drifted() bool { return len(p.Steps) > 0 }
 
+// Hide replaces the values of all changes by what shown makes of them, such as stars for
+// secrets. What Run sends stays as it is.
+func (p *Plan) Hide(shown func(k Kind, property string, value any) any) {
+	for _, s := range p.Steps {
+		for i, c := range s.Changes {
+			from, to := shown(s.Resource.Kind, c.Property, c.From), shown(s.Resource.Kind, c.Property, c.To)
+			if masked(c.From) && to != nil { // the server knows more secrets than we do
+				to = "********"
+			}
+			s.Changes[i].From, s.Changes[i].To = from, to
+		}
+	}
+}
+
 // NewPlan compares. It is pure. With prune, resources that have a key, are of a
 // kind that the files describe and are not in the files are deleted, save
 // numbers: giving up a number is never a side effect.

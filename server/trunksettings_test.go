@@ -147,8 +147,13 @@ func TestTrunkSettingsAreDocumented(t *testing.T) {
 		}
 		name, _, _ := strings.Cut(s.Path, ".")
 		for _, schema := range []string{"TrunkDto", "TrunkInput"} {
-			if doc.Components.Schemas[schema].Value.Properties[name] == nil {
+			property := doc.Components.Schemas[schema].Value.Properties[name]
+			if property == nil {
 				t.Errorf("%s in api/contract/openapi.yaml does not have %s", schema, name)
+				continue
+			}
+			if s.Secret && property.Value.Format != "password" {
+				t.Errorf("%s in api/contract/openapi.yaml does not say that %s is a secret", schema, s.Path)
 			}
 		}
 	}

@@ -21,6 +21,8 @@ type Property struct {
 	// Open says that it is an object that may also have other members than those that
 	// are listed.
 	Open bool
+	// Secret says that it is a secret, or an object of secrets.
+	Secret bool
 }
 
 // Misspelt looks at a path in the body of one operation, whose properties are given:
@@ -90,7 +92,7 @@ func collect(found map[string]Property, s *openapi3.Schema, prefix string, depth
 		if prefix != "" {
 			path = prefix + "." + name
 		}
-		found[path] = Property{Path: path, Values: allowedValues(ref.Value), Open: isOpen(ref.Value)}
+		found[path] = Property{Path: path, Values: allowedValues(ref.Value), Open: isOpen(ref.Value), Secret: isSecret(ref.Value) || found[path].Secret}
 		collect(found, ref.Value, path, depth+1)
 	}
 }

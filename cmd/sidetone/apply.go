@@ -98,19 +98,25 @@ func (f files) plan(a *app, prune bool) (*apply.Plan, apply.API, error) {
 	if err != nil {
 		return plan, nil, err
 	}
-	check, err := newBodyCheck()
+	checker, err := contract.Load()
 	if err != nil {
 		return plan, nil, err
 	}
-	return plan, there, plan.Check(check)
+	hideSecrets(plan, checker)
+	return plan, there, plan.Check(newBodyCheck(checker))
+}
+
+// hideSecrets puts stars in the place of all secrets that the plan would show: what is
+// printed in a pipeline is kept there.
+func hideSecrets(plan *apply.Plan, document *contract.Document) {
+	all := document.Properties()
+	plan.Hide(func(k apply.Kind, property string, value any) any {
+		return contract.SecretsOf(propertiesOf(all, applyPath(k)+"/update")).Hide(property, value)
+	})
 }
 
 // newBodyCheck holds what plans send against this program's own document.
-func newBodyCheck() (apply.BodyCheck, error) {
-	checker, err := contract.Load()
-	if err != nil {
-		return nil, err
-	}
+func newBodyCheck(checker *contract.Document) apply.BodyCheck {
 	all, table := checker.Properties(), support.NewTable()
 	return func(v apply.Verb, k apply.Kind, fields map[string]any) ([]string, error) {
 		verb := "/update"
@@ -132,7 +138,7 @@ func newBodyCheck() (apply.BodyCheck, error) {
 			}
 		}
 		return slices.Compact(slices.Sorted(slices.Values(sentences))), err
-	}, nil
+	}
 }
 
 // paths lists the paths of all members in fields, without the items of lists.

@@ -95,6 +95,9 @@ func (m making) post(a *app, path string, given map[string]string) error {
 	if err != nil {
 		return err
 	}
+	if o, err = withoutSent(path, fields, o); err != nil {
+		return err
+	}
 	return m.show(a, o)
 }
 

@@ -189,10 +189,10 @@ func (b body) read() (object, error) {
 			out = object{} // the file says null
 		}
 	}
-	for _, pair := range b.Set {
+	for i, pair := range b.Set {
 		name, value, ok := strings.Cut(pair, "=")
-		if !ok || name == "" {
-			return nil, fmt.Errorf("--set %q must be name=value", pair)
+		if !ok || name == "" { // what is there may be a secret
+			return nil, fmt.Errorf("--set must be name=value; number %d is not", i+1)
 		}
 		if err := assign(out, name, value); err != nil {
 			return nil, err
@@ -219,6 +219,17 @@ func (b body) known(path string) error {
 		}
 	}
 	return nil
+}
+
+// withoutSent puts stars in the place of the secrets that a request to path sent: the
+// answer repeats them, and what is printed in a pipeline is kept there. Secrets that the
+// server made are shown, as they are never again.
+func withoutSent(path string, sent, answer object) (object, error) {
+	document, err := contract.Load()
+	if err != nil {
+		return nil, err
+	}
+	return contract.SecretsOf(propertiesOf(document.Properties(), path)).HideSent(sent, answer), nil
 }
 
 // propertiesOf are those among all that the body of a request to path may have.

@@ -76,7 +76,8 @@ func TestResourceCommandsSayWhatIsWrong(t *testing.T) {
 	for args, want := range map[string]string{
 		"agents get x":                                          "404: id names no agent",
 		"agents update x":                                       "nothing to change",
-		"agents update x --set =1":                              `--set "=1" must be name=value`,
+		"agents update x --set =1":                              `--set must be name=value; number 1 is not`,
+		"trunks create --set name=x --set password:hidden":       `--set must be name=value; number 2 is not`,
 		"agents update x --set a=1 --set a.b=2":                 "--set a.b: a is no object",
 		"agents update x --set lable=1":                         `--set lable: there is no such property; did you mean "label"?`,
 		"agents create --set prompts.content=x":                 `--set prompts: there is no such property; did you mean "prompt"?`,

@@ -346,6 +346,9 @@ func (u updateCommand) Run(a *app, k *kong.Context) error {
 	if err != nil {
 		return err
 	}
+	if o, err = withoutSent(n.path+"/update", fields, o); err != nil {
+		return err
+	}
 	return u.show(a, o)
 }
 
