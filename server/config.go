@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 
@@ -305,7 +304,7 @@ func LoadConfig(path string, environ []string) (Config, error) {
 	c := Defaults()
 	k := koanf.New(".")
 	if path != "" {
-		if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+		if err := k.Load(file.Provider(path), writtenYAML{}); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				return c, fmt.Errorf("read configuration: %w", err)
 			}

@@ -58,31 +58,3 @@ func (t *Trunk) validateNumbers(key string) error {
 
 // trunksKey is the key of the trunks.
 const trunksKey = "sip.trunks"
-
-// checkTrunkTexts finds what must be written as a text within a trunk and is none: YAML
-// takes an unquoted +1 for the number 1, and 00 for 0. Unknown members have been found
-// before.
-func checkTrunkTexts(where, path string, entries []any) error {
-	for i, entry := range entries {
-		trunk, _ := entry.(map[string]any)
-		for _, place := range []string{"called.in", "called.out", "calling.in", "calling.out", "headers_in"} {
-			outer, inner, nested := strings.Cut(place, ".")
-			member := trunk[outer]
-			if nested {
-				parent, _ := member.(map[string]any)
-				member = parent[inner]
-			}
-			full := fmt.Sprintf("%s[%d].%s", path, i, place)
-			members, ok := member.(map[string]any)
-			if !ok && member != nil {
-				return fmt.Errorf("%s: %s must have members", where, full)
-			}
-			for _, name := range slices.Sorted(maps.Keys(members)) {
-				if _, text := members[name].(string); !text && !(nested && name == "plus") && members[name] != nil {
-					return fmt.Errorf("%s: %s.%s must be a text: put it in quotes", where, full, name)
-				}
-			}
-		}
-	}
-	return nil
-}

@@ -31,7 +31,7 @@ const operatorTag = "operator"
 
 // membersOf are the keys of a structure's fields in configuration, and those of them
 // that are lists of structures or structures themselves.
-func membersOf(t reflect.Type) (members []string, nested []entryList) {
+func membersOf(t reflect.Type) (members []string, nested []entryList, maps []string) {
 	for _, f := range reflect.VisibleFields(t) {
 		name, ok := f.Tag.Lookup("koanf")
 		if !ok || name == "-" {
@@ -39,6 +39,9 @@ func membersOf(t reflect.Type) (members []string, nested []entryList) {
 		}
 		members = append(members, name)
 		inner := f.Type
+		if inner.Kind() == reflect.Map {
+			maps = append(maps, name)
+		}
 		if inner.Kind() == reflect.Slice || inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}
@@ -46,16 +49,16 @@ func membersOf(t reflect.Type) (members []string, nested []entryList) {
 			continue
 		}
 		list := entryList{key: name, single: f.Type.Kind() != reflect.Slice}
-		list.members, list.lists = membersOf(inner)
+		list.members, list.lists, list.maps = membersOf(inner)
 		nested = append(nested, list)
 	}
-	return members, nested
+	return members, nested, maps
 }
 
 // trunkList is the list sip.trunks.
 func trunkList() entryList {
 	list := entryList{key: trunksKey}
-	list.members, list.lists = membersOf(reflect.TypeFor[Trunk]())
+	list.members, list.lists, list.maps = membersOf(reflect.TypeFor[Trunk]())
 	return list
 }
 
@@ -166,7 +169,7 @@ func fitsStruct(path string, value any, t reflect.Type) error {
 	if !ok {
 		return fmt.Errorf("%s must be an object", path)
 	}
-	members, _ := membersOf(t)
+	members, _, _ := membersOf(t)
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		full := strings.TrimPrefix(path+"."+clipped(name), ".")
 		i := slices.IndexFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.Tag.Get("koanf") == name && name != "-" })

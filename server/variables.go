@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/v2"
 )
@@ -46,6 +45,8 @@ type entryList struct {
 	members []string
 	// lists are the members that are such lists themselves.
 	lists []entryList
+	// maps are the members whose own members have any names.
+	maps []string
 	// single says that the value is one entry and no list.
 	single bool
 }
@@ -124,9 +125,6 @@ func (l entryList) check(where, path string, value any) error {
 			return err
 		}
 	}
-	if l.key == trunksKey {
-		return checkTrunkTexts(where, path, entries)
-	}
 	return nil
 }
 
@@ -144,6 +142,9 @@ func (l entryList) checkEntry(where, path string, entry any) error {
 			if err := nested.check(where, path+"."+name, m[name]); err != nil {
 				return err
 			}
+		}
+		if _, isMap := m[name].(map[string]any); slices.Contains(l.maps, name) && !isMap && m[name] != nil {
+			return fmt.Errorf("%s: %s.%s must have members", where, path, name)
 		}
 	}
 	return nil
@@ -190,7 +191,7 @@ func variable(name, key, text string) (any, error) {
 	case text == "":
 		return []any{}, nil
 	}
-	parsed, err := yaml.Parser().Unmarshal([]byte("list: " + text))
+	parsed, err := (writtenYAML{}).Unmarshal([]byte("list: " + text))
 	if err != nil {
 		return nil, fmt.Errorf("%s is not YAML such as [{name: desk, password: secret}]", name)
 	}
