@@ -39,14 +39,16 @@ func (d directory) Route(ctx context.Context, from, to, trunk string) (call.Rout
 		return call.Route{From: from}, err
 	}
 	r, err := d.Store.Route(ctx, called)
-	out := call.Route{Number: r.Number, Snapshot: r.Snapshot, HasAgent: r.HasAgent, Trunks: []string{""}, From: from}
+	out := call.Route{Number: r.Number, Snapshot: r.Snapshot, HasAgent: r.HasAgent, Trunks: []string{}, From: from}
 	if err != nil {
 		if sidetone.CodeOf(err) == sidetone.NotFound {
 			err = &call.UnknownNumber{Tried: []string{called}, Why: "no environment has the number"}
 		}
 		return out, err
 	}
-	if r.Number.Provider != "simulated" {
+	if r.Number.Provider == "simulated" {
+		out.Trunks = append(out.Trunks, "")
+	} else { // a trunk may ask for a certificate or encryption, which its numbers are not rung without
 		out.Trunks = append(out.Trunks, d.trunks().in(r.Number.EnvironmentID).owners(r.Number.Number)...)
 	}
 	out.From = d.caller(ctx, r.Number, from, trunk)
