@@ -114,11 +114,11 @@ func Find(name string) (Preset, error) {
 	return p, nil
 }
 
-// Remedy says what to do about a failed step of a test with the status of a response, 0
-// for none; "" when nothing is known.
-func (p Preset) Remedy(step string, status int) string {
+// Remedy is what to do when a step of a test failed with a SIP status, 0 for none: exact
+// when the preset knows the status, else what it says of the step; "" when it does not know.
+func (p Preset) Remedy(step string, status int) (text string, exact bool) {
 	if text := p.Remedies[fmt.Sprintf("%s %d", step, status)]; text != "" {
-		return text
+		return text, true
 	}
-	return p.Remedies[step]
+	return p.Remedies[step], false
 }

@@ -41,7 +41,7 @@ func sipTrunks(list []Trunk, permit func(string, netip.AddrPort) error) (trunks 
 		if err != nil {
 			return nil, nil, err
 		}
-		one := sip.Trunk{Name: t.key(), Addresses: from, Host: t.Host, Transport: t.Transport,
+		one := sip.Trunk{Name: t.key(), Label: t.Name, Addresses: from, Host: t.Host, Transport: t.Transport,
 			TargetTimeout: t.TargetTimeout, Username: t.Username, Password: sip.Secret(t.Password.Reveal()), Realm: t.Realm, Sources: t.Media.Sources,
 			Redirects: t.Redirects, SRTP: t.Media.SRTP, SRTPOverClear: t.Media.SRTPOverClear,
 			TLS: t.TLS.driver(), OutboundProxy: t.OutboundProxy, KeepAlive: t.KeepAlive, Register: t.registration(),

@@ -14,7 +14,6 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/api"
 	"github.com/sidetone/sidetone/audio"
-	"github.com/sidetone/sidetone/outbound"
 	"github.com/sidetone/sidetone/preset"
 	"github.com/sidetone/sidetone/telephony"
 	"github.com/sidetone/sidetone/telephony/sip"
@@ -35,7 +34,7 @@ func (r trunkRules) Check(name string, settings map[string]any) error {
 	}
 	t.EnvironmentID, t.ID = "checked", "checked"
 	if err := checkSIP(t); err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), `trunk "checked": `))
+		return errors.New(strings.TrimPrefix(err.Error(), fmt.Sprintf("trunk %q: ", name)))
 	}
 	for i, text := range t.Addresses {
 		networks, err := prefixes("addresses", []string{text})
@@ -128,13 +127,10 @@ func (t *trunkTrial) skip(step, why string) {
 	t.out = append(t.out, api.TrunkStep{Step: step, Skipped: true, Detail: why})
 }
 
-// done adds a step that ended; remedy is the general one, where the preset has none.
-func (t *trunkTrial) done(step api.TrunkStep, status int, remedy string) bool {
+// done adds a step that ended, with what to do when it failed.
+func (t *trunkTrial) done(step api.TrunkStep, status int, a advice) bool {
 	if step.Err != nil {
-		step.Remedy = t.preset.Remedy(step.Step, status)
-		if step.Remedy == "" {
-			step.Remedy = remedy
-		}
+		step.Remedy = a.with(t.preset, step.Step, status)
 	}
 	t.out = append(t.out, step)
 	return step.Err == nil
@@ -143,12 +139,12 @@ func (t *trunkTrial) done(step api.TrunkStep, status int, remedy string) bool {
 // options asks whether the host is there. Whatever the status, a response shows it.
 func (t *trunkTrial) options(ctx context.Context) bool {
 	if t.trunk.Host == "" {
-		t.skip("options", "the trunk has no host: it takes no calls, and there is nobody to ask")
+		t.skip("options", "the trunk has no host: no calls go out by it, and there is nobody to ask; calls that come in need no test of this kind")
 		return false
 	}
 	res, latency, err := t.ask(ctx, sip.AskOptions)
 	step := api.TrunkStep{Step: "options", Latency: latency, Detail: detailOf(res), Err: err}
-	return t.done(step, 0, unreachable(t.trunk, err))
+	return t.done(step, 0, unreached(t.trunk, err))
 }
 
 // ask sends a question and measures it.
@@ -168,22 +164,6 @@ func detailOf(res sip.Response) string {
 		return ""
 	}
 	return strings.TrimSpace(fmt.Sprintf("%d %s", res.Status, res.Reason)) + " from " + res.Source
-}
-
-// unreachable says what to do when a host does not respond.
-func unreachable(t Trunk, err error) string {
-	var name *net.DNSError
-	var refused *outbound.Refused
-	switch {
-	case errors.As(err, &refused):
-		return "The operator of this server can allow the host: outbound.allow in sidetone.yaml."
-	case errors.As(err, &name):
-		return "The name of the host has no address: check host."
-	case t.Transport == "tcp":
-		return "Check host and port, and that TCP to it is open; many carriers take SIP over UDP only: transport: udp."
-	}
-	return "Check host and port; UDP to it must be open, and its responses must come back. Behind NAT set sip.advertise. " +
-		"A host that knows its customers by their address does not respond to others: tell the carrier the address of this server."
 }
 
 // register asks who is registered for the account, which shows that it is good.
@@ -208,18 +188,11 @@ func (t *trunkTrial) register(ctx context.Context) {
 	case res.Status >= 300:
 		step.Err = fmt.Errorf("%d %s", res.Status, res.Reason)
 	}
-	remedy := "Check username and password" + realmOf(t.trunk) + "."
-	if res.Status == 404 {
-		remedy = "The host does not know the username."
+	a := unreached(t.trunk, err)
+	if err == nil {
+		a = unregistered(t.trunk, res.Status, res.Err)
 	}
-	t.done(step, res.Status, remedy)
-}
-
-func realmOf(t Trunk) string {
-	if t.Realm == "" {
-		return ""
-	}
-	return ", and that the host's challenges name the realm " + t.Realm
+	t.done(step, res.Status, a)
 }
 
 // call calls a number that says back what it hears, and listens for that.
@@ -237,11 +210,8 @@ func (t *trunkTrial) call(ctx context.Context, from, echo string) {
 	begin := time.Now()
 	leg, err := t.driver.Dial(ctx, telephony.DialRequest{From: from, To: echo, Trunk: t.trunk.key(), RingFor: echoRings}, nil)
 	if err != nil {
-		status := 0
-		if failed := (*telephony.DialError)(nil); errors.As(err, &failed) {
-			status = failed.Status
-		}
-		t.done(api.TrunkStep{Step: "call", Err: err}, status, refusedCall(status))
+		status, a := uncalled(t.trunk, err)
+		t.done(api.TrunkStep{Step: "call", Err: err}, status, a)
 		return
 	}
 	answered := time.Since(begin)
@@ -250,29 +220,12 @@ func (t *trunkTrial) call(ctx context.Context, from, echo string) {
 		Detail: fmt.Sprintf("%s answered after %d ms", echo, answered.Milliseconds())}
 	if err == nil {
 		step.Detail += fmt.Sprintf(", sound came back after %d ms", heard.Milliseconds())
-		t.done(step, 0, "")
+		t.done(step, 0, advice{})
 		return
 	}
 	step.Remedy = "Sound does not come back: the far end must reach sip.rtp_min to sip.rtp_max over UDP at sip.advertise (behind NAT: the public address). " +
 		"Is " + echo + " an echo?"
 	t.out = append(t.out, step)
-}
-
-// refusedCall says what to do about a call that was refused.
-func refusedCall(status int) string {
-	switch status {
-	case 401, 407:
-		return "Check username, password and realm."
-	case 403:
-		return "The far end does not let the call through: check the account, the number that calls, and whether the far end knows this server's address."
-	case 404, 484, 604:
-		return "The far end does not know the number in this form."
-	case 488, 606:
-		return "The far end takes none of G.722, PCMU and PCMA, or wants encrypted sound."
-	case 0:
-		return "There was no answer."
-	}
-	return "The far end says why in its own log."
 }
 
 // echoTone is the frequency of the tone that is sent: 1004 Hz, that of a line's test tone.

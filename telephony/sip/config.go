@@ -37,14 +37,16 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 type Trunk struct {
 	// Name is what DialRequest.Trunk and Info.Trunk hold. It must not be empty.
 	Name string
+	// Label is how errors and the log call the trunk; empty: Name.
+	Label string
 	// Addresses are the sources whose calls belong to the trunk. Empty: those of
 	// the targets that Host means, besides what comes through a User.
 	Addresses []netip.Prefix
 	// Host is where calls to the trunk go. For a name without a port the DNS says
 	// where that is (NAPTR, SRV, addresses;
 	// https://www.rfc-editor.org/rfc/rfc3263#section-4), for host:port its addresses
-	// are the targets; an address without a port has SIP's. Empty: the trunk takes
-	// no calls.
+	// are the targets; an address without a port has SIP's. Empty: no calls
+	// go out by the trunk.
 	Host string
 	// Transport is "udp", "tcp" or "tls"; empty: what NAPTR or SRV records say, else udp.
 	Transport string
@@ -253,10 +255,10 @@ func (c *Config) checkTrunks() error {
 		t.Transport = strings.ToLower(t.Transport)
 		orElse(&t.TargetTimeout, targetTimeout)
 		if err := t.check(); err != nil {
-			return fmt.Errorf("trunk %q: %w", t.Name, err)
+			return fmt.Errorf("trunk %q: %w", t.label(), err)
 		}
 		if t.Sources != "" && t.Sources != "peer" && t.Sources != "strict" && t.Sources != "learn" {
-			return fmt.Errorf("trunk %q: media sources %q are none of peer, strict, learn", t.Name, t.Sources)
+			return fmt.Errorf("trunk %q: media sources %q are none of peer, strict, learn", t.label(), t.Sources)
 		}
 		if err := t.checkSRTP(); err != nil {
 			return err
@@ -265,7 +267,7 @@ func (c *Config) checkTrunks() error {
 			continue
 		}
 		if _, _, err := splitHost(t.Host); err != nil {
-			return fmt.Errorf("trunk %q: host: %w", t.Name, err)
+			return fmt.Errorf("trunk %q: host: %w", t.label(), err)
 		}
 	}
 	if err := c.checkContacts(); err != nil {

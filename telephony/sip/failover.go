@@ -149,7 +149,7 @@ func (c *dialling) left(t target, why string, err error) {
 	if why == leftSilent || why == leftUnreachable {
 		c.d.health.delay(t)
 	}
-	c.d.cfg.Logger.Info("call not placed at a target", "call", c.req.CallID, "trunk", c.req.Trunk, "target", t.String(), "err", err)
+	c.d.cfg.Logger.Info("call not placed at a target", append(c.d.loggedAs(c.req.Trunk), "call", c.req.CallID, "target", t.String(), "err", err)...)
 	var failed *telephony.DialError
 	switch {
 	case why != "":

@@ -64,8 +64,8 @@ func (d *Driver) closed(l *leg, err error) {
 		return
 	}
 	d.cfg.Unconfirmed()
-	d.cfg.Logger.Warn("the far end did not confirm that a call is over", slog.String("sip_call", l.callID),
-		slog.String("trunk", l.info.Trunk), slog.String("peer", l.peer.addr.String()), slog.Any("error", err))
+	d.cfg.Logger.Warn("the far end did not confirm that a call is over", append(d.loggedAs(l.info.Trunk), slog.String("sip_call", l.callID),
+		slog.String("peer", l.peer.addr.String()), slog.Any("error", err))...)
 }
 
 // bye sends BYE until it is answered or ctx ends, over another connection when one

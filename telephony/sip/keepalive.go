@@ -189,7 +189,7 @@ func (l *line) keepAlive(ctx context.Context) {
 // noteProbe takes what came of a question, and logs it when it is another than the
 // time before.
 func (l *line) noteProbe(p Probe, err error) {
-	now, log := l.d.cfg.Now(), l.d.cfg.Logger.With("trunk", l.trunk.Name)
+	now, log := l.d.cfg.Now(), l.d.cfg.Logger.With(l.trunk.logged()...)
 	if err == nil && !p.Up() {
 		err = fmt.Errorf("status %d", p.Status)
 	}

@@ -33,7 +33,7 @@ func (a *logon) answer(res *sip.Response, method, uri string) error {
 	}
 	auth, stale, err := a.credentials(res, method, uri)
 	if err != nil {
-		return err
+		return classed{err, ErrChallenge}
 	}
 	at := slices.IndexFunc(a.headers, func(h header) bool { return h.name == auth.name })
 	switch {
@@ -63,7 +63,7 @@ func (a *logon) credentials(res *sip.Response, method, uri string) (h header, st
 			continue
 		}
 		if a.realm != "" && challenge.Realm != a.realm {
-			last = fmt.Errorf("realm %q is not that of the trunk", clip(challenge.Realm))
+			last = classed{fmt.Errorf("realm %q is not that of the trunk", clip(challenge.Realm)), ErrRealm}
 			continue
 		}
 		cred, err := digest.Digest(challenge, digest.Options{Method: method, URI: uri, Count: 1, Username: a.user, Password: a.pass})

@@ -236,11 +236,11 @@ func userPart(s string) (string, error) {
 		ok := r == '+' || r == '*' || r == '#' || r == '-' || r == '.' || r == '_' ||
 			(r >= '0' && r <= '9') || (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z')
 		if !ok {
-			return "", fmt.Errorf("number %q has characters that no number has", clip(s))
+			return "", classed{fmt.Errorf("number %q has characters that no number has", clip(s)), ErrNumber}
 		}
 	}
 	if s == "" {
-		return "", errors.New("number is empty")
+		return "", classed{errors.New("number is empty"), ErrNumber}
 	}
 	return strings.ReplaceAll(s, "#", "%23"), nil
 }

@@ -136,7 +136,7 @@ func (l *line) keepRegistered(ctx context.Context) {
 	}
 	if l.takeBack() {
 		if err := r.leave(); err != nil {
-			l.d.cfg.Logger.Warn("trunk: registration not taken back", "trunk", l.trunk.Name, "err", err)
+			l.d.cfg.Logger.Warn("trunk: registration not taken back", append(l.trunk.logged(), "err", err)...)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func (l *line) pause(ctx context.Context, r *registration, wait time.Duration, r
 		case <-ctx.Done():
 			return false
 		case <-gone:
-			l.d.cfg.Logger.Info("trunk: connection to the registrar lost, registering again", "trunk", l.trunk.Name)
+			l.d.cfg.Logger.Info("trunk: connection to the registrar lost, registering again", l.trunk.logged()...)
 			return true
 		case <-hold.C:
 			if registered && !r.to.peer.reliable() {
@@ -186,7 +186,7 @@ func retryAfterFailure(failures int, err error) time.Duration {
 // noteRegistration takes the outcome of a try, and logs it when it is another than the
 // one before.
 func (l *line) noteRegistration(r *registration, granted time.Duration, err error) {
-	now, log := l.d.cfg.Now(), l.d.cfg.Logger.With("trunk", l.trunk.Name)
+	now, log := l.d.cfg.Now(), l.d.cfg.Logger.With(l.trunk.logged()...)
 	if err == nil {
 		l.mu.Lock()
 		before := l.problem

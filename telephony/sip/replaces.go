@@ -148,8 +148,8 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	d.addHost(l, tx.peer.addr.Addr())
 	d.addTargets(l, who.trunk)
 	d.addHosts(l, hostsOf(req))
-	d.cfg.Logger.Info("the far end of a call was replaced", slog.String("sip_call", old.callID), slog.String("by", req.CallID().Value()),
-		slog.String("trunk", who.trunk), slog.String("peer", tx.peer.addr.String()))
+	d.cfg.Logger.Info("the far end of a call was replaced", append(d.loggedAs(who.trunk), slog.String("sip_call", old.callID), slog.String("by", req.CallID().Value()),
+		slog.String("peer", tx.peer.addr.String()))...)
 	old.takeLeave()
 	return nil
 }

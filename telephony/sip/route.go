@@ -52,11 +52,11 @@ func (d *Driver) route(ctx context.Context, req telephony.DialRequest) (r route,
 // trunkRoute is the way to a user of a trunk, "" for the trunk itself.
 func (d *Driver) trunkRoute(ctx context.Context, t *Trunk, user string) (r route, err error) {
 	if t.Host == "" {
-		return r, fmt.Errorf("trunk %q takes no calls", t.Name)
+		return r, fmt.Errorf("trunk %q has no host, so that no calls go out by it", t.label())
 	}
 	host, port, err := splitHost(t.Host)
 	if err != nil {
-		return r, fmt.Errorf("trunk %q: %w", t.Name, err)
+		return r, fmt.Errorf("trunk %q: %w", t.label(), err)
 	}
 	r = route{target: sip.Uri{Scheme: "sip", User: user, Host: bracket(host), Port: port}, patience: t.TargetTimeout, trunk: t,
 		domain: t.fromDomain(), user: t.Username, pass: string(t.Password), realm: t.Realm}

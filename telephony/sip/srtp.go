@@ -358,9 +358,9 @@ func (o *owner) foreign(from netip.AddrPort, at time.Duration) bool {
 func (t *Trunk) checkSRTP() error {
 	switch {
 	case t.SRTP != "" && t.SRTP != "off" && t.SRTP != "prefer" && t.SRTP != "require":
-		return fmt.Errorf("trunk %q: media srtp %q is none of off, prefer, require", t.Name, t.SRTP)
+		return fmt.Errorf("trunk %q: media srtp %q is none of off, prefer, require", t.label(), t.SRTP)
 	case t.SRTP == "" || t.SRTP == "off" || t.SRTPOverClear || t.Host == "" || securedBy(t.Transport):
 		return nil
 	}
-	return fmt.Errorf("trunk %q: media srtp %q needs transport tls, because keys go only over TLS signalling, or media srtp_over_clear", t.Name, t.SRTP)
+	return fmt.Errorf("trunk %q: media srtp %q needs transport tls, because keys go only over TLS signalling, or media srtp_over_clear", t.label(), t.SRTP)
 }

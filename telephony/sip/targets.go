@@ -220,7 +220,7 @@ func (l *locator) byAddress(ctx context.Context, host string, port uint16, trans
 func (l *locator) targetsAt(ctx context.Context, domain, host string, port uint16, transport string) ([]target, error) {
 	addresses, err := l.lookup(ctx, host)
 	if err != nil {
-		return nil, fmt.Errorf("look up %q: %w", clip(host), err)
+		return nil, classed{fmt.Errorf("look up %q: %w", clip(host), err), ErrLookup}
 	}
 	var out []target
 	for _, a := range addresses {
@@ -239,7 +239,7 @@ func (l *locator) reachable(found []target, host string) ([]target, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("%q has no address that the SIP socket reaches", clip(host))
+		return nil, classed{fmt.Errorf("%q has no address that the SIP socket reaches", clip(host)), ErrFamily}
 	}
 	return out, nil
 }

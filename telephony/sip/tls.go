@@ -162,7 +162,7 @@ func (d *Driver) proves(from netip.Addr, state tls.ConnectionState) string {
 			d.sources.prove(from)
 			return t.Name
 		}
-		d.cfg.Logger.Debug("certificate is not the trunk's", "trunk", t.Name, "source", from.String(), "err", err)
+		d.cfg.Logger.Debug("certificate is not the trunk's", append(t.logged(), "source", from.String(), "err", err)...)
 	}
 	return ""
 }

@@ -95,7 +95,7 @@ func (w *whereabouts) of(trunk string) []netip.Addr {
 // has one.
 func (d *Driver) targetsOf(ctx context.Context, t *Trunk) ([]target, error) {
 	if t.Host == "" {
-		return nil, fmt.Errorf("trunk %q takes no calls", t.Name)
+		return nil, fmt.Errorf("trunk %q has no host, so that no calls go out by it", t.label())
 	}
 	host, port, err := splitHost(t.Host)
 	transport := t.Transport
@@ -113,7 +113,7 @@ func (d *Driver) targetsOf(ctx context.Context, t *Trunk) ([]target, error) {
 			return d.health.order(found), nil
 		}
 	}
-	return nil, fmt.Errorf("trunk %q: %w", t.Name, err)
+	return nil, fmt.Errorf("trunk %q: %w", t.label(), err)
 }
 
 // learnHost takes requests from where the host of a trunk is whose requests go to an
@@ -155,7 +155,7 @@ func (d *Driver) followTrunks() {
 			_, err := d.targetsOf(context.Background(), t) // which ends with the resolver
 			d.learnHost(context.Background(), t)
 			if err != nil && !failing[t.Name] && !d.stopped() {
-				d.cfg.Logger.Warn("look up a trunk", "trunk", t.Name, "err", err)
+				d.cfg.Logger.Warn("look up a trunk", append(t.logged(), "err", err)...)
 			}
 			failing[t.Name] = err != nil
 		}
