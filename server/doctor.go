@@ -57,7 +57,7 @@ func Doctor(ctx context.Context, c Config) []Finding {
 		checkSpeech(ctx, c.Speech),
 		checkFiles(c.Calls.Max),
 	}
-	all = append(all, checkSRTP(c.SIP)...)
+	all = append(all, checkTrunkSettings(c.SIP)...)
 	all = append(all, checkPublic(ctx, c.SIP)...)
 	all = append(all, checkLines(ctx, c.SIP, there)...)
 	all = append(all, checkVendors(ctx, c, database)...)

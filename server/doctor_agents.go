@@ -20,7 +20,8 @@ const (
 	agentsTold  = 10
 )
 
-// checkAgents compares the stored agents with what acts in calls: of the running
+// checkAgents compares the stored agents with what acts in calls, and warns of the trunks
+// of environments: of the running
 // server, or of the database when none runs. A database that does not exist, or
 // has to be mended first, has none.
 func checkAgents(ctx context.Context, c Config, database Finding) []Finding {
@@ -40,10 +41,11 @@ func hasAgents(c Config, database Finding) bool {
 	return database.Fix == "" && (err == nil || c.Database.URL != "")
 }
 
-// agentLook collects what is found of agents.
+// agentLook collects what is found of agents, and of the trunks of environments.
 type agentLook struct {
 	agents, unseen int
 	limited        []Finding
+	trunks         []Finding
 }
 
 func (l *agentLook) all(ctx context.Context, api *client.Client) error {
@@ -56,6 +58,11 @@ func (l *agentLook) all(ctx context.Context, api *client.Client) error {
 		if err := l.environment(ctx, &there); err != nil {
 			return fmt.Errorf("environment %s: %w", e.ID, err)
 		}
+		risks, err := environmentTrunks(ctx, &there, e)
+		if err != nil {
+			return fmt.Errorf("trunks of environment %s: %w", e.ID, err)
+		}
+		l.trunks = append(l.trunks, risks...)
 	}
 	return nil
 }
@@ -126,5 +133,5 @@ func (l *agentLook) findings() []Finding {
 	if rest := len(l.limited) - len(told); rest > 0 {
 		f.Detail += fmt.Sprintf("; %d of those that do not are not shown here", rest)
 	}
-	return append([]Finding{f}, told...)
+	return slices.Concat(l.trunks, []Finding{f}, told)
 }

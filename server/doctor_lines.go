@@ -64,14 +64,10 @@ func lasting(name string, cert *x509.Certificate, file string) Finding {
 	return f
 }
 
-// checkTrunkTLS looks at the certificates of a trunk, and warns when none is checked.
+// checkTrunkTLS looks at the certificates of a trunk.
 func checkTrunkTLS(t Trunk) []Finding {
 	name := "trunk " + t.Name + " (TLS)"
 	var out []Finding
-	if t.TLS.Insecure {
-		out = append(out, Finding{Name: name, Detail: "takes any certificate (tls.insecure)", Optional: true,
-			Fix: "whoever is in between can hear and change calls: set tls.ca_file to the trunk's authority, and tls.insecure to false"})
-	}
 	if t.TLS.CertFile != "" {
 		out = append(out, checkCertificate(name+" certificate", t.TLS.CertFile, t.TLS.KeyFile))
 	}

@@ -59,6 +59,11 @@ func doctorBesideAServer(t *testing.T, c Config) {
 	made(client.Agent{Prompt: playbook})
 	limited := made(client.Agent{Prompt: playbook, Webhook: &client.Webhook{URL: "https://a.example", Subscriptions: []string{"event_message"}}})
 	mindless := made(client.Agent{Prompt: &client.Prompt{Content: "Be kind."}, Provider: "openai"})
+	yes := true
+	if _, err := api.Trunks().Create(t.Context(), client.Trunk{Name: "own", TLS: &client.TrunkTLS{Insecure: &yes},
+		Media: &client.TrunkMedia{Sources: "learn", SRTP: "prefer", SRTPOverClear: &yes}}); err != nil {
+		t.Fatal(err)
+	}
 	check := func(when string) {
 		t.Helper()
 		all := Doctor(t.Context(), c)
@@ -74,6 +79,15 @@ func doctorBesideAServer(t *testing.T, c Config) {
 			if f := named(t, all, name); f.Detail != want || strings.HasPrefix(name, "agent ") != (f.Fix != "" && f.Optional) {
 				t.Errorf("%s: got %+v, want %q", when, f, want)
 			}
+		}
+		risks := ""
+		for _, f := range all {
+			if strings.HasPrefix(f.Name, "trunk own of environment ") && f.Optional && f.Fix != "" {
+				risks += f.Detail
+			}
+		}
+		if !strings.Contains(risks, "tls.insecure") || !strings.Contains(risks, "srtp_over_clear") || !strings.Contains(risks, "media.sources: learn") {
+			t.Errorf("%s: the trunk of an environment: %q", when, risks)
 		}
 	}
 	c.HTTP.Addr, c.SIP.Addr = strings.TrimPrefix(r.ready.HTTP, "http://"), r.ready.SIP

@@ -110,7 +110,6 @@ func TestDoctorOnTLS(t *testing.T) {
 		want   string // of the detail
 		must   bool   // it has to be fixed
 	}{
-		"any certificate":      {SIPConfig{Trunks: []Trunk{trunk(TrunkTLS{Insecure: true})}}, "trunk a (TLS)", "takes any certificate", false},
 		"soon over":            {SIPConfig{Trunks: []Trunk{trunk(TrunkTLS{CertFile: cert, KeyFile: key})}}, "trunk a (TLS) certificate", "is good until", false},
 		"over":                 {SIPConfig{Trunks: []Trunk{trunk(TrunkTLS{CertFile: old, KeyFile: oldKey})}}, "trunk a (TLS) certificate", "ended on", true},
 		"another's key":        {SIPConfig{TLS: SIPTLS{Listen: "127.0.0.1:0", CertFile: cert, KeyFile: oldKey}}, "sip.tls certificate", "private key", true},

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 )
@@ -22,16 +21,4 @@ func (t Trunk) validateSRTP() error {
 		return errors.New("media.srtp must be off, prefer or require")
 	}
 	return nil
-}
-
-// checkSRTP warns of trunks whose keys anybody on the way can read.
-func checkSRTP(c SIPConfig) (all []Finding) {
-	for _, t := range c.Trunks {
-		if t.Media.SRTPOverClear && t.validateSRTP() == nil {
-			all = append(all, Finding{Name: "trunk " + t.Name, Optional: true,
-				Detail: "SRTP keys may go over " + cmp.Or(t.Transport, "udp") + ", where whoever reads the signalling can hear the calls",
-				Fix:    "set transport: tls and remove media.srtp_over_clear, if the carrier has TLS"})
-		}
-	}
-	return all
 }

@@ -27,7 +27,7 @@ func TestTrunkSRTP(t *testing.T) {
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
-		findings := checkSRTP(SIPConfig{Trunks: []Trunk{test.trunk}})
+		findings := checkTrunkSettings(SIPConfig{Trunks: []Trunk{test.trunk}})
 		if (len(findings) == 1) != test.warns {
 			t.Errorf("%s: %+v", name, findings)
 		}
