@@ -248,6 +248,12 @@ func trunk() []Entry {
 		"contact_user", "country", "called", "calling", "asserted_identity", "any_caller_id", "headers_in", "realm", "media", "media.sources", "media.srtp", "media.srtp_over_clear"} {
 		r.acts(rules, property)
 	}
+	for _, direction := range []string{"called.in", "called.out", "calling.in", "calling.out"} {
+		r.acts(rules, direction)
+		for _, member := range []string{"strip", "prepend", "plus"} {
+			r.acts(rules, direction+"."+member)
+		}
+	}
 	r.acts("server.TestTryTrunk", "preset")
 	return r.entries
 }

@@ -23,6 +23,10 @@ type Property struct {
 	Open bool
 	// Secret says that it is a secret, or an object of secrets.
 	Secret bool
+	// Types are the types of JSON that it may have, null aside, and Parts those of the
+	// items of a list and of the members of an object that may have any names; empty when
+	// the document does not say.
+	Types, Parts []string
 }
 
 // Misspelt looks at a path in the body of one operation, whose properties are given:
@@ -92,9 +96,39 @@ func collect(found map[string]Property, s *openapi3.Schema, prefix string, depth
 		if prefix != "" {
 			path = prefix + "." + name
 		}
-		found[path] = Property{Path: path, Values: allowedValues(ref.Value), Open: isOpen(ref.Value), Secret: isSecret(ref.Value) || found[path].Secret}
+		p := Property{Path: path, Values: allowedValues(ref.Value), Open: isOpen(ref.Value), Secret: isSecret(ref.Value) || found[path].Secret}
+		p.Types, p.Parts = jsonTypes(ref.Value), partTypes(ref.Value)
+		found[path] = p
 		collect(found, ref.Value, path, depth+1)
 	}
+}
+
+// jsonTypes are the types that a schema allows; empty when it does not say.
+func jsonTypes(s *openapi3.Schema) []string {
+	var out []string
+	if s.Type != nil {
+		out = slices.Clone(s.Type.Slice())
+	}
+	for _, part := range slices.Concat(s.AllOf, s.AnyOf, s.OneOf) {
+		types := jsonTypes(part.Value)
+		if len(types) == 0 && s.Type == nil && len(s.AllOf) == 0 {
+			return nil // one of the choices may be anything
+		}
+		out = append(out, types...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// partTypes are those of the items of a list, and of the members of an open object.
+func partTypes(s *openapi3.Schema) []string {
+	switch {
+	case s.Items != nil:
+		return jsonTypes(s.Items.Value)
+	case s.AdditionalProperties.Schema != nil:
+		return jsonTypes(s.AdditionalProperties.Schema.Value)
+	}
+	return nil
 }
 
 // isOpen reports whether the schema, or a part of it, declares further members.

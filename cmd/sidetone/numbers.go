@@ -75,7 +75,7 @@ type making struct {
 
 // post sends the properties that were read, and over them those given by flags.
 func (m making) post(a *app, path string, given map[string]string) error {
-	fields, err := m.read()
+	fields, err := m.read(path)
 	if err != nil {
 		return err
 	}

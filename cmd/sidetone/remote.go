@@ -172,10 +172,12 @@ func (w plainWriter) Write(p []byte) (int, error) {
 // body reads the properties of a request: a JSON or YAML file, then --set.
 type body struct {
 	File string   `short:"f" help:"JSON or YAML file with the properties; - is standard input." placeholder:"FILE"`
-	Set  []string `help:"Set a property: name=value, where the value is JSON or a text. May be repeated; a dot leads into an object." placeholder:"NAME=VALUE" sep:"none"`
+	Set  []string `help:"Set a property: name=value, where the value is JSON or a text, as the property asks for. May be repeated; a dot leads into an object." placeholder:"NAME=VALUE" sep:"none"`
 }
 
-func (b body) read() (object, error) {
+// read reads them for a request to path, whose members have types; "" for values that are
+// not told apart by type.
+func (b body) read(path string) (object, error) {
 	out := object{}
 	if b.File != "" {
 		raw, err := readInput(b.File)
@@ -189,12 +191,20 @@ func (b body) read() (object, error) {
 			out = object{} // the file says null
 		}
 	}
+	typed := typedMembers{}
+	if path != "" && len(b.Set) > 0 {
+		document, err := contract.Load()
+		if err != nil {
+			return nil, err
+		}
+		typed = typedMembers{propertiesOf(document.Properties(), path)}
+	}
 	for i, pair := range b.Set {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" { // what is there may be a secret
 			return nil, fmt.Errorf("--set must be name=value; number %d is not", i+1)
 		}
-		if err := assign(out, name, value); err != nil {
+		if err := assign(out, name, typed.value(name, value)); err != nil {
 			return nil, err
 		}
 	}
@@ -255,7 +265,7 @@ func readInput(path string) ([]byte, error) {
 }
 
 // assign sets the property at a dotted name.
-func assign(o object, name, value string) error {
+func assign(o object, name string, value any) error {
 	whole := name
 	for {
 		head, rest, nested := strings.Cut(name, ".")
@@ -271,10 +281,6 @@ func assign(o object, name, value string) error {
 		}
 		o, name = inner, rest
 	}
-	var v any
-	if json.Unmarshal([]byte(value), &v) != nil {
-		v = value
-	}
-	o[name] = v
+	o[name] = value
 	return nil
 }

@@ -74,10 +74,10 @@ func TestResourceCommands(t *testing.T) {
 func TestResourceCommandsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"agents get x":                                          "404: id names no agent",
-		"agents update x":                                       "nothing to change",
-		"agents update x --set =1":                              `--set must be name=value; number 1 is not`,
-		"trunks create --set name=x --set password:hidden":       `--set must be name=value; number 2 is not`,
+		"agents get x":             "404: id names no agent",
+		"agents update x":          "nothing to change",
+		"agents update x --set =1": `--set must be name=value; number 1 is not`,
+		"trunks create --set name=x --set password:hidden":      `--set must be name=value; number 2 is not`,
 		"agents update x --set a=1 --set a.b=2":                 "--set a.b: a is no object",
 		"agents update x --set lable=1":                         `--set lable: there is no such property; did you mean "label"?`,
 		"agents create --set prompts.content=x":                 `--set prompts: there is no such property; did you mean "prompt"?`,
@@ -133,7 +133,7 @@ func TestBodyReadsFiles(t *testing.T) {
 	if err := os.WriteFile(path, []byte("name: Ann\nprompt:\n  content: |\n    Hi\n    there\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := body{File: path, Set: []string{"prompt.label=L", "n=1.5"}}.read()
+	got, err := body{File: path, Set: []string{"prompt.label=L", "n=1.5"}}.read("")
 	want := object{"name": "Ann", "n": 1.5, "prompt": object{"content": "Hi\nthere\n", "label": "L"}}
 	if err != nil || !cmp.Equal(want, got) {
 		t.Errorf("got %v, %v", got, err)
@@ -147,7 +147,7 @@ func TestFilesWithoutPropertiesTakeSet(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := body{File: path, Set: []string{"name=Ann"}}.read()
+		got, err := body{File: path, Set: []string{"name=Ann"}}.read("")
 		if err != nil || !cmp.Equal(object{"name": "Ann"}, got) {
 			t.Errorf("%q: got %v, %v", text, got, err)
 		}
@@ -200,7 +200,7 @@ func FuzzSet(f *testing.F) {
 	f.Add("a", "{}", "a.b.c", "x")
 	f.Add("a", "null", "a.b", `{"c":1}`)
 	f.Fuzz(func(t *testing.T, name, value, second, other string) {
-		got, err := body{Set: []string{name + "=" + value, second + "=" + other}}.read()
+		got, err := body{Set: []string{name + "=" + value, second + "=" + other}}.read("")
 		if err != nil {
 			return
 		}

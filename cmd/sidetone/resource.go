@@ -265,7 +265,7 @@ func (l listCommand) query() (url.Values, error) {
 				return nil, fmt.Errorf("--filter %q must be name=value", pair)
 			}
 		}
-		wanted, err := body{Set: l.Filter}.read()
+		wanted, err := body{Set: l.Filter}.read("")
 		if err != nil {
 			return nil, err
 		}
@@ -325,7 +325,7 @@ type updateCommand struct {
 // Run changes.
 func (u updateCommand) Run(a *app, k *kong.Context) error {
 	n := nounOf(k)
-	fields, err := u.read()
+	fields, err := u.read(n.path + "/update")
 	if err != nil {
 		return err
 	}

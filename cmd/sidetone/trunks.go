@@ -80,7 +80,7 @@ type trunkAdd struct {
 	remote
 	Preset string   `arg:"" help:"twilio, telnyx, vonage, asterisk, freeswitch or fritzbox."`
 	Name   string   `help:"The trunk's name; without it the preset's." placeholder:"TEXT"`
-	Set    []string `help:"A setting, so that it is not asked for: name=value, where the value is JSON or a text. May be repeated." placeholder:"NAME=VALUE" sep:"none"`
+	Set    []string `help:"A setting, so that it is not asked for: name=value, where the value is JSON or a text, as the setting asks for. May be repeated." placeholder:"NAME=VALUE" sep:"none"`
 	Print  bool     `help:"Print an entry for sip.trunks in the server's configuration file instead of storing the trunk."`
 	NoTest bool     `name:"no-test" help:"Store the trunk without testing it."`
 }
@@ -139,7 +139,7 @@ func (t trunkAdd) settings(a *app, p preset.Preset, in *os.File) (object, error)
 		out["name"] = p.Name
 	}
 	maps.Copy(out, p.Settings)
-	given, err := body{Set: t.Set}.read()
+	given, err := body{Set: t.Set}.read("/v1/trunks/create")
 	if err != nil {
 		return nil, err
 	}
