@@ -137,6 +137,21 @@ func Caller(text string, countries ...string) string {
 	return text
 }
 
+// LineCaller reads the number of a caller on a line that sends numbers in the national form
+// of a country, as Caller does, and without its trunk prefix too: lines that leave it out
+// are common. Digits that are a number with country code are that one.
+func LineCaller(text, country string) string {
+	read := Caller(text, country)
+	digits, plus, ok := bare(text)
+	if read != text || !ok || plus || len(digits) <= shortNumber || valid("+"+digits) {
+		return read
+	}
+	if e164, _, ok := dialled(digits, country); ok {
+		return e164
+	}
+	return read
+}
+
 // abroad is what is dialled in a country before a number of another one, "" when
 // that is not known.
 func abroad(country string) string {

@@ -132,6 +132,22 @@ func TestCallerInE164(t *testing.T) {
 	}
 }
 
+func TestLineCaller(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ text, country, want string }{
+		{"2071838999", "GB", "+442071838999"}, {"7911123456", "GB", "+447911123456"}, {"02071838999", "GB", "+442071838999"},
+		{"442071838999", "GB", "+442071838999"}, {"+442071838999", "GB", "+442071838999"}, {"0044 20 7183 8999", "GB", "+442071838999"},
+		{"3012345679", "DE", "+493012345679"}, {"2025550147", "DE", "+492025550147"}, {"142685300", "FR", "+33142685300"},
+		{"390612345678", "DE", "+390612345678"}, // with country code, as it is taken without a trunk, too
+		{"493012345679", "GB", "+493012345679"}, {"2025550147", "US", "+12025550147"},
+		{"201", "GB", "201"}, {"7183899", "GB", "7183899"}, {"anonymous", "GB", "anonymous"}, {"", "GB", ""}, {"reception2", "GB", "reception2"},
+	} {
+		if got := phonenumber.LineCaller(test.text, test.country); got != test.want {
+			t.Errorf("%q in %s: got %q, want %q", test.text, test.country, got, test.want)
+		}
+	}
+}
+
 // FuzzMeanings: what a text means has the form of E.164, and each number is meant
 // by its own digits in every country.
 func FuzzMeanings(f *testing.F) {
@@ -151,5 +167,6 @@ func FuzzMeanings(f *testing.F) {
 			t.Fatalf("%q does not mean itself", e164)
 		}
 		phonenumber.Caller(text, country)
+		phonenumber.LineCaller(text, country)
 	})
 }

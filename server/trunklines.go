@@ -104,7 +104,7 @@ func (t trunks) caller(trunk, text, environments, called string) string {
 	}
 	sent := one.Calling.In.spelling().Apply(text)
 	if one.Country != "" {
-		return phonenumber.Caller(sent, one.Country)
+		return phonenumber.LineCaller(sent, one.Country)
 	}
 	return phonenumber.Caller(sent, environments, phonenumber.CountryOf(called))
 }
