@@ -124,7 +124,8 @@ func (r *refusedCalls) row(c refusedCall) (row refusedRow, key string, ok bool) 
 	route, err := r.x.find(c.info)
 	switch {
 	case sidetone.CodeOf(err) == sidetone.NotFound && r.x.c.Refusals != nil:
-		return refusedRow{refusal: r.refusal(c, sidetone.Number{})}, "trunk " + c.info.Trunk, true
+		_, owner := r.x.c.Directory.Trunk(c.info.Trunk) // who sees what is wrong with its trunk
+		return refusedRow{refusal: r.refusal(c, sidetone.Number{EnvironmentID: owner})}, "trunk " + c.info.Trunk, true
 	case err != nil || !route.Number.Active:
 		return row, "", false
 	}
@@ -135,9 +136,11 @@ func (r *refusedCalls) row(c refusedCall) (row refusedRow, key string, ok bool) 
 	return refusedRow{call: &call, refusal: r.refusal(c, route.Number)}, route.Number.Number, true
 }
 
-// refusal says why, of a call to a number of ours or to nobody's.
+// refusal says why, of a call to a number of ours, by the trunk of an environment, or to
+// nobody's.
 func (r *refusedCalls) refusal(c refusedCall, number sidetone.Number) sidetone.RefusedCall {
-	out := sidetone.RefusedCall{ID: r.x.c.IDs.New(), EnvironmentID: number.EnvironmentID, Trunk: c.info.Trunk, Source: c.info.Source,
+	trunk, _ := r.x.c.Directory.Trunk(c.info.Trunk)
+	out := sidetone.RefusedCall{ID: r.x.c.IDs.New(), EnvironmentID: number.EnvironmentID, Trunk: trunk, Source: c.info.Source,
 		CarrierID: short(c.info.ID), FromNumber: short(c.info.From), ToNumber: short(c.info.To), Number: number.Number,
 		Tried: []string{}, Cause: refusal(c.err).Cause.String(), Reason: public(c.err), Count: 1, Created: c.at, Last: c.at}
 	var unknown *UnknownNumber
