@@ -1,21 +1,25 @@
 package sip
 
-import "errors"
+// Failure is an error that says what a failure comes from.
+type Failure string
 
-// Errors that say which of our settings, or what of the far end, a failure comes from.
-var (
+// Error returns what it is.
+func (f Failure) Error() string { return string(f) }
+
+// Failures that say which of our settings, or what of the far end, a failure comes from.
+const (
 	// ErrLookup says that the DNS has no address for a trunk's host, or did not answer.
-	ErrLookup = errors.New("the host has no address")
+	ErrLookup Failure = "the host has no address"
 	// ErrFamily says that a host has addresses, and that the SIP listener reaches none of
 	// them: they are of the other family, IPv4 or IPv6.
-	ErrFamily = errors.New("no address of a family that the SIP listener has")
+	ErrFamily Failure = "no address of a family that the SIP listener has"
 	// ErrNumber says that a text cannot be sent as a telephone number.
-	ErrNumber = errors.New("no telephone number")
+	ErrNumber Failure = "no telephone number"
 	// ErrChallenge says that a challenge cannot be answered: its algorithm is unknown, or
 	// its realm is not the trunk's.
-	ErrChallenge = errors.New("the challenge is not understood")
+	ErrChallenge Failure = "the challenge is not understood"
 	// ErrRealm says that a challenge has another realm than the trunk.
-	ErrRealm = errors.New("the realm is not the trunk's")
+	ErrRealm Failure = "the realm is not the trunk's"
 )
 
 // classed is an error whose text stays as it is, and which is one of the errors above too.
