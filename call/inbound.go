@@ -37,8 +37,9 @@ func (x *Exchange) safely(f func() error) (err error) {
 func (x *Exchange) refuse(leg telephony.Leg, err error) {
 	r := refusal(err)
 	info := leg.Info()
+	trunk, _ := x.c.Directory.Trunk(info.Trunk)
 	x.c.Log.Info("call refused", slog.String("from", info.From), slog.String("to", info.To),
-		slog.String("source", info.Source), slog.String("trunk", info.Trunk), slog.String("cause", r.Cause.String()), slog.Any("error", err))
+		slog.String("source", info.Source), slog.String("trunk", trunk), slog.String("cause", r.Cause.String()), slog.Any("error", err))
 	ctx, cancel := withTimeout(x.c.Clock, hangupTimeout)
 	defer cancel()
 	if l, ok := leg.(telephony.Refuser); ok {
@@ -135,14 +136,26 @@ func (x *Exchange) find(info telephony.Info) (Route, error) {
 		x.c.Log.Error("find who answers", slog.Any("error", err))
 		return r, &telephony.Refusal{Cause: telephony.CauseOverload, Reason: "the records are not available"}
 	case r.Trunks != nil && !slices.Contains(r.Trunks, info.Trunk):
-		why := "the number does not ring through the trunk " + strconv.Quote(info.Trunk)
-		if info.Trunk == "" {
-			why = "the number rings through trunks only, and the call came by none"
-		}
-		return r, &UnknownNumber{Tried: []string{r.Number.Number}, Why: why}
+		return r, &UnknownNumber{Tried: []string{r.Number.Number}, Why: x.whyNot(r.Number, info.Trunk)}
 	}
 	return r, nil
 }
+
+// whyNot says why a number does not ring through a trunk. What another environment has is
+// not told.
+func (x *Exchange) whyNot(n sidetone.Number, trunk string) string {
+	name, owner := x.c.Directory.Trunk(trunk)
+	switch {
+	case trunk == "":
+		return "the number rings through trunks only, and the call came by none"
+	case owner != "" && owner != n.EnvironmentID:
+		return NotBought
+	}
+	return "the number does not ring through the trunk " + strconv.Quote(name)
+}
+
+// NotBought is why a number that an environment's own trunk lists rings nobody there.
+const NotBought = "the trunk's environment does not have the number: it has to be bought first (telephony_provider sip)"
 
 func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
 	now, id := x.c.Clock.Now(), x.c.IDs.New()

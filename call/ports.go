@@ -35,6 +35,9 @@ type Directory interface {
 	// one, and from whom it is. The numbers are as they were sent. An error with
 	// code NotFound says that nobody owns it; an *UnknownNumber says why, too.
 	Route(ctx context.Context, from, to, trunk string) (Route, error)
+	// Trunk returns what its owner calls a trunk, and which environment that is; "" is the
+	// operator, who owns what it does not know, too.
+	Trunk(trunk string) (name, environmentID string)
 }
 
 // UnknownNumber says why a called number is nobody's. Its code is NotFound.

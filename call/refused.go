@@ -192,7 +192,11 @@ func (r *refusedCalls) wake() {
 // row is the record of a refused call; false when there is no place for it.
 func (r *refusedCalls) row(c refusedCall) (row refusedRow, ok bool) {
 	route, err := r.x.find(c.info)
-	if err != nil || !route.Number.Active { // whose it is is not known, or it is nobody's any more
+	switch {
+	case sidetone.CodeOf(err) == sidetone.NotFound:
+		_, owner := r.x.c.Directory.Trunk(c.info.Trunk) // who sees what is wrong with its trunk
+		return refusedRow{refusal: r.refusal(c, sidetone.Number{EnvironmentID: owner}), key: "trunk " + c.info.Trunk}, r.x.c.Refusals != nil
+	case err != nil || !route.Number.Active: // whose it is is not known, or it is nobody's any more
 		return refusedRow{refusal: r.refusal(c, sidetone.Number{}), key: "trunk " + c.info.Trunk}, r.x.c.Refusals != nil
 	}
 	call := r.x.inboundCall(c.info, route)
@@ -202,9 +206,11 @@ func (r *refusedCalls) row(c refusedCall) (row refusedRow, ok bool) {
 	return refusedRow{call: &call, refusal: r.refusal(c, route.Number), key: route.Number.Number}, true
 }
 
-// refusal says why, of a call to a number of ours or to nobody's.
+// refusal says why, of a call to a number of ours, by the trunk of an environment, or to
+// nobody's.
 func (r *refusedCalls) refusal(c refusedCall, number sidetone.Number) sidetone.RefusedCall {
-	out := sidetone.RefusedCall{ID: r.x.c.IDs.New(), EnvironmentID: number.EnvironmentID, Trunk: c.info.Trunk, Source: c.info.Source,
+	trunk, _ := r.x.c.Directory.Trunk(c.info.Trunk)
+	out := sidetone.RefusedCall{ID: r.x.c.IDs.New(), EnvironmentID: number.EnvironmentID, Trunk: trunk, Source: c.info.Source,
 		CarrierID: short(c.info.ID), FromNumber: short(c.info.From), ToNumber: short(c.info.To), Number: number.Number,
 		Tried: []string{}, Cause: refusal(c.err).Cause.String(), Reason: public(c.err), Count: c.count, Created: c.at, Last: c.last}
 	var unknown *UnknownNumber

@@ -106,6 +106,10 @@ func TestRefusedCallsSayWhy(t *testing.T) {
 			w.routeErr = &call.UnknownNumber{Tried: tried, Why: "the trunk lists none of them"}
 		}, "2025550142",
 			sidetone.RefusedCall{ToNumber: "2025550142", Tried: tried, Cause: "unknown_number", Reason: "the trunk lists none of them", Count: 1}, 0},
+		"on an environment's trunk": {func(w *world, _ *call.Config) {
+			w.owner, w.routeErr = "theirs", &call.UnknownNumber{Tried: tried, Why: call.NotBought}
+		}, "2025550142",
+			sidetone.RefusedCall{EnvironmentID: "theirs", Trunk: "acme", ToNumber: "2025550142", Tried: tried, Cause: "unknown_number", Reason: call.NotBought, Count: 1}, 0},
 		"of another trunk": {func(w *world, _ *call.Config) { w.trunks = []string{"carrier"} }, "+14155550100",
 			sidetone.RefusedCall{ToNumber: "+14155550100", Tried: []string{"+14155550100"}, Cause: "unknown_number",
 				Reason: "the number rings through trunks only, and the call came by none", Count: 1}, 0},

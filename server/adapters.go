@@ -44,7 +44,11 @@ func (d directory) Route(ctx context.Context, from, to, trunk string) (call.Rout
 	out := call.Route{Number: r.Number, Snapshot: r.Snapshot, HasAgent: r.HasAgent, Trunks: []string{}, From: from}
 	if err != nil {
 		if sidetone.CodeOf(err) == sidetone.NotFound {
-			err = &call.UnknownNumber{Tried: []string{called}, Why: "no environment has the number"}
+			why := "no environment has the number"
+			if _, owner := d.Trunk(trunk); owner != "" {
+				why = call.NotBought
+			}
+			err = &call.UnknownNumber{Tried: []string{called}, Why: why}
 		}
 		return out, err
 	}
@@ -55,6 +59,14 @@ func (d directory) Route(ctx context.Context, from, to, trunk string) (call.Rout
 	}
 	out.From = d.caller(ctx, r.Number, from, trunk)
 	return out, nil
+}
+
+// Trunk implements call.Directory.
+func (d directory) Trunk(key string) (name, environmentID string) {
+	if t := d.trunks().named(key); t != nil {
+		return t.Name, t.EnvironmentID
+	}
+	return key, ""
 }
 
 // caller reads the number that a caller shows; what has no certain meaning stays as

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -31,13 +32,24 @@ func TestWhatRingsByWhichTrunk(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	list := newTrunks(nil, []Trunk{{Name: "carrier", Numbers: []string{"+14155550100", "+14155550101"}},
-		{Name: "own", ID: "1", EnvironmentID: env.ID, Numbers: []string{"+14155550101", "+14155550103"}}, {Name: "other", ID: "2", EnvironmentID: "another", Numbers: []string{"+14155550101"}}})
+	list := newTrunks(nil, []Trunk{{Name: "carrier", Numbers: []string{"+14155550100", "+14155550101", "+14155550109"}},
+		{Name: "own", ID: "1", EnvironmentID: env.ID, Numbers: []string{"+14155550101", "+14155550103", "+14155550109"}}, {Name: "other", ID: "2", EnvironmentID: "another", Numbers: []string{"+14155550101"}}})
 	d := directory{s, func() trunks { return list }}
 	for number, want := range map[string][]string{"+14155550100": {""}, "+14155550101": {"1", "carrier"}, "+14155550102": {}, "+14155550103": {"1"}} {
 		got, err := d.Route(t.Context(), "+12025550142", number, "")
 		if diff := cmp.Diff(want, got.Trunks); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got)\n%s", number, err, diff)
+		}
+	}
+	for trunk, want := range map[string]string{"carrier": "no environment has the number", "1": "the trunk's environment does not have the number", "": "no environment has the number"} {
+		_, err := d.Route(t.Context(), "+12025550142", "+14155550109", trunk)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("nobody's number by %q: %v", trunk, err)
+		}
+	}
+	for key, want := range map[string][2]string{"1": {"own", env.ID}, "carrier": {"carrier", ""}, "gone": {"gone", ""}, "": {}} {
+		if name, owner := d.Trunk(key); name != want[0] || owner != want[1] {
+			t.Errorf("%q: %q of %q", key, name, owner)
 		}
 	}
 }
