@@ -93,7 +93,7 @@ func (a *attempt) dialogOnly() *attempt {
 	l := a.l
 	return &attempt{d: a.d, to: a.to, branch: a.branch, seq: a.seq, left: a.left,
 		l: &leg{d: a.d, callID: l.callID, localTag: l.localTag, hangup: l.hangup, local: l.local, remote: l.remote,
-			info: telephony.Info{Trunk: l.info.Trunk}, target: a.to.target, routes: a.to.routes, peer: a.to.peer, localSeq: a.lastSeq()}}
+			info: telephony.Info{Trunk: l.info.Trunk}, began: l.began, target: a.to.target, routes: a.to.routes, peer: a.to.peer, localSeq: a.lastSeq()}}
 }
 
 // late takes a response to an INVITE that nobody waits for.

@@ -51,7 +51,7 @@ type admission struct {
 // admit finds out who sends a request outside of a dialog. Without an error
 // and without ok there is no response.
 func (d *Driver) admit(p peer, req *sip.Request) (a admission, f *fault, ok bool) {
-	if trunk := p.callerOf(); trunk != "" {
+	if trunk := d.callerOf(p); trunk != "" {
 		d.sources.prove(p.addr.Addr())
 		return admission{trunk: trunk}, nil, true
 	}

@@ -87,7 +87,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 	d.belongs(l, req.CallID)
 	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp), codecs: d.cfg.Codecs, guard: g}
 	d.addHost(l, to.peer.addr.Addr())
-	d.addTargets(l, req.Trunk)
+	d.addTargets(l, to.trunk)
 	d.addCall(l)
 	return l, nil
 }

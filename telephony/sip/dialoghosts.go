@@ -25,7 +25,7 @@ const (
 // the tags of the call but is none of these has overheard it.
 func (d *Driver) mayChange(l *leg, addr netip.Addr) bool {
 	l.mu.Lock()
-	named, user := slices.Contains(l.hosts, addr), l.user
+	named, user, t, began := slices.Contains(l.hosts, addr), l.user, d.trunk(l.info.Trunk), l.began
 	l.mu.Unlock()
 	if named {
 		return true
@@ -35,13 +35,18 @@ func (d *Driver) mayChange(l *leg, addr netip.Addr) bool {
 			return true
 		}
 	}
-	t := l.trunk() // none for a call by the local route
+	if t == nil { // as it is now, so that an address that was forgotten can be added
+		t = began // nil for a call by the local route
+	}
 	return t != nil && contains(t.Addresses, addr.WithZone(""))
 }
 
 // addTargets takes requests of the call from the targets of its trunk, too.
-func (d *Driver) addTargets(l *leg, trunk string) {
-	for _, addr := range d.whereabouts.of(trunk) {
+func (d *Driver) addTargets(l *leg, t *Trunk) {
+	if t == nil {
+		return
+	}
+	for _, addr := range d.whereabouts.of(t.destination()) {
 		d.addHost(l, addr)
 	}
 }

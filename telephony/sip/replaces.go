@@ -89,7 +89,7 @@ func (d *Driver) callsFrom(trunk string, from netip.Addr) bool {
 	if t == nil || t.TLS.ClientCAFile != "" {
 		return false
 	}
-	return contains(t.Addresses, from) || len(t.Addresses) == 0 && d.whereabouts.has(t.Name, from)
+	return contains(t.Addresses, from) || len(t.Addresses) == 0 && d.whereabouts.has(t.destination(), from)
 }
 
 // takeOver puts the dialog of an INVITE in the place of the leg's, answers it, and hangs
@@ -116,6 +116,10 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 		return f
 	}
 	old := l.dialogToLeave()
+	if own := d.trunk(l.info.Trunk); own != nil {
+		l.began = own
+	}
+	began := l.began
 	d.mu.Lock()
 	delete(d.calls, l.callID+" "+l.localTag)
 	l.callID, l.localTag, l.user = req.CallID().Value(), d.newTag(), who.user
@@ -139,7 +143,7 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	l.mu.Unlock()
 	d.dropHosts(l)
 	d.addHost(l, tx.peer.addr.Addr())
-	d.addTargets(l, who.trunk)
+	d.addTargets(l, began)
 	d.addHosts(l, hostsOf(req))
 	d.cfg.Logger.Info("the far end of a call was replaced", slog.String("sip_call", old.callID), slog.String("by", req.CallID().Value()),
 		slog.String("trunk", who.trunk), slog.String("peer", tx.peer.addr.String()))
