@@ -25,7 +25,7 @@ const (
 // the tags of the call but is none of these has overheard it.
 func (d *Driver) mayChange(l *leg, addr netip.Addr) bool {
 	l.mu.Lock()
-	named, user, t, began := slices.Contains(l.hosts, addr), l.user, d.trunk(l.info.Trunk), l.began
+	named, user := slices.Contains(l.hosts, addr), l.user
 	l.mu.Unlock()
 	if named {
 		return true
@@ -35,9 +35,7 @@ func (d *Driver) mayChange(l *leg, addr netip.Addr) bool {
 			return true
 		}
 	}
-	if t == nil { // as it is now, so that an address that was forgotten can be added
-		t = began // nil for a call by the local route
-	}
+	t := l.ownTrunk() // an address that was forgotten can be added
 	return t != nil && contains(t.Addresses, addr.WithZone(""))
 }
 
