@@ -238,6 +238,7 @@ func (a *attempt) onResponse(res *sip.Response) (done bool, err error) {
 	a.acknowledge(res)
 	if a.session == nil {
 		if a.session = longerSession(res); a.session != nil {
+			a.l.lengthen(leastSession(res)) // refreshes say it, too
 			return false, a.inviteAgain()
 		}
 	}
@@ -300,7 +301,7 @@ func (l *leg) answer(res *sip.Response, st *stream, others []netip.AddrPort) boo
 		return false
 	}
 	l.stream, l.state = st, legAnswered
-	l.session = sessionOfAnswer(res)
+	l.session.take(sessionOfAnswer(res))
 	l.held = l.early.r.held
 	l.media.begin(st, others)
 	close(l.answered)

@@ -107,7 +107,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	session, f := sessionOf(req)
+	session, f := sessionOf(req, 0)
 	if f != nil {
 		return nil, f
 	}

@@ -109,7 +109,7 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	if f != nil {
 		return f
 	}
-	session, f := sessionOf(req)
+	session, f := sessionOf(req, 0)
 	if f != nil {
 		return f
 	}
