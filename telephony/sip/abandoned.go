@@ -80,7 +80,7 @@ func (a *attempt) close() {
 	for {
 		select {
 		case res := <-a.tx.ch:
-			a.d.late(a.branch, res)
+			a.d.late(a.to.peer, a.branch, res)
 		default:
 			return
 		}
@@ -97,10 +97,13 @@ func (a *attempt) dialogOnly() *attempt {
 }
 
 // late takes a response to an INVITE that nobody waits for.
-func (d *Driver) late(branch string, res *sip.Response) {
+func (d *Driver) late(p peer, branch string, res *sip.Response) {
 	d.mu.Lock()
 	t := d.abandoned[branch]
 	d.mu.Unlock()
+	if t == nil && d.adopt(p, branch, res) {
+		d.late(p, branch, res)
+	}
 	if t == nil {
 		return
 	}
