@@ -103,7 +103,7 @@ func renderings(p dialect.Profile) map[string]rendering {
 		Parts: []sidetone.BodyPart{{Type: "application/pidf+xml", Content: "<presence/>"}, {Type: "image/x", Content: "AAH/", Encoding: "base64", Truncated: true}}}
 	nobodys := sidetone.RefusedCall{ID: "refused-1", Trunk: "carrier", Source: "198.51.100.7:5060", CarrierID: "c@carrier", FromNumber: "2025550199", ToNumber: "4155550123",
 		Number: "+14155550123", Tried: []string{"+4155550123", "+14155550123"}, Cause: "unknown_number", Reason: "no environment has the number", Count: 2,
-		Created: goldenCall().Created, Last: goldenCall().Created}
+		Exchange: sampleLadder().Messages, Created: goldenCall().Created, Last: goldenCall().Created}
 	waiting := sidetone.Call{ID: "call-2", Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated, FromNumber: "+12025550101",
 		ToNumber: "+12025550198", AgentNumber: "+12025550101", AgentID: "agent-2", Provider: "simulated", Snapshot: plain}
 	refused := waiting

@@ -80,7 +80,7 @@ func (a *attempt) close() {
 	for {
 		select {
 		case res := <-a.tx.ch:
-			a.d.late(a.branch, res)
+			a.d.late(a.to.peer, a.branch, res)
 		default:
 			return
 		}
@@ -93,14 +93,17 @@ func (a *attempt) dialogOnly() *attempt {
 	l := a.l
 	return &attempt{d: a.d, to: a.to, branch: a.branch, seq: a.seq, left: a.left,
 		l: &leg{d: a.d, callID: l.callID, localTag: l.localTag, hangup: l.hangup, local: l.local, remote: l.remote,
-			info: telephony.Info{Trunk: l.info.Trunk}, target: a.to.target, routes: a.to.routes, peer: a.to.peer, localSeq: a.lastSeq()}}
+			info: telephony.Info{Trunk: l.info.Trunk}, began: l.began, target: a.to.target, routes: a.to.routes, peer: a.to.peer, localSeq: a.lastSeq()}}
 }
 
 // late takes a response to an INVITE that nobody waits for.
-func (d *Driver) late(branch string, res *sip.Response) {
+func (d *Driver) late(p peer, branch string, res *sip.Response) {
 	d.mu.Lock()
 	t := d.abandoned[branch]
 	d.mu.Unlock()
+	if t == nil && d.adopt(p, branch, res) {
+		d.late(p, branch, res)
+	}
 	if t == nil {
 		return
 	}

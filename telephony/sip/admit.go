@@ -51,7 +51,7 @@ type admission struct {
 // admit finds out who sends a request outside of a dialog. Without an error
 // and without ok there is no response.
 func (d *Driver) admit(p peer, req *sip.Request) (a admission, f *fault, ok bool) {
-	if trunk := p.callerOf(); trunk != "" {
+	if trunk := d.callerOf(p); trunk != "" {
 		d.sources.prove(p.addr.Addr())
 		return admission{trunk: trunk}, nil, true
 	}
@@ -79,12 +79,16 @@ func (d *Driver) admit(p peer, req *sip.Request) (a admission, f *fault, ok bool
 	return d.authenticate(p, req)
 }
 
+// callsOverTLS says that calls are the trunk's by the addresses of its targets, and over
+// TLS, only.
+func (t *Trunk) callsOverTLS() bool { return t.Transport == "tls" && len(t.Addresses) == 0 }
+
 // checkClear refuses calls without TLS that would be a trunk's only because they come
 // from where it is reached over TLS: such addresses prove little, and who encrypts the
 // calls that he takes encrypts those that he makes. Listed addresses say that he does
 // not. Requests that are no calls, as OPTIONS, do no harm.
 func (d *Driver) checkClear(t *Trunk, p peer, req *sip.Request) *fault {
-	if t == nil || t.Transport != "tls" || len(t.Addresses) > 0 || p.network() == "TLS" || !req.IsInvite() {
+	if t == nil || !t.callsOverTLS() || p.network() == "TLS" || !req.IsInvite() {
 		return nil
 	}
 	d.sources.refuse(p.addr.Addr(), p.network(), RefusedClear)

@@ -87,7 +87,7 @@ func (d *Driver) newOutbound(req telephony.DialRequest, to route) (*leg, error) 
 	d.belongs(l, req.CallID)
 	l.desc = localSDP{id: time.Now().Unix(), version: 1, addr: host, port: portOf(rtp), codecs: d.cfg.Codecs, guard: g}
 	d.addHost(l, to.peer.addr.Addr())
-	d.addTargets(l, req.Trunk)
+	d.addTargets(l, to.trunk)
 	d.addCall(l)
 	return l, nil
 }
@@ -238,6 +238,7 @@ func (a *attempt) onResponse(res *sip.Response) (done bool, err error) {
 	a.acknowledge(res)
 	if a.session == nil {
 		if a.session = longerSession(res); a.session != nil {
+			a.l.lengthen(leastSession(res)) // refreshes say it, too
 			return false, a.inviteAgain()
 		}
 	}
@@ -300,7 +301,7 @@ func (l *leg) answer(res *sip.Response, st *stream, others []netip.AddrPort) boo
 		return false
 	}
 	l.stream, l.state = st, legAnswered
-	l.session = sessionOfAnswer(res)
+	l.session.take(sessionOfAnswer(res))
 	l.held = l.early.r.held
 	l.info.Heard = l.held.heard(st.remote, l.media.now())
 	l.media.begin(st, others)

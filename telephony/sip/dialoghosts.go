@@ -35,13 +35,16 @@ func (d *Driver) mayChange(l *leg, addr netip.Addr) bool {
 			return true
 		}
 	}
-	t := l.trunk() // none for a call by the local route
+	t := l.ownTrunk() // an address that was forgotten can be added
 	return t != nil && contains(t.Addresses, addr.WithZone(""))
 }
 
 // addTargets takes requests of the call from the targets of its trunk, too.
-func (d *Driver) addTargets(l *leg, trunk string) {
-	for _, addr := range d.whereabouts.of(trunk) {
+func (d *Driver) addTargets(l *leg, t *Trunk) {
+	if t == nil {
+		return
+	}
+	for _, addr := range d.whereabouts.of(t.destination()) {
 		d.addHost(l, addr)
 	}
 }

@@ -31,6 +31,9 @@ func (d *Driver) authenticate(p peer, req *sip.Request) (admission, *fault, bool
 		return admission{}, d.challenge(from, false), false
 	}
 	cred, err := digest.ParseCredentials(value)
+	if err == nil && cred.QOP == "" { // RFC 2069: without a count, its nonce is good for one request
+		cred.Nc = 1
+	}
 	switch {
 	case err != nil || cred.Nc < 1:
 		return admission{}, &fault{status: 400, reason: "Bad Request: Authorization"}, false
@@ -87,8 +90,12 @@ func (d *Driver) verify(req *sip.Request, cred *digest.Credentials) (User, bool)
 
 // matches reports whether credentials were made with the password.
 func (d *Driver) matches(req *sip.Request, cred *digest.Credentials, password Secret) bool {
+	var quality []string
+	if cred.QOP != "" {
+		quality = []string{"auth"}
+	}
 	want, err := digest.Digest(&digest.Challenge{Realm: d.cfg.Realm, Nonce: cred.Nonce, Algorithm: "MD5",
-		QOP: []string{"auth"}}, digest.Options{Method: string(req.Method), URI: cred.URI, Count: cred.Nc,
+		QOP: quality}, digest.Options{Method: string(req.Method), URI: cred.URI, Count: cred.Nc,
 		Cnonce: cred.Cnonce, Username: cred.Username, Password: string(password)})
 	return err == nil && subtle.ConstantTimeCompare([]byte(want.Response), []byte(cred.Response)) == 1
 }

@@ -176,3 +176,63 @@ func TestNonceCounts(t *testing.T) {
 		t.Errorf("%d old nonces are in memory", len(n.counts)+len(n.before))
 	}
 }
+
+// Phones of RFC 2069 know neither qop nor counts (RFC 3261, section 22.4): their nonce is
+// good for one request.
+func TestCredentialsWithoutQuality(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		password string
+		status   int
+	}{"right": {"secret", 200}, "wrong": {"other", 401}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDriver(t, func(c *Config) {
+				c.LocalSources, c.Users = []netip.Prefix{}, []User{{Name: "desk", Password: "secret"}}
+			})
+			u := newRawUA(t, d, "udp")
+			u.send(u.request("OPTIONS", 1, ""))
+			challenge, err := digest.ParseChallenge(headerOf(u.status("OPTIONS", 401), "WWW-Authenticate"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			challenge.QOP = nil
+			cred, err := digest.Digest(challenge, digest.Options{Method: "OPTIONS", URI: "sip:+12125550123@sidetone", Username: "desk", Password: test.password})
+			if err != nil || cred.QOP != "" || cred.Nc != 0 {
+				t.Fatalf("credentials %v, %v", cred, err)
+			}
+			u.send(u.request("OPTIONS", 2, "", "Authorization: "+cred.String()))
+			u.status("OPTIONS", test.status)
+			u.send(u.request("OPTIONS", 3, "", "Authorization: "+cred.String()))
+			u.status("OPTIONS", 401)
+		})
+	}
+}
+
+// All addresses of a user are taken back by Contact: * and Expires: 0 alone.
+func TestEveryContact(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		headers []string
+		status  int
+	}{
+		"without Expires":      {[]string{"Contact: *"}, 400},
+		"for some time":        {[]string{"Contact: *", "Expires: 600"}, 400},
+		"with another contact": {[]string{"Contact: *\r\nContact: <sip:+12125550123@127.0.0.1>", "Expires: 0"}, 400},
+		"after another one":    {[]string{"Contact: <sip:+12125550123@127.0.0.1>\r\nContact: *", "Expires: 0"}, 400},
+		"at once":              {[]string{"Contact: *", "Expires: 0"}, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDriver(t, nil)
+			u := newRawUA(t, d, "udp")
+			u.send(u.request("REGISTER", 1, "", "Contact: <sip:+12125550123@"+u.conn.LocalAddr().String()+">"))
+			u.status("REGISTER", 200)
+			u.send(u.request("REGISTER", 2, "", test.headers...))
+			u.status("REGISTER", test.status)
+			if _, ok := d.registrar.find("+12125550123"); ok == (test.status == 200) {
+				t.Errorf("registered: %t", ok)
+			}
+		})
+	}
+}

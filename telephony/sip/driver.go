@@ -51,6 +51,7 @@ type Driver struct {
 	early     map[string]*serverTx // CANCELs that overtook their INVITE
 	hosts     map[netip.Addr]int   // in how many calls a host takes part
 	called    *expirable.LRU[netip.Addr, struct{}]
+	mark      string                // in the branches of this process, and of no other
 	abandoned map[string]*abandoned // by the branch of an INVITE that was given up
 	serving   *serving
 	lines     map[string]*line // by the name of the trunk; nil until Serve runs
@@ -74,6 +75,7 @@ func New(cfg Config) (*Driver, error) {
 		txs: make(map[string]*serverTx), invites: make(map[string]*serverTx), clients: make(map[string]*clientTx), calls: make(map[string]*leg), partings: make(map[string]*leg),
 		early: make(map[string]*serverTx), hosts: make(map[netip.Addr]int), abandoned: make(map[string]*abandoned),
 		called: expirable.NewLRU[netip.Addr, struct{}](maxSources, nil, 0), sources: newSources(cfg), guesses: newGuesses()}
+	d.mark = d.newTag()
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.roster.Store(&roster{cfg.Trunks, cfg.Users})
 	d.transport.log, d.transport.watcher = cfg.Logger, cfg.Watcher
@@ -304,7 +306,10 @@ func (d *Driver) newTag() string {
 	return hex.EncodeToString(b[:])
 }
 
-func (d *Driver) newBranch() string { return "z9hG4bK" + d.newTag() }
+// magicCookie begins each branch of RFC 3261, section 8.1.1.7.
+const magicCookie = "z9hG4bK"
+
+func (d *Driver) newBranch() string { return magicCookie + d.mark + d.newTag() }
 
 // localAddr is the address that p shall send to.
 func (d *Driver) localAddr(p netip.Addr) netip.Addr {
@@ -363,7 +368,7 @@ func (d *Driver) receive(p peer, msg sip.Message) {
 	tidy(msg)
 	switch m := msg.(type) {
 	case *sip.Response:
-		d.onResponse(m)
+		d.onResponse(p, m)
 	case *sip.Request:
 		p.sips = p.secure() && asksForSIPS(m)
 		d.onRequest(p, m)

@@ -191,7 +191,7 @@ func (d *Driver) revive(dialog string) (*leg, error) {
 	}
 	l := &leg{d: d, callID: s.CallID, local: s.Local, localTag: s.LocalTag, remote: s.Remote, remoteTag: s.RemoteTag,
 		routes: s.Routes, localSeq: s.CSeq + dialogGap, peer: peer{addr: at}}
-	l.info.Trunk = s.Trunk
+	l.info.Trunk, l.began = s.Trunk, d.trunk(s.Trunk)
 	if err := sip.ParseUri(s.Target, &l.target); err != nil {
 		return nil, fmt.Errorf("stored dialog: target: %w", err)
 	}

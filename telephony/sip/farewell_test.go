@@ -428,6 +428,7 @@ func FuzzStoredDialog(f *testing.F) {
 	f.Add(`[`)
 	f.Fuzz(func(t *testing.T, text string) {
 		d := &Driver{cfg: Config{Advertise: "192.0.2.2"}}
+		d.roster.Store(new(roster))
 		l, err := d.revive(text)
 		if err != nil {
 			return

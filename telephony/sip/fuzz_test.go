@@ -105,7 +105,7 @@ func FuzzMessage(f *testing.F) {
 			return
 		}
 		checkRequire(req)
-		sessionOf(req)
+		sessionOf(req, 0)
 		number(&req.Recipient)
 		txKey(req, req.Method)
 	})
@@ -152,7 +152,7 @@ func FuzzSessionExpires(f *testing.F) {
 		req := sip.NewRequest(sip.INVITE, sip.Uri{Scheme: "sip", Host: "a"})
 		req.AppendHeader(textHeader("Session-Expires", expires))
 		req.AppendHeader(textHeader("Supported", supported))
-		s, refused := sessionOf(req)
+		s, refused := sessionOf(req, 0)
 		if refused != nil && (s.interval != 0 || refused.status != 400 && refused.status != 422) {
 			t.Errorf("refused with %d and %+v", refused.status, s)
 		}

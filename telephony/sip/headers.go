@@ -150,12 +150,12 @@ func ofHangup(all []header) []header {
 
 // SetHeaders implements telephony.HeaderSetter.
 func (l *leg) SetHeaders(headers map[string]string) error {
-	all, err := headersOut(headers, l.trunk())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all, err := headersOut(headers, l.began)
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.hangup = ofHangup(all)
 	return nil
 }

@@ -108,7 +108,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	session, f := sessionOf(req)
+	session, f := sessionOf(req, 0)
 	if f != nil {
 		return nil, f
 	}
@@ -134,7 +134,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 	tx.leg = l
 	tx.mu.Unlock()
 	d.addHost(l, tx.peer.addr.Addr())
-	d.addTargets(l, who.trunk)
+	d.addTargets(l, l.began)
 	d.addHosts(l, hostsOf(req))
 	d.addCall(l)
 	return l, nil

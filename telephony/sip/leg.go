@@ -37,9 +37,9 @@ type leg struct {
 	callID   string
 	localTag string
 	user     string // the digest user who called or was called; else ""
-	began    *Trunk // its trunk as it was when the call began; nil for the local route
 
 	mu        sync.Mutex
+	began     *Trunk // its trunk as it was when the dialog began; nil for the local route
 	info      telephony.Info
 	state     legState
 	ended     telephony.Event

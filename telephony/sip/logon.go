@@ -176,7 +176,7 @@ func challenged(res *sip.Response) bool { return res.StatusCode == 401 || res.St
 // else.
 func (l *leg) logonFor(ctx context.Context, to netip.Addr) logon {
 	l.mu.Lock()
-	t := l.trunk()
+	t := l.began // a password that was changed is not for the host of before
 	l.mu.Unlock()
 	if t == nil || t.Username == "" || !l.d.isTarget(ctx, t, to) {
 		return logon{}

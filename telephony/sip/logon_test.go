@@ -136,8 +136,7 @@ func TestLogonIsForTheTrunkAlone(t *testing.T) {
 		{"named", "192.0.2.7", true}, {"named", "192.0.2.8", false}, {"at", "192.0.2.9", true}, {"at", "192.0.2.7", false},
 		{"open", "192.0.2.9", false}, {"", "192.0.2.9", false}, {"gone", "192.0.2.9", false},
 	} {
-		l := &leg{d: d}
-		l.info.Trunk = test.trunk
+		l := &leg{d: d, began: d.trunk(test.trunk)}
 		if got := l.logonFor(t.Context(), netip.MustParseAddr(test.to)); (got.user != "") != test.want {
 			t.Errorf("trunk %q, host %s: %t", test.trunk, test.to, got.user != "")
 		}

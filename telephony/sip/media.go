@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -156,11 +155,23 @@ func unreachable(a netip.Addr) bool {
 	if !private(a) {
 		return false
 	}
-	ours, err := net.InterfaceAddrs()
-	return err == nil && !slices.ContainsFunc(ours, func(n net.Addr) bool {
-		p, err := netip.ParsePrefix(n.String())
-		return err == nil && p.Contains(a)
-	})
+	ours, err := ownNetworks()
+	return err == nil && !contains(ours, a)
+}
+
+// ownNetworks are the addresses of this machine, each with its network.
+func ownNetworks() ([]netip.Prefix, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var ours []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			ours = append(ours, p)
+		}
+	}
+	return ours, nil
 }
 
 // stop ends the media: the receive loop finds over set. It closes the sockets.

@@ -15,7 +15,7 @@ import (
 // leads nowhere: a BYE that is not sent leaves it connected.
 func (l *leg) nextHop(ctx context.Context) (peer, error) {
 	l.mu.Lock()
-	from, target, t, ours := l.peer, l.target, l.trunk(), l.tx == nil
+	from, target, t, ours := l.peer, l.target, l.began, l.tx == nil
 	var route string
 	if len(l.routes) > 0 {
 		route = l.routes[0]
@@ -26,7 +26,7 @@ func (l *leg) nextHop(ctx context.Context) (peer, error) {
 			return peer{addr: from.addr, tcp: c, sips: from.sips}, nil
 		}
 	}
-	if route == "" && behindNAT(&target, from.addr.Addr()) && (from.tcp == nil || ours) {
+	if route == "" && behindNAT(&target, from.addr.Addr(), ownNetworks) && (from.tcp == nil || ours) {
 		if p, err := l.d.reachAgain(ctx, t, from); err == nil {
 			return p, nil
 		}
@@ -128,13 +128,36 @@ func (d *Driver) reopened(ctx context.Context, to route) peer {
 }
 
 // behindNAT says that a contact names an address of a private network although
-// its messages come from elsewhere.
-func behindNAT(contact *sip.Uri, source netip.Addr) bool {
+// its messages come from elsewhere, and not from a proxy in a network of our own that
+// has the contact, too.
+func behindNAT(contact *sip.Uri, source netip.Addr, own func() ([]netip.Prefix, error)) bool {
 	addr, err := netip.ParseAddr(strings.Trim(contact.Host, "[]"))
-	if err != nil || addr == source {
+	addr, source = addr.Unmap(), source.WithZone("")
+	switch {
+	case err != nil || addr == source:
+		return false
+	case addr.IsUnspecified() || addr.Is6() && addr.IsLinkLocalUnicast(): // in every network
+		return true
+	case !private(addr) && !addr.IsLoopback():
 		return false
 	}
-	return private(addr) || addr.IsLoopback() || addr.IsUnspecified()
+	ours, err := own()
+	return err != nil || !near(ours, addr, source)
+}
+
+// near says that an address is in a network of ours together with where its messages
+// come from, be that this machine. The same private networks are in use elsewhere, so
+// that ours alone tells nothing; nor is an address of this machine that of somebody in
+// its network.
+func near(ours []netip.Prefix, addr, source netip.Addr) bool {
+	if addr.IsLoopback() {
+		return source.IsLoopback()
+	}
+	here := slices.ContainsFunc(ours, func(p netip.Prefix) bool { return p.Addr() == source }) || source.IsLoopback()
+	itself := slices.ContainsFunc(ours, func(p netip.Prefix) bool { return p.Addr() == addr })
+	return slices.ContainsFunc(ours, func(p netip.Prefix) bool {
+		return p.Contains(addr) && (here || !itself && p.Contains(source))
+	})
 }
 
 // private reports whether an address is one of a private network (RFC 1918, 4193,

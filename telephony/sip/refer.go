@@ -76,7 +76,7 @@ func (l *leg) referTo(number string) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	host := l.d.hostPort(l.peer)
-	if t := l.trunk(); t != nil && t.Host != "" {
+	if t := l.began; t != nil && t.Host != "" {
 		host = t.Host
 	}
 	return "<sip:" + user + "@" + host + ">", nil

@@ -26,7 +26,7 @@ func (l *leg) renew(ctx context.Context, reinvite bool) finding {
 	}
 	dir := l.stream.localDir
 	body := l.desc.offer(dir, l.stream)
-	extra := append(l.session.inRequest(), header{"Supported", supported}, l.d.contact(l.peer))
+	extra := []header{{"Supported", supported}, l.d.contact(l.peer)}
 	l.awaiting = method == sip.INVITE
 	l.mu.Unlock()
 	var x exchange
@@ -44,7 +44,7 @@ func (l *leg) renew(ctx context.Context, reinvite bool) finding {
 
 // update refreshes by UPDATE. The exchange has no response when none came.
 func (l *leg) update(ctx context.Context, extra []header) exchange {
-	x, err := l.request(ctx, "UPDATE", extra, nil)
+	x, err := l.requestSession(ctx, "UPDATE", extra, nil)
 	if err == nil && x.res.IsSuccess() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -92,7 +92,7 @@ func pauseAfter(res *sip.Response, ours bool) time.Duration {
 // refreshed takes what a 2xx to a refresh of ours says; l.mu is held.
 func (l *leg) refreshed(res *sip.Response) {
 	if s := sessionOfAnswer(res); s.interval > 0 {
-		l.session = s
+		l.session.take(s)
 	} else if l.session.interval > 0 { // RFC 4028, section 7.2: nobody else refreshes it
 		l.session.ours = true
 	}
@@ -162,9 +162,9 @@ func (d *Driver) acknowledgeLate(branch string, res *sip.Response) bool {
 // reinvite offers body and takes the answer. A *refused error has the response.
 func (l *leg) reinvite(ctx context.Context, dir direction, body []byte) (exchange, error) {
 	l.mu.Lock()
-	extra := append(l.session.inRequest(), l.d.contact(l.peer), header{"Allow", allowed}, header{"Supported", supported}, sdpType())
+	extra := []header{l.d.contact(l.peer), {"Allow", allowed}, {"Supported", supported}, sdpType()}
 	l.mu.Unlock()
-	x, err := l.request(ctx, "INVITE", extra, body)
+	x, err := l.requestSession(ctx, "INVITE", extra, body)
 	switch {
 	case err != nil:
 		if x.branch != "" {

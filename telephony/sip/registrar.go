@@ -94,12 +94,15 @@ func (d *Driver) onRegister(tx *serverTx, who admission) {
 		return
 	}
 	lasts := bindingTime(req, contact)
+	all := req.GetHeaders("Contact")
+	every := slices.ContainsFunc(all, func(h sip.Header) bool { return strings.TrimSpace(h.Value()) == "*" })
+	if every && (lasts > 0 || len(all) > 1) { // section 10.3, step 6
+		tx.fail(&fault{status: 400, reason: "Bad Request: Contact * is for Expires: 0 alone"})
+		return
+	}
 	if lasts > 0 && lasts < shortestBinding {
 		tx.fail(&fault{423, "Interval Too Brief", []header{{"Min-Expires", strconv.Itoa(int(shortestBinding / time.Second))}}})
 		return
-	}
-	if contact.Address.Wildcard {
-		lasts = 0
 	}
 	if !d.registrar.put(name, binding{peer: tx.peer, contact: target}, lasts) {
 		tx.fail(&fault{503, "Service Unavailable", retryAfter()})

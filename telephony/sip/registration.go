@@ -265,7 +265,7 @@ func (l *line) sends(p peer) (exactly, ok bool) {
 	if p.tcp != nil && p.tcp == l.registrar.tcp || p.tcp == nil && p.addr == l.registrar.addr {
 		return true, true
 	}
-	return false, l.registrar.addr.Addr() == p.addr.Addr() || l.d.whereabouts.has(l.trunk.Name, p.addr.Addr())
+	return false, l.registrar.addr.Addr() == p.addr.Addr() || l.d.whereabouts.has(l.trunk.destination(), p.addr.Addr())
 }
 
 // registeredAs names the trunk at whose registrar we are registered and whose account

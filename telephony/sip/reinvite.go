@@ -52,7 +52,7 @@ func (l *leg) onReinvite(tx *serverTx) {
 // renegotiate puts a new offer into force and returns the answer, nil without
 // an offer; unread is why there is none that can be read. l.mu is held.
 func (l *leg) renegotiate(req *sip.Request, offer *sdp, unread *fault) ([]byte, *fault) {
-	session, f := sessionOf(req)
+	session, f := sessionOf(req, l.session.interval)
 	if f != nil {
 		return nil, f
 	}
@@ -66,9 +66,7 @@ func (l *leg) renegotiate(req *sip.Request, offer *sdp, unread *fault) ([]byte, 
 	if target, ok := remoteTarget(contactOf(req)); ok {
 		l.target = target
 	}
-	if session.interval > 0 {
-		l.session.take(session)
-	}
+	l.session.take(session)
 	if offer == nil {
 		return nil, nil
 	}

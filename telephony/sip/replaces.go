@@ -55,7 +55,7 @@ func (d *Driver) replace(tx *serverTx, who admission) (replaced bool) {
 		tx.fail(&fault{status: 400, reason: "Bad Request: Replaces"})
 		return true
 	}
-	l := d.replaceable(r, who, tx.peer.addr.Addr().WithZone(""))
+	l := d.replaceable(r, who, tx.peer)
 	if l == nil {
 		tx.fail(noSuchCall())
 		return true
@@ -69,7 +69,7 @@ func (d *Driver) replace(tx *serverTx, who admission) (replaced bool) {
 // replaceable finds the leg whose dialog is named; nil when there is none, or none that
 // the sender may replace: the call must be of his trunk, and where a digest user was
 // proved, he must be one too. That he knows both tags shows that the far end told him.
-func (d *Driver) replaceable(r replaces, who admission, from netip.Addr) *leg {
+func (d *Driver) replaceable(r replaces, who admission, from peer) *leg {
 	l := d.callOf(r.callID, r.to)
 	if l == nil {
 		return nil
@@ -82,14 +82,15 @@ func (d *Driver) replaceable(r replaces, who admission, from netip.Addr) *leg {
 	return l
 }
 
-// callsFrom says whether calls from an address may be a trunk's, also when they may be
+// callsFrom says whether calls of a peer may be a trunk's, also when they may be
 // another one's too: the INVITE names our Contact, not the number that would tell.
-func (d *Driver) callsFrom(trunk string, from netip.Addr) bool {
+func (d *Driver) callsFrom(trunk string, from peer) bool {
 	t := d.trunk(trunk)
-	if t == nil || t.TLS.ClientCAFile != "" {
+	if t == nil || t.TLS.ClientCAFile != "" || t.callsOverTLS() && from.network() != "TLS" {
 		return false
 	}
-	return contains(t.Addresses, from) || len(t.Addresses) == 0 && d.whereabouts.has(t.Name, from)
+	addr := from.addr.Addr().WithZone("")
+	return contains(t.Addresses, addr) || d.callsFromTargets(t, addr)
 }
 
 // takeOver puts the dialog of an INVITE in the place of the leg's, answers it, and hangs
@@ -100,12 +101,15 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	if f != nil {
 		return f
 	}
-	g := d.newGuard(who.trunk).over(tx.peer.network())
+	// The call's own trunk decides about its encryption, and not the one that the INVITE
+	// seems to come by: that need not ask for any.
+	own := l.ownTrunk()
+	g := guardOf(own).over(tx.peer.network())
 	st, f := choose(offer, d.cfg.Codecs, g)
 	if f != nil {
 		return f
 	}
-	session, f := sessionOf(req)
+	session, f := sessionOf(req, 0)
 	if f != nil {
 		return f
 	}
@@ -116,6 +120,7 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 		return f
 	}
 	old := l.dialogToLeave()
+	l.began = own
 	d.mu.Lock()
 	delete(d.calls, l.callID+" "+l.localTag)
 	l.callID, l.localTag, l.user = req.CallID().Value(), d.newTag(), who.user
@@ -139,7 +144,7 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	l.mu.Unlock()
 	d.dropHosts(l)
 	d.addHost(l, tx.peer.addr.Addr())
-	d.addTargets(l, who.trunk)
+	d.addTargets(l, own)
 	d.addHosts(l, hostsOf(req))
 	d.cfg.Logger.Info("the far end of a call was replaced", append(d.loggedAs(who.trunk), slog.String("sip_call", old.callID), slog.String("by", req.CallID().Value()),
 		slog.String("peer", tx.peer.addr.String()))...)
@@ -151,6 +156,17 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	old.mu.Unlock()
 	old.takeLeave()
 	return nil
+}
+
+// ownTrunk is the trunk of the call as it is now, or, when it is gone, as it was when the
+// dialog began; nil for the local route.
+func (l *leg) ownTrunk() *Trunk {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.d.trunk(l.info.Trunk); t != nil {
+		return t
+	}
+	return l.began
 }
 
 // mayTakeOver says why the leg's dialog cannot be replaced now; l.mu is held.

@@ -191,6 +191,82 @@ func TestReplacesRefused(t *testing.T) {
 	}
 }
 
+// A call's encryption is that of its own trunk, also where an INVITE that replaces its
+// dialog comes by another trunk with the same source.
+func TestReplacesKeepsEncryption(t *testing.T) {
+	t.Parallel()
+	const refused, plain, secure = "", "RTP/AVP", "RTP/SAVP"
+	savp := secureSDP("RTP/SAVP", 4002, keyLine("1", suite80, 3))
+	keyed := secureSDP("RTP/AVP", 4002, keyLine("1", suite80, 3))
+	for _, test := range []struct {
+		name, own, other string // policies
+		by, offer, want  string // who is called, and the answer
+	}{
+		{"required plain by the other", "require", "off", "other", basicSDP(4002), refused},
+		{"required plain by its own", "require", "off", "own", basicSDP(4002), refused},
+		{"required plain by no number", "require", "off", "sidetone", basicSDP(4002), refused},
+		{"required encrypted by the other", "require", "off", "other", savp, secure},
+		{"required keys by the other", "require", "prefer", "other", keyed, plain},
+		{"preferred encrypted by the other", "prefer", "off", "other", savp, secure},
+		{"preferred plain by the other", "prefer", "require", "other", basicSDP(4002), plain},
+		{"off encrypted by the other", "off", "require", "other", savp, refused},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+			d := newDriver(t, func(c *Config) {
+				c.Trunks = []Trunk{{Name: "other", Addresses: here, SRTP: test.other, SRTPOverClear: true},
+					{Name: "own", Addresses: here, SRTP: test.own, SRTPOverClear: true}}
+				c.Choose = func(called string, _ []string) (string, bool) { return called, called != "sidetone" }
+			})
+			tape(t, d)
+			u := newRawUA(t, d, "udp")
+			first := savp
+			if test.own == "off" {
+				first = basicSDP(4000)
+			}
+			u.send(to("own", u.request("INVITE", 1, first)))
+			_, u.toTag, _ = strings.Cut(headerOf(u.status("INVITE", 200), "To"), ";tag=")
+			u.ack(1, "")
+			o, header := replacing(t, d, u, "127.0.0.1")
+			o.send(to(test.by, o.request("INVITE", 1, test.offer, header)))
+			if test.want == refused {
+				o.status("INVITE", 488)
+				o.ack(1, "")
+				return
+			}
+			if answer := o.status("INVITE", 200); !strings.Contains(answer, test.want+" ") || strings.Contains(answer, "a=crypto") == (test.own == "off") && test.offer != basicSDP(4002) {
+				t.Errorf("the answer is\n%s", answer)
+			}
+		})
+	}
+}
+
+// to addresses a request to a user.
+func to(user, request string) string {
+	first, rest, _ := strings.Cut(request, "\r\n")
+	method, uri, _ := strings.Cut(first, " ")
+	_, host, _ := strings.Cut(uri, "@")
+	return method + " sip:" + user + "@" + host + "\r\n" + rest
+}
+
+// Calls of a trunk that is reached over TLS are replaced over TLS only, whatever other
+// trunk the INVITE seems to come by.
+func TestReplacesOverTLSOnly(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, func(c *Config) {
+		c.Trunks = []Trunk{{Name: "secure", Host: "127.0.0.5", Transport: "tls"}, {Name: "listed", Host: "127.0.0.5", Transport: "tls", Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.5/32")}},
+			{Name: "plain", Host: "127.0.0.5"}}
+	})
+	at := peer{addr: netip.MustParseAddrPort("127.0.0.5:5060")}
+	over := peer{addr: at.addr, tcp: &tcpConn{key: connKey{security: "any"}}}
+	for trunk, test := range map[string]struct{ clear, secure bool }{"secure": {false, true}, "listed": {true, true}, "plain": {true, true}} {
+		if clear, secure := d.callsFrom(trunk, at), d.callsFrom(trunk, over); clear != test.clear || secure != test.secure {
+			t.Errorf("%s: %t in clear, %t over TLS", trunk, clear, secure)
+		}
+	}
+}
+
 // A stranger who knows the tags gets nothing, and a call that rings for us is replaced
 // by nobody.
 func TestReplacesByStrangers(t *testing.T) {

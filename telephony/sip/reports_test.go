@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"runtime"
@@ -166,21 +167,68 @@ func TestSequenceOfReports(t *testing.T) {
 
 func TestContactsBehindNAT(t *testing.T) {
 	t.Parallel()
+	var ours []netip.Prefix // as a machine in two networks has them, with containers
+	for _, text := range []string{"127.0.0.1/8", "::1/128", "10.9.0.1/24", "192.168.1.10/24", "172.17.0.1/16", "203.0.113.9/24", "fd00:9::1/64", "fe80::9/64"} {
+		ours = append(ours, netip.MustParsePrefix(text))
+	}
 	for _, test := range []struct {
 		contact, source string
 		want            bool
 	}{
-		{"192.168.1.5", "203.0.113.4", true},
+		{"192.168.2.5", "203.0.113.4", true},
 		{"100.64.3.2", "203.0.113.4", true},
 		{"127.0.0.1", "203.0.113.4", true},
 		{"192.168.1.5", "192.168.1.5", false},
 		{"198.51.100.7", "203.0.113.4", false},
 		{"gateway.example.com", "203.0.113.4", false},
 		{"[fe80::1]", "2001:db8::1", true},
+		// A proxy that stays out of the dialog, in a network of ours.
+		{"10.9.0.5", "10.9.0.4", false},
+		{"192.168.1.5", "192.168.1.77", false},
+		{"[fd00:9::5]", "fd00:9::4", false},
+		{"127.0.0.5", "127.0.0.4", false},
+		{"127.0.0.1", "127.0.0.4", false},
+		{"[::ffff:10.9.0.5]", "10.9.0.4", false},
+		// On this machine.
+		{"10.9.0.5", "127.0.0.1", false},
+		{"10.9.0.5", "192.168.1.10", false},
+		{"10.9.0.1", "127.0.0.1", false},
+		// Networks that have the numbers of ours, behind a NAT elsewhere.
+		{"192.168.1.5", "203.0.113.4", true},
+		{"192.168.1.5", "198.51.100.4", true},
+		{"10.9.0.5", "192.168.1.77", true},
+		{"172.17.0.2", "10.9.0.4", true},
+		{"10.9.0.1", "10.9.0.4", true},
+		{"127.0.0.1", "10.9.0.4", true},
+		{"10.9.1.5", "10.9.0.4", true},
+		{"10.9.1.5", "127.0.0.1", true},
+		{"0.0.0.0", "10.9.0.4", true},
+		{"[fe80::5]", "fe80::4", true},
 	} {
 		uri := sip.Uri{Host: test.contact}
-		if got := behindNAT(&uri, netip.MustParseAddr(test.source)); got != test.want {
+		if got := behindNAT(&uri, netip.MustParseAddr(test.source), func() ([]netip.Prefix, error) { return ours, nil }); got != test.want {
 			t.Errorf("contact %s from %s: %v", test.contact, test.source, got)
 		}
+	}
+	unknown := func() ([]netip.Prefix, error) { return nil, errors.New("no") }
+	if !behindNAT(&sip.Uri{Host: "10.9.0.5"}, netip.MustParseAddr("10.9.0.4"), unknown) {
+		t.Error("a contact is in a network of ours, which are not known")
+	}
+}
+
+// What a proxy sends that stays out of the dialog is answered to the contact.
+func TestProxyOutsideOfTheDialog(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, nil)
+	legs, _ := tape(t, d)
+	proxy, phone := newRawUAFrom(t, d, "udp", "127.0.0.4"), newRawUAFrom(t, d, "udp", "127.0.0.5")
+	proxy.send(proxy.request("INVITE", 1, basicSDP(4000), "Contact: <sip:phone@"+phone.conn.LocalAddr().String()+">"))
+	proxy.status("INVITE", 200)
+	leg := <-legs
+	over := make(chan error, 1)
+	go func() { over <- leg.Hangup(t.Context(), telephony.CauseNormal) }()
+	phone.reply(phone.ask("BYE"), "200 OK", "")
+	if err := <-over; err != nil {
+		t.Errorf("Hangup: %v", err)
 	}
 }

@@ -13,9 +13,10 @@ type roster struct {
 }
 
 // SetTrunks replaces the trunks and the users. From then on calls come and go by
-// the new ones; calls that are under way keep what they began with, so that the
-// BYE of a call on a trunk that is gone is still sent, challenged and answered. An
-// error changes nothing. It may be called at any time.
+// the new ones, and where a trunk was before it went elsewhere nobody calls as the
+// trunk; calls that are under way keep what they began with, so that the BYE of a call
+// on a trunk that is gone is still sent, and its challenge answered with the password
+// of before. An error changes nothing. It may be called at any time.
 func (d *Driver) SetTrunks(trunks []Trunk, users []User) error {
 	cfg := Config{Trunks: slices.Clone(trunks), Users: slices.Clone(users)}
 	if err := cfg.checkTrunks(); err != nil {
@@ -44,15 +45,6 @@ func (d *Driver) trunk(name string) *Trunk {
 	return nil
 }
 
-// trunk is the call's: as it is now, or, when it is gone, as it was when the call
-// began; nil for the local route.
-func (l *leg) trunk() *Trunk {
-	if t := l.d.trunk(l.info.Trunk); t != nil {
-		return t
-	}
-	return l.began
-}
-
 // knows says whether a source belongs to a trunk, the local one included.
 func (d *Driver) knows(addr netip.Addr) bool {
 	addr = addr.WithZone("")
@@ -68,7 +60,7 @@ func (d *Driver) knows(addr netip.Addr) bool {
 
 // callsFromTargets reports whether a trunk that lists no addresses has a target there.
 func (d *Driver) callsFromTargets(t *Trunk, addr netip.Addr) bool {
-	return len(t.Addresses) == 0 && d.whereabouts.has(t.Name, addr)
+	return len(t.Addresses) == 0 && d.whereabouts.has(t.destination(), addr)
 }
 
 // trunksOf returns the trunks that a source may belong to, "" being the local one:

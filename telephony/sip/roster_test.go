@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/icholy/digest"
 
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -52,6 +55,120 @@ func TestCallOutlivesItsTrunk(t *testing.T) {
 			}
 			if _, err := d.Dial(t.Context(), telephony.DialRequest{From: "+12125550100", To: "+12125550101", Trunk: "carrier"}, nil); err == nil {
 				t.Error("a trunk that is gone takes a call")
+			}
+		})
+	}
+}
+
+// A password that was changed is for the calls that begin from then on: one under way
+// answers its challenges with the password that it began with, at the host of before as
+// at one that is still the trunk's.
+func TestChallengesWithinACallThatOutlivesItsSettings(t *testing.T) {
+	t.Parallel()
+	elsewhere := newCarrier(t).conn.LocalAddr().String()
+	for name, change := range map[string]func(*Trunk){
+		"another password":          func(t *Trunk) { t.Password = "new" },
+		"another host":              func(t *Trunk) { t.Host, t.Password = "127.0.0.3:5080", "new" },
+		"another port":              func(t *Trunk) { t.Host, t.Password = elsewhere, "new" },
+		"another name":              func(t *Trunk) { t.Host, t.Password = "sip.example:5080", "new" },
+		"behind a proxy":            func(t *Trunk) { t.OutboundProxy, t.Password = "127.0.0.3:5080", "new" },
+		"another user":              func(t *Trunk) { t.Host, t.Username, t.Password = "127.0.0.3:5080", "other", "new" },
+		"another realm":             func(t *Trunk) { t.Host, t.Realm, t.Password = "127.0.0.3:5080", "other", "new" },
+		"no host":                   func(t *Trunk) { t.Host, t.Password = "", "new" },
+		"another transport to it":   func(t *Trunk) { t.Transport, t.Password = "tcp", "new" },
+		"neither name nor password": func(t *Trunk) { t.Host, t.Username, t.Password = "127.0.0.3:5080", "", "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCarrier(t)
+			trunk := Trunk{Name: "carrier", Host: c.conn.LocalAddr().String(), Username: "acct", Password: "old", Realm: "r"}
+			d := newDriver(t, func(cfg *Config) {
+				cfg.Trunks = []Trunk{trunk}
+				cfg.Lookup = func(context.Context, string) ([]netip.Addr, error) {
+					return []netip.Addr{netip.MustParseAddr("127.0.0.4")}, nil
+				}
+			})
+			answered, end, over := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+			go func() {
+				leg, err := d.Dial(t.Context(), telephony.DialRequest{From: "+12125550100", To: "+12125550101", Trunk: "carrier"}, nil)
+				close(answered)
+				<-end
+				if err == nil {
+					err = leg.Hangup(t.Context(), telephony.CauseNormal)
+				}
+				over <- err
+			}()
+			c.answer(c.receive(), "200 OK", basicSDP(4000))
+			c.receive() // the ACK
+			<-answered
+			change(&trunk)
+			if err := d.SetTrunks([]Trunk{trunk}, nil); err != nil {
+				t.Fatal(err)
+			}
+			close(end)
+			c.answer(c.receive(), "401 Unauthorized", "", `WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"`)
+			again := c.receive()
+			cred, err := digest.ParseCredentials(headerOf(again, "Authorization"))
+			if err != nil {
+				t.Fatalf("got %q: %v", again, err)
+			}
+			want, err := digest.Digest(&digest.Challenge{Realm: "r", Nonce: "n", QOP: []string{"auth"}}, digest.Options{Method: "BYE",
+				URI: cred.URI, Count: 1, Cnonce: cred.Cnonce, Username: "acct", Password: "old"})
+			if err != nil || cred.Username != "acct" || cred.Response != want.Response {
+				t.Errorf("credentials of %q are not those of the time when the call began", cred.Username)
+			}
+			c.answer(again, "200 OK", "")
+			if err := <-over; err != nil {
+				t.Errorf("Hangup: %v", err)
+			}
+		})
+	}
+}
+
+// Where a trunk was before it was set up otherwise, nobody may call as the trunk any
+// more, be it by the address of its host, of its proxy, or by what the DNS said; what
+// is the trunk's still may.
+func TestFormerHostHasNoRights(t *testing.T) {
+	t.Parallel()
+	const before, after, other = "127.0.0.6", "127.0.0.7", "127.0.0.8"
+	lookup := map[string]string{"before.example": before, "after.example": after}
+	for name, test := range map[string]struct {
+		was, is Trunk
+		in, out []string // who is the trunk afterwards, and who is not
+	}{
+		"another address":         {Trunk{Host: before}, Trunk{Host: after}, []string{after}, []string{before}},
+		"another port":            {Trunk{Host: before + ":5062"}, Trunk{Host: before + ":5080"}, []string{before}, []string{after}},
+		"another name":            {Trunk{Host: "before.example:5060"}, Trunk{Host: "after.example:5060"}, []string{after}, []string{before}},
+		"no host":                 {Trunk{Host: before}, Trunk{}, nil, []string{before}},
+		"another proxy":           {Trunk{Host: other, OutboundProxy: before}, Trunk{Host: other, OutboundProxy: after}, []string{after, other}, []string{before}},
+		"no proxy":                {Trunk{Host: other, OutboundProxy: "before.example:5060"}, Trunk{Host: other}, []string{other}, []string{before}},
+		"another host of a proxy": {Trunk{Host: before, OutboundProxy: other}, Trunk{Host: after, OutboundProxy: other}, []string{after, other}, []string{before}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.was.Name, test.is.Name = "carrier", "carrier"
+			d := newDriver(t, func(c *Config) {
+				c.LocalSources, c.Trunks = []netip.Prefix{}, []Trunk{test.was}
+				c.Lookup = func(_ context.Context, host string) ([]netip.Addr, error) {
+					if text, ok := lookup[host]; ok {
+						host = text
+					}
+					addr, err := netip.ParseAddr(host)
+					return []netip.Addr{addr}, err
+				}
+			})
+			belongs := func(addr string) bool { return slices.Contains(d.trunksOf(netip.MustParseAddr(addr)), "carrier") }
+			eventually(t, "the trunk's host", func() bool { return belongs(before) })
+			if err := d.SetTrunks([]Trunk{test.is}, nil); err != nil {
+				t.Fatal(err)
+			}
+			for _, addr := range test.in {
+				eventually(t, addr+" to be the trunk's", func() bool { return belongs(addr) })
+			}
+			for _, addr := range test.out {
+				if a := netip.MustParseAddr(addr); belongs(addr) || d.isTarget(t.Context(), d.trunk("carrier"), a) || d.callsFrom("carrier", peer{addr: netip.AddrPortFrom(a, 5060)}) || d.knows(a) {
+					t.Errorf("%s is still the trunk's", addr)
+				}
 			}
 		})
 	}

@@ -9,8 +9,14 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// minSession is the shortest session interval we take, in seconds.
-const minSession = 90
+const (
+	// minSession is the shortest session interval that we ask for and let others ask
+	// for, in seconds.
+	minSession = 90
+	// shortestFollowed is the shortest one that an answer may settle on: less is meant
+	// by nobody, and would end the call with the first message that is lost.
+	shortestFollowed = 10 * time.Second
+)
 
 // sessionTimer is the session timer of a call
 // (https://www.rfc-editor.org/rfc/rfc4028). The zero value has none.
@@ -18,10 +24,14 @@ type sessionTimer struct {
 	interval time.Duration
 	ours     bool      // we refresh
 	began    time.Time // when it was agreed on, or refreshed
+	// least is the longest Min-SE that came in a 422 or with a session: no request of
+	// ours may ask for less (RFC 4028, section 7.4).
+	least time.Duration
 }
 
-// sessionOf reads what a request asks for.
-func sessionOf(req *sip.Request) (sessionTimer, *fault) {
+// sessionOf reads what a request asks for; settled is the interval in force, which may
+// be kept however short it is.
+func sessionOf(req *sip.Request, settled time.Duration) (sessionTimer, *fault) {
 	value := headerValue(req, "Session-Expires")
 	if value == "" {
 		return sessionTimer{}, nil
@@ -31,23 +41,25 @@ func sessionOf(req *sip.Request) (sessionTimer, *fault) {
 	if err != nil {
 		return sessionTimer{}, nil // it asks for nothing
 	}
-	if seconds < minSession {
+	interval := time.Duration(seconds) * time.Second
+	if seconds < minSession && (settled == 0 || interval < settled) {
 		return sessionTimer{}, &fault{422, "Session Interval Too Small", []header{{"Min-SE", strconv.Itoa(minSession)}}}
 	}
 	theirs := listed(req, "Supported", "timer") || listed(req, "Require", "timer")
-	s := sessionTimer{interval: time.Duration(seconds) * time.Second}
+	s := sessionTimer{interval: interval, least: minimumIn(req)}
 	s.ours = refresher(params, "uas") || !theirs
 	return s, nil
 }
 
-// sessionOfAnswer reads what the far end settled on for our request.
+// sessionOfAnswer reads what the far end settled on for our request. Less than what may
+// be asked for is a fault of the far end, which ends the call when it is not met.
 func sessionOfAnswer(res *sip.Response) sessionTimer {
 	number, params := paramsOf(headerValue(res, "Session-Expires"))
 	seconds, err := strconv.ParseUint(number, 10, 31)
-	if err != nil || seconds < minSession {
+	if err != nil || seconds == 0 {
 		return sessionTimer{}
 	}
-	return sessionTimer{interval: time.Duration(seconds) * time.Second, ours: !refresher(params, "uas")}
+	return sessionTimer{interval: max(time.Duration(seconds)*time.Second, shortestFollowed), ours: !refresher(params, "uas")}
 }
 
 // refresher says whether the parameters of a Session-Expires header name a role.
@@ -57,7 +69,12 @@ func refresher(params sip.HeaderParams, role string) bool {
 }
 
 // take follows a refresh.
-func (s *sessionTimer) take(n sessionTimer) { s.interval, s.ours = n.interval, n.ours }
+func (s *sessionTimer) take(n sessionTimer) {
+	s.least = max(s.least, n.least)
+	if n.interval > 0 {
+		s.interval, s.ours = n.interval, n.ours
+	}
+}
 
 // inResponse are what a response of ours says about the timer.
 func (s *sessionTimer) inResponse() []header {
@@ -65,25 +82,33 @@ func (s *sessionTimer) inResponse() []header {
 		return nil
 	}
 	if s.ours {
-		return []header{s.header("uas")}
+		return []header{s.header(s.interval, "uas")}
 	}
-	return []header{s.header("uac"), {"Require", "timer"}}
+	return []header{s.header(s.interval, "uac"), {"Require", "timer"}}
 }
 
 // inRequest are what a request of ours says about the timer: who refreshes goes on
 // doing so (RFC 4028, section 7.4).
 func (s *sessionTimer) inRequest() []header {
+	var out []header
+	asked := max(s.interval, s.least, minSession*time.Second)
 	switch {
+	case s.interval == 0 && s.least == 0:
 	case s.interval == 0:
-		return nil
+		out = []header{{"Session-Expires", strconv.Itoa(int(asked / time.Second))}}
 	case s.ours:
-		return []header{s.header("uac")}
+		out = []header{s.header(asked, "uac")}
+	default:
+		out = []header{s.header(asked, "uas")}
 	}
-	return []header{s.header("uas")}
+	if s.least > 0 {
+		out = append(out, header{"Min-SE", strconv.Itoa(int(s.least / time.Second))})
+	}
+	return out
 }
 
-func (s *sessionTimer) header(refresher string) header {
-	return header{"Session-Expires", fmt.Sprintf("%d;refresher=%s", s.interval/time.Second, refresher)}
+func (s *sessionTimer) header(interval time.Duration, refresher string) header {
+	return header{"Session-Expires", fmt.Sprintf("%d;refresher=%s", interval/time.Second, refresher)}
 }
 
 // half is when we refresh the session; zero when we do not.

@@ -38,8 +38,10 @@ type guard struct {
 }
 
 // newGuard returns that of a trunk's call.
-func (d *Driver) newGuard(trunk string) guard {
-	t := d.trunk(trunk)
+func (d *Driver) newGuard(trunk string) guard { return guardOf(d.trunk(trunk)) }
+
+// guardOf returns that of a call of a trunk, nil for the local route.
+func guardOf(t *Trunk) guard {
 	if t == nil || t.SRTP == "" || t.SRTP == "off" {
 		return guard{}
 	}

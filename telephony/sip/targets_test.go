@@ -238,25 +238,26 @@ func TestWhereabouts(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	w := newWhereabouts(func() time.Time { return now })
+	a, b, c := destination{trunk: "a"}, destination{trunk: "b"}, destination{trunk: "c"}
 	at := func(ip string) []target {
 		return []target{{transport: "udp", address: netip.AddrPortFrom(netip.MustParseAddr(ip), 5060)}}
 	}
-	w.learn("a", at("192.0.2.1"))
-	w.learn("b", at("192.0.2.1"))
+	w.learn(a, at("192.0.2.1"))
+	w.learn(b, at("192.0.2.1"))
 	now = now.Add(59 * time.Minute)
-	w.learn("a", at("192.0.2.2"))
-	if !w.has("a", netip.MustParseAddr("192.0.2.1")) || w.has("c", netip.MustParseAddr("192.0.2.1")) || len(w.of("a")) != 2 {
-		t.Errorf("a has %v", w.of("a"))
+	w.learn(a, at("192.0.2.2"))
+	if !w.has(a, netip.MustParseAddr("192.0.2.1")) || w.has(c, netip.MustParseAddr("192.0.2.1")) || len(w.of(a)) != 2 {
+		t.Errorf("a has %v", w.of(a))
 	}
 	now = now.Add(time.Minute)
-	w.learn("a", at("192.0.2.2"))
-	if w.has("a", netip.MustParseAddr("192.0.2.1")) || len(w.of("a")) != 1 {
-		t.Errorf("after an hour a has %v", w.of("a"))
+	w.learn(a, at("192.0.2.2"))
+	if w.has(a, netip.MustParseAddr("192.0.2.1")) || len(w.of(a)) != 1 {
+		t.Errorf("after an hour a has %v", w.of(a))
 	}
 	for i := range 4 * maxRemembered {
-		w.learn("a", at(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String()))
+		w.learn(a, at(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String()))
 	}
-	if n := len(w.of("a")); n > maxRemembered {
+	if n := len(w.of(a)); n > maxRemembered {
 		t.Errorf("%d addresses of one trunk", n)
 	}
 }

@@ -116,7 +116,7 @@ func (t *transport) shakeHands(c *tcpConn) bool {
 		}
 		return false
 	}
-	c.trunk = t.proves(c.addr.Addr(), conn.ConnectionState())
+	c.proved = t.proves(c.addr.Addr(), conn.ConnectionState())
 	return true
 }
 
@@ -154,23 +154,25 @@ func (d *Driver) provenByCertificate() bool {
 }
 
 // proves names the trunk whose certificate the far end of a connection has shown;
-// "" when it is none's.
-func (d *Driver) proves(from netip.Addr, state tls.ConnectionState) string {
+// nil when it is none's.
+func (d *Driver) proves(from netip.Addr, state tls.ConnectionState) *Trunk {
 	if len(state.PeerCertificates) == 0 {
-		return ""
+		return nil
 	}
-	for _, t := range d.roster.Load().trunks {
+	now := d.roster.Load().trunks
+	for i := range now {
+		t := &now[i]
 		if t.TLS.ClientCAFile == "" || len(t.Addresses) > 0 && !contains(t.Addresses, from.WithZone("")) {
 			continue
 		}
 		err := t.TLS.verifyClient(state.PeerCertificates, d.cfg.Now())
 		if err == nil {
 			d.sources.prove(from)
-			return t.Name
+			return t
 		}
 		d.cfg.Logger.Debug("certificate is not the trunk's", append(t.logged(), "source", from.String(), "err", err)...)
 	}
-	return ""
+	return nil
 }
 
 // verifyClient checks the certificates that somebody has shown us.
@@ -188,12 +190,19 @@ func (t *TrunkTLS) verifyClient(shown []*x509.Certificate, now time.Time) error 
 	return err
 }
 
-// callerOf names the trunk whose certificate came with a connection.
-func (p peer) callerOf() string {
-	if p.tcp == nil {
+// callerOf names the trunk whose certificate came with a connection; "" for none, and
+// for one that asks for another certificate by now, or for none.
+func (d *Driver) callerOf(p peer) string {
+	if p.tcp == nil || p.tcp.proved == nil {
 		return ""
 	}
-	return p.tcp.trunk
+	was := p.tcp.proved
+	t := d.trunk(was.Name)
+	if t == nil || t.TLS.ClientCAFile != was.TLS.ClientCAFile || t.TLS.ClientName != was.TLS.ClientName ||
+		len(t.Addresses) > 0 && !contains(t.Addresses, p.addr.Addr().WithZone("")) {
+		return ""
+	}
+	return t.Name
 }
 
 // clientTLS is how a host is connected to for a trunk, nil for none. Files are read

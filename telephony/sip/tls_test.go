@@ -356,6 +356,58 @@ func TestCallsWithACertificate(t *testing.T) {
 	}
 }
 
+// A connection whose certificate a trunk asks for no more is nobody's, also while it
+// stays open.
+func TestConnectionLosesItsTrunk(t *testing.T) {
+	t.Parallel()
+	ca, other := newAuthority(t), newAuthority(t)
+	cert, key := ca.issue(t, time.Hour, "pbx.example")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nowhere := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	was := Trunk{Name: "pbx", TLS: TrunkTLS{ClientCAFile: ca.file}}
+	for name, test := range map[string]struct {
+		is   Trunk
+		want string
+	}{
+		"the same":          {was, "pbx"},
+		"another password":  {Trunk{Name: "pbx", Password: "new", TLS: was.TLS}, "pbx"},
+		"another authority": {Trunk{Name: "pbx", TLS: TrunkTLS{ClientCAFile: other.file}}, ""},
+		"another name":      {Trunk{Name: "pbx", TLS: TrunkTLS{ClientCAFile: ca.file, ClientName: "other.example"}}, ""},
+		"other addresses":   {Trunk{Name: "pbx", Addresses: nowhere, TLS: was.TLS}, ""},
+		"no certificate":    {Trunk{Name: "pbx", Addresses: nowhere}, ""},
+		"another trunk":     {Trunk{Name: "other", TLS: was.TLS}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDriver(t, func(c *Config) {
+				c.TLS, c.LocalSources, c.Trunks = ca.listener(t), []netip.Prefix{}, []Trunk{was}
+			})
+			legs, _ := tape(t, d)
+			u := secureUA(t, d, &tls.Config{RootCAs: ca.pool(), ServerName: "127.0.0.1",
+				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }})
+			u.send(u.request("INVITE", 1, basicSDP(4000)))
+			u.status("INVITE", 200)
+			<-legs
+			if err := d.SetTrunks([]Trunk{test.is}, []User{{Name: "desk", Password: "secret"}}); err != nil {
+				t.Fatal(err)
+			}
+			u.callID, u.toTag = u.callID+"2", ""
+			u.send(u.request("INVITE", 2, basicSDP(4000)))
+			if test.want == "" {
+				u.status("INVITE", 401)
+				return
+			}
+			u.status("INVITE", 200)
+			if info := (<-legs).Info(); info.Trunk != test.want {
+				t.Errorf("trunk %q", info.Trunk)
+			}
+		})
+	}
+}
+
 func TestTrunkNeedsItsCertificate(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)

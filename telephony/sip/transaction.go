@@ -51,7 +51,7 @@ func (tx *serverTx) dropLeg() {
 func txKey(req *sip.Request, method sip.RequestMethod) string {
 	via := req.Via()
 	branch, _ := param(via.Params, "branch")
-	if !strings.HasPrefix(branch, "z9hG4bK") {
+	if !strings.HasPrefix(branch, magicCookie) {
 		branch = headerValue(req, "Call-ID") + tagOf(req.From().Params) + fmt.Sprint(req.CSeq().SeqNo)
 	}
 	return string(method) + " " + via.Host + ":" + fmt.Sprint(via.Port) + " " + branch
@@ -145,7 +145,7 @@ func (d *Driver) closeClientTx(tx *clientTx) {
 }
 
 // onResponse hands a response to whoever sent the request.
-func (d *Driver) onResponse(res *sip.Response) {
+func (d *Driver) onResponse(p peer, res *sip.Response) {
 	via, cseq := res.Via(), res.CSeq()
 	if via == nil || cseq == nil || res.From() == nil || res.To() == nil || res.CallID() == nil {
 		return
@@ -160,7 +160,7 @@ func (d *Driver) onResponse(res *sip.Response) {
 	d.mu.Unlock()
 	if tx == nil {
 		if cseq.MethodName == sip.INVITE && !d.acknowledgeLate(branch, res) {
-			d.late(branch, res)
+			d.late(p, branch, res)
 		}
 		return
 	}

@@ -98,7 +98,7 @@ type tcpConn struct {
 	mu   sync.Mutex    // one writer at a time
 
 	unknown bool   // counted as an unknown source's; transport.mu
-	trunk   string // whose certificate the far end has shown; set before the first message
+	proved  *Trunk // whose certificate the far end has shown; nil for none, set before the first message
 	pings   pings
 	why     error // what ended it; read it after gone
 }
@@ -157,7 +157,7 @@ type transport struct {
 	// serverTLS is for connections to the TLS listener; proves names the trunk
 	// whose certificate a far end has shown.
 	serverTLS *tls.Config
-	proves    func(netip.Addr, tls.ConnectionState) string
+	proves    func(netip.Addr, tls.ConnectionState) *Trunk
 
 	wg        sync.WaitGroup
 	mu        sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -20,53 +21,59 @@ const (
 	maxRemembered = 64
 )
 
+// destination is where requests to a trunk go. Addresses are learnt for one of these
+// and not for the trunk: those of its former host give no rights.
+type destination struct{ trunk, host, proxy string }
+
+// destination is that of the trunk as it is set up.
+func (t *Trunk) destination() destination { return destination{t.Name, t.Host, t.OutboundProxy} }
+
 // whereabouts are the addresses of the trunks' targets. Its methods may be called
 // concurrently.
 type whereabouts struct {
 	now func() time.Time
 
 	mu    sync.RWMutex
-	until map[netip.Addr]map[string]time.Time // by trunk
+	until map[netip.Addr]map[destination]time.Time
 }
 
 func newWhereabouts(now func() time.Time) *whereabouts {
-	return &whereabouts{now: now, until: make(map[netip.Addr]map[string]time.Time)}
+	return &whereabouts{now: now, until: make(map[netip.Addr]map[destination]time.Time)}
 }
 
 // learn notes the targets of a trunk.
-func (w *whereabouts) learn(trunk string, targets []target) {
+func (w *whereabouts) learn(at destination, targets []target) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now, count := w.now(), 0
-	for addr, trunks := range w.until {
-		if now.After(trunks[trunk]) {
-			delete(trunks, trunk)
-		} else {
+	for addr, places := range w.until {
+		maps.DeleteFunc(places, func(_ destination, until time.Time) bool { return now.After(until) })
+		if _, ok := places[at]; ok {
 			count++
 		}
-		if len(trunks) == 0 {
+		if len(places) == 0 {
 			delete(w.until, addr)
 		}
 	}
 	for _, t := range targets {
 		addr := t.address.Addr().WithZone("")
 		if w.until[addr] == nil {
-			w.until[addr] = make(map[string]time.Time)
+			w.until[addr] = make(map[destination]time.Time)
 		}
-		if _, known := w.until[addr][trunk]; !known {
+		if _, known := w.until[addr][at]; !known {
 			if count++; count > maxRemembered {
 				continue
 			}
 		}
-		w.until[addr][trunk] = now.Add(rememberFor)
+		w.until[addr][at] = now.Add(rememberFor)
 	}
 }
 
 // has reports whether a trunk has a target at an address.
-func (w *whereabouts) has(trunk string, addr netip.Addr) bool {
+func (w *whereabouts) has(at destination, addr netip.Addr) bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	until, ok := w.until[addr.WithZone("")][trunk]
+	until, ok := w.until[addr.WithZone("")][at]
 	return ok && w.now().Before(until)
 }
 
@@ -78,12 +85,12 @@ func (w *whereabouts) known(addr netip.Addr) bool {
 }
 
 // of returns the addresses of a trunk's targets.
-func (w *whereabouts) of(trunk string) []netip.Addr {
+func (w *whereabouts) of(at destination) []netip.Addr {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	var out []netip.Addr
-	for addr, trunks := range w.until {
-		if w.now().Before(trunks[trunk]) {
+	for addr, places := range w.until {
+		if w.now().Before(places[at]) {
 			out = append(out, addr)
 		}
 	}
@@ -109,7 +116,7 @@ func (d *Driver) targetsOf(ctx context.Context, t *Trunk) ([]target, error) {
 			found, err = t.permitted(host, found)
 		}
 		if err == nil {
-			d.whereabouts.learn(t.Name, found)
+			d.whereabouts.learn(t.destination(), found)
 			return d.health.order(found), nil
 		}
 	}
@@ -124,19 +131,19 @@ func (d *Driver) learnHost(ctx context.Context, t *Trunk) {
 		return
 	}
 	if found, err := d.locator.locate(ctx, host, port, t.Transport); err == nil { // it need not have an address
-		d.whereabouts.learn(t.Name, found)
+		d.whereabouts.learn(t.destination(), found)
 	}
 }
 
 // isTarget reports whether requests to a trunk go to that address: its host's, or its
 // outbound proxy's.
 func (d *Driver) isTarget(ctx context.Context, t *Trunk, addr netip.Addr) bool {
-	if d.whereabouts.has(t.Name, addr.Unmap()) {
+	if d.whereabouts.has(t.destination(), addr.Unmap()) {
 		return true
 	}
 	_, _ = d.targetsOf(ctx, t) // without targets it has none there
 	d.learnHost(ctx, t)
-	return d.whereabouts.has(t.Name, addr.Unmap())
+	return d.whereabouts.has(t.destination(), addr.Unmap())
 }
 
 // followTrunks keeps the targets of the trunks known until the driver closes, so that
