@@ -116,14 +116,14 @@ func (t *Tape) flush() {
 	if t.file == nil || t.err != nil || len(waiting) == 0 {
 		return
 	}
-	left := 0
-	t.records, left = appendWaiting(t.records[:0], waiting, mostTape-t.size)
-	if _, err := t.file.Write(t.records); err != nil {
+	records, left := appendWaiting(t.records[:0], waiting, mostTape-t.size)
+	t.records = records
+	if _, err := t.file.Write(records); err != nil {
 		t.err = fmt.Errorf("write packets: %w", reason(errors.Join(err, t.file.Truncate(int64(t.size)))))
 		t.book.c.Log.Error("packets are kept no longer, the call goes on", slog.String("file", filepath.Base(t.path)), slog.Any("error", t.err))
 		return
 	}
-	t.size += len(t.records)
+	t.size += len(records)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.dropped += left
