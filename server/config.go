@@ -393,6 +393,9 @@ func (c SIPConfig) validate() error {
 	if !resolverAddress(c.Resolver) {
 		return errors.New("sip.resolver must be the IP address of a DNS server, with or without a port")
 	}
+	if a, err := netip.ParseAddr(c.Advertise); c.Advertise != "" && (err != nil || a.IsUnspecified() || a.Zone() != "") {
+		return errors.New("sip.advertise must be the IP address that others reach this server at, such as 203.0.113.7")
+	}
 	if c.STUN != "" && !sip.IsProxy(c.STUN) {
 		return errors.New("sip.stun must be host[:port]")
 	}
