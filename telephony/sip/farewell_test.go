@@ -25,7 +25,13 @@ func answeredCall(t *testing.T, change func(*Config), network string, headers ..
 	u.send(u.request("INVITE", 1, basicSDP(4000), headers...))
 	_, u.toTag, _ = strings.Cut(headerOf(u.status("INVITE", 200), "To"), ";tag=")
 	u.ack(1, "")
-	return d, u, (<-legs).(*leg), events
+	l := (<-legs).(*leg)
+	eventually(t, "the ACK is taken", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.unacked == nil
+	})
+	return d, u, l, events
 }
 
 // A BYE is answered once and for all, or sent again.

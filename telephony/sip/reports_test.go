@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -223,7 +224,8 @@ func TestProxyOutsideOfTheDialog(t *testing.T) {
 	legs, _ := tape(t, d)
 	proxy, phone := newRawUAFrom(t, d, "udp", "127.0.0.4"), newRawUAFrom(t, d, "udp", "127.0.0.5")
 	proxy.send(proxy.request("INVITE", 1, basicSDP(4000), "Contact: <sip:phone@"+phone.conn.LocalAddr().String()+">"))
-	proxy.status("INVITE", 200)
+	_, proxy.toTag, _ = strings.Cut(headerOf(proxy.status("INVITE", 200), "To"), ";tag=")
+	proxy.ack(1, "")
 	leg := <-legs
 	over := make(chan error, 1)
 	go func() { over <- leg.Hangup(t.Context(), telephony.CauseNormal) }()
