@@ -98,7 +98,7 @@ func (f files) plan(a *app, prune bool) (*apply.Plan, apply.API, error) {
 	if err != nil {
 		return plan, nil, err
 	}
-	checker, err := contract.Load()
+	checker, err := a.contract()
 	if err != nil {
 		return plan, nil, err
 	}

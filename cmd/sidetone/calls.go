@@ -51,11 +51,11 @@ type endCommand struct {
 // Run ends a call.
 func (e endCommand) Run(a *app, k *kong.Context) error {
 	const path = "/v1/calls/end"
-	fields, err := e.read(path)
+	fields, err := e.read(a, path)
 	if err != nil {
 		return err
 	}
-	if err := e.known(path); err != nil {
+	if err := e.known(a, path); err != nil {
 		return err
 	}
 	var how any // nothing, as a request of older versions

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sidetone/sidetone/api/contract"
 )
 
 // version is set by the build.
@@ -74,6 +76,18 @@ type app struct {
 	// now is closed by an interrupt: stop at once; ctx ends by SIGTERM too,
 	// which lets calls finish.
 	now <-chan struct{}
+
+	document *contract.Document // once contract has read it
+}
+
+// contract is the API's document, which takes a while to read and is read once.
+func (a *app) contract() (*contract.Document, error) {
+	if a.document != nil {
+		return a.document, nil
+	}
+	document, err := contract.Load()
+	a.document = document
+	return document, err
 }
 
 func main() {
@@ -82,7 +96,10 @@ func main() {
 
 // run carries out a command line. Errors, warnings and logs may hold what others said,
 // so nothing there controls the terminal.
-func run(args []string, out, to io.Writer) int {
+func run(args []string, out, to io.Writer) int { return app{}.run(args, out, to) }
+
+// run is run with what a knows already.
+func (a app) run(args []string, out, to io.Writer) int {
 	errs := plainWriter{to}
 	ctx, now, stop := signals(func() {
 		fmt.Fprintln(errs, "sidetone: stopped by force; what it was doing is not finished")
@@ -108,7 +125,8 @@ func run(args []string, out, to io.Writer) int {
 		fmt.Fprintf(errs, "Run `%s --help` for what there is.\n", reached(err))
 		return 2
 	}
-	err = parsed.Run(&app{ctx: ctx, out: out, err: errs, environ: os.Environ(), now: now})
+	a.ctx, a.out, a.err, a.environ, a.now = ctx, out, errs, os.Environ(), now
+	err = parsed.Run(&a)
 	switch {
 	case err == nil:
 		return 0

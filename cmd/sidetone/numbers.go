@@ -75,11 +75,11 @@ type making struct {
 
 // post sends the properties that were read, and over them those given by flags.
 func (m making) post(a *app, path string, given map[string]string) error {
-	fields, err := m.read(path)
+	fields, err := m.read(a, path)
 	if err != nil {
 		return err
 	}
-	if err := m.known(path); err != nil {
+	if err := m.known(a, path); err != nil {
 		return err
 	}
 	for name, value := range given {
@@ -95,7 +95,7 @@ func (m making) post(a *app, path string, given map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if o, err = withoutSent(path, fields, o); err != nil {
+	if o, err = withoutSent(a, path, fields, o); err != nil {
 		return err
 	}
 	return m.show(a, o)

@@ -175,9 +175,9 @@ type body struct {
 	Set  []string `help:"Set a property: name=value, where the value is JSON or a text, as the property asks for. May be repeated; a dot leads into an object." placeholder:"NAME=VALUE" sep:"none"`
 }
 
-// read reads them for a request to path, whose members have types; "" for values that are
+// read reads them for a request to path, whose members have types; "" (and no app) for values that are
 // not told apart by type.
-func (b body) read(path string) (object, error) {
+func (b body) read(a *app, path string) (object, error) {
 	out := object{}
 	if b.File != "" {
 		raw, err := readInput(b.File)
@@ -193,7 +193,7 @@ func (b body) read(path string) (object, error) {
 	}
 	typed := typedMembers{}
 	if path != "" && len(b.Set) > 0 {
-		document, err := contract.Load()
+		document, err := a.contract()
 		if err != nil {
 			return nil, err
 		}
@@ -213,11 +213,11 @@ func (b body) read(path string) (object, error) {
 
 // known refuses properties of --set that a request to path cannot have: the API
 // would drop them without a word.
-func (b body) known(path string) error {
+func (b body) known(a *app, path string) error {
 	if len(b.Set) == 0 {
 		return nil
 	}
-	document, err := contract.Load()
+	document, err := a.contract()
 	if err != nil {
 		return err
 	}
@@ -234,8 +234,8 @@ func (b body) known(path string) error {
 // withoutSent puts stars in the place of the secrets that a request to path sent: the
 // answer repeats them, and what is printed in a pipeline is kept there. Secrets that the
 // server made are shown, as they are never again.
-func withoutSent(path string, sent, answer object) (object, error) {
-	document, err := contract.Load()
+func withoutSent(a *app, path string, sent, answer object) (object, error) {
+	document, err := a.contract()
 	if err != nil {
 		return nil, err
 	}

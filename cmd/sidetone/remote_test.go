@@ -20,6 +20,12 @@ import (
 // was printed and what the server saw.
 func say(t *testing.T, body string, args ...string) (code int, out, errs, seen string) {
 	t.Helper()
+	return sayBy(t, app{}, body, args...)
+}
+
+// sayBy is say with what a knows already.
+func sayBy(t *testing.T, a app, body string, args ...string) (code int, out, errs, seen string) {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var b bytes.Buffer
 		_, _ = b.ReadFrom(r.Body)
@@ -35,7 +41,7 @@ func say(t *testing.T, body string, args ...string) (code int, out, errs, seen s
 	if !slices.Contains(args, "--url") {
 		args = append(args, "--url", server.URL)
 	}
-	code = run(append(args, "--key", "sk_x"), &o, &e)
+	code = a.run(append(args, "--key", "sk_x"), &o, &e)
 	return code, o.String(), e.String(), seen
 }
 
@@ -134,7 +140,7 @@ func TestBodyReadsFiles(t *testing.T) {
 	if err := os.WriteFile(path, []byte("name: Ann\nprompt:\n  content: |\n    Hi\n    there\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := body{File: path, Set: []string{"prompt.label=L", "n=1.5"}}.read("")
+	got, err := body{File: path, Set: []string{"prompt.label=L", "n=1.5"}}.read(&app{}, "")
 	want := object{"name": "Ann", "n": 1.5, "prompt": object{"content": "Hi\nthere\n", "label": "L"}}
 	if err != nil || !cmp.Equal(want, got) {
 		t.Errorf("got %v, %v", got, err)
@@ -148,7 +154,7 @@ func TestFilesWithoutPropertiesTakeSet(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := body{File: path, Set: []string{"name=Ann"}}.read("")
+		got, err := body{File: path, Set: []string{"name=Ann"}}.read(&app{}, "")
 		if err != nil || !cmp.Equal(object{"name": "Ann"}, got) {
 			t.Errorf("%q: got %v, %v", text, got, err)
 		}
@@ -201,7 +207,7 @@ func FuzzSet(f *testing.F) {
 	f.Add("a", "{}", "a.b.c", "x")
 	f.Add("a", "null", "a.b", `{"c":1}`)
 	f.Fuzz(func(t *testing.T, name, value, second, other string) {
-		got, err := body{Set: []string{name + "=" + value, second + "=" + other}}.read("")
+		got, err := body{Set: []string{name + "=" + value, second + "=" + other}}.read(&app{}, "")
 		if err != nil {
 			return
 		}

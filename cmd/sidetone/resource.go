@@ -265,7 +265,7 @@ func (l listCommand) query() (url.Values, error) {
 				return nil, fmt.Errorf("--filter %q must be name=value", pair)
 			}
 		}
-		wanted, err := body{Set: l.Filter}.read("")
+		wanted, err := body{Set: l.Filter}.read(nil, "")
 		if err != nil {
 			return nil, err
 		}
@@ -325,14 +325,14 @@ type updateCommand struct {
 // Run changes.
 func (u updateCommand) Run(a *app, k *kong.Context) error {
 	n := nounOf(k)
-	fields, err := u.read(n.path + "/update")
+	fields, err := u.read(a, n.path+"/update")
 	if err != nil {
 		return err
 	}
 	if len(fields) == 0 {
 		return fmt.Errorf("nothing to change: give --set or --file")
 	}
-	if err := u.known(n.path + "/update"); err != nil {
+	if err := u.known(a, n.path+"/update"); err != nil {
 		return err
 	}
 	if n.path == "/v1/numbers" && fields["example_context"] == nil {
@@ -346,7 +346,7 @@ func (u updateCommand) Run(a *app, k *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	if o, err = withoutSent(n.path+"/update", fields, o); err != nil {
+	if o, err = withoutSent(a, n.path+"/update", fields, o); err != nil {
 		return err
 	}
 	return u.show(a, o)

@@ -20,12 +20,8 @@ import (
 // a secret of its own at every place where there may be one.
 func secretBodies(t *testing.T) map[string]object {
 	t.Helper()
-	doc, err := contract.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[string]object{}
-	for _, p := range doc.Properties() {
+	for _, p := range document(t).Properties() {
 		path, post := strings.CutPrefix(p.Operation, "POST ")
 		if !p.Secret || !post {
 			continue
@@ -40,6 +36,16 @@ func secretBodies(t *testing.T) map[string]object {
 		plant(out[path], place, fmt.Sprintf("canary-%s-%s", path, place))
 	}
 	return out
+}
+
+// document is the contract, read once for all commands of a test.
+func document(t *testing.T) *contract.Document {
+	t.Helper()
+	doc, err := contract.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
 }
 
 // plant sets the member at a path, [] being the first item of a list.
@@ -67,7 +73,7 @@ func plant(o object, path, value string) {
 // What a command sent it does not show again: neither in the table nor as JSON.
 func TestCommandsDoNotShowTheSecretsThatTheySend(t *testing.T) {
 	t.Parallel()
-	bodies := secretBodies(t)
+	bodies, a := secretBodies(t), app{document: document(t)}
 	commands := map[string][]string{"/v1/numbers/buy": {"numbers", "buy", "+12025550100"}, "/v1/numbers/link": {"numbers", "link", "+12025550100"}, "/v1/calls/create": {"calls", "create"}, "/v1/api_keys/import": {"api-keys", "import"}}
 	for name, n := range nouns() {
 		commands[n.path+"/create"], commands[n.path+"/update"] = []string{name, "create"}, []string{name, "update", "x"}
@@ -87,7 +93,7 @@ func TestCommandsDoNotShowTheSecretsThatTheySend(t *testing.T) {
 			if err := os.WriteFile(file, raw, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			code, out, errs, seen := say(t, string(raw), slices.Concat(command, []string{"-f", file, "-o", output})...)
+			code, out, errs, seen := sayBy(t, a, string(raw), slices.Concat(command, []string{"-f", file, "-o", output})...)
 			if code != 0 || !strings.Contains(seen, "canary") || strings.Contains(out+errs, "canary") {
 				t.Errorf("%s -o %s: exit %d, prints\n%s%s", strings.Join(command, " "), output, code, out, errs)
 			}
@@ -105,25 +111,26 @@ func TestPlansShowNoSecrets(t *testing.T) {
 		apply.Number: {"buy": true, "example_context": object{}},
 	}
 	bodies, planted := secretBodies(t), 0
+	a := app{document: document(t)}
 	for _, kind := range apply.Kinds() {
 		fields, ok := bodies[applyPath(kind)+"/update"]
 		if !ok {
 			continue
 		}
 		planted++
-		document := merged(minimal[kind], fields)
-		document["kind"] = kind
+		wanted := merged(minimal[kind], fields)
+		wanted["kind"] = kind
 		key := "k1"
 		switch kind {
 		case apply.Number:
 			key = "+12025550100"
-			document["number"] = key
+			wanted["number"] = key
 		case apply.Trunk:
-			document["name"] = key
+			wanted["name"] = key
 		default:
-			document["key"] = key
+			wanted["key"] = key
 		}
-		raw, err := json.Marshal(document) // JSON is YAML
+		raw, err := json.Marshal(wanted) // JSON is YAML
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +152,7 @@ func TestPlansShowNoSecrets(t *testing.T) {
 					_, _ = w.Write([]byte(`{"id":"1","items":[]}`))
 				}))
 				var out, errs strings.Builder
-				run(append(strings.Fields(args), "-f", file, "--url", server.URL, "--key", "k"), &out, &errs)
+				a.run(append(strings.Fields(args), "-f", file, "--url", server.URL, "--key", "k"), &out, &errs)
 				server.Close()
 				shows := strings.Contains(out.String()+errs.String(), "canary")
 				if shows || !strings.Contains(out.String(), "***") || args == "apply" && !strings.Contains(seen.String(), "canary") {

@@ -139,7 +139,7 @@ func (t trunkAdd) settings(a *app, p preset.Preset, in *os.File) (object, error)
 		out["name"] = p.Name
 	}
 	maps.Copy(out, p.Settings)
-	given, err := body{Set: t.Set}.read("/v1/trunks/create")
+	given, err := body{Set: t.Set}.read(a, "/v1/trunks/create")
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 // where that is JSON, and lists need no quotes.
 func TestSetReadsByTheType(t *testing.T) {
 	t.Parallel()
+	a := &app{}
 	for _, test := range []struct {
 		path, pair string
 		want       object
@@ -47,7 +48,7 @@ func TestSetReadsByTheType(t *testing.T) {
 		{"/v1/account_connections/create", "credentials.acme_key=123", object{"credentials": object{"acme_key": "123"}}},
 		{"", "n=1.5", object{"n": 1.5}},
 	} {
-		got, err := body{Set: []string{test.pair}}.read(test.path)
+		got, err := body{Set: []string{test.pair}}.read(a, test.path)
 		if diff := cmp.Diff(test.want, got); err != nil || diff != "" {
 			t.Errorf("%s %s: %v (-want +got)\n%s", test.path, test.pair, err, diff)
 		}
