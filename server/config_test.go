@@ -119,7 +119,7 @@ sip:
   trunks:
     - name: carrier
       host: sip.example.com:5060
-      transport: tcp
+      transport: tls
       target_timeout: 2s
       addresses: [198.51.100.0/24]
       username: account
@@ -157,7 +157,7 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 			AskAfter: 20 * time.Second, AskAfterFirst: 40 * time.Second, AskAfterHeld: 50 * time.Second,
 			Users: []SIPUser{{Name: "desk", Password: "secret"}},
 			TLS:   SIPTLS{Listen: "192.0.2.1:5061", CertFile: "/etc/cert.pem", KeyFile: "/etc/key.pem"},
-			Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Transport: "tcp", TargetTimeout: 2 * time.Second, Addresses: []string{"198.51.100.0/24"},
+			Trunks: []Trunk{{Name: "carrier", Host: "sip.example.com:5060", Transport: "tls", TargetTimeout: 2 * time.Second, Addresses: []string{"198.51.100.0/24"},
 				Username: "account", Password: "hush", Realm: "example.com", Media: TrunkMedia{Sources: "strict"},
 				OutboundProxy: "edge.example.com:5061;tls", KeepAlive: 30 * time.Second, Register: true, RegisterExpires: 5 * time.Minute, ContactUser: "us",
 				TLS: TrunkTLS{CAFile: "/etc/ca.pem", CertFile: "/etc/c.pem", KeyFile: "/etc/k.pem", ServerName: "x", Insecure: true,
