@@ -207,7 +207,7 @@ func (b *Book) recount(now time.Time) {
 
 // write is a writer.
 func (b *Book) write() {
-	p := newPacker()
+	p := new(packer)
 	for {
 		select {
 		case <-b.stop:
@@ -223,7 +223,7 @@ func (b *Book) write() {
 func (b *Book) Close() error {
 	close(b.stop)
 	b.wg.Wait()
-	p := newPacker()
+	p := new(packer)
 	b.mu.Lock()
 	var left []*Journal
 	for _, j := range b.live {
@@ -249,7 +249,7 @@ func (b *Book) Text(ctx context.Context, environmentID, callID string) ([]byte, 
 	j := b.live[callID]
 	b.mu.Unlock()
 	if j != nil {
-		j.flush(newPacker())
+		j.flush(new(packer))
 	}
 	file, err := os.ReadFile(b.path(callID))
 	if err != nil {

@@ -21,7 +21,7 @@ func TestSize(t *testing.T) {
 	s := newShelf(t, nil)
 	h := header("a")
 	h.Config = cfg
-	j, m, p := s.Begin("env", h), conversation.New(cfg), newPacker()
+	j, m, p := s.Begin("env", h), conversation.New(cfg), new(packer)
 	chunks, texts, flushed := 0, 0, time.Duration(0)
 	for _, e := range entries {
 		if e.At-flushed >= flushEvery {
@@ -53,7 +53,7 @@ func TestMemory(t *testing.T) { //nolint:paralleltest // it counts the memory of
 	const calls = 100
 	cfg, entries := journaltest.Call(time.Minute)
 	s := newShelf(t, nil)
-	m, p := conversation.New(cfg), newPacker()
+	m, p := conversation.New(cfg), new(packer)
 	outs := make([][]conversation.Output, len(entries))
 	for i, e := range entries {
 		outs[i] = append(outs[i], m.Step(e.At, e.In)...)
@@ -100,7 +100,7 @@ func BenchmarkCallMinute(b *testing.B) {
 	}
 	s := newShelf(b, nil)
 	defer s.Close()
-	p := newPacker()
+	p := new(packer)
 	h := header("")
 	h.Config = cfg
 	id, used := 0, cpu(b)

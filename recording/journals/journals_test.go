@@ -182,7 +182,7 @@ func smallFile(t testing.TB) (file, text []byte, key vault.Key) {
 		t.Fatal(err)
 	}
 	file = append([]byte(mark), salt...)
-	p, m, from := newPacker(), conversation.New(header("a").Config), 0
+	p, m, from := new(packer), conversation.New(header("a").Config), 0
 	var w journal.Writer
 	for i, in := range []conversation.Input{conversation.MediaStarted{}, conversation.Digit{Key: '1'}, conversation.HungUp{Remote: true}} {
 		at := time.Duration(i) * time.Second
@@ -276,7 +276,7 @@ func TestLimits(t *testing.T) {
 		t.Parallel()
 		s := newShelf(t, nil)
 		l := s.begin(t, "a")
-		p := newPacker()
+		p := new(packer)
 		l.j.writing.Lock()
 		before := l.j.size
 		l.j.size = mostCall // as if it were
@@ -294,7 +294,7 @@ func TestLimits(t *testing.T) {
 		t.Parallel()
 		s := newShelf(t, func(c *Config) { c.Most = 50 })
 		l := s.begin(t, "a")
-		p := newPacker()
+		p := new(packer)
 		l.j.flush(p)
 		l.j.flush(p)
 		l.step(2*time.Second, conversation.Digit{Key: '1'})
@@ -317,7 +317,7 @@ func TestLimits(t *testing.T) {
 		t.Parallel()
 		s := newShelf(t, func(c *Config) { c.Dir = filepath.Join(c.Dir, "absent") })
 		l := s.begin(t, "a")
-		l.j.flush(newPacker())
+		l.j.flush(new(packer))
 		l.step(2*time.Second, conversation.Digit{Key: '1'})
 		l.j.End(3 * time.Second)
 		s.Close()
@@ -330,7 +330,7 @@ func TestLimits(t *testing.T) {
 		s := newShelf(t, func(c *Config) {
 			c.Key = func(context.Context, string) (vault.Key, error) { return vault.Key{}, errors.New("no master key") }
 		})
-		s.begin(t, "a").j.flush(newPacker())
+		s.begin(t, "a").j.flush(new(packer))
 		s.Close()
 		if s.told() != "key" {
 			t.Errorf("%s", s.told())
@@ -348,7 +348,7 @@ func TestLimits(t *testing.T) {
 		size := len(l.j.pending)
 		l.j.mu.Unlock()
 		l.j.writing.Unlock()
-		l.j.flush(newPacker())
+		l.j.flush(new(packer))
 		if j := s.read(t, "a"); j.Ending != journal.Full || size > mostPending+keptPending || s.told() != "slow_disk" {
 			t.Errorf("%s, %d bytes wait, %s", j.Ending, size, s.told())
 		}
