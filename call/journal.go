@@ -41,9 +41,7 @@ func (x *Exchange) beginJournal(s *Session) {
 
 // comment tells the journal what the session did.
 func (s *Session) comment(text string) {
-	if s.journal != nil {
-		s.journal.Comment(s.now(), text)
-	}
+	s.journal.Comment(s.now(), text)
 }
 
 // journalled is what a journal shows of an agent: what acts on the conversation, and no

@@ -192,12 +192,12 @@ func (r *refusedCalls) wake() {
 // row is the record of a refused call; false when there is no place for it.
 func (r *refusedCalls) row(c refusedCall) (row refusedRow, ok bool) {
 	route, err := r.x.find(c.info)
-	switch {
-	case sidetone.CodeOf(err) == sidetone.NotFound:
-		_, owner := r.x.c.Directory.Trunk(c.info.Trunk) // who sees what is wrong with its trunk
-		return refusedRow{refusal: r.refusal(c, sidetone.Number{EnvironmentID: owner}), key: "trunk " + c.info.Trunk}, r.x.c.Refusals != nil
-	case err != nil || !route.Number.Active: // whose it is is not known, or it is nobody's any more
-		return refusedRow{refusal: r.refusal(c, sidetone.Number{}), key: "trunk " + c.info.Trunk}, r.x.c.Refusals != nil
+	if err != nil || !route.Number.Active { // whose it is is not known, or it is nobody's any more
+		var nobodys sidetone.Number
+		if sidetone.CodeOf(err) == sidetone.NotFound {
+			_, nobodys.EnvironmentID = r.x.c.Directory.Trunk(c.info.Trunk) // who sees what is wrong with its trunk
+		}
+		return refusedRow{refusal: r.refusal(c, nobodys), key: "trunk " + c.info.Trunk}, r.x.c.Refusals != nil
 	}
 	call := r.x.inboundCall(c.info, route)
 	call.Status, call.Outcome, call.EndReason = sidetone.CallError, sidetone.OutcomeDidNotConnect, refusal(c.err).Cause.String()

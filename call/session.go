@@ -41,7 +41,7 @@ type Session struct {
 	machine  *conversation.Machine
 	meter    turns.Meter // of its turns
 	turned   func(TurnTaken)
-	journal  Journal
+	journal  Journal // noJournal when none is kept
 	timers   map[conversation.Timer]armed
 	stop     func() bool // of the clock's timer
 	sequence int64

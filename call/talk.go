@@ -22,6 +22,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 	s := &Session{
 		call: c, plan: plan, clock: x.c.Clock, inbox: newInbox(), start: x.c.Clock.Now(),
 		log: x.c.Log.With(slog.String("call", c.ID)), timers: map[conversation.Timer]armed{}, failures: map[string]bool{},
+		journal: noJournal{},
 	}
 	s.record = func(e sidetone.Event) { x.scribe.add(e) }
 	s.turned = x.c.Turned
@@ -42,7 +43,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 	}
 	s.tools = newToolRunner(s)
 	s.mind = x.newMind(s)
-	s.machine, s.journal = conversation.New(machineConfig(c, plan)), noJournal{}
+	s.machine = conversation.New(machineConfig(c, plan))
 	s.mouth.prepared = s.machine.Prepared()
 	return s, nil
 }

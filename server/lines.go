@@ -98,20 +98,24 @@ func (t Trunk) validateLine(contacts map[string]bool) error {
 // validateUse finds settings that would do nothing: those of requests to a trunk that
 // gets none, and of TLS without it.
 func (t Trunk) validateUse() error {
-	for name, set := range map[string]bool{
-		"redirects": t.Redirects, "keepalive": t.KeepAlive != 0, "target_timeout": t.TargetTimeout != 0, "any_caller_id": t.AnyCallerID,
-		"called.out": t.Called.Out != TrunkSpelling{}, "calling.out": t.Calling.Out != TrunkSpelling{},
+	type setting struct {
+		name string
+		set  bool
+	}
+	for _, s := range []setting{
+		{"redirects", t.Redirects}, {"keepalive", t.KeepAlive != 0}, {"target_timeout", t.TargetTimeout != 0}, {"any_caller_id", t.AnyCallerID},
+		{"called.out", t.Called.Out != TrunkSpelling{}}, {"calling.out", t.Calling.Out != TrunkSpelling{}},
 	} {
-		if set && t.Host == "" {
-			return fmt.Errorf("%s needs a host: nothing is sent to a trunk without one", name)
+		if s.set && t.Host == "" {
+			return fmt.Errorf("%s needs a host: nothing is sent to a trunk without one", s.name)
 		}
 	}
 	plain := t.Transport == "udp" || t.Transport == "tcp"
-	for name, set := range map[string]bool{
-		"tls.insecure": t.TLS.Insecure, "tls.server_name": t.TLS.ServerName != "", "tls.ca_file": t.TLS.CAFile != "", "tls.cert_file": t.TLS.CertFile != "",
+	for _, s := range []setting{
+		{"tls.insecure", t.TLS.Insecure}, {"tls.server_name", t.TLS.ServerName != ""}, {"tls.ca_file", t.TLS.CAFile != ""}, {"tls.cert_file", t.TLS.CertFile != ""},
 	} {
-		if set && plain {
-			return fmt.Errorf("%s needs the transport tls: nothing is sent to the trunk over it", name)
+		if s.set && plain {
+			return fmt.Errorf("%s needs the transport tls: nothing is sent to the trunk over it", s.name)
 		}
 	}
 	return nil
