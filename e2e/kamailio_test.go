@@ -214,9 +214,12 @@ func TestKamailioIsRegistrarAndProxy(t *testing.T) {
 			leaves, left := farEnd(t, "bye.xml", 1)
 			stays, stayed := farEnd(t, "wait.xml", 1)
 			k := kamailio(t, proxyOptions{cert: cert, key: key, nat: test.nat, far: "sip:" + leaves, stays: "sip:" + stays})
-			at := map[string]string{"udp": k.udp, "tls": k.tls}[test.transport]
+			at, security := map[string]string{"udp": k.udp, "tls": k.tls}[test.transport], ""
+			if test.transport == "tls" {
+				security = fmt.Sprintf(`, tls: {ca_file: %q, server_name: 127.0.0.1}`, cert)
+			}
 			s := start(t, "SIDETONE_SIP_LOOPBACK=false", trunkSetting(fmt.Sprintf(`{name: pbx, host: pbx.example, transport: %s, outbound_proxy: "%s;%s", username: account, password: sesame,
-				realm: pbx.example, register: true, register_expires: 1m, keepalive: 1s, numbers: ["%s"], tls: {ca_file: %q, server_name: 127.0.0.1}}`, test.transport, at, test.transport, number, cert)))
+				realm: pbx.example, register: true, register_expires: 1m, keepalive: 1s, numbers: ["%s"]%s}`, test.transport, at, test.transport, number, security)))
 			agent := s.carried(t, number, client.Agent{InitialMessage: greeting, Voice: s.voice(t, "voice_flite")})
 			await(t, ctx, "the registration", func() bool {
 				return strings.Contains(s.metrics(t, ctx), `sidetone_trunk_registered{trunk="pbx"} 1`)
