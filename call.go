@@ -100,8 +100,11 @@ type Call struct {
 	// Node and Lease say who runs it and until when that is believed.
 	Node  string
 	Lease time.Time
-	// Dialogs are its legs as their driver needs them to hang them up when the node
-	// is gone, one text each; none once the call is over.
+	// Deaths is how many processes have died that ran it.
+	Deaths int64
+	// Dialogs are its legs as their driver needs them to take them up or to hang them up
+	// when the node is gone, one text each, which may hold keys. They are stored with a
+	// call that has some, and read by Store.TakeOver only.
 	Dialogs []string
 	Version int64
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sidetone/sidetone"
@@ -45,7 +46,7 @@ func progressColumns(c *sidetone.Call) []column {
 		{name: "error_message", ref: &c.ErrorMessage}, {name: "errors", ref: list{&c.Errors}}, {name: "used", ref: document{&c.Used}}, {name: "line", ref: document{&c.Line}},
 		{name: "end_reason", ref: &c.EndReason}, {name: "started", ref: millis{&c.Started}},
 		{name: "ended", ref: millis{&c.Ended}}, {name: "node", ref: &c.Node}, {name: "lease", ref: millis{&c.Lease}},
-		{name: "dialogs", ref: list{&c.Dialogs}},
+		{name: "deaths", ref: &c.Deaths},
 		{name: "version", ref: &c.Version},
 		{name: "human_detection", ref: &c.HumanDetection}, {name: "do_not_call", ref: &c.DoNotCall},
 		{name: "metadata", ref: raw{&c.Metadata, "{}"}},
@@ -76,7 +77,7 @@ func (t *Tx) InsertCall(c sidetone.Call) error {
 		return err
 	}
 	if !c.Status.Terminal() {
-		if err := t.sealSnapshot(c); err != nil {
+		if err := errors.Join(t.sealSnapshot(c), t.sealDialogs(c)); err != nil {
 			return err
 		}
 	} else { // it never began
@@ -107,7 +108,7 @@ func (t *Tx) EndingCall(c sidetone.Call) error {
 }
 
 // UpdateCall stores how far the call has come if c.Version is the stored one,
-// else it is a Conflict. Parties, agent, snapshot and context never change, and
+// else it is a Conflict. Dialogs stay as they are unless c has some. Parties, agent, snapshot and context never change, and
 // FinishCall alone ends a call.
 func (t *Tx) UpdateCall(c sidetone.Call) error { return t.updateCall(&c) }
 
@@ -115,7 +116,10 @@ func (t *Tx) updateCall(c *sidetone.Call) error {
 	if c.Status.Terminal() {
 		return sidetone.Errorf(sidetone.Internal, "update a call to the terminal status %q", c.Status)
 	}
-	return t.store.tables.calls.update(t, c)
+	if err := t.store.tables.calls.update(t, c); err != nil {
+		return err
+	}
+	return t.sealDialogs(*c)
 }
 
 // StartCall stores the row of a call that came in.

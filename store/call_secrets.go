@@ -76,3 +76,48 @@ func (t *Tx) openSnapshot(c *sidetone.Call) error {
 	}
 	return nil
 }
+
+// callDialogs is the column of a call's legs as another process needs them. They hold
+// the keys of encrypted sound, so that it is no column of the noun either: TakeOver alone
+// opens it.
+func callDialogs() sealedColumn { return sealedColumn{"calls", "dialogs"} }
+
+// sealDialogs stores the legs of a call that has some.
+func (t *Tx) sealDialogs(c sidetone.Call) error {
+	if len(c.Dialogs) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(c.Dialogs)
+	if err != nil {
+		return fmt.Errorf("encode the legs of a call: %w", err)
+	}
+	column := callDialogs()
+	sealed, err := t.seal(column.table, c.ID, column.column, string(text))
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE calls SET dialogs = $1 WHERE id = $2 AND environment_id = $3`, sealed, c.ID, t.environment)
+	return err
+}
+
+// openDialogs puts the stored legs into a call that was read.
+func (t *Tx) openDialogs(c *sidetone.Call) error {
+	var sealed string
+	err := t.one([]any{&sealed}, `SELECT dialogs FROM calls WHERE id = $1 AND environment_id = $2`, c.ID, t.environment)
+	if err != nil {
+		return absent(err, "call")
+	}
+	c.Dialogs = nil
+	if sealed == "" {
+		return nil
+	}
+	column := callDialogs()
+	text, err := t.unseal(t.environment, column.table, c.ID, column.column, sealed)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(text), &c.Dialogs); err != nil {
+		return fmt.Errorf("decode the legs of call %s", c.ID) // the cause may quote them
+	}
+	return nil
+}

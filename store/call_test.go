@@ -190,31 +190,40 @@ func TestLostCallsAndLeases(t *testing.T) {
 }
 
 // How to hang up a call is known while it lasts.
-func TestDialogsOfACall(t *testing.T) {
+func TestTakeOverOfACall(t *testing.T) {
 	t.Parallel()
 	storetest.RunURL(t, func(t *testing.T, url string) {
 		ctx := context.Background()
 		s := storetest.Open(t, url, func() time.Time { return day(6) })
 		env := account(t, s)
 		c := liveCall("call", env)
-		c.Dialogs = []string{"one"}
+		c.Dialogs, c.Node, c.Lease = []string{"one"}, "before", day(6)
+		c.Snapshot.Voice.APIKey = "hush"
 		if err := s.StartCall(ctx, c); err != nil {
 			t.Fatal(err)
 		}
-		c, err := s.MarkCall(ctx, env, "call", func(c *sidetone.Call) { c.Dialogs = append(c.Dialogs, "two") })
-		if err != nil || !slices.Equal(c.Dialogs, []string{"one", "two"}) {
-			t.Errorf("%q, %v", c.Dialogs, err)
+		if _, err := s.MarkCall(ctx, env, "call", func(c *sidetone.Call) { c.Dialogs = []string{"one", "two"} }); err != nil {
+			t.Fatal(err)
 		}
-		if lost, err := s.LostCalls(ctx, day(9)); err != nil || len(lost) != 1 || len(lost[0].Dialogs) != 2 {
-			t.Errorf("%+v, %v", lost, err)
+		if _, err := s.MarkCall(ctx, env, "call", func(c *sidetone.Call) { c.Stage = sidetone.StagePickedUp }); err != nil {
+			t.Fatal(err)
 		}
+		lost, err := s.LostCalls(ctx, day(9))
+		if err != nil || len(lost) != 1 || len(lost[0].Dialogs) != 0 || lost[0].Snapshot.Voice.APIKey == "hush" {
+			t.Fatalf("%+v, %v", lost, err)
+		}
+		taken, err := s.TakeOver(ctx, lost[0], "after", day(7))
+		if err != nil || taken.Node != "after" || !taken.Lease.Equal(day(7)) || taken.Deaths != 1 ||
+			!slices.Equal(taken.Dialogs, []string{"one", "two"}) || taken.Snapshot.Voice.APIKey != "hush" {
+			t.Errorf("%+v, %v", taken, err)
+		}
+		_, err = s.TakeOver(ctx, lost[0], "third", day(8))
+		wantCode(t, err, sidetone.Conflict, "call is over or runs elsewhere")
 		if err := s.FinishCall(ctx, env, "call", sidetone.CallResult{Status: sidetone.CallError, Ended: day(7)}, nil); err != nil {
 			t.Fatal(err)
 		}
-		err = s.Read(ctx, env, func(tx *store.Tx) error { c, err = tx.Call("call"); return err })
-		if err != nil || len(c.Dialogs) != 0 {
-			t.Errorf("after the call: %q, %v", c.Dialogs, err)
-		}
+		_, err = s.TakeOver(ctx, taken, "third", day(8))
+		wantCode(t, err, sidetone.Conflict, "call is over or runs elsewhere")
 	})
 }
 

@@ -25,7 +25,7 @@ func (s *Store) FinishCall(ctx context.Context, environmentID, callID string, r 
 // secrets that it ran with, and what hanging up takes, are gone then.
 func (t *Tx) finishCall(callID string, r sidetone.CallResult, events []sidetone.Event) error {
 	n, err := t.exec(`UPDATE calls SET status = $1, terminal = $2, outcome = $3, end_reason = $4, error_message = $5,
-		errors = $6, transcript = $7, recording_path = $8, ended = $9, used = $10, line = $11, lease = 0, secrets = '', dialogs = '[]', version = version + 1
+		errors = $6, transcript = $7, recording_path = $8, ended = $9, used = $10, line = $11, lease = 0, secrets = '', dialogs = '', version = version + 1
 		WHERE id = $12 AND environment_id = $13 AND terminal = $14`,
 		string(r.Status), true, string(r.Outcome), r.EndReason, r.ErrorMessage, list{&r.Errors}, r.Transcript,
 		r.RecordingPath, millis{&r.Ended}, document{&r.Used}, document{&r.Line}, callID, t.environment, false)

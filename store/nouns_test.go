@@ -267,7 +267,8 @@ func TestCall(t *testing.T) {
 	t.Parallel()
 	testNoun(t, "call", noun[sidetone.Call]{(*store.Tx).InsertCall, (*store.Tx).Call, (*store.Tx).UpdateCall, (*store.Tx).Calls,
 		func(c *sidetone.Call) { c.Status, c.Started, c.Errors = sidetone.CallInProgress, day(3), []string{} },
-		func(c *sidetone.Call) { // a snapshot keeps no secret
+		func(c *sidetone.Call) { // neither a snapshot nor the legs show a secret
+			c.Dialogs = nil
 			const stars = "********"
 			c.Snapshot.Voice.APIKey, c.Snapshot.ModelAccount.Credentials, c.Snapshot.VectorDatabase.APIKey = stars, stars, stars
 			for i := range c.Snapshot.Actions {

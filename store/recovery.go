@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,6 +85,29 @@ func (s *Store) CallsOf(ctx context.Context, node string) ([]sidetone.Call, erro
 		return err
 	})
 	return out, err
+}
+
+// TakeOver makes node the one that runs a call whose node is gone, until lease, and
+// returns the call with its secrets and legs. It is a Conflict when the call is not as c
+// was read any more: over, renewed, or taken over by another node.
+func (s *Store) TakeOver(ctx context.Context, c sidetone.Call, node string, lease time.Time) (sidetone.Call, error) {
+	var taken sidetone.Call
+	err := s.Write(ctx, c.EnvironmentID, func(t *Tx) error {
+		n, err := t.exec(`UPDATE calls SET node = $1, lease = $2, deaths = deaths + 1, version = version + 1
+			WHERE id = $3 AND environment_id = $4 AND terminal = $5 AND node = $6 AND lease = $7`,
+			node, millis{&lease}, c.ID, t.environment, false, c.Node, millis{&c.Lease})
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return t.refuse(sidetone.Errorf(sidetone.Conflict, "call is over or runs elsewhere"))
+		}
+		if taken, err = t.Call(c.ID); err != nil {
+			return err
+		}
+		return errors.Join(t.openSnapshot(&taken), t.openDialogs(&taken))
+	})
+	return taken, err
 }
 
 // CutOffPurchases returns the active numbers whose purchase began before the

@@ -257,7 +257,7 @@ func (ts tables) sealedColumns() []sealedColumn {
 	for _, tb := range ts.every() {
 		out = append(out, tb.sealedColumns()...)
 	}
-	return append(out, callSecrets(), journalKeys())
+	return append(out, callSecrets(), callDialogs(), journalKeys())
 }
 
 // every lists all tables.
