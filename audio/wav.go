@@ -114,6 +114,27 @@ func NewWAVWriter(w io.WriterAt, f WAVFormat) (*WAVWriter, error) {
 	return out, out.writeHeader()
 }
 
+// ResumeWAV goes on with the file of a WAVWriter that was not closed, behind its last
+// whole frame. f is size bytes long. Errors are those of RepairWAV.
+func ResumeWAV(f interface {
+	io.ReaderAt
+	io.WriterAt
+}, size int64) (*WAVWriter, error) {
+	frames, err := RepairWAV(f, size)
+	if err != nil {
+		return nil, err
+	}
+	layout, err := parseWAV(io.NewSectionReader(f, 0, size))
+	if err != nil {
+		return nil, fmt.Errorf("resume wav: %w", err)
+	}
+	written := frames * int64(2*layout.format.Channels)
+	return &WAVWriter{w: f, format: layout.format, written: written, covered: written}, nil
+}
+
+// Format returns the format of the sound.
+func (w *WAVWriter) Format() WAVFormat { return w.format }
+
 // Write takes samples of all channels in turn; stereo takes an even number. It
 // touches the file only when its buffer is full. After an error what was
 // pending stays so and is tried again by the next Write or Flush; samples

@@ -150,14 +150,50 @@ func (r *Recordings) record(f file, path string, rate int) (*Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec := &Recorder{owner: r, file: f, wav: wav, path: path}
-	if rec.stereo, err = audio.NewStereo(rate, (*blocks)(rec)); err != nil {
+	return r.begin(&Recorder{owner: r, file: f, wav: wav, path: path})
+}
+
+// begin starts the recorder of a file.
+func (r *Recordings) begin(rec *Recorder) (_ *Recorder, err error) {
+	if rec.stereo, err = audio.NewStereo(rec.wav.Format().Rate, (*blocks)(rec)); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.open[rec] = struct{}{}
-	r.mu.Unlock()
 	return rec, nil
+}
+
+// Resume goes on with the recording of a call whose process died, on the same time base:
+// what was missed is silent. rate must be the recording's.
+func (r *Recordings) Resume(callID string, rate int) (*Recorder, error) {
+	f, err := os.OpenFile(filepath.Join(r.dir, name(callID)), os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("go on with a recording: %w", reason(err))
+	}
+	rec, err := r.resume(f, name(callID), rate)
+	if err != nil {
+		return nil, fmt.Errorf("go on with a recording: %w", reason(errors.Join(err, f.Close())))
+	}
+	return rec, nil
+}
+
+func (r *Recordings) resume(f *os.File, path string, rate int) (*Recorder, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	wav, err := audio.ResumeWAV(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	if was := wav.Format().Rate; was != rate {
+		return nil, fmt.Errorf("it has %d samples a second, and the line now %d", was, rate)
+	}
+	if err := f.Truncate(wav.Size()); err != nil {
+		return nil, err
+	}
+	return r.begin(&Recorder{owner: r, file: f, wav: wav, path: path, begins: audio.Span(wav.Frames(), rate)})
 }
 
 // Open opens a recording; the caller closes it. A missing one is an fs.ErrNotExist.
@@ -211,6 +247,9 @@ type Recorder struct {
 	owner *Recordings
 	file  file
 	path  string
+	// begins is the time of the recording at which this recorder begins, which is not
+	// zero when it goes on with another one's.
+	begins time.Duration
 
 	mu      sync.Mutex // guards stereo and pending
 	stereo  *audio.Stereo
@@ -240,7 +279,7 @@ func (b *blocks) Write(pcm []int16) error {
 func (r *Recorder) Caller(f audio.Frame, at time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stereo.WriteCaller(f, at)
+	r.stereo.WriteCaller(f, at-r.begins)
 }
 
 // Expect says, before anything is added, that received frames of the first d, at most 2 s,
@@ -255,7 +294,7 @@ func (r *Recorder) Expect(d time.Duration) {
 func (r *Recorder) Agent(pcm []int16, at time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stereo.WriteAgent(pcm, at)
+	r.stereo.WriteAgent(pcm, at-r.begins)
 }
 
 // Path names the recording for Open.
@@ -301,7 +340,7 @@ func (r *Recorder) Close(end time.Duration) error {
 	delete(r.owner.open, r)
 	r.owner.mu.Unlock()
 	r.mu.Lock()
-	err := r.stereo.Close(end)
+	err := r.stereo.Close(end - r.begins)
 	r.mu.Unlock()
 	r.flush()
 	r.writing.Lock()

@@ -101,6 +101,59 @@ func TestRepairMakesACrashedRecordingReadable(t *testing.T) {
 	}
 }
 
+func TestResumeKeepsTheTimeBase(t *testing.T) {
+	t.Parallel()
+	r := newRecordings(t)
+	before, err := r.Create("call", 8000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	talk(before, 2*time.Second)
+	if err := before.Close(2 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(r.Dir(), before.Path())
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, data[:len(data)-4*1600-3], 0o600); err != nil { // 200 ms were not written, and a frame was torn
+		t.Fatal(err)
+	}
+	if _, err := r.Resume("call", 16000); err == nil {
+		t.Error("a recording goes on at another rate")
+	}
+	after, err := r.Resume("call", 8000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := make([]int16, 160)
+	for i := range frame {
+		frame[i] = 3000
+	}
+	after.Agent(frame, 5*time.Second)
+	if err := after.Close(6 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	pcm, _, err := audio.ReadWAV(f)
+	if err != nil || len(pcm) != 2*6*8000 {
+		t.Fatalf("%d samples, %v", len(pcm), err)
+	}
+	for at, want := range map[time.Duration]int16{time.Second: 2000, 1700 * time.Millisecond: 2000, 1900 * time.Millisecond: 0, 4900 * time.Millisecond: 0, 5010 * time.Millisecond: 3000, 5100 * time.Millisecond: 0} {
+		if got := pcm[2*audio.Samples(at, 8000)+1]; got != want {
+			t.Errorf("the agent at %s: %d, want %d", at, got, want)
+		}
+	}
+	if _, err := r.Resume("absent", 8000); err == nil {
+		t.Error("nothing goes on")
+	}
+}
+
 func TestOpenRefusesPathsOutside(t *testing.T) {
 	t.Parallel()
 	r := newRecordings(t)

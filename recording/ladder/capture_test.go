@@ -131,6 +131,43 @@ func TestCaptureOfSound(t *testing.T) {
 	})
 }
 
+func TestTapeGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook(t)
+		defer b.Close()
+		before, err := b.Record("call")
+		if err != nil {
+			t.Fatal(err)
+		}
+		before.Packet(packet(time.Now(), true, "one"))
+		if err := before.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(before.path, os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteString(strings.Repeat("\x10", recordHead+7)) // a torn record
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		after, err := b.Resume("call")
+		if err != nil {
+			t.Fatal(err)
+		}
+		after.Packet(packet(time.Now().Add(time.Second), false, "two"))
+		if err := after.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := captured(t, b, "call", true); got != "192.0.2.1:10000>198.51.100.7:20000 one, 198.51.100.7:20000>192.0.2.1:10000 two" {
+			t.Errorf("got %s", got)
+		}
+		if _, err := b.Resume("absent"); err == nil || strings.Contains(err.Error(), b.c.Dir) {
+			t.Errorf("nothing goes on: %v", err)
+		}
+	})
+}
+
 // idleBook writes only when it is told to.
 func idleBook(t *testing.T) *Book {
 	t.Helper()

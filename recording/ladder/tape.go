@@ -48,19 +48,40 @@ type Tape struct {
 
 // Record begins to keep the packets of a call in a file of its own.
 func (b *Book) Record(callID string) (*Tape, error) {
-	t := &Tape{book: b, path: b.tapePath(callID), waiting: make([]byte, 0, usuallyWaiting), spare: make([]byte, 0, usuallyWaiting)}
-	f, err := os.OpenFile(t.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	path := b.tapePath(callID)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("keep packets: %w", reason(err))
 	}
 	if _, err := f.Write(appendPCAP(nil)); err != nil {
-		return nil, fmt.Errorf("keep packets: %w", reason(errors.Join(err, f.Close(), os.Remove(t.path))))
+		return nil, fmt.Errorf("keep packets: %w", reason(errors.Join(err, f.Close(), os.Remove(path))))
 	}
-	t.file, t.size = f, pcapHead
+	return b.newTape(f, path, pcapHead), nil
+}
+
+// Resume goes on with the packets of a call whose process died, behind the last whole one.
+func (b *Book) Resume(callID string) (*Tape, error) {
+	path := b.tapePath(callID)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return nil, fmt.Errorf("go on with packets: %w", reason(err))
+	}
+	whole, err := wholeRecords(f)
+	if err == nil {
+		err = f.Truncate(pcapHead + whole)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("go on with packets: %w", reason(errors.Join(err, f.Close())))
+	}
+	return b.newTape(f, path, pcapHead+int(whole)), nil
+}
+
+func (b *Book) newTape(f *os.File, path string, size int) *Tape {
+	t := &Tape{book: b, path: path, file: f, size: size, waiting: make([]byte, 0, usuallyWaiting), spare: make([]byte, 0, usuallyWaiting)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tapes[t] = struct{}{}
-	return t, nil
+	return t
 }
 
 func (b *Book) tapePath(callID string) string { return filepath.Join(b.c.Dir, callID+".rtp.pcap") }
