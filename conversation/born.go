@@ -12,7 +12,7 @@ func (m *Machine) onBorn(in Born) {
 	m.speech = &speech{kind: kindReply, protected: true, begun: true, audibleAt: m.now,
 		parts: []part{{gen: m.gen, message: -1}},
 		utts:  []utterance{{id: in.Utt, born: true, audible: true, since: m.now, due: m.now}}}
-	m.greet = greeting{}
+	m.greet, m.spoke = greeting{}, true
 }
 
 // onWorded adds text to an utterance that was born.

@@ -131,6 +131,13 @@ type Held struct{}
 // Unheld is the counterpart of Held.
 type Unheld struct{}
 
+// Resumed says that the process that held the call died, and that another one goes on
+// with a machine made from the call's inputs. Until is the time since the call's beginning
+// up to which it is known what happened: from then to now nobody knows what was said, and
+// we played nothing. What the outputs before it began is gone, and no answer to any of
+// them comes: generations, sound, timers, tools. The timers that run are armed anew.
+type Resumed struct{ Until time.Duration }
+
 // HungUp says that the leg is over. Remote: the far end ended it. Reason is a
 // telephony cause.
 type HungUp struct {
@@ -188,6 +195,7 @@ type TimerFired struct {
 }
 
 func (MediaStarted) input()   {}
+func (Resumed) input()        {}
 func (SpeechStarted) input()  {}
 func (SpeechEnded) input()    {}
 func (Heard) input()          {}

@@ -63,7 +63,7 @@ func (m *Machine) takeFloor() {
 func (m *Machine) deliverKeys() {
 	m.takeKeys()
 	t := &m.turn
-	if m.interruptible() {
+	if m.interruptible() || m.pause != nil {
 		m.takeFloor()
 	}
 	t.open = !t.talking

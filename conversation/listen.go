@@ -20,6 +20,8 @@ type turn struct {
 	unvoiced bool
 	// interrupted: speech alone, without a word, has cut off the agent.
 	interrupted bool
+	// regained: the caller spoke when the process died that held the call.
+	regained bool
 	// flushes counts finals that were asked for and have not come.
 	flushes               int
 	flushAsked, flushedAt time.Duration

@@ -26,6 +26,8 @@ type Machine struct {
 	// away: nobody listens at the moment; understood: the recogniser that listens
 	// has given text.
 	away, understood bool
+	// spoke: something of the agent was audible in this call.
+	spoke bool
 	// failure is why the machine has given up.
 	failure string
 
@@ -191,6 +193,8 @@ func (m *Machine) takeCall(in Input) {
 	switch in := in.(type) {
 	case MediaStarted:
 		m.onMediaStarted()
+	case Resumed:
+		m.onResumed(in)
 	case Held:
 		m.onHeld()
 	case Unheld:

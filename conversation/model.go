@@ -170,7 +170,7 @@ func (m *Machine) modelFailed(s *speech, in ModelFailed) {
 		return
 	}
 	if s.retries++; s.retries >= modelTries || in.Hopeless {
-		s.model = false
+		s.model, s.hangup = false, ""
 		m.giveUp("the model does not answer", "model: "+in.Reason)
 		return
 	}
@@ -184,12 +184,6 @@ func (m *Machine) modelFailed(s *speech, in ModelFailed) {
 // goOn asks for the rest of an answer that broke off in the middle. After a second
 // failure what was said is the answer.
 func (m *Machine) goOn(s *speech) {
-	said := ""
-	for i := range s.parts {
-		if p := &s.parts[i]; p.message < 0 && !p.settled {
-			said = joinWords(said, s.saidOf(i))
-		}
-	}
 	if s.continued >= modelTries || s.hangup != "" {
 		s.model = false
 		m.disarm(timerGiveUp)
@@ -197,15 +191,32 @@ func (m *Machine) goOn(s *speech) {
 		m.advance()
 		return
 	}
+	m.askRest(s, m.withAnswer(s))
+}
+
+// withAnswer returns the history with what of an answer was given to the voice, or is
+// about to be.
+func (m *Machine) withAnswer(s *speech) []Message {
+	said := ""
+	for i := range s.parts {
+		if p := &s.parts[i]; p.message < 0 && !p.settled {
+			said = joinWords(said, s.saidOf(i))
+		}
+	}
+	messages := slices.Clone(m.history)
+	if said != "" {
+		messages = append(messages, Message{Role: Assistant, Text: said})
+	}
+	return messages
+}
+
+// askRest asks for the rest of an answer, whose beginning is the last of messages.
+func (m *Machine) askRest(s *speech, messages []Message) {
 	s.continued++
 	m.gen++
 	s.parts = append(s.parts, part{gen: m.gen, message: -1})
 	m.think(s)
 	s.split.cut = true // the beginning was heard: whole sentences from now on
-	messages := slices.Clone(m.history)
-	if said != "" {
-		messages = append(messages, Message{Role: Assistant, Text: said})
-	}
 	m.emit(AskModel{Gen: m.gen, Messages: messages, Continue: true, NoTools: s.steps >= maxSteps})
 	m.issue()
 	m.await(s)

@@ -43,6 +43,7 @@ type world struct {
 	dead    map[uint64]bool
 	lastGen uint64
 	tools   []string
+	begun   map[string]bool // tools that were ever run
 	toolID  int
 
 	queue  []*sound
@@ -84,7 +85,7 @@ func newWorld(r *rapid.T) *world {
 	c.WaitForGreeting = c.Outbound
 	c.Eager = rapid.Bool().Draw(r, "eager")
 	c.ProtectGreeting = rapid.IntRange(0, 3).Draw(r, "protect") == 0
-	w := &world{r: r, cfg: c, m: New(c), alarms: map[Timer]Arm{}, model: map[uint64]bool{}, dead: map[uint64]bool{}}
+	w := &world{r: r, cfg: c, m: New(c), alarms: map[Timer]Arm{}, model: map[uint64]bool{}, dead: map[uint64]bool{}, begun: map[string]bool{}}
 	if w.pick(5, "early") == 0 {
 		w.callerActs()
 		w.hear()
@@ -98,7 +99,7 @@ func (w *world) pick(n int, name string) int { return rapid.IntRange(0, n-1).Dra
 // happen lets some time pass and one thing happen.
 func (w *world) happen() {
 	w.pass(time.Duration(w.pick(60, "ms")) * 20 * time.Millisecond)
-	switch w.pick(12, "what") {
+	switch w.pick(13, "what") {
 	case 0, 1, 2:
 		w.callerActs()
 	case 3, 4:
@@ -111,6 +112,10 @@ func (w *world) happen() {
 		w.stale()
 	case 10:
 		w.rare()
+	case 11:
+		if w.pick(3, "die") == 0 {
+			w.die()
+		}
 	default:
 		w.finishTool()
 	}
@@ -229,6 +234,28 @@ func (w *world) finishTool() {
 	id := w.tools[0]
 	w.tools = w.tools[1:]
 	w.step(ToolDone{ID: id, Result: "done", Failed: w.pick(4, "failed") == 0})
+}
+
+// die lets the process die and another one go on: what was under way is gone, and nothing
+// happens for a while.
+func (w *world) die() {
+	until := w.now
+	w.now += time.Duration(w.pick(200, "outage")) * 100 * time.Millisecond
+	for gen := range w.model {
+		w.dead[gen] = true
+	}
+	clear(w.model)
+	w.stopAll()
+	w.tools, w.finalizes, w.paused, w.talking = nil, 0, false, false
+	for _, o := range w.step(Resumed{Until: until}) {
+		switch o.(type) {
+		case CancelModel, Unsay, PausePlayout, ResumePlayout, StopPlayout, FinalizeSpeech, ResetDetector:
+			w.r.Fatalf("%#v is for what is gone", o)
+		}
+	}
+	if s := w.m.Snapshot(); s.Agent == Paused || s.Talking && s.Agent != Leaving && s.Agent != Over {
+		w.r.Fatalf("after the process died: %+v", s)
+	}
 }
 
 // stale sends what belongs to the past: it must change nothing.
@@ -374,6 +401,10 @@ func (w *world) obey(o Output) int {
 	case ResetDetector:
 		w.talking = false
 	case RunTool:
+		if w.begun[o.ID] {
+			w.r.Fatalf("tool call %s runs twice", o.ID)
+		}
+		w.begun[o.ID] = true
 		w.tools = append(w.tools, o.ID)
 	case Hangup:
 		w.hungUp = true
@@ -485,7 +516,9 @@ func (w *world) noted(n Note) {
 	case NoteCaller:
 		w.owed = true
 	case NoteAgent:
-		w.owed = false
+		if !strings.HasPrefix(w.m.cfg.Phrases.Lost, n.Text) { // an excuse is no answer
+			w.owed = false
+		}
 		if !strings.HasPrefix(n.Said, n.Text) {
 			w.r.Fatalf("heard %q is no beginning of %q", n.Text, n.Said)
 		}

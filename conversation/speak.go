@@ -196,7 +196,7 @@ func (m *Machine) onAudible(in Audible) {
 		return
 	}
 	first := !s.begun
-	s.begun = true
+	s.begun, m.spoke = true, true
 	u.audible, u.since = true, m.now
 	if p := m.pause; p != nil {
 		p.audible = true
@@ -301,6 +301,9 @@ func (m *Machine) endIfDone() {
 	m.pressDigits(s)
 	m.disarm(timerGuard, timerHedge, timerFiller, timerGiveUp)
 	m.idle.since = m.now
+	if m.turn.regained {
+		m.turn.regained, m.turn.last = false, m.now // the caller gets time to go on
+	}
 	m.next()
 }
 

@@ -70,8 +70,8 @@ func (m *Machine) arm(name Timer, at time.Duration) {
 		t.left[name] = at - m.now
 		return
 	}
-	if a, ok := t.armed[name]; ok && a.at == at {
-		return
+	if a, ok := t.armed[name]; ok && (a.at == at || a.at <= m.now && at <= m.now) {
+		return // it is due either way
 	}
 	t.epoch++
 	t.armed[name] = alarm{epoch: t.epoch, at: at}

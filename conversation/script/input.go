@@ -60,6 +60,8 @@ func head(in conversation.Input) (who, what string) {
 		return "line", "held"
 	case conversation.Unheld:
 		return "line", "unheld"
+	case conversation.Resumed:
+		return "line", "resumed"
 	case conversation.HungUp:
 		return "line", choose(in.Remote, "hungup", "ended")
 	case conversation.SpeechStarted:
@@ -195,12 +197,14 @@ func lineInput(what string) (conversation.Input, string) {
 		return conversation.Held{}, ""
 	case "unheld":
 		return conversation.Unheld{}, ""
+	case "resumed":
+		return conversation.Resumed{}, ""
 	case "hungup":
 		return conversation.HungUp{Remote: true}, ""
 	case "ended":
 		return conversation.HungUp{}, ""
 	default:
-		return nil, "line starts, line held, line unheld, line hungup or line ended"
+		return nil, "line starts, line held, line unheld, line resumed, line hungup or line ended"
 	}
 }
 
@@ -281,6 +285,9 @@ func (f *form) input(in conversation.Input) conversation.Input {
 	switch in := in.(type) {
 	case conversation.HungUp:
 		f.someWord(" ", &in.Reason, "a reason")
+		return in
+	case conversation.Resumed:
+		f.named(" until=", &in.Until, false)
 		return in
 	case conversation.SpeechStarted:
 		f.named(" ago=", &in.Ago, false)

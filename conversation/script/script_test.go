@@ -28,7 +28,7 @@ func inputs() []conversation.Input {
 		conversation.VoiceFailed{}, conversation.Audible{}, conversation.Played{}, conversation.Stopped{}, conversation.Held{},
 		conversation.Unheld{}, conversation.HungUp{}, conversation.Command{}, conversation.ToolDone{},
 		conversation.RecogniserLost{}, conversation.RecogniserAway{}, conversation.TimerFired{}, conversation.TurnEnding{}, conversation.TurnGoesOn{},
-		conversation.RecogniserReplaced{}, conversation.Born{}, conversation.Worded{},
+		conversation.RecogniserReplaced{}, conversation.Resumed{}, conversation.Born{}, conversation.Worded{},
 	}
 }
 
@@ -186,6 +186,7 @@ func TestForms(t *testing.T) {
 	t.Parallel()
 	for text, in := range map[string]conversation.Input{
 		"line starts":                          conversation.MediaStarted{},
+		"line resumed until=4.210":             conversation.Resumed{Until: 4210 * time.Millisecond},
 		"line hungup normal":                   conversation.HungUp{Remote: true, Reason: "normal"},
 		`line ended "timed out"`:               conversation.HungUp{Reason: "timed out"},
 		"caller speaks ago=0.080":              conversation.SpeechStarted{Ago: 80 * time.Millisecond},
@@ -323,7 +324,7 @@ func TestJournalErrors(t *testing.T) {
 		"-1 line starts\n":                     `line 1, column 1: expected a time in microseconds, found "-1"`,
 		"9223372036854776 line starts\n":       `line 1, column 1: expected a time in microseconds, found "9223372036854776"`,
 		"5 line starts\n6 line held\n5 x y\n":  `line 3, column 1: expected a time of at least 6, found "5"`,
-		"5 line starts\n6 line helt\n7 line x": `line 2, column 3: expected line starts, line held, line unheld, line hungup or line ended, found "line"`,
+		"5 line starts\n6 line helt\n7 line x": `line 2, column 3: expected line starts, line held, line unheld, line resumed, line hungup or line ended, found "line"`,
 		"5 line starts\n6 line held":           "read journal: unexpected EOF",
 	} {
 		var last error
