@@ -20,6 +20,10 @@ type Header struct {
 	Seed string `json:"seed,omitempty"`
 	// Began is the zero of the machine's time.
 	Began time.Time `json:"began"`
+	// Answered is when the call was answered, since Began.
+	Answered time.Duration `json:"answered,omitempty"`
+	// Recorded is the zero of the recording's time, since Began; nil without a recording.
+	Recorded *time.Duration `json:"recorded,omitempty"`
 	// Build is the version of the program that wrote the journal.
 	Build string `json:"build,omitempty"`
 	// Tables is conversation.TablesVersion of that program.

@@ -22,6 +22,10 @@ const (
 	ErrNone Error = "this is no journal of a call"
 	// ErrEmpty says that a journal was cut before its first input: there is nothing to replay.
 	ErrEmpty Error = "the journal was cut before its first input"
+	// ErrWhole says that a journal cannot go on: its call is over.
+	ErrWhole Error = "the journal ended with its call"
+	// ErrFull says that a journal cannot go on: it met a limit.
+	ErrFull Error = "the journal has no room for more"
 )
 
 // Ending says how a journal ends.
@@ -73,7 +77,8 @@ type Journal struct {
 }
 
 // Read reads a journal. One that was cut anywhere is read up to the last line that is
-// there as a whole; anything else that is wrong is an error that names the line.
+// there as a whole; anything else that is wrong is an error that names the line. With
+// ErrEmpty the journal is returned, too, if its header is there as a whole.
 func Read(text []byte) (*Journal, error) {
 	first, rest, ok := bytes.Cut(text, []byte{'\n'})
 	switch {
@@ -107,7 +112,7 @@ func Read(text []byte) (*Journal, error) {
 		rest = after
 	}
 	if len(r.j.Steps) == 0 && r.j.Ending == Cut {
-		return nil, ErrEmpty
+		return r.j, ErrEmpty
 	}
 	return r.j, nil
 }

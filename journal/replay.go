@@ -58,11 +58,9 @@ type Played struct {
 // error is a *Difference when an output is not the recorded one; what was played until
 // then is returned with it.
 func (j *Journal) Replay() ([]Played, error) {
-	p := player{j: j, m: conversation.New(j.Header.Config)}
-	for i := range j.Steps {
-		if err := p.step(i); err != nil {
-			return p.played, err
-		}
+	p, err := j.run()
+	if err != nil {
+		return p.played, err
 	}
 	if sum := fmt.Sprintf("%016x", uint64(p.sum.value())); j.Ending == Whole && sum != j.digest {
 		return p.played, fmt.Errorf("the digest of all outputs is %s, recorded was %q: an output differs, and the marks do not tell which", sum, j.digest)
@@ -70,10 +68,22 @@ func (j *Journal) Replay() ([]Played, error) {
 	return p.played, nil
 }
 
+// run takes a machine through all inputs, or up to the first difference.
+func (j *Journal) run() (*player, error) {
+	p := &player{j: j, m: conversation.New(j.Header.Config)}
+	for i := range j.Steps {
+		if err := p.step(i); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
 type player struct {
 	j       *Journal
 	m       *conversation.Machine
 	sum     digest
+	before  digest // sum, before the last step
 	turn    int
 	played  []Played
 	scratch []byte
@@ -82,8 +92,8 @@ type player struct {
 func (p *player) step(i int) error {
 	s := p.j.Steps[i]
 	outs := p.m.Step(s.At, s.In)
-	// The process may have died between an input and its marks.
-	unmarked := i == len(p.j.Steps)-1 && p.j.Ending == Cut && len(s.Marks) == 0
+	unmarked := p.j.unmarked(i)
+	p.before = p.sum
 	for n, o := range outs {
 		p.turn += beginsTurn(o)
 		var err error
@@ -104,6 +114,12 @@ func (p *player) step(i int) error {
 	}
 	p.played = append(p.played, Played{Step: s, Turn: p.turn, Outputs: append([]conversation.Output(nil), outs...)})
 	return nil
+}
+
+// unmarked reports whether the marks of step i may be missing: the process may have died
+// between an input and its marks.
+func (j *Journal) unmarked(i int) bool {
+	return i == len(j.Steps)-1 && j.Ending == Cut && len(j.Steps[i].Marks) == 0
 }
 
 // beginsTurn is 1 for a note of words with which a turn of the caller begins.
