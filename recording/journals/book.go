@@ -40,6 +40,9 @@ const (
 	folding = ".new"
 )
 
+// ErrNotKept says that the journal of a call cannot go on, although the call can.
+const ErrNotKept = Error("the journal of the call cannot be written")
+
 // DefaultMost is the room for the journals of all calls, in bytes, unless a setting says
 // otherwise.
 const DefaultMost = 1 << 30
@@ -242,26 +245,39 @@ func (b *Book) path(callID string) string { return filepath.Join(b.c.Dir, callID
 // Text returns the journal of a call, also of one that lives; fs.ErrNotExist when there
 // is none.
 func (b *Book) Text(ctx context.Context, environmentID, callID string) ([]byte, error) {
-	if callID == "" || callID != filepath.Base(callID) || callID[0] == '.' {
-		return nil, fs.ErrNotExist
-	}
 	b.mu.Lock()
 	j := b.live[callID]
 	b.mu.Unlock()
 	if j != nil {
 		j.flush(new(packer))
 	}
+	f, err := b.read(ctx, environmentID, callID)
+	return f.text, err
+}
+
+// stored is the file of a journal that was read.
+type stored struct {
+	text []byte
+	size int
+	key  vault.Key
+}
+
+// read reads the file of a call's journal; fs.ErrNotExist when there is none.
+func (b *Book) read(ctx context.Context, environmentID, callID string) (stored, error) {
+	if callID == "" || callID != filepath.Base(callID) || callID[0] == '.' {
+		return stored{}, fs.ErrNotExist
+	}
 	file, err := os.ReadFile(b.path(callID))
 	if err != nil {
-		return nil, fmt.Errorf("read the journal of a call: %w", err)
+		return stored{}, fmt.Errorf("read the journal of a call: %w", err)
 	}
 	key, err := b.c.Key(ctx, environmentID)
 	if err != nil {
-		return nil, fmt.Errorf("read the journal of a call: %w", err)
+		return stored{}, fmt.Errorf("read the journal of a call: %w", err)
 	}
 	text, err := unpack(file, key, callID)
 	if err != nil {
-		return nil, fmt.Errorf("read the journal of call %s: %w", callID, err)
+		return stored{}, fmt.Errorf("read the journal of call %s: %w", callID, err)
 	}
-	return text, nil
+	return stored{text: text, size: len(file), key: key}, nil
 }

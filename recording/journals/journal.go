@@ -23,8 +23,9 @@ type Journal struct {
 	mu      sync.Mutex // guards what follows
 	w       journal.Writer
 	pending []byte
-	over    bool // its last line is written, or it is lost
-	queued  bool // a writer was asked for
+	over    bool           // its last line is written, or it is lost
+	queued  bool           // a writer was asked for
+	commits []chan<- error // of those who wait until pending is written; each has room
 
 	writing sync.Mutex // guards what follows
 	file    *os.File   // nil until the first chunk, and when it is done
@@ -86,12 +87,47 @@ func (j *Journal) add(write func() error) {
 	if len(j.pending) > mostPending {
 		j.full("slow_disk", "the disk did not take it in time")
 	}
-	if !j.queued && (j.over || len(j.pending) >= smallPending) {
-		select {
-		case j.book.work <- j:
-			j.queued = true
-		default: // the next tick brings it
-		}
+	if j.over || len(j.pending) >= smallPending {
+		j.queue()
+	}
+}
+
+// queue asks for a writer; the caller holds mu.
+func (j *Journal) queue() {
+	if j.queued {
+		return
+	}
+	select {
+	case j.book.work <- j:
+		j.queued = true
+	default: // the next tick brings it
+	}
+}
+
+// ErrOver says that a journal takes no more lines.
+const ErrOver = Error("the journal of the call is over")
+
+// Commit returns when all lines that were given so far are in the file, so that a killed
+// process does not lose them. It does not sync, and does not wait for the next tick. It
+// is an error when they are not there: ErrOver, or ctx's. Others may use the journal
+// meanwhile.
+func (j *Journal) Commit(ctx context.Context) error {
+	written := make(chan error, 1)
+	j.mu.Lock()
+	if j.over {
+		j.mu.Unlock()
+		return ErrOver
+	}
+	j.commits = append(j.commits, written)
+	j.queue()
+	j.mu.Unlock()
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-j.book.stop:
+		return ErrOver
 	}
 }
 
@@ -109,7 +145,7 @@ func (j *Journal) full(kind, why string) {
 func (j *Journal) waits() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.pending) > 0 || j.over
+	return len(j.pending) > 0 || j.over || len(j.commits) > 0
 }
 
 // flush writes what waits, and ends the file of a journal that is over.
@@ -122,12 +158,20 @@ func (j *Journal) flush(p *packer) {
 	if cap(j.pending) > keptPending {
 		j.pending = nil
 	}
-	over := j.over
+	over, commits := j.over, j.commits
+	j.commits = nil
 	j.mu.Unlock()
-	if j.done {
-		return
+	err := error(ErrOver)
+	if !j.done {
+		err = j.append(p)
 	}
-	if err := j.append(p); err != nil {
+	for _, c := range commits {
+		c <- err
+	}
+	switch {
+	case j.done:
+		return
+	case err != nil:
 		j.lose(err)
 		return
 	}
@@ -218,16 +262,9 @@ func (j *Journal) fold(p *packer) error {
 	if err != nil || len(out) >= len(file) {
 		return err
 	}
-	f, err := os.OpenFile(path+folding, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := rename(path, out, true)
 	if err != nil {
 		return err
-	}
-	_, err = f.Write(out)
-	if err = errors.Join(err, f.Sync()); err == nil {
-		err = os.Rename(path+folding, path)
-	}
-	if err != nil {
-		return errors.Join(err, f.Close(), os.Remove(path+folding))
 	}
 	before := j.file
 	j.file = f
@@ -264,7 +301,10 @@ func (j *Journal) lose(err error) {
 		j.over = true
 		j.book.c.Ended(kind)
 	}
-	j.pending = nil
+	for _, c := range j.commits {
+		c <- err
+	}
+	j.pending, j.commits = nil, nil
 	j.mu.Unlock()
 	j.book.c.Log.Error("the journal of a call stops, the call goes on", slog.String("call", j.callID), slog.Any("error", err))
 	j.finish()
