@@ -137,7 +137,7 @@ func turnsOf(ctx context.Context, api *client.Client, calls []client.Call) ([]lo
 			}
 			s := t.Stages
 			r.Turns = append(r.Turns, loadgen.ReportedTurn{Gap: t.GapMS, BargeIn: t.BargeInMS, Silence: t.SilenceMS,
-				Stages: s.Caller + s.EndpointWait + s.Recogniser + s.Model + s.Voice + s.Action + s.VendorFailure + s.Playout})
+				Stages: s.Caller + s.EndpointWait + s.Recogniser + s.Model + s.Voice + s.Action + s.VendorFailure + s.Playout + s.Restart})
 		}
 		all = append(all, r)
 	}

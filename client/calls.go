@@ -287,6 +287,8 @@ type SilenceStages struct {
 	VendorFailure float64 `json:"vendor_failure,omitempty"`
 	// Playout: there was sound and its first packet was not sent.
 	Playout float64 `json:"playout,omitempty"`
+	// Restart: the process that held the call had died and no other one went on with it.
+	Restart float64 `json:"restart,omitempty"`
 }
 
 // Turn is what one turn of a call took: the caller's words, and what the agent said after

@@ -55,7 +55,7 @@ type silenceStage struct {
 func silenceStages(s client.SilenceStages) []silenceStage {
 	return []silenceStage{
 		{"caller", s.Caller}, {"endpoint wait", s.EndpointWait}, {"recogniser", s.Recogniser}, {"model", s.Model},
-		{"voice", s.Voice}, {"action", s.Action}, {"vendor failure", s.VendorFailure}, {"playout", s.Playout},
+		{"voice", s.Voice}, {"action", s.Action}, {"vendor failure", s.VendorFailure}, {"playout", s.Playout}, {"restart", s.Restart},
 	}
 }
 

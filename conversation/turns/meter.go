@@ -27,6 +27,7 @@ func (u *utterance) end() time.Duration { return u.began + u.total }
 // begins at the call's beginning.
 type Meter struct {
 	now    time.Duration
+	before time.Duration // now, at the step before
 	turn   Turn
 	number int
 	over   bool
@@ -71,7 +72,7 @@ func (m *Meter) Step(now time.Duration, in conversation.Input, outs []conversati
 	if m.over {
 		return Turn{}, false
 	}
-	m.now = max(m.now, now)
+	m.before, m.now = m.now, max(m.now, now)
 	m.ranDry()
 	m.take(in)
 	interrupted, ends := m.heed(outs)

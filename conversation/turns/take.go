@@ -11,6 +11,8 @@ import (
 // take notes what went into the machine.
 func (m *Meter) take(in conversation.Input) {
 	switch in := in.(type) {
+	case conversation.Resumed:
+		m.resumed(max(m.before, min(in.Until, m.now)))
 	case conversation.SpeechStarted, conversation.SpeechEnded, conversation.Held, conversation.Unheld:
 		m.takeLine(in)
 	case conversation.Born, conversation.Voiced, conversation.Audible, conversation.Played, conversation.Stopped, conversation.VoiceFailed:
@@ -31,6 +33,18 @@ func (m *Meter) take(in conversation.Input) {
 		if in.Name == conversation.TimerWatchdog {
 			m.open = false
 		}
+	}
+}
+
+// resumed notes that nothing is known of the time since until, and that nothing goes on.
+func (m *Meter) resumed(until time.Duration) {
+	if len(m.utts) > 0 && !m.paused && m.utts[0].audible && (m.utts[0].done || m.utts[0].end() > until) {
+		m.quiet = until
+	}
+	m.interrupt(until)
+	m.talking, m.open, m.away, m.paused, m.cut, m.asking, m.tools, m.utts = false, false, false, false, false, false, 0, nil
+	if !m.held {
+		m.stage = Restart
 	}
 }
 

@@ -28,11 +28,13 @@ const (
 	Failure Stage = "vendor_failure"
 	// Playout: there is sound, and its first packet was not sent.
 	Playout Stage = "playout"
+	// Restart: the process that held the call had died, and no other one went on with it.
+	Restart Stage = "restart"
 )
 
 // Stages returns all stages in their order.
 func Stages() []Stage {
-	return []Stage{Caller, Wait, Recogniser, Model, Voice, Action, Failure, Playout}
+	return []Stage{Caller, Wait, Recogniser, Model, Voice, Action, Failure, Playout, Restart}
 }
 
 // Kind says how the agent came to speak in a turn.

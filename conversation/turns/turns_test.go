@@ -78,7 +78,17 @@ func (r *rig) play(text string) {
 		if _, err := fmt.Sscan(fields[0], &ms); err != nil {
 			r.t.Fatalf("%q: %v", line, err)
 		}
-		r.until(time.Duration(ms) * time.Millisecond)
+		at := time.Duration(ms) * time.Millisecond
+		if until, ok := strings.CutPrefix(fields[1], "line resumed until="); ok { // nothing happens from then on
+			died, err := time.ParseDuration(until + "s")
+			if err != nil {
+				r.t.Fatalf("%q: %v", line, err)
+			}
+			r.until(max(r.now, min(died, at)))
+			r.now = at
+		} else {
+			r.until(at)
+		}
 		if stage, ok := strings.CutPrefix(fields[1], "fails "); ok {
 			r.meter.Failed(r.now, turns.Stage(stage))
 			continue
@@ -309,6 +319,39 @@ func TestTurns(t *testing.T) {
 			"1 reply 0-3510 gap 500 fixed endpoint_wait=500",
 			"2 unanswered 3510-3600 caller=90",
 		}},
+		"the process died while the agent spoke": {greeted, `
+			0 line starts
+			100 voice sound 1 4 done
+			120 playout audible 1
+			6000 line resumed until=2.120
+			6300 voice sound 2 1 done
+			6320 playout audible 2
+			7320 playout played 2
+			7820 voice sound 3 1 done
+			7840 playout audible 3
+			8840 playout played 3
+			9000 end`, []string{
+			"1 unasked 0-8840 voice=900 playout=60 restart=3880",
+			"2 unanswered 8840-9000 caller=160",
+		}},
+		"the process died while the model thought": {fixed, `
+			0 line starts
+			1080 caller speaks ago=0.080
+			2200 caller quiet ago=0.200 length=1
+			2200 heard flushed "what is it"
+			5000 line resumed until=3.000
+			5100 voice sound 1 1 done
+			5120 playout audible 1
+			5500 model text 2 "That is easy to say."
+			5500 model done 2
+			5600 voice sound 2 1 done
+			6120 playout played 1
+			6120 playout audible 2
+			7120 playout played 2
+			7200 end`, []string{
+			"1 reply 0-7120 caller=1000 endpoint_wait=500 model=500 voice=100 playout=20 restart=2000",
+			"2 unanswered 7120-7200 caller=80",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -361,6 +404,7 @@ func TestAnyOrder(t *testing.T) {
 		"model text %d \"Good day. How are you?\"", "model done %d", "model failed %d \"down\"", "model call %d a look {}", "tool done a \"yes\"",
 		"voice sound %d 1", "voice sound %d 2 done", "voice failed %d \"down\"", "playout audible %d", "playout played %d", "playout stopped %d 0.5",
 		"line held", "line unheld", "caller key 5", "recogniser away", "recogniser replaced final=1 first=1",
+		"line resumed until=%d.5",
 	}
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 1))
