@@ -31,8 +31,8 @@ import (
 // Inputs and fired timers begin with their time in seconds and have the form of
 // package script, or one of the short forms of longForm; the indented lines below
 // are the machine's outputs. Timers fire by themselves: their lines are written
-// by -rewrite, without their epochs. "10.000 wait" lets time pass. Commit only
-// rewritten lines that you understand.
+// by -rewrite, without their epochs. "10.000 wait" lets time pass. None fires in the
+// time before "line resumed". Commit only rewritten lines that you understand.
 //
 // Every call is then reproduced, twice, from its journal.
 func TestGoldenCalls(t *testing.T) {
@@ -148,7 +148,12 @@ func (c *goldenCall) line(line string) {
 		c.configure(rest)
 	case line[0] == ' ' || strings.HasPrefix(rest, "timer "):
 	default:
-		c.until(seconds(c.t, first))
+		if until, ok := strings.CutPrefix(rest, "line resumed until="); ok {
+			c.until(seconds(c.t, until))
+			c.clock = seconds(c.t, first) // nobody fired timers meanwhile
+		} else {
+			c.until(seconds(c.t, first))
+		}
 		fmt.Fprintln(&c.shown, line)
 		if rest != "wait" {
 			c.step(c.input(rest))

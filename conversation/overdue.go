@@ -145,6 +145,7 @@ func (m *Machine) overtaken(s *speech, u *utterance) {
 	switch w := s.awaited(); {
 	case u.ahead != 0 && w != nil:
 		u.ahead = 0
+		u.heard, w.heard = max(u.heard, w.heard), 0 // both have the same text
 		m.withdraw(w)
 	case u != w:
 		return

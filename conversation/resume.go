@@ -20,7 +20,7 @@ func (m *Machine) onResumed(in Resumed) {
 	if m.speech != nil {
 		m.creditUntil(m.speech, min(in.Until, m.now))
 	}
-	m.judgePause()
+	m.unpause()
 	awaited := m.speech != nil && m.toolsOf(m.speech)
 	m.loseTools()
 	ended := m.regainTurn()
@@ -87,43 +87,17 @@ func hasWord(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 }
 
-// judgePause decides a suspected interruption by the words that are known: no more come.
-func (m *Machine) judgePause() {
-	p, s := m.pause, m.speech
+// unpause ends a suspected interruption: words that confirm one have done so when they
+// were heard, and no more come.
+func (m *Machine) unpause() {
+	p := m.pause
 	if p == nil {
 		return
 	}
-	v := m.verdict()
 	m.pause = nil
-	switch {
-	case v != interruption:
-		m.ignoreWords()
-		if p.audible {
-			m.emit(Note{Kind: NoteResumed})
-		}
-		return
-	case s.begun:
-		m.emit(Note{Kind: NoteInterrupted, Text: m.turn.text()})
-		m.settleAll(s)
-		m.speech = nil
-		m.reportCancelled(s)
-		return
-	}
-	m.settleAll(s)
-	s.model, s.utts, s.pending = false, nil, nil // all of it is gone: there is nothing to stop
-	if m.reopen() {
-		return
-	}
-	if s.kind == kindGreeting {
-		m.greet = greeting{waiting: true, due: true}
-	}
-	m.drop()
-}
-
-// settleAll writes what was heard of a speech into history and record.
-func (m *Machine) settleAll(s *speech) {
-	for i := range s.parts {
-		m.settle(s, i, true)
+	m.ignoreWords()
+	if p.audible {
+		m.emit(Note{Kind: NoteResumed})
 	}
 }
 
@@ -141,6 +115,9 @@ func (m *Machine) regainTurn() (ended bool) {
 	t := &m.turn
 	talking := t.talking
 	t.talking, t.flushes, t.interrupted = false, 0, false
+	if t.partial != "" {
+		t.finals, t.partial = append(t.finals, t.partial), "" // its recogniser is gone
+	}
 	if a, ok := m.timers.armed[timerDigits]; ok && a.at <= m.now {
 		m.takeKeys()
 	}
@@ -183,7 +160,9 @@ func (m *Machine) regain(s *speech, awaited, sorry bool) {
 	}
 	rest := m.unheardOf(s)
 	said := m.withAnswer(s)
-	m.settleAll(s)
+	for i := range s.parts {
+		m.settle(s, i, true)
+	}
 	for i := range s.utts {
 		s.utts[i].leaveOut()
 	}

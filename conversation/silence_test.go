@@ -29,6 +29,56 @@ func TestNoUnexplainedSilence(t *testing.T) {
 	t.Logf("worst: %v before the first sound, %v between sounds", worstFirst, worstGap)
 }
 
+// A caller whose process dies hears the one that goes on within 4 s, and behind that never
+// waits longer than in any other call; whatever was going on. Who asked before gets the
+// answer.
+func TestNoUnexplainedSilenceAfterTheProcessDied(t *testing.T) {
+	t.Parallel()
+	var worst time.Duration
+	for died := 1200 * ms; died <= 12*time.Second; died += 170 * ms {
+		for _, model := range []time.Duration{300 * ms, 2 * time.Second, 6 * time.Second} {
+			for _, voice := range []time.Duration{100 * ms, 2 * time.Second, time.Hour} {
+				for _, outage := range []time.Duration{time.Second, 15 * time.Second} {
+					name := fmt.Sprintf("died at %v for %v, model %v, voice %v", died, outage, model, voice)
+					m, gap, ends := afterTheProcessDied(died, outage, model, voice)
+					worst = max(worst, gap)
+					if gap > 8200*ms {
+						t.Errorf("%s: silent for %v", name, gap)
+					}
+					if first := ends[0]; first > 4*time.Second {
+						t.Errorf("%s: the first sound ended %v after it", name, first)
+					}
+					answered := slices.ContainsFunc(m.History(), func(m Message) bool { return strings.HasSuffix(m.Text, "That is easy to answer.") })
+					if !answered && died > 1900*ms && voice < time.Hour {
+						t.Errorf("%s: no answer: %v", name, m.History())
+					}
+				}
+			}
+		}
+	}
+	t.Logf("worst: %v between sounds", worst)
+}
+
+// afterTheProcessDied plays a turn whose process dies and returns the longest silence since
+// another one goes on, and when after that each sound ended.
+func afterTheProcessDied(died, outage, model, voice time.Duration) (m *Machine, gap time.Duration, ends []time.Duration) {
+	s := &stage{m: New(Config{IdleTime: time.Hour}), model: model, voice: voice, cached: 50 * ms, filler: 50 * ms, timers: map[Timer]Arm{}}
+	s.events = []event{
+		{0, MediaStarted{}}, {1080 * ms, SpeechStarted{Ago: 80 * ms}}, {1900 * ms, Heard{Text: "what is it"}},
+		{2200 * ms, SpeechEnded{Ago: 200 * ms, Length: time.Second}}, {2300 * ms, Heard{Text: "what is it", Final: true, Flushed: true}},
+	}
+	s.run(died, func(_, _ time.Duration) {})
+	s.events, s.queue, s.now = nil, nil, died+outage
+	s.step(Resumed{Until: died})
+	since := s.now
+	s.run(s.now+40*time.Second, func(from, to time.Duration) {
+		gap = max(gap, from-since)
+		since = to
+		ends = append(ends, to-died-outage)
+	})
+	return s.m, gap, ends
+}
+
 // stage is a call on a clock of 10 ms: a caller who asks once, a model, and a
 // voice whose sounds take a second each.
 type stage struct {
