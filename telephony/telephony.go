@@ -260,12 +260,14 @@ type Reception struct {
 // Loss is the share of the packets that was lost, from 0 to 1.
 func (r Reception) Loss() float64 { return float64(r.Lost) / float64(max(r.Packets, 1)) }
 
-// DialogHolder is implemented by legs that can be hung up when the process that
-// made them is gone.
+// DialogHolder is implemented by legs that can be hung up, and perhaps taken up, when
+// the process that made them is gone.
 type DialogHolder interface {
-	// Dialog describes the leg, in a text of its driver's own without secrets, as
-	// far as hanging it up takes; "" when it cannot be hung up that way. A
-	// KindDialogChanged event says that it is another one.
+	// Dialog describes the leg, in a text of its driver's own, as far as hanging it up
+	// takes, and, once it is answered, as far as Resumer takes where its driver is one;
+	// "" when neither can be. It may hold the keys of the leg's sound: whoever keeps it
+	// seals it, and nobody logs it. A KindDialogChanged event says that it is another
+	// one, to be kept in place of the one before as soon as can be.
 	Dialog() string
 }
 
@@ -275,6 +277,20 @@ type DialogCloser interface {
 	// end has confirmed it or will not, at the latest when ctx ends. An error says
 	// that it is not known whether the leg is closed.
 	CloseDialog(ctx context.Context, dialog string) error
+}
+
+// Resumer is implemented by drivers that can take up a leg of a process that is gone.
+type Resumer interface {
+	// Resume takes up an answered leg from what DialogHolder.Dialog returned last: the same
+	// addresses and ports, the stream with the same SSRC and later numbers. The leg is ready for Events and
+	// Send; Accept is not called on it. An error says why it cannot be taken up; the far
+	// end may still have the call (CloseDialog ends it).
+	//
+	// Events begins with KindHeld or KindResumed, as the far end has the call, and
+	// KindDialogChanged, for a leg that was taken up has another text. Info is what it was
+	// but for Parts. Quality tells of the line from then on. Legs are taken up
+	// before Serve and Dial make new ones, which could have their ports.
+	Resume(ctx context.Context, dialog string) (Leg, error)
 }
 
 // NumberShop is implemented by carriers that sell numbers.

@@ -154,6 +154,10 @@ type Config struct {
 	// Life says when far ends from which nothing comes are asked whether they have
 	// the call.
 	Life Life
+	// ResumeWithin is for how long after New a request of a call that is not known waits
+	// for Resume; from then on, and with 0 from the beginning, it is told that there is no
+	// such call, which ends the call at its far end.
+	ResumeWithin time.Duration
 	// MaxTransactions bounds the requests that are treated, or whose
 	// repetitions may come, at a time; more get 503. Requests within calls get
 	// it only at twice that number. 0 means 20,000.

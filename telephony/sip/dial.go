@@ -356,6 +356,9 @@ func (d *Driver) acknowledgeAgain(res *sip.Response) bool {
 	}
 	l.mu.Lock()
 	raw, to, known := l.lastAck, l.ackPeer, l.ackSeq == res.CSeq().SeqNo
+	if seq := res.CSeq().SeqNo; !known && seq <= l.former { // the process that sent the INVITE is gone
+		raw, to, known = l.compose(l.peer, "ACK", d.newBranch(), seq, nil, nil), l.peer, true
+	}
 	l.mu.Unlock()
 	if raw == nil || !known {
 		return false

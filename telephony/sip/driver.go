@@ -54,6 +54,7 @@ type Driver struct {
 	mark      string                // in the branches of this process, and of no other
 	abandoned map[string]*abandoned // by the branch of an INVITE that was given up
 	serving   *serving
+	waiting   waiting
 	lines     map[string]*line // by the name of the trunk; nil until Serve runs
 	withdrawn bool             // no more lines are kept
 }
@@ -90,6 +91,7 @@ func New(cfg Config) (*Driver, error) {
 	d.nonces = newNonces(cfg.Now)
 	d.registrar = registrar{now: cfg.Now, bindings: make(map[string]binding)}
 	d.findTargets()
+	d.awaitCalls(cfg.ResumeWithin)
 	d.transport.start()
 	return d, nil
 }
@@ -154,6 +156,7 @@ func (d *Driver) Close() error {
 		live = append(live, l)
 	}
 	d.serving = nil
+	d.waiting.stop()
 	d.mu.Unlock()
 	d.Withdraw()
 	d.hangUpAll(live)

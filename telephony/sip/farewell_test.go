@@ -435,7 +435,11 @@ func FuzzStoredDialog(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		d := &Driver{cfg: Config{Advertise: "192.0.2.2"}}
 		d.roster.Store(new(roster))
-		l, err := d.revive(text)
+		stored, err := readDialog(text)
+		if err != nil {
+			return
+		}
+		l, err := d.revive(stored)
 		if err != nil {
 			return
 		}

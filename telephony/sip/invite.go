@@ -118,7 +118,7 @@ func (d *Driver) newInbound(tx *serverTx, who admission) (*leg, *fault) {
 		return nil, &fault{503, "Service Unavailable", retryAfter()}
 	}
 	l := &leg{d: d, answered: make(chan struct{}), gone: make(chan struct{}), localTag: d.newTag(),
-		callID: req.CallID().Value(), user: who.user, tx: tx, offer: offer, stream: st, session: session, peer: tx.peer,
+		callID: req.CallID().Value(), user: who.user, tx: tx, inbound: true, offer: offer, stream: st, session: session, peer: tx.peer,
 		media:     newMedia(rtp, rtcp, signallers(tx), d.sourcePolicy(who.trunk), d.cfg.Now),
 		remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo, localSeq: rand.Uint32N(1 << 16),
 		local: headerValue(req, "To"), remote: withoutTag(req.From()), target: callerTarget(req, tx.peer),

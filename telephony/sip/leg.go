@@ -43,7 +43,8 @@ type leg struct {
 	info      telephony.Info
 	state     legState
 	ended     telephony.Event
-	tx        *serverTx // the INVITE that started it; nil when we called
+	tx        *serverTx // the INVITE that started it; nil when we called, or took the leg up
+	inbound   bool      // the far end called
 	offer     *sdp      // what the INVITE offered; nil without
 	stream    *stream
 	desc      localSDP
@@ -56,9 +57,10 @@ type leg struct {
 	peer      peer
 	hangup    []header // of our BYE
 	localSeq  uint32
+	former    uint32 // up to here numbers of ours may be those of a process that is gone; 0: there was none
 	remoteSeq uint32
 	updates   bool          // the far end understands UPDATE
-	stored    *savedDialog  // what the application has of the dialog
+	stored    *dialogMark   // of what the application has of the dialog; nil: nothing that serves
 	left      chan struct{} // closed when our BYE was answered, or will not be; nil: there is none
 	leftErr   error         // why it was not; set by then
 	parting   *parting      // before that BYE; nil when it need not wait

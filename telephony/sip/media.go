@@ -44,12 +44,16 @@ type media struct {
 	// cipher encrypts and decrypts; nil on a leg that is not encrypted.
 	cipher  *cipher
 	quality quality
+
+	kept   *soundMark // of what the application has stored; nil: nothing that serves
+	told   bool       // that it has something else, and has not asked since
+	theirs rollover
 }
 
 // newMedia makes the media of a call whose signalling comes from hosts.
 func newMedia(rtp, rtcp *net.UDPConn, hosts []netip.Addr, policy sourcePolicy, now func() time.Time) *media {
 	return &media{rtp: rtp, rtcp: rtcp, now: now, began: now(), hosts: hosts, life: now(), owner: owner{policy: policy, clock: rtpClock},
-		out: sender{ssrc: rand.Uint32(), seq: uint16(rand.N(firstNumbers)), timestamp: rand.Uint32()}}
+		out: sender{ssrc: rand.Uint32(), seq: rand.N[uint64](firstNumbers), timestamp: rand.Uint32()}}
 }
 
 func (m *media) port() int { return portOf(m.rtp) }
@@ -71,6 +75,7 @@ func (m *media) apply(st *stream) {
 		m.out.format(st.codec)
 		m.generation++
 	}
+	m.keepSound(m.now())
 	if first {
 		if st.held() {
 			m.post(telephony.Event{Kind: telephony.KindHeld})

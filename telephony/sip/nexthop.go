@@ -15,7 +15,7 @@ import (
 // leads nowhere: a BYE that is not sent leaves it connected.
 func (l *leg) nextHop(ctx context.Context) (peer, error) {
 	l.mu.Lock()
-	from, target, t, ours := l.peer, l.target, l.began, l.tx == nil
+	from, target, t, ours := l.peer, l.target, l.began, !l.inbound
 	var route string
 	if len(l.routes) > 0 {
 		route = l.routes[0]

@@ -55,6 +55,14 @@ func (p *ports) open(withRTCP bool) (rtp, rtcp *net.UDPConn, err error) {
 	return nil, nil, fmt.Errorf("no rtp port is free between %d and %d", p.span.First, p.span.Last)
 }
 
+// reopen binds the ports of a call that a process had which is gone.
+func (p *ports) reopen(port int, withRTCP bool) (rtp, rtcp *net.UDPConn, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.resting, port)
+	return p.bind(port, withRTCP)
+}
+
 func (p *ports) openAny(withRTCP bool) (rtp, rtcp *net.UDPConn, err error) {
 	for range 64 {
 		if rtp, rtcp, err = p.bind(0, withRTCP); err == nil {

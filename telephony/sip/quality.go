@@ -50,6 +50,8 @@ type quality struct {
 	near, far received
 	trips     uint64
 	tripping  time.Duration // sum of the round trips
+	takenUp   bool          // the leg was taken up, and no report came since
+	before    received      // of what we sent until the first report since
 }
 
 // roundTrip is the mean round trip, 0 when it is not known.
@@ -88,8 +90,12 @@ func (m *media) farHeard(now time.Time, raw []byte) {
 		return
 	}
 	far := &m.quality.far
-	far.packets = uint64(m.out.packets)
-	far.lost = min(max(far.lost, uint64(b.lost)), far.packets)
+	if m.quality.takenUp { // what went before, and the gap in our numbers, is not the line's
+		m.quality.takenUp, m.quality.before = false, received{packets: uint64(m.out.packets), lost: uint64(b.lost)}
+	}
+	before := m.quality.before
+	far.packets = uint64(m.out.packets) - before.packets
+	far.lost = min(max(far.lost, uint64(b.lost)-min(before.lost, uint64(b.lost))), far.packets)
 	far.estimate(float64(b.jitter))
 	if trip, ok := tripOf(ntp(now), b); ok {
 		m.quality.trips++

@@ -58,6 +58,7 @@ func (l *leg) settled() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.awaiting = false
+	l.noteDialog()
 }
 
 // read says what the response to a refresh means.
@@ -69,7 +70,7 @@ func (l *leg) read(method sip.RequestMethod, res *sip.Response) finding {
 		defer l.mu.Unlock()
 		l.updates = false // re-INVITE from now on
 	case a.verdict != verdictRenewed && a.verdict != verdictGone:
-		a.wait = pauseAfter(res, l.tx == nil)
+		a.wait = pauseAfter(res, !l.inbound)
 	}
 	return a
 }

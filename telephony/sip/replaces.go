@@ -126,7 +126,7 @@ func (l *leg) takeOver(tx *serverTx, who admission, earlyOnly bool) *fault {
 	l.callID, l.localTag, l.user = req.CallID().Value(), d.newTag(), who.user
 	d.calls[l.callID+" "+l.localTag] = l
 	d.mu.Unlock()
-	l.tx, l.peer, l.target, l.session = tx, tx.peer, callerTarget(req, tx.peer), session
+	l.tx, l.inbound, l.peer, l.target, l.session, l.former = tx, true, tx.peer, callerTarget(req, tx.peer), session, 0
 	l.local, l.remote, l.remoteTag = headerValue(req, "To"), withoutTag(req.From()), tagOf(req.From().Params)
 	l.localSeq, l.remoteSeq = rand.Uint32N(1<<16), req.CSeq().SeqNo
 	l.updates, l.routes = listed(req, "Allow", "UPDATE"), nil
@@ -187,7 +187,7 @@ func (l *leg) mayTakeOver(earlyOnly bool) *fault {
 // dialogToLeave is the dialog as far as hanging it up takes; l.mu is held.
 func (l *leg) dialogToLeave() *leg {
 	old := &leg{d: l.d, callID: l.callID, localTag: l.localTag, local: l.local, remote: l.remote, remoteTag: l.remoteTag, user: l.user,
-		target: l.target, routes: l.routes, localSeq: l.localSeq, peer: l.peer, tx: l.tx, began: l.began, state: legOver}
+		target: l.target, routes: l.routes, localSeq: l.localSeq, peer: l.peer, tx: l.tx, inbound: l.inbound, began: l.began, state: legOver}
 	old.info.Trunk = l.info.Trunk
 	if l.unacked != nil {
 		old.unacked, old.hosts, l.hosts = l.unacked, l.hosts, nil

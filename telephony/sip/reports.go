@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// tick does what is due from time to time: RTCP.
+// tick does what is due from time to time: RTCP, and a look at what is stored of the leg.
 func (r *receiver) tick(now time.Time) {
 	if now.Sub(r.drained) >= drainEvery {
 		r.drainRTCP(now)
+		r.m.keep(now)
 	}
 	if now.Sub(r.reported) < reportEvery {
 		return

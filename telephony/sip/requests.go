@@ -106,6 +106,8 @@ func (d *Driver) onDialogRequest(p peer, req *sip.Request, tag string) {
 	l := d.callOf(req.CallID().Value(), tag)
 	part := l.partOf(req)
 	switch {
+	case l == nil && d.waits(p, req):
+		return
 	case part == partNone:
 		d.refuse(p, req, noSuchCall())
 		return

@@ -13,7 +13,7 @@ import (
 // beginning of a talk spurt (https://www.rfc-editor.org/rfc/rfc3551#section-4.1).
 type sender struct {
 	ssrc      uint32
-	seq       uint16
+	seq       uint64    // of the next packet; above the 16 bits of RTP are the rollovers, as SRTP counts them
 	timestamp uint32    // of the next packet
 	due       time.Time // of the next packet, by the earliest one so far
 	marker    bool
@@ -67,7 +67,7 @@ func (s *sender) advance(now time.Time) {
 
 // packet encodes samples; the result is valid until the next call.
 func (s *sender) packet(c codec, pt uint8, pcm []int16) []byte {
-	raw := appendRTP(s.buf[:0], rtpHeader{pt: pt, marker: s.marker, seq: s.seq, timestamp: s.timestamp, ssrc: s.ssrc})
+	raw := appendRTP(s.buf[:0], rtpHeader{pt: pt, marker: s.marker, seq: uint16(s.seq), timestamp: s.timestamp, ssrc: s.ssrc})
 	switch c {
 	case codecPCMU:
 		raw = audio.EncodeULaw(raw, pcm)
@@ -173,7 +173,7 @@ func (m *media) writeEvent(start uint32, p audio.TelephoneEventPacket) error {
 		return telephony.ErrGone
 	}
 	s := &m.out
-	raw := appendRTP(s.buf[:0], rtpHeader{pt: m.st.eventPT, marker: p.Marker, seq: s.seq, timestamp: start, ssrc: s.ssrc})
+	raw := appendRTP(s.buf[:0], rtpHeader{pt: m.st.eventPT, marker: p.Marker, seq: uint16(s.seq), timestamp: start, ssrc: s.ssrc})
 	raw = p.Event.AppendTo(raw)
 	s.seq++
 	s.timestamp += 160

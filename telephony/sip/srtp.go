@@ -184,6 +184,8 @@ type cipher struct {
 	before      *srtp.Context // of the key before
 	beforeUntil time.Time
 
+	probe *probe // of a leg that was taken up, until its far end's first packet
+
 	outRTP, inRTP rtp.Header // reused
 }
 
@@ -205,7 +207,7 @@ func (c *cipher) rekey(keys *streamKeys, takeOld time.Time) *cipher {
 	case c == nil:
 		next.in = newContext(suite, keys.line.key)
 	case c.keys.line.suite == suite && c.keys.line.key.same(keys.line.key):
-		next.in = c.in
+		next.in, next.probe = c.in, c.probe
 	default:
 		next.in, next.before, next.beforeUntil = newContext(suite, keys.line.key), c.in, takeOld
 	}
@@ -254,6 +256,11 @@ func (c *cipher) open(raw []byte, now time.Time) ([]byte, error) {
 	case c.in == nil:
 		return nil, errNoKey
 	}
+	if c.probe != nil {
+		if plain, ok := c.probe.open(c, raw); ok {
+			return plain, nil
+		}
+	}
 	plain, err := c.decrypt(c.in, raw)
 	switch {
 	case err == nil && !isRTCP(raw):
@@ -285,7 +292,14 @@ func (m *media) rekey(st *stream, first bool) {
 	case m.cipher != nil && st.crypto != nil && m.cipher.keys.equal(st.crypto):
 		m.st.crypto = m.cipher.keys // so that equal streams are equal
 	case m.cipher != nil || st.crypto != nil:
-		m.cipher = m.cipher.rekey(st.crypto, takeOld)
+		was := m.cipher
+		m.cipher = was.rekey(st.crypto, takeOld)
+		if was == nil || m.cipher == nil || was.out != m.cipher.out {
+			m.out.seq &= 0xffff // the rollovers count anew
+		}
+		if was == nil || m.cipher == nil || was.in != m.cipher.in {
+			m.theirs = rollover{}
+		}
 	}
 }
 
