@@ -2,10 +2,17 @@ package sip
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sidetone/sidetone/telephony"
+	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
 
 // die ends a driver as kill does: its sockets close, and nothing is sent.
@@ -205,5 +212,407 @@ func TestResumeACallThatCameIn(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// placedCall is a call that d has placed to c, whose far end's sound is p's.
+func placedCall(t *testing.T, d *Driver, c *carrier, p *rtpPeer, headers ...string) (l *leg, invite, ack string) {
+	t.Helper()
+	out := make(chan telephony.Leg, 1)
+	go func() {
+		leg, err := d.Dial(t.Context(), telephony.DialRequest{From: "+12125550100", To: "+12125550101", Trunk: "carrier"}, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		out <- leg
+	}()
+	invite = c.expect("INVITE")
+	c.answer(invite, "200 OK", basicSDP(portOf(p.conn)), headers...)
+	ack = c.expect("ACK")
+	p.talkTo(invite)
+	return (<-out).(*leg), invite, ack
+}
+
+// A call that we placed goes on, by the same route and with credentials; a 200 that is
+// repeated is acknowledged again.
+func TestResumeACallThatWePlaced(t *testing.T) {
+	t.Parallel()
+	c, p := newCarrier(t), newRTPPeer(t)
+	d := newDriver(t, func(cfg *Config) {
+		cfg.Trunks = []Trunk{{Name: "carrier", Host: c.conn.LocalAddr().String(), Username: "acct", Password: "pw", HeadersOut: map[string]string{"X-Why": "over"}}}
+	})
+	l, invite, ack := placedCall(t, d, c, p, "Record-Route: <sip:"+c.conn.LocalAddr().String()+";lr>")
+	before := p.speak(l, 5)
+	dialog := l.Dialog()
+	die(d)
+	const outage = 10 * time.Second
+	up := resume(t, nextDriver(t, d, outage), dialog)
+	up.begins(t, telephony.KindResumed)
+	goesOnWith(t, before[4], p.speak(up, 3)[0], outage)
+	wantFrom(t, up.frames, p, 6000)
+	c.answer(invite, "200 OK", basicSDP(portOf(p.conn)))
+	if again := c.expect("ACK"); headerOf(again, "CSeq") != headerOf(ack, "CSeq") || headerOf(again, "To") != headerOf(ack, "To") || headerOf(again, "Route") != headerOf(ack, "Route") {
+		t.Errorf("acknowledged with\n%swant\n%s", again, ack)
+	}
+	held := make(chan error, 1)
+	go func() { held <- up.Hold(t.Context(), true) }()
+	again := c.expect("INVITE")
+	session := func(msg string) string { return strings.Fields(msg[strings.Index(msg, "o=sidetone"):])[1] }
+	if cseqOf(t, again) < cseqOf(t, invite)+dialogGap || session(again) != session(invite) || !strings.Contains(again, "a=sendonly") ||
+		!strings.Contains(again, "m=audio "+itoa(int(p.to.Port()))+" ") || headerOf(again, "Route") == "" {
+		t.Errorf("the hold is\n%safter\n%s", again, invite)
+	}
+	c.answer(again, "200 OK", basicSDP(portOf(p.conn), "a=recvonly\r\n"))
+	c.expect("ACK")
+	if err := <-held; err != nil {
+		t.Error(err)
+	}
+	hungUp := make(chan error, 1)
+	go func() { hungUp <- up.Hangup(t.Context(), telephony.CauseNormal) }()
+	bye := c.expect("BYE")
+	c.answer(bye, "407 Who", "", `Proxy-Authenticate: Digest realm="r", nonce="n"`)
+	bye = c.expect("BYE")
+	if headerOf(bye, "Proxy-Authorization") == "" || headerOf(bye, "X-Why") != "over" {
+		t.Errorf("the BYE is\n%s", bye)
+	}
+	c.answer(bye, "200 OK", "")
+	if err := <-hungUp; err != nil {
+		t.Error(err)
+	}
+}
+
+// inCall is a call of u to d that has sound both ways.
+func inCall(t *testing.T, d *Driver, network string, headers ...string) (u *rawUA, p *rtpPeer, l *leg, events chan telephony.Event) {
+	t.Helper()
+	legs, frames, events := listenTo(t, d)
+	u, p = newRawUA(t, d, network), newRTPPeer(t)
+	u.send(u.request("INVITE", 1, basicSDP(portOf(p.conn)), headers...))
+	ok := u.status("INVITE", 200)
+	_, u.toTag, _ = strings.Cut(headerOf(ok, "To"), ";tag=")
+	u.ack(1, "")
+	p.talkTo(ok)
+	l = (<-legs).(*leg)
+	wantFrom(t, frames, p, 8000)
+	return u, p, l, events
+}
+
+// A call that its far end has put on hold is on hold in the next process, too, until it
+// takes it back.
+func TestResumeOnHold(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, nil)
+	u, p, l, events := inCall(t, d, "udp")
+	dialog := l.Dialog()
+	u.send(u.request("INVITE", 2, basicSDP(portOf(p.conn), "a=sendonly\r\n")))
+	u.status("INVITE", 200)
+	u.ack(2, "")
+	for _, want := range []telephony.EventKind{telephony.KindDialogChanged, telephony.KindHeld} {
+		if ev := next(t, events); ev.Kind != want {
+			t.Errorf("event %+v, want %d", ev, want)
+		}
+	}
+	was := dialog
+	if dialog = l.Dialog(); dialog == was {
+		t.Error("the same is stored of a call on hold")
+	}
+	die(d)
+	up := resume(t, nextDriver(t, d, 5*time.Second), dialog)
+	up.begins(t, telephony.KindHeld)
+	if err := up.Send(levelFrame(5000)); err != nil {
+		t.Error(err)
+	}
+	if _, _, ok := p.receive(100 * time.Millisecond); ok {
+		t.Error("sound goes to a far end that has us on hold")
+	}
+	u.send(u.request("INVITE", 3, basicSDP(portOf(p.conn))))
+	u.status("INVITE", 200)
+	u.ack(3, "")
+	if ev := next(t, up.events); ev.Kind != telephony.KindResumed {
+		t.Errorf("event %+v", ev)
+	}
+	p.speak(up, 3)
+	wantFrom(t, up.frames, p, 6000)
+}
+
+// What the far end asks for while nobody has the call yet waits for it, once however often
+// it comes: a hang-up ends it. Without a call it is refused in the end.
+func TestRequestsWaitForResume(t *testing.T) {
+	t.Parallel()
+	for _, network := range []string{"udp", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			d := newDriver(t, nil)
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			contact := "Contact: <sip:raw@" + listener.Addr().String() + ";transport=tcp>"
+			if network == "udp" {
+				contact = "X-No: contact"
+			}
+			u, _, l, _ := inCall(t, d, network, contact)
+			dialog := l.Dialog()
+			die(d)
+			later := newDriver(t, func(c *Config) {
+				*c = d.cfg
+				c.Listen, c.ResumeWithin = d.Addr().String(), time.Minute
+			})
+			if network == "tcp" {
+				again := newRawUA(t, later, network)
+				again.callID, again.toTag, again.branch = u.callID, u.toTag, u.branch
+				u = again
+			}
+			bye := u.request("BYE", 2, "")
+			u.send(bye)
+			if network == "udp" {
+				u.send(bye)
+			}
+			eventually(t, "the BYE waits", func() bool {
+				later.mu.Lock()
+				defer later.mu.Unlock()
+				return len(later.waiting.requests) == 1
+			})
+			up := resume(t, later, dialog)
+			u.status("BYE", 200)
+			for ev := next(t, up.events); ; ev = next(t, up.events) {
+				if ev.Kind == telephony.KindEnded {
+					if !ev.Remote || ev.Cause != telephony.CauseNormal {
+						t.Errorf("ended by %+v", ev)
+					}
+					break
+				}
+			}
+			u.send(strings.Replace(u.request("INFO", 3, ""), u.toTag, "another", 1))
+			later.refuseWaiting()
+			u.status("INFO", 481)
+			u.send(strings.Replace(u.request("INFO", 4, ""), u.toTag, "another", 1))
+			u.status("INFO", 481)
+		})
+	}
+}
+
+// A far end that hung up while there was no process tells so when it is asked.
+func TestResumeACallThatIsOver(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, nil)
+	u, _, l, _ := inCall(t, d, "udp", "Allow: UPDATE")
+	dialog := l.Dialog()
+	die(d)
+	later := newDriver(t, func(c *Config) {
+		*c = d.cfg
+		c.Listen = d.Addr().String()
+		c.Life = Life{}
+		impatient(c)
+		c.Life.complete()
+	})
+	up := resume(t, later, dialog)
+	u.reply(u.ask("UPDATE"), "481 Gone", "")
+	for ev := next(t, up.events); ; ev = next(t, up.events) {
+		if ev.Kind == telephony.KindEnded {
+			if ev.Cause != telephony.CauseFarEndGone {
+				t.Errorf("ended by %+v", ev)
+			}
+			return
+		}
+	}
+}
+
+// Whose session we refresh is refreshed when half of it is over, at once when it may be.
+func TestResumeTheSession(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, nil)
+	u, _, l, _ := inCall(t, d, "udp", "Allow: UPDATE", "Session-Expires: 1800;refresher=uas", "Supported: timer")
+	dialog := l.Dialog()
+	die(d)
+	up := resume(t, nextDriver(t, d, 910*time.Second), dialog)
+	up.begins(t, telephony.KindResumed)
+	refresh := u.ask("UPDATE")
+	if cseqOf(t, refresh) <= dialogGap || headerOf(refresh, "Session-Expires") != "1800;refresher=uac" {
+		t.Errorf("refreshed with\n%s", refresh)
+	}
+	u.reply(refresh, "200 OK", "", "Session-Expires: 1800;refresher=uac")
+	eventually(t, "the session is another one", func() bool {
+		session := up.condition().session
+		half := session.half()
+		return half.After(up.d.cfg.Now())
+	})
+	now := time.Now()
+	at := func(ago time.Duration) int64 { return now.Add(-ago).UnixMicro() }
+	for _, test := range []struct {
+		name      string
+		s         savedSession
+		half, end time.Duration // from now; -1: never
+	}{
+		{"none", savedSession{}, -1, -1},
+		{"too short for any", savedSession{Interval: time.Second, Ours: true, Began: at(0)}, -1, -1},
+		{"ours and young", savedSession{Interval: 90 * time.Second, Ours: true, Began: at(10 * time.Second)}, 35 * time.Second, 50 * time.Second},
+		{"ours and perhaps over", savedSession{Interval: 90 * time.Second, Ours: true, Began: at(time.Hour)}, 0, 15 * time.Second},
+		{"theirs", savedSession{Interval: 90 * time.Second, Began: at(time.Hour)}, -1, time.Minute},
+	} {
+		timer := test.s.timer(now)
+		for what, got := range map[string][2]time.Duration{"half": {from(now, timer.half()), test.half}, "end": {from(now, timer.end()), test.end}} {
+			if off := got[0] - got[1]; off < -time.Millisecond || off > time.Millisecond {
+				t.Errorf("%s: %s in %s, want %s", test.name, what, got[0], got[1])
+			}
+		}
+	}
+}
+
+// from is how long it is to a time, -1 to none.
+func from(now, at time.Time) time.Duration {
+	if at.IsZero() {
+		return -1
+	}
+	return at.Sub(now)
+}
+
+// A call whose ports somebody has is not taken up; its far end can be hung up all the same.
+func TestResumeNeedsItsPorts(t *testing.T) {
+	t.Parallel()
+	for _, which := range []int{0, 1} {
+		d := newDriver(t, nil)
+		u, _, l, _ := inCall(t, d, "udp")
+		dialog, port := l.Dialog(), l.media.port()
+		die(d)
+		rival, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + which})
+		if err != nil {
+			t.Fatal(err)
+		}
+		later := nextDriver(t, d, time.Second)
+		if _, err := later.Resume(t.Context(), dialog); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("taken up: %v", err)
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- later.CloseDialog(t.Context(), dialog) }()
+		u.reply(u.ask("BYE"), "200 OK", "")
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		rival.Close()
+		up := resume(t, later, dialog) // the ports are free now
+		if up.media.port() != port || later.Calls() != 1 {
+			t.Errorf("port %d, want %d", up.media.port(), port)
+		}
+		if _, err := later.Resume(t.Context(), dialog); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("taken up a second time: %v", err)
+		}
+	}
+}
+
+// Of a configured range, the ports of calls that were taken up are not given to others.
+func TestResumedPortsAreTaken(t *testing.T) {
+	t.Parallel()
+	first := uint16(telephonytest.Ports(t, 4))
+	first += first % 2
+	d := newDriver(t, func(c *Config) {
+		c.RTPPorts = PortRange{first, first + 3}
+		c.PortRest = time.Millisecond
+	})
+	_, _, l, _ := inCall(t, d, "udp")
+	dialog, port := l.Dialog(), l.media.port()
+	die(d)
+	later := nextDriver(t, d, time.Second)
+	up := resume(t, later, dialog)
+	if up.media.port() != port {
+		t.Errorf("port %d, want %d", up.media.port(), port)
+	}
+	for range 3 {
+		rtp, rtcp, err := later.ports.open(true)
+		if err != nil || portOf(rtp) == port {
+			t.Fatalf("another call: %v", err)
+		}
+		rtp.Close()
+		rtcp.Close()
+	}
+}
+
+// What was learnt of a far end behind NAT is kept: our sound goes to where its comes from,
+// and not to where its description says, from the first packet on.
+func TestResumeKeepsTheOwner(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, nil)
+	legs, frames, events := listenTo(t, d)
+	u, p, described := newRawUA(t, d, "udp"), newRTPPeer(t), newRTPPeer(t)
+	p.talkTo(u.establish(basicSDP(portOf(described.conn))))
+	l := (<-legs).(*leg)
+	l.Dialog()
+	for range 3 {
+		p.send(0, sound(8000, 160), 160)
+	}
+	wantFrom(t, frames, p, 8000)
+	if ev := next(t, events); ev.Kind != telephony.KindDialogChanged {
+		t.Errorf("event %+v", ev)
+	}
+	dialog := l.Dialog()
+	die(d)
+	up := resume(t, nextDriver(t, d, time.Second), dialog)
+	p.speak(up, 3)
+	if _, _, ok := described.receive(50 * time.Millisecond); ok {
+		t.Error("sound goes to where the description says")
+	}
+	p.h.seq += 50
+	p.h.timestamp += 8000
+	wantFrom(t, up.frames, p, 6000)
+	described.to = p.to
+	described.h.ssrc = 99
+	for range 3 {
+		described.send(0, sound(3000, 160), 160) // by its first packet it is the owner
+	}
+	eventually(t, "who is described owns the stream", func() bool {
+		up.media.mu.Lock()
+		defer up.media.mu.Unlock()
+		return up.media.owner.from == unmap(described.conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	})
+}
+
+// A call is not taken up without what it needs.
+func TestResumeRefuses(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, func(c *Config) {
+		c.Trunks = []Trunk{{Name: "carrier", Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}
+	})
+	_, _, l, _ := inCall(t, d, "udp")
+	dialog := l.Dialog()
+	die(d)
+	change := func(f func(s *savedDialog)) string {
+		s, err := readDialog(dialog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(&s)
+		raw, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	later := nextDriver(t, d, time.Second)
+	for name, test := range map[string]struct {
+		dialog, want string
+	}{
+		"of an older release":    {change(func(s *savedDialog) { s.Leg = nil }), string(errUnanswered)},
+		"from the future":        {change(func(s *savedDialog) { s.Leg.At += time.Hour.Microseconds() }), string(errClockBack)},
+		"of a trunk that is not": {change(func(s *savedDialog) { s.Trunk = "another" }), string(errNoTrunk)},
+		"of another address":     {change(func(s *savedDialog) { s.Leg.Listen = "127.0.0.1:9" }), "knows us as 127.0.0.1:9"},
+		"for another address":    {change(func(s *savedDialog) { s.Leg.Local.Addr = netip.MustParseAddr("192.0.2.1") }), "knows us as"},
+		"without a port":         {change(func(s *savedDialog) { s.Leg.Media.Port = 0 }), string(errBroken)},
+		"of no codec":            {change(func(s *savedDialog) { s.Leg.Media.Stream.Codec = 9 }), string(errBroken)},
+		"of another family":      {change(func(s *savedDialog) { s.Leg.Media.Stream.Remote = netip.MustParseAddrPort("[::1]:5") }), string(errBroken)},
+		"half":                   {dialog[:len(dialog)/2], "it is none"},
+		"nothing":                {"", "it is none"},
+		"two lines":              {change(func(s *savedDialog) { s.Local = "a\r\nb" }), "more than one line"},
+		"two lines of a BYE":     {change(func(s *savedDialog) { s.Leg.Hangup = [][2]string{{"X-A", "a\r\nb"}} }), "hang-up"},
+	} {
+		if _, err := later.Resume(t.Context(), test.dialog); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+	if n := later.Calls(); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+	later.Close()
+	if _, err := later.Resume(t.Context(), dialog); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a closed driver: %v", err)
 	}
 }

@@ -520,12 +520,14 @@ func TestSRTPKeyChange(t *testing.T) {
 	}
 }
 
-// rollovers is the rollover counter of what comes.
+// rollovers is the rollover counter of what comes, at most a second old.
 func rollovers(l *leg, ssrc uint32) uint32 {
 	l.media.mu.Lock()
 	defer l.media.mu.Unlock()
-	n, _ := l.media.cipher.in.ROC(ssrc)
-	return n
+	if l.media.theirs.SSRC != ssrc {
+		return 0
+	}
+	return l.media.theirs.Count
 }
 
 // Both of our suites have keys of their own, and so has each call.
