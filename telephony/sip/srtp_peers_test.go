@@ -62,6 +62,12 @@ func tone(ctx context.Context, l telephony.Leg, freq float64) {
 // of it.
 func decrypted(t *testing.T, port int, crypto string) []int16 {
 	t.Helper()
+	return decryptedFor(t, port, crypto, 500*time.Millisecond)
+}
+
+// decryptedFor is decrypted for another time.
+func decryptedFor(t *testing.T, port int, crypto string, length time.Duration) []int16 {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "in.sdp")
 	text := fmt.Sprintf("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/SAVP 0\r\na=rtpmap:0 PCMU/8000\r\na=crypto:%s\r\n", port, crypto)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -70,7 +76,7 @@ func decrypted(t *testing.T, port int, crypto string) []int16 {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-loglevel", "error", "-protocol_whitelist", "file,crypto,udp,rtp,srtp",
-		"-analyzeduration", "0", "-i", file, "-t", "0.5", "-f", "s16le", "-ar", "8000", "pipe:1")
+		"-analyzeduration", "0", "-i", file, "-t", fmt.Sprint(length.Seconds()), "-f", "s16le", "-ar", "8000", "pipe:1")
 	raw, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("ffmpeg: %v", err)
