@@ -307,7 +307,7 @@ func (l *leg) answer(res *sip.Response, st *stream, others []netip.AddrPort) boo
 	l.media.begin(st, others)
 	close(l.answered)
 	l.armSession()
-	l.keep()
+	l.keep(false)
 	return true
 }
 

@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -83,7 +84,8 @@ func newHarness(t *testing.T, transport string) telephonytest.Harness {
 	}
 	trunk := func(name string, to *Driver) []Trunk {
 		if transport == "tls" {
-			return []Trunk{{Name: name, Host: to.TLSAddr().String(), Transport: transport, TLS: TrunkTLS{CAFile: ca.file}}}
+			return []Trunk{{Name: name, Host: to.TLSAddr().String(), Transport: transport, TLS: TrunkTLS{CAFile: ca.file},
+				Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}
 		}
 		return []Trunk{{Name: name, Host: to.Addr().String(), Transport: transport}}
 	}
@@ -92,7 +94,10 @@ func newHarness(t *testing.T, transport string) telephonytest.Harness {
 		listen(c)
 		c.Trunks = trunk("far", far)
 	})
-	caller := newDriver(t, func(c *Config) { c.Trunks = trunk("near", near) })
+	caller := newDriver(t, func(c *Config) {
+		listen(c)
+		c.Trunks = trunk("near", near)
+	})
 	incoming := make(chan telephony.Leg, 8)
 	over := make(chan struct{})
 	serve(t, far, func(_ context.Context, leg telephony.Leg) {

@@ -141,7 +141,7 @@ func (l *leg) Accept(ctx context.Context) error {
 	close(l.answered)
 	l.awaitAck(l.tx)
 	l.armSession()
-	l.keep()
+	l.keep(false)
 	return nil
 }
 
@@ -209,6 +209,7 @@ func (l *leg) Hangup(ctx context.Context, cause telephony.Cause) error {
 func (l *leg) Refuse(ctx context.Context, r telephony.Refusal) error {
 	was, ok := l.end(telephony.Event{Kind: telephony.KindEnded, Cause: r.Cause})
 	switch {
+	case ok && was == legRinging && l.tx == nil: // we called; Dial gives it up
 	case ok && was == legRinging:
 		f := refusalOf(r)
 		_ = l.tx.respond(f.status, f.reason, l.localTag, f.extra, nil) // the far end repeats what it got no response to

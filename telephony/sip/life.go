@@ -118,6 +118,7 @@ type keeper struct {
 	asked   time.Time  // since when responses have proved nothing; zero: they have
 	silent  int        // how many did not come at all since then
 	dumb    bool       // the last one did not come
+	atOnce  bool       // the far end is asked without need
 }
 
 // start looks after the call until ctx ends or the call is over; during holds back the
@@ -154,6 +155,9 @@ func (k *keeper) look(ctx context.Context) (time.Duration, bool) {
 		now := k.now()
 		end := c.session.end()
 		ask := k.next(c)
+		if k.atOnce {
+			k.atOnce, ask = false, now
+		}
 		switch {
 		case !end.IsZero() && !now.Before(end):
 			k.call.giveUp(telephony.CauseSessionTimeout, "the session was not refreshed")
@@ -278,10 +282,11 @@ func (m *media) sign(limits Life) (at time.Time, counts time.Duration) {
 	return m.life, limits.Later
 }
 
-// keep looks after an answered call until it is over; l.mu is held.
-func (l *leg) keep() {
+// keep looks after an answered call until it is over, and asks its far end at once when
+// that is wanted; l.mu is held.
+func (l *leg) keep(atOnce bool) {
 	ctx, cancel := context.WithCancel(l.d.ctx)
-	l.keeper = &keeper{call: l, limits: l.d.cfg.Life, now: l.d.cfg.Now}
+	l.keeper = &keeper{call: l, limits: l.d.cfg.Life, now: l.d.cfg.Now, atOnce: atOnce}
 	l.keeper.start(ctx, l.d.during)
 	l.unwatch = func() {
 		l.keeper.timer.Stop()

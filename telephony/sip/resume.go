@@ -167,7 +167,9 @@ func (l *leg) begin(s *savedLeg, now time.Time) {
 	}
 	l.mu.Lock()
 	l.session = s.Session.timer(now)
-	l.keep()
+	// A far end may send its requests over the connection of the last one that it got, and
+	// have no other way to us: it is asked at once.
+	l.keep(l.peer.reliable())
 	l.mu.Unlock()
 	l.d.serveWaiting(l.callID, l.localTag)
 }

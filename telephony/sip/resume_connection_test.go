@@ -36,9 +36,17 @@ func TestResumeOverTCP(t *testing.T) {
 	}
 	defer conn.Close()
 	ours := newRawUAOn(t, "tcp", conn)
+	const moved = "Contact: <sip:raw@127.0.0.1:9;transport=tcp>"
+	refresh := ours.ask("INVITE") // by which the far end learns of the connection
+	if cseqOf(t, refresh) <= dialogGap {
+		t.Errorf("asked with\n%s", refresh)
+	}
+	ours.reply(refresh, "200 OK", basicSDP(portOf(p.conn)), moved)
+	ours.ask("ACK")
+	up.asked(t)
 	held := make(chan error, 1)
 	go func() { held <- up.Hold(t.Context(), true) }()
-	ours.reply(ours.ask("INVITE"), "200 OK", basicSDP(portOf(p.conn), "a=recvonly\r\n"), "Contact: <sip:raw@"+listener.Addr().String()+";transport=tcp>")
+	ours.reply(ours.ask("INVITE"), "200 OK", basicSDP(portOf(p.conn), "a=recvonly\r\n"), moved)
 	ours.ask("ACK")
 	if err := <-held; err != nil {
 		t.Error(err)
@@ -169,6 +177,7 @@ func TestResumeOverTLS(t *testing.T) {
 			later := nextDriver(t, near, 2*time.Second)
 			to(later, far, "far")
 			up := resume(t, later, dialog)
+			up.asked(t)
 			hears(up, theirs.frames, 4000)
 			hears(theirs, up.frames, 6000)
 			if !up.peer.secure() || up.Info().Trunk != "far" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"net"
 	"net/netip"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/telephony"
 	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
@@ -614,5 +616,171 @@ func TestResumeRefuses(t *testing.T) {
 	later.Close()
 	if _, err := later.Resume(t.Context(), dialog); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a closed driver: %v", err)
+	}
+}
+
+// phoenix is a driver that dies as soon as a call is answered; the next one takes it up.
+type phoenix struct {
+	t    *testing.T
+	near *Driver
+}
+
+func (p phoenix) Dial(ctx context.Context, req telephony.DialRequest, ringing func()) (telephony.Leg, error) {
+	l, err := p.near.Dial(ctx, req, ringing)
+	if err != nil {
+		return nil, err
+	}
+	return p.rise(ctx, l.(*leg))
+}
+
+// risen is a leg that was taken up, without the events with which it begins.
+type risen struct{ *leg }
+
+func (r risen) Events(ctx context.Context) iter.Seq[telephony.Event] {
+	return func(yield func(telephony.Event) bool) {
+		begins := 2
+		for ev := range r.leg.Events(ctx) {
+			if begins--; begins >= 0 && ev.Kind != telephony.KindEnded {
+				continue
+			}
+			if !yield(ev) {
+				return
+			}
+		}
+	}
+}
+
+func (p phoenix) Serve(ctx context.Context, answer func(context.Context, telephony.Leg)) error {
+	return p.near.Serve(ctx, func(ctx context.Context, l telephony.Leg) { answer(ctx, &mortal{risen{l.(*leg)}, p}) })
+}
+
+// rise takes a leg up whose driver dies.
+func (p phoenix) rise(ctx context.Context, was *leg) (risen, error) {
+	eventually(p.t, "the answer is acknowledged", func() bool {
+		was.mu.Lock()
+		defer was.mu.Unlock()
+		return was.unacked == nil
+	})
+	dialog := was.Dialog()
+	die(p.near)
+	up, err := nextDriver(p.t, p.near, 0).Resume(ctx, dialog)
+	if err != nil {
+		return risen{}, err
+	}
+	l := up.(*leg)
+	l.asked(p.t)
+	return risen{l}, nil
+}
+
+// asked waits until the far end was asked whether it has the call, where it is.
+func (l *leg) asked(t *testing.T) {
+	t.Helper()
+	if l.peer.reliable() {
+		eventually(t, "the far end was asked", func() bool {
+			l.keeper.looking.Lock()
+			defer l.keeper.looking.Unlock()
+			return !l.keeper.proved.IsZero() || l.over()
+		})
+	}
+}
+
+// mortal is a leg whose driver dies when it is accepted.
+type mortal struct {
+	risen
+	p phoenix
+}
+
+func (m *mortal) Accept(ctx context.Context) error {
+	err := m.leg.Accept(ctx)
+	if err == nil {
+		m.risen, err = m.p.rise(ctx, m.leg)
+	}
+	return err
+}
+
+// A leg that was taken up is one like any other.
+func TestConformanceOfResumedLegs(t *testing.T) {
+	t.Parallel()
+	for _, transport := range []string{"udp", "tcp", "tls"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			telephonytest.Run(t, func(t *testing.T) telephonytest.Harness {
+				h := newHarness(t, transport)
+				h.Driver = phoenix{t, h.Driver.(*Driver)}
+				return h
+			})
+		})
+	}
+}
+
+// Keys, a transfer and an INVITE that replaces the call reach a leg that was taken up.
+func TestResumedLegHearsKeysAndIsReplaced(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, nil)
+	u, p, l, _ := inCall(t, d, "udp")
+	dialog := l.Dialog()
+	die(d)
+	later := nextDriver(t, d, time.Second)
+	up := resume(t, later, dialog)
+	up.begins(t, telephony.KindResumed)
+	wantFrom(t, up.frames, p, 6000)
+	press, err := audio.NewTelephoneEventSender('7', 100*time.Millisecond, 8000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e, ok := press.Next(); ok; e, ok = press.Next() {
+		p.send(101, e.Event.AppendTo(nil), 0)
+	}
+	if ev := next(t, up.events); ev.Kind != telephony.KindDigit || ev.Digit != '7' {
+		t.Errorf("event %+v", ev)
+	}
+	transferred := make(chan error, 1)
+	go func() {
+		transferred <- up.Transfer(t.Context(), telephony.TransferRequest{To: "+12125550199"})
+	}()
+	u.reply(u.ask("REFER"), "603 Decline", "")
+	var failed *telephony.TransferError
+	if err := <-transferred; !errors.As(err, &failed) || failed.Status != 603 {
+		t.Errorf("transfer: %v", err)
+	}
+	o, header := replacing(t, later, u, "127.0.0.1")
+	after := newRTPPeer(t)
+	o.send(o.request("INVITE", 1, basicSDP(portOf(after.conn)), header))
+	ok := o.status("INVITE", 200)
+	_, o.toTag, _ = strings.Cut(headerOf(ok, "To"), ";tag=")
+	o.ack(1, "")
+	after.talkTo(ok)
+	u.reply(u.ask("BYE"), "200 OK", "")
+	eventually(t, "who replaces the far end is heard", func() bool {
+		after.send(0, sound(3000, 160), 160)
+		f := <-up.frames
+		return !f.missing && f.level > 2500 && f.level < 3500
+	})
+	o.send(o.request("BYE", 2, ""))
+	o.status("BYE", 200)
+}
+
+// The far end's reports tell of the line from the first one on that came after a leg was
+// taken up: the gap in our numbers is no loss.
+func TestQualityOfAResumedLeg(t *testing.T) {
+	t.Parallel()
+	l, r, turn := measuredLeg(t, nil)
+	m := l.media
+	to := netip.AddrPortFrom(m.st.remote.Addr(), 4001)
+	m.quality.takenUp, m.out.packets = true, 5000
+	report := func(lost uint32) {
+		turn(5 * time.Second)
+		r.rtcp(m.now(), to, reportOf(rtcpRR, receptionBlock{ssrc: m.out.ssrc, lost: lost}))
+	}
+	report(1200)
+	if q := l.Quality(); q.Far.Lost != 0 {
+		t.Errorf("%+v", q.Far)
+	}
+	for range 100 {
+		m.out.packet(codecPCMU, 0, make([]int16, 160))
+	}
+	report(1203)
+	if q := l.Quality(); q.Far.Packets != 100 || q.Far.Lost != 3 {
+		t.Errorf("%+v", q.Far)
 	}
 }
