@@ -36,6 +36,7 @@ const (
 	EventMeasured    EventKind = "measured"
 	EventAction      EventKind = "action"
 	EventDigits      EventKind = "digits"
+	EventRestarted   EventKind = "restarted"
 	EventError       EventKind = "error"
 	EventLine        EventKind = "line_quality"
 	EventEnded       EventKind = "ended"

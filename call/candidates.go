@@ -307,12 +307,12 @@ func hopeless(err error) bool {
 // reason is the text of the failure for the call's record: who failed and how,
 // without the names of requests, which stand beside it.
 func (f failure) reason() string {
-	text := public(f.err)
+	text := Public(f.err)
 	var v *provider.Failure
 	if errors.As(f.err, &v) {
 		bare := *v
 		bare.RequestID = ""
-		text = strings.ReplaceAll(text, public(v), public(&bare))
+		text = strings.ReplaceAll(text, Public(v), Public(&bare))
 	}
 	if f.source.Vendor != "" && !strings.Contains(text, f.source.Vendor) {
 		text = f.source.Vendor + ": " + text

@@ -69,7 +69,7 @@ func (s *Session) end(e sidetone.Ending) {
 
 // unconfirmed notes that a far end did not confirm that the call is over.
 func (s *Session) unconfirmed(err error) {
-	text := public(err)
+	text := Public(err)
 	s.left.Store(&text)
 }
 

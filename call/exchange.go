@@ -19,8 +19,10 @@ const (
 	hangupTimeout = 5 * time.Second
 	// closeTimeout is what Close gives live calls: to hang up, and to store it.
 	closeTimeout = confirmTimeout + storeTimeout
-	leaseLength  = 15 * time.Second
-	leaseRenewal = 5 * time.Second
+	// LeaseLength is how long a node is believed to run a call since it has last said so,
+	// and LeaseRenewal how often it says so.
+	LeaseLength  = 20 * time.Second
+	LeaseRenewal = 5 * time.Second
 )
 
 // Config is what an Exchange works with. All fields are required unless they
@@ -261,7 +263,7 @@ func (x *Exchange) removeLive(s *Session) {
 // of which the record says so.
 func (x *Exchange) keepLeases(ctx context.Context) {
 	for ctx.Err() == nil {
-		x.c.Clock.Sleep(leaseRenewal, ctx.Done())
+		x.c.Clock.Sleep(LeaseRenewal, ctx.Done())
 		x.mu.Lock()
 		ids := make([]string, 0, len(x.live))
 		for id := range x.live {
@@ -279,8 +281,8 @@ func (x *Exchange) keepLeases(ctx context.Context) {
 func (x *Exchange) renew(ctx context.Context, ids []string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer x.c.Clock.AfterFunc(leaseRenewal, cancel)()
-	end, err := x.c.Ledger.RenewLeases(ctx, x.c.Node, ids, x.c.Clock.Now().Add(leaseLength))
+	defer x.c.Clock.AfterFunc(LeaseRenewal, cancel)()
+	end, err := x.c.Ledger.RenewLeases(ctx, x.c.Node, ids, x.c.Clock.Now().Add(LeaseLength))
 	if err != nil {
 		x.c.Log.Warn("renew leases", slog.Any("error", err))
 	}

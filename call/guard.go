@@ -32,10 +32,10 @@ func caught(log *slog.Logger, what string, err *error) {
 	}
 }
 
-// public is the text of an error for the call's record, which anybody who may
+// Public is the text of an error for the call's record, which anybody who may
 // read the call sees: files of the server appear by their names, without
 // directories, and an error of ours without its code.
-func public(err error) string {
+func Public(err error) string {
 	text := err.Error()
 	var refused *telephony.Refusal
 	if errors.As(err, &refused) {

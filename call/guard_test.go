@@ -40,6 +40,7 @@ func (bomb) Dial(context.Context, telephony.DialRequest, func()) (telephony.Leg,
 func (bomb) Serve(context.Context, func(context.Context, telephony.Leg)) error { return nil }
 
 func (bomb) Create(string, int) (call.Recorder, error) { return bomb{}, nil }
+func (bomb) Resume(string, int) (call.Recorder, error) { return bomb{}, nil }
 func (bomb) Caller(audio.Frame, time.Duration)         { panic("disk of the caller") }
 func (bomb) Expect(time.Duration)                      {}
 func (bomb) Agent([]int16, time.Duration)              { panic("disk of the agent") }

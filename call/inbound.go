@@ -167,7 +167,7 @@ func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
 		FromNumber: r.From, ToNumber: r.Number.Number, AgentNumber: r.Number.Number, AgentID: r.Snapshot.Agent.ID,
 		Provider: r.Number.Provider, ConnectionID: r.Number.ConnectionID, CarrierID: info.ID, Snapshot: r.Snapshot,
 		Context: contextOf(info), Signalling: signallingOf(info), Params: []byte("{}"), OnNoHuman: "continue",
-		Created: now, Node: x.c.Node, Lease: now.Add(leaseLength),
+		Created: now, Node: x.c.Node, Lease: now.Add(LeaseLength),
 	}
 }
 
@@ -202,7 +202,7 @@ func (x *Exchange) ring(ctx context.Context, s *Session, most int, recorded func
 			x.storeEnd(s)
 			return nil
 		}
-		s.reason, s.broke = "error", "answer: "+public(err)
+		s.reason, s.broke = "error", "answer: "+Public(err)
 		s.failed(s.broke)
 		x.storeEnd(s)
 		return err

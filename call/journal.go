@@ -1,7 +1,9 @@
 package call
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -18,6 +20,7 @@ type noJournal struct{}
 func (noJournal) Input(time.Duration, conversation.Input) {}
 func (noJournal) Outputs([]conversation.Output)           {}
 func (noJournal) Comment(time.Duration, string)           {}
+func (noJournal) Commit(context.Context) error            { return nil }
 func (noJournal) End(time.Duration)                       {}
 
 // beginJournal begins the journal of a call, unless it may keep no text or has no
@@ -30,9 +33,14 @@ func (x *Exchange) beginJournal(s *Session) {
 	if err != nil {
 		s.log.Error("show the agent in the journal", slog.Any("error", err))
 	}
+	var recorded *time.Duration
+	if s.rec != nil {
+		recorded = new(s.caller().start.Sub(s.start))
+	}
 	j := x.c.Journals.Begin(s.call.EnvironmentID, journal.Header{
 		Call: s.call.ID, Seed: s.call.ID, Began: s.start.UTC(), Build: x.c.Build, Tables: x.tables,
 		Config: machineConfig(s.call, s.plan), Agent: agent, Private: private(s.call),
+		Answered: s.answered, Recorded: recorded,
 	})
 	if j != nil {
 		s.journal = j
@@ -42,6 +50,18 @@ func (x *Exchange) beginJournal(s *Session) {
 // comment tells the journal what the session did.
 func (s *Session) comment(text string) {
 	s.journal.Comment(s.now(), text)
+}
+
+// commitTimeout is how long a disk may take until what needs the journal goes on without.
+const commitTimeout = time.Second
+
+// commit returns when the journal says all that was done until now, as far as it can.
+func (s *Session) commit() {
+	ctx, cancel := withTimeout(s.clock, commitTimeout)
+	defer cancel()
+	if err := s.journal.Commit(ctx); errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("the journal of a call lags behind")
+	}
 }
 
 // journalled is what a journal shows of an agent: what acts on the conversation, and no

@@ -1,6 +1,8 @@
 package call_test
 
 import (
+	"context"
+	"io/fs"
 	"strings"
 	"sync"
 	"testing"
@@ -17,8 +19,9 @@ import (
 // memoryJournals keeps the journals of a world's calls. Each of them is replayed when
 // the world stops, so that every test of calls is one of the journal, too.
 type memoryJournals struct {
-	mu  sync.Mutex
-	all []*memoryJournal
+	mu   sync.Mutex
+	all  []*memoryJournal
+	dead map[string]string // the journals of calls whose process died
 }
 
 // Begin implements call.Journals.
@@ -31,6 +34,27 @@ func (m *memoryJournals) Begin(_ string, h journal.Header) call.Journal {
 	}
 	m.all = append(m.all, j)
 	return j
+}
+
+// Resume implements call.Journals.
+func (m *memoryJournals) Resume(_ context.Context, _, callID string) (journal.Past, call.Journal, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	text, ok := m.dead[callID]
+	if !ok {
+		return journal.Past{}, nil, fs.ErrNotExist
+	}
+	read, err := journal.Read([]byte(text))
+	if err != nil {
+		return journal.Past{}, nil, err
+	}
+	past, err := read.Past()
+	if err != nil {
+		return past, nil, err
+	}
+	j := &memoryJournal{text: append([]byte(text), past.Missing...), w: past.Writer}
+	m.all = append(m.all, j)
+	return past, j, nil
 }
 
 // texts are the journals.
@@ -100,6 +124,9 @@ func (j *memoryJournal) Comment(at time.Duration, text string) {
 	defer j.mu.Unlock()
 	j.text = j.w.Comment(j.text, at, text)
 }
+
+// Commit implements call.Journal.
+func (*memoryJournal) Commit(context.Context) error { return nil }
 
 // End implements call.Journal.
 func (j *memoryJournal) End(at time.Duration) {

@@ -16,8 +16,8 @@ import (
 	"github.com/sidetone/sidetone/provider"
 )
 
-// note turns an entry of the machine into an event of the call.
-func (s *Session) note(n conversation.Note) {
+// note turns an entry of the machine, made at a time, into an event of the call.
+func (s *Session) note(at time.Duration, n conversation.Note) {
 	kind, ok := eventKind(n.Kind)
 	if !ok {
 		return
@@ -36,7 +36,7 @@ func (s *Session) note(n conversation.Note) {
 		s.addError(n.Text)
 	}
 	if s.call.HIPAA && kind != sidetone.EventError {
-		s.event(kind, "", nil) // what happened and when, but nothing of what was said
+		s.eventAt(at, kind, "", nil) // what happened and when, but nothing of what was said
 		return
 	}
 	for f, d := range n.Figures {
@@ -51,16 +51,16 @@ func (s *Session) note(n conversation.Note) {
 	if n.Continues {
 		data["continues"] = true
 	}
-	s.event(kind, n.Text, data)
+	s.eventAt(at, kind, n.Text, data)
 }
 
 // noted records what a model did by itself, or wanted and did not get.
 func (s *Session) noted(n llm.Note) {
 	if n.Action != "" {
-		s.note(conversation.Note{Kind: conversation.NoteAction, Text: n.Action, Said: n.Text})
+		s.note(s.now(), conversation.Note{Kind: conversation.NoteAction, Text: n.Action, Said: n.Text})
 		return
 	}
-	s.note(conversation.Note{Kind: conversation.NoteError, Text: n.Text})
+	s.note(s.now(), conversation.Note{Kind: conversation.NoteError, Text: n.Text})
 }
 
 // maxErrors bounds the errors of a call; a caller can make an action fail many
@@ -147,17 +147,31 @@ func (s *Session) addError(text string) {
 
 // event adds an entry to the call's record.
 func (s *Session) event(kind sidetone.EventKind, text string, data map[string]any) {
-	e := s.newEvent(kind, text, data)
-	switch kind {
-	case sidetone.EventCaller, sidetone.EventAgent, sidetone.EventDigits, sidetone.EventIgnored, sidetone.EventAction:
+	s.eventAt(s.now(), kind, text, data)
+}
+
+func (s *Session) eventAt(at time.Duration, kind sidetone.EventKind, text string, data map[string]any) {
+	e := s.newEvent(at, kind, text, data)
+	if spokenOf(kind) {
 		s.spoken = append(s.spoken, e)
-	case sidetone.EventConnected, sidetone.EventError:
+	}
+	switch kind {
+	case sidetone.EventConnected, sidetone.EventRestarted, sidetone.EventError:
 		s.comment(string(kind) + " " + strconv.Quote(e.Text) + " " + string(e.Data))
 	}
 	s.record(e)
 }
 
-func (s *Session) newEvent(kind sidetone.EventKind, text string, data map[string]any) sidetone.Event {
+// spokenOf says that the transcript is made of events of a kind.
+func spokenOf(kind sidetone.EventKind) bool {
+	switch kind {
+	case sidetone.EventCaller, sidetone.EventAgent, sidetone.EventDigits, sidetone.EventIgnored, sidetone.EventAction:
+		return true
+	}
+	return false
+}
+
+func (s *Session) newEvent(at time.Duration, kind sidetone.EventKind, text string, data map[string]any) sidetone.Event {
 	s.sequence++
 	data = s.addNews(data)
 	encoded, err := json.Marshal(data)
@@ -166,7 +180,7 @@ func (s *Session) newEvent(kind sidetone.EventKind, text string, data map[string
 	}
 	return sidetone.Event{
 		CallID: s.call.ID, EnvironmentID: s.call.EnvironmentID, Sequence: s.sequence,
-		Kind: kind, At: s.clock.Now(), Offset: s.now() - s.answered, Text: text, Data: encoded,
+		Kind: kind, At: s.start.Add(at), Offset: at - s.answered, Text: text, Data: encoded,
 	}
 }
 

@@ -96,7 +96,7 @@ func (x *Exchange) Dial(ctx context.Context, c sidetone.Call) error {
 		defer x.leavePlaced(c.EnvironmentID)
 		defer plan.end()
 		defer x.removeLive(s)
-		if err := x.safely(func() error { x.carry(s); return nil }); err != nil {
+		if err := x.safely(func() error { x.carry(s, x.talk); return nil }); err != nil {
 			x.refuse(leg, err)
 		}
 	})
@@ -139,15 +139,15 @@ func (x *Exchange) place(ctx context.Context, d telephony.Driver, c sidetone.Cal
 	return leg, err
 }
 
-// carry runs an answered call that we placed.
-func (x *Exchange) carry(s *Session) {
+// carry runs a call whose leg was answered when it came to us.
+func (x *Exchange) carry(s *Session, talk func(*Session)) {
 	ctx, cancel := context.WithCancel(x.ctx)
 	s.caller().drop = cancel
 	defer s.wg.Wait()
 	defer cancel()
 	s.wg.Go(func() { s.caller().read(ctx) })
 	s.warm(ctx)
-	x.talk(s)
+	talk(s)
 }
 
 // unanswered stores that a call did not connect, and returns why.
@@ -155,7 +155,7 @@ func (x *Exchange) unanswered(c sidetone.Call, why error) error {
 	x.c.Log.Info("call not connected", slog.String("call", c.ID), slog.Any("error", why))
 	s := &Session{call: c, clock: x.c.Clock, start: x.c.Clock.Now()}
 	r := sidetone.CallResult{Status: sidetone.CallEnded, Outcome: sidetone.OutcomeDidNotConnect,
-		EndReason: "not_connected", ErrorMessage: public(why), Errors: []string{public(why)}, Ended: x.c.Clock.Now()}
+		EndReason: "not_connected", ErrorMessage: Public(why), Errors: []string{Public(why)}, Ended: x.c.Clock.Now()}
 	var d *telephony.DialError
 	refused := errors.As(why, &d)
 	switch {
@@ -176,7 +176,7 @@ func (x *Exchange) unanswered(c sidetone.Call, why error) error {
 	if refused && d.RedirectedTo != "" {
 		data["to"], data["redirected_to"] = c.ToNumber, d.RedirectedTo
 	}
-	err := x.scribe.storeEnd(x.ctx, c, r, s.newEvent(sidetone.EventEnded, r.EndReason, data))
+	err := x.scribe.storeEnd(x.ctx, c, r, s.newEvent(s.now(), sidetone.EventEnded, r.EndReason, data))
 	if err != nil {
 		x.c.Log.Error("store that a call did not connect", slog.String("call", c.ID), slog.Any("error", err))
 	}

@@ -432,7 +432,7 @@ func TestScribeKeepsTheOrderOfEachCall(t *testing.T) {
 		for c := range 10 {
 			wg.Go(func() {
 				for n := int64(1); n <= 100; n++ {
-					s.add(event(fmt.Sprint(c), n))
+					s.add(event(fmt.Sprint(c), n), func() {})
 					if n%7 == 0 {
 						time.Sleep(time.Millisecond)
 					}
@@ -454,10 +454,10 @@ func TestScribeRetriesWithoutHoldingOtherCallsUp(t *testing.T) {
 		l.fail["a"] = true
 		s, stop := writing(l)
 		defer stop()
-		s.add(event("a", 1))
-		s.add(event("b", 1))
+		s.add(event("a", 1), func() {})
+		s.add(event("b", 1), func() {})
 		synctest.Wait()
-		s.add(event("a", 2))
+		s.add(event("a", 2), func() {})
 		time.Sleep(time.Second)
 		l.check(t, "a", 0)
 		l.check(t, "b", 1)
@@ -474,8 +474,8 @@ func TestScribeFinishesWithWhatWaits(t *testing.T) {
 		l.fail["a"] = true
 		s, stop := writing(l)
 		defer stop()
-		s.add(event("a", 1))
-		s.add(event("a", 2))
+		s.add(event("a", 1), func() {})
+		s.add(event("a", 2), func() {})
 		done := make(chan error, 1)
 		go func() { done <- s.storeEnd(t.Context(), sidetone.Call{ID: "a"}, sidetone.CallResult{}, event("a", 3)) }()
 		time.Sleep(3 * time.Second)

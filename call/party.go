@@ -133,11 +133,17 @@ func (p *party) arrival(ev telephony.Event) time.Duration {
 // recordTo records both directions of the party from now on, and from where its sound
 // began that came before the answer and is delivered.
 func (p *party) recordTo(rec Recorder) {
-	p.rec, p.start = rec, p.clock.Now()
-	if heard := p.leg.Info().Heard; !heard.IsZero() && heard.Before(p.start) {
-		rec.Expect(p.start.Sub(heard))
-		p.start = heard
+	start := p.clock.Now()
+	if heard := p.leg.Info().Heard; !heard.IsZero() && heard.Before(start) {
+		rec.Expect(start.Sub(heard))
+		start = heard
 	}
+	p.recordFrom(rec, start)
+}
+
+// recordFrom records both directions from now on, in a recording that began at start.
+func (p *party) recordFrom(rec Recorder, start time.Time) {
+	p.rec, p.start = rec, start
 	p.player.record = func(pcm []int16, slot time.Time) { rec.Agent(pcm, slot.Sub(p.start)) }
 }
 

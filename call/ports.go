@@ -128,6 +128,9 @@ type Recorder interface {
 // Recordings makes recorders.
 type Recordings interface {
 	Create(callID string, rate int) (Recorder, error)
+	// Resume goes on with the recording of a call whose process died, on the same time
+	// base; rate must be that of the recording.
+	Resume(callID string, rate int) (Recorder, error)
 }
 
 // Tape keeps the packets of a call's sound.
@@ -142,6 +145,8 @@ type Tape interface {
 // Tapes makes tapes.
 type Tapes interface {
 	Record(callID string) (Tape, error)
+	// Resume goes on with the tape of a call whose process died.
+	Resume(callID string) (Tape, error)
 }
 
 // Signalling keeps the signalling of calls.
@@ -158,6 +163,9 @@ type Signalling interface {
 type Journals interface {
 	// Begin begins the journal of a call; nil when it gets none. It never waits.
 	Begin(environmentID string, h journal.Header) Journal
+	// Resume reads the journal of a call whose process died and goes on with it. The
+	// Journal is nil when what follows cannot be kept.
+	Resume(ctx context.Context, environmentID, callID string) (journal.Past, Journal, error)
 }
 
 // Journal is that of one call. Its methods never wait.
@@ -167,6 +175,9 @@ type Journal interface {
 	Outputs(outs []conversation.Output)
 	// Comment takes what the session did and the machine does not see.
 	Comment(at time.Duration, text string)
+	// Commit returns when what was given until now survives the death of this process, or
+	// cannot. It alone waits for the disk.
+	Commit(ctx context.Context) error
 	// End takes the end of the call.
 	End(at time.Duration)
 }

@@ -30,7 +30,7 @@ func TestPublicErrorsNameNoDirectory(t *testing.T) {
 		"the vendor answered 500": errors.New("the vendor answered 500"),
 	}
 	for want, err := range cases {
-		if got := public(err); got != want {
+		if got := Public(err); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -201,7 +201,7 @@ func (r *refusedCalls) row(c refusedCall) (row refusedRow, ok bool) {
 	}
 	call := r.x.inboundCall(c.info, route)
 	call.Status, call.Outcome, call.EndReason = sidetone.CallError, sidetone.OutcomeDidNotConnect, refusal(c.err).Cause.String()
-	call.ErrorMessage, call.Errors = public(c.err), []string{public(c.err)}
+	call.ErrorMessage, call.Errors = Public(c.err), []string{Public(c.err)}
 	call.Created, call.Ended, call.Lease, call.RefusedCount = c.at, c.last, time.Time{}, c.count
 	return refusedRow{call: &call, refusal: r.refusal(c, route.Number), key: route.Number.Number}, true
 }
@@ -212,7 +212,7 @@ func (r *refusedCalls) refusal(c refusedCall, number sidetone.Number) sidetone.R
 	trunk, _ := r.x.c.Directory.Trunk(c.info.Trunk)
 	out := sidetone.RefusedCall{ID: r.x.c.IDs.New(), EnvironmentID: number.EnvironmentID, Trunk: trunk, Source: c.info.Source,
 		CarrierID: short(c.info.ID), FromNumber: short(c.info.From), ToNumber: short(c.info.To), Number: number.Number,
-		Tried: []string{}, Cause: refusal(c.err).Cause.String(), Reason: public(c.err), Count: c.count, Created: c.at, Last: c.last}
+		Tried: []string{}, Cause: refusal(c.err).Cause.String(), Reason: Public(c.err), Count: c.count, Created: c.at, Last: c.last}
 	var unknown *UnknownNumber
 	if errors.As(c.err, &unknown) {
 		out.Tried, out.Reason = unknown.Tried, unknown.Why

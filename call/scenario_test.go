@@ -541,6 +541,8 @@ func (t tapes) Create(string, int) (call.Recorder, error) {
 	return t.one, nil
 }
 
+func (t tapes) Resume(id string, rate int) (call.Recorder, error) { return t.Create(id, rate) }
+
 func TestRecorderGetsBothSides(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -588,6 +590,9 @@ func (r *reels) Record(string) (call.Tape, error) {
 	r.made++
 	return r, nil
 }
+
+// Resume implements call.Tapes.
+func (r *reels) Resume(id string) (call.Tape, error) { return r.Record(id) }
 
 func (r *reels) Packet(telephony.Packet) {}
 func (r *reels) Close() error            { r.closed++; return fmt.Errorf("7 packets are missing") }

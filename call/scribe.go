@@ -33,7 +33,8 @@ type backlog struct {
 	// writing is locked while events are stored and published, so that their order
 	// holds.
 	writing sync.Mutex
-	// waiting and lost are the scribe's mu's.
+	// commit, waiting and lost are the scribe's mu's.
+	commit  func()
 	waiting []sidetone.Event
 	lost    int
 }
@@ -59,10 +60,13 @@ func (s *scribe) of(id string) *backlog {
 	return p
 }
 
-// add queues an event; it never waits.
-func (s *scribe) add(e sidetone.Event) {
+// add queues an event; it never waits. commit is called before it is stored: a journal
+// must not know less of its call than the record, or what a process repeats that takes
+// the call over would be there twice.
+func (s *scribe) add(e sidetone.Event, commit func()) {
 	s.mu.Lock()
 	p := s.of(e.CallID)
+	p.commit = commit
 	full := len(p.waiting) >= scribeLimit || s.total >= scribeTotal
 	if full {
 		p.lost++
@@ -85,13 +89,12 @@ func (s *scribe) wake() {
 	}
 }
 
-// take empties a backlog for writing.
-func (s *scribe) take(p *backlog) []sidetone.Event {
+// take empties a backlog for writing; commit is to be called first.
+func (s *scribe) take(p *backlog) (out []sidetone.Event, commit func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := p.waiting
-	p.waiting = nil
-	return out
+	out, p.waiting = p.waiting, nil
+	return out, p.commit
 }
 
 // putBack returns what could not be stored to its backlog.
@@ -160,7 +163,7 @@ func (s *scribe) tryStoreEnd(ctx context.Context, c sidetone.Call, r sidetone.Ca
 	}
 	p.writing.Lock()
 	defer p.writing.Unlock()
-	rest := s.take(p)
+	rest, _ := s.take(p) // no process takes over what is over
 	events := append(slices.Clip(rest), last)
 	err := s.bounded(ctx, func(ctx context.Context) error {
 		return s.ledger.FinishCall(ctx, c.EnvironmentID, c.ID, r, events)
@@ -230,10 +233,11 @@ func (s *scribe) write(ctx context.Context, id string, p *backlog) error {
 		return nil // the call's end is being stored, and what waits with it
 	}
 	defer p.writing.Unlock()
-	events := s.take(p)
+	events, commit := s.take(p)
 	if len(events) == 0 {
 		return nil
 	}
+	commit()
 	err := s.bounded(ctx, func(ctx context.Context) error {
 		return s.ledger.AppendEvents(ctx, events[0].EnvironmentID, events)
 	})

@@ -43,7 +43,7 @@ func TestScribeBoundsWhatItKeeps(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
 		for n := range int64(scribeLimit + 500) {
-			s.add(event("a", n+1))
+			s.add(event("a", n+1), func() {})
 		}
 		wg.Go(func() { s.run(ctx) })
 		time.Sleep(time.Minute)
@@ -63,7 +63,7 @@ func TestScribeBoundsWhatItKeeps(t *testing.T) {
 		for c := range scribeTotal/scribeLimit + 2 {
 			l.set(func(l *slate) { l.fail[fmt.Sprint(c)] = true })
 			for n := range int64(scribeLimit) {
-				s.add(event(fmt.Sprint(c), n+1))
+				s.add(event(fmt.Sprint(c), n+1), func() {})
 			}
 		}
 		if s.total != scribeTotal {
@@ -95,7 +95,7 @@ func TestScribeUnderAHangingStore(t *testing.T) {
 		began := time.Now()
 		for n := int64(1); n <= 5; n++ {
 			for c := range calls {
-				s.add(event(fmt.Sprint(c), n))
+				s.add(event(fmt.Sprint(c), n), func() {})
 			}
 			time.Sleep(time.Second)
 		}

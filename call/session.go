@@ -51,7 +51,9 @@ type Session struct {
 	thinking string           // how a model has failed last
 	answered time.Duration    // when the call was answered
 	talked   bool             // it was answered at all
-	flowing  bool             // the machine knows that media flows
+	resumed  bool             // another process has had it until known
+	known    time.Duration
+	flowing  bool // the machine knows that media flows
 
 	remote bool // the far end ended the call
 	cause  telephony.Cause
@@ -110,7 +112,10 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	if s.plan.Echo {
 		defer s.after(cmp.Or(s.call.Snapshot.Agent.CallDuration, longestEcho), leave{"max_duration"})()
 	}
-	if err := s.safely("conversation", func() { s.loop(ctx) }); err != nil {
+	if err := s.safely("conversation", func() {
+		s.takeUp(ctx)
+		s.loop(ctx)
+	}); err != nil {
 		s.fail(err)
 		s.awaitEnd()
 	}
@@ -291,6 +296,9 @@ func (s *Session) step(ctx context.Context, in conversation.Input) {
 		s.journal.Input(now, pending[0]) // before anything comes of it
 		outs := s.machine.Step(now, pending[0])
 		s.journal.Outputs(outs)
+		if _, ok := pending[0].(conversation.Played); ok {
+			s.spawn("journal", s.commit) // what was heard to its end is not said again by a process that takes the call over
+		}
 		turn, over := s.meter.Step(now, pending[0], outs)
 		for _, out := range outs {
 			if reply := s.obey(ctx, out); reply != nil {
@@ -338,7 +346,7 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 		s.reason, s.broke = out.Reason, s.explained(out.Cause)
 		s.hangup(telephony.CauseNormal)
 	case conversation.Note:
-		s.note(out)
+		s.note(s.now(), out)
 	}
 	return nil
 }
@@ -370,8 +378,8 @@ func (s *Session) giveUp(reason string) {
 
 // fail ends the call because a part of it broke.
 func (s *Session) fail(err error) {
-	s.broke = cmp.Or(s.broke, public(err))
-	s.failed(public(err))
+	s.broke = cmp.Or(s.broke, Public(err))
+	s.failed(Public(err))
 	s.giveUp("error")
 }
 
@@ -383,6 +391,7 @@ func (s *Session) hangup(cause telephony.Cause) {
 	}
 	for _, p := range s.parties {
 		s.spawn("hang-up", func() {
+			s.commit() // a process that takes the call over must not go on with it
 			ctx, cancel := withTimeout(s.clock, hangupTimeout)
 			defer cancel()
 			if err := p.leg.Hangup(ctx, cause); err != nil {

@@ -43,6 +43,7 @@ type recorders func(rate int) (call.Recorder, error)
 
 // Create implements call.Recordings.
 func (f recorders) Create(_ string, rate int) (call.Recorder, error) { return f(rate) }
+func (f recorders) Resume(_ string, rate int) (call.Recorder, error) { return f(rate) }
 
 // pairs takes the pairs of samples of its channels' recorder.
 type pairs struct{ c *channels }

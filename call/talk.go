@@ -24,7 +24,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 		log: x.c.Log.With(slog.String("call", c.ID)), timers: map[conversation.Timer]armed{}, failures: map[string]bool{},
 		journal: noJournal{},
 	}
-	s.record = func(e sidetone.Event) { x.scribe.add(e) }
+	s.record = func(e sidetone.Event) { x.scribe.add(e, s.commit) }
 	s.turned = x.c.Turned
 	s.rewrite = func() { x.keepDialogs(s) }
 	caller, err := s.newParty(leg, x.c.Comfort)
@@ -102,16 +102,21 @@ func (s *Session) newParty(leg telephony.Leg, comfort bool) (*party, error) {
 	return p, nil
 }
 
+// records says that a call is to be recorded.
+func (x *Exchange) records(s *Session) bool {
+	return x.c.Recordings != nil && s.call.Snapshot.Agent.EnableRecording && !s.call.HIPAA
+}
+
 // openRecording starts the recorder; a call goes on without one when the disk
 // refuses.
 func (x *Exchange) openRecording(s *Session) {
-	if x.c.Recordings == nil || !s.call.Snapshot.Agent.EnableRecording || s.call.HIPAA {
+	if !x.records(s) {
 		return
 	}
 	rec, err := x.c.Recordings.Create(s.call.ID, s.caller().player.rate)
 	if err != nil {
 		s.log.Error("call is not recorded", slog.Any("error", err))
-		s.call.Errors = append(s.call.Errors, "recording: "+public(err))
+		s.call.Errors = append(s.call.Errors, "recording: "+Public(err))
 		return
 	}
 	s.rec = rec
@@ -121,14 +126,22 @@ func (x *Exchange) openRecording(s *Session) {
 
 // openTape keeps the packets of a call that is recorded.
 func (x *Exchange) openTape(s *Session) {
-	leg, ok := s.caller().leg.(telephony.Tapped)
-	if x.c.Tapes == nil || !ok {
+	if x.c.Tapes == nil {
 		return
 	}
-	tape, err := x.c.Tapes.Record(s.call.ID)
+	s.tapeTo(x.c.Tapes.Record)
+}
+
+// tapeTo keeps the packets of the call on a tape that is made.
+func (s *Session) tapeTo(make func(callID string) (Tape, error)) {
+	leg, ok := s.caller().leg.(telephony.Tapped)
+	if !ok {
+		return
+	}
+	tape, err := make(s.call.ID)
 	if err != nil {
 		s.log.Error("the packets of a call are not kept", slog.Any("error", err))
-		s.call.Errors = append(s.call.Errors, "packets: "+public(err))
+		s.call.Errors = append(s.call.Errors, "packets: "+Public(err))
 		return
 	}
 	s.tape = tape
@@ -182,6 +195,11 @@ func (x *Exchange) talk(s *Session) {
 	if len(names) > 0 && !s.plan.Echo { // an echo has no use for its prompt
 		s.event(sidetone.EventError, "the call's context fills no placeholder named "+strings.Join(names, ", "), nil)
 	}
+	x.run(s)
+}
+
+// run runs a call that is answered, and known to be, to its end and stores that.
+func (x *Exchange) run(s *Session) {
 	s.converse(x.ctx, x.wheel())
 	s.lastTurn()
 	s.journal.End(s.now())
@@ -257,7 +275,7 @@ func (x *Exchange) mark(s *Session, started time.Time) error {
 	defer cancel()
 	_, err := x.c.Ledger.MarkCall(ctx, s.call.EnvironmentID, s.call.ID, func(c *sidetone.Call) {
 		c.Status, c.Stage, c.Started = sidetone.CallInProgress, sidetone.StagePickedUp, started
-		c.CarrierID, c.Node, c.Lease = s.call.CarrierID, x.c.Node, x.c.Clock.Now().Add(leaseLength)
+		c.CarrierID, c.Node, c.Lease = s.call.CarrierID, x.c.Node, x.c.Clock.Now().Add(LeaseLength)
 		c.Dialogs = s.dialogs()
 	})
 	return err
@@ -272,17 +290,17 @@ func (x *Exchange) storeEnd(s *Session) {
 	} else if s.rec != nil {
 		if err := s.rec.Close(s.clock.Now().Sub(s.caller().start)); err != nil {
 			s.log.Error("close the recording", slog.Any("error", err))
-			r.Errors = append(r.Errors, "recording: "+public(err))
+			r.Errors = append(r.Errors, "recording: "+Public(err))
 		}
 		r.RecordingPath = s.rec.Path()
 		if s.tape != nil {
 			if err := s.tape.Close(); err != nil {
 				s.log.Error("close the packets", slog.Any("error", err))
-				r.Errors = append(r.Errors, "packets: "+public(err))
+				r.Errors = append(r.Errors, "packets: "+Public(err))
 			}
 		}
 	}
-	err := x.scribe.storeEnd(x.ctx, s.call, r, s.newEvent(sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
+	err := x.scribe.storeEnd(x.ctx, s.call, r, s.newEvent(s.now(), sidetone.EventEnded, r.EndReason, map[string]any{"outcome": r.Outcome, "status": r.Status}))
 	s.log.Info("call ended", slog.String("reason", r.EndReason), slog.String("outcome", string(r.Outcome)),
 		slog.Duration("length", s.now()), slog.Any("error", err))
 }
@@ -310,7 +328,7 @@ func (s *Session) result() sidetone.CallResult {
 		r.Status, r.EndReason, r.Outcome = sidetone.CallError, s.cause.String(), sidetone.OutcomeHumanDisconnected
 		r.ErrorMessage = "the line was lost: " + s.cause.String()
 		if s.err != nil {
-			r.Errors = append(r.Errors, public(s.err))
+			r.Errors = append(r.Errors, Public(s.err))
 		}
 	}
 	if s.reason == "error" || s.reason == "shutdown" {

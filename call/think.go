@@ -141,7 +141,7 @@ const errOutrun = llm.Error("another model was faster")
 // waits for.
 func (m *mind) ask(ctx context.Context, a conversation.AskModel) {
 	if len(m.models) == 0 {
-		m.post(conversation.ModelFailed{Gen: a.Gen, Reason: public(llm.ErrNoModel)})
+		m.post(conversation.ModelFailed{Gen: a.Gen, Reason: Public(llm.ErrNoModel)})
 		return
 	}
 	t := m.thoughts[a.Gen]

@@ -50,7 +50,9 @@ type toolRunner struct {
 	call  ToolCall        // the names that all runs share
 	clock Clock
 	post  func(any)
-	log   *slog.Logger
+	// commit returns when the call's journal says that a tool is run.
+	commit func()
+	log    *slog.Logger
 
 	runs int
 	wg   sync.WaitGroup
@@ -60,7 +62,7 @@ func newToolRunner(s *Session) *toolRunner {
 	return &toolRunner{
 		tools: map[string]Tool{endConversation: hangUp{s.inbox}, sendDigits: presser{s.caller().leg}},
 		call:  ToolCall{EnvironmentID: s.call.EnvironmentID, CallID: s.call.ID},
-		clock: s.clock, post: s.inbox.post, log: s.log,
+		clock: s.clock, post: s.inbox.post, log: s.log, commit: s.commit,
 	}
 }
 
@@ -75,9 +77,10 @@ func (r *toolRunner) run(out conversation.RunTool) {
 		return
 	}
 	r.wg.Go(func() {
+		r.commit() // before anything is done, so that a process that takes the call over does not do it again
 		result, err := r.runOnce(tool, c)
 		if err != nil {
-			r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: public(err)})
+			r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: Public(err)})
 			return
 		}
 		r.post(conversation.ToolDone{ID: out.ID, Result: result.Text})

@@ -47,7 +47,7 @@ func TestToolsRunBesideEachOther(t *testing.T) {
 		var posts collector
 		var mu sync.Mutex
 		var seen []ToolCall
-		r := &toolRunner{clock: testClock(), post: posts.post, call: ToolCall{EnvironmentID: "env", CallID: "call"},
+		r := &toolRunner{clock: testClock(), post: posts.post, commit: func() {}, call: ToolCall{EnvironmentID: "env", CallID: "call"},
 			tools: map[string]Tool{"slow": lasting(3 * time.Second), "quick": lasting(time.Second), "endless": lasting(time.Hour),
 				"broken": toolFunc(func(context.Context, ToolCall) (ToolResult, error) { return ToolResult{}, errors.New("no such order") }),
 				"bomb":   toolFunc(func(context.Context, ToolCall) (ToolResult, error) { panic("boom") }),

@@ -101,11 +101,19 @@ func (r recordings) Create(callID string, rate int) (call.Recorder, error) {
 	return r.Recordings.Create(callID, rate)
 }
 
+// Resume implements call.Recordings.
+func (r recordings) Resume(callID string, rate int) (call.Recorder, error) {
+	return r.Recordings.Resume(callID, rate)
+}
+
 // tapes keeps the packets of calls on disk.
 type tapes struct{ *ladder.Book }
 
 // Record implements call.Tapes.
 func (t tapes) Record(callID string) (call.Tape, error) { return t.Book.Record(callID) }
+
+// Resume implements call.Tapes.
+func (t tapes) Resume(callID string) (call.Tape, error) { return t.Book.Resume(callID) }
 
 // captures has the capture files of calls.
 type captures struct{ *ladder.Book }

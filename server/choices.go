@@ -104,7 +104,7 @@ func (c Config) validateDefaults() error {
 	return nil
 }
 
-// doubts are what the configuration says of vendors that does not act as things are;
+// doubts are what the configuration says that does not act as things are;
 // environments are the ids of those that there are.
 func (c Config) doubts(environments []string) (out []string) {
 	for _, one := range c.defaultsMade() {
@@ -126,6 +126,9 @@ func (c Config) doubts(environments []string) (out []string) {
 		if p.configured() && len(p.Environments) == 0 && len(environments) > 1 {
 			out = append(out, fmt.Sprintf("the server's key for %s serves nobody: there are %d environments, and providers.%s.environments lists none", name, len(environments), name))
 		}
+	}
+	if c.Server.Resume && !c.Recordings.Journals {
+		out = append(out, "server.resume needs recordings.journals: without them calls are hung up when the server dies")
 	}
 	return out
 }

@@ -40,6 +40,8 @@ type Config struct {
 	Database DatabaseConfig `koanf:"database"`
 	// Secrets says where the key of stored secrets is.
 	Secrets SecretsConfig `koanf:"secrets"`
+	// Server says how this process follows the one before it.
+	Server ServerConfig `koanf:"server"`
 	// Calls bounds and shapes calls.
 	Calls CallsConfig `koanf:"calls"`
 	// Speech configures the offline programs.
@@ -80,6 +82,13 @@ type OutboundConfig struct {
 	CAFile string `koanf:"ca_file"`
 	// Concurrent is how many requests and WebSockets an environment may have open.
 	Concurrent int `koanf:"concurrent"`
+}
+
+// ServerConfig says how a process follows the one before it.
+type ServerConfig struct {
+	// Resume takes up the calls of a process that died up to 20 s ago. Without it they are
+	// hung up.
+	Resume bool `koanf:"resume"`
 }
 
 // HTTPConfig configures the API's listener.
@@ -298,6 +307,7 @@ func Defaults() Config {
 		HTTP: HTTPConfig{Addr: "127.0.0.1:8080"},
 		SIP: SIPConfig{Addr: "127.0.0.1:5060", Loopback: true, AskAfter: 15 * time.Second,
 			AskAfterFirst: time.Minute, AskAfterHeld: time.Minute},
+		Server:     ServerConfig{Resume: true},
 		Calls:      CallsConfig{Max: 1000, Offline: 4, ComfortNoise: true, Drain: 10 * time.Minute},
 		Speech:     SpeechConfig{Flite: "flite", Pocketsphinx: "pocketsphinx_continuous", Voice: "flite", Substitute: true},
 		Recordings: RecordingsConfig{Lame: "lame", Signalling: true, Journals: true, JournalsMiB: journals.DefaultMost >> 20},

@@ -133,6 +133,7 @@ sip:
       contact_user: us
       tls: {ca_file: /etc/ca.pem, cert_file: /etc/c.pem, key_file: /etc/k.pem, server_name: x, insecure: true, client_ca_file: /etc/cca.pem, client_name: y}
 database: {url: "postgres://db/calls", migrate_url: "postgres://owner@db/calls"}
+server: {resume: false}
 calls: {max: 7, ringing_per_environment: 5, ringing_per_trunk: 6, answer_after: 2s, offline: 1, comfort_noise: false, drain: 30s}
 speech: {flite: /opt/flite, pocketsphinx: /opt/sphinx, voice: tty, substitute: false}
 recordings: {lame: /opt/lame, signalling: false, rtp: true, journals: false, journals_mib: 7}

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -31,7 +30,7 @@ type inheritance struct {
 
 // hangUpLost begins to hang up all legs of lost calls and waits a moment for their far
 // ends. left says of a call why its far end may still have it; nil that it has not.
-func (s *server) hangUpLost(lost []sidetone.Call) (left func(callID string) error) {
+func (s *server) hangUpLost(lost []orphan) (left func(callID string) error) {
 	h := &inheritance{closer: s.sip, log: s.log, turns: make(chan struct{}, hangUps), left: map[string]error{}}
 	if len(lost) == 0 {
 		return h.of

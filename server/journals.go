@@ -66,6 +66,15 @@ func (c callJournals) Begin(environmentID string, h journal.Header) call.Journal
 	return nil
 }
 
+// Resume implements call.Journals.
+func (c callJournals) Resume(ctx context.Context, environmentID, callID string) (journal.Past, call.Journal, error) {
+	past, j, err := c.book.Resume(ctx, environmentID, callID)
+	if j == nil {
+		return past, nil, err
+	}
+	return past, j, err
+}
+
 // journalKeys holds the keys of environments' journals, which never change, in memory.
 type journalKeys struct {
 	store *store.Store

@@ -32,13 +32,14 @@ func (s *server) nameNode() error {
 	return nil
 }
 
-// inherit closes the calls that the process before this one left open on a database
-// that other processes use too, without waiting until their leases have run out.
+// inherit goes on with the calls, or closes them, that the process before this one had on
+// a database that other processes use too, without waiting until their leases have run
+// out.
 func (s *server) inherit(ctx context.Context) error {
 	if s.before == "" {
 		return nil
 	}
-	return s.closeAll(ctx, func() ([]sidetone.Call, error) { return s.store.CallsOf(ctx, s.before) })
+	return s.settleAll(ctx, func() ([]sidetone.Call, error) { return s.store.CallsOf(ctx, s.before) })
 }
 
 // signNode notes the name of this process for the next one, before it takes calls.

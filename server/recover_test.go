@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/call"
 	"github.com/sidetone/sidetone/recording/disk"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/store/storetest"
@@ -38,7 +39,7 @@ func TestWhatADeadNodeLeavesIsSettledInTime(t *testing.T) {
 		for offset := time.Duration(0); offset < reapEvery; offset += reapEvery / 4 {
 			left := leave(t, s, e.ID, offset.String(), died)
 			settled := map[string]time.Duration{}
-			suspects := map[string]bool{}
+			suspects := map[string]time.Time{}
 			for after := offset; after < 2*time.Minute; after += reapEvery {
 				now = died.Add(after)
 				suspects = s.reapOnce(ctx, suspects)
@@ -51,7 +52,11 @@ func TestWhatADeadNodeLeavesIsSettledInTime(t *testing.T) {
 			}
 			for id, limit := range map[string]time.Duration{"live": 30 * time.Second, "ringing": 30 * time.Second, "purchase": time.Minute} {
 				got, ok := settled[id]
-				if !ok || got > limit-2*time.Second || got < store.ClaimLease {
+				least := store.ClaimLease
+				if id == "live" {
+					least = 20 * time.Second // until then another process in its place goes on with it
+				}
+				if !ok || got > limit || got < least {
 					t.Errorf("looking %s after the death: %s settled after %s (%t), limit %s", offset, id, got, ok, limit)
 				}
 			}
@@ -67,7 +72,7 @@ func leave(t *testing.T, s *server, env, name string, at time.Time) map[string]f
 	err := s.store.Write(t.Context(), env, func(tx *store.Tx) error {
 		for _, id := range []string{live, ringing} {
 			c := sidetone.Call{ID: id, EnvironmentID: env, Status: sidetone.CallInProgress, Stage: sidetone.StagePickedUp, Created: at,
-				Node: "dead", Lease: at.Add(15 * time.Second), Context: []byte("{}"), Params: []byte("{}")}
+				Node: "dead", Lease: at.Add(call.LeaseLength), Context: []byte("{}"), Params: []byte("{}")}
 			if id == ringing {
 				c.Status, c.Stage, c.Lease, c.Outgoing, c.ToNumber = sidetone.CallNotStarted, sidetone.StageCreated, time.Time{}, true, "+12125550101"
 			}

@@ -74,6 +74,8 @@ type server struct {
 	journals *journals.Book // nil when none are kept
 	copies   *mp3.Copies
 	figures  metrics.Registry // what /metrics shows
+	resumed  *metrics.Counter // calls of processes that died
+	lost     *metrics.Counter
 	key      sidetone.Secret
 	node     string // this process in the record
 	before   string // the one that had this data directory before; "" when there was none
@@ -233,6 +235,9 @@ func (s *server) serve(ctx context.Context) (err error) {
 	if s.config.Recordings.Signalling {
 		phone.Watcher = s.ladders
 	}
+	if s.config.Server.Resume {
+		phone.ResumeWithin = resumeWithin
+	}
 	phone.RefusedCall = func(info telephony.Info, why telephony.Refusal) { s.exchange.Refused(info, why) } // it is there when Serve runs
 	phone.Refused, phone.Unconfirmed = countRefusals(&s.figures), countUnconfirmed(&s.figures)
 	s.lines = newTrunkLines(s.config.SIP, phone.Users[:len(s.config.SIP.Users)], s.store, s.guard, s.log)
@@ -256,6 +261,9 @@ func (s *server) serve(ctx context.Context) (err error) {
 	}
 	s.startCalls()
 	defer s.stopCalls()
+	if err := s.makeJobs(); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	if err := errors.Join(s.recover(ctx), s.signNode()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -263,8 +271,8 @@ func (s *server) serve(ctx context.Context) (err error) {
 	s.wg.Go(func() { s.reap(s.stop) })
 	s.wg.Go(func() { s.tidy(s.stop) })
 	s.wg.Go(func() { s.lines.keepFollowing(s.stop) })
-	if err := s.startJobs(ctx); err != nil {
-		return errors.Join(err, listener.Close())
+	if err := s.jobs.Start(ctx); err != nil {
+		return errors.Join(fmt.Errorf("start job engine: %w", err), listener.Close())
 	}
 	return s.open(ctx, listener)
 }
@@ -277,6 +285,8 @@ func (s *server) startCalls() {
 		s.wg.Go(func() { wheels[i].Run(s.stop) })
 	}
 	s.bus = local.New()
+	s.resumed = s.figures.Counter("sidetone_calls_resumed_total", "Calls whose process died and that this one goes on with.")
+	s.lost = s.figures.Counter("sidetone_calls_lost_total", "Calls whose process died and that this one has closed.")
 	s.providers = newProviders(s.config, s.vendors(), newKeyring(s.config, s.store, s.guard), s.log, s.placeFreed)
 	var packets call.Tapes
 	if s.config.Recordings.RTP {
@@ -338,17 +348,16 @@ func (s *server) stopCalls() {
 	s.wg.Wait()
 }
 
-func (s *server) startJobs(ctx context.Context) error {
+// makeJobs makes the job engine, before the first call: calls tell it of places that they
+// leave.
+func (s *server) makeJobs() error {
 	engine, err := jobs.New(jobs.Config{Store: s.store, Dialer: dialer{s.exchange}, Log: s.log, Trunk: func(j sidetone.DialJob) string { return s.lines.now().of(j) },
 		Dials: jobs.Limits{Kind: s.config.Calls.Max, Environment: s.config.Calls.RingingPerEnvironment, Trunk: s.config.Calls.RingingPerTrunk}})
 	if err != nil {
 		return fmt.Errorf("make job engine: %w", err)
 	}
 	s.store.SetEnqueuer(engine)
-	s.jobs = engine // before the first call
-	if err := engine.Start(ctx); err != nil {
-		return fmt.Errorf("start job engine: %w", err)
-	}
+	s.jobs = engine
 	return nil
 }
 

@@ -24,7 +24,7 @@ func knownKeys() map[string]string {
 		"sip.ask_after", "sip.ask_after_first", "sip.ask_after_held",
 		"sip.tls.listen", "sip.tls.cert_file", "sip.tls.key_file", "sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max",
 		"calls.ringing_per_environment", "calls.ringing_per_trunk", "calls.answer_after", "calls.offline",
-		"calls.comfort_noise", "calls.test_agents", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "speech.substitute", "recordings.lame", "recordings.signalling", "recordings.rtp", "recordings.journals", "recordings.journals_mib", "log.level", "log.format", "traces.endpoint", "traces.headers",
+		"server.resume", "calls.comfort_noise", "calls.test_agents", "calls.drain", "speech.flite", "speech.pocketsphinx", "speech.voice", "speech.substitute", "recordings.lame", "recordings.signalling", "recordings.rtp", "recordings.journals", "recordings.journals_mib", "log.level", "log.format", "traces.endpoint", "traces.headers",
 		"defaults.model", "defaults.voice", "defaults.transcriber", "outbound.allow", "outbound.only", "outbound.ca_file", "outbound.concurrent"} {
 		keys[strings.ReplaceAll(k, ".", "_")] = k
 	}
