@@ -27,6 +27,7 @@ type caller struct {
 	rtp    *net.UDPConn
 	via    string
 	callID string
+	from   string
 	number string
 	toTag  string
 	branch int
@@ -56,17 +57,24 @@ func dial(t *testing.T, n *node, network string, from ...string) *caller {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := newCaller(t, network, conn, ip)
+	c.wg.Go(c.listen)
+	return c
+}
+
+// newCaller is a caller on a connection that is open, at an address; nobody takes its sound.
+func newCaller(t *testing.T, network string, conn net.Conn, ip net.IP) *caller {
+	t.Helper()
 	rtp, err := net.ListenUDP("udp", &net.UDPAddr{IP: ip})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &caller{t: t, conn: conn, rtp: rtp, stop: make(chan struct{}), number: "+12125550123",
+	c := &caller{t: t, conn: conn, rtp: rtp, stop: make(chan struct{}), from: "+12125550100", number: "+12125550123",
 		callID: strings.ReplaceAll(fmt.Sprintf("%s-%s-%d", t.Name(), conn.LocalAddr(), time.Now().UnixNano()), "/", "-"),
 		via:    fmt.Sprintf("SIP/2.0/%s %s;rport", strings.ToUpper(network), conn.LocalAddr())}
-	if network == "tcp" {
+	if network != "udp" {
 		c.in = bufio.NewReader(conn)
 	}
-	c.wg.Go(c.listen)
 	t.Cleanup(c.close)
 	return c
 }
@@ -100,7 +108,7 @@ func (c *caller) request(method string, seq int, body string, headers ...string)
 		to += ";tag=" + c.toTag
 	}
 	lines := []string{"Via: " + c.via + ";branch=z9hG4bK" + strings.NewReplacer(":", "", ".", "").Replace(c.callID) + strconv.Itoa(c.branch),
-		"From: <sip:+12125550100@127.0.0.1>;tag=caller", "To: " + to, "Call-ID: " + c.callID, fmt.Sprintf("CSeq: %d %s", seq, method),
+		"From: <sip:" + c.from + "@127.0.0.1>;tag=caller", "To: " + to, "Call-ID: " + c.callID, fmt.Sprintf("CSeq: %d %s", seq, method),
 		"Contact: <sip:raw@" + c.conn.LocalAddr().String() + transportOf(c) + ">", "Max-Forwards: 70"}
 	if body != "" {
 		lines = append(lines, "Content-Type: application/sdp")

@@ -22,7 +22,7 @@ func TestKilledServersCallsAreHungUp(t *testing.T) {
 // crash kills a server with live calls, one of them over TCP, and starts it again.
 func crash(t *testing.T, settings string, calls int) {
 	t.Helper()
-	n := serve(t, settings)
+	n := serve(t, settings+"server: {resume: false}\n")
 	number := n.number(echo)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -124,16 +124,6 @@ func (l *line) end() {
 	l.wg.Wait()
 }
 
-// newContext encrypts or decrypts with a key and its salt.
-func newContext(t *testing.T, key []byte) *srtp.Context {
-	t.Helper()
-	c, err := srtp.CreateContext(key[:16], key[16:], srtp.ProtectionProfileAes128CmHmacSha1_80)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // pair opens two ports in a row, the first an even one.
 func pair(t *testing.T, ip string) (rtp, rtcp *net.UDPConn) {
 	t.Helper()

@@ -102,7 +102,7 @@ const mediaPorts = 120
 func newSiege(t *testing.T, settings string) *siege {
 	t.Helper()
 	s := &siege{t: t, first: telephonytest.Ports(t, mediaPorts), catch: &catcher{}}
-	cert, key := certificate(t)
+	cert, key := telephonytest.Certificate(t, time.Hour)
 	s.secure = fmt.Sprintf("127.0.0.1:%d", telephonytest.Ports(t, 1))
 	s.node = serve(t, fmt.Sprintf(`sip:
   loopback: false
