@@ -34,7 +34,8 @@ import (
 // by -rewrite, without their epochs. "10.000 wait" lets time pass. None fires in the
 // time before "line resumed". Commit only rewritten lines that you understand.
 //
-// Every call is then reproduced, twice, from its journal.
+// Every call is then reproduced, twice, from its journal, and simulated with another
+// configuration, which must lead to the same call.
 func TestGoldenCalls(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")
@@ -50,6 +51,8 @@ func TestGoldenCalls(t *testing.T) {
 			}
 			c := playScript(t, string(raw))
 			reproduce(t, c)
+			rerunCall(t, c)
+			rerunOtherwise(t, c)
 			got := c.shown.String()
 			if flag.Lookup("rewrite").Value.String() == "true" {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -89,17 +92,23 @@ func reproduce(t *testing.T, c *goldenCall) {
 			t.Errorf("the journal does not reproduce the call (-call +journal):\n%s", diff)
 		}
 	}
-	text, err := journal.AppendHeader(nil, journal.Header{Call: t.Name(), Tables: conversation.TablesVersion(), Config: c.cfg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, err := journal.Read(c.w.End(append(text, c.lines...), c.clock))
-	if err == nil {
-		_, err = j.Replay()
-	}
-	if err != nil {
+	if _, err := c.written().Replay(); err != nil {
 		t.Errorf("the call is not replayed exactly: %v", err)
 	}
+}
+
+// written is the journal of the call.
+func (c *goldenCall) written() *journal.Journal {
+	c.t.Helper()
+	text, err := journal.AppendHeader(nil, journal.Header{Call: c.t.Name(), Tables: conversation.TablesVersion(), Config: c.cfg})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	j, err := journal.Read(c.w.End(append(text, c.lines...), c.clock))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return j
 }
 
 func appendOutput(t *testing.T, b []byte, o conversation.Output) []byte {

@@ -34,6 +34,17 @@ const (
 	TimerWatchdog = timerWatchdog
 )
 
+// The timers that wait for nothing but time: nobody is at work while no others run.
+const (
+	// TimerGuard is due when the greeting may be interrupted.
+	TimerGuard = timerGuard
+	// TimerIdle and TimerSilence are due when nobody has spoken for long.
+	TimerIdle    = timerIdle
+	TimerSilence = timerSilence
+	// TimerDuration is due when the call has lasted as long as it may.
+	TimerDuration = timerDuration
+)
+
 func timerNames() [17]Timer {
 	return [...]Timer{
 		timerGreeting, timerGuard, timerEndpoint, timerFinal, timerWatchdog, timerStuck, timerResume, timerConfirm,

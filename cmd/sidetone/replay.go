@@ -21,7 +21,8 @@ type replayCommand struct {
 	remote
 	Call     string   `arg:"" optional:"" help:"Id of the call, or a file of its journal; - is standard input."`
 	ToGolden string   `help:"Write the call as a test: its journal without numbers, addresses and names." placeholder:"FILE"`
-	With     []string `help:"Let the call run with another dial of the agent, or with those of an agent's file, and show the first difference." placeholder:"FILE|DIAL=VALUE"`
+	With     []string `help:"Let the call run with another dial of the agent, or with an agent's file, and show the difference turn by turn: exact up to the first one, then simulated. May be given again." sep:"none" placeholder:"FILE|DIAL=VALUE"`
+	Model    string   `help:"With --with: who answers questions that the call has no answer for: none (what a model would say is left out), or scripted (the playbook in the agent's prompt)." enum:"none,scripted" default:"none" placeholder:"none|scripted"`
 	All      bool     `help:"Replay all calls and print a table."`
 	Since    string   `help:"With --all: only calls that began within this time." default:"7d" placeholder:"TIME"`
 }
@@ -31,6 +32,8 @@ func (r replayCommand) Run(a *app) error {
 	switch {
 	case r.All && (r.Call != "" || r.ToGolden != "" || len(r.With) > 0):
 		return errors.New("--all goes with --since only")
+	case r.Model == modelScripted && len(r.With) == 0:
+		return errors.New("--model goes with --with: a call as it was has its model's answers")
 	case r.All:
 		return r.all(a)
 	case r.Call == "":

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,8 @@ import (
 func journalFile(t *testing.T) (path string, text []byte) {
 	t.Helper()
 	cfg, entries := journaltest.Call(time.Minute)
-	text, err := journal.AppendHeader(nil, journal.Header{Call: "c1", Build: "test", Config: cfg, Private: []string{"monday"}})
+	text, err := journal.AppendHeader(nil, journal.Header{Call: "c1", Build: "test", Config: cfg, Private: []string{"monday"},
+		Agent: json.RawMessage(`{"prompt":"playbook: Clinic\n\nwhen caller says: appointment\n  say: Yes, ${name}, at ten.\n"}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +55,7 @@ func TestReplay(t *testing.T) {
 		return p
 	}
 	golden := filepath.Join(dir, "golden.journal")
+	playbook := "kind: prompt\nkey: p\ncontent: |\n  playbook: Clinic\n\n  when caller says: appointment\n    say: At three.\n---\n"
 	agent := "kind: agent\nkey: a\nname: A\nprompt: p\nendpointing_sensitivity: relaxed\ninitial_message: Hello ${name}\n"
 	for _, c := range []struct {
 		name string
@@ -72,11 +75,20 @@ func TestReplay(t *testing.T) {
 		{"since", []string{"--all", "--since", "soon"}, 1, []string{"--since \"soon\" must be a time"}},
 		{"golden", []string{path, "--to-golden", golden}, 0, []string{golden, "are masked"}},
 		{"the golden one", []string{golden}, 0, []string{"exact: "}},
-		{"a dial", []string{path, "--with", "endpointing_sensitivity=relaxed"}, 0, []string{"exact until turn 0", "was  Arm endpoint", "is   Arm endpoint", "not shown"}},
+		{"a dial", []string{path, "--with", "endpointing_sensitivity=relaxed"}, 0, []string{"exact until turn 0", "was  Arm endpoint", "is   Arm endpoint", "turn 1, simulated"}},
 		{"a dial that does nothing", []string{path, "--with", "max_idle_check_count=1"}, 0, []string{"does the same in the whole call"}},
-		{"no dial", []string{path, "--with", "prompt=x"}, 1, []string{`does not depend on "prompt"`}},
+		{"no dial", []string{path, "--with", "prompt=x"}, 1, []string{`there is no dial "prompt"; there are initial_message, `}},
 		{"a bad dial", []string{path, "--with", "language=7"}, 1, []string{"language cannot be 7"}},
 		{"an agent", []string{path, "--with", file("agent.yaml", agent)}, 0, []string{"exact until turn 0", "was  Arm endpoint", "not looked at", "initial_message, name, prompt"}},
+		{"two dials", []string{path, "--with", "endpointing_sensitivity=relaxed", "--with", "initial_message=Hello, this is us."}, 0, []string{`is   Say 1 gen=1 "Hello, this is us."`}},
+		{"no value of a dial", []string{path, "--with", "endpointing_sensitivity=eager"}, 1, []string{"endpointing_sensitivity cannot be eager"}},
+		{"the call's playbook", []string{path, "--with", "endpointing_sensitivity=relaxed", "--model", "scripted"}, 0, []string{"exact until turn 0", `"Yes, , at ten."`, "the playbook answers", "they are empty"}},
+		{"another playbook", []string{path, "--model", "scripted", "--with", file("other.yaml", playbook+strings.ReplaceAll(agent, "relaxed", "auto"))}, 0,
+			[]string{"exact until turn 0", "is   AskModel 2 with another prompt", `"At three."`, "turn 2, simulated"}},
+		{"no playbook", []string{path, "--model", "scripted", "--with", file("plain.yaml", "kind: prompt\nkey: p\ncontent: Be kind.\n---\n"+agent)}, 1, []string{"has no playbook"}},
+		{"no prompt", []string{golden, "--model", "scripted", "--with", "endpointing_sensitivity=relaxed"}, 1, []string{"the journal has no prompt"}},
+		{"a model alone", []string{path, "--model", "scripted"}, 1, []string{"--model goes with --with"}},
+		{"no model", []string{path, "--with", "language=de", "--model", "gpt"}, 2, []string{`--model must be one of "none","scripted"`}},
 		{"no agent", []string{path, "--with", file("none.yaml", "kind: prompt\nkey: p\ncontent: x\n")}, 1, []string{"has 0 agents, want one"}},
 	} {
 		var out, errs bytes.Buffer

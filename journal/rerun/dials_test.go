@@ -1,39 +1,12 @@
-package journal_test
+package rerun_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/journal"
+	"github.com/sidetone/sidetone/journal/rerun"
 )
-
-// TestWith finds where another dial changes the call, and that one does not.
-func TestWith(t *testing.T) {
-	t.Parallel()
-	h, steps := sample()
-	j, err := journal.Read(write(t, h, steps))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := h.Config
-	if fork, err := j.With(cfg); fork != nil || err != nil {
-		t.Errorf("the same: %+v, %v", fork, err)
-	}
-	cfg.IdleTime = 20_000_000_000
-	fork, err := j.With(cfg)
-	if err != nil || fork == nil {
-		t.Fatalf("idle time: %+v, %v", fork, err)
-	}
-	if fork.Turn != 0 || len(fork.Played) != 3 || fork.Was != "Arm idle at 31.530001 epoch=6" || fork.Is != "Arm idle at 21.530001 epoch=6" || !strings.HasPrefix(fork.Input, "playout played") {
-		t.Errorf("%+v", fork)
-	}
-	cfg = h.Config
-	cfg.Endpoint = conversation.Relaxed
-	if fork, err := j.With(cfg); err != nil || fork == nil || !strings.HasPrefix(fork.Input, "caller quiet") || fork.Output != 3 {
-		t.Errorf("endpointing: %+v, %v", fork, err)
-	}
-}
 
 // TestSetDial sets every dial by the name that agents have for it.
 func TestSetDial(t *testing.T) {
@@ -44,10 +17,10 @@ func TestSetDial(t *testing.T) {
 		"enable_dynamic_turns": true, "wait_for_greeting": true, "ask_if_human_present_on_idle": true, "idle_time_seconds": 7.0, "call_duration_sec": 60.0,
 		"max_idle_check_count": 3.0, "conversation_speed": 1.25,
 	} {
-		if known, err := journal.SetDial(&c, name, value); !known || err != nil {
+		if known, err := rerun.SetDial(&c, name, value); !known || err != nil {
 			t.Errorf("%s: %t, %v", name, known, err)
 		}
-		if known, err := journal.SetDial(new(conversation.Config), name, []any{}); !known || err == nil {
+		if known, err := rerun.SetDial(new(conversation.Config), name, []any{}); !known || err == nil {
 			t.Errorf("%s takes a list", name)
 		}
 	}
@@ -60,7 +33,17 @@ func TestSetDial(t *testing.T) {
 	if wanted, _ := journal.AppendHeader(nil, journal.Header{Config: want}); string(got) != string(wanted) {
 		t.Errorf("got %s, want %s", got, wanted)
 	}
-	if known, err := journal.SetDial(&c, "prompt", "x"); known || err != nil {
+	for name, value := range map[string]any{"endpointing_sensitivity": "eager", "interrupt_sensitivity": "medium", "conversation_speed": 3.0, "idle_time_seconds": -1.0} {
+		if known, err := rerun.SetDial(new(conversation.Config), name, value); !known || err == nil {
+			t.Errorf("%s takes %v", name, value)
+		}
+	}
+	for _, name := range rerun.Dials() {
+		if known, _ := rerun.SetDial(new(conversation.Config), name, nil); !known {
+			t.Errorf("%s is listed and not known", name)
+		}
+	}
+	if known, err := rerun.SetDial(&c, "prompt", "x"); known || err != nil {
 		t.Errorf("prompt: %t, %v", known, err)
 	}
 }
