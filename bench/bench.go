@@ -72,6 +72,7 @@ func Parts() []Part {
 		{Name: "setup", About: "INVITE to 200 at 50 calls a second, with the call's row committed", run: (*bench).setup},
 		{Name: "pipeline", About: "calls with vendors behind TLS: latency, processor time, memory, how many at once", run: (*bench).pipeline},
 		{Name: "secure", About: "200 calls over TLS and SRTP against as many plain ones: processor time, set-up", run: (*bench).secure},
+		{Name: "journals", About: "the same calls with vendors, with journals and without: processor time", run: (*bench).journals},
 		{Name: "recording", About: "three minutes with a caller whose clock runs 200 ppm fast", run: (*bench).recording},
 		{Name: "wire", About: "what is reported of turns beside what their callers hear", run: (*bench).wire},
 		{Name: "cold", About: "start of the program to the first answered call", run: (*bench).cold},

@@ -22,7 +22,7 @@ func TestChoose(t *testing.T) {
 		only []string
 		want string
 	}{
-		"all":  {nil, "echo g722 wheels turn bargein cough setup pipeline secure recording wire cold"},
+		"all":  {nil, "echo g722 wheels turn bargein cough setup pipeline secure journals recording wire cold"},
 		"some": {[]string{"setup", "echo"}, "echo setup"},
 		"one":  {[]string{"recording"}, "recording"},
 	} {

@@ -36,22 +36,32 @@ func (b *bench) pipeline(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	t, err := start(ctx, b.o.Program, dir, "--config", config)
+	t, turns, err := b.talkative(ctx, dir, config)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.stop()) }()
+	return b.pipelineRuns(ctx, t, turns)
+}
+
+// talkative starts a server whose agent works with vendors, and returns what makes turns with
+// it.
+func (b *bench) talkative(ctx context.Context, dir, config string) (*target, loadgen.Config, error) {
+	said, _ := tonewords.Speak("please go on", bargeInRate)
+	turns := loadgen.Config{Scenario: loadgen.ScenarioTurn, Stimuli: [][]int16{said}}
+	t, err := start(ctx, b.o.Program, dir, "--config", config)
+	if err != nil {
+		return nil, turns, err
+	}
 	offers, err := t.api.Numbers().Available(ctx, client.OfferQuery{Limit: 1})
 	if err != nil || len(offers.Items) == 0 {
-		return fmt.Errorf("find a number for sale: %w", err)
+		return nil, turns, errors.Join(fmt.Errorf("find a number for sale: %w", err), t.stop())
 	}
-	number := offers.Items[0].Number
-	if err := t.place(ctx, client.Purchase{PhoneNumber: number}, "openai", "gpt-4.1-mini"); err != nil {
-		return err
+	turns.Number = offers.Items[0].Number
+	if err := t.place(ctx, client.Purchase{PhoneNumber: turns.Number}, "openai", "gpt-4.1-mini"); err != nil {
+		return nil, turns, errors.Join(err, t.stop())
 	}
-	said, _ := tonewords.Speak("please go on", bargeInRate)
-	turns := loadgen.Config{Scenario: loadgen.ScenarioTurn, Number: number, Stimuli: [][]int16{said}}
-	return b.pipelineRuns(ctx, t, turns)
+	return t, turns, nil
 }
 
 // pipelineRuns makes the runs.

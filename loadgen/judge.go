@@ -52,6 +52,8 @@ type Limits struct {
 	PipelineLimits
 	// SecureLimits bound calls over TLS and SRTP.
 	SecureLimits
+	// JournalLimits bound what journals cost.
+	JournalLimits
 }
 
 // DefaultLimits returns the promised bounds.
@@ -60,7 +62,7 @@ func DefaultLimits() Limits {
 		GapRatio: 1.15, CPURatio: 2.5, G722CPU: 0.22,
 		AddedP50: 40, AddedP99: 60, BargeInP50: 120, BargeInP95: 200, BargeIn10P95: 300, CoughSilence: 900,
 		SetupP50: 3, KBPerCall: 150, Recording: 20, ColdStart: 150, Wire: 50, WireSilence: 2, PipelineLimits: defaultPipelineLimits(),
-		SecureLimits: defaultSecureLimits(),
+		SecureLimits: defaultSecureLimits(), JournalLimits: defaultJournalLimits(),
 	}
 }
 
@@ -103,6 +105,8 @@ type Results struct {
 	Pipeline *Pipeline `json:"pipeline,omitempty"`
 	// Secure are the runs over TLS and SRTP; nil: none was made.
 	Secure *Secure `json:"secure,omitempty"`
+	// Journals are the runs with and without journals; nil: none was made.
+	Journals *Journals `json:"journals,omitempty"`
 }
 
 // Baseline is an earlier benchmark with the limits to judge by, as committed
@@ -152,7 +156,7 @@ func (l Limits) withDefaults() Limits {
 		BargeIn10P95: or(l.BargeIn10P95, d.BargeIn10P95), CoughSilence: or(l.CoughSilence, d.CoughSilence), SetupP50: or(l.SetupP50, d.SetupP50),
 		KBPerCall: or(l.KBPerCall, d.KBPerCall), Recording: or(l.Recording, d.Recording), ColdStart: or(l.ColdStart, d.ColdStart),
 		Wire: or(l.Wire, d.Wire), WireSilence: or(l.WireSilence, d.WireSilence), PipelineLimits: l.PipelineLimits.withDefaults(),
-		SecureLimits: l.SecureLimits.withDefaults(),
+		SecureLimits: l.SecureLimits.withDefaults(), JournalLimits: l.JournalLimits.withDefaults(),
 	}
 }
 
@@ -236,7 +240,7 @@ func (l Limits) measures() []measure {
 			values: func(Results) int { return 1 },
 		},
 	}
-	return slices.Concat(list, l.times(), l.places(), l.truths(), l.PipelineLimits.measures(), l.SecureLimits.measures())
+	return slices.Concat(list, l.times(), l.places(), l.truths(), l.PipelineLimits.measures(), l.SecureLimits.measures(), l.JournalLimits.measures())
 }
 
 // noReports is what figures need that are not made of a load run.
@@ -330,12 +334,12 @@ func (r Results) reports() []*Report {
 			made = append(made, report)
 		}
 	}
-	return slices.Concat(made, r.Pipeline.reports(), r.Secure.reports())
+	return slices.Concat(made, r.Pipeline.reports(), r.Secure.reports(), r.Journals.reports())
 }
 
 // failed returns the number of failed calls in all runs.
 func (r Results) failed() int {
-	total := r.Secure.failed()
+	total := r.Secure.failed() + r.Journals.failed()
 	for _, report := range r.reports() {
 		total += report.Failed()
 	}
@@ -397,6 +401,7 @@ func (r Results) WriteText(w io.Writer, b Baseline) (bool, error) {
 	p.quantiles("cold start", r.ColdStart)
 	p.pipeline(r.Pipeline)
 	p.secure(r.Secure)
+	p.journals(r.Journals)
 	p.line("")
 	met := true
 	for _, j := range r.Judge(b) {

@@ -114,6 +114,10 @@ func goodResults() Results {
 			Secure: &Report{Scenario: ScenarioEcho, Attempts: 1, CPUPerCallMinute: 0.114, Setup: ms(5.9, 8, 9), Gap: ms(20, 21, 22.5), Encrypted: true},
 			Pairs:  5, Least: 1.09, Most: 1.2,
 		},
+		Journals: &Journals{
+			Without: &Report{Scenario: ScenarioTurn, Attempts: 1, Added: ms(15, 30, 59)}, With: &Report{Scenario: ScenarioTurn, Attempts: 1, Added: ms(15, 30, 59)},
+			WithoutCPU: 5, WithCPU: 5.2, Pairs: 5, Least: 1.01, Most: 1.06,
+		},
 	}
 }
 
@@ -124,8 +128,8 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %g of %g %s", j.Name, j.Value, j.Limit, j.Verdict)
 		}
 	}
-	if n := len(goodResults().Judge(Baseline{})); n != 22 {
-		t.Errorf("%d judgements, want 22", n)
+	if n := len(goodResults().Judge(Baseline{})); n != 23 {
+		t.Errorf("%d judgements, want 23", n)
 	}
 	tests := map[string]struct {
 		spoil func(*Results)
@@ -153,6 +157,10 @@ func TestJudge(t *testing.T) {
 		"secure setup":  {func(r *Results) { r.Secure.Secure.Setup.P50 = 6.1 }, "invite to 200 p50 over tls", Missed},
 		"secure none":   {func(r *Results) { r.Secure.Secure.Setup = Quantiles{} }, "invite to 200 p50 over tls", Missed},
 		"secure failed": {func(r *Results) { r.Secure.Failed = 1 }, "failed calls", Missed},
+		"journals cpu":  {func(r *Results) { r.Journals.WithCPU = 5.3 }, "cpu with journals / without", Missed},
+		"journals late": {func(r *Results) { r.Journals.With.Lateness.P99 = 4 }, "cpu with journals / without", NotCounted},
+		"journals none": {func(r *Results) { r.Journals.WithoutCPU = 0 }, "cpu with journals / without", Missed},
+		"journals lost": {func(r *Results) { r.Journals.Failed = 1 }, "failed calls", Missed},
 		"failures":      {func(r *Results) { r.Churn = &Report{Failures: map[string]int{"x": 1}} }, "failed calls", Missed},
 	}
 	for name, test := range tests {

@@ -1,10 +1,5 @@
 package loadgen
 
-import (
-	"cmp"
-	"slices"
-)
-
 // SecureLimits bound calls over TLS and SRTP.
 type SecureLimits struct {
 	// SecureCPU bounds the processor time of echo calls over TLS and SRTP, after their
@@ -56,24 +51,17 @@ type Secure struct {
 
 // SumUp returns what pairs, of which there is at least one, say together.
 func SumUp(pairs []SecurePair) *Secure {
-	var s Secure
-	counting := slices.DeleteFunc(slices.Clone(pairs), func(p SecurePair) bool { return !p.counts() })
-	slices.SortFunc(counting, func(p, q SecurePair) int { return cmp.Compare(p.ratio(), q.ratio()) })
-	s.Pairs, s.Late = len(counting), len(pairs)-len(counting)
-	kept := pairs[slices.IndexFunc(pairs, func(p SecurePair) bool { return !p.counts() || s.Late == 0 })]
+	kept, counting := middle(pairs)
+	s := &Secure{Plain: kept.Plain, Secure: kept.Secure, Pairs: len(counting), Late: len(pairs) - len(counting)}
 	if s.Pairs > 0 {
 		s.Least, s.Most = counting[0].ratio(), counting[s.Pairs-1].ratio()
 	}
-	if s.Pairs > s.Late {
-		kept = counting[s.Pairs/2]
-	}
-	s.Plain, s.Secure = kept.Plain, kept.Secure
 	for _, p := range counting {
 		if p != kept {
 			s.Failed += p.Plain.Failed() + p.Secure.Failed()
 		}
 	}
-	return &s
+	return s
 }
 
 // reports returns the runs that were kept.

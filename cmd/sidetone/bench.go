@@ -13,7 +13,7 @@ type benchCommand struct {
 	Baseline        string   `help:"Limits and earlier figures to judge by; without it, the promised limits." type:"existingfile" placeholder:"FILE"`
 	WriteBaseline   string   `help:"Write the figures here as the next baseline; parts that are not measured keep those of --baseline." placeholder:"FILE"`
 	Quick           bool     `help:"Measure less of everything, in about three minutes."`
-	Only            []string `help:"Parts to measure: echo, g722, wheels, turn, bargein, cough, setup, pipeline, secure, recording, wire, cold." placeholder:"PART"`
+	Only            []string `help:"Parts to measure: echo, g722, wheels, turn, bargein, cough, setup, pipeline, secure, journals, recording, wire, cold." placeholder:"PART"`
 	Wire            bool     `help:"Measure only whether what is reported of turns is what their callers hear, over 200 calls; as --only wire."`
 	Turns           int      `help:"Turns of the single call; without it 500, which take 10 minutes." placeholder:"N"`
 	Keep            bool     `help:"Keep the data directory and the server's log."`
