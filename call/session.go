@@ -38,8 +38,8 @@ type Session struct {
 	rewrite func()                 // stores how to hang up the legs
 	left    atomic.Pointer[string] // why a leg is not known to be closed; nil: all are
 
-	machine  *conversation.Machine
-	meter    turns.Meter // of its turns
+	machine  *conversation.Machine // nil for an echo, as ear, mouth, mind and tools
+	meter    turns.Meter           // of its turns
 	turned   func(TurnTaken)
 	journal  Journal // noJournal when none is kept
 	timers   map[conversation.Timer]armed
@@ -133,10 +133,19 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	if s.stop != nil {
 		s.stop()
 	}
+	s.settle(ctx)
+	s.noteLeft()
+}
+
+// settle waits for all that still works for the call.
+func (s *Session) settle(ctx context.Context) {
+	if s.plan.Echo {
+		s.wg.Wait()
+		return
+	}
 	s.mind.wait()
 	s.wg.Wait()
 	s.settleTools(ctx)
-	s.noteLeft()
 }
 
 // startSpeech starts what recognises and speaks.
@@ -211,7 +220,7 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		if !v.ev.Remote {
 			s.hangup(telephony.CauseNormal) // a reader that was stopped leaves the leg standing
 		}
-		s.step(ctx, conversation.HungUp{Remote: v.ev.Remote, Reason: v.ev.Cause.String()})
+		s.tell(ctx, conversation.HungUp{Remote: v.ev.Remote, Reason: v.ev.Cause.String()})
 		return true
 	case asked:
 		s.event(sidetone.EventError, string(v.part)+": "+v.source.Vendor+" is asked too", map[string]any{"part": string(v.part), "vendor": v.source.Vendor})
@@ -223,7 +232,7 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		s.passedOver(v)
 	case abandoned:
 		s.abandon()
-		s.step(ctx, conversation.HungUp{Reason: "not confirmed"})
+		s.tell(ctx, conversation.HungUp{Reason: "not confirmed"})
 		return true
 	case waits:
 		s.waited(ctx, v)

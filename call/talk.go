@@ -32,20 +32,22 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 		return nil, err
 	}
 	s.parties = []*party{caller}
-	rate := caller.player.rate
-	s.mouth = x.newMouth(s)
-	s.ear = x.newEar(s)
-	switch {
-	case plan.Echo:
+	if plan.Echo {
 		join(caller, caller)
-	case len(plan.Recognisers) > 0:
-		caller.connect(&recognised{detector: caller.detector, conceal: audio.NewConcealer(rate), write: s.ear.write})
+		return s, nil
 	}
-	s.tools = newToolRunner(s)
-	s.mind = x.newMind(s)
-	s.machine = conversation.New(machineConfig(c, plan))
-	s.mouth.prepared = s.machine.Prepared()
+	x.equip(s)
 	return s, nil
+}
+
+// equip makes the parts of a conversation; an echo has none of them.
+func (x *Exchange) equip(s *Session) {
+	s.mouth, s.ear, s.mind, s.tools = x.newMouth(s), x.newEar(s), x.newMind(s), newToolRunner(s)
+	if caller := s.caller(); len(s.plan.Recognisers) > 0 {
+		caller.connect(&recognised{detector: caller.detector, conceal: audio.NewConcealer(caller.player.rate), write: s.ear.write})
+	}
+	s.machine = conversation.New(machineConfig(s.call, s.plan))
+	s.mouth.prepared = s.machine.Prepared()
 }
 
 // candidates returns an empty list of those who serve a part of the call.
@@ -88,17 +90,14 @@ func (x *Exchange) newEar(s *Session) *ear {
 func (s *Session) newParty(leg telephony.Leg, comfort bool) (*party, error) {
 	p := &party{leg: leg, inbox: s.inbox, clock: s.clock, log: s.log, ended: make(chan struct{})}
 	p.player = newPlayer(leg, comfort, s.inbox.post)
-	if s.plan.recogniser().Carrier {
-		return p, nil
+	if s.plan.Echo || s.plan.recogniser().Carrier {
+		return p, nil // nobody asks when somebody speaks
 	}
 	d, err := newDetector(p.player.rate, s.call.Snapshot.Agent.NoiseSuppression, s.inbox.post)
 	if err != nil {
 		return nil, err
 	}
-	p.detector = d
-	if !s.plan.Echo {
-		p.player.sent = d.sent
-	}
+	p.detector, p.player.sent = d, d.sent
 	return p, nil
 }
 

@@ -162,6 +162,9 @@ type Config struct {
 	// repetitions may come, at a time; more get 503. Requests within calls get
 	// it only at twice that number. 0 means 20,000.
 	MaxTransactions int
+	// AckWait is for how long an answer is repeated that nobody acknowledges; then its
+	// call ends. 0 means the 32 s of RFC 3261.
+	AckWait time.Duration
 	// PortRest is how long the port of an ended call is not used again when
 	// RTPPorts is a range; 0 means 30 s.
 	PortRest time.Duration
@@ -194,6 +197,7 @@ func (c *Config) complete() error {
 	orElse(&c.Listen, "127.0.0.1:5060")
 	orElse(&c.Realm, "sidetone")
 	orElse(&c.MaxTransactions, 20000)
+	orElse(&c.AckWait, t64)
 	c.Life.complete()
 	orElse(&c.PortRest, 30*time.Second)
 	if c.Logger == nil {

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"flag"
 	"log/slog"
 	"net/netip"
 	"testing"
@@ -13,7 +14,14 @@ import (
 	"github.com/sidetone/sidetone/telephony/telephonytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets more tests run at a time than there are processors: most of them wait
+// for the timers of SIP, and for packets to be due.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "8"); err != nil { // what the command line says goes before
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // newDriver returns a driver on a free port that the test closes.
 func newDriver(t testing.TB, change func(*Config)) *Driver {

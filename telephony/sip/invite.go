@@ -233,7 +233,7 @@ func (l *leg) awaitAck(tx *serverTx) {
 			l.mu.Unlock()
 			return
 		}
-		if total += wait; total >= t64 {
+		if total += wait; total >= l.d.cfg.AckWait {
 			l.unacked = nil
 			l.endParting(false, true)
 			l.mu.Unlock()

@@ -95,24 +95,32 @@ func TestBothHangUpBeforeTheACK(t *testing.T) {
 	}
 }
 
-// A caller that never acknowledges the answer gets its BYE after 64 times T1.
+// A caller that never acknowledges the answer gets it again at growing distances, and
+// the BYE when the wait is over.
 func TestByeWithoutAnACK(t *testing.T) {
 	t.Parallel()
-	_, u, l, events := unackedCall(t, nil, "udp")
 	began := time.Now()
+	d, u, l, events := unackedCall(t, func(c *Config) { c.AckWait = 7 * t1 }, "udp")
 	hangsUp(t, l, events)
-	for {
-		msg := u.receive(t64 + 20*time.Second)
-		if strings.HasPrefix(msg, "SIP/2.0 200 ") {
-			continue
+	for range 2 { // after 1 and after 3 times T1
+		if msg := u.receive(20 * time.Second); !strings.HasPrefix(msg, "SIP/2.0 200 ") {
+			t.Fatalf("got %q, want the answer again", msg)
 		}
-		if waited := time.Since(began); !strings.HasPrefix(msg, "BYE ") || waited < t64-2*time.Second {
-			t.Fatalf("got %q after %s, want BYE after %s", msg, waited, t64)
-		}
-		break
+	}
+	msg := u.receive(20 * time.Second)
+	if waited := time.Since(began); !strings.HasPrefix(msg, "BYE ") || waited < d.cfg.AckWait {
+		t.Fatalf("got %q after %s, want BYE after %s", msg, waited, d.cfg.AckWait)
 	}
 	if err := l.Hangup(withoutWaiting(), telephony.CauseNormal); !errors.Is(err, telephony.ErrUnacknowledged) {
 		t.Errorf("Hangup: %v", err)
+	}
+}
+
+// An answer is repeated for 64 times T1, as RFC 3261 says.
+func TestAnAnswerWaitsForItsACK(t *testing.T) {
+	t.Parallel()
+	if d := newDriver(t, nil); d.cfg.AckWait != 64*500*time.Millisecond {
+		t.Errorf("for %s", d.cfg.AckWait)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	dir  string
-	n    int64
+	n    atomic.Int64
 }
 
 func newAuthority(t testing.TB) *authority {
@@ -71,8 +72,7 @@ func writePEM(t testing.TB, file, kind string, raw []byte) {
 // issue writes a certificate for names, or addresses, and its key.
 func (a *authority) issue(t testing.TB, lasts time.Duration, names ...string) (cert, key string) {
 	t.Helper()
-	a.n++
-	template := &x509.Certificate{SerialNumber: big.NewInt(a.n + 1), Subject: pkix.Name{CommonName: names[0]},
+	template := &x509.Certificate{SerialNumber: big.NewInt(a.n.Add(1) + 1), Subject: pkix.Name{CommonName: names[0]},
 		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(lasts), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	for _, name := range names {
