@@ -183,6 +183,9 @@ func goldenDir(p dialect.Profile) string {
 // UPDATE_GOLDEN=1 it writes them instead.
 func TestGoldenRenderings(t *testing.T) {
 	t.Parallel()
+	if raceDetector {
+		t.Skip("it starts no goroutine: make test runs it without the race detector")
+	}
 	doc := strictDocument(t)
 	for _, p := range dialect.Profiles() {
 		schemas := sdkSchemas(t, p)

@@ -133,7 +133,8 @@ func says(shown, sent any) bool {
 }
 
 // TestNothingIsAcceptedAndIgnored sends each property of each operation: the answer
-// shows it or has a warning that names it, or the request is refused.
+// shows it or has a warning that names it, or the request is refused. With the race
+// detector one property of each operation does: `make test` has all of them without.
 func TestNothingIsAcceptedAndIgnored(t *testing.T) {
 	t.Parallel()
 	for _, pattern := range posts() {
@@ -163,7 +164,11 @@ func nothingIsIgnored(t *testing.T, pattern string) {
 			schemas[e.Property] = nil // another operation of the resource has it
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+	names := slices.Sorted(maps.Keys(schemas))
+	if raceDetector {
+		names = names[:min(1, len(names))] // the requests come one after the other
+	}
+	for _, name := range names {
 		if notShown()[pattern+" "+name] != "" {
 			continue
 		}

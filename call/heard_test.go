@@ -64,7 +64,8 @@ func interruptedAt(t *testing.T, w *world, leg telephonytest.MemoryConfig, at ti
 	return out
 }
 
-// interruptions interrupts at every 20 ms of five seconds.
+// interruptions interrupts at every 20 ms of five seconds; with the race detector at
+// every 100 ms, and `make test` does all of them without.
 func interruptions(t *testing.T, leg telephonytest.MemoryConfig, adjust func(*world), check func(at time.Duration, i interruption)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -85,7 +86,11 @@ func interruptions(t *testing.T, leg telephonytest.MemoryConfig, adjust func(*wo
 			adjust(w)
 		})
 		defer w.stop()
-		for at := time.Duration(0); at < 5*time.Second; at += audio.FrameDuration {
+		step := audio.FrameDuration
+		if raceDetector {
+			step *= 5
+		}
+		for at := time.Duration(0); at < 5*time.Second; at += step {
 			i := interruptedAt(t, w, leg, at)
 			if len(i.truth) < len(i.record) || !prefix(i.record, i.truth) {
 				t.Errorf("at %s: the record says %q, the caller heard %q", at, i.record, i.truth)
