@@ -269,9 +269,9 @@ func (m *Machine) onWatchdog() {
 		return
 	}
 	t.flushes = 0
-	switch {
-	case m.blocked() && t.text() != "":
-	case joinWords(t.prefix, t.text()) != "":
+	switch words := joinWords(t.prefix, t.text()) != ""; {
+	case m.blocked() && words:
+	case words:
 		m.commit()
 	default:
 		m.nothingHeard()

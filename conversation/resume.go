@@ -18,7 +18,7 @@ func (m *Machine) onResumed(in Resumed) {
 	m.idle.since = m.now
 	m.rearm()
 	if m.speech != nil {
-		m.creditUntil(m.speech, min(in.Until, m.now))
+		m.creditUntil(m.speech, clamp(in.Until, 0, m.now))
 	}
 	m.unpause()
 	awaited := m.speech != nil && m.toolsOf(m.speech)
