@@ -20,6 +20,7 @@
 //   - model.go and tools.go ask the model, ask for the rest of an answer that
 //     broke off, say a filler while it is silent, and run its tools; early.go asks
 //     it before the caller's turn is surely over.
+//   - resume.go goes on with a call after its process has died.
 //   - born.go takes sound of models that speak themselves.
 //   - greet.go, idle.go, keys.go, hold.go and leave.go handle the greeting,
 //     silence, pressed keys, being put on hold, and the end of the call.

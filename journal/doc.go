@@ -22,5 +22,6 @@
 // accident is noticed at the next one, and at the last line at the latest. Comment lines hold what the session did and the machine did
 // not see. The last line says that the journal is whole, and has all 64 bits of the
 // digest; "full" instead of "end" says that a limit ended the journal before the call.
-// One without either was cut.
+// One without either was cut: its call goes on, or its process died. Past gives the machine
+// of such a call and a Writer with which its journal goes on, as one with "line resumed".
 package journal

@@ -33,7 +33,7 @@ func (u understudy) Speak(ctx context.Context, r synthesizer.Request) iter.Seq2[
 // another voice has begun.
 func inEnglish(language, text string) string {
 	own, english := conversation.PhrasesOf(language), conversation.PhrasesOf("en")
-	for _, p := range [][2]string{{own.Filler, english.Filler}, {own.Apology, english.Apology}, {own.Goodbye, english.Goodbye}} {
+	for _, p := range [][2]string{{own.Filler, english.Filler}, {own.Apology, english.Apology}, {own.Goodbye, english.Goodbye}, {own.Lost, english.Lost}} {
 		if text != "" && strings.HasSuffix(p[0], text) {
 			return p[1]
 		}

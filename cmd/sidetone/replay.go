@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/client"
+	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/journal"
 )
 
@@ -58,6 +59,9 @@ func (r replayCommand) Run(a *app) error {
 		return r.golden(a, j)
 	}
 	_, err = fmt.Fprintln(a.out, "exact:", summary(j, played))
+	for _, line := range resumptions(played) {
+		fmt.Fprintln(a.out, line)
+	}
 	return err
 }
 
@@ -75,6 +79,17 @@ func summary(j *journal.Journal, played []journal.Played) string {
 		text += "; the journal ends here before the call: " + j.Why
 	}
 	return text
+}
+
+// resumptions says where the call went on after its process had died.
+func resumptions(played []journal.Played) (lines []string) {
+	for _, p := range played {
+		if in, ok := p.In.(conversation.Resumed); ok {
+			lines = append(lines, fmt.Sprintf("line %d: resumed at %.1f s in turn %d, after its process had died; nothing is known of the %.1f s before",
+				p.Line, p.At.Seconds(), p.Turn, (p.At-in.Until).Seconds()))
+		}
+	}
+	return lines
 }
 
 // text is the journal's, from a file or a server.
@@ -195,8 +210,8 @@ func (r replayCommand) one(a *app, c *client.Client, id string) replayed {
 		line.result, line.done = "nothing happened", false
 		return line
 	}
+	var played []journal.Played
 	if err == nil {
-		var played []journal.Played
 		played, err = j.Replay()
 		line.length = fmt.Sprintf("%.1fs", j.Ended.Seconds())
 		if len(played) > 0 {
@@ -209,6 +224,13 @@ func (r replayCommand) one(a *app, c *client.Client, id string) replayed {
 		return line
 	}
 	line.result = "exact"
+	switch n := len(resumptions(played)); n {
+	case 0:
+	case 1:
+		line.result += ", resumed"
+	default:
+		line.result += fmt.Sprintf(", resumed %d times", n)
+	}
 	if j.Ending != journal.Whole {
 		line.result += ", " + string(j.Ending)
 	}

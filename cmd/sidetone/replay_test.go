@@ -42,10 +42,42 @@ func journalFile(t *testing.T) (path string, text []byte) {
 	return path, text
 }
 
+// resumedFile writes the journal of a call whose process died in the middle.
+func resumedFile(t *testing.T, text []byte) string {
+	t.Helper()
+	text = text[:bytes.LastIndexByte(text[:len(text)/2], '\n')+1]
+	j, err := journal.Read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := j.Past()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(bytes.Clone(text), p.Missing...)
+	var scratch []byte
+	at := p.Until + 3*time.Second
+	for _, in := range []conversation.Input{conversation.Resumed{Until: p.Until}, conversation.HungUp{Remote: true}} {
+		if text, err = p.Writer.Input(text, at, in); err != nil {
+			t.Fatal(err)
+		}
+		if text, scratch, err = p.Writer.Outputs(text, scratch, p.Machine.Step(at, in)); err != nil {
+			t.Fatal(err)
+		}
+		at += 4 * time.Second
+	}
+	path := filepath.Join(t.TempDir(), "resumed.journal")
+	if err := os.WriteFile(path, p.Writer.End(text, at), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // TestReplay replays a file: exactly, cut, changed, as a test, and with other dials.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	path, text := journalFile(t)
+	resumed := resumedFile(t, text)
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		p := filepath.Join(dir, name)
@@ -73,6 +105,10 @@ func TestReplay(t *testing.T) {
 		{"nothing", nil, 1, []string{"name a call, a file, or --all"}},
 		{"all and one", []string{"--all", path}, 1, []string{"--all goes with --since only"}},
 		{"since", []string{"--all", "--since", "soon"}, 1, []string{"--since \"soon\" must be a time"}},
+		{"resumed", []string{resumed}, 0, []string{"exact: ", ": resumed at 30.5 s", "nothing is known of the 3.0 s before"}},
+		{"resumed, another dial", []string{resumed, "--with", "endpointing_sensitivity=relaxed"}, 0, []string{"exact until turn 0"}},
+		{"resumed, as a test", []string{resumed, "--to-golden", filepath.Join(dir, "resumed.journal")}, 0, []string{"are masked"}},
+		{"the test of the resumed one", []string{filepath.Join(dir, "resumed.journal")}, 0, []string{"exact: ", ": resumed at 30.5 s"}},
 		{"golden", []string{path, "--to-golden", golden}, 0, []string{golden, "are masked"}},
 		{"the golden one", []string{golden}, 0, []string{"exact: "}},
 		{"a dial", []string{path, "--with", "endpointing_sensitivity=relaxed"}, 0, []string{"exact until turn 0", "was  Arm endpoint", "is   Arm endpoint", "turn 1, simulated"}},
