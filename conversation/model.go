@@ -50,7 +50,7 @@ func (m *Machine) await(s *speech) {
 
 // think notes that a generation is under way.
 func (m *Machine) think(s *speech) {
-	s.model, s.texted, s.replied = true, false, false
+	s.model, s.texted, s.replied, s.digitsBefore = true, false, false, len(s.digitCalls)
 	s.split = chunker{abbreviations: m.lexicon.abbreviations}
 	m.unseen = false
 }

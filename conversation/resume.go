@@ -206,7 +206,7 @@ func (m *Machine) breakOff(s *speech) (ask, goOn bool) {
 	if s.replied || s.continued > 0 {
 		return false, s.hangup == ""
 	}
-	s.hangup, s.endCall, s.digitCalls = "", ToolCall{}, nil
+	s.hangup, s.endCall, s.digitCalls = "", ToolCall{}, s.digitCalls[:s.digitsBefore]
 	return true, false
 }
 
@@ -239,16 +239,17 @@ func (m *Machine) unheardOf(s *speech) (rest []pendingText) {
 
 // sentenceBefore returns what was heard of the sentence that utterance i goes on with.
 func (s *speech) sentenceBefore(i int) (text string) {
-	part := s.utts[i].part
+	// A rest that is tried a second time goes on with the sentence, a clause does anyway.
+	part, goesOn := s.utts[i].part, s.utts[i].retried
 	for i--; i >= 0; i-- {
 		u := &s.utts[i]
 		if u.filler || u.ahead != 0 {
 			continue
 		}
-		if u.part != part || u.text == "" || strings.ContainsAny(lastRune(strings.TrimRight(u.text, enclosing)), ".?!…।。！？") {
+		if u.part != part || !goesOn && !strings.ContainsAny(lastRune(u.text), ",;:、，；：") {
 			break
 		}
-		text = joinWords(u.text, text)
+		text, goesOn = joinWords(u.text, text), false
 	}
 	return text
 }

@@ -93,3 +93,50 @@ func TestTimesThatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// TestCallsThatWereNotComplete are dropped with their generation; those of an earlier one
+// are made once its words were heard.
+func TestCallsThatWereNotComplete(t *testing.T) {
+	t.Parallel()
+	m := New(Config{})
+	var run []string
+	var utts []uint64
+	gen := uint64(0)
+	step := func(at time.Duration, in Input) {
+		for _, o := range m.Step(at, in) {
+			switch o := o.(type) {
+			case RunTool:
+				run = append(run, o.ID)
+			case AskModel:
+				gen = o.Gen
+			case Say:
+				utts = append(utts, o.Utt)
+			}
+		}
+	}
+	step(0, MediaStarted{})
+	step(0, Heard{Text: "press one", Final: true})
+	step(ms, TurnYielded{})
+	step(2*ms, ModelCall{Gen: gen, ID: "keys", Name: digitsTool, Args: "{}"})
+	step(2*ms, ModelCall{Gen: gen, ID: "look", Name: "look", Args: "{}"})
+	step(2*ms, ModelDone{Gen: gen})
+	step(3*ms, ToolDone{ID: "look", Result: "yes"})
+	step(4*ms, ModelCall{Gen: gen, ID: "not complete", Name: digitsTool, Args: "{}"})
+	step(4*ms, ModelCall{Gen: gen, ID: "nor this", Name: endTool, Args: "{}"})
+	step(5*time.Second, Resumed{Until: 4 * ms})
+	step(6*time.Second, ModelText{Gen: gen, Text: "Here you are, that is all."})
+	step(6*time.Second, ModelDone{Gen: gen})
+	at := 7 * time.Second
+	for i := 0; i < len(utts); i++ {
+		step(at, Voiced{Utt: utts[i], Total: time.Second, Done: true})
+		step(at, Audible{Utt: utts[i]})
+		at += time.Second
+		if len(run) != 1 {
+			t.Errorf("%v ran before the words were heard", run)
+		}
+		step(at, Played{Utt: utts[i]})
+	}
+	if got := strings.Join(run, " "); got != "look keys" || len(utts) != 2 {
+		t.Errorf("%q ran, behind %d utterances", got, len(utts))
+	}
+}

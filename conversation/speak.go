@@ -46,6 +46,8 @@ type speech struct {
 	// keys once all was heard.
 	endCall    ToolCall
 	digitCalls []ToolCall
+	// digitsBefore is how many of them earlier generations made.
+	digitsBefore int
 
 	// fillers counts the fillers since the last words of the model; announced is when
 	// the last filler was given to the voice, or was over.
