@@ -129,6 +129,22 @@ func TestResumeCounts(t *testing.T) {
 	last.Close()
 }
 
+// TestResumeBeforeTheFirstInput: a call of which only the header was written begins.
+func TestResumeBeforeTheFirstInput(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, nil)
+	s.Begin("env", header("a")).flush(new(packer))
+	s.Close()
+	next := s.again(t)
+	l := next.resume(t, "a", time.Second)
+	l.step(2*time.Second, conversation.MediaStarted{})
+	l.j.End(9 * time.Second)
+	next.Close()
+	if j := next.read(t, "a"); j.Ending != journal.Whole || len(j.Steps) != 2 {
+		t.Errorf("%d steps, %s", len(j.Steps), j.Ending)
+	}
+}
+
 // TestKilledBeforeTheRename: what is left of the new file is removed, and the old one goes on.
 func TestKilledBeforeTheRename(t *testing.T) {
 	t.Parallel()
