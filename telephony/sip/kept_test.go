@@ -191,6 +191,32 @@ func TestTakenUpNumbers(t *testing.T) {
 	}
 }
 
+// With a new key of ours the rollovers count anew, as those of the library do; with the
+// same key they go on.
+func TestRolloversOfOurKey(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	keys := func(ours byte) *stream {
+		st := plainStream()
+		st.crypto = &streamKeys{line: cryptoLine{tag: 1, key: someKey(1)}, ours: someKey(ours)}
+		return &st
+	}
+	m := testMedia(t, *keys(2), &now)
+	m.out.seq = 65535
+	for n, test := range []struct {
+		ours byte
+		want uint64 // of the next packet's number
+	}{{2, 65536}, {2, 65537}, {3, 2}, {3, 3}} {
+		m.apply(keys(test.ours))
+		if _, err := m.cipher.seal(m.out.packet(codecPCMU, 0, levelFrame(1).PCM)); err != nil {
+			t.Fatal(err)
+		}
+		if roc, _ := m.cipher.out.ROC(m.out.ssrc); m.out.seq != test.want || uint64(roc) != (test.want-1)>>16 {
+			t.Errorf("%d: the next number is %d, want %d; %d rollovers", n, m.out.seq, test.want, roc)
+		}
+	}
+}
+
 // How far the far end's numbers can have come depends on the time that has passed.
 func TestRolloversOfTheFarEnd(t *testing.T) {
 	t.Parallel()

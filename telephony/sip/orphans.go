@@ -21,7 +21,7 @@ const maxAbandoned = 10000
 // and name what we take for our own; false for all others.
 func (d *Driver) adopt(p peer, branch string, res *sip.Response) bool {
 	trunk := d.orphanOf(p, branch, res)
-	if trunk == nil {
+	if trunk == nil || d.mayTakeUp() { // it may be of a call that goes on, and comes again
 		return false
 	}
 	from, to, seq := res.From().Address, res.To().Address, res.CSeq().SeqNo

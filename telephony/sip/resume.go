@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sidetone/sidetone/telephony"
@@ -63,8 +65,9 @@ func (d *Driver) takeUp(ctx context.Context, s savedDialog) (*leg, error) {
 	if err := l.reconnect(ctx); err != nil {
 		return nil, err
 	}
-	if at := d.listensAt(l.peer); at != s.Leg.Listen || d.localAddr(l.peer.addr.Addr()) != l.desc.addr {
-		return nil, fmt.Errorf("its far end knows us as %s and %s, and we are %s", s.Leg.Listen, l.desc.addr, at)
+	if at := d.listensAt(l.peer); at != s.Leg.Listen || !d.isAt(l.desc.addr, l.peer.addr.Addr()) {
+		return nil, fmt.Errorf("its far end knows us as %s and port %d, and we are %s and port %d",
+			l.desc.addr, s.Leg.Listen, d.localAddr(l.peer.addr.Addr()), at)
 	}
 	if l.media, err = d.reopen(s.Leg.Media, l.info.Trunk); err != nil {
 		return nil, err
@@ -72,6 +75,17 @@ func (d *Driver) takeUp(ctx context.Context, s savedDialog) (*leg, error) {
 	l.media.takeUp(s.Leg.Media, l.stream, now, passed)
 	l.begin(s.Leg, now)
 	return l, nil
+}
+
+// isAt reports whether an address is that of this driver towards p, or another one of
+// this machine that the driver listens at.
+func (d *Driver) isAt(addr, p netip.Addr) bool {
+	if d.localAddr(p) == addr {
+		return true
+	}
+	ours, err := ownNetworks()
+	return err == nil && d.cfg.Advertise == "" && d.transport.addr().Addr().IsUnspecified() &&
+		slices.ContainsFunc(ours, func(n netip.Prefix) bool { return n.Addr() == addr })
 }
 
 // restore makes the leg of a stored one, as yet without sound.

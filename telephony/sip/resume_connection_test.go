@@ -19,7 +19,7 @@ func TestResumeOverTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	d := newDriver(t, nil)
+	d := newDriver(t, func(c *Config) { c.Life = Life{First: time.Hour, Later: time.Hour} })
 	u, p, l, _ := inCall(t, d, "tcp", "Contact: <sip:raw@"+listener.Addr().String()+";transport=tcp>")
 	before := p.speak(l, 3)
 	dialog := l.Dialog()
@@ -28,7 +28,7 @@ func TestResumeOverTCP(t *testing.T) {
 	later := nextDriver(t, d, outage)
 	up := resume(t, later, dialog)
 	up.begins(t, telephony.KindResumed)
-	goesOnWith(t, before[2], p.speak(up, 3)[0], outage)
+	goesOnWith(t, before, p.speak(up, 5), outage)
 	wantFrom(t, up.frames, p, 6000)
 	conn, err := listener.Accept()
 	if err != nil {

@@ -41,7 +41,7 @@ type savedDialog struct {
 // savedLeg is what of a leg goes beyond hanging it up.
 type savedLeg struct {
 	At        int64          `json:"at"`     // when it was so, in us since 1970
-	Listen    string         `json:"listen"` // where the far end reaches us; empty: by its connection alone
+	Listen    uint16         `json:"listen"` // the port at which the far end reaches us; 0: by its connection alone
 	User      string         `json:"user,omitempty"`
 	SIPS      bool           `json:"sips,omitempty"`
 	RemoteSeq uint32         `json:"remote_seq"`
@@ -208,12 +208,12 @@ func (l *leg) saved() savedDialog {
 	return s
 }
 
-// listensAt is where p reaches us, empty where it does by its connection alone.
-func (d *Driver) listensAt(p peer) string {
-	if p.secure() && !d.transport.secureAddr().IsValid() {
-		return ""
+// listensAt is the port at which p reaches us, 0 where it does by its connection alone.
+func (d *Driver) listensAt(p peer) uint16 {
+	if p.secure() {
+		return d.transport.secureAddr().Port()
 	}
-	return d.hostPort(p)
+	return d.transport.addr().Port()
 }
 
 func (l localSDP) saved() savedLocal {
@@ -243,7 +243,7 @@ func (m *media) saved(now time.Time) savedMedia {
 	m.kept = m.soundMark(now)
 	s := savedMedia{Port: m.port(), RTCP: m.rtcp != nil, Near: m.hosts, Stream: m.st.saved(), Theirs: m.theirs,
 		Out:   savedSender{SSRC: m.out.ssrc, Seq: m.out.seq, Timestamp: m.out.timestamp, Packets: m.out.packets, Octets: m.out.octets},
-		Owner: savedOwner{Clock: m.owner.clock, Taken: m.owner.taken, Others: m.owner.others}}
+		Owner: savedOwner{Clock: m.owner.clock, Taken: slices.Clone(m.owner.taken), Others: m.owner.others}}
 	if !m.out.due.IsZero() {
 		s.Out.Due = m.out.due.UnixMicro()
 	}

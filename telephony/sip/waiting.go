@@ -41,19 +41,30 @@ func (w *waiting) stop() {
 	}
 }
 
-// waits lets a request wait whose call is not known; false when it need not.
+// waits lets a request wait whose call is not known; false when it need not. Where there
+// are too many it is forgotten: what came by UDP comes again.
 func (d *Driver) waits(p peer, req *sip.Request) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w := &d.waiting
-	if !w.on || d.stopped() || len(w.requests) >= maxWaiting {
-		return false
-	}
 	key := txKey(req, req.Method)
+	switch {
+	case !w.on || d.stopped():
+		return false
+	case len(w.requests) >= maxWaiting:
+		return true
+	}
 	if !slices.ContainsFunc(w.requests, func(o waitingRequest) bool { return txKey(o.req, o.req.Method) == key }) {
 		w.requests = append(w.requests, waitingRequest{p, req})
 	}
 	return true
+}
+
+// mayTakeUp reports whether calls may yet be taken up that are not known.
+func (d *Driver) mayTakeUp() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.waiting.on
 }
 
 // serveWaiting takes the requests that have waited for a call.
