@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -258,5 +259,24 @@ func TestRolloversOfTheFarEnd(t *testing.T) {
 		if _, err := c.open(packet(4), time.Now()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A change of the call that the far end refuses has used up a version of our description.
+func TestRefusedHoldIsStored(t *testing.T) {
+	t.Parallel()
+	_, u, l, events := answeredCall(t, nil, "udp")
+	before := l.Dialog()
+	held := make(chan error, 1)
+	go func() { held <- l.Hold(t.Context(), true) }()
+	u.reply(u.ask("INVITE"), "488 No", "")
+	if err := <-held; err == nil {
+		t.Error("held")
+	}
+	if ev := next(t, events); ev.Kind != telephony.KindDialogChanged {
+		t.Errorf("event %+v", ev)
+	}
+	if after := l.Dialog(); after == before || !strings.Contains(after, `"version":2`) {
+		t.Errorf("stored is %s", after)
 	}
 }
