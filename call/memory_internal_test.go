@@ -18,7 +18,7 @@ func TestMemoryOfASession(t *testing.T) { //nolint:paralleltest // it reads how 
 	for name, test := range map[string]struct {
 		plan Plan
 		most uint64 // bytes
-	}{"echo": {Plan{Echo: true}, 20 << 10}, "conversation": {talk, 30 << 10}} {
+	}{"echo": {Plan{Echo: true}, 36 << 10}, "conversation": {talk, 30 << 10}} {
 		x := &Exchange{c: Config{Clock: testClock(), Log: slog.New(slog.DiscardHandler)}}
 		const n = 200
 		sessions := make([]*Session, n)

@@ -90,14 +90,17 @@ func (x *Exchange) newEar(s *Session) *ear {
 func (s *Session) newParty(leg telephony.Leg, comfort bool) (*party, error) {
 	p := &party{leg: leg, inbox: s.inbox, clock: s.clock, log: s.log, ended: make(chan struct{})}
 	p.player = newPlayer(leg, comfort, s.inbox.post)
-	if s.plan.Echo || s.plan.recogniser().Carrier {
-		return p, nil // nobody asks when somebody speaks
+	if s.plan.recogniser().Carrier {
+		return p, nil
 	}
 	d, err := newDetector(p.player.rate, s.call.Snapshot.Agent.NoiseSuppression, s.inbox.post)
 	if err != nil {
 		return nil, err
 	}
-	p.detector, p.player.sent = d, d.sent
+	p.detector = d // an echo has it, too: it shows what a call takes
+	if !s.plan.Echo {
+		p.player.sent = d.sent
+	}
 	return p, nil
 }
 
