@@ -213,10 +213,13 @@ func TestFull(t *testing.T) {
 // FuzzRead: no text makes it panic, and what was read replays or differs.
 func FuzzRead(f *testing.F) {
 	h, steps := sample()
-	f.Add(write(f, h, steps))
+	text := write(f, h, steps)
+	f.Add(text)
+	f.Add(goOn(f, text[:len(text)/2], conversation.HungUp{Remote: true}))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if j, err := journal.Read(text); err == nil && len(j.Steps) < 1000 {
 			_, _ = j.Replay()
+			_, _ = j.Past()
 		}
 	})
 }

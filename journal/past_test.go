@@ -15,7 +15,7 @@ import (
 func wholeLines(text []byte) []byte { return text[:bytes.LastIndexByte(text, '\n')+1] }
 
 // goOn lets a call that was cut go on with some inputs, to its end.
-func goOn(t *testing.T, text []byte, ins ...conversation.Input) []byte {
+func goOn(t testing.TB, text []byte, ins ...conversation.Input) []byte {
 	t.Helper()
 	j, err := journal.Read(text)
 	if err != nil {
