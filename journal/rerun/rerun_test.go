@@ -234,6 +234,25 @@ func TestTheAgentWaitsForThePause(t *testing.T) {
 	expect(t, "asked", asked[:2], []string{"I would like a cake with strawberries", "for ten"})
 }
 
+// TestAnInterruptionFollowsTheAnswer: who speaks over an answer does so as long after its
+// beginning, so that as much of it was heard and the next question is the same.
+func TestAnInterruptionFollowsTheAnswer(t *testing.T) {
+	t.Parallel()
+	cfg := bakery(conversation.Auto)
+	j := record(t, "interrupts", cfg)
+	cfg.Endpoint = conversation.Relaxed
+	r := run(t, j, cfg, rerun.Options{Model: noModel(t)})
+	was, is := shown(r)
+	expect(t, "was", was, []string{
+		"1 3.50 caller: are you open", "1 3.82 agent: Until five, and |  on Sundays until noon, except in winter.",
+		"2 7.00 caller: stop", "2 7.31 agent: All right.", "2 9.00 call: the caller hangs up",
+	})
+	expect(t, "is", is, []string{
+		"1 3.70 caller: are you open", "1 4.02 agent: Until five, and |  on Sundays until noon, except in winter.",
+		"2 7.40 caller: stop", "2 7.71 agent: All right.", "2 9.40 call: the caller hangs up",
+	})
+}
+
 // TestAnotherPrompt: no answer of the call counts, although the questions are the same.
 func TestAnotherPrompt(t *testing.T) {
 	t.Parallel()

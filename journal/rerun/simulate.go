@@ -265,7 +265,7 @@ func (s *simulation) play(until time.Duration) {
 		}
 		act(at)
 	}
-	for _, d := range s.pending { // what was begun is completed
+	for _, d := range slices.Clone(s.pending) { // what was begun is completed
 		if _, ok := d.in.(conversation.ToolDone); ok && s.over && s.err == nil {
 			s.come(max(s.now, d.at), d)
 		}
