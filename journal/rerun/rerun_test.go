@@ -107,6 +107,9 @@ func shown(r *rerun.Report) (was, is []string) {
 				if e.Interrupted {
 					text += " | " + strings.TrimPrefix(e.Said, e.Text)
 				}
+				if e.Ignored {
+					text += " (ignored)"
+				}
 				if e.Done {
 					text += " = " + e.Said
 				}
@@ -207,7 +210,7 @@ func TestTheAgentWaitsForThePause(t *testing.T) {
 	r := run(t, j, cfg, rerun.Options{})
 	was, is := shown(r)
 	expect(t, "was", was, []string{
-		"1 3.30 caller: I would like a cake", "1 4.20 agent:  | ",
+		"1 3.30 caller: I would like a cake", "1 4.85 agent:  | ",
 		"2 4.90 caller: with strawberries", "2 5.21 agent: Sorry, a cake with strawberries, fine. For how many?",
 		"3 11.00 caller: for ten", "3 11.41 agent: A cake for ten.", "3 13.50 call: the caller hangs up",
 	})
@@ -250,6 +253,42 @@ func TestAnInterruptionFollowsTheAnswer(t *testing.T) {
 	expect(t, "is", is, []string{
 		"1 3.70 caller: are you open", "1 4.02 agent: Until five, and |  on Sundays until noon, except in winter.",
 		"2 7.40 caller: stop", "2 7.71 agent: All right.", "2 9.40 call: the caller hangs up",
+	})
+}
+
+// TestTheCallerWaitsToBeAsked: who answered the second thing that the agent said does not
+// answer the first one.
+func TestTheCallerWaitsToBeAsked(t *testing.T) {
+	t.Parallel()
+	cfg := bakery(conversation.Auto)
+	cfg.AskOnIdle, cfg.IdleTime = true, 5*time.Second
+	j := record(t, "still_there", cfg)
+	cfg.GreetingDelay = time.Second
+	_, is := shown(run(t, j, cfg, rerun.Options{Model: noModel(t)}))
+	expect(t, "is", is, []string{
+		"0 1.21 agent: Corner bakery.", "0 7.71 agent: Are you still there?",
+		"1 11.90 caller: yes I am here", "1 12.21 agent: Good.", "1 14.00 call: the caller hangs up",
+	})
+}
+
+// TestTheRestOfAnAnswer that was cut off in the call is left out, unless there is a model.
+func TestTheRestOfAnAnswer(t *testing.T) {
+	t.Parallel()
+	cfg := bakery(conversation.Auto)
+	cfg.Interrupt = conversation.High
+	j := record(t, "yeah", cfg)
+	cfg.Interrupt, cfg.Endpoint = conversation.Low, conversation.Relaxed
+	_, is := shown(run(t, j, cfg, rerun.Options{}))
+	expect(t, "is, without a model", is, []string{
+		"1 3.70 caller: tell me about bread", "1 4.02 agent: Bread is made of flour and water.",
+		"1 5.60 simulation: " + rerun.CutOff, "1 5.73 caller: yeah (ignored)", "1 10.44 call: the caller hangs up",
+	})
+	_, is = shown(run(t, j, cfg, rerun.Options{Model: func(conversation.AskModel) (rerun.Answer, error) {
+		return rerun.Answer{Text: "Bread is made of flour and water. And of salt."}, nil
+	}}))
+	expect(t, "is, with a model", is, []string{
+		"1 3.70 caller: tell me about bread", "1 4.32 simulation: " + rerun.Composed, "1 4.54 agent: Bread is made of flour and water. And of salt.",
+		"1 6.25 caller: yeah (ignored)", "1 12.18 call: the caller hangs up",
 	})
 }
 
