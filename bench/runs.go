@@ -38,7 +38,7 @@ func sizes(o Options) size {
 		setup: 10 * time.Second, starts: 7, attempts: loadgen.MaxAttempts, clock: 3 * time.Minute,
 		pipelineCalls: 100, memoryCalls: 150, rampMost: 400, wireCalls: 200,
 		secureCalls: 200, securePairs: 5,
-		journalCalls: 100, journalTurns: 10, journalPairs: 5,
+		journalCalls: 100, journalTurns: 20, journalPairs: 3,
 	}
 	if o.Quick {
 		s = size{
@@ -47,7 +47,7 @@ func sizes(o Options) size {
 			setup: 3 * time.Second, starts: 3, attempts: 1, clock: 30 * time.Second,
 			pipelineCalls: 20, memoryCalls: 30, rampMost: 30, wireCalls: 20,
 			secureCalls: 60, securePairs: 1,
-			journalCalls: 20, journalTurns: 4, journalPairs: 1,
+			journalCalls: 20, journalTurns: 10, journalPairs: 1,
 		}
 	}
 	if o.Turns > 0 {
