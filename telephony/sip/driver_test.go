@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"log/slog"
 	"net/netip"
@@ -131,5 +132,26 @@ func newHarness(t *testing.T, transport string) telephonytest.Harness {
 				return nil, ctx.Err()
 			}
 		},
+	}
+}
+
+// Close ends a call that we place and that rings.
+func TestCloseWhileACallRings(t *testing.T) {
+	t.Parallel()
+	c := newCarrier(t)
+	d := newDriver(t, func(cfg *Config) { cfg.Trunks = []Trunk{{Name: "carrier", Host: c.conn.LocalAddr().String()}} })
+	rings, dialled := make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, err := d.Dial(t.Context(), telephony.DialRequest{From: "+12125550100", To: "+12125550101", Trunk: "carrier"}, func() { close(rings) })
+		dialled <- err
+	}()
+	c.answer(c.receive(), "180 Ringing", "")
+	<-rings
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	var failed *telephony.DialError
+	if err := <-dialled; !errors.As(err, &failed) {
+		t.Errorf("Dial: %v", err)
 	}
 }
