@@ -146,12 +146,12 @@ func TestResumeOverTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 			called := <-legs
-			theirs := resumed{called.(*leg), calleeFrames, calleeEvents} // the far end that stays
-			ours := dialled.(*leg)
-			if !weCalled {
-				theirs, ours = listenToResumed(t, dialled), called.(*leg)
+			var ours *leg
+			var theirs resumed // the far end, which stays
+			if weCalled {
+				ours, theirs = listenToResumed(t, dialled).leg, resumed{called.(*leg), calleeFrames, calleeEvents}
 			} else {
-				ours = listenToResumed(t, dialled).leg
+				ours, theirs = called.(*leg), listenToResumed(t, dialled)
 			}
 			hears := func(from telephony.Leg, frames chan heardFrame, level int16) {
 				t.Helper()
