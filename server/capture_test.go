@@ -101,8 +101,10 @@ func (p *trunkPeer) speaks(spoken []byte) []byte {
 	go func() { back <- hears(conn, &loud) }()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	number := uint16(0)
 	send := func(packet rtp.Packet) {
-		packet.Version, packet.SSRC = 2, 7
+		packet.Version, packet.SSRC, packet.SequenceNumber = 2, 7, number
+		number++
 		raw, err := packet.Marshal()
 		if err == nil {
 			_, err = conn.WriteToUDP(raw, there)
@@ -113,9 +115,11 @@ func (p *trunkPeer) speaks(spoken []byte) []byte {
 		<-tick.C
 	}
 	for i := 0; i+160 <= len(spoken); i += 160 {
-		send(rtp.Packet{Header: rtp.Header{SequenceNumber: uint16(i / 160), Timestamp: uint32(i)}, Payload: spoken[i : i+160]})
+		if i == len(spoken)/320*160 { // the sound behind it tells that it was taken
+			send(rtp.Packet{Header: rtp.Header{PayloadType: 101, Timestamp: uint32(i)}, Payload: []byte{5, 10, 0, 160}})
+		}
+		send(rtp.Packet{Header: rtp.Header{Timestamp: uint32(i)}, Payload: spoken[i : i+160]})
 	}
-	send(rtp.Packet{Header: rtp.Header{PayloadType: 101, SequenceNumber: uint16(len(spoken) / 160), Timestamp: uint32(len(spoken))}, Payload: []byte{5, 10, 0, 160}})
 	poll(t, "the echo of all of it", func() bool { return loud.Load() > int64(len(spoken)/160-5) })
 	p.send(p.request("BYE", uri, from, to, "capture", 2, ""))
 	p.receive("SIP/2.0 200")

@@ -201,7 +201,7 @@ func (p *trunkPeer) isRefused(api *client.Client) {
 			want := client.Refusal{ID: got.ID, CreatedAt: got.CreatedAt, LastAt: got.LastAt, Count: 1, Trunk: "carrier", Source: p.conn.LocalAddr().String(), TelephonyID: "no",
 				FromNumber: "anonymous", ToNumber: "02079460000", Tried: []string{"+02079460000", "+4402079460000", "+442079460000"}, Cause: "unknown_number",
 				Reason: `the trunk "carrier" lists no number that "02079460000" is`, Messages: got.Messages}
-			if len(got.Messages) != 2 || !strings.HasPrefix(got.Messages[0].Text, "INVITE "+uri) || got.Messages[0].Direction != "received" || !strings.HasPrefix(got.Messages[1].Text, "SIP/2.0 404 ") {
+			if len(got.Messages) < 2 || !strings.HasPrefix(got.Messages[0].Text, "INVITE "+uri) || got.Messages[0].Direction != "received" || !strings.HasPrefix(got.Messages[1].Text, "SIP/2.0 404 ") {
 				t.Errorf("messages %+v", got.Messages)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
