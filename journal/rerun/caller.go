@@ -34,7 +34,8 @@ type stretch struct {
 	distance time.Duration
 }
 
-// outside is an input that no output has led to.
+// outside is an input that no output has led to. in is nil where the process died: what
+// comes next is the conversation.Resumed of the one that went on with the call.
 type outside struct {
 	at time.Duration
 	in conversation.Input
@@ -53,23 +54,38 @@ func callerOf(played []journal.Played) caller {
 	var c caller
 	f := newFloor()
 	b := bursts{settled: true}
-	left := false
+	left, before := false, time.Duration(0)
 	for i, p := range played {
 		_, hungUp := p.In.(conversation.HungUp)
 		if fromOutside(p.In) && !(hungUp && left) { // the far end confirms our hang-up
-			if b.begins(p.In) || len(c.stretches) == 0 {
-				c.begin(p.At, &f)
+			if in, ok := p.In.(conversation.Resumed); ok {
+				c.take(diedAt(in, p.At, before), nil, i, &b, &f)
 			}
-			s := &c.stretches[len(c.stretches)-1]
-			if b.take(p.In) {
-				s.over = p.At
-			}
-			c.inputs = append(c.inputs, outside{p.At, p.In, i, len(c.stretches) - 1})
+			c.take(p.At, p.In, i, &b, &f)
 		}
 		f.step(p.At, p.In, p.Outputs)
+		before = p.At
 		left = left || slices.ContainsFunc(p.Outputs, leaves)
 	}
 	return c
+}
+
+// take adds an input, or a death, of step i.
+func (c *caller) take(at time.Duration, in conversation.Input, i int, b *bursts, f *floor) {
+	if b.begins(in) || len(c.stretches) == 0 {
+		c.begin(at, f)
+	}
+	s := &c.stretches[len(c.stretches)-1]
+	if b.take(in) {
+		s.over = at
+	}
+	c.inputs = append(c.inputs, outside{at, in, i, len(c.stretches) - 1})
+}
+
+// diedAt is when the process had died that was followed by another one at a time, with
+// the last step before.
+func diedAt(in conversation.Resumed, at, before time.Duration) time.Duration {
+	return min(max(in.Until.Truncate(time.Microsecond), before), at)
 }
 
 // begin begins a stretch, and finds what it followed.
@@ -107,7 +123,7 @@ func fromOutside(in conversation.Input) bool {
 	switch in := in.(type) {
 	case conversation.SpeechStarted, conversation.SpeechEnded, conversation.Heard, conversation.TurnYielded, conversation.TurnEnding,
 		conversation.TurnGoesOn, conversation.CallerLeaves, conversation.Digit, conversation.MediaStarted, conversation.Held, conversation.Unheld,
-		conversation.Command, conversation.RecogniserAway, conversation.RecogniserReplaced, conversation.RecogniserLost, conversation.ModelWaits:
+		conversation.Resumed, conversation.Command, conversation.RecogniserAway, conversation.RecogniserReplaced, conversation.RecogniserLost, conversation.ModelWaits:
 		return true
 	case conversation.HungUp:
 		return in.Remote
@@ -135,7 +151,8 @@ func (b *bursts) begins(in conversation.Input) bool {
 	}
 }
 
-// take notes an input, and reports whether the caller made a sound, or pressed a key, up to it.
+// take notes an input, and reports whether what comes next follows what the agent did
+// since: the caller made a sound, or pressed a key, up to it, or nobody knows who did.
 func (b *bursts) take(in conversation.Input) bool {
 	begins := b.begins(in)
 	b.voiced = b.voiced && !begins
@@ -149,6 +166,9 @@ func (b *bursts) take(in conversation.Input) bool {
 	case conversation.Heard:
 		b.settled = !b.talking && (in.Final || in.Flushed)
 		return !b.voiced
+	case conversation.Resumed:
+		b.talking, b.settled = false, true // nobody hears the rest
+		return true
 	default:
 		return begins
 	}
@@ -175,6 +195,19 @@ func newActor(played []journal.Played, ended time.Duration) actor {
 
 // rest is how many inputs are still to come.
 func (s *actor) rest() int { return len(s.inputs) - s.next }
+
+// unheard is how many of those that are still to come the agent would have heard of.
+func (s *actor) unheard() (n int) {
+	for _, in := range s.inputs[s.next:] {
+		if _, resumed := in.in.(conversation.Resumed); in.in != nil && !resumed {
+			n++
+		}
+	}
+	return n
+}
+
+// dies reports whether what comes next is the death of the process.
+func (s *actor) dies() bool { return s.rest() > 0 && s.inputs[s.next].in == nil }
 
 // due returns when the next input comes, if nothing else happens before.
 func (s *actor) due(now time.Duration, f *floor) (at time.Duration, ok bool) {
@@ -208,13 +241,13 @@ func (s *actor) opens() bool {
 }
 
 // follow takes step i of the recorded call: the next input, if that is its.
-func (s *actor) follow(at time.Duration, i int, f *floor) {
-	if s.rest() > 0 && s.inputs[s.next].step == i {
-		s.take(at, f)
+func (s *actor) follow(i int, f *floor) {
+	for s.rest() > 0 && s.inputs[s.next].step == i {
+		s.take(s.inputs[s.next].at, f)
 	}
 }
 
-// take gives the next input, at a time.
+// take gives the next input, at a time; nil when the process dies then.
 func (s *actor) take(at time.Duration, f *floor) conversation.Input {
 	in := s.inputs[s.next]
 	if s.opens() {

@@ -2,6 +2,7 @@ package rerun
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -29,6 +30,7 @@ const (
 	Line    = "call"
 	Remark  = "simulation"
 	Problem = "error"
+	Server  = "server"
 )
 
 // Event is something that happened in a turn.
@@ -73,6 +75,7 @@ type course struct {
 	stopped   bool          // what was heard then was stopped
 	cut       time.Duration // when the agent was cut off, and what was heard is not known
 	left      bool          // the agent has ended the call
+	over      bool          // the line is closed
 }
 
 func newCourse() *course { return &course{turns: []Turn{{}}} }
@@ -82,7 +85,7 @@ func courseOf(played []step) *course {
 	c, a := newCourse(), newActor(played, 0)
 	f := newFloor()
 	for i, p := range played {
-		a.follow(p.At, i, &f)
+		a.follow(i, &f)
 		c.step(p.At, p.In, p.Outputs, a.next)
 	}
 	return c
@@ -95,7 +98,10 @@ func (c *course) step(at time.Duration, in conversation.Input, outs []conversati
 		if c.audible == 0 || c.stopped {
 			c.audible, c.stopped = at, false
 		}
+	case conversation.Resumed:
+		c.resumed(at, in)
 	case conversation.HungUp:
+		c.over = true
 		text := "the line is closed"
 		if in.Remote && !c.left {
 			text = "the caller hangs up"
@@ -113,6 +119,16 @@ func (c *course) step(at time.Duration, in conversation.Input, outs []conversati
 			c.add(Event{At: at, Who: Line, Text: "the agent hangs up: " + out.Reason})
 		}
 	}
+}
+
+// resumed notes that another process goes on with a call. What was not yet heard is not.
+func (c *course) resumed(at time.Duration, in conversation.Resumed) {
+	if c.over {
+		return
+	}
+	c.stopped = true
+	away := at - min(max(0, in.Until), at)
+	c.add(Event{At: at, Who: Server, Text: fmt.Sprintf("the process died; the call went on after %.1f s", away.Seconds())})
 }
 
 func (c *course) note(at time.Duration, n conversation.Note, outside int) {

@@ -13,6 +13,9 @@
 //     it spoke in the call. Who sends the sound (player.go) does so without delay.
 //   - A tool has the same result for an equal call, else one that says that it is not known.
 //   - Timers are those of the machine, on time.
+//   - A process that died in the call dies as long after the caller's words before, and the
+//     next one goes on with the call as long after that. Between them nothing happens, and
+//     what was under way is lost. A line that the agent has ended closes anyway.
 //
 // The package is pure: no clock, no file, no goroutine, and the same journal gives the
 // same report.

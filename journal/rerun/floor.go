@@ -60,6 +60,8 @@ func (f *floor) take(at time.Duration, in conversation.Input) {
 		delete(f.asked, in.Gen)
 	case conversation.ToolDone:
 		delete(f.tools, in.ID)
+	case conversation.Resumed:
+		*f = floor{asked: map[uint64]bool{}, tools: map[string]bool{}, last: f.last, began: f.began, ended: f.ended}
 	}
 }
 

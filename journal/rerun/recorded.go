@@ -34,8 +34,12 @@ type recording struct {
 	// whole: nothing of it is missing. over: what comes later does not count.
 	whole, over, used bool
 	beside            bool // the voice spoke it beside another one
-	text              string
-	stopped           time.Duration // when the sound of an utterance was stopped
+	// life counts the processes that had the call before; died: this one did before the
+	// rest came.
+	life    int
+	died    bool
+	text    string
+	stopped time.Duration // when the sound of an utterance was stopped
 }
 
 // shelf has recordings by what they answer, in the order of the call.
@@ -44,11 +48,12 @@ type shelf map[string][]*recording
 func (s shelf) add(key string, r *recording) { s[key] = append(s[key], r) }
 
 // take returns the first recording for a key that was not taken, or the last one again;
-// nil when there is none. One that is whole is better than one that is not.
-func (s shelf) take(key string) *recording {
+// nil when there is none. One that is whole is better than one that is not, and one that
+// ended with its process is as good for a process that will die as well.
+func (s shelf) take(key string, life int) *recording {
 	var best *recording
 	for _, r := range s[key] {
-		if best == nil || r.worth() >= best.worth() && (best.used || r.worth() > best.worth()) {
+		if best == nil || r.worth(life) >= best.worth(life) && (best.used || r.worth(life) > best.worth(life)) {
 			best = r
 		}
 	}
@@ -58,9 +63,9 @@ func (s shelf) take(key string) *recording {
 	return best
 }
 
-// worth is how good a recording is to be used.
-func (r *recording) worth() int {
-	if r.whole {
+// worth is how good a recording is to be used by a process.
+func (r *recording) worth(life int) int {
+	if r.whole && !r.died || r.died && r.life == life && !r.used {
 		return 1
 	}
 	return 0
@@ -87,14 +92,19 @@ type collector struct {
 	voiceFree, played      time.Duration
 	thought, firsts, ticks []time.Duration
 	sound                  time.Duration
-	runes                  int
+	runes, life            int
 }
 
 // collect takes a call apart.
 func collect(played []journal.Played) (*calls, error) {
 	c := &collector{ready: map[uint64]time.Duration{}, calls: &calls{answers: shelf{}, sounds: shelf{}, results: shelf{}, hangs: 20 * time.Millisecond,
 		gens: map[uint64]*recording{}, utts: map[uint64]*recording{}, tools: map[string]*recording{}}}
+	before := time.Duration(0)
 	for i, p := range played {
+		if in, ok := p.In.(conversation.Resumed); ok {
+			c.die(diedAt(in, p.At, before))
+		}
+		before = p.At
 		c.take(i, p.At, p.In)
 		for _, out := range p.Outputs {
 			if err := c.heed(p.At, out); err != nil {
@@ -143,7 +153,7 @@ func (c *collector) take(step int, at time.Duration, in conversation.Input) {
 	case conversation.ModelFailed:
 		c.answer(step, at, in.Gen, in, true)
 	case conversation.ToolDone:
-		if r := c.tools[in.ID]; r != nil && !r.whole {
+		if r := c.tools[in.ID]; r != nil && !r.over {
 			r.add(reply{in: in, after: at - r.at, step: step}, true)
 		}
 	case conversation.HungUp: // the far end may seem to have done it
@@ -224,14 +234,14 @@ func (c *collector) heed(at time.Duration, out conversation.Output) error {
 		if err != nil {
 			return err
 		}
-		c.gens[out.Gen] = &recording{at: at}
+		c.gens[out.Gen] = &recording{at: at, life: c.life}
 		c.answers.add(key, c.gens[out.Gen])
 	case conversation.CancelModel:
 		if r := c.gens[out.Gen]; r != nil && !r.over {
 			r.cut(at)
 		}
 	case conversation.Say:
-		c.utts[out.Utt] = &recording{at: at, text: out.Text, beside: out.Ahead != 0}
+		c.utts[out.Utt] = &recording{at: at, life: c.life, text: out.Text, beside: out.Ahead != 0}
 		c.sounds.add(out.Text, c.utts[out.Utt])
 	case conversation.Unsay:
 		c.cutSound(at, out.Utt)
@@ -240,7 +250,7 @@ func (c *collector) heed(at time.Duration, out conversation.Output) error {
 			c.cutSound(at, utt)
 		}
 	case conversation.RunTool:
-		c.tools[out.ID] = &recording{at: at}
+		c.tools[out.ID] = &recording{at: at, life: c.life}
 		c.results.add(toolCall(out), c.tools[out.ID])
 	}
 	if leaves(out) {
@@ -256,6 +266,31 @@ func (c *collector) cutSound(at time.Duration, utt uint64) {
 			c.voiceFree = at
 		}
 	}
+}
+
+// die ends what the process was at when it died.
+func (c *collector) die(at time.Duration) {
+	c.life++
+	for _, r := range c.gens {
+		if !r.over {
+			r.cut(at)
+			r.died = true
+		}
+	}
+	for _, r := range c.tools {
+		if !r.over {
+			r.add(reply{in: unknownResult(), after: at - r.at + soon, step: none, mark: UnknownResult}, false)
+			r.over, r.died = true, true
+		}
+	}
+	for utt, r := range c.utts {
+		r.died = r.died || !r.over
+		c.cutSound(at, utt)
+	}
+}
+
+func unknownResult() conversation.ToolDone {
+	return conversation.ToolDone{Result: "the result is not known in this simulation", Failed: true}
 }
 
 // soon is how long after an interruption what was not known before comes: what happened at

@@ -84,7 +84,7 @@ func Run(j *journal.Journal, cfg conversation.Config, o Options) (*Report, error
 		return nil, s.err
 	}
 	r.Blocks = blocks(courseOf(played).sort(), s.course.sort())
-	r.Unheard, r.Ended = s.actor.rest(), s.now
+	r.Unheard, r.Ended = s.actor.unheard(), s.now
 	return r, nil
 }
 
@@ -117,7 +117,7 @@ func (s *simulation) follow(played []step) (*Fork, error) {
 func (s *simulation) diverge(i int, p step, outs []conversation.Output) {
 	s.now = p.At
 	s.before(p.At, p.In)
-	s.actor.follow(p.At, i, &s.floor)
+	s.actor.follow(i, &s.floor)
 	s.leave(i)
 	s.course.simulated = true
 	for _, in := range s.after(p.At, p.In, outs) {

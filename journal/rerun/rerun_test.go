@@ -26,7 +26,7 @@ func record(t *testing.T, name string, cfg conversation.Config) *journal.Journal
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := recorder{t: t, m: conversation.New(cfg), text: text, timers: map[conversation.Timer]conversation.Arm{}}
+	r := newRecorder(t, cfg, text)
 	for line := range strings.Lines(string(raw)) {
 		var ms int
 		line = strings.TrimSpace(line)
@@ -41,8 +41,7 @@ func record(t *testing.T, name string, cfg conversation.Config) *journal.Journal
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		r.until(time.Duration(ms) * time.Millisecond)
-		r.step(time.Duration(ms)*time.Millisecond, in)
+		r.take(time.Duration(ms)*time.Millisecond, in)
 	}
 	j, err := journal.Read(r.w.End(r.text, r.now))
 	if err != nil {
@@ -59,6 +58,20 @@ type recorder struct {
 	scratch []byte
 	now     time.Duration
 	timers  map[conversation.Timer]conversation.Arm
+}
+
+func newRecorder(t *testing.T, cfg conversation.Config, header []byte) *recorder {
+	return &recorder{t: t, m: conversation.New(cfg), text: header, timers: map[conversation.Timer]conversation.Arm{}}
+}
+
+// take gives the machine an input behind the timers that are due before it.
+func (r *recorder) take(at time.Duration, in conversation.Input) {
+	if in, ok := in.(conversation.Resumed); ok {
+		r.until(min(in.Until, at)) // nobody fires timers then
+	} else {
+		r.until(at)
+	}
+	r.step(at, in)
 }
 
 // until fires the timers that are due by a time.
@@ -347,4 +360,139 @@ func TestSoundOfNewWords(t *testing.T) {
 		"2 14.40 caller: and on sunday", "2 14.70 simulation: " + rerun.LeftOut, "2 17.90 simulation: " + rerun.Unanswered,
 		"2 17.90 call: the caller hangs up",
 	})
+}
+
+// TestDeaths: the process dies in the exact part and in the simulated one, as long after
+// the caller's words as in the call and for as long. What was under way is lost with it.
+func TestDeaths(t *testing.T) {
+	t.Parallel()
+	cfg := bakery(conversation.Auto)
+	j := record(t, "two_deaths", cfg)
+	cfg.Endpoint = conversation.Relaxed
+	r := run(t, j, cfg, rerun.Options{Model: noModel(t)})
+	if r.Fork.Turn != 0 || r.Fork.At != 10200*time.Millisecond {
+		t.Errorf("fork: %+v", r.Fork)
+	}
+	was, is := shown(r)
+	expect(t, "was", was, []string{
+		"1 10.50 caller: are you open", "1 10.82 agent: We are |  open until five.",
+		"1 14.52 server: the process died; the call went on after 2.0 s",
+		"1 14.73 agent: Sorry, I lost you for a moment. We are open until five.",
+		"2 22.50 caller: and on sunday", "2 22.82 agent: No, sorry.", "2 24.50 call: the caller hangs up",
+	})
+	expect(t, "is", is, []string{
+		"1 10.70 caller: are you open", "1 11.02 agent: We are |  open until five.",
+		"1 14.52 server: the process died; the call went on after 2.0 s",
+		"1 14.73 agent: Sorry, I lost you for a moment. We are open until five.",
+		"2 22.70 caller: and on sunday", "2 23.02 agent: No, sorry.", "2 24.70 call: the caller hangs up",
+	})
+}
+
+// TestDeathBeforeTheAnswer: with a longer wait the process dies before the agent has asked
+// the model, and the words are answered by the one that goes on with the call.
+func TestDeathBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	cfg := bakery(conversation.Auto)
+	j := record(t, "death_while_thinking", cfg)
+	cfg.Endpoint = conversation.Relaxed
+	r := run(t, j, cfg, rerun.Options{Model: noModel(t)})
+	was, is := shown(r)
+	expect(t, "was", was, []string{
+		"0 0.21 agent: Corner bakery.", "1 3.50 caller: are you open",
+		"1 6.60 server: the process died; the call went on after 3.0 s",
+		"1 6.81 agent: Sorry, I lost you for a moment. Until five.", "1 13.00 call: the caller hangs up",
+	})
+	expect(t, "is", is, []string{
+		"0 0.21 agent: Corner bakery.",
+		"0 6.60 server: the process died; the call went on after 3.0 s",
+		"1 6.60 caller: are you open",
+		"1 6.81 agent: Sorry, I lost you for a moment. Until five.", "1 13.00 call: the caller hangs up",
+	})
+}
+
+// TestDeathAfterTheGoodbye: the agent in the simulation has hung up when the process dies,
+// and nobody goes on with a call that is over.
+func TestDeathAfterTheGoodbye(t *testing.T) {
+	t.Parallel()
+	cfg := bakery(conversation.Auto)
+	j := record(t, "two_deaths", cfg)
+	r := run(t, j, cfg, rerun.Options{OtherPrompt: true, Model: func(conversation.AskModel) (rerun.Answer, error) {
+		return rerun.Answer{Text: "Goodbye, my dear.", Calls: []conversation.ToolCall{{ID: "a", Name: "end_conversation", Args: "{}"}}}, nil
+	}})
+	_, is := shown(r)
+	expect(t, "is", is, []string{
+		"1 10.50 caller: are you open", "1 10.60 simulation: " + rerun.Composed,
+		"1 10.81 agent: Goodbye, my dear.", "1 12.53 call: the line is closed",
+	})
+	if r.Unheard != 4 {
+		t.Errorf("%d inputs of the caller's did not come; they were 3 of words and one of the line", r.Unheard)
+	}
+}
+
+// TestDeathWhileAToolRuns: it has no result before, and the next process does not run it.
+func TestDeathWhileAToolRuns(t *testing.T) {
+	t.Parallel()
+	cfg := bakery(conversation.Auto)
+	j := record(t, "death_while_looking_up", cfg)
+	cfg.Endpoint = conversation.Relaxed
+	r := run(t, j, cfg, rerun.Options{Model: noModel(t)})
+	_, is := shown(r)
+	expect(t, "is", is, []string{
+		"1 3.70 caller: is my cake ready",
+		"1 8.00 server: the process died; the call went on after 3.0 s",
+		"1 8.00 agent: look_up = failed: " + conversation.UnknownResult,
+		"1 8.21 agent: Sorry, I lost you for a moment. I do not know.", "1 15.00 call: the caller hangs up",
+	})
+}
+
+// FuzzRun: whatever has happened in a call, it can be run again with another configuration,
+// with the same report each time.
+func FuzzRun(f *testing.F) {
+	for _, name := range []string{"cut_in", "look_up", "two_questions", "two_deaths", "death_while_thinking", "death_while_looking_up"} {
+		raw, err := os.ReadFile("testdata/" + name + ".txt")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(raw))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		cfg := bakery(conversation.Auto)
+		header, err := journal.AppendHeader(nil, journal.Header{Call: "any", Config: cfg})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := newRecorder(t, cfg, header)
+		for line := range strings.Lines(text) {
+			var ms int
+			at, what, _ := strings.Cut(strings.TrimSpace(line), " ")
+			in, err := script.ParseInput(what)
+			if _, scanErr := fmt.Sscan(at, &ms); err != nil || scanErr != nil {
+				continue
+			}
+			if in, ok := in.(conversation.TimerFired); ok && in != (conversation.TimerFired{Name: r.timers[in.Name].Name, Epoch: r.timers[in.Name].Epoch}) {
+				continue // none that was not armed fires
+			}
+			r.take(min(max(r.now, time.Duration(ms)*time.Millisecond), time.Hour), in)
+		}
+		j, err := journal.Read(r.w.End(r.text, r.now))
+		if err != nil || len(j.Steps) == 0 {
+			return
+		}
+		other := cfg
+		other.Endpoint, other.Greeting = conversation.Relaxed, "Good morning, this is the corner bakery."
+		for _, model := range []func(conversation.AskModel) (rerun.Answer, error){nil, echo} {
+			first, err := rerun.Run(j, other, rerun.Options{Model: model})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := rerun.Run(j, other, rerun.Options{Model: model}); err != nil || !reflect.DeepEqual(first, again) {
+				t.Errorf("a second run differs: %v", err)
+			}
+		}
+	})
+}
+
+// echo is a model that says what it was asked.
+func echo(ask conversation.AskModel) (rerun.Answer, error) {
+	return rerun.Answer{Text: ask.Messages[len(ask.Messages)-1].Text}, nil
 }

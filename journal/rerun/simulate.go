@@ -28,14 +28,19 @@ type thought struct {
 // simulation plays all who take part in a call but the machine. While the call is exact
 // its inputs come from the journal, and it only learns what is under way.
 type simulation struct {
-	m       *conversation.Machine
-	o       Options
-	calls   *calls
-	actor   actor
-	course  *course
-	now     time.Duration
-	exact   bool
-	over    bool
+	m      *conversation.Machine
+	o      Options
+	calls  *calls
+	actor  actor
+	course *course
+	now    time.Duration
+	exact  bool
+	over   bool
+	// life counts the processes that have died. dead: the last one has, at a time, and no
+	// other one goes on with the call yet.
+	life    int
+	dead    bool
+	until   time.Duration
 	timers  map[conversation.Timer]conversation.Arm
 	pending []due // sorted
 	voice   voice
@@ -50,7 +55,7 @@ type simulation struct {
 func (s *simulation) learn(i int, p step) {
 	s.now = p.At
 	s.before(p.At, p.In)
-	s.actor.follow(p.At, i, &s.floor)
+	s.actor.follow(i, &s.floor)
 	s.after(p.At, p.In, p.Outputs)
 }
 
@@ -86,7 +91,27 @@ func (s *simulation) before(at time.Duration, in conversation.Input) {
 		}
 	case conversation.HungUp:
 		s.over = true
+	case conversation.Resumed:
+		s.lose(at)
+		s.life++
+		s.dead = false
 	}
+}
+
+// die ends the process: nothing of what it was at goes on.
+func (s *simulation) die(at time.Duration) {
+	s.now, s.dead, s.until = at, true, at
+	s.lose(at)
+}
+
+// lose drops all that is to come but the end of the line.
+func (s *simulation) lose(at time.Duration) {
+	s.pending = slices.DeleteFunc(s.pending, func(d due) bool {
+		_, ends := d.in.(conversation.HungUp)
+		return !ends
+	})
+	s.voice.hush()
+	s.player = player{tick: s.player.tick, free: at}
 }
 
 // after carries out what the machine answered, and returns what is to be told to it at
@@ -150,7 +175,7 @@ func (s *simulation) say(at time.Duration, out conversation.Say) {
 		s.voice.follow(out.Utt, r, out.Ahead != 0)
 		return
 	}
-	r := s.calls.sounds.take(out.Text)
+	r := s.calls.sounds.take(out.Text, s.life)
 	if r == nil {
 		r = &recording{replies: []reply{{in: s.calls.pace.speak(out.Text), after: s.calls.pace.first, step: none}}}
 	}
@@ -170,8 +195,13 @@ func (s *simulation) ask(at time.Duration, out conversation.AskModel) {
 		s.compose(at, out)
 		return
 	}
+	s.reply(at, out.Gen, r)
+}
+
+// reply gives an answer of the call.
+func (s *simulation) reply(at time.Duration, gen uint64, r *recording) {
 	for _, p := range r.replies {
-		s.later(due{at: at + p.after, reply: p, gen: out.Gen})
+		s.later(due{at: at + p.after, reply: p, gen: gen})
 	}
 }
 
@@ -182,7 +212,7 @@ func (s *simulation) known(out conversation.AskModel) *recording {
 	}
 	key, err := question(out)
 	s.err = err
-	return s.calls.answers.take(key)
+	return s.calls.answers.take(key, s.life)
 }
 
 // compose gives the answer of Options.Model to a question, or leaves it out.
@@ -220,7 +250,7 @@ func (s *simulation) run(at time.Duration, out conversation.RunTool) {
 	}
 	r := s.calls.tools[out.ID]
 	if !s.exact {
-		r = s.calls.results.take(toolCall(out))
+		r = s.calls.results.take(toolCall(out), s.life)
 	} else if r.used = true; len(r.replies) == 0 && out.Name != endConversation {
 		return // it had no result before the call was over
 	}
@@ -233,7 +263,7 @@ func (s *simulation) run(at time.Duration, out conversation.RunTool) {
 	case out.Name == endConversation:
 		p.in, p.after = conversation.ToolDone{Result: "done"}, s.calls.hangs
 	case !out.Unoffered:
-		p.in, p.mark = conversation.ToolDone{Result: "the result is not known in this simulation", Failed: true}, UnknownResult
+		p.in, p.mark = unknownResult(), UnknownResult
 	}
 	s.later(due{at: at + p.after, reply: p, call: out.ID})
 }
@@ -294,17 +324,27 @@ func (s *simulation) next() (at time.Duration, act func(time.Duration)) {
 	if len(s.pending) > 0 {
 		first(s.pending[0].at, s.answer)
 	}
+	if s.dead {
+		if t, ok := s.actor.due(s.now, &s.floor); ok {
+			first(t, s.call)
+		}
+		return at, act
+	}
 	if t, ok := s.voice.due(); ok {
 		first(t, func(t time.Duration) { s.come(t, due{reply: s.voice.take()}) })
 	}
 	if t, in, ok := s.player.next(); ok {
 		first(t, func(t time.Duration) { s.step(t, in) })
 	}
-	if t, ok := s.actor.due(s.now, &s.floor); ok {
+	t, ok := s.actor.due(s.now, &s.floor)
+	if ok && !s.actor.dies() {
 		first(t, s.call)
 	}
 	if a, ok := s.timer(); ok {
 		first(a.At, func(t time.Duration) { s.step(t, conversation.TimerFired{Name: a.Name, Epoch: a.Epoch}) })
+	}
+	if ok && s.actor.dies() {
+		first(t, s.call) // behind all that comes at the same time
 	}
 	return at, act
 }
@@ -333,7 +373,15 @@ func (s *simulation) call(at time.Duration) {
 		s.course.mark(at, Unanswered)
 		s.actor.unanswered = false
 	}
-	s.step(at, in)
+	switch in := in.(type) {
+	case nil:
+		s.die(at)
+	case conversation.Resumed:
+		in.Until = s.until
+		s.step(at, in)
+	default:
+		s.step(at, in)
+	}
 }
 
 // come gives the machine what came of an output.
@@ -372,6 +420,10 @@ func (s *simulation) goOn(at time.Duration, gen uint64) {
 		s.course.mark(at, CutOff)
 		s.step(at, conversation.ModelDone{Gen: gen})
 	default:
+		if r := s.known(t.ask); r != nil && r.whole { // asked again in the call, as its process had died
+			s.reply(at, gen, r)
+			return
+		}
 		s.compose(at, t.ask)
 	}
 }
