@@ -56,7 +56,7 @@ test: setup ## Run every test, with the race detector where goroutines are
 
 .PHONY: faults
 faults: setup ## Break things: hostile SIP and RTP, killed programs, full disks; then the long runs of ordinary tests
-	$(GO) test -count=1 -v -timeout 40m -tags faults ./e2e/faults
+	$(GO) test -count=1 -v -timeout 60m -tags faults ./e2e/faults
 	SIDETONE_TEST_LONG=1 $(GO) test -count=1 -v -timeout 30m -run '^TestNoFaultOfAVendorIsMetWithSilence$$' ./call
 	SIDETONE_TEST_LONG=1 $(GO) test -count=1 -timeout 60m \
 		$$(grep -rl --include='*_test.go' SIDETONE_TEST_LONG . | xargs -n 1 dirname | sort -u)

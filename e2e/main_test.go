@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +29,12 @@ const builtProgram = "E2E_PROGRAM"
 // lines bounds how many tests are on the telephone at a time: sound does not
 // wait, and two cores do not follow more conversations in real time.
 var lines = make(chan struct{}, 3)
+
+// replayed counts the calls that were replayed at the end of their servers, of which the
+// whole suite has at least leastReplayed.
+var replayed atomic.Int64
+
+const leastReplayed = 60
 
 func TestMain(m *testing.M) {
 	if os.Getenv(inProcess) != "" {
@@ -50,13 +58,30 @@ func buildAndRun(m *testing.M) int {
 	if program = os.Getenv(builtProgram); program != "" {
 		return m.Run()
 	}
+	flag.Parse()
 	program = filepath.Join(dir, "sidetone")
 	build := exec.Command("go", "build", "-ldflags", "-X main.version=v0.0.0-e2e", "-o", program, "../cmd/sidetone")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the program under test: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	fmt.Printf("%d calls were replayed, all of them exactly but where a test failed\n", replayed.Load())
+	if code == 0 && everything() && replayed.Load() < leastReplayed {
+		fmt.Fprintf(os.Stderr, "want at least %d\n", leastReplayed)
+		return 1
+	}
+	return code
+}
+
+// everything reports whether no test was left out by an argument.
+func everything() bool {
+	for _, name := range []string{"test.run", "test.skip", "test.list", "test.fuzz"} {
+		if flag.Lookup(name).Value.String() != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // listen takes a telephone line until the test ends.
@@ -190,7 +215,13 @@ func (s *server) replay(t *testing.T) {
 		return
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	t.Log("replay:", lines[len(lines)-1])
+	last := lines[len(lines)-1]
+	var n int64
+	if _, err := fmt.Sscanf(last, "%d of", &n); err != nil {
+		t.Errorf("replay: %q does not tell how many calls: %v", last, err)
+	}
+	replayed.Add(n)
+	t.Log("replay:", last)
 }
 
 func stopServer(t *testing.T, cmd *exec.Cmd, exited chan error) {

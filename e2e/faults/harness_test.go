@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -41,8 +42,13 @@ func run(m *testing.M) int {
 		return 1
 	}
 	os.Setenv(binaryVariable, binary)
-	return storetest.Main(m)
+	code := storetest.Main(m)
+	fmt.Printf("%d calls were replayed, all of them exactly but where a test failed\n", replayed.Load())
+	return code
 }
+
+// replayed counts the calls that were replayed at the end of their servers.
+var replayed atomic.Int64
 
 // until polls until ok holds and fails the test after limit.
 func until(t *testing.T, limit time.Duration, what string, ok func() bool) {
@@ -144,7 +150,13 @@ func (n *node) start() {
 	n.t.Helper()
 	ready := filepath.Join(n.dir, "ready")
 	_ = os.Remove(ready) // of the run before
-	n.program = launch(n.t, n.wrap, "serve", "--config", n.config, "--data", n.data(), "--http", "127.0.0.1:0", "--sip", cmp.Or(n.sip, "127.0.0.1:0"), "--ready-file", ready)
+	p := launch(n.t, n.wrap, "serve", "--config", n.config, "--data", n.data(), "--http", "127.0.0.1:0", "--sip", cmp.Or(n.sip, "127.0.0.1:0"), "--ready-file", ready)
+	n.program = p
+	n.t.Cleanup(func() {
+		if n.program == p { // the last one of the node
+			replayed.Add(int64(n.replay()))
+		}
+	})
 	until(n.t, 30*time.Second, "the server to be ready", func() bool {
 		raw, err := os.ReadFile(ready)
 		if err != nil && n.ended(0) {
@@ -157,6 +169,31 @@ func (n *node) start() {
 		n.key = n.ready.APIKey
 	}
 	n.api = client.New(n.ready.HTTP, sidetone.Secret(n.key))
+}
+
+// replay replays all calls of a server that still runs: what the agents did must come out
+// again, to the bit. It returns how many there were.
+func (n *node) replay() (calls int) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // that of the test is over
+	defer cancel()
+	if n.api == nil || n.ended(0) || n.api.Ready(ctx) != nil {
+		return 0 // it never ran, or the test has ended it
+	}
+	cmd := exec.CommandContext(ctx, os.Getenv(binaryVariable), "replay", "--all", "--since", "2h")
+	cmd.Env = append(os.Environ(), "SIDETONE_URL="+n.ready.HTTP, "SIDETONE_API_KEY="+n.key)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		n.t.Errorf("replay: %v\n%s", err, out)
+		return 0
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	last := lines[len(lines)-1]
+	if _, err := fmt.Sscanf(last, "%d of", &calls); err != nil {
+		n.t.Errorf("replay: %q does not tell how many calls: %v", last, err)
+	}
+	n.t.Log("replay:", last)
+	return calls
 }
 
 // post sends a request and returns status and body.

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -48,11 +47,13 @@ func newSurvivors(t *testing.T, settings string) *survivors {
 	s := &survivors{cert: pair, roots: x509.NewCertPool()}
 	s.roots.AppendCertsFromPEM(raw)
 	secure := telephonytest.Ports(t, 1)
+	vendors, controls := toneVendors(t, teller{})
+	s.faults = controls
 	s.n = serve(t, fmt.Sprintf(`%s%ssip:
   tls: {listen: "127.0.0.1:%d", cert_file: %q, key_file: %q}
   trunks:
     - {name: secure, host: %s, transport: tls, addresses: [%s/32], numbers: [%q], media: {srtp: require}, tls: {ca_file: %q, server_name: 127.0.0.1}}
-`, settings, toneVendors(t, teller{}), secure, cert, key, addressOfTLS, addressOfTLS, numberOfTLS, cert))
+`, settings, vendors, secure, cert, key, addressOfTLS, addressOfTLS, numberOfTLS, cert))
 	agent := s.n.create(toneAgent)
 	bought, err := s.n.api.Numbers().Buy(t.Context(), client.Purchase{})
 	if err != nil {
@@ -183,13 +184,7 @@ func (v *survivor) say(line string) {
 }
 
 // hangUp hangs up unless the call is over.
-func (v *survivor) hangUp() {
-	select {
-	case <-v.over:
-	default:
-		_, _ = io.WriteString(v.conn, v.request("BYE", v.seq+1, "")) // there may be no connection
-	}
-}
+func (v *survivor) hangUp() { v.ask("BYE", "") }
 
 // checkRecord wants a call that was over before the server died to have ended truthfully.
 func (v *survivor) checkRecord(t *testing.T, n *node, c client.Call, _ time.Time) {

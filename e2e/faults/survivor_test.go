@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -78,18 +80,22 @@ func sentence(turn, number int) string {
 // vendorsKey is what the stand-ins ask for.
 const vendorsKey = "faults-vendor-key"
 
+// vendorControls inject faults into vendors.
+type vendorControls struct{ ears, model, voice *standin.Control }
+
 // toneVendors starts vendors that hear and speak tone words and returns the settings that
 // make them the server's. They outlive the server.
-func toneVendors(t *testing.T, model llm.Driver) (settings string) {
+func toneVendors(t *testing.T, model llm.Driver) (settings string, c vendorControls) {
 	t.Helper()
+	c = vendorControls{&standin.Control{}, &standin.Control{}, &standin.Control{}}
 	settings = "providers:\n"
 	for _, v := range []struct {
 		name, path string
 		handler    http.Handler
 	}{
-		{"deepgram", "", deepgram.New(deepgram.Options{Control: &standin.Control{}, Key: vendorsKey, Ears: hearing.ToneWords})},
-		{"openai", "/v1", openai.New(openai.Options{Control: &standin.Control{}, Key: vendorsKey, Model: model})},
-		{"elevenlabs", "", elevenlabs.New(speech.Options{Control: &standin.Control{}, Key: vendorsKey})},
+		{"deepgram", "", deepgram.New(deepgram.Options{Control: c.ears, Key: vendorsKey, Ears: hearing.ToneWords})},
+		{"openai", "/v1", openai.New(openai.Options{Control: c.model, Key: vendorsKey, Model: model})},
+		{"elevenlabs", "", elevenlabs.New(speech.Options{Control: c.voice, Key: vendorsKey})},
 	} {
 		s, err := standin.Start("127.0.0.1:0", v.handler, false)
 		if err != nil {
@@ -98,7 +104,7 @@ func toneVendors(t *testing.T, model llm.Driver) (settings string) {
 		t.Cleanup(func() { _ = s.Close() })
 		settings += fmt.Sprintf("  %s: {api_key: %s, base_url: %q}\n", v.name, vendorsKey, s.URL+v.path)
 	}
-	return settings
+	return settings, c
 }
 
 // toneAgent are the members of an agent whom toneVendors serve.
@@ -119,9 +125,13 @@ type survivor struct {
 	mu     sync.Mutex
 	came   []arrival
 	said   int           // lines
+	hurry  bool          // the next one is said at once
+	keys   []byte        // to be pressed, as events of RFC 4733
 	late   time.Duration // the most by which a frame was
 	silent time.Time     // since when the agent is
 	over   chan struct{}
+
+	requests sync.Mutex // one at a time
 }
 
 // arrival is a packet of the agent's sound.
@@ -136,6 +146,7 @@ type arrival struct {
 // survivors are what a test of them shares.
 type survivors struct {
 	n      *node
+	faults vendorControls
 	cert   tls.Certificate
 	roots  *x509.CertPool
 	plain  string // number of calls over UDP and TCP
@@ -189,7 +200,7 @@ func (s *survivors) survive(t *testing.T, c callFrom) *survivor {
 	}
 	v.number = number
 	port := v.rtp.LocalAddr().(*net.UDPAddr).Port
-	v.send(v.request("INVITE", 1, fmt.Sprintf("v=0\r\no=u 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d %s 0\r\n%s", from, from, port, proto, crypto), headers...))
+	v.send(v.request("INVITE", 1, fmt.Sprintf("v=0\r\no=u 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d %s 0 101\r\na=rtpmap:101 telephone-event/8000\r\n%s", from, from, port, proto, crypto), headers...))
 	ok := v.status("INVITE", 200)
 	v.take(ok)
 	if network == "tls" {
@@ -293,17 +304,21 @@ func (v *survivor) speak() {
 		}
 		due = due.Add(20 * time.Millisecond)
 		v.mu.Lock()
-		silent := v.silent
+		silent, hurry := v.silent, v.hurry
 		v.late = max(v.late, time.Since(due))
 		v.mu.Unlock()
 		if time.Since(due) > 100*time.Millisecond {
 			due = time.Now() // a ticker leaves out what it cannot keep up with
 		}
-		if len(line) == 0 && time.Since(silent) > callerPause && time.Since(spoke) > callerPause {
+		if len(line) == 0 && (hurry || time.Since(silent) > callerPause && time.Since(spoke) > callerPause) {
 			v.mu.Lock()
+			v.hurry = false
 			line = v.lines[min(v.said, len(v.lines)-1)]
 			v.said++
 			v.mu.Unlock()
+		}
+		if v.press(i) {
+			continue
 		}
 		frame := make([]int16, 160)
 		line = line[copy(frame, line):]
@@ -347,11 +362,87 @@ func spoken(t *testing.T, line string) []int16 {
 }
 
 func (v *survivor) send20(i int, pcm []int16) {
-	raw := []byte{0x80, 0}
+	v.sendRTP(i, i*160, 0, audio.EncodeULaw(nil, pcm))
+}
+
+// keyPackets is how many packets a key takes, of which the last three end it.
+const keyPackets = 6
+
+// press sends a packet of the key that is pressed, instead of sound; false for none.
+func (v *survivor) press(i int) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.keys) == 0 {
+		return false
+	}
+	event, left := v.keys[0], v.keys[1]
+	sent := keyPackets - int(left)
+	payload := []byte{event, 10, 0, 0}
+	if left <= 3 {
+		payload[1] |= 0x80
+	}
+	binary.BigEndian.PutUint16(payload[2:], uint16(160*(min(sent, keyPackets-3)+1)))
+	v.sendRTP(i, (i-sent)*160, 101, payload)
+	if v.keys[1]--; v.keys[1] == 0 {
+		v.keys = v.keys[2:]
+	}
+	return true
+}
+
+// key has the caller press a key, 0 to 11.
+func (v *survivor) key(event byte) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.keys = append(v.keys, event, keyPackets)
+}
+
+// interrupt has the caller speak at once.
+func (v *survivor) interrupt() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.hurry = true
+}
+
+// hold puts the agent on hold, or takes it back, unless the call is over.
+func (v *survivor) hold(on bool) {
+	direction := "sendrecv"
+	if on {
+		direction = "sendonly"
+	}
+	a := v.rtp.LocalAddr().(*net.UDPAddr)
+	v.ask("INVITE", fmt.Sprintf("v=0\r\no=u 1 %d IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=%s\r\n",
+		time.Now().UnixNano(), a.IP, a.IP, a.Port, direction))
+}
+
+// ask sends a request in the call, unless it is over.
+func (v *survivor) ask(method, body string) {
+	v.requests.Lock()
+	defer v.requests.Unlock()
+	select {
+	case <-v.over:
+	default:
+		_, _ = io.WriteString(v.conn, v.request(method, v.seq+1, body)) // there may be no connection
+	}
+}
+
+// acknowledge answers the 200 of an INVITE.
+func (v *survivor) acknowledge(ok string) {
+	number, method, _ := strings.Cut(header(ok, "CSeq"), " ")
+	seq, err := strconv.Atoi(number)
+	if err != nil || method != "INVITE" || !strings.HasPrefix(ok, "SIP/2.0 200") {
+		return
+	}
+	v.requests.Lock()
+	defer v.requests.Unlock()
+	_, _ = io.WriteString(v.conn, v.request("ACK", seq, ""))
+}
+
+func (v *survivor) sendRTP(i, at int, payloadType byte, payload []byte) {
+	raw := []byte{0x80, payloadType}
 	raw = binary.BigEndian.AppendUint16(raw, uint16(i))
-	raw = binary.BigEndian.AppendUint32(raw, uint32(i*160))
+	raw = binary.BigEndian.AppendUint32(raw, uint32(at))
 	raw = binary.BigEndian.AppendUint32(raw, 77)
-	raw = audio.EncodeULaw(raw, pcm)
+	raw = append(raw, payload...)
 	if v.out != nil {
 		sealed, err := v.out.EncryptRTP(nil, raw, nil)
 		if err != nil {
@@ -378,7 +469,9 @@ func (v *survivor) serve() {
 			v.answer(msg)
 			close(v.over)
 			return
-		case strings.HasPrefix(msg, "SIP/2.0 "), strings.HasPrefix(msg, "ACK "):
+		case strings.HasPrefix(msg, "SIP/2.0 "):
+			v.acknowledge(msg)
+		case strings.HasPrefix(msg, "ACK "):
 		case msg != "":
 			v.answer(msg)
 		case v.lost() && !v.reconnected():
