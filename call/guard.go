@@ -46,7 +46,7 @@ func Public(err error) string {
 		text = strings.ReplaceAll(text, string(coded.Code)+": ", "")
 	}
 	var path *fs.PathError
-	if errors.As(err, &path) && filepath.IsAbs(path.Path) {
+	if errors.As(err, &path) && path.Path != "" {
 		text = strings.ReplaceAll(text, path.Path, filepath.Base(path.Path))
 	}
 	var program *exec.Error

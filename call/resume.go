@@ -19,6 +19,8 @@ type Interrupted struct {
 	Call sidetone.Call
 	// Events are those of the call that are stored, in their order.
 	Events []sidetone.Event
+	// Alive is until when its process is known to have run; zero: by its journal only.
+	Alive time.Time
 }
 
 // Parted says that a call is not gone on with because its agent was hanging up.
@@ -86,7 +88,7 @@ func (x *Exchange) resume(ctx context.Context, i Interrupted, past journal.Past,
 		return nil, errors.Join(err, leg.Hangup(ctx, telephony.CauseFailure))
 	}
 	s.journal = j
-	s.recall(past, i.Events)
+	s.recall(past, i)
 	x.resumeRecording(s, past.Header.Recorded)
 	return s, nil
 }
@@ -132,10 +134,11 @@ func (x *Exchange) leaveResumed(c sidetone.Call) {
 }
 
 // recall brings the session to where the process before it was.
-func (s *Session) recall(past journal.Past, events []sidetone.Event) {
-	now := s.clock.Now()
+func (s *Session) recall(past journal.Past, i Interrupted) {
+	now, events := s.clock.Now(), i.Events
 	s.start = now.Add(-max(now.Sub(past.Header.Began), past.Until)) // the clock may have been set back
-	s.machine, s.resumed, s.known = past.Machine, true, past.Until
+	s.machine, s.resumed = past.Machine, true
+	s.known = max(past.Until, min(i.Alive.Sub(s.start), now.Sub(s.start))) // nothing happens to the machine while the agent speaks on
 	s.answered, s.talked = past.Header.Answered, true
 	s.meter.Begin(s.answered)
 	s.call.Errors = append(s.call.Errors, s.plan.Notices...)

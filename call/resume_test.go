@@ -45,6 +45,7 @@ func (w *world) dies(lost int) death {
 	d.Call.Dialogs = []string{"dialog"}
 	d.Events = slices.Clone(w.ledger.events[id])
 	d.Events = d.Events[:max(0, len(d.Events)-lost)]
+	d.Alive = time.Now()
 	return d
 }
 
@@ -117,6 +118,9 @@ func TestACallGoesOnInAnotherProcess(t *testing.T) {
 					t.Errorf("event %d at %s", i, e.Offset)
 				}
 				kinds = append(kinds, string(e.Kind))
+				if e.Kind == sidetone.EventRestarted && !strings.Contains(string(e.Data), `"away_ms":1500`) {
+					t.Errorf("the process was away for 1.5 s: %s", e.Data)
+				}
 			}
 			if n := strings.Count(strings.Join(kinds, " "), "restarted"); n != 1 {
 				t.Errorf("%d times restarted: %v", n, kinds)

@@ -189,6 +189,7 @@ func (x *Exchange) talk(s *Session) {
 	s.answered, s.talked = s.now(), true
 	s.meter.Begin(s.answered)
 	x.beginJournal(s)
+	s.spawn("journal", s.commit) // from now on the call survives this process
 	x.markAnswered(s)
 	s.log.Info("call answered", slog.String("from", s.call.FromNumber), slog.String("to", s.call.ToNumber),
 		slog.String("codec", s.caller().leg.Info().Codec))

@@ -28,6 +28,9 @@ type Machine struct {
 	away, understood bool
 	// spoke: something of the agent was audible in this call.
 	spoke bool
+	// resumed is when the call last went on in another process: what took time before says
+	// nothing about who serves it.
+	resumed time.Duration
 	// failure is why the machine has given up.
 	failure string
 

@@ -13,6 +13,7 @@ const UnknownResult = "the server was restarted while it ran: it is not known wh
 // away, and then what the caller has not heard.
 func (m *Machine) onResumed(in Resumed) {
 	fresh := !m.spoke && m.turns == 0 && m.turn.text() == "" && !m.turn.talking && len(m.keys) == 0
+	m.resumed = m.now
 	m.settleCut()
 	m.early, m.correctable, m.away, m.understood = nil, "", false, false
 	m.idle.since = m.now

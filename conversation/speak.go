@@ -217,7 +217,7 @@ func (m *Machine) firstAudible(s *speech) {
 	if s.kind == kindGreeting && !s.protected && !m.cfg.Carrier {
 		m.arm(timerGuard, m.now+guardTime)
 	}
-	if s.figures.committed > 0 {
+	if s.figures.committed > 0 && s.figures.last >= m.resumed {
 		m.emit(s.figures.asNote(m.now))
 	}
 }

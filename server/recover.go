@@ -20,6 +20,7 @@ import (
 // processes use too, a process can tell that of the one before it only: reap closes
 // the calls of others.
 func (s *server) recover(ctx context.Context) error {
+	defer s.sip.EndResume()
 	if !s.alone() {
 		return s.inherit(ctx)
 	}
@@ -75,20 +76,14 @@ func (s *server) takeOver(ctx context.Context, lost []sidetone.Call) ([]orphan, 
 // resumeWithin is how long messages of calls wait that are to be taken up.
 const resumeWithin = 5 * time.Second
 
-// resumptions is how many calls are taken up at a time.
-const resumptions = 16
-
 // resumeAll goes on with the calls that can be, and returns the others with the reasons.
 func (s *server) resumeAll(ctx context.Context, all []orphan) []orphan {
 	if !s.config.Server.Resume {
 		return all
 	}
 	var wg sync.WaitGroup
-	turns := make(chan struct{}, resumptions)
-	for i := range all {
+	for i := range all { // all at once: a far end to which a connection has to be opened holds up nobody
 		wg.Go(func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
 			if all[i].unresumed = s.resume(ctx, all[i].Call); all[i].unresumed == nil {
 				s.resumed.Add(1)
 			}
@@ -115,7 +110,7 @@ func (s *server) resume(ctx context.Context, c sidetone.Call) error {
 	if err != nil {
 		return err
 	}
-	return s.exchange.Resume(ctx, call.Interrupted{Call: c, Events: events}, s.sip)
+	return s.exchange.Resume(ctx, call.Interrupted{Call: c, Events: events, Alive: s.alive}, s.sip)
 }
 
 // events are those of a call that are stored.
@@ -239,6 +234,9 @@ func (s *server) closeLost(ctx context.Context, c orphan, left error) error {
 	r.RecordingPath, r.Ended = path, s.clock.Now()
 	if !c.HIPAA {
 		r.Transcript = sidetone.Transcript(events)
+	}
+	if n := len(events); n > 0 {
+		length = max(length, events[n-1].Offset)
 	}
 	end := sidetone.Event{CallID: c.ID, EnvironmentID: c.EnvironmentID, Kind: sidetone.EventEnded,
 		At: r.Ended, Offset: length, Text: r.EndReason, Data: fmt.Appendf(nil, `{"status":%q}`, r.Status)}

@@ -77,8 +77,9 @@ type server struct {
 	resumed  *metrics.Counter // calls of processes that died
 	lost     *metrics.Counter
 	key      sidetone.Secret
-	node     string // this process in the record
-	before   string // the one that had this data directory before; "" when there was none
+	node     string    // this process in the record
+	before   []string  // those that had this data directory before and may have left calls
+	alive    time.Time // when the last of them is known to have run; zero when there was none
 	// operator is the bearer of the command line on this machine.
 	operator sidetone.Secret
 	tokens   *auth.Verifier // nil when only keys are accepted
@@ -264,7 +265,11 @@ func (s *server) serve(ctx context.Context) (err error) {
 	if err := s.makeJobs(); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if err := errors.Join(s.recover(ctx), s.signNode()); err != nil {
+	if err := s.signNode(append(s.before, s.node)...); err != nil { // before any call is this one's
+		return errors.Join(err, listener.Close())
+	}
+	s.wg.Go(func() { s.noteAlive(s.stop) })
+	if err := errors.Join(s.recover(ctx), s.signNode(s.node)); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	s.purchases().settle(ctx, s.abandoned())

@@ -155,7 +155,7 @@ type Config struct {
 	// the call.
 	Life Life
 	// ResumeWithin is for how long after New a request of a call that is not known waits
-	// for Resume; from then on, and with 0 from the beginning, it is told that there is no
+	// for Resume, unless EndResume is called; from then on, and with 0 from the beginning, it is told that there is no
 	// such call, which ends the call at its far end.
 	ResumeWithin time.Duration
 	// MaxTransactions bounds the requests that are treated, or whose

@@ -84,6 +84,17 @@ func (d *Driver) serveWaiting(callID, tag string) {
 	}
 }
 
+// EndResume says that no call is taken up any more: messages of unknown calls do not wait
+// until Config.ResumeWithin is over.
+func (d *Driver) EndResume() {
+	d.mu.Lock()
+	timer := d.waiting.timer
+	d.mu.Unlock()
+	if timer != nil && timer.Stop() {
+		d.refuseWaiting()
+	}
+}
+
 // refuseWaiting refuses what still waits; nothing does from then on.
 func (d *Driver) refuseWaiting() {
 	d.mu.Lock()
