@@ -201,7 +201,7 @@ func (v *survivor) checkSurvival(t *testing.T, n *node, c client.Call, began tim
 	restarted, ends, next := 0, 0, ""
 	var said []string
 	for _, e := range n.events(c.ID) {
-		if restarted > 0 && next == "" && slices.Contains([]string{"agent", "caller", "interrupted"}, e.Type) {
+		if restarted > 0 && next == "" && e.Data["interrupted"] != true && slices.Contains([]string{"agent", "caller", "interrupted"}, e.Type) {
 			next = e.Type
 		}
 		switch {
