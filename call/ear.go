@@ -21,9 +21,6 @@ const (
 	// even taken.
 	tailLength = transcriber.MaxBehind + quietTail
 	quietTail  = 2 * time.Second
-	// tailSlack is by how much a tail outgrows its length before it is cut, so
-	// that not every frame moves it.
-	tailSlack = 500 * time.Millisecond
 	// reopenAfter is waited before a lost recogniser is opened again.
 	reopenAfter = 300 * time.Millisecond
 	// A recogniser that is lost lossesAllowed times in a row, each within lossWindow
@@ -69,7 +66,7 @@ type ear struct {
 	opened   time.Time
 	answered bool    // the call is; what comes before is not meant for the agent
 	fed      int     // samples that the stream was given
-	tail     []int16 // sound since the last final, at most tailLength
+	tail     tail    // sound since the last final, at most tailLength
 	pending  bool    // words were heard since the last final, or are awaited
 	finalise bool    // a Finalize is not answered
 	rate     int
@@ -104,17 +101,7 @@ func (e *ear) buffer(pcm []int16) {
 	if e.stream != nil && !e.pending {
 		length = min(quietTail+transcriber.Behind(e.stream), tailLength)
 	}
-	e.tail = append(e.tail, pcm...)
-	limit := int(audio.Samples(length, e.rate))
-	if len(e.tail) <= limit+int(audio.Samples(tailSlack, e.rate)) {
-		return
-	}
-	rest := e.tail[len(e.tail)-limit:]
-	if cap(e.tail) > 2*limit {
-		e.tail = append(make([]int16, 0, limit+int(audio.Samples(tailSlack, e.rate))+len(pcm)), rest...)
-		return
-	}
-	e.tail = e.tail[:copy(e.tail, rest)]
+	e.tail.add(pcm, int(audio.Samples(length, e.rate)))
 }
 
 // begin says that the call is answered.
@@ -360,15 +347,13 @@ func (e *ear) attach(i int, stream transcriber.Stream, opened time.Time) {
 		e.told = false
 		e.took(e.recognisers[i])
 	}
-	if over := len(e.tail) - int(audio.Samples(tailLength, e.rate)); over > 0 {
-		e.tail = e.tail[:copy(e.tail, e.tail[over:])]
-	}
-	if len(e.tail) > int(audio.Samples(quietTail, e.rate)) {
+	missed := e.tail.newest(int(audio.Samples(tailLength, e.rate)))
+	if len(missed) > int(audio.Samples(quietTail, e.rate)) {
 		e.pending = true // words may be in what is played again
 	}
-	e.fed, e.mute, e.deaf, e.owing = len(e.tail), 0, false, false
-	if len(e.tail) > 0 {
-		_ = stream.Write(audio.Frame{PCM: e.tail, Rate: e.rate})
+	e.fed, e.mute, e.deaf, e.owing = len(missed), 0, false, false
+	if len(missed) > 0 {
+		_ = stream.Write(audio.Frame{PCM: missed, Rate: e.rate})
 	}
 	if e.finalise {
 		stream.Finalize()
@@ -439,7 +424,7 @@ func (e *ear) note(i int, ev transcriber.Event) bool {
 	case transcriber.Final:
 		e.finalise = e.finalise && !ev.Flushed
 		if ev.Text != "" || e.watch == nil && e.mute == 0 { // else another one may make text of it
-			e.tail, e.pending = e.tail[:0], false
+			e.tail, e.pending = tail{}, false
 		}
 	}
 	return true

@@ -115,15 +115,50 @@ func TestEarKeepsLittleWhileNothingIsSaid(t *testing.T) {
 		e, stop := hearing(transcribertest.NewStub(), func(any) {})
 		defer stop()
 		synctest.Wait()
-		most := 0
 		for range 30 * 50 {
 			e.write(frame(160))
-			most = max(most, cap(e.tail))
 		}
-		if limit := 3 * 8000; most > limit || len(e.tail) < 2*8000 {
-			t.Errorf("kept %d samples in at most %d, want 2 s in at most %d", len(e.tail), most, limit)
+		if least := 2 * 8000; e.tail.length < least || e.tail.length > least+tailBlock+160 {
+			t.Errorf("kept %d samples, want 2 s and at most a block more", e.tail.length)
 		}
 	})
+}
+
+func TestTail(t *testing.T) { //nolint:paralleltest // it counts allocations of the process
+	var kept tail
+	var all []int16
+	for i := range int16(20000 / 160) {
+		pcm := make([]int16, 160)
+		for j := range pcm {
+			pcm[j] = i*160 + int16(j)
+		}
+		all = append(all, pcm...)
+		kept.add(pcm, 5000)
+		least, most := min(5000, len(all)), 5000+tailBlock+len(pcm)
+		if kept.length < least || kept.length > most || len(kept.blocks)*tailBlock > kept.length+tailBlock {
+			t.Fatalf("after %d samples %d are kept in %d blocks, want %d to %d", len(all), kept.length, len(kept.blocks), least, most)
+		}
+		if diff := cmp.Diff(all[len(all)-least:], kept.newest(least)); diff != "" {
+			t.Fatalf("after %d samples (-want +got):\n%s", len(all), diff)
+		}
+	}
+	if got := len(kept.newest(1 << 20)); got != kept.length {
+		t.Errorf("all that is kept is %d samples, want %d", got, kept.length)
+	}
+	pcm := make([]int16, 160)
+	if n := testing.AllocsPerRun(100, func() { kept.add(pcm, 5000) }); n != 0 {
+		t.Errorf("a frame allocates %v times", n)
+	}
+	kept.add(pcm, 20000)
+	for range 20000 / 160 {
+		kept.add(pcm, 20000)
+	}
+	for range tailBlock/160 + 1 {
+		kept.add(pcm, 1000)
+	}
+	if kept.length > 1000+tailBlock+160 {
+		t.Errorf("%d samples are kept where 1000 are asked for", kept.length)
+	}
 }
 
 func TestEarReplaysOnlyWhatHadNoFinal(t *testing.T) {
