@@ -13,7 +13,7 @@ func TestPortions(t *testing.T) {
 	for length := 480; length < 20000; length++ {
 		for left := length; left > 0; {
 			n := s.portion(left)
-			if left -= n; n < 480 || n > 4000 || left < 0 {
+			if left -= n; n < 480 || n > 1600 || left < 0 {
 				t.Fatalf("of %d samples a message carries %d, and %d are left", length, n, left)
 			}
 		}

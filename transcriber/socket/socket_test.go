@@ -247,7 +247,7 @@ func TestSoundIsJoinedToChunks(t *testing.T) {
 	for len(sizes) > 0 {
 		n := <-sizes
 		total += n
-		if n < 480 || n > 4000 {
+		if n < 480 || n > 1600 {
 			t.Errorf("a message of %d samples", n)
 		}
 	}
@@ -411,5 +411,30 @@ func TestWriteAllocatesNothing(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations a frame", n)
+	}
+}
+
+// A stream that was behind holds no more memory than one that never was.
+func TestWhatWasPendingIsLetGo(t *testing.T) {
+	t.Parallel()
+	s := &Stream{rate: 8000, wake: make(chan struct{}, 1), dialect: Dialect{Chunk: 60 * time.Millisecond}}
+	for _, seconds := range []int{9, 5} {
+		for range seconds * 50 {
+			if err := s.Write(frame()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for {
+			if _, ok := s.take(); !ok {
+				break
+			}
+			s.progress(len(s.piece))
+		}
+		if s.sent != s.written {
+			t.Errorf("%d of %d samples were taken", s.sent, s.written)
+		}
+		if held := cap(s.pending) + cap(s.piece); held > 3200+2048 {
+			t.Errorf("room for %d samples after %d s that were not sent in time", held, seconds)
+		}
 	}
 }

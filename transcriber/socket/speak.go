@@ -117,10 +117,13 @@ func (s *Stream) takeLocked() (flush, ok bool) {
 	if marked {
 		n = int(s.marks[0] - s.sent)
 	}
-	n = min(n, int(audio.Samples(longest, s.rate)))
+	n = s.portion(n)
 	if n > 0 && n >= int(audio.Samples(s.dialect.Chunk, s.rate)) {
 		s.piece = append(s.piece[:0], s.pending[:n]...)
 		s.pending = s.pending[:copy(s.pending, s.pending[n:])]
+		if len(s.pending) == 0 && cap(s.pending) > 2*int(audio.Samples(longest, s.rate)) {
+			s.pending = nil // grew while the stream was behind
+		}
 		s.keep(s.piece)
 		return false, true
 	}

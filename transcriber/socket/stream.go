@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// longest is how much sound one message carries at most.
-	longest = 500 * time.Millisecond
+	// longest is how much sound one message carries at most; at least two Chunks.
+	longest = 200 * time.Millisecond
 	// idleSound is how much silence keeps a connection open.
 	idleSound = 100 * time.Millisecond
 	// closeWait is how long a closed stream waits for the vendor to end the
