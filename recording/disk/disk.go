@@ -17,9 +17,15 @@ import (
 	"github.com/sidetone/sidetone/audio"
 )
 
-// flushEvery is how often what was recorded is given to the file: what a crash
-// can lose at most.
-const flushEvery = 500 * time.Millisecond
+const (
+	// flushEvery is how often what was recorded is given to the file: what a crash
+	// can lose at most.
+	flushEvery = 500 * time.Millisecond
+	// flushRoom is how much sound a recorder has room for between two flushes: a flush
+	// may be late, and sound comes in blocks. With more the buffer grows until the next
+	// one.
+	flushRoom = flushEvery + 140*time.Millisecond
+)
 
 // Recordings keeps files below one directory and writes them on one goroutine,
 // so that no call waits for the disk. Use New.
@@ -39,7 +45,7 @@ type Recordings struct {
 // buffers is what writing one recorder's sound takes. All recorders share one
 // set, as one is written at a time.
 type buffers struct {
-	pcm []int16 // takes the place of what the recorder hands over
+	pcm []int16 // what the recorder hands over
 	raw []byte  // the same as bytes
 }
 
@@ -155,9 +161,12 @@ func (r *Recordings) record(f file, path string, rate int) (*Recorder, error) {
 
 // begin starts the recorder of a file.
 func (r *Recordings) begin(rec *Recorder) (_ *Recorder, err error) {
-	if rec.stereo, err = audio.NewStereo(rec.wav.Format().Rate, (*blocks)(rec)); err != nil {
+	rate := rec.wav.Format().Rate
+	if rec.stereo, err = audio.NewStereo(rate, (*blocks)(rec)); err != nil {
 		return nil, err
 	}
+	rec.room = 2 * int(audio.Samples(flushRoom, rate))
+	rec.pending = make([]int16, 0, rec.room)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open[rec] = struct{}{}
@@ -253,7 +262,8 @@ type Recorder struct {
 
 	mu      sync.Mutex // guards stereo and pending
 	stereo  *audio.Stereo
-	pending []int16
+	pending []int16 // of both channels
+	room    int     // the usual capacity of pending
 	dropped int64
 
 	writing sync.Mutex // guards wav and err
@@ -307,9 +317,7 @@ func (r *Recorder) flush() {
 	defer r.writing.Unlock()
 	used := r.owner.lend()
 	defer func() { r.owner.giveBack(used) }()
-	r.mu.Lock()
-	r.pending, used.pcm = used.pcm[:0], r.pending
-	r.mu.Unlock()
+	used.pcm = r.take(used.pcm[:0])
 	if r.wav == nil || r.err != nil || len(used.pcm) == 0 {
 		return
 	}
@@ -319,6 +327,17 @@ func (r *Recorder) flush() {
 		r.err = fmt.Errorf("write recording: %w", reason(errors.Join(err, r.file.Truncate(r.wav.Size()))))
 		r.owner.log.Error("recording stopped, the call goes on", slog.String("file", r.path), slog.Any("error", err))
 	}
+}
+
+// take empties what is pending into dst.
+func (r *Recorder) take(dst []int16) []int16 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	dst = append(dst, r.pending...)
+	if r.pending = r.pending[:0]; cap(r.pending) > r.room {
+		r.pending = make([]int16, 0, r.room) // it grew while the disk was slow
+	}
+	return dst
 }
 
 // Discard closes and removes the file.
