@@ -57,7 +57,7 @@ type VADEvent struct {
 // A VAD belongs to one goroutine. Write allocates nothing.
 type VAD struct {
 	rate     int
-	halve    halver
+	halve    *halver // nil: the rate is 8000
 	fft      *spectrum
 	window   [vadWindow]float32
 	history  [vadWindow]float32
@@ -83,7 +83,7 @@ func NewVAD(rate int) (*VAD, error) {
 	if rate != vadRate && rate != 2*vadRate {
 		return nil, fmt.Errorf("make voice activity detector: rate %d is neither 8000 nor 16000", rate)
 	}
-	v := &VAD{rate: rate, fft: newSpectrum(), halve: newHalver()}
+	v := &VAD{rate: rate, fft: newSpectrum(), halve: newHalver(rate)}
 	v.edges = newEdgeFinder(rate)
 	hann(v.window[:])
 	for b := range v.floors {
@@ -114,14 +114,14 @@ func (v *VAD) Write(pcm []int16) VADEvent { return v.WriteDenoised(pcm, nil) }
 func (v *VAD) WriteDenoised(pcm, late []int16) VADEvent {
 	v.state.Started, v.state.Ended = false, false
 	for len(pcm) > 0 {
-		n := min(len(pcm), v.wanting(v.filled, &v.halve))
+		n := min(len(pcm), v.wanting(v.filled, v.halve))
 		v.position += int64(n)
 		v.edges.add(pcm[:n])
 		if late != nil {
 			v.takeLate(late[:n])
 			late = late[n:]
 		}
-		v.filled += v.take(v.history[vadWindow-vadHop+v.filled:], pcm[:n], &v.halve)
+		v.filled += v.take(v.history[vadWindow-vadHop+v.filled:], pcm[:n], v.halve)
 		pcm = pcm[n:]
 		if v.filled == vadHop {
 			v.hop(v.position > int64(v.edges.size)*edgeBlocksHop && v.judge())
@@ -134,7 +134,7 @@ func (v *VAD) WriteDenoised(pcm, late []int16) VADEvent {
 // wanting returns how many samples a hop of which filled are there still lacks.
 func (v *VAD) wanting(filled int, halve *halver) int {
 	lacking := vadHop - filled
-	if v.rate == vadRate {
+	if halve == nil {
 		return lacking
 	}
 	return 2*lacking - int(bit(halve.odd))
@@ -142,7 +142,7 @@ func (v *VAD) wanting(filled int, halve *halver) int {
 
 // take puts samples into a hop and returns how many it is longer by.
 func (v *VAD) take(hop []float32, pcm []int16, halve *halver) int {
-	if v.rate != vadRate {
+	if halve != nil {
 		return halve.write(hop, pcm)
 	}
 	for i, sample := range pcm {
@@ -154,8 +154,10 @@ func (v *VAD) take(hop []float32, pcm []int16, halve *halver) int {
 // takeLate puts undenoised samples where take will put the denoised ones.
 func (v *VAD) takeLate(pcm []int16) {
 	if e := v.echo; e != nil {
-		e.lateHalve.odd, e.hasLate = v.halve.odd, true
-		v.take(e.late[vadWindow-vadHop+v.filled:], pcm, &e.lateHalve)
+		if e.hasLate = true; e.lateHalve != nil {
+			e.lateHalve.odd = v.halve.odd
+		}
+		v.take(e.late[vadWindow-vadHop+v.filled:], pcm, e.lateHalve)
 	}
 }
 

@@ -23,7 +23,7 @@ const (
 // Window positions never match exactly, so a ratio is taken to the smaller of
 // two neighbouring hops and an expectation from the larger one.
 type echo struct {
-	halve   halver
+	halve   *halver // nil: the rate is 8000
 	history [vadWindow]float32
 	filled  int
 	last    [vadBands]uint8           // levels of the last hop
@@ -32,7 +32,7 @@ type echo struct {
 	bounds  [vadBands][echoHops]int16
 
 	late      [vadWindow]float32 // what is heard, before it was denoised
-	lateHalve halver
+	lateHalve *halver            // nil as halve
 	hasLate   bool
 
 	sent, heard int64 // hops
@@ -43,9 +43,9 @@ type echo struct {
 	anchored    bool
 }
 
-// newEcho returns an echo that expects the worst.
-func newEcho() *echo {
-	e := &echo{halve: newHalver(), lateHalve: newHalver()}
+// newEcho returns an echo of sound at rate that expects the worst.
+func newEcho(rate int) *echo {
+	e := &echo{halve: newHalver(rate), lateHalve: newHalver(rate)}
 	e.forget()
 	return e
 }
@@ -66,7 +66,7 @@ func (e *echo) forget() {
 // first sound on. The first call of Sent allocates what that takes.
 func (v *VAD) Sent(pcm []int16) {
 	if v.echo == nil {
-		v.echo = newEcho()
+		v.echo = newEcho(v.rate)
 	}
 	v.sent(pcm, true)
 }
@@ -85,7 +85,7 @@ func (v *VAD) SentSilence(n int) {
 			n -= hop
 			continue
 		}
-		k := min(n, v.wanting(e.filled, &e.halve))
+		k := min(n, v.wanting(e.filled, e.halve))
 		v.sent(silence[:k], false)
 		n -= k
 	}
@@ -95,8 +95,8 @@ func (v *VAD) SentSilence(n int) {
 func (v *VAD) sent(pcm []int16, audible bool) {
 	e := v.echo
 	for len(pcm) > 0 {
-		n := min(len(pcm), v.wanting(e.filled, &e.halve))
-		e.filled += v.take(e.history[vadWindow-vadHop+e.filled:], pcm[:n], &e.halve)
+		n := min(len(pcm), v.wanting(e.filled, e.halve))
+		e.filled += v.take(e.history[vadWindow-vadHop+e.filled:], pcm[:n], e.halve)
 		pcm = pcm[n:]
 		if audible {
 			e.audible = e.sent + 1

@@ -126,8 +126,12 @@ type halver struct {
 	odd  bool // a sample waits for its partner
 }
 
-// newHalver returns a halver with its filter designed.
-func newHalver() halver {
+// newHalver returns a halver for sound at rate, with its filter designed; nil for 8000,
+// which is not halved.
+func newHalver(rate int) *halver {
+	if rate == vadRate {
+		return nil
+	}
 	const middle = halverTaps / 2
 	var taps [halverTaps]float32
 	var sum float32
@@ -141,7 +145,7 @@ func newHalver() halver {
 		taps[i] = float32(sinc * shape)
 		sum += taps[i]
 	}
-	var h halver
+	h := &halver{}
 	for i := range h.taps {
 		h.taps[i] = taps[i] / sum
 	}
