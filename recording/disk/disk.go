@@ -20,11 +20,11 @@ import (
 const (
 	// flushEvery is how often what was recorded is given to the file: what a crash
 	// can lose at most.
-	flushEvery = 500 * time.Millisecond
+	flushEvery = 250 * time.Millisecond
 	// flushRoom is how much sound a recorder has room for between two flushes: a flush
 	// may be late, and sound comes in blocks. With more the buffer grows until the next
 	// one.
-	flushRoom = flushEvery + 140*time.Millisecond
+	flushRoom = flushEvery + 134*time.Millisecond
 )
 
 // Recordings keeps files below one directory and writes them on one goroutine,
