@@ -186,6 +186,13 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 
 // talk runs an answered call to its end and stores how it ended.
 func (x *Exchange) talk(s *Session) {
+	x.begin(s)
+	x.run(s)
+}
+
+// begin notes that a call is answered. What it handles are large values; in a function of
+// its own they do not stay on the stack for as long as the call lasts.
+func (x *Exchange) begin(s *Session) {
 	s.answered, s.talked = s.now(), true
 	s.meter.Begin(s.answered)
 	x.beginJournal(s)
@@ -198,7 +205,6 @@ func (x *Exchange) talk(s *Session) {
 	if len(names) > 0 && !s.plan.Echo { // an echo has no use for its prompt
 		s.event(sidetone.EventError, "the call's context fills no placeholder named "+strings.Join(names, ", "), nil)
 	}
-	x.run(s)
 }
 
 // run runs a call that is answered, and known to be, to its end and stores that.
