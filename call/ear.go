@@ -64,11 +64,11 @@ type ear struct {
 	stream   transcriber.Stream
 	serving  int // whose stream it is
 	opened   time.Time
-	answered bool    // the call is; what comes before is not meant for the agent
-	fed      int     // samples that the stream was given
-	tail     tail    // sound since the last final, at most tailLength
-	pending  bool    // words were heard since the last final, or are awaited
-	finalise bool    // a Finalize is not answered
+	answered bool // the call is; what comes before is not meant for the agent
+	fed      int  // samples that the stream was given
+	tail     tail // sound since the last final, at most tailLength
+	pending  bool // words were heard since the last final, or are awaited
+	finalise bool // a Finalize is not answered
 	rate     int
 	away     func() bool // stops the wait for a stream; nil: there is one
 	told     bool        // the caller is told that there is none
