@@ -59,8 +59,43 @@ func goldenVoice() sidetone.Voice {
 func goldenWebhook() sidetone.Webhook {
 	h := sidetone.NewWebhook("webhook-1", "env-1", time.Time{})
 	h.URL, h.Label, h.Description, h.ConnectionID = "https://example.com/webhook", "label", "description", "connection-1"
-	h.Subscriptions = []string{"event_message", "event_action"}
+	h.Subscriptions = []string{"event_message", "event_action", "event_error", "event_phone_call_started"}
+	h.Secret, h.Inactive, h.InactiveReason = "whsec_"+"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LQ==", true, sidetone.WebhookGone
 	return h
+}
+
+// freshWebhook is one whose secret was rotated.
+func freshWebhook() sidetone.Webhook {
+	h := goldenWebhook()
+	h.Inactive, h.InactiveReason = false, ""
+	h.RotateSecret("whsec_"+"YW5vdGhlci1zZWNyZXQtYW5vdGhlci1zZWNyZXQt", sidetone.SecretOverlap, time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC))
+	return h
+}
+
+// testedWebhook is the answer to its making.
+func testedWebhook(v view) object {
+	o := renderWebhook(v.showing("signature_secret"), freshWebhook())
+	o["test"] = renderAttempt(sidetone.DeliveryAttempt{At: time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC), URL: "https://example.com/webhook", Failure: "connection", Error: "refused"})
+	return o
+}
+
+// sampleDelivery is one that failed once.
+func sampleDelivery() sidetone.Delivery {
+	at := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	return sidetone.Delivery{ID: "delivery-1", EnvironmentID: "env-1", WebhookID: "webhook-1", CallID: "call-1", Type: sidetone.WebhookEnded, Sequence: 7,
+		Body: []byte(`{"type":"event_phone_call_ended","payload":{"conversation_minutes":1.5}}`), State: sidetone.DeliveryWaiting, Attempts: 1,
+		Failure: "server_error", Created: at, Queued: at, Due: at.Add(5 * time.Second)}
+}
+
+// goldenDelivery is it with its request.
+func goldenDelivery() object {
+	d := sampleDelivery()
+	d.State, d.Settled = sidetone.DeliveryDead, d.Due
+	o := renderDelivery(d)
+	o["body"] = json.RawMessage(d.Body)
+	o["requests"] = renderAttempts([]sidetone.DeliveryAttempt{{At: d.Created, Took: 12 * time.Millisecond, URL: "https://example.com/webhook", Status: 500,
+		RequestHeaders: map[string]string{"Webhook-Id": "delivery-1"}, ResponseHeaders: map[string]string{"Content-Type": "text/plain"}, Response: "no", Failure: "server_error"}})
+	return o
 }
 
 func goldenConnection() sidetone.Connection {

@@ -117,9 +117,14 @@ func (s *server) routes() []route {
 
 		{pattern: "GET /v1/webhooks", scope: sidetone.ScopeRead, handle: s.respond(200, webhooks().get(s))},
 		{pattern: "GET /v1/webhooks/list", scope: sidetone.ScopeRead, handle: s.respond(200, webhooks().page(s))},
-		{pattern: "POST /v1/webhooks/create", scope: sidetone.ScopeWrite, repeats: replayed, handle: s.respond(201, webhooks().create(s))},
+		{pattern: "POST /v1/webhooks/create", scope: sidetone.ScopeWrite, repeats: replayed, handle: s.respond(201, s.triedWebhook(webhooks().create(s)))},
 		{pattern: "POST /v1/webhooks/update", scope: sidetone.ScopeWrite, handle: s.respond(201, webhooks().change(s))},
 		{pattern: "DELETE /v1/webhooks/delete", scope: sidetone.ScopeWrite, handle: s.respond(200, webhooks().delete(s))},
+		{pattern: "POST /v1/webhooks/rotate_secret", scope: sidetone.ScopeWrite, repeats: replayed, handle: s.respond(201, s.rotateWebhookSecret)},
+		{pattern: "POST /v1/webhooks/test", scope: sidetone.ScopeWrite, handle: s.respond(200, s.testWebhook)},
+		{pattern: "GET /v1/webhook_deliveries", scope: sidetone.ScopeRead, handle: s.respond(200, s.getDelivery)},
+		{pattern: "GET /v1/webhook_deliveries/list", scope: sidetone.ScopeRead, handle: s.respond(200, s.listDeliveries)},
+		{pattern: "POST /v1/webhook_deliveries/replay", scope: sidetone.ScopeWrite, repeats: replayed, handle: s.respond(201, s.replayDeliveries)},
 
 		{pattern: "GET /v1/account_connections", scope: sidetone.ScopeRead, handle: s.respond(200, connections().get(s))},
 		{pattern: "GET /v1/account_connections/list", scope: sidetone.ScopeRead, handle: s.respond(200, connections().page(s))},

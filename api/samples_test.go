@@ -48,6 +48,9 @@ func (b *bench) samples() map[string]sample {
 		case noun == "/v1/trunks":
 			out[update] = sample{id("POST "+path, `{"name":"another","host":"sip.carrier.example","username":"account","password":"trunk-password-0123456789"}`), `{"numbers":["+12025550171"]}`}
 			out["POST /v1/trunks/test"] = sample{out[update].query, ""}
+		case noun == "/v1/webhooks":
+			out[update] = sample{id("POST "+path, s.body), s.body}
+			out["POST /v1/webhooks/rotate_secret"], out["POST /v1/webhooks/test"] = sample{out[update].query, ""}, sample{out[update].query, ""}
 		default:
 			out[update] = sample{id("POST "+path, s.body), s.body}
 		}
@@ -72,6 +75,7 @@ func (b *bench) samples() map[string]sample {
 	doubtful := b.send("POST /v1/dnc_numbers/create", `{"phoneNumber":"2025550173"}`, b.vocodeClient()).want(201)
 	out["POST /v1/dnc_numbers/decide"] = sample{"?id=" + doubtful.text("id"), `{"phoneNumber":"+2025550173"}`}
 	out["POST /v1/dnc_numbers/bulk"] = sample{"", `{"phoneNumbers":[{"phoneNumber":"+12025550171"},{"phoneNumber":"+12025550172"}]}`}
+	out["POST /v1/webhook_deliveries/replay"] = sample{"", `{"id":"` + b.delivery(b.env.ID).ID + `"}`}
 	out["POST /v1/secrets/rotate_environment"] = sample{"", ``}
 	call := `{"to_number":"+12025550199","from_number":"` + ours + `","agent":` + agent + `,"context":{"name":"Ann"}}`
 	out["POST /v1/calls/create"] = sample{"", call}

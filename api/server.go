@@ -103,6 +103,8 @@ type Config struct {
 	CallerIDs CallerIDs
 	// Tokens checks JSON Web Tokens; nil means that only keys are accepted.
 	Tokens TokenVerifier
+	// TryWebhook sends a test to a webhook; nil where nothing is sent.
+	TryWebhook func(context.Context, sidetone.Webhook) sidetone.DeliveryAttempt
 	// TrustedProxies are the networks of the reverse proxies in front of the server,
 	// whose X-Forwarded-For names the client.
 	TrustedProxies []netip.Prefix

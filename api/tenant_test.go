@@ -157,6 +157,12 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"GET /v1/webhooks/list": inList(map[string]string{"id": "webhook", "account_connection_id": "connection of webhook"}),
 		"POST /v1/webhooks/create": {inBody("account_connection_id", "key connection", "", `{"url":"https://hook.example/in","subscriptions":[],"account_connection_id":$}`),
 			ignoring(inBody("id", "webhook", "", `{"id":$,"url":"https://hook.example/in","subscriptions":[]}`))},
+		"POST /v1/webhooks/rotate_secret": {inQuery("id", "webhook", `{}`)},
+		"POST /v1/webhooks/test":          {inQuery("id", "webhook", "")},
+		"GET /v1/webhook_deliveries":      {inQuery("id", "delivery", "")},
+		"GET /v1/webhook_deliveries/list": inList(map[string]string{"id": "delivery", "webhook": "webhook of delivery", "call_id": "call of delivery"}),
+		"POST /v1/webhook_deliveries/replay": {inBody("id", "delivery", "", `{"id":$}`), inBody("webhook", "webhook of delivery", "", `{"webhook":$}`),
+			inBody("call_id", "call of delivery", "", `{"call_id":$}`)},
 		"POST /v1/webhooks/update": {inQuery("id", "webhook", `{}`), inBody("account_connection_id", "key connection", "?id="+f.mine.webhook, `{"account_connection_id":$}`),
 			ignoring(inBody("id", "webhook", "?id="+f.mine.webhook, `{"id":$}`))},
 
@@ -414,6 +420,12 @@ func (f *tenants) freshOther(who tenant, kind string, post func(path, body, prop
 		return first("/v1/audit_log/list", "id")
 	case "refusal":
 		return f.refusal(who.env)
+	case "delivery":
+		return f.delivery(who.env).ID
+	case "webhook of delivery":
+		return f.delivery(who.env).WebhookID
+	case "call of delivery":
+		return f.delivery(who.env).CallID
 	case "actor":
 		f.fresh(who, "prompt")
 		return f.as(who, "GET /v1/whoami", "").want(200).text("id")
@@ -639,7 +651,7 @@ func (f *tenants) theirsAt(pattern string, p idPlace) string {
 	}
 	kind := map[string]string{"numbers": "number", "agents": "agent", "prompts": "prompt", "actions": "action", "voices": "voice",
 		"webhooks": "webhook", "account_connections": "connection", "vector_databases": "vectors", "trunks": "trunk", "members": "member",
-		"calls": "call", "dnc_numbers": "dnc", "api_keys": "key", "audit_log": "prompt", "refusals": "refusal", "environments": "new environment"}[strings.Split(pattern, "/")[2]]
+		"calls": "call", "dnc_numbers": "dnc", "api_keys": "key", "audit_log": "prompt", "refusals": "refusal", "webhook_deliveries": "delivery", "environments": "new environment"}[strings.Split(pattern, "/")[2]]
 	f.fresh(f.theirs, kind)
 	f.fresh(f.theirs, kind)
 	cursor := f.as(f.theirs, pattern+"?size=1", "").want(200).text("next_cursor")

@@ -5,27 +5,6 @@ import (
 	"time"
 )
 
-// Webhook is a URL that hears of calls.
-type Webhook struct {
-	// ID names the webhook.
-	ID string `json:"id,omitempty"`
-	// UserID is the account; answers only.
-	UserID string `json:"user_id,omitempty"`
-	// Label is a name for people.
-	Label string `json:"label,omitempty"`
-	// Description is for people.
-	Description string `json:"description,omitempty"`
-	// URL is what is requested; creating a webhook needs it.
-	URL string `json:"url,omitempty"`
-	// Method is GET or POST; empty is POST.
-	Method string `json:"method,omitempty"`
-	// Subscriptions are the events it hears of, such as
-	// event_phone_call_ended.
-	Subscriptions []string `json:"subscriptions,omitempty"`
-	// AccountConnectionID is the account whose secret signs.
-	AccountConnectionID string `json:"account_connection_id,omitempty"`
-}
-
 // AccountConnection is an account at a carrier or a vendor.
 type AccountConnection struct {
 	// ID names the connection.
@@ -95,9 +74,6 @@ type VectorDatabase struct {
 	// APIEnvironment is the vendor's region.
 	APIEnvironment string `json:"api_environment,omitempty"`
 }
-
-// Webhooks are URLs that hear of calls.
-func (c *Client) Webhooks() Resource[Webhook] { return resourceAt[Webhook](c, "/v1/webhooks") }
 
 // VectorDatabases are where agents look things up.
 func (c *Client) VectorDatabases() Resource[VectorDatabase] {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
@@ -64,7 +65,16 @@ func exercises() map[string]exercise {
 		PromptTemplate: &client.PromptTemplate{RequiredContextKeys: []string{"name"}}})
 	plain(all, "Voice", (*client.Client).Voices, client.Voice{Type: "voice_flite", Pitch: new(0), Rate: new(3)})
 	plain(all, "Action", (*client.Client).Actions, client.Action{Type: "action_dtmf", Config: map[string]any{}})
-	plain(all, "Webhook", (*client.Client).Webhooks, client.Webhook{URL: "https://example.com", Subscriptions: []string{"event_error"}})
+	plain(all, "Webhook", func(c *client.Client) client.Resource[client.Webhook] { return c.Webhooks().Resource }, client.Webhook{URL: "https://example.com", Subscriptions: []string{"event_error"}})
+	all["WebhookController_rotateSecret"] = func(t *testing.T, c *client.Client) (any, error) {
+		return c.Webhooks().RotateSecret(t.Context(), "i", 48, client.IdempotencyKey("k"))
+	}
+	all["WebhookController_testWebhook"] = func(t *testing.T, c *client.Client) (any, error) { return c.Webhooks().Test(t.Context(), "i") }
+	reading(all, "WebhookDeliveryController_getDelivery", "WebhookDeliveryController_listDeliveries",
+		func(c *client.Client) client.Reader[client.WebhookDelivery] { return c.WebhookDeliveries().Reader })
+	all["WebhookDeliveryController_replayDeliveries"] = func(t *testing.T, c *client.Client) (any, error) {
+		return c.WebhookDeliveries().Replay(t.Context(), client.Replay{ID: "d", Webhook: "w", CallID: "c", State: "dead", Type: "event_error", Since: time.Now(), Until: time.Now()}, client.IdempotencyKey("k"))
+	}
 	plain(all, "VectorDatabase", (*client.Client).VectorDatabases, client.VectorDatabase{Index: "i", APIKey: "k", APIEnvironment: "e"})
 	plain(all, "AccountConnection", func(c *client.Client) client.Resource[client.AccountConnection] {
 		return c.AccountConnections().Resource

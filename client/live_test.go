@@ -182,7 +182,7 @@ func resourcesOnAServer(t *testing.T, c *client.Client) {
 		})
 	lived(t, c.Actions(), client.Action{Type: "action_end_conversation", Label: "end"}, func(a client.Action) string { return a.ID },
 		client.Change{"description": "d"}, func(a client.Action) bool { return a.Description == "d" && a.Label == "end" && a.Trigger != nil })
-	lived(t, c.Webhooks(), client.Webhook{URL: "https://example.com/a", Subscriptions: []string{"event_error"}}, func(w client.Webhook) string { return w.ID },
+	lived(t, c.Webhooks().Resource, client.Webhook{URL: "https://example.com/a", Subscriptions: []string{"event_error"}}, func(w client.Webhook) string { return w.ID },
 		client.Change{"method": "GET"}, func(w client.Webhook) bool { return w.Method == "GET" && w.URL == "https://example.com/a" })
 	lived(t, c.VectorDatabases(), client.VectorDatabase{Type: "vector_database_pinecone", Index: "i", APIKey: "a secret of the vendor's", APIEnvironment: "e"},
 		func(v client.VectorDatabase) string { return v.ID }, client.Change{"index": "j"}, func(v client.VectorDatabase) bool { return v.Index == "j" && v.APIEnvironment == "e" })

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -95,6 +96,9 @@ type ServerConfig struct {
 type HTTPConfig struct {
 	// Addr is host:port; port 0 takes a free one.
 	Addr string `koanf:"addr"`
+	// PublicURL is where others reach the interface, such as https://phones.example; webhooks
+	// are told addresses that begin with it. Empty: with their path.
+	PublicURL string `koanf:"public_url"`
 	// TrustedProxies are the addresses and networks of the reverse proxies whose
 	// X-Forwarded-For is believed.
 	TrustedProxies []string `koanf:"trusted_proxies"`
@@ -371,6 +375,9 @@ func (c Config) Validate() error {
 	}
 	if _, err := prefixes("http.trusted_proxies", c.HTTP.TrustedProxies); err != nil {
 		return err
+	}
+	if u, err := url.Parse(c.HTTP.PublicURL); c.HTTP.PublicURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "") {
+		return errors.New("http.public_url must be an address such as https://phones.example")
 	}
 	if err := c.SIP.validate(); err != nil {
 		return err

@@ -88,7 +88,7 @@ func TestSampleMentionsEveryKey(t *testing.T) {
 
 const fullFile = `
 data: /srv/calls
-http: {addr: "0.0.0.0:80", trusted_proxies: [10.1.0.0/16]}
+http: {addr: "0.0.0.0:80", public_url: "https://phones.example", trusted_proxies: [10.1.0.0/16]}
 auth:
   jwt:
     - issuer: https://login.example
@@ -150,7 +150,7 @@ func TestFileAndVariablesOverlayTheDefaults(t *testing.T) {
 	t.Parallel()
 	want := Config{
 		Data: "/srv/calls",
-		HTTP: HTTPConfig{Addr: "0.0.0.0:80", TrustedProxies: []string{"10.1.0.0/16"}},
+		HTTP: HTTPConfig{Addr: "0.0.0.0:80", PublicURL: "https://phones.example", TrustedProxies: []string{"10.1.0.0/16"}},
 		Auth: AuthConfig{JWT: []JWTConfig{{Issuer: "https://login.example", Audience: "sidetone", JWKS: "/etc/jwks.json",
 			Keys: []JWTKey{{ID: "a", Algorithm: "HS256", Secret: "hush"}}, Environment: "e", EnvironmentClaim: "env", ScopesClaim: "scp",
 			SubjectPrefix: "x", MembersOnly: true, Leeway: new(time.Duration)}}},
@@ -320,6 +320,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{name: "issuer's member", file: "auth: {jwt: [{isuer: a}]}", want: "auth.jwt[0].isuer"},
 		{name: "issuer's key's member", file: "auth: {jwt: [{issuer: a, keys: [{id: a}, {kid: b}]}]}", want: "auth.jwt[0].keys[1].kid"},
 		{name: "issuer's keys", file: "auth: {jwt: [{issuer: a, keys: b}]}", want: "auth.jwt[0].keys"},
+		{name: "public address", environ: []string{"SIDETONE_HTTP_PUBLIC_URL=phones.example"}, want: "http.public_url"},
 		{name: "proxies", environ: []string{"SIDETONE_HTTP_TRUSTED_PROXIES=nginx"}, want: "http.trusted_proxies"},
 		{name: "sources", environ: []string{"SIDETONE_SIP_SOURCES=everywhere"}, want: "sip.sources"},
 		{name: "voice", file: "speech: {voice: opera}", want: "speech.voice"},

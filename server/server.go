@@ -85,6 +85,8 @@ type server struct {
 	tokens   *auth.Verifier // nil when only keys are accepted
 	proxies  []netip.Prefix
 	guard    *outbound.Guard
+	// tryWebhook sends a test to a webhook.
+	tryWebhook func(context.Context, sidetone.Webhook) sidetone.DeliveryAttempt
 	// providers plan the calls.
 	providers *providers
 	stop      chan struct{} // ends the wheels
@@ -197,7 +199,7 @@ func openStore(ctx context.Context, c Config, masters *masterKeys, log *slog.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s, err := store.Open(ctx, store.Config{URL: c.StoreURL(), MigrateURL: c.Database.MigrateURL.Reveal(),
+	s, err := store.Open(ctx, store.Config{URL: c.StoreURL(), Address: c.HTTP.PublicURL, MigrateURL: c.Database.MigrateURL.Reveal(),
 		Masters: masters.Masters, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -260,6 +262,11 @@ func (s *server) serve(ctx context.Context) (err error) {
 	if err := s.openShop(ctx); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	stopWebhooks, err := s.startWebhooks(ctx)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer stopWebhooks() // what calls tell when they end is told, too
 	s.startCalls()
 	defer s.stopCalls()
 	if err := s.makeJobs(); err != nil {
@@ -434,6 +441,7 @@ func (s *server) api() http.Handler {
 		Unreadable: scripted.Unreadable,
 		Lacking:    s.providers.lacking, LackingEnvironment: s.providers.lackingEnvironment, Speaks: s.providers.speaks, TryConnection: s.tryConnection,
 		Trunks:       trunkRules{s.lines},
+		TryWebhook:   s.tryWebhook,
 		RotateMaster: func(ctx context.Context) (api.MasterRotation, error) { return s.masters.rotate(ctx, s.store) },
 	}
 	if s.tokens != nil {

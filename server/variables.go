@@ -20,7 +20,7 @@ const masterKeyKey = "secrets.master_key"
 // (http.addr).
 func knownKeys() map[string]string {
 	keys := map[string]string{}
-	for _, k := range []string{"data", "http.addr", "http.trusted_proxies", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources", "sip.resolver", "sip.stun",
+	for _, k := range []string{"data", "http.addr", "http.public_url", "http.trusted_proxies", "auth.jwt", "sip.addr", "sip.advertise", "sip.rtp_min", "sip.rtp_max", "sip.loopback", "sip.sources", "sip.resolver", "sip.stun",
 		"sip.ask_after", "sip.ask_after_first", "sip.ask_after_held",
 		"sip.tls.listen", "sip.tls.cert_file", "sip.tls.key_file", "sip.users", "sip.trunks", "database.url", "database.migrate_url", "secrets.master_key_file", "calls.max",
 		"calls.ringing_per_environment", "calls.ringing_per_trunk", "calls.answer_after", "calls.offline",

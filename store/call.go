@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/webhook"
 )
 
 func callTable() *table[sidetone.Call] {
@@ -35,7 +36,16 @@ func callColumns(c *sidetone.Call) []column {
 		{name: "headers_out", ref: document{&c.HeadersOut}, fixed: true}, {name: "signalling", ref: document{&c.Signalling}, fixed: true},
 		{name: "refused_count", ref: &c.RefusedCount, fixed: true}, {name: "created", ref: millis{&c.Created}, fixed: true},
 		{name: "start_sort", ref: derived{toMillis(start)}}, {name: "terminal", ref: derived{c.Status.Terminal()}},
+		{name: "webhook_id", ref: derived{webhookOf(c)}, fixed: true},
 	}, progressColumns(c)...)
+}
+
+// webhookOf is the webhook that is told of a call; "" for none.
+func webhookOf(c *sidetone.Call) string {
+	if c.Snapshot.Webhook == nil {
+		return ""
+	}
+	return c.Snapshot.Webhook.ID
 }
 
 func progressColumns(c *sidetone.Call) []column {
@@ -80,8 +90,14 @@ func (t *Tx) InsertCall(c sidetone.Call) error {
 		if err := errors.Join(t.sealSnapshot(c), t.sealDialogs(c)); err != nil {
 			return err
 		}
+		if err := t.announce(c.ID, webhookOf(&c), webhook.Started(c)); err != nil {
+			return err
+		}
 	} else { // it never began
 		if err := t.appendEnd(c.ID, sidetone.CallResult{Status: c.Status, Outcome: c.Outcome, EndReason: c.EndReason, Ended: c.Ended}, nil); err != nil {
+			return err
+		}
+		if err := t.tellEnd(c.ID); err != nil {
 			return err
 		}
 	}
@@ -171,8 +187,12 @@ func (s *Store) MarkCall(ctx context.Context, environmentID, callID string, fn f
 		if c.Status.Terminal() {
 			return sidetone.Errorf(sidetone.Conflict, "call is over")
 		}
+		answered := !c.Started.IsZero()
 		fn(&c)
-		return t.updateCall(&c)
+		if err := t.updateCall(&c); err != nil || answered || c.Started.IsZero() {
+			return err
+		}
+		return t.announce(c.ID, webhookOf(&c), webhook.Connected(c))
 	})
 	return c, err
 }

@@ -19,6 +19,9 @@ func secretsOf(s *sidetone.Snapshot) map[string]*sidetone.Secret {
 	for i := range s.Actions {
 		out[fmt.Sprintf("action %d", i)] = &s.Actions[i].SignatureSecret
 	}
+	if s.Webhook != nil {
+		out["webhook"], out["previous webhook"] = &s.Webhook.Secret, &s.Webhook.PreviousSecret
+	}
 	if s.VectorDatabase != nil {
 		out["vector_database"] = &s.VectorDatabase.APIKey
 	}

@@ -91,6 +91,8 @@ type change struct {
 	access bool
 	// jobs are the wake-ups that the commit makes visible.
 	jobs []sidetone.Job
+	// webhooks have something to be sent.
+	webhooks []sidetone.Endpoint
 }
 
 // changesConfiguration says that the environment gets a new version.
@@ -120,6 +122,9 @@ func (s *Store) committed(c change) {
 		s.memory.Apply(c.Change)
 	}
 	s.wake(c.jobs)
+	if wake := s.deliverer.Load(); wake != nil && len(c.webhooks) > 0 {
+		(*wake)(c.webhooks)
+	}
 }
 
 // uncertain makes memory read the database again, after a commit that may have

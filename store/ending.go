@@ -36,7 +36,10 @@ func (t *Tx) finishCall(callID string, r sidetone.CallResult, events []sidetone.
 		_, err := t.Call(callID)
 		return err
 	}
-	return t.appendEnd(callID, r, events)
+	if err := t.appendEnd(callID, r, events); err != nil {
+		return err
+	}
+	return t.tellEnd(callID)
 }
 
 // appendEnd stores a call's last events and sees to it that the very last one

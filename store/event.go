@@ -1,7 +1,9 @@
 package store
 
 import (
+	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sidetone/sidetone"
@@ -23,44 +25,65 @@ func eventTable() *table[sidetone.Event] {
 // AppendEvents stores events of calls of the environment. One that is stored
 // already, by call and sequence, stays as it is.
 func (t *Tx) AppendEvents(events []sidetone.Event) error {
-	if err := t.ownCalls(events); err != nil {
+	told, err := t.ownCalls(events)
+	if err != nil {
 		return err
 	}
+	var stored []sidetone.Event
 	for len(events) > 0 {
 		n := min(len(events), eventBatch)
-		if err := t.insertEvents(events[:n]); err != nil {
+		some, err := t.insertEvents(events[:n])
+		if err != nil {
 			return err
 		}
-		events = events[n:]
+		stored, events = append(stored, some...), events[n:]
+	}
+	for _, c := range told {
+		news := slices.DeleteFunc(slices.Clone(stored), func(e sidetone.Event) bool { return e.CallID != c.call.ID })
+		if err := t.tell(c.call, c.webhookID, news); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// ownCalls refuses events of calls that the environment does not have.
-func (t *Tx) ownCalls(events []sidetone.Event) error {
+// toldCall is a call whose webhook is told of its events.
+type toldCall struct {
+	call      sidetone.Call
+	webhookID string
+}
+
+// ownCalls refuses events of calls that the environment does not have, and returns those
+// with a webhook.
+func (t *Tx) ownCalls(events []sidetone.Event) ([]toldCall, error) {
+	var out []toldCall
 	known := ""
 	for _, e := range events {
 		if e.CallID == known {
 			continue
 		}
-		var one int
-		err := t.one([]any{&one}, `SELECT 1 FROM calls WHERE id = $1 AND environment_id = $2`, e.CallID, t.environment)
+		c := toldCall{call: sidetone.Call{ID: e.CallID}}
+		err := t.one([]any{&c.webhookID, &c.call.FromNumber, &c.call.ToNumber},
+			`SELECT webhook_id, from_number, to_number FROM calls WHERE id = $1 AND environment_id = $2`, e.CallID, t.environment)
 		if err != nil {
-			return absent(err, "call")
+			return nil, absent(err, "call")
 		}
-		known = e.CallID
+		if known = e.CallID; c.webhookID != "" && !slices.ContainsFunc(out, func(o toldCall) bool { return o.call.ID == known }) {
+			out = append(out, c)
+		}
 	}
-	return nil
+	return out, nil
 }
 
-func (t *Tx) insertEvents(events []sidetone.Event) error {
+// insertEvents stores events and returns those that were not stored yet.
+func (t *Tx) insertEvents(events []sidetone.Event) ([]sidetone.Event, error) {
 	tb := t.store.tables.events
 	var b strings.Builder
 	b.WriteString("INSERT INTO events (" + tb.names + ") VALUES ")
 	var args []any
 	for i, e := range events {
 		if err := t.own(&e.EnvironmentID); err != nil {
-			return err
+			return nil, err
 		}
 		if i > 0 {
 			b.WriteString(", ")
@@ -72,11 +95,22 @@ func (t *Tx) insertEvents(events []sidetone.Event) error {
 		}
 		b.WriteString("(" + strings.Join(marks, ", ") + ")")
 	}
-	b.WriteString(" ON CONFLICT (call_id, sequence) DO NOTHING")
-	if _, err := t.exec(b.String(), args...); err != nil {
-		return fmt.Errorf("insert events: %w", err)
+	b.WriteString(" ON CONFLICT (call_id, sequence) DO NOTHING RETURNING call_id, sequence")
+	type place struct {
+		call     string
+		sequence int64
 	}
-	return nil
+	stored := map[place]bool{}
+	err := t.each(func(r *sql.Rows) error {
+		var p place
+		err := r.Scan(&p.call, &p.sequence)
+		stored[p] = true
+		return err
+	}, b.String(), args...)
+	if err != nil {
+		return nil, fmt.Errorf("insert events: %w", err)
+	}
+	return slices.DeleteFunc(slices.Clone(events), func(e sidetone.Event) bool { return !stored[place{e.CallID, e.Sequence}] }), nil
 }
 
 // Events returns the call's events with a sequence above afterSequence, in

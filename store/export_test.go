@@ -52,6 +52,7 @@ func ListQueriesOf(s *Store, env string) []ListQuery {
 	out = append(out, listQueries("members", s.tables.members.listed)...)
 	out = append(out, listQueries("audit_log", s.tables.audit.listed)...)
 	out = append(out, listQueries("refused_calls", s.tables.refused.listed)...)
+	out = append(out, listQueries("webhook_deliveries", s.tables.deliveries.listed)...)
 	out = append(out, listQueries("actions", s.tables.actions.listed)...)
 	out = append(out, listQueries("webhooks", s.tables.webhooks.listed)...)
 	out = append(out, listQueries("vector_databases", s.tables.vectors.listed)...)
@@ -262,7 +263,7 @@ func Unaudited(s *Store) []string {
 		ts.connections.name: ts.connections.unaudited, ts.trunks.name: ts.trunks.unaudited, ts.dnc.name: ts.dnc.unaudited, ts.calls.name: ts.calls.unaudited,
 		ts.intents.name: ts.intents.unaudited, ts.events.name: ts.events.unaudited, ts.members.name: ts.members.unaudited,
 		ts.audit.name: ts.audit.unaudited, ts.responses.name: ts.responses.unaudited,
-		ts.refused.name: ts.refused.unaudited,
+		ts.refused.name: ts.refused.unaudited, ts.deliveries.name: ts.deliveries.unaudited, ts.attempts.name: ts.attempts.unaudited,
 	}
 	var out []string
 	for name, silent := range quiet {

@@ -105,6 +105,12 @@ func (s *Store) Tidy(ctx context.Context) error {
 			}
 			return t.forgetRefusedCalls()
 		})
+		for more := true; more && err == nil; {
+			err = s.Write(ctx, e.ID, func(t *Tx) (err error) {
+				more, err = t.forgetDeliveries()
+				return err
+			})
+		}
 		if err == nil {
 			_, err = s.retire(ctx, e.ID)
 		}

@@ -271,6 +271,7 @@ func TestCall(t *testing.T) {
 			c.Dialogs = nil
 			const stars = "********"
 			c.Snapshot.Voice.APIKey, c.Snapshot.ModelAccount.Credentials, c.Snapshot.VectorDatabase.APIKey = stars, stars, stars
+			c.Snapshot.Webhook.Secret, c.Snapshot.Webhook.PreviousSecret = stars, stars
 			for i := range c.Snapshot.Actions {
 				c.Snapshot.Actions[i].SignatureSecret = stars
 			}

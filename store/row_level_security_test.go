@@ -308,7 +308,7 @@ func TestStatementsAcrossEnvironmentsAreFew(t *testing.T) {
 		"AbandonIntents": "recovery", "PlannedDials": "recovery", "JobsWaiting": "jobs of all environments wait in one table", "RenewClaims": "one statement for all calls that ring on a node",
 		"(c configurations) LoadConfigurations": "who answers a number is known only afterwards", "(k *keys) refresh": "whose key it is is known only afterwards",
 		"StoreRefusedCall": "a call to nobody's number belongs to no environment", "RefusedCalls": "the operator's list of them", "Tidy": "those of nobody, too",
-		"SoleEnvironment": "whether the server's own keys serve: all while there is one environment",
+		"WaitingEndpoints": "a node sends for all environments", "DeliveriesWaiting": "the figures", "ReleaseEndpointsOf": "recovery", "SoleEnvironment": "whether the server's own keys serve: all while there is one environment",
 	}
 	files, err := filepath.Glob("*.go")
 	if err != nil {

@@ -47,6 +47,10 @@ type Config struct {
 	// when a data key is made, or met for the first time, and may return other
 	// keys later. Nil means that no secret can be stored or read.
 	Masters func() (vault.Masters, error)
+	// Address is where the interface is reached, such as https://phones.example, for
+	// links in what webhooks are told; "" when that is not known: links begin with their
+	// path.
+	Address string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log receives the causes of errors that customers see in general terms only;
@@ -91,14 +95,18 @@ type Store struct {
 	signing  atomic.Pointer[[]byte]                 // the cursors' key, once read
 	dataKeys *dataKeys
 	enqueuer atomic.Pointer[Enqueuer]
-	closed   func() error
+	// deliverer is told which webhooks a commit queued something for.
+	deliverer atomic.Pointer[func([]sidetone.Endpoint)]
+	// address is where the interface is reached.
+	address string
+	closed  func() error
 	// watch, in tests, stands between a transaction and the database.
 	watch func(*Tx) querier
 }
 
 // Open opens the database at c.URL without migrating it. The caller closes it.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{now: c.Now, log: c.Log, tables: newTables(), keys: newKeys(), totals: expirable.NewLRU[string, estimatedTotal](maxTotals, nil, 0), dataKeys: newDataKeys(c.Masters)}
+	s := &Store{now: c.Now, log: c.Log, address: strings.TrimSuffix(c.Address, "/"), tables: newTables(), keys: newKeys(), totals: expirable.NewLRU[string, estimatedTotal](maxTotals, nil, 0), dataKeys: newDataKeys(c.Masters)}
 	if s.now == nil {
 		s.now = time.Now
 	}

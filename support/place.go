@@ -5,7 +5,7 @@ import "strings"
 // root is the resource of a request's body: what the path of its operation names.
 func root(path string) string {
 	for prefix, resource := range map[string]string{
-		"/v1/agents/": "agent", "/v1/prompts/": "prompt", "/v1/voices/": "voice", "/v1/actions/": "action", "/v1/webhooks/": "webhook",
+		"/v1/agents/": "agent", "/v1/prompts/": "prompt", "/v1/voices/": "voice", "/v1/actions/": "action", "/v1/webhooks/": "webhook", "/v1/webhook_deliveries/": "webhook_delivery",
 		"/v1/account_connections/": "account_connection", "/v1/vector_databases/": "vector_database", "/v1/trunks/": "trunk", "/v1/numbers/": "number",
 		"/v1/calls/": "call", "/v1/dnc_numbers/": "dnc_number", "/v1/environments/": "environment", "/v1/api_keys/": "api_key",
 		"/v1/members/": "member",

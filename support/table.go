@@ -4,7 +4,9 @@ import "slices"
 
 // Sentences that several entries share.
 const (
-	noWebhooks   = "Webhooks are not delivered yet."
+	notGET       = "Webhooks are told with POST: a GET has no body that could be signed."
+	noHumanCheck = "Nothing detects whether a human or a machine answered, so that no webhook is told of it."
+	noHookLogin  = "Requests to webhooks are signed, and no account authenticates them yet."
 	noVectors    = "Vector databases are not asked yet."
 	noCarrier    = "No driver uses accounts of this type yet."
 	noPlayHT     = "PlayHT closed in 2025."
@@ -65,7 +67,7 @@ func (r *rows) keptValues(reason Reason, sentence, property string, values ...st
 
 // entries is the whole table.
 func entries() []Entry {
-	return slices.Concat(agent(), prompt(), action(), voice(), webhook(), accountConnection(), vectorDatabase(), trunk(), number(), call(),
+	return slices.Concat(agent(), prompt(), action(), voice(), webhook(), webhookDelivery(), accountConnection(), vectorDatabase(), trunk(), number(), call(),
 		dncNumber(), environment(), apiKey(), member(), query())
 }
 
@@ -79,7 +81,7 @@ func agent() []Entry {
 	r.acts("api.TestAgentRelations", "prompt")
 	r.acts("api.TestAgentRelations", "voice")
 	r.acts("api.TestAgentActions", "actions")
-	r.kept(NotBuilt, noWebhooks, "webhook")
+	r.acts("store.TestACallTellsItsWebhook", "webhook")
 	r.kept(NotBuilt, noVectors, "vector_database")
 	r.acts(whoServes, "openai_account_connection")
 	r.conversation()
@@ -203,10 +205,26 @@ func webhook() []Entry {
 	r.acts("api.TestWhatIsSentBackChangesNothing", "id")
 	r.acts("api.TestPlainNouns", "label")
 	r.acts("api.TestPlainNouns", "description")
-	r.kept(NotBuilt, noWebhooks, "url", "method", "subscriptions", "account_connection_id")
-	r.keptValues(NotBuilt, noWebhooks, "method", "GET", "POST")
-	r.keptValues(NotBuilt, noWebhooks, "subscriptions", "event_message", "event_action", "event_phone_call_connected",
-		"event_phone_call_ended", "event_phone_call_did_not_connect", "event_transcript", "event_recording", "event_human_detection", "event_error")
+	r.acts("webhook/delivery.TestDeliversInOrder", "url")
+	r.acts("webhook/delivery.TestDeliversInOrder", "method", "POST")
+	r.keptValues(NotBuilt, notGET, "method", "GET")
+	r.acts("store.TestACallTellsItsWebhook", "subscriptions", "event_message", "event_action", "event_phone_call_connected",
+		"event_phone_call_ended", "event_transcript", "event_recording", "event_error", "event_phone_call_started")
+	r.values("store.TestWhatWasNotAnswered", "subscriptions", "event_phone_call_did_not_connect")
+	r.keptValues(NotBuilt, noHumanCheck, "subscriptions", "event_human_detection")
+	r.kept(NotBuilt, noHookLogin, "account_connection_id")
+	r.acts("store.TestAnEndpointThatIsBack", "active")
+	r.acts("webhook/delivery.TestSignatures", "signature_secret")
+	r.acts("api.TestRotateWebhookSecret", "overlap_hours")
+	return r.entries
+}
+
+func webhookDelivery() []Entry {
+	r := rows{resource: "webhook_delivery"}
+	for _, property := range []string{"id", "webhook", "call_id", "type", "since", "until"} {
+		r.acts("api.TestReplay", property)
+	}
+	r.acts("api.TestReplay", "state", "waiting", "delivered", "dead")
 	return r.entries
 }
 

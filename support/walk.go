@@ -248,7 +248,7 @@ func empty(value any) bool {
 
 // byDefault is the documented default of a kept property that has one.
 func byDefault(e Entry) any {
-	return map[string]any{"call on_no_human_answer": "continue", "call is_outgoing": true, "webhook method": "POST"}[e.Resource+" "+e.Property]
+	return map[string]any{"call on_no_human_answer": "continue", "call is_outgoing": true}[e.Resource+" "+e.Property]
 }
 
 // answered are properties that answers about a resource have and requests do not,
@@ -258,6 +258,9 @@ func answered(resource string) []string {
 	if resource == "number" {
 		out = append(out, "active", "telephony_provider", "telephony_account_connection", "number", "inbound_agent_name", "is_routing_number",
 			"sms_enabled", "carrier_state", "carrier_state_since", "carrier_state_cause")
+	}
+	if resource == "webhook" {
+		out = append(out, "inactive_reason", "previous_secret_until", "test")
 	}
 	return out
 }

@@ -26,10 +26,10 @@ func TestCheck(t *testing.T) {
 		`{"actions":["a",{"type":"action_dtmf"},{"type":"action_dtmf"},{"type":"action_end_conversation"}]}`: {"actions[].type not_built"},
 		`{"actions":[{"type":"action_end_conversation","action_trigger":{"type":"action_trigger_phrase_based"}}]}`: {
 			"actions[].action_trigger not_built"},
-		`{"webhook":{"url":"https://example.com"}}`:                                                {"webhook not_built"},
+		`{"webhook":{"url":"https://example.com"}}`:                                                nil,
 		`{"llm_fallback":{"provider":"openai"}}`:                                                   nil,
 		`{"llm_fallback":{"provider":"openai","banana":1}}`:                                        {"llm_fallback unknown"},
-		`{"webhook":{"url":"https://example.com","banana":1}}`:                                     {"webhook not_built", "webhook unknown"},
+		`{"webhook":{"url":"https://example.com","banana":1}}`:                                     {"webhook unknown"},
 		`{"voice":{"type":"voice_azure","voice_name":"x","banana":1}}`:                             {"voice unknown"},
 		`{"actions":[{"type":"action_dtmf","banana":1,"config":{"x":1}}]}`:                         {"actions[] unknown", "actions[].type not_built"},
 		`{"openai_account_connection":{"type":"account_connection_openai","credentials":{"x":1}}}`: nil,

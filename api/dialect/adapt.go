@@ -76,6 +76,21 @@ func Voice() Resource { return Resource{types: VoiceTypes()} }
 // Action is an action.
 func Action() Resource { return Resource{types: ActionTypes(), rework: reworkAction} }
 
+// Webhook is a webhook.
+func Webhook() Resource {
+	return Resource{rework: func(o map[string]any) {
+		if asked, ok := o["subscriptions"].([]string); ok {
+			o["subscriptions"] = slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return !slices.Contains(olderEvents(), s) })
+		}
+	}}
+}
+
+// olderEvents are the events that older clients know.
+func olderEvents() []string {
+	return []string{"event_message", "event_action", "event_phone_call_connected", "event_phone_call_ended",
+		"event_phone_call_did_not_connect", "event_transcript", "event_recording", "event_human_detection"}
+}
+
 // Connection is an account connection.
 func Connection() Resource {
 	return Resource{digits: []string{"steering_pool"}, types: ConnectionTypes()}

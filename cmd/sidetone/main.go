@@ -33,30 +33,31 @@ type cli struct {
 
 	Playbook playbookCommand `cmd:"" help:"Check playbooks, and try them in the terminal."`
 
-	Numbers         numbersCommand `cmd:"" group:"api" help:"Phone lines: list, get, available, buy, link, update, cancel, detach."`
-	Calls           callsCommand   `cmd:"" group:"api" help:"Calls: list, get, create, end, events, transcript, recording."`
-	Agents          agentsCommand  `cmd:"" group:"api" help:"Agents: list, get, create, update, delete, apply, drift, export."`
-	Prompts         plainNoun      `cmd:"" group:"api" help:"Prompts: list, get, create, update, delete."`
-	Actions         plainNoun      `cmd:"" group:"api" help:"Actions: list, get, create, update, delete."`
-	Voices          plainNoun      `cmd:"" group:"api" help:"Voices: list, get, create, update, delete."`
-	Webhooks        plainNoun      `cmd:"" group:"api" help:"Webhooks: list, get, create, update, delete."`
-	Connections     accountNoun    `cmd:"" group:"api" help:"Accounts at vendors: list, get, create, update, delete, and their steering pools."`
-	VectorDatabases plainNoun      `cmd:"" group:"api" help:"Vector databases: list, get, create, update, delete."`
-	Trunks          trunksCommand  `cmd:"" group:"api" help:"Carriers and telephone systems: add, list, get, create, update, delete, test."`
-	Dnc             dncCommand     `cmd:"" group:"api" help:"Numbers that are never called: list, create, bulk, delete."`
-	Environments    ownNoun        `cmd:"" group:"api" help:"Environments: list, get, create, update."`
-	APIKeys         keysCommand    `cmd:"" name:"api-keys" group:"api" help:"API keys of an environment: list, get, create, import, update, revoke."`
-	Members         plainNoun      `cmd:"" group:"api" help:"People: list, get, create, update, delete."`
-	Refusals        listNoun       `cmd:"" group:"api" help:"Incoming calls that were refused, and why: list."`
-	AuditLog        readNoun       `cmd:"" group:"api" help:"Who changed what: list, get."`
-	Whoami          whoamiCommand  `cmd:"" group:"api" help:"Show whose key it is and what it may do."`
-	Support         supportCommand `cmd:"" group:"api" help:"Show what acts, and what is only stored and returned."`
-	Usage           usageCommand   `cmd:"" group:"api" help:"Show the minutes of this month."`
-	Metrics         metricsCommand `cmd:"" group:"api" help:"Print the server's figures, in the text format of Prometheus."`
-	Openapi         openapiCommand `cmd:"" group:"api" help:"Print the document of the server's API."`
-	Apply           applyCommand   `cmd:"" group:"files" help:"Bring prompts, actions, agents, trunks and numbers into the state of files."`
-	Drift           driftCommand   `cmd:"" group:"files" help:"Show where the server differs from files, and fail if it does."`
-	Export          exportCommand  `cmd:"" group:"files" help:"Write prompts, actions, agents, trunks and numbers as files."`
+	Numbers         numbersCommand    `cmd:"" group:"api" help:"Phone lines: list, get, available, buy, link, update, cancel, detach."`
+	Calls           callsCommand      `cmd:"" group:"api" help:"Calls: list, get, create, end, events, transcript, recording."`
+	Agents          agentsCommand     `cmd:"" group:"api" help:"Agents: list, get, create, update, delete, apply, drift, export."`
+	Prompts         plainNoun         `cmd:"" group:"api" help:"Prompts: list, get, create, update, delete."`
+	Actions         plainNoun         `cmd:"" group:"api" help:"Actions: list, get, create, update, delete."`
+	Voices          plainNoun         `cmd:"" group:"api" help:"Voices: list, get, create, update, delete."`
+	Webhooks        webhooksCommand   `cmd:"" group:"api" help:"Webhooks: list, get, create, update, delete, rotate-secret, test, listen."`
+	Deliveries      deliveriesCommand `cmd:"" group:"api" help:"What webhooks were to be told: list, get, replay."`
+	Connections     accountNoun       `cmd:"" group:"api" help:"Accounts at vendors: list, get, create, update, delete, and their steering pools."`
+	VectorDatabases plainNoun         `cmd:"" group:"api" help:"Vector databases: list, get, create, update, delete."`
+	Trunks          trunksCommand     `cmd:"" group:"api" help:"Carriers and telephone systems: add, list, get, create, update, delete, test."`
+	Dnc             dncCommand        `cmd:"" group:"api" help:"Numbers that are never called: list, create, bulk, delete."`
+	Environments    ownNoun           `cmd:"" group:"api" help:"Environments: list, get, create, update."`
+	APIKeys         keysCommand       `cmd:"" name:"api-keys" group:"api" help:"API keys of an environment: list, get, create, import, update, revoke."`
+	Members         plainNoun         `cmd:"" group:"api" help:"People: list, get, create, update, delete."`
+	Refusals        listNoun          `cmd:"" group:"api" help:"Incoming calls that were refused, and why: list."`
+	AuditLog        readNoun          `cmd:"" group:"api" help:"Who changed what: list, get."`
+	Whoami          whoamiCommand     `cmd:"" group:"api" help:"Show whose key it is and what it may do."`
+	Support         supportCommand    `cmd:"" group:"api" help:"Show what acts, and what is only stored and returned."`
+	Usage           usageCommand      `cmd:"" group:"api" help:"Show the minutes of this month."`
+	Metrics         metricsCommand    `cmd:"" group:"api" help:"Print the server's figures, in the text format of Prometheus."`
+	Openapi         openapiCommand    `cmd:"" group:"api" help:"Print the document of the server's API."`
+	Apply           applyCommand      `cmd:"" group:"files" help:"Bring prompts, actions, agents, trunks and numbers into the state of files."`
+	Drift           driftCommand      `cmd:"" group:"files" help:"Show where the server differs from files, and fail if it does."`
+	Export          exportCommand     `cmd:"" group:"files" help:"Write prompts, actions, agents, trunks and numbers as files."`
 
 	Doctor  doctorCommand  `cmd:"" help:"Check ports, programs, the data directory and the vendors, and say what to do."`
 	Standin standinCommand `cmd:"" help:"Take the place of a vendor: its protocol on loopback, with faults on demand."`

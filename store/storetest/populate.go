@@ -21,10 +21,12 @@ func Populate(t testing.TB, s *store.Store, env string) {
 		Signalling: sidetone.Signalling{Said: map[string]string{"a": "b"}},
 		Used:       []sidetone.Used{{Part: "model", Vendor: "openai", Hosts: []string{"api.openai.com"}, Requests: 2, Units: map[string]float64{"input_tokens": 9}}},
 		Line:       &sidetone.LineQuality{Near: &sidetone.Reception{Packets: 9, Lost: 1, MOS: 4.1}, RoundTrip: 3},
-		Snapshot:   sidetone.Snapshot{Voice: sidetone.Voice{APIKey: "secret"}}}
+		Snapshot:   sidetone.Snapshot{Voice: sidetone.Voice{APIKey: "secret"}, Webhook: &sidetone.Webhook{ID: "w" + env}}}
+	hook := sidetone.NewWebhook("w"+env, env, now)
+	hook.Subscriptions, hook.Secret, hook.PreviousSecret = []string{sidetone.WebhookStarted}, "secret", "secret"
 	err := s.Write(context.Background(), env, func(tx *store.Tx) error {
 		return errors.Join(
-			tx.InsertNumber(number), tx.InsertPrompt(sidetone.NewPrompt("p"+env, "", "Be kind.", now)),
+			tx.InsertWebhook(hook), tx.InsertNumber(number), tx.InsertPrompt(sidetone.NewPrompt("p"+env, "", "Be kind.", now)),
 			tx.InsertAgent(sidetone.NewAgent("a"+env, env, "p"+env, now)), tx.InsertCall(call),
 			tx.InsertIntent(sidetone.DialIntent{ID: "i" + env, CallID: call.ID, Created: now}),
 			tx.AppendEvents([]sidetone.Event{{CallID: call.ID, Sequence: 1, Kind: sidetone.EventEnded, At: now}}),
@@ -36,9 +38,31 @@ func Populate(t testing.TB, s *store.Store, env string) {
 	if err == nil {
 		_, err = s.JournalKey(context.Background(), env)
 	}
+	if err == nil {
+		err = deliver(s, sidetone.Endpoint{EnvironmentID: env, WebhookID: hook.ID})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// deliver stores a failed attempt of what waits for a webhook.
+func deliver(s *store.Store, e sidetone.Endpoint) error {
+	due, err := s.DueDeliveries(context.Background(), e, 1)
+	if err != nil {
+		return err
+	}
+	lease, err := s.LeaseEndpoint(context.Background(), e, "node", time.Minute)
+	if err != nil {
+		return err
+	}
+	for _, d := range due {
+		sent := []store.Sent{{Delivery: d, Attempt: sidetone.DeliveryAttempt{At: d.Created, URL: "https://hooks.example", Status: 500, Failure: "server_error"}}}
+		if _, err := s.SettleDeliveries(context.Background(), e, lease, sent); err != nil {
+			return err
+		}
+	}
+	return s.ReleaseEndpoint(context.Background(), e, lease.Fence)
 }
 
 // populateSecrets stores what calls can do without, with secrets where the noun
@@ -48,7 +72,7 @@ func populateSecrets(tx *store.Tx, env string, now time.Time) error {
 	c.Type, c.Credentials, d.APIKey = "account_connection_twilio", `{"twilio_auth_token":"secret"}`, "secret"
 	trunk := sidetone.NewTrunk("u"+env, env, now)
 	trunk.Name, trunk.Secrets = "carrier", `{"password":"secret"}`
-	return errors.Join(tx.InsertConnection(c), tx.InsertTrunk(trunk), tx.InsertVectorDatabase(d), tx.InsertWebhook(sidetone.NewWebhook("w"+env, env, now)),
+	return errors.Join(tx.InsertConnection(c), tx.InsertTrunk(trunk), tx.InsertVectorDatabase(d),
 		tx.InsertVoice(sidetone.Voice{ID: "v" + env, Type: "voice_azure", APIKey: "secret", Created: now, Updated: now}),
 		tx.InsertAction(sidetone.Action{ID: "x" + env, Type: "action_external", SignatureSecret: "secret", Created: now, Updated: now}),
 		tx.InsertDNCNumber(sidetone.DNCNumber{ID: "q" + env, Number: "+12025550100", Created: now, Updated: now}),
