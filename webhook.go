@@ -23,6 +23,8 @@ type Webhook struct {
 	Subscriptions []string
 	// ConnectionID names an account connection; "" for none.
 	ConnectionID string
+	// Shape is whose messages are sent: of Shapes().
+	Shape string
 	// Secret signs what is sent: "whsec_" and base64 of 24 to 64 bytes.
 	Secret Secret
 	// PreviousSecret signs beside it until PreviousUntil, after a rotation; "" when
@@ -40,8 +42,21 @@ type Webhook struct {
 
 // NewWebhook returns a webhook with the documented defaults and no address.
 func NewWebhook(id, environmentID string, now time.Time) Webhook {
-	return Webhook{ID: id, EnvironmentID: environmentID, Method: "POST", Subscriptions: []string{}, Created: now, Updated: now}
+	return Webhook{ID: id, EnvironmentID: environmentID, Method: "POST", Subscriptions: []string{}, Shape: ShapeContract, Created: now, Updated: now}
 }
+
+// The shapes of what a webhook is sent.
+const (
+	// ShapeContract is {type, call_id, payload} and ours beside it.
+	ShapeContract = "contract"
+	// ShapeVapi and ShapeRetell are those of the products of these names, for receivers
+	// that were written for them.
+	ShapeVapi   = "vapi"
+	ShapeRetell = "retell"
+)
+
+// Shapes lists the shapes.
+func Shapes() []string { return []string{ShapeContract, ShapeVapi, ShapeRetell} }
 
 // WebhookGone is the InactiveReason of a webhook whose endpoint answered 410: it wants
 // no more messages.
@@ -82,6 +97,7 @@ type WebhookChange struct {
 	// Secret null asks for a new one.
 	Secret Optional[Secret]
 	Active Optional[bool]
+	Shape  Optional[string]
 }
 
 // Apply carries the change out on h. A webhook without a secret gets one; one that had
@@ -93,6 +109,7 @@ func (c WebhookChange) Apply(h *Webhook, now time.Time) {
 	c.Method.Apply(&h.Method, "POST")
 	c.Subscriptions.Apply(&h.Subscriptions, []string{})
 	c.ConnectionID.Apply(&h.ConnectionID, "")
+	c.Shape.Apply(&h.Shape, ShapeContract)
 	if c.Active.Set {
 		h.Inactive, h.InactiveReason = !c.Active.Null && !c.Active.Value, ""
 	}
@@ -153,6 +170,9 @@ func (h Webhook) Validate() error {
 	}
 	if h.Method != "GET" && h.Method != "POST" {
 		return Errorf(Invalid, "method must be one of GET, POST")
+	}
+	if !slices.Contains(Shapes(), h.Shape) {
+		return Errorf(Invalid, "shape must be one of %s", strings.Join(Shapes(), ", "))
 	}
 	for _, s := range h.Subscriptions {
 		if !slices.Contains(Subscriptions(), s) {

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -163,17 +164,19 @@ func (w work) sendable(webhookID string) error {
 	return err
 }
 
+// maxOverlapHours is how long two secrets may sign.
+const maxOverlapHours = 720
+
 // rotateWebhookSecret gives a webhook another secret; the one it had goes on signing for a
 // while.
 func (s *server) rotateWebhookSecret(r *request) (any, error) {
-	d := newDecoder(r.view.profile, r.body)
-	hours := d.Int("overlap_hours")
-	if err := d.Err(); err != nil {
-		return nil, err
-	}
 	overlap := sidetone.SecretOverlap
-	if hours.Set && !hours.Null {
-		overlap = time.Duration(hours.Value) * time.Hour
+	if text := r.query.Get("overlap_hours"); text != "" {
+		hours, err := strconv.Atoi(text)
+		if err != nil || hours < 0 || hours > maxOverlapHours {
+			return nil, invalid("overlap_hours must be a number from 0 to %d", maxOverlapHours)
+		}
+		overlap = time.Duration(hours) * time.Hour
 	}
 	return s.effect(r, func(w work) (any, error) {
 		h, err := w.tx.Webhook(r.query.Get("id"))
@@ -203,13 +206,14 @@ func (s *server) testWebhook(r *request) (any, error) {
 	return renderAttempt(s.TryWebhook(r.ctx, h)), nil
 }
 
-// tried adds to the answer of an operation that made a webhook what a test came to. The
-// webhook is there whatever that is.
+// triedWebhook adds to the answer of an operation that made a webhook what a test came to.
+// The webhook is there whatever that is. An answer that is repeated for an Idempotency-Key
+// has none, so that the first one has none either.
 func (s *server) triedWebhook(made operation) operation {
 	return func(r *request) (any, error) {
 		out, err := made(r)
 		o, isObject := out.(object)
-		if err != nil || !isObject || s.TryWebhook == nil {
+		if err != nil || !isObject || s.TryWebhook == nil || r.Header.Get(idempotencyHeader) != "" {
 			return out, err
 		}
 		id, _ := o["id"].(string)

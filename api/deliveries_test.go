@@ -126,13 +126,13 @@ func TestRotateWebhookSecret(t *testing.T) {
 			}
 			return out
 		}
-		second := b.do("POST /v1/webhooks/rotate_secret?id="+id, `{"overlap_hours":48}`).want(201)
+		second := b.do("POST /v1/webhooks/rotate_secret?overlap_hours=48&id="+id, "").want(201)
 		if got := secrets(); len(got) != 2 || got[0] != second.text("signature_secret") || got[1] != first || second.text("previous_secret_until") == "" {
 			t.Errorf("after 30 of 48 hours %d secrets sign", len(got))
 		}
-		for _, body := range []string{`{"overlap_hours":0}`, ``} {
-			if b.do("POST /v1/webhooks/rotate_secret?id="+id, body).want(201); len(secrets()) != 1 {
-				t.Errorf("%s: after 30 hours two secrets sign", body)
+		for _, query := range []string{"overlap_hours=0&", ""} {
+			if b.do("POST /v1/webhooks/rotate_secret?"+query+"id="+id, "").want(201); len(secrets()) != 1 {
+				t.Errorf("%s: after 30 hours two secrets sign", query)
 			}
 		}
 		own := "whsec_" + "b3duLXNlY3JldC1vd24tc2VjcmV0LW93bi1zZWNyZXQ="
@@ -141,7 +141,7 @@ func TestRotateWebhookSecret(t *testing.T) {
 			t.Error("the client's own secret does not sign")
 		}
 		b.do("POST /v1/webhooks/update?id="+id, `{"signature_secret":"short"}`).fails(400, "signature_secret must be whsec_ and base64 of 24 to 64 bytes")
-		b.do("POST /v1/webhooks/rotate_secret?id="+id, `{"overlap_hours":-1}`).want(400)
+		b.do("POST /v1/webhooks/rotate_secret?overlap_hours=-1&id="+id, "").want(400)
 	})
 }
 

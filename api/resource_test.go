@@ -58,7 +58,7 @@ func plainTests() []plainTest {
 			create: `{"url":"https://hook.example/in","subscriptions":["event_message"]}`,
 			fields: []field{
 				{"url", `"http://b.example"`, ""}, {"method", `"GET"`, `"POST"`}, {"label", `"M"`, `null`}, {"description", `"D"`, `null`},
-				{"subscriptions", `["event_action","event_error"]`, `[]`}, {"active", `false`, `true`},
+				{"subscriptions", `["event_action","event_error"]`, `[]`}, {"active", `false`, `true`}, {"shape", `"vapi"`, `"contract"`},
 			},
 			required: map[string]string{`{}`: "subscriptions is required; url is required"},
 		},

@@ -50,7 +50,7 @@ func (b *bench) samples() map[string]sample {
 			out["POST /v1/trunks/test"] = sample{out[update].query, ""}
 		case noun == "/v1/webhooks":
 			out[update] = sample{id("POST "+path, s.body), s.body}
-			out["POST /v1/webhooks/rotate_secret"], out["POST /v1/webhooks/test"] = sample{out[update].query, ""}, sample{out[update].query, ""}
+			out["POST /v1/webhooks/rotate_secret"], out["POST /v1/webhooks/test"] = sample{out[update].query, "{}"}, sample{out[update].query, ""}
 		default:
 			out[update] = sample{id("POST "+path, s.body), s.body}
 		}

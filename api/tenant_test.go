@@ -157,7 +157,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"GET /v1/webhooks/list": inList(map[string]string{"id": "webhook", "account_connection_id": "connection of webhook"}),
 		"POST /v1/webhooks/create": {inBody("account_connection_id", "key connection", "", `{"url":"https://hook.example/in","subscriptions":[],"account_connection_id":$}`),
 			ignoring(inBody("id", "webhook", "", `{"id":$,"url":"https://hook.example/in","subscriptions":[]}`))},
-		"POST /v1/webhooks/rotate_secret": {inQuery("id", "webhook", `{}`)},
+		"POST /v1/webhooks/rotate_secret": {inQuery("id", "webhook", "")},
 		"POST /v1/webhooks/test":          {inQuery("id", "webhook", "")},
 		"GET /v1/webhook_deliveries":      {inQuery("id", "delivery", "")},
 		"GET /v1/webhook_deliveries/list": inList(map[string]string{"id": "delivery", "webhook": "webhook of delivery", "call_id": "call of delivery"}),
@@ -501,6 +501,8 @@ func word(pattern, where string) bool {
 		return true
 	case strings.HasPrefix(pattern, "POST /v1/voices/"):
 		return last == "voice"
+	case strings.Contains(pattern, "/v1/webhook_deliveries/"), pattern == "POST /v1/webhooks/rotate_secret":
+		return slices.Contains([]string{"state", "since", "until", "overlap_hours"}, last)
 	case strings.HasSuffix(pattern, "_steering_pool"):
 		return last == "phone_number"
 	case strings.HasPrefix(pattern, "POST /v1/trunks/"):

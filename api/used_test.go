@@ -24,6 +24,11 @@ func notShown() map[string]string {
 		"POST /v1/api_keys/import key":           "a secret that is shown never",
 		"POST /v1/dnc_numbers/bulk phoneNumbers": "the answer is the list itself",
 		"POST /v1/calls/create hipaa_compliant":  "it decides what is stored of the call",
+
+		"POST /v1/webhook_deliveries/replay id": "it selects what is sent again", "POST /v1/webhook_deliveries/replay webhook": "likewise",
+		"POST /v1/webhook_deliveries/replay call_id": "likewise", "POST /v1/webhook_deliveries/replay state": "likewise",
+		"POST /v1/webhook_deliveries/replay type": "likewise", "POST /v1/webhook_deliveries/replay since": "likewise",
+		"POST /v1/webhook_deliveries/replay until": "likewise",
 	}
 }
 
@@ -50,7 +55,7 @@ func others(b *bench) map[string]any {
 	external := map[string]any{"name": "other", "description": "d", "url": "https://b.example", "input_schema": map[string]any{"type": "object"},
 		"speak_on_send": true, "speak_on_receive": true}
 	return map[string]any{
-		"/voices voice": "slt", "/voices type": "voice_tty", "/webhooks account_connection_id": connection, "/webhooks subscriptions": []any{"event_error"},
+		"/voices voice": "slt", "/voices type": "voice_tty", "/webhooks account_connection_id": connection, "/webhooks subscriptions": []any{"event_error"}, "/webhooks signature_secret": "whsec_" + "b3duLXNlY3JldC1vd24tc2VjcmV0LW93bi1zZWNyZXQ=",
 		"/prompts prompt_template": map[string]any{"label": "T"}, "/members subject": "somebody else", "/dnc_numbers phoneNumbers": []any{map[string]any{"phoneNumber": "+12025550151"}},
 		"/trunks target_timeout": "3s", "/trunks called": map[string]any{"in": map[string]any{"strip": "9"}}, "/trunks calling": map[string]any{"in": map[string]any{"strip": "9"}}, "/trunks headers_in": map[string]any{"X-A": "a"}, "/trunks headers_out": map[string]any{"X-A": "a"}, "/trunks tls": map[string]any{"server_name": "x"}, "/trunks media": map[string]any{"sources": "strict"}, "/trunks addresses": []any{"198.51.100.7"}, "/trunks numbers": []any{"+12025550172"},
 		"/vector_databases type":    "vector_database_pinecone", // the only one

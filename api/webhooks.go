@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/api/dialect"
 	"github.com/sidetone/sidetone/store"
@@ -22,7 +24,7 @@ func decodeWebhook(d *decoder) edit[sidetone.Webhook] {
 	change := sidetone.WebhookChange{
 		Label: d.Text("label"), Description: d.Text("description"), URL: d.Text("url"), Method: d.Text("method"),
 		Subscriptions: d.Strings("subscriptions"), ConnectionID: d.Text("account_connection_id"),
-		Secret: d.secret("signature_secret"), Active: d.Bool("active"),
+		Secret: d.secret("signature_secret"), Active: d.Bool("active"), Shape: d.Text("shape"),
 	}
 	return func(w work, h *sidetone.Webhook) error {
 		if id := change.ConnectionID; id.Set && !id.Null {
@@ -50,7 +52,7 @@ func decodeWebhook(d *decoder) edit[sidetone.Webhook] {
 }
 
 func renderWebhook(v view, h sidetone.Webhook) object {
-	o := object{"id": h.ID, "user_id": v.account, "url": h.URL, "method": h.Method, "subscriptions": h.Subscriptions, "active": !h.Inactive}
+	o := object{"id": h.ID, "user_id": v.account, "url": h.URL, "method": h.Method, "subscriptions": h.Subscriptions, "active": !h.Inactive, "shape": cmp.Or(h.Shape, sidetone.ShapeContract)}
 	v.of(h.ID).setSecret(o, "signature_secret", h.Secret)
 	setText(o, "inactive_reason", h.InactiveReason)
 	if h.PreviousSecret != "" && !h.PreviousUntil.IsZero() {

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"time"
 )
 
@@ -25,6 +26,8 @@ type Webhook struct {
 	Subscriptions []string `json:"subscriptions,omitempty"`
 	// AccountConnectionID is an account; it is kept.
 	AccountConnectionID string `json:"account_connection_id,omitempty"`
+	// Shape is whose messages are sent: contract, vapi or retell.
+	Shape string `json:"shape,omitempty"`
 	// Active says that events are sent; nil is true. InactiveReason says why not, when it
 	// was not a client's wish: gone, the endpoint answered 410.
 	Active         *bool  `json:"active,omitempty"`
@@ -69,7 +72,9 @@ func (c *Client) Webhooks() Webhooks { return Webhooks{resourceAt[Webhook](c, "/
 // one before it signs beside it for overlapHours.
 func (w Webhooks) RotateSecret(ctx context.Context, id string, overlapHours int, options ...Option) (Webhook, error) {
 	var out Webhook
-	err := w.c.post(ctx, w.path+"/rotate_secret", byID(id), Change{"overlap_hours": overlapHours}, &out, options...)
+	query := byID(id)
+	query.Set("overlap_hours", strconv.Itoa(overlapHours))
+	err := w.c.post(ctx, w.path+"/rotate_secret", query, Change{}, &out, options...)
 	return out, err
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -48,11 +49,11 @@ func (s *server) startWebhooks(ctx context.Context) (stop func(), err error) {
 
 // countDeliveries returns what counts the requests to webhooks.
 func countDeliveries(r *metrics.Registry) func(failure string, first bool, after time.Duration) {
-	sent := r.Counter("sidetone_webhook_requests_total", "Requests to webhooks, by why they failed; empty: they did not.", "failure")
+	sent := r.Counter("sidetone_webhook_requests_total", "Requests to webhooks: delivered, or why they failed.", "outcome")
 	delay := r.Histogram("sidetone_webhook_first_attempt_seconds", "Time from an event to the first request that tells a webhook of it.", "",
 		.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
 	return func(failure string, first bool, after time.Duration) {
-		sent.Add(1, failure)
+		sent.Add(1, cmp.Or(failure, "delivered"))
 		if first {
 			delay.Observe(after.Seconds(), "")
 		}

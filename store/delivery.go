@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -52,11 +51,11 @@ func (t *Tx) announce(callID, webhookID string, messages ...webhook.Message) err
 	if webhookID == "" || len(messages) == 0 {
 		return nil
 	}
-	subscribed, err := t.subscriptions(webhookID)
-	if err != nil || len(subscribed) == 0 {
+	wants, err := t.subscriptions(webhookID)
+	if err != nil {
 		return err
 	}
-	messages = slices.DeleteFunc(messages, func(m webhook.Message) bool { return !slices.Contains(subscribed, m.Type) })
+	messages = slices.DeleteFunc(messages, func(m webhook.Message) bool { return !slices.Contains(wants.types, m.Type) })
 	if len(messages) == 0 {
 		return nil
 	}
@@ -69,11 +68,18 @@ func (t *Tx) announce(callID, webhookID string, messages ...webhook.Message) err
 		if m.Once && told[m.Type] {
 			continue
 		}
-		last++
-		if err := t.queue(sidetone.Delivery{WebhookID: webhookID, CallID: callID, Type: m.Type, Sequence: last}, m.Payload); err != nil {
+		d := sidetone.Delivery{ID: t.store.ids.New(), EnvironmentID: t.environment, WebhookID: webhookID, CallID: callID, Type: m.Type, Sequence: last + 1, Created: t.now}
+		ok, err := t.fill(&d, m, wants.shape)
+		if err != nil {
 			return err
 		}
-		queued = true
+		if !ok {
+			continue
+		}
+		if err := t.queue(d); err != nil {
+			return err
+		}
+		last, queued = last+1, true
 	}
 	if queued {
 		t.change.webhooks = append(t.change.webhooks, sidetone.Endpoint{EnvironmentID: t.environment, WebhookID: webhookID})
@@ -81,16 +87,39 @@ func (t *Tx) announce(callID, webhookID string, messages ...webhook.Message) err
 	return nil
 }
 
+// wanted is what a webhook wants to be told, and how.
+type wanted struct {
+	types []string
+	shape string
+}
+
 // subscriptions are what an active webhook wants to be told. It reads no secret: a call
 // must not fail because one cannot be decrypted.
-func (t *Tx) subscriptions(webhookID string) ([]string, error) {
-	var out []string
-	err := t.one([]any{list{&out}}, `SELECT subscriptions FROM webhooks WHERE id = $1 AND environment_id = $2 AND inactive = $3`,
+func (t *Tx) subscriptions(webhookID string) (wanted, error) {
+	var out wanted
+	err := t.one([]any{list{&out.types}, &out.shape}, `SELECT subscriptions, shape FROM webhooks WHERE id = $1 AND environment_id = $2 AND inactive = $3`,
 		webhookID, t.environment, false)
 	if errors.Is(err, sql.ErrNoRows) { // deleted, or switched off
-		return nil, nil
+		return wanted{}, nil
 	}
 	return out, err
+}
+
+// fill makes the body of a delivery. False means that the shape has no such message.
+func (t *Tx) fill(d *sidetone.Delivery, m webhook.Message, shape string) (ok bool, err error) {
+	if shape == sidetone.ShapeContract {
+		d.Body, err = webhook.Body(*d, m.Payload)
+		return err == nil, err
+	}
+	r := webhook.Report{Address: t.store.address, At: t.now}
+	if r.Call, err = t.Call(d.CallID); err != nil {
+		return false, err
+	}
+	if r.Events, err = t.Events(d.CallID, 0); err != nil {
+		return false, err
+	}
+	d.Body, ok, err = webhook.InShape(shape, m.Type, r)
+	return ok, err
 }
 
 // told returns the sequence of the last message about a call, and which types of those
@@ -109,16 +138,11 @@ func (t *Tx) told(callID, webhookID string) (int64, map[string]bool, error) {
 	return last, types, err
 }
 
-// queue stores a new delivery with its body.
-func (t *Tx) queue(d sidetone.Delivery, payload map[string]any) error {
-	d.ID, d.EnvironmentID, d.State, d.Version = t.store.ids.New(), t.environment, sidetone.DeliveryWaiting, 1
-	d.Created, d.Queued, d.Due = t.now, t.now, t.now
-	var err error
-	if d.Body, err = webhook.Body(d, payload); err != nil {
-		return fmt.Errorf("encode a message of a webhook: %w", err)
-	}
+// queue stores a new delivery.
+func (t *Tx) queue(d sidetone.Delivery) error {
+	d.State, d.Version, d.Queued, d.Due = sidetone.DeliveryWaiting, 1, t.now, t.now
 	tb := t.store.tables.deliveries
-	_, err = t.exec(tb.insertText, refs(tb.columns(&d))...)
+	_, err := t.exec(tb.insertText, refs(tb.columns(&d))...)
 	if isUnique(err) { // another transaction told the call's webhook something: this one starts again
 		return t.refuse(stale("delivery"))
 	}
@@ -430,12 +454,12 @@ func (t *Tx) Replay(filters []sidetone.Filter) (count int, more bool, err error)
 		t.environment, false)
 	q.add(" ORDER BY created, id LIMIT %s", ReplayMost+1)
 	var ids []string
-	webhooks := map[string]bool{}
+	webhooks := map[string]int{}
 	err = t.each(func(r *sql.Rows) error {
 		var id, of string
 		err := r.Scan(&id, &of)
 		if ids = append(ids, id); len(ids) <= ReplayMost {
-			webhooks[of] = true
+			webhooks[of]++
 		}
 		return err
 	}, q.text, q.args...)
@@ -452,6 +476,10 @@ func (t *Tx) Replay(filters []sidetone.Filter) (count int, more bool, err error)
 	}
 	for of := range webhooks {
 		if err := t.trust(of); err != nil {
+			return 0, false, err
+		}
+		err := t.audit(sidetone.AuditEntry{Action: sidetone.AuditUpdate, Noun: "webhook", ResourceID: of}, map[string]any{"replayed": 0}, map[string]any{"replayed": webhooks[of]})
+		if err != nil {
 			return 0, false, err
 		}
 		t.change.webhooks = append(t.change.webhooks, sidetone.Endpoint{EnvironmentID: t.environment, WebhookID: of})

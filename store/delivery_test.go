@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -507,6 +508,53 @@ func TestDeliveriesAreForgotten(t *testing.T) {
 			}
 			if kept, tries := len(deliveries(t, s, env)), attempts(); kept != step.kept || tries != step.attempts {
 				t.Errorf("%d deliveries and %d attempts are kept, want %d and %d", kept, tries, step.kept, step.attempts)
+			}
+		}
+	})
+}
+
+// TestShapedWebhook: a webhook in another product's shape is told what that product has, in
+// its words, once, and the sequence has no gap.
+func TestShapedWebhook(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		env := account(t, s)
+		for shape, want := range map[string][]string{
+			sidetone.ShapeVapi: {sidetone.WebhookEnded}, sidetone.ShapeRetell: {sidetone.WebhookConnected, sidetone.WebhookEnded},
+		} {
+			id := shape + env
+			hooked(t, s, env, id)
+			write(t, s, env, func(tx *store.Tx) error {
+				h, err := tx.Webhook(id)
+				if err != nil {
+					return err
+				}
+				h.Shape = shape
+				return tx.UpdateWebhook(h)
+			})
+			c := hookedCall(env, "call"+id, id)
+			if err := s.StartCall(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.MarkCall(t.Context(), env, c.ID, func(c *sidetone.Call) { c.Status, c.Started = sidetone.CallInProgress, day(2) }); err != nil {
+				t.Fatal(err)
+			}
+			events := []sidetone.Event{{CallID: c.ID, Sequence: 1, Kind: sidetone.EventAgent, At: day(2), Text: "Hello."}}
+			if err := s.FinishCall(t.Context(), env, c.ID, sidetone.CallResult{Status: sidetone.CallEnded, EndReason: "hangup", Transcript: "x", Ended: day(3)}, events); err != nil {
+				t.Fatal(err)
+			}
+			var got []sidetone.Delivery
+			for _, d := range deliveries(t, s, env) {
+				if d.WebhookID == id {
+					got = append(got, d)
+				}
+			}
+			if d := cmp.Diff(want, typesOf(got)); d != "" {
+				t.Fatalf("%s: %s", shape, d)
+			}
+			last := got[len(got)-1]
+			if last.Sequence != int64(len(want)) || !strings.Contains(string(last.Body), "Hello.") {
+				t.Errorf("%s: the last is %d: %s", shape, last.Sequence, last.Body)
 			}
 		}
 	})

@@ -13,7 +13,7 @@ func webhookTable() *configurationTable[sidetone.Webhook] {
 			{name: "id", ref: &h.ID, fixed: true}, {name: "environment_id", ref: &h.EnvironmentID, fixed: true},
 			{name: "label", ref: &h.Label}, {name: "label_folded", ref: folded(h.Label)}, {name: "description", ref: &h.Description},
 			{name: "url", ref: &h.URL}, {name: "method", ref: &h.Method}, {name: "subscriptions", ref: list{&h.Subscriptions}},
-			{name: "connection_id", ref: &h.ConnectionID}, {name: "secret", ref: sealed{&h.Secret}},
+			{name: "connection_id", ref: &h.ConnectionID}, {name: "shape", ref: &h.Shape}, {name: "secret", ref: sealed{&h.Secret}},
 			{name: "previous_secret", ref: sealed{&h.PreviousSecret}}, {name: "previous_until", ref: millis{&h.PreviousUntil}},
 			{name: "inactive", ref: &h.Inactive}, {name: "inactive_reason", ref: &h.InactiveReason}, {name: "version", ref: &h.Version},
 			{name: "created", ref: millis{&h.Created}, fixed: true}, {name: "updated", ref: millis{&h.Updated}},

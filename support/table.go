@@ -214,8 +214,8 @@ func webhook() []Entry {
 	r.keptValues(NotBuilt, noHumanCheck, "subscriptions", "event_human_detection")
 	r.kept(NotBuilt, noHookLogin, "account_connection_id")
 	r.acts("store.TestAnEndpointThatIsBack", "active")
+	r.acts("webhook.TestShapes", "shape", "contract", "vapi", "retell")
 	r.acts("webhook/delivery.TestSignatures", "signature_secret")
-	r.acts("api.TestRotateWebhookSecret", "overlap_hours")
 	return r.entries
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -39,7 +40,7 @@ type webhookRotate struct {
 
 // Run gives the webhook another secret and prints it.
 func (w webhookRotate) Run(a *app) error {
-	out, err := w.ask(a, http.MethodPost, "/v1/webhooks/rotate_secret", url.Values{"id": {w.ID}}, object{"overlap_hours": w.Overlap})
+	out, err := w.ask(a, http.MethodPost, "/v1/webhooks/rotate_secret", url.Values{"id": {w.ID}, "overlap_hours": {strconv.Itoa(w.Overlap)}}, nil)
 	if err != nil {
 		return err
 	}

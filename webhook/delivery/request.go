@@ -94,6 +94,9 @@ func request(ctx context.Context, l store.EndpointLease, d sidetone.Delivery, no
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "Sidetone-Webhooks/1")
+	if l.Webhook.Shape == sidetone.ShapeRetell {
+		webhook.SignRetell(r.Header, now, d.Body, l.Webhook.Secret)
+	}
 	return r, webhook.Sign(r.Header, d.ID, now, d.Body, l.Webhook.Secrets(now))
 }
 
@@ -121,7 +124,7 @@ func cause(err error) string {
 
 // secretHeaders are those that prove who sent a request.
 func secretHeaders() []string {
-	return []string{webhook.HeaderSignature, webhook.HeaderVocode, "Authorization"}
+	return []string{webhook.HeaderSignature, webhook.HeaderVocode, webhook.HeaderRetell, "Authorization"}
 }
 
 // shown are the headers of a request for the log.

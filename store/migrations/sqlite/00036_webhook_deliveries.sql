@@ -1,4 +1,5 @@
 -- +goose Up
+ALTER TABLE webhooks ADD COLUMN shape TEXT NOT NULL DEFAULT 'contract';
 -- Secrets sign what is sent to webhooks; previous_secret does until previous_until.
 ALTER TABLE webhooks ADD COLUMN secret TEXT NOT NULL DEFAULT '';
 ALTER TABLE webhooks ADD COLUMN previous_secret TEXT NOT NULL DEFAULT '';
@@ -81,3 +82,4 @@ ALTER TABLE webhooks DROP COLUMN inactive;
 ALTER TABLE webhooks DROP COLUMN previous_until;
 ALTER TABLE webhooks DROP COLUMN previous_secret;
 ALTER TABLE webhooks DROP COLUMN secret;
+ALTER TABLE webhooks DROP COLUMN shape;
