@@ -82,6 +82,7 @@ lint: ## Run the linters
 bench: setup build ## Measure against the committed baseline, in about half an hour
 	$(GO) test -count=1 -v -tags bench -run '^(TestReadsAgainst|TestUpdatesShare|TestRefusals|TestForged)' ./api   # ratios within one run
 	$(GO) test -count=1 -v -timeout 10m -tags bench -run '^(TestDialLatency|TestIdleServer|TestReplayAll)$$' ./e2e/faults
+	$(GO) test -count=1 -v -timeout 10m -tags bench -run '^(TestTwentyThousand|TestDeliveryRate|TestDeadEndpointCosts)$$' ./webhook/delivery
 	$(GO) test -count=1 -v -timeout 5m -tags million -run '^TestMillion' ./store
 	@$(BIN) bench --baseline bench/baseline.json
 

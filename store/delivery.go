@@ -59,32 +59,41 @@ func (t *Tx) announce(callID, webhookID string, messages ...webhook.Message) err
 	if len(messages) == 0 {
 		return nil
 	}
-	last, told, err := t.told(callID, webhookID)
+	last, err := t.lastDelivery(callID, webhookID)
 	if err != nil {
 		return err
 	}
-	queued := false
+	first := last
 	for _, m := range messages {
-		if m.Once && told[m.Type] {
-			continue
-		}
-		d := sidetone.Delivery{ID: t.store.ids.New(), EnvironmentID: t.environment, WebhookID: webhookID, CallID: callID, Type: m.Type, Sequence: last + 1, Created: t.now}
-		ok, err := t.fill(&d, m, wants.shape)
+		d := sidetone.Delivery{ID: t.store.ids.New(), EnvironmentID: t.environment, WebhookID: webhookID, CallID: callID, Type: m.Type,
+			Sequence: last + 1, Created: t.now}
+		queued, err := t.announceOne(d, m, wants.shape)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			continue
+		if queued {
+			last++
 		}
-		if err := t.queue(d); err != nil {
-			return err
-		}
-		last, queued = last+1, true
 	}
-	if queued {
+	if last > first {
 		t.change.webhooks = append(t.change.webhooks, sidetone.Endpoint{EnvironmentID: t.environment, WebhookID: webhookID})
 	}
 	return nil
+}
+
+// announceOne queues a message unless the call had it, or the shape has none.
+func (t *Tx) announceOne(d sidetone.Delivery, m webhook.Message, shape string) (queued bool, err error) {
+	if m.Once && d.Sequence > 1 {
+		told, err := t.told(d.CallID, d.WebhookID, m.Type)
+		if err != nil || told {
+			return false, err
+		}
+	}
+	ok, err := t.fill(&d, m, shape)
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, t.queue(d)
 }
 
 // wanted is what a webhook wants to be told, and how.
@@ -122,20 +131,25 @@ func (t *Tx) fill(d *sidetone.Delivery, m webhook.Message, shape string) (ok boo
 	return ok, err
 }
 
-// told returns the sequence of the last message about a call, and which types of those
-// that there is one of it had.
-func (t *Tx) told(callID, webhookID string) (int64, map[string]bool, error) {
-	var last int64
-	types := map[string]bool{}
-	err := t.each(func(r *sql.Rows) error {
-		var kind string
-		var sequence int64
-		err := r.Scan(&kind, &sequence)
-		types[kind], last = true, max(last, sequence)
-		return err
-	}, `SELECT type, max(sequence) FROM webhook_deliveries WHERE webhook_id = $1 AND call_id = $2 AND environment_id = $3 GROUP BY type`,
-		webhookID, callID, t.environment)
-	return last, types, err
+// lastDelivery returns the sequence of the last message about a call, 0 when there is none.
+func (t *Tx) lastDelivery(callID, webhookID string) (sequence int64, err error) {
+	err = t.one([]any{&sequence}, `SELECT sequence FROM webhook_deliveries WHERE webhook_id = $1 AND call_id = $2 AND environment_id = $3
+		ORDER BY sequence DESC LIMIT 1`, webhookID, callID, t.environment)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return sequence, err
+}
+
+// told says whether there is a message of a type about a call.
+func (t *Tx) told(callID, webhookID, kind string) (bool, error) {
+	var one int
+	err := t.one([]any{&one}, `SELECT 1 FROM webhook_deliveries WHERE webhook_id = $1 AND call_id = $2 AND environment_id = $3 AND type = $4 LIMIT 1`,
+		webhookID, callID, t.environment, kind)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // queue stores a new delivery.

@@ -36,6 +36,7 @@ func query() []Entry {
 	r.acts("api.TestTenantMatrix", "id")
 	r.acts("api.TestTrunks", "name")
 	r.acts("api.TestTestTrunk", "echo")
+	r.acts("api.TestRotateWebhookSecret", "overlap_hours")
 	r.acts("api.TestNumberByIDAndPhone", "phone_number")
 	r.acts("api.TestSupport", "agent")
 	for _, name := range []string{"page", "size", "cursor"} {

@@ -91,13 +91,15 @@ type bench struct {
 	s    *store.Store
 	env  string
 	hook sidetone.Endpoint
+	// address is where its webhooks lead.
+	address string
 	// sweep is how often its workers ask the store; 0 means the default.
 	sweep time.Duration
 }
 
 func newBench(t testing.TB, s *store.Store) *bench {
 	t.Helper()
-	b := &bench{t: t, s: s}
+	b := &bench{t: t, s: s, address: "https://hooks.example/in?token=canary-token"}
 	account, err := s.CreateAccount(t.Context(), "A", "E")
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +113,7 @@ func newBench(t testing.TB, s *store.Store) *bench {
 func (b *bench) webhook(id string) sidetone.Endpoint {
 	b.t.Helper()
 	h := sidetone.NewWebhook(id, b.env, time.Now())
-	sidetone.WebhookChange{URL: sidetone.Some("https://hooks.example/in?token=canary-token"), Subscriptions: sidetone.Some(sidetone.Subscriptions())}.Apply(&h, time.Now())
+	sidetone.WebhookChange{URL: sidetone.Some(b.address), Subscriptions: sidetone.Some(sidetone.Subscriptions())}.Apply(&h, time.Now())
 	if err := b.s.Write(b.t.Context(), b.env, func(tx *store.Tx) error { return tx.InsertWebhook(h) }); err != nil {
 		b.t.Fatal(err)
 	}
