@@ -436,3 +436,24 @@ func TestManyWebhooks(t *testing.T) {
 		}
 	})
 }
+
+// TestPanic: a message whose request panics fails, and the others arrive.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		e := &endpoint{}
+		defer b.worker("n", b.s, transport(func(r *http.Request) (*http.Response, error) {
+			out, err := e.RoundTrip(r)
+			if all := e.requests(); all[len(all)-1].callID == "poison" {
+				panic("poison")
+			}
+			return out, err
+		}))()
+		b.begin("poison")
+		b.begin("call")
+		time.Sleep(time.Second)
+		if got := b.states(); got[sidetone.DeliveryDone] != 1 || got[sidetone.DeliveryWaiting] != 1 {
+			t.Errorf("%v", got)
+		}
+	})
+}

@@ -6,9 +6,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -55,10 +57,21 @@ func (w *Worker) send(ctx context.Context, l store.EndpointLease, d sidetone.Del
 		last.Stop()
 	})()
 	started := time.Now()
-	a := exchange(ctx, w.c.Client(d.EnvironmentID), l, d, started)
+	a := w.caught(func() sidetone.DeliveryAttempt { return exchange(ctx, w.c.Client(d.EnvironmentID), l, d, started) })
 	a.At, a.Took = started, time.Since(started)
 	w.c.Sent(a.Failure, d.Attempts == 0, started.Sub(d.Queued))
 	return store.Sent{Delivery: d, Attempt: a}
+}
+
+// caught makes a panic a failed attempt: one message must not end the process.
+func (w *Worker) caught(do func() sidetone.DeliveryAttempt) (a sidetone.DeliveryAttempt) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.c.Log.Error("panic in a request to a webhook", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			a = sidetone.DeliveryAttempt{Failure: webhook.FailedConnect, Error: "the server failed while it sent this"}
+		}
+	}()
+	return do()
 }
 
 // exchange sends a delivery and reads the response.
