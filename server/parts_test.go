@@ -286,7 +286,7 @@ func TestCallsSayWhatDoesNotAct(t *testing.T) {
 		}
 	}
 	slices.Sort(properties)
-	want := []string{"agent.actions[].type", "agent.llm_temperature", "agent.model", "agent.run_do_not_call_detection", "agent.webhook", "on_no_human_answer"}
+	want := []string{"agent.actions[].type", "agent.llm_temperature", "agent.model", "agent.run_do_not_call_detection", "on_no_human_answer"}
 	if diff := cmp.Diff(want, properties); diff != "" {
 		t.Error(diff)
 	}
@@ -303,8 +303,8 @@ func TestCallsSayWhatDoesNotAct(t *testing.T) {
 func TestTestCallsSayWhatDoesNotAct(t *testing.T) {
 	t.Parallel()
 	for provider, want := range map[string][]string{
-		"echo":  {"agent.model", "agent.run_do_not_call_detection", "agent.webhook"},
-		"bench": {"agent.run_do_not_call_detection", "agent.webhook"},
+		"echo":  {"agent.model", "agent.run_do_not_call_detection"},
+		"bench": {"agent.run_do_not_call_detection"},
 	} {
 		c := planned(sidetone.Agent{Provider: provider, Model: "m", RunDoNotCall: true}, sidetone.Voice{})
 		c.Snapshot.Webhook = &sidetone.Webhook{ID: "w", URL: "https://hook.example"}

@@ -66,7 +66,7 @@ func failAtRandom(t *testing.T, calls, messages int) {
 			b.say(fmt.Sprint("call", i), 1, messages-1)
 		}
 		for hour := 0; hour < 100 && b.states()[sidetone.DeliveryDone] < calls*messages; hour++ {
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 		}
 		stop()
 		if b.states()[sidetone.DeliveryDone] != calls*messages || len(taken) != calls*messages {
