@@ -92,7 +92,8 @@ func (s *shift) fill(ctx context.Context) {
 		}
 		room--
 		s.open[d.ID] = true
-		s.w.shifts.Go(func() { s.done <- s.w.send(ctx, s.lease, d) })
+		lease := s.lease // the shift goes on changing its own
+		s.w.shifts.Go(func() { s.done <- s.w.send(ctx, lease, d) })
 	}
 }
 
