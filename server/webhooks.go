@@ -22,8 +22,8 @@ const (
 // startWebhooks begins to send what webhooks are told. The function that it returns ends
 // that, when no call lives any more.
 func (s *server) startWebhooks(ctx context.Context) (stop func(), err error) {
-	if s.before != "" { // it is gone: this process holds its data directory
-		if err := s.store.ReleaseEndpointsOf(ctx, s.before); err != nil {
+	for _, node := range s.before { // they are gone: this process holds their data directory
+		if err := s.store.ReleaseEndpointsOf(ctx, node); err != nil {
 			return nil, err
 		}
 	}
