@@ -129,7 +129,7 @@ func TestCrashPoints(t *testing.T) {
 		}
 		points++
 	}
-	if points < 60 {
+	if points < 40 {
 		t.Errorf("only %d points were tried", points)
 	}
 	t.Logf("%d points", points)
