@@ -39,11 +39,13 @@ func TestRefusalsAreShownToWhomTheyBelong(t *testing.T) {
 			"of the account":        {wide, []string{nobodys, mine}},
 			"other environment":     {foreign, []string{theirs}},
 		} {
-			got := b.as(test.key, "GET /v1/refusals?sort_column=id&sort_desc=true", "").want(200)
+			got := b.as(test.key, "GET /v1/refusals", "").want(200)
 			var ids []string
 			for _, item := range got.at("items").([]any) {
 				ids = append(ids, item.(map[string]any)["id"].(string))
 			}
+			slices.Sort(ids) // two may be of the same millisecond
+			slices.Sort(test.want)
 			if !slices.Equal(ids, test.want) {
 				t.Errorf("%s: got %v, want %v", name, ids, test.want)
 			}
