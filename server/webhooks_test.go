@@ -78,7 +78,7 @@ func TestWebhooksAreToldAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	died := &server{config: c, node: "dead"}
-	if err := died.signNode(); err != nil {
+	if err := died.signNode(died.node); err != nil {
 		t.Fatal(err)
 	}
 	r := run(t, c)
