@@ -83,6 +83,11 @@ func (t *Tx) Talked(since time.Time) (time.Duration, error) {
 // InsertCall stores a new call. The audit log holds who placed one and who ended
 // it, and nothing of what becomes of it.
 func (t *Tx) InsertCall(c sidetone.Call) error {
+	if c.Snapshot.Webhook != nil { // a call signs nothing
+		h := *c.Snapshot.Webhook
+		h.Secret, h.PreviousSecret = "", ""
+		c.Snapshot.Webhook = &h
+	}
 	if err := t.store.tables.calls.insert(t, &c); err != nil {
 		return err
 	}

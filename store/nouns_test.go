@@ -269,9 +269,12 @@ func TestCall(t *testing.T) {
 		func(c *sidetone.Call) { c.Status, c.Started, c.Errors = sidetone.CallInProgress, day(3), []string{} },
 		func(c *sidetone.Call) { // neither a snapshot nor the legs show a secret
 			c.Dialogs = nil
+			h := *c.Snapshot.Webhook
+			h.Secret, h.PreviousSecret = "", ""
+			c.Snapshot.Webhook = &h
 			const stars = "********"
 			c.Snapshot.Voice.APIKey, c.Snapshot.ModelAccount.Credentials, c.Snapshot.VectorDatabase.APIKey = stars, stars, stars
-			c.Snapshot.Webhook.Secret, c.Snapshot.Webhook.PreviousSecret = stars, stars
+
 			for i := range c.Snapshot.Actions {
 				c.Snapshot.Actions[i].SignatureSecret = stars
 			}

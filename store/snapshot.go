@@ -24,9 +24,6 @@ func (t *Tx) Snapshot(agent sidetone.Agent) (sidetone.Snapshot, error) {
 	if err := find(t.Webhook, agent.WebhookID, &s.Webhook); err != nil {
 		return s, err
 	}
-	if s.Webhook != nil { // a call signs nothing
-		s.Webhook.Secret, s.Webhook.PreviousSecret = "", ""
-	}
 	if err := find(t.VectorDatabase, agent.VectorDatabaseID, &s.VectorDatabase); err != nil {
 		return s, err
 	}
