@@ -511,6 +511,10 @@ func (v *survivor) reconnected() bool {
 	return true
 }
 
+// restarted says that one process sent a packet and the next one another: its numbers are
+// later than those that can have been used.
+func restarted(last, next arrival) bool { return int16(next.seq-last.seq) >= 400 }
+
 // words decodes what came, on one time line: each with when its last sample came.
 func (v *survivor) words() (all []spokenWord) {
 	v.mu.Lock()
@@ -529,7 +533,10 @@ func (v *survivor) words() (all []spokenWord) {
 	for i, a := range v.came {
 		if i > 0 { // a short gap is a server that was held up, and the word goes on
 			gap := int64(int32(a.time-v.came[i-1].time)) - int64(len(v.came[i-1].pcm))
-			if gap > 8000/4 {
+			if restarted(v.came[i-1], a) {
+				gap = max(gap, 1600) // what was cut is no part of the first word
+			}
+			if gap > 8000/4 || restarted(v.came[i-1], a) {
 				take(make([]int16, gap))
 			}
 		}
