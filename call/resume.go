@@ -224,12 +224,7 @@ func (x *Exchange) goOn(s *Session) {
 	away := s.now() - s.known
 	s.log.Info("call resumed", slog.String("from", s.call.FromNumber), slog.String("to", s.call.ToNumber), slog.Duration("away", away))
 	data := map[string]any{"away_ms": milliseconds(away), "deaths": s.call.Deaths}
-	if vendors, model := s.serving(); len(vendors) > 0 {
-		data["vendors"] = vendors
-		if model != "" {
-			data["model"] = model
-		}
-	}
+	s.addServing(data)
 	const text = "the server died during the call and went on with it"
 	s.event(sidetone.EventRestarted, fmt.Sprintf("%s after %.1f s", text, away.Seconds()), data)
 	s.addError(text + "; what was used and how the line was counts from then on")

@@ -227,12 +227,7 @@ func (s *Session) connected() {
 	if info.RedirectedTo != "" {
 		data["redirected_to"] = info.RedirectedTo
 	}
-	if v, model := s.serving(); len(v) > 0 {
-		data["vendors"] = v
-		if model != "" {
-			data["model"] = model
-		}
-	}
+	s.addServing(data)
 	if len(s.plan.Notices) > 0 {
 		s.log.Warn("call is limited", slog.Any("notices", s.plan.Notices))
 		data["limits"] = s.plan.Notices

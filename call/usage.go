@@ -43,6 +43,18 @@ func (s *Session) serving() (vendors map[string]string, model string) {
 	return vendors, model
 }
 
+// addServing adds to an event's data who serves from now on.
+func (s *Session) addServing(data map[string]any) {
+	vendors, model := s.serving()
+	if len(vendors) == 0 {
+		return
+	}
+	data["vendors"] = vendors
+	if model != "" {
+		data["model"] = model
+	}
+}
+
 // addNews adds to an event's data which hosts got something for the first time since
 // the event before, and how vendors name the requests that they have answered since.
 func (s *Session) addNews(data map[string]any) map[string]any {

@@ -1,10 +1,6 @@
 package loadgen
 
-import (
-	"cmp"
-	"slices"
-	"time"
-)
+import "time"
 
 // JournalLimits bound what journals cost.
 type JournalLimits struct {
@@ -33,6 +29,8 @@ func (p JournalPair) ratio() float64 { return ratio(p.WithCPU.Seconds(), p.Witho
 
 func (p JournalPair) counts() bool { return p.Without.Counts() && p.With.Counts() }
 
+func (p JournalPair) failed() int { return p.Without.Failed() + p.With.Failed() }
+
 // Journals sums up pairs of runs.
 type Journals struct {
 	// Without and With are the runs of the pair with the middle ratio of processor time
@@ -44,49 +42,13 @@ type Journals struct {
 	WithoutCPU float64 `json:"without_cpu_s"`
 	// WithCPU is that with journals.
 	WithCPU float64 `json:"with_cpu_s"`
-	// Pairs is how many pairs count, Late how many do not.
-	Pairs int `json:"pairs"`
-	// Late is how many pairs do not count.
-	Late int `json:"late_pairs"`
-	// Least and Most are the smallest and the largest ratio of those that count.
-	Least float64 `json:"least_cpu_ratio"`
-	// Most is the largest ratio.
-	Most float64 `json:"most_cpu_ratio"`
-	// Failed is the number of calls that failed in the other pairs that count.
-	Failed int `json:"failed_elsewhere"`
+	PairStats
 }
 
 // SumUpJournals returns what pairs, of which there is at least one, say together.
 func SumUpJournals(pairs []JournalPair) *Journals {
-	kept, counting := middle(pairs)
-	j := &Journals{Without: kept.Without, With: kept.With, WithoutCPU: kept.WithoutCPU.Seconds(), WithCPU: kept.WithCPU.Seconds(),
-		Pairs: len(counting), Late: len(pairs) - len(counting)}
-	if j.Pairs > 0 {
-		j.Least, j.Most = counting[0].ratio(), counting[j.Pairs-1].ratio()
-	}
-	for _, p := range counting {
-		if p != kept {
-			j.Failed += p.Without.Failed() + p.With.Failed()
-		}
-	}
-	return j
-}
-
-// pair is what is compared.
-type pair interface {
-	ratio() float64
-	counts() bool
-}
-
-// middle returns the pairs that count, by their ratios, and the one in the middle of them; when
-// no more than half of all count, it is one that does not.
-func middle[P pair](pairs []P) (kept P, counting []P) {
-	counting = slices.DeleteFunc(slices.Clone(pairs), func(p P) bool { return !p.counts() })
-	slices.SortFunc(counting, func(p, q P) int { return cmp.Compare(p.ratio(), q.ratio()) })
-	if 2*len(counting) > len(pairs) {
-		return counting[len(counting)/2], counting
-	}
-	return pairs[slices.IndexFunc(pairs, func(p P) bool { return !p.counts() })], counting
+	kept, stats := sumUp(pairs)
+	return &Journals{Without: kept.Without, With: kept.With, WithoutCPU: kept.WithoutCPU.Seconds(), WithCPU: kept.WithCPU.Seconds(), PairStats: stats}
 }
 
 // reports returns the runs that were kept.

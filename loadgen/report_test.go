@@ -110,13 +110,13 @@ func goodResults() Results {
 		Recording:   &Alignment{Start: 3, Middle: 5, End: 19.9, Clicks: 180},
 		ColdStart:   ms(60, 70, 80),
 		Secure: &Secure{
-			Plain:  &Report{Scenario: ScenarioEcho, Attempts: 1, CPUPerCallMinute: 0.1, Setup: ms(2, 3, 4), Gap: ms(20, 21, 22)},
-			Secure: &Report{Scenario: ScenarioEcho, Attempts: 1, CPUPerCallMinute: 0.114, Setup: ms(5.9, 8, 9), Gap: ms(20, 21, 22.5), Encrypted: true},
-			Pairs:  5, Least: 1.09, Most: 1.2,
+			Plain:     &Report{Scenario: ScenarioEcho, Attempts: 1, CPUPerCallMinute: 0.1, Setup: ms(2, 3, 4), Gap: ms(20, 21, 22)},
+			Secure:    &Report{Scenario: ScenarioEcho, Attempts: 1, CPUPerCallMinute: 0.114, Setup: ms(5.9, 8, 9), Gap: ms(20, 21, 22.5), Encrypted: true},
+			PairStats: PairStats{Pairs: 5, Least: 1.09, Most: 1.2},
 		},
 		Journals: &Journals{
 			Without: &Report{Scenario: ScenarioTurn, Attempts: 1, Added: ms(15, 30, 59)}, With: &Report{Scenario: ScenarioTurn, Attempts: 1, Added: ms(15, 30, 59)},
-			WithoutCPU: 5, WithCPU: 5.2, Pairs: 5, Least: 1.01, Most: 1.06,
+			WithoutCPU: 5, WithCPU: 5.2, PairStats: PairStats{Pairs: 5, Least: 1.01, Most: 1.06},
 		},
 	}
 }

@@ -30,6 +30,8 @@ func (p SecurePair) ratio() float64 {
 // counts says whether both runs count.
 func (p SecurePair) counts() bool { return p.Plain.Counts() && p.Secure.Counts() }
 
+func (p SecurePair) failed() int { return p.Plain.Failed() + p.Secure.Failed() }
+
 // Secure sums up pairs of runs.
 type Secure struct {
 	// Plain and Secure are the pair with the middle ratio of processor time among those
@@ -37,31 +39,13 @@ type Secure struct {
 	Plain *Report `json:"plain"`
 	// Secure is the pair's run over TLS and SRTP.
 	Secure *Report `json:"secure"`
-	// Pairs is how many pairs count, Late how many do not.
-	Pairs int `json:"pairs"`
-	// Late is how many pairs do not count.
-	Late int `json:"late_pairs"`
-	// Least and Most are the smallest and the largest ratio of those that count.
-	Least float64 `json:"least_cpu_ratio"`
-	// Most is the largest ratio.
-	Most float64 `json:"most_cpu_ratio"`
-	// Failed is the number of calls that failed in the other pairs that count.
-	Failed int `json:"failed_elsewhere"`
+	PairStats
 }
 
 // SumUp returns what pairs, of which there is at least one, say together.
 func SumUp(pairs []SecurePair) *Secure {
-	kept, counting := middle(pairs)
-	s := &Secure{Plain: kept.Plain, Secure: kept.Secure, Pairs: len(counting), Late: len(pairs) - len(counting)}
-	if s.Pairs > 0 {
-		s.Least, s.Most = counting[0].ratio(), counting[s.Pairs-1].ratio()
-	}
-	for _, p := range counting {
-		if p != kept {
-			s.Failed += p.Plain.Failed() + p.Secure.Failed()
-		}
-	}
-	return s
+	kept, stats := sumUp(pairs)
+	return &Secure{Plain: kept.Plain, Secure: kept.Secure, PairStats: stats}
 }
 
 // reports returns the runs that were kept.

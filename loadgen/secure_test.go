@@ -232,12 +232,12 @@ func TestSumUp(t *testing.T) {
 		kept  int
 		want  Secure
 	}{
-		"one":       {[]SecurePair{pair(1.1, 0, 2)}, 0, Secure{Pairs: 1, Least: 1.1, Most: 1.1}},
-		"one, late": {[]SecurePair{pair(1.1, 9, 0)}, 0, Secure{Late: 1}},
-		"three":     {[]SecurePair{pair(1.3, 0, 1), pair(1.1, 0, 2), pair(1.2, 0, 4)}, 2, Secure{Pairs: 3, Least: 1.1, Most: 1.3, Failed: 3}},
+		"one":       {[]SecurePair{pair(1.1, 0, 2)}, 0, Secure{PairStats: PairStats{Pairs: 1, Least: 1.1, Most: 1.1}}},
+		"one, late": {[]SecurePair{pair(1.1, 9, 0)}, 0, Secure{PairStats: PairStats{Late: 1}}},
+		"three":     {[]SecurePair{pair(1.3, 0, 1), pair(1.1, 0, 2), pair(1.2, 0, 4)}, 2, Secure{PairStats: PairStats{Pairs: 3, Least: 1.1, Most: 1.3, Failed: 3}}},
 		"some late": {[]SecurePair{pair(1.3, 9, 0), pair(1.1, 0, 0), pair(1.2, 0, 0), pair(1.4, 0, 1), pair(2, 9, 2)}, 2,
-			Secure{Pairs: 3, Late: 2, Least: 1.1, Most: 1.4, Failed: 1}},
-		"half late": {[]SecurePair{pair(1.1, 0, 0), pair(1.2, 9, 0)}, 1, Secure{Pairs: 1, Late: 1, Least: 1.1, Most: 1.1}},
+			Secure{PairStats: PairStats{Pairs: 3, Late: 2, Least: 1.1, Most: 1.4, Failed: 1}}},
+		"half late": {[]SecurePair{pair(1.1, 0, 0), pair(1.2, 9, 0)}, 1, Secure{PairStats: PairStats{Pairs: 1, Late: 1, Least: 1.1, Most: 1.1}}},
 	} {
 		got := SumUp(c.pairs)
 		if got.Secure != c.pairs[c.kept].Secure || got.Plain != c.pairs[c.kept].Plain {

@@ -7,26 +7,11 @@ import (
 	"github.com/sidetone/sidetone/telephony"
 )
 
-// hearNext returns the header of the next packet that decrypts; one that does not is an error.
+// hearNext returns the header of the next packet, and when it came.
 func (p *securePeer) hearNext() heardPacket {
 	p.t.Helper()
-	buf := make([]byte, 2048)
-	p.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-	for {
-		n, err := p.conn.Read(buf)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		if isRTCP(buf[:n]) {
-			continue
-		}
-		plain, err := p.in.DecryptRTP(nil, buf[:n], nil)
-		if err != nil {
-			p.t.Fatalf("decrypt what we sent: %v", err)
-		}
-		h, _, _ := parseRTP(plain)
-		return heardPacket{h, time.Now()}
-	}
+	h, _ := p.next()
+	return heardPacket{h, time.Now()}
 }
 
 // listens lets a leg send n frames in real time, all of which the far end decrypts.

@@ -258,6 +258,13 @@ func (p *securePeer) say(level int16) { p.write(p.packet(sound(level, 160)), p.t
 // hear returns the level of the next packet that decrypts.
 func (p *securePeer) hear() int16 {
 	p.t.Helper()
+	_, payload := p.next()
+	return audio.DecodeULaw(nil, payload)[0]
+}
+
+// next returns the next packet of sound; one that does not decrypt is an error.
+func (p *securePeer) next() (h rtpHeader, payload []byte) {
+	p.t.Helper()
 	buf := make([]byte, 2048)
 	p.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	for {
@@ -272,8 +279,8 @@ func (p *securePeer) hear() int16 {
 		if err != nil {
 			p.t.Fatalf("decrypt what we sent: %v", err)
 		}
-		_, payload, _ := parseRTP(plain)
-		return audio.DecodeULaw(nil, payload)[0]
+		h, payload, _ = parseRTP(plain)
+		return h, payload
 	}
 }
 
