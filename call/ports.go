@@ -182,6 +182,22 @@ type Journal interface {
 	End(at time.Duration)
 }
 
+// Action is something that the agent of a call can do.
+type Action struct {
+	// ID is that of the action that the agent has; "" for what has no row.
+	ID string
+	// Offer is what the model is told of it; its name is that of Rule.
+	Offer llm.Tool
+	// Rule is what the machine must know of it.
+	Rule conversation.Action
+	// Tool runs it.
+	Tool Tool
+	// Type and Config are of the action, for what the session itself runs, whose Tool is nil:
+	// Config is the JSON object of its row.
+	Type   string
+	Config []byte
+}
+
 // Source names who serves a part of a call, and who pays.
 type Source struct {
 	// Vendor is such as "openai"; "" for what the server has itself.
@@ -250,6 +266,8 @@ type Plan struct {
 	// Voice is the voice of an agent that names none, for the call's record; nil: that
 	// of its snapshot.
 	Voice *sidetone.Voice
+	// Actions are what the agent can do beside ending the call.
+	Actions []Action
 	// Notices say what the call has to do without or with another than its agent
 	// names. They stand in its first event and in its errors.
 	Notices []string

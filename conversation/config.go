@@ -73,4 +73,7 @@ type Config struct {
 	Carrier bool
 	// Phrases are the agent's fixed phrases; zero fields mean those of its language.
 	Phrases Phrases
+	// Actions are the tools that need more than to be run and told of; others need not be
+	// here.
+	Actions []Action
 }
