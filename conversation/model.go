@@ -291,6 +291,9 @@ func (m *Machine) sayFiller(s *speech) {
 	switch {
 	case u == nil && !s.sayable() && (s.model || m.working(s)):
 		f := pendingText{text: m.filler(s), part: len(s.parts) - 1, cached: true, filler: true}
+		if s.holds() {
+			f.part = s.pending[0].part // the order of parts is that of what is said
+		}
 		s.pending = slices.Insert(s.pending, 0, f)
 		s.fillers++
 		m.issue()
