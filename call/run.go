@@ -152,7 +152,8 @@ func (r *toolRunner) done(c ToolCall, state sidetone.RunState, result ToolResult
 	}
 	text := Public(err)
 	r.details.settle(c.Key, state, result, text)
-	return conversation.ToolDone{ID: c.ID, Failed: true, Unknown: state == sidetone.RunUnknown, Result: text}
+	var misused *Misused
+	return conversation.ToolDone{ID: c.ID, Failed: true, Unknown: state == sidetone.RunUnknown, Misused: errors.As(err, &misused), Result: text}
 }
 
 // notBegun says why a run was not begun.
@@ -192,6 +193,9 @@ const (
 	// most storeTimeout, with a pause in between.
 	runStoreTries = 3
 	runStorePause = 200 * time.Millisecond
+	// longestStore is how long the rows of a run hold it up at most, with what is needed
+	// beside them.
+	longestStore = 2*runStoreTries*(storeTimeout+runStorePause) + commitTimeout + time.Second
 )
 
 // store changes a row, several times if it must; a Conflict is final.

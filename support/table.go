@@ -13,7 +13,6 @@ const (
 	whoServes    = "server.TestWhoServes"
 	noAction     = "Actions of this type do not run yet: the agent cannot do it, and a playbook that asks for it fails."
 	noConfig     = "It belongs to actions that do not run yet."
-	noPhrases    = "Phrases of the agent start no action: the model alone decides."
 	noVoice      = "The server has no driver for this voice: its own one speaks where it can, else calls are refused."
 	vendorSpeaks = "server.TestVoicesOfVendors"
 	noAfterCall  = "Nothing is done after a call yet."
@@ -170,10 +169,11 @@ func action() []Entry {
 	r.kept(NotBuilt, noConfig, "config.phone_number", "config.place_primary_on_hold")
 	r.external()
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger", "action_trigger_function_call")
-	r.keptValues(NotBuilt, noPhrases, "action_trigger", "action_trigger_phrase_based")
+	r.values("server.TestActionsOfAPlan", "action_trigger", "action_trigger_phrase_based")
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger.type")
-	r.kept(NotBuilt, noPhrases, "action_trigger.config", "action_trigger.config.phrase_triggers",
-		"action_trigger.config.phrase_triggers[].phrase", "action_trigger.config.phrase_triggers[].conditions")
+	for _, property := range []string{"", ".phrase_triggers", ".phrase_triggers[].phrase", ".phrase_triggers[].conditions"} {
+		r.acts("conversation.TestGoldenCalls", "action_trigger.config"+property)
+	}
 	return r.entries
 }
 
