@@ -308,7 +308,7 @@ func (m *Machine) sequel(name string, in ToolDone) (text string, ask bool) {
 	switch {
 	case in.Say != "":
 		return in.Say, false
-	case in.Unknown:
+	case in.Unknown, in.Misused:
 		return "", true
 	case in.Failed && len(a.OnFailure) > 0:
 		return choose(a.OnFailure, nth), false
@@ -427,6 +427,11 @@ func (m *Machine) reportCancelled(s *speech) {
 	for _, c := range calls {
 		m.notDone(c, InterruptedResult)
 	}
+}
+
+// Waits reports whether the result of the tool call with that id is awaited.
+func (m *Machine) Waits(id string) bool {
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.id == id })
 }
 
 // withdrawCalls gives the calls of a speech that have not begun the result that they are not

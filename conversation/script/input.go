@@ -322,6 +322,7 @@ func (f *form) input(in conversation.Input) conversation.Input {
 		f.someText(&in.Result)
 		f.someQuoted(" says ", &in.Say)
 		f.flag("unknown", &in.Unknown)
+		f.flag("misused", &in.Misused)
 		return in
 	default:
 		return f.agentInput(in)
