@@ -195,7 +195,11 @@ func (w work) agentOfCall(snapshot sidetone.Snapshot, c callRequest) (sidetone.S
 
 func (s *server) getCall(r *request) (any, error) {
 	call, record, err := s.call(r, r.query.Get("id"))
-	return renderCall(r.view, call, record.transcript, record.actions), err
+	o := renderCall(r.view, call, record.transcript, record.actions)
+	if len(record.collected) > 0 {
+		o["collected_fields"] = record.collected
+	}
+	return o, err
 }
 
 // record is what the events of a call add to it.
@@ -204,6 +208,8 @@ type record struct {
 	// its own.
 	transcript string
 	actions    []sidetone.Event
+	// collected are the values of fields, by name.
+	collected map[string]string
 }
 
 // call reads a call and what its events tell.
@@ -218,6 +224,11 @@ func (s *server) call(r *request, id string) (call sidetone.Call, record record,
 		if call.Started.IsZero() {
 			return nil
 		}
+		collected, err := w.tx.EventsOf(id, sidetone.EventCollected)
+		if err != nil {
+			return err
+		}
+		record.collected = sidetone.CollectedFields(collected)
 		if record.actions, err = w.tx.EventsOf(id, sidetone.EventAction); err != nil || call.Status.Terminal() {
 			return err
 		}

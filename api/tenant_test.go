@@ -175,6 +175,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 			ignoring(inBody("telephony_account_connection", "connection", "", `{"to_number":"+12025550199","from_number":"`+f.line+`","agent":`+agent+`,"telephony_account_connection":$}`))),
 		"GET /v1/calls":             {inQuery("id", "call", "")},
 		"POST /v1/calls/end":        {inQuery("id", "call", "")},
+		"POST /v1/calls/recording":  {inQuery("id", "call", `{"paused":true}`)},
 		"GET /v1/calls/recording":   {inQuery("id", "recorded call", "")},
 		"GET /v1/calls/{id}/ladder": {inPath("signalled call")},
 		"GET /v1/calls/{id}/turns":  {inPath("ended call")},

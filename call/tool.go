@@ -30,8 +30,12 @@ type ToolCall struct {
 	EnvironmentID, CallID string
 	// Name is the tool's name.
 	Name string
-	// Args is a JSON object as the model wrote it.
+	// Args is a JSON object as the model wrote it, but for secret fields: it has their
+	// values in the place of their references.
 	Args json.RawMessage
+	// Secrets are the values of secret fields that Args has. Nothing that is stored or
+	// logged may have them.
+	Secrets []string
 }
 
 // ToolResult is what came of a run.
@@ -47,6 +51,10 @@ const toolTimeout = 10 * time.Second
 // goroutine; results are posted to the inbox, one for each run.
 type toolRunner struct {
 	tools map[string]Tool // by name
+	// own are those that the session runs itself, at once.
+	own     map[string]func(args json.RawMessage) (string, error)
+	secrets *secrets
+	hidden  []string      // the names of secret fields
 	call  ToolCall        // the names that all runs share
 	clock Clock
 	post  func(any)
@@ -61,6 +69,7 @@ type toolRunner struct {
 func newToolRunner(s *Session) *toolRunner {
 	return &toolRunner{
 		tools: map[string]Tool{endConversation: hangUp{s.inbox}, sendDigits: presser{s.caller().leg}},
+		own:   s.fields.runs(), secrets: s.secrets, hidden: s.fields.secretNames(),
 		call:  ToolCall{EnvironmentID: s.call.EnvironmentID, CallID: s.call.ID},
 		clock: s.clock, post: s.inbox.post, log: s.log, commit: s.commit,
 	}
@@ -71,20 +80,40 @@ func (r *toolRunner) run(out conversation.RunTool) {
 	r.runs++
 	c := r.call
 	c.Key, c.Name, c.Args = fmt.Sprintf("%s:%d", c.CallID, r.runs), out.Name, json.RawMessage(out.Args)
+	if own := r.own[out.Name]; own != nil && !out.Unoffered {
+		r.post(done(out.ID)(own(c.Args)))
+		return
+	}
 	tool, ok := r.tools[out.Name]
 	if !ok || out.Unoffered {
 		r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: "unknown action: " + out.Name})
 		return
 	}
+	if len(r.hidden) > 0 {
+		args, values, err := r.secrets.reveal(out.Args, r.hidden)
+		if err != nil {
+			r.post(done(out.ID)("", err))
+			return
+		}
+		c.Args, c.Secrets = json.RawMessage(args), values
+	}
 	r.wg.Go(func() {
 		r.commit() // before anything is done, so that a process that takes the call over does not do it again
 		result, err := r.runOnce(tool, c)
-		if err != nil {
-			r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: Public(err)})
-			return
-		}
-		r.post(conversation.ToolDone{ID: out.ID, Result: result.Text})
+		told := done(out.ID)(result.Text, err)
+		told.Result = withhold(told.Result, c.Secrets)
+		r.post(told)
 	})
+}
+
+// done makes what the machine is told of a run from its result.
+func done(id string) func(result string, err error) conversation.ToolDone {
+	return func(result string, err error) conversation.ToolDone {
+		if err != nil {
+			return conversation.ToolDone{ID: id, Failed: true, Result: Public(err)}
+		}
+		return conversation.ToolDone{ID: id, Result: result}
+	}
 }
 
 // runOnce runs a tool for as long as it may take; a panic in it is an error.

@@ -76,4 +76,6 @@ type Config struct {
 	// Actions are the tools that need more than to be run and told of; others need not be
 	// here.
 	Actions []Action
+	// Fields are the numbers that the agent may ask for.
+	Fields []Field
 }

@@ -17,6 +17,7 @@ func (m *Machine) onResumed(in Resumed) {
 	m.settleCut()
 	m.early, m.correctable, m.away, m.understood = nil, "", false, false
 	m.idle.since = m.now
+	m.loseDigits()
 	m.rearm()
 	if m.speech != nil {
 		m.creditUntil(m.speech, clamp(in.Until, 0, m.now))

@@ -92,6 +92,7 @@ func (m *Machine) runTools(s *speech) {
 		m.tools = append(m.tools, tool{id: c.ID, name: c.Name, message: len(m.history), gen: p.gen})
 		m.history = append(m.history, Message{Role: ToolRole, CallID: c.ID, Text: PendingResult})
 		m.emit(RunTool{ID: c.ID, Name: c.Name, Args: c.Args, Unoffered: slices.Contains(p.unoffered, c)})
+		m.collect(c.Name)
 	}
 	m.arm(timerTool, m.now+toolOverdue)
 }

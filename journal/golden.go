@@ -171,7 +171,7 @@ func (m *masker) input(i int, in conversation.Input) conversation.Input {
 func (m *masker) text(s string) string {
 	out := []byte(s)
 	for i, c := range out {
-		if c >= '0' && c <= '9' {
+		if c >= '0' && c <= '9' && !strings.HasSuffix(strings.TrimRight(s[:i], "0123456789"), conversation.HiddenWord) {
 			out[i] = '9'
 		}
 	}
