@@ -19,7 +19,6 @@ const (
 	noAfterCall  = "Nothing is done after a call yet."
 	noVoicemail  = "Calls do not detect voicemail yet."
 	noOptOut     = "Calls do not detect that somebody asks not to be called."
-	noContext    = "No context is fetched: only that of the request fills placeholders."
 	untilCarrier = "It is stored with the call and has no effect on it."
 )
 
@@ -86,7 +85,7 @@ func agent() []Entry {
 	r.acts(whoServes, "openai_account_connection")
 	r.conversation()
 	r.thinking()
-	r.kept(NotBuilt, noContext, "context_endpoint")
+	r.acts("server.TestContextEndpoint", "context_endpoint")
 	r.kept(NotBuilt, noOptOut, "run_do_not_call_detection")
 	r.kept(NotBuilt, noAfterCall, "post_call_actions", "post_call_insights")
 	r.kept(NotBuilt, "Calls are not transferred yet: when nobody is left to serve one, the agent apologises and says goodbye.", "transfer_on_failure")
@@ -152,7 +151,7 @@ func prompt() []Entry {
 	r.acts("api.TestPromptTemplates", "prompt_template.id")
 	r.acts("api.TestPromptTemplates", "prompt_template.label")
 	r.acts("api.TestRequiredContext", "prompt_template.required_context_keys")
-	r.kept(NotBuilt, noContext, "context_endpoint")
+	r.acts("call.TestContextIsAskedWhileItRings", "context_endpoint")
 	r.kept(NotBuilt, "No fields are collected from callers.", "collect_fields")
 	return r.entries
 }
