@@ -35,16 +35,16 @@ func TestCollectFieldsAreRead(t *testing.T) {
 func TestCollectFieldsAreChecked(t *testing.T) {
 	t.Parallel()
 	for fields, want := range map[string]string{
-		`[{"label":"x"}]`:                              "collect_fields[0].name must have",
-		`["a","a"]`:                                    "collect_fields[1].name: another field",
-		`[1]`:                                          "collect_fields[0].cannot be read",
-		`[{"name":"a","field_type":"colour"}]`:         "collect_fields[0].field_type must be one of",
-		`[{"name":"a b","field_type":"field_type_digits"}]`: "collect_fields[0].name of a field of digits",
-		`[{"name":"a","field_type":"field_type_choice"}]`:   "collect_fields[0].choices must have",
-		`[{"name":"a","choices":["b"]}]`:               "collect_fields[0].choices belong",
-		`[{"name":"a","secret":true}]`:                 "collect_fields[0].min, max, terminator and secret belong",
-		`[{"name":"a","field_type":"field_type_digits","min":5,"max":4}]`:                 "collect_fields[0].min and max",
-		`[{"name":"a","field_type":"field_type_digits","terminator":"1"}]`:                "collect_fields[0].terminator",
+		`[{"label":"x"}]`:                      "collect_fields[0].name must have",
+		`["a","a"]`:                            "collect_fields[1].name: another field",
+		`[1]`:                                  "collect_fields[0].cannot be read",
+		`[{"name":"a","field_type":"colour"}]`: "collect_fields[0].field_type must be one of",
+		`[{"name":"a b","field_type":"field_type_digits"}]`:                              "collect_fields[0].name of a field of digits",
+		`[{"name":"a","field_type":"field_type_choice"}]`:                                "collect_fields[0].choices must have",
+		`[{"name":"a","choices":["b"]}]`:                                                 "collect_fields[0].choices belong",
+		`[{"name":"a","secret":true}]`:                                                   "collect_fields[0].min, max, terminator and secret belong",
+		`[{"name":"a","field_type":"field_type_digits","min":5,"max":4}]`:                "collect_fields[0].min and max",
+		`[{"name":"a","field_type":"field_type_digits","terminator":"1"}]`:               "collect_fields[0].terminator",
 		`[{"name":"a","field_type":"field_type_digits","secret":true,"read_back":true}]`: "collect_fields[0].read_back",
 	} {
 		if err := promptCollecting(fields).Validate(); err == nil || !strings.HasPrefix(sidetone.MessageOf(err), want) {

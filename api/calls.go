@@ -195,11 +195,7 @@ func (w work) agentOfCall(snapshot sidetone.Snapshot, c callRequest) (sidetone.S
 
 func (s *server) getCall(r *request) (any, error) {
 	call, record, err := s.call(r, r.query.Get("id"))
-	o := renderCall(r.view, call, record.transcript, record.actions)
-	if len(record.collected) > 0 {
-		o["collected_fields"] = record.collected
-	}
-	return o, err
+	return renderCall(r.view, call, record.transcript, record.told), err
 }
 
 // record is what the events of a call add to it.
@@ -207,9 +203,8 @@ type record struct {
 	// transcript is that of the events so far, "" when the call is over and has
 	// its own.
 	transcript string
-	actions    []sidetone.Event
-	// collected are the values of fields, by name.
-	collected map[string]string
+	// told are the events of actions and of fields that were collected.
+	told []sidetone.Event
 }
 
 // call reads a call and what its events tell.
@@ -224,12 +219,13 @@ func (s *server) call(r *request, id string) (call sidetone.Call, record record,
 		if call.Started.IsZero() {
 			return nil
 		}
-		collected, err := w.tx.EventsOf(id, sidetone.EventCollected)
-		if err != nil {
+		var collected []sidetone.Event
+		if collected, err = w.tx.EventsOf(id, sidetone.EventCollected); err != nil {
 			return err
 		}
-		record.collected = sidetone.CollectedFields(collected)
-		if record.actions, err = w.tx.EventsOf(id, sidetone.EventAction); err != nil || call.Status.Terminal() {
+		actions, err := w.tx.EventsOf(id, sidetone.EventAction)
+		record.told = append(actions, collected...)
+		if err != nil || call.Status.Terminal() {
 			return err
 		}
 		events, err := w.tx.Events(id, 0)

@@ -19,6 +19,9 @@ func (s *server) pauseRecording(r *request) (any, error) {
 	case call.Status.Terminal():
 		return nil, sidetone.Errorf(sidetone.Conflict, "id names a call that is over")
 	}
+	if err := s.write(r, func(w work) error { return w.tx.PausingRecording(call.ID, paused.Value) }); err != nil {
+		return nil, err
+	}
 	err = s.Calls.PauseRecording(r.ctx, r.who.EnvironmentID, call.ID, paused.Value)
 	if sidetone.CodeOf(err) == sidetone.NotFound {
 		return nil, sidetone.Errorf(sidetone.Conflict, "id names a call that this server does not run at the moment: ask the one that runs it")
@@ -26,5 +29,5 @@ func (s *server) pauseRecording(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.getCall(r)
+	return object{"id": call.ID, "paused": paused.Value}, nil
 }

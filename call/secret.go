@@ -16,6 +16,9 @@ import (
 type secrets struct {
 	spoken map[string]rune // which digit a word is
 	on     bool
+	// awaited counts the finals that were asked for while on: they are hidden, too, when
+	// they come late.
+	awaited int
 	// digits are all that were hidden, the first with the number 1.
 	digits []rune
 	// unstable are the digits of words that are not final.
@@ -40,9 +43,27 @@ func (s *secrets) hide(digit rune) uint64 {
 	return uint64(len(s.digits))
 }
 
+// finalizes notes that the recogniser is asked for a final.
+func (s *secrets) finalizes() {
+	if s.on {
+		s.awaited++
+	}
+}
+
+// speaks notes that the caller says something new.
+func (s *secrets) speaks() {
+	if !s.on {
+		s.awaited = 0
+	}
+}
+
 // hear hides what was heard: a digit keeps its number when its words are heard again.
 func (s *secrets) hear(in conversation.Heard) conversation.Heard {
-	if !s.on || strings.TrimSpace(in.Text) == "" {
+	hides := s.on || s.awaited > 0
+	if in.Flushed && s.awaited > 0 {
+		s.awaited--
+	}
+	if !hides || strings.TrimSpace(in.Text) == "" {
 		return in
 	}
 	var words []string

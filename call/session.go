@@ -271,6 +271,8 @@ func (s *Session) tell(ctx context.Context, in conversation.Input) {
 		s.flowing = true
 	}
 	switch in := in.(type) {
+	case conversation.SpeechStarted:
+		s.secrets.speaks()
 	case conversation.SpeechEnded:
 		s.ear.spoke(in.Length)
 	case conversation.Digit:
@@ -352,6 +354,7 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 		s.mouth.hush()
 		return s.silence((*Player).stop)
 	case conversation.FinalizeSpeech:
+		s.secrets.finalizes()
 		s.ear.finalize()
 	case conversation.ResetDetector:
 		if d := s.caller().detector; d != nil {

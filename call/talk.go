@@ -178,6 +178,7 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 		AskOnIdle: a.AskIfHumanPresentOnIdle && a.MaxIdleChecks > 0, MaxIdleChecks: a.MaxIdleChecks, IdleTime: a.IdleTime,
 		MaxDuration: a.CallDuration, FinalWait: p.recogniser().FinalWait, FirstTextWait: p.recogniser().FirstTextWait,
 		Carrier: p.recogniser().Carrier, Eager: p.model().Eager, Fields: machineFields(c.Snapshot.Prompt.Fields()),
+		Disclosure: fillPlaceholders(disclosing(c).Text, c.Context),
 	}
 	if m.IdleTime == 0 && a.IVRNavigationMode == "default" {
 		m.IdleTime = ivrIdle
@@ -229,6 +230,9 @@ func (s *Session) connected() {
 		data["redirected_to"] = info.RedirectedTo
 	}
 	s.addServing(data)
+	if d := disclosing(s.call); (d.Waived || d.Text != "") && !s.plan.Echo {
+		data["ai_disclosure"] = map[string]any{"country": d.Country, "text": d.Text, "waived": d.Waived}
+	}
 	if len(s.plan.Notices) > 0 {
 		s.log.Warn("call is limited", slog.Any("notices", s.plan.Notices))
 		data["limits"] = s.plan.Notices

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone/conversation"
-	"github.com/sidetone/sidetone/telephony"
 )
 
 // Tool does one thing that the model asked for. It may be called concurrently.
@@ -54,10 +53,10 @@ type toolRunner struct {
 	// own are those that the session runs itself, at once.
 	own     map[string]func(args json.RawMessage) (string, error)
 	secrets *secrets
-	hidden  []string      // the names of secret fields
-	call  ToolCall        // the names that all runs share
-	clock Clock
-	post  func(any)
+	hidden  []string // the names of secret fields
+	call    ToolCall // the names that all runs share
+	clock   Clock
+	post    func(any)
 	// commit returns when the call's journal says that a tool is run.
 	commit func()
 	log    *slog.Logger
@@ -148,26 +147,6 @@ const endConversation = "end_conversation"
 // sendDigits is the tool by which a program of the customer's presses keys. No model
 // is offered it.
 const sendDigits = "send_digits"
-
-// presser presses keys on a line. The machine runs it when what the agent said before
-// was heard.
-type presser struct{ leg telephony.Leg }
-
-// Run implements Tool; its argument digits is what telephony.DigitSender takes.
-func (p presser) Run(ctx context.Context, c ToolCall) (ToolResult, error) {
-	var args struct{ Digits string }
-	if err := json.Unmarshal(c.Args, &args); err != nil {
-		return ToolResult{}, fmt.Errorf("read the keys: %w", err)
-	}
-	line, ok := p.leg.(telephony.DigitSender)
-	if !ok {
-		return ToolResult{}, telephony.Error("the line cannot send keys")
-	}
-	if err := line.SendDigits(ctx, args.Digits); err != nil {
-		return ToolResult{}, fmt.Errorf("send the keys: %w", err)
-	}
-	return ToolResult{Text: "done"}, nil
-}
 
 // hangUp ends the call. The machine runs it when what the agent said last was
 // heard.

@@ -235,8 +235,8 @@ func (s Calls) EndWith(ctx context.Context, id string, e Ending) (Call, error) {
 }
 
 // PauseRecording makes both sides of a live call's recording silent, or ends that.
-func (s Calls) PauseRecording(ctx context.Context, id string, paused bool) (Call, error) {
-	var out Call
+func (s Calls) PauseRecording(ctx context.Context, id string, paused bool) (PausedRecording, error) {
+	var out PausedRecording
 	err := s.c.post(ctx, s.path+"/recording", byID(id), PauseRecording{paused}, &out)
 	return out, err
 }
@@ -245,6 +245,13 @@ func (s Calls) PauseRecording(ctx context.Context, id string, paused bool) (Call
 type PauseRecording struct {
 	// Paused true pauses it, false goes on with it.
 	Paused bool `json:"paused"`
+}
+
+// PausedRecording is the state of the recording of a live call.
+type PausedRecording struct {
+	// ID is the call's.
+	ID     string `json:"id"`
+	Paused bool   `json:"paused"`
 }
 
 const (

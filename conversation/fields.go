@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Field is a number that the agent asks the caller for, which is pressed or said.
@@ -27,8 +26,6 @@ const (
 	Covered = "****"
 	// HiddenWord begins the words that stand for what is hidden.
 	HiddenWord = "hidden"
-	// latestFinal is how long after it was asked for a final may still come.
-	latestFinal = 5 * time.Second
 )
 
 // HiddenDigit is the word that stands for the digit number ref that the session keeps for
@@ -114,7 +111,7 @@ func (m *Machine) closeTurn(text string) string {
 		if m.lexicon.dictation(wordsOf(text)) > 0 {
 			m.field = nil
 		}
-		return text
+		return cover(text)
 	}
 	m.given = &fieldTurn{before: *f, raw: text, message: len(m.history)}
 	digits, mixed := hiddenDigits(wordsOf(text))
@@ -179,8 +176,8 @@ func (m *Machine) takeBack(message int, text string) string {
 // what the field's value was given in.
 func (m *Machine) uncover() {
 	s, t := m.speech, &m.turn
-	waits := t.talking || t.text() != "" || len(m.keys) > 0 || t.flushes > 0 && m.now-t.flushAsked < latestFinal
-	if m.covered && m.field == nil && s != nil && s.begun && !waits {
+	secret := m.field != nil && m.field.Secret
+	if m.covered && !secret && s != nil && s.begun && !t.talking && t.text() == "" && len(m.keys) == 0 {
 		m.covered, m.given = false, nil
 		m.emit(Uncover{})
 	}

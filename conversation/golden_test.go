@@ -364,6 +364,8 @@ func (c *goldenCall) option(name, value string) {
 		cfg.Language = value
 	case "eager":
 		cfg.Eager = true
+	case "disclosure":
+		cfg.Disclosure = value
 	case "field", "secret":
 		cfg.Fields = append(cfg.Fields, field(c.t, value))
 		cfg.Fields[len(cfg.Fields)-1].Secret = name == "secret"

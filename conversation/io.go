@@ -397,6 +397,8 @@ const (
 	NoteTurn NoteKind = "turn"
 	// NoteAction is an action taken.
 	NoteAction NoteKind = "action"
+	// NoteDisclosed: the caller has heard that the agent is a machine.
+	NoteDisclosed NoteKind = "disclosed"
 	// NoteDigits are keys the caller pressed.
 	NoteDigits NoteKind = "digits"
 	// NoteError is a failure, whether the call goes on or ends because of it.

@@ -54,6 +54,8 @@ type Machine struct {
 	field          *collection
 	given          *fieldTurn
 	covered, hides bool
+	// disclosed: the caller has heard the disclosure.
+	disclosed bool
 	// unseen says that there is something no generation has seen: a tool's result, or
 	// what the model has to say unasked.
 	unseen bool

@@ -59,6 +59,7 @@ type world struct {
 	// are those that a process knew that died.
 	covered    bool
 	refs, lost uint64
+	disclosed  bool
 }
 
 // step is an input and the outputs that it caused.
@@ -89,6 +90,7 @@ func newWorld(r *rapid.T) *world {
 	}
 	c.WaitForGreeting = c.Outbound
 	c.Eager = rapid.Bool().Draw(r, "eager")
+	c.Disclosure = rapid.SampledFrom([]string{"", "You are speaking with a machine."}).Draw(r, "disclosure")
 	c.Fields = []Field{{Name: "pin", Min: 2, Max: 4, Secret: true}, {Name: "zip", Min: 2, Max: 3, Terminator: '*'}}
 	c.ProtectGreeting = rapid.IntRange(0, 3).Draw(r, "protect") == 0
 	w := &world{r: r, cfg: c, m: New(c), alarms: map[Timer]Arm{}, model: map[uint64]bool{}, dead: map[uint64]bool{}, begun: map[string]bool{}}
@@ -579,10 +581,15 @@ func (w *world) resumed(o ResumePlayout) {
 
 func (w *world) noted(n Note) {
 	switch n.Kind {
+	case NoteDisclosed:
+		if w.disclosed || !slices.ContainsFunc(w.every(), func(s *sound) bool { return s.say.Text == w.cfg.Disclosure && s.voiced && s.best >= s.total-lag }) {
+			w.r.Fatalf("disclosed twice, or without being heard")
+		}
+		w.disclosed = true
 	case NoteCaller:
 		w.owed = true
 	case NoteAgent:
-		if !strings.HasPrefix(w.m.cfg.Phrases.Lost, n.Text) { // an excuse is no answer
+		if !strings.HasPrefix(w.m.cfg.Phrases.Lost, n.Text) && !strings.HasPrefix(w.cfg.Disclosure, n.Text) { // an excuse is no answer
 			w.owed = false
 		}
 		if !strings.HasPrefix(n.Said, n.Text) {

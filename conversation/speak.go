@@ -107,6 +107,9 @@ func (m *Machine) begin(k kind, hangup string, protected bool, texts ...string) 
 	m.cancelEarly()
 	m.gen++
 	s := &speech{kind: k, hangup: hangup, protected: protected, parts: []part{{gen: m.gen, message: -1}}}
+	if k != kindFarewell {
+		m.disclose(s)
+	}
 	s.add(k != kindCommanded, texts...)
 	m.speech = s
 	m.issue()
@@ -228,6 +231,7 @@ func (m *Machine) onPlayed(in Played) {
 		if m.cut != nil {
 			if u := m.cut.find(in.Utt); u != nil {
 				u.complete()
+				m.discloses(m.cut)
 			}
 		}
 		return
@@ -237,6 +241,7 @@ func (m *Machine) onPlayed(in Played) {
 		return
 	}
 	u.complete()
+	m.discloses(s)
 	if u.filler {
 		s.announced = m.now
 	}

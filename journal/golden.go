@@ -25,7 +25,7 @@ func (j *Journal) Golden() ([]byte, error) {
 	m := newMasker(j.Header)
 	m.learn(j.Steps)
 	h := Header{Call: "golden", Tables: conversation.TablesVersion(), Config: j.Header.Config}
-	h.Config.Greeting = m.text(h.Config.Greeting)
+	h.Config.Greeting, h.Config.Disclosure = m.text(h.Config.Greeting), m.text(h.Config.Disclosure)
 	out, err := AppendHeader(nil, h)
 	if err != nil {
 		return nil, err

@@ -57,10 +57,10 @@ func TestContextEndpoint(t *testing.T) {
 func TestContextEndpointThatFails(t *testing.T) {
 	t.Parallel()
 	for want, answer := range map[string]http.HandlerFunc{
-		"it answered with status 503":              func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
-		"it answered with status 302":              func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusFound) },
-		"it did not answer with a JSON object":     func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `["a"]`) },
-		"it answered with more than 64 KiB":        func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat(" ", 65<<10)) },
+		"it answered with status 503":          func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"it answered with status 302":          func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusFound) },
+		"it did not answer with a JSON object": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `["a"]`) },
+		"it answered with more than 64 KiB":    func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat(" ", 65<<10)) },
 	} {
 		source, address := contextBench(t, true, answer)
 		if _, err := source.Context(t.Context(), address+"/secret", contextCall()); err == nil || err.Error() != want {

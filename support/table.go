@@ -86,6 +86,11 @@ func agent() []Entry {
 	r.conversation()
 	r.thinking()
 	r.acts("server.TestContextEndpoint", "context_endpoint")
+	const discloses = "call.TestDisclosure"
+	r.acts(discloses, "ai_disclosure")
+	r.acts(discloses, "ai_disclosure.mode", "auto", "always", "never")
+	r.acts(discloses, "ai_disclosure.text")
+	r.acts(discloses, "ai_disclosure.texts")
 	r.kept(NotBuilt, noOptOut, "run_do_not_call_detection")
 	r.kept(NotBuilt, noAfterCall, "post_call_actions", "post_call_insights")
 	r.kept(NotBuilt, "Calls are not transferred yet: when nobody is left to serve one, the agent apologises and says goodbye.", "transfer_on_failure")
@@ -152,7 +157,7 @@ func prompt() []Entry {
 	r.acts("api.TestPromptTemplates", "prompt_template.label")
 	r.acts("api.TestRequiredContext", "prompt_template.required_context_keys")
 	r.acts("call.TestContextIsAskedWhileItRings", "context_endpoint")
-	r.kept(NotBuilt, "No fields are collected from callers.", "collect_fields")
+	r.acts("call.TestFieldsAreStored", "collect_fields")
 	return r.entries
 }
 
