@@ -18,7 +18,6 @@ const (
 	noAfterCall  = "Nothing is done after a call yet."
 	noVoicemail  = "Calls do not detect voicemail yet."
 	noOptOut     = "Calls do not detect that somebody asks not to be called."
-	noContext    = "No context is fetched: only that of the request fills placeholders."
 	untilCarrier = "It is stored with the call and has no effect on it."
 )
 
@@ -85,7 +84,12 @@ func agent() []Entry {
 	r.acts(whoServes, "openai_account_connection")
 	r.conversation()
 	r.thinking()
-	r.kept(NotBuilt, noContext, "context_endpoint")
+	r.acts("server.TestContextEndpoint", "context_endpoint")
+	const discloses = "call.TestDisclosure"
+	r.acts(discloses, "ai_disclosure")
+	r.acts(discloses, "ai_disclosure.mode", "auto", "always", "never")
+	r.acts(discloses, "ai_disclosure.text")
+	r.acts(discloses, "ai_disclosure.texts")
 	r.kept(NotBuilt, noOptOut, "run_do_not_call_detection")
 	r.kept(NotBuilt, noAfterCall, "post_call_actions", "post_call_insights")
 	r.kept(NotBuilt, "Calls are not transferred yet: when nobody is left to serve one, the agent apologises and says goodbye.", "transfer_on_failure")
@@ -151,8 +155,8 @@ func prompt() []Entry {
 	r.acts("api.TestPromptTemplates", "prompt_template.id")
 	r.acts("api.TestPromptTemplates", "prompt_template.label")
 	r.acts("api.TestRequiredContext", "prompt_template.required_context_keys")
-	r.kept(NotBuilt, noContext, "context_endpoint")
-	r.kept(NotBuilt, "No fields are collected from callers.", "collect_fields")
+	r.acts("call.TestContextIsAskedWhileItRings", "context_endpoint")
+	r.acts("call.TestFieldsAreStored", "collect_fields")
 	return r.entries
 }
 
