@@ -199,3 +199,8 @@ func (m *Machine) reportCancelled(s *speech) {
 		m.emit(Note{Kind: NoteAction, Text: c.Name, Said: result})
 	}
 }
+
+// Waits reports whether the result of the tool call with that id is awaited.
+func (m *Machine) Waits(id string) bool {
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.id == id })
+}
