@@ -494,7 +494,7 @@ func words() []string {
 		to_number phoneNumber steering_pool[0] userId default_country certain
 		default_model default_voice default_transcriber fallback_model fallback_voice fallback_transcriber
 		created_at updated_at revoked_at active tags carrier_state twilio_account_sid twilio_auth_token openai_api_key signature_secret
-		speak_on_send speak_on_receive processing_mode phrase conditions[0]
+		speak_on_send speak_on_receive speak_on_wait speak_on_failure wire secret_header processing_mode phrase conditions[0]
 		call_sid call_status transfer_call_sid transfer_call_status conference_sid`)
 }
 
