@@ -255,6 +255,7 @@ func (s *Session) takeUp(ctx context.Context) {
 	if !s.resumed {
 		return
 	}
+	s.regainRuns(ctx)
 	s.step(ctx, conversation.Resumed{Until: s.known})
 	if len(s.plan.Recognisers) > 0 {
 		first := s.plan.recogniser()
