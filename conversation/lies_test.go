@@ -28,6 +28,9 @@ func TestNoFalseClaim(t *testing.T) {
 	if sum.corrected < 1000 || sum.claims < 1000 || sum.withdrawn < 100 || sum.runs < 1000 {
 		t.Error("the dialogues do not show what they are for")
 	}
+	if sum.first > 4*time.Second || sum.gap > 8500*ms {
+		t.Errorf("a caller heard nothing for %v after a question, %v between sounds", sum.first, sum.gap)
+	}
 }
 
 // tally counts what dialogues show.

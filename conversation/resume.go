@@ -171,7 +171,7 @@ func (m *Machine) regain(s *speech, awaited, sorry bool) {
 	}
 	*s = speech{
 		kind: s.kind, parts: s.parts, utts: s.utts, hangup: s.hangup, endCall: s.endCall, quietCalls: s.quietCalls, deferred: s.deferred, triggered: s.triggered,
-		protected: s.protected || m.turn.open || len(m.keys) > 0, steps: s.steps, voiceFailure: s.voiceFailure,
+		protected: s.protected || m.turn.open || len(m.keys) > 0, steps: s.steps, voiceFailure: s.voiceFailure, silent: m.now,
 	}
 	if ask {
 		m.ask()
