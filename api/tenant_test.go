@@ -176,6 +176,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 		"GET /v1/calls/export":      inList(map[string]string{"id": "call", "agent": "agent of call", "from_number": "number of call", "agent_phone_number": "number of call"})[1:],
 		"GET /v1/calls":             {inQuery("id", "call", "")},
 		"POST /v1/calls/end":        {inQuery("id", "call", "")},
+		"POST /v1/calls/recording":  {inQuery("id", "live call", `{"paused":true}`)},
 		"GET /v1/calls/recording":   {inQuery("id", "recorded call", "")},
 		"GET /v1/calls/{id}/ladder": {inPath("signalled call")},
 		"GET /v1/calls/{id}/turns":  {inPath("ended call")},
@@ -412,6 +413,10 @@ func (f *tenants) freshOther(who tenant, kind string, post func(path, body, prop
 	case "number", "number id":
 		property := map[string]string{"number": "number", "number id": "id"}[kind]
 		return post("/v1/numbers/link", `{"phone_number":"`+f.phone()+`","telephony_account_connection":"`+f.fresh(who, "connection")+`"}`, property)
+	case "live call":
+		id := f.freshCall(who, "call", post)
+		f.calls.run(id)
+		return id
 	case "call", "ended call", "recorded call", "signalled call", "agent of call", "number of call":
 		return f.freshCall(who, kind, post)
 	case "environment":
@@ -482,7 +487,7 @@ func TestEveryRouteHasATenantRow(t *testing.T) {
 func words() []string {
 	return strings.Fields(`format cursor page size sort_column sort_desc expand limit after filters
 		type label description name key url method language reason subject role
-		content transfer_on_failure context_endpoint collect_fields[0] tags[0] key_terms[0] subscriptions[0] scopes[0]
+		content transfer_on_failure context_endpoint collect_fields[0] tags[0] key_terms[0] subscriptions[0] scopes[0] text
 		initial_message model provider openai_model_name_override
 		api_environment api_key api_user_id index model_id quality speaker version voice_id voice_name
 		model_name required_context_keys[0] created updated createdAt updatedAt revoked start_time end_time status stage_outcome is_outgoing outbound_only

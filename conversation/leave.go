@@ -9,6 +9,9 @@ func (m *Machine) leaveWith(reason string, texts ...string) {
 	}
 	m.flushTurn()
 	m.queued = nil
+	if s != nil {
+		m.withdrawCalls(s, EndedResult)
+	}
 	if s == nil || !s.sounding() || m.pause != nil || m.held {
 		m.abandon()
 		m.held = false
@@ -56,7 +59,7 @@ func (m *Machine) flushTurn() {
 		return
 	}
 	m.settleCut()
-	m.history = append(m.history, Message{Role: User, Text: text})
+	m.history = append(m.history, Message{Role: User, Text: cover(text)})
 	if t.text() != "" {
 		m.emit(Note{Kind: NoteCaller, Text: t.text(), Continues: t.continues})
 	}

@@ -17,9 +17,11 @@ func (m *Machine) onResumed(in Resumed) {
 	m.settleCut()
 	m.early, m.correctable, m.away, m.understood = nil, "", false, false
 	m.idle.since = m.now
+	m.loseDigits()
 	m.rearm()
 	if m.speech != nil {
 		m.creditUntil(m.speech, clamp(in.Until, 0, m.now))
+		m.discloses(m.speech)
 	}
 	m.unpause()
 	awaited := m.speech != nil && m.toolsOf(m.speech)
@@ -105,7 +107,7 @@ func (m *Machine) unpause() {
 // loseTools gives each running tool the result that its outcome is not known.
 func (m *Machine) loseTools() {
 	for len(m.tools) > 0 {
-		m.record(ToolDone{ID: m.tools[0].id, Result: UnknownResult, Failed: true})
+		m.record(ToolDone{ID: m.tools[0].id, Result: UnknownResult, Failed: true, Unknown: true})
 		m.unseen = true
 	}
 }
@@ -168,8 +170,8 @@ func (m *Machine) regain(s *speech, awaited, sorry bool) {
 		s.utts[i].leaveOut()
 	}
 	*s = speech{
-		kind: s.kind, parts: s.parts, utts: s.utts, hangup: s.hangup, endCall: s.endCall, digitCalls: s.digitCalls,
-		protected: s.protected || m.turn.open || len(m.keys) > 0, steps: s.steps, voiceFailure: s.voiceFailure,
+		kind: s.kind, parts: s.parts, utts: s.utts, hangup: s.hangup, endCall: s.endCall, quietCalls: s.quietCalls, deferred: s.deferred, triggered: s.triggered,
+		protected: s.protected || m.turn.open || len(m.keys) > 0, steps: s.steps, voiceFailure: s.voiceFailure, silent: m.now,
 	}
 	if ask {
 		m.ask()
@@ -177,12 +179,18 @@ func (m *Machine) regain(s *speech, awaited, sorry bool) {
 		m.gen++
 		s.parts = append(s.parts, part{gen: m.gen, message: -1})
 	}
-	leaves := !ask && (s.kind == kindFarewell || len(rest) == 0 && (s.hangup != "" || len(s.digitCalls) > 0))
+	leaves := !ask && (s.kind == kindFarewell || len(rest) == 0 && (s.hangup != "" || len(s.quietCalls) > 0))
 	if sorry && !leaves && (s.kind != kindGreeting || m.spoke) {
 		s.add(true, m.cfg.Phrases.Lost)
 	}
+	if !leaves {
+		m.disclose(s)
+	}
 	for _, l := range rest {
-		s.add(l.cached, l.text)
+		if spoken(l.text) != "" {
+			l.part = len(s.parts) - 1
+			s.pending = append(s.pending, l)
+		}
 	}
 	if goOn {
 		m.askRest(s, said)
@@ -202,12 +210,13 @@ func (m *Machine) unanswered(s *speech) bool {
 // again, or for the rest of what it has said. Its calls were not begun.
 func (m *Machine) breakOff(s *speech) (ask, goOn bool) {
 	m.addReply(s, s.split.whole())
+	s.sentenceOver()
 	p := &s.parts[len(s.parts)-1]
 	p.calls, p.unoffered = nil, nil
 	if s.replied || s.continued > 0 {
 		return false, s.hangup == ""
 	}
-	s.hangup, s.endCall, s.digitCalls = "", ToolCall{}, s.digitCalls[:s.digitsBefore]
+	s.hangup, s.endCall, s.quietCalls = "", ToolCall{}, s.quietCalls[:s.quietBefore]
 	return true, false
 }
 
@@ -221,7 +230,7 @@ func (m *Machine) unheardOf(s *speech) (rest []pendingText) {
 	lost := m.cfg.Phrases.Lost
 	for i := range s.utts {
 		u := &s.utts[i]
-		if u.played || u.born || u.filler || u.ahead != 0 || u.text == lost {
+		if u.played || u.born || u.filler || u.ahead != 0 || u.text == lost || u.text == m.cfg.Disclosure {
 			continue
 		}
 		text := u.text
@@ -231,7 +240,7 @@ func (m *Machine) unheardOf(s *speech) (rest []pendingText) {
 		rest = append(rest, pendingText{text: text, cached: u.cached && text == u.text})
 	}
 	for _, l := range s.pending {
-		if !l.filler && l.text != lost {
+		if !l.filler && l.text != lost && l.text != m.cfg.Disclosure {
 			rest = append(rest, l)
 		}
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"slices"
 	"strings"
 	"time"
 
@@ -175,8 +174,10 @@ func (s *Store) SettleAnalysis(ctx context.Context, a sidetone.Analysis, f sidet
 				return err
 			}
 		}
-		// The shape of a product whose report of the end has the analysis in it waited for it.
-		return t.announce(c.ID, webhookOf(&c), slices.Concat(webhook.Over(c, t.store.address), []webhook.Message{webhook.Analysed(c)})...)
+		if err := t.tellEnd(c.ID); err != nil { // of a product whose report of the end has the analysis in it
+			return err
+		}
+		return t.announce(c.ID, webhookOf(&c), webhook.Analysed(c))
 	})
 }
 
