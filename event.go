@@ -35,6 +35,8 @@ const (
 	EventTurn        EventKind = "turn"
 	EventMeasured    EventKind = "measured"
 	EventAction      EventKind = "action"
+	// EventTransfer tells of somebody who is to take the agent's place.
+	EventTransfer    EventKind = "transfer"
 	EventDigits      EventKind = "digits"
 	EventRestarted   EventKind = "restarted"
 	EventError       EventKind = "error"

@@ -47,6 +47,7 @@ type world struct {
 	planErr  error
 	planned  atomic.Value // the voice's key that Plan was given last, a string
 	notices  []string
+	actions  []call.Action
 	trunks   []string
 	owner    string       // whose the trunk is by which calls come
 	plans    atomic.Int32 // plans that were made and not closed
@@ -154,7 +155,7 @@ func (w *world) Plan(_ context.Context, c sidetone.Call, _ int) (call.Plan, erro
 		return call.Plan{Echo: true, Close: closed}, nil
 	}
 	p := call.Plan{Recognisers: []call.Recogniser{{Driver: w.ears, Carrier: w.carrier}}, Models: []call.Model{{Driver: w.model}},
-		Voices: []call.Voice{{Driver: w.voice}}, Notices: w.notices, Close: closed}
+		Voices: []call.Voice{{Driver: w.voice}}, Notices: w.notices, Actions: w.actions, Close: closed}
 	if w.speaker != nil {
 		p.Voices[0].Driver = w.speaker
 	}

@@ -20,12 +20,6 @@ func (c callable) Callable(ctx context.Context, environmentID, text string) (str
 	return c.number(ctx, environmentID, func(tx *store.Tx) (string, error) { return tx.MayCall(text) })
 }
 
-// Colleague implements call.Numbers.
-func (c callable) Colleague(ctx context.Context, environmentID, e164 string) error {
-	_, err := c.number(ctx, environmentID, func(tx *store.Tx) (string, error) { return tx.MayHandOver(e164) })
-	return err
-}
-
 // number asks the store for a number that may be called; a refusal says by which
 // rule.
 func (c callable) number(ctx context.Context, environmentID string, may func(*store.Tx) (string, error)) (e164 string, err error) {
