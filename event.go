@@ -36,10 +36,10 @@ const (
 	EventMeasured    EventKind = "measured"
 	EventAction      EventKind = "action"
 	// EventTransfer tells of somebody who is to take the agent's place.
-	EventTransfer    EventKind = "transfer"
-	EventDigits      EventKind = "digits"
-	EventRestarted   EventKind = "restarted"
-	EventError       EventKind = "error"
-	EventLine        EventKind = "line_quality"
-	EventEnded       EventKind = "ended"
+	EventTransfer  EventKind = "transfer"
+	EventDigits    EventKind = "digits"
+	EventRestarted EventKind = "restarted"
+	EventError     EventKind = "error"
+	EventLine      EventKind = "line_quality"
+	EventEnded     EventKind = "ended"
 )

@@ -188,14 +188,14 @@ func ruleKey(dir string) string {
 func TestPurePackages(t *testing.T) {
 	t.Parallel()
 	banned := map[string][]string{
-		"conversation":        {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"conversation/script": {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"conversation/turns":  {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"conversation":          {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"conversation/script":   {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"conversation/turns":    {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
 		"conversation/handover": {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"journal/rerun":       {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"journal":             {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"audio":               {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"call":                {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "time.NewTicker"},
+		"journal/rerun":         {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"journal":               {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"audio":                 {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"call":                  {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "time.NewTicker"},
 	}
 	for _, p := range packages(t, false) {
 		for path, f := range p.files {

@@ -334,3 +334,11 @@ func (s *Session) rescue(out conversation.Hangup) bool {
 	})
 	return true
 }
+
+// noteAway notes that the far end went on with somebody else.
+func (s *Session) noteAway() {
+	if h := s.handover.under; s.away.Load() && h != nil {
+		s.handover.stage = sidetone.StageTransferSuccessful
+		s.event(sidetone.EventTransfer, transferredAway, map[string]any{"to": h.to, "way": h.way})
+	}
+}

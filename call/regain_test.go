@@ -59,10 +59,10 @@ func TestHandingOverGoesOnInAnotherProcess(t *testing.T) {
 		joined  bool
 		closed  []string
 	}{
-		"ringing":            {transferAction(""), func(r *telephonytest.Ringing) { r.Ring() }, []string{"caller"}, []string{"caller"}, false, nil},
-		"talking":            {transferAction(""), func(r *telephonytest.Ringing) { r.Answer() }, []string{"caller", "human"}, []string{"caller", "human"}, true, nil},
-		"human gone":         {transferAction(""), func(r *telephonytest.Ringing) { r.Answer() }, []string{"caller", "human"}, []string{"caller"}, false, []string{"human"}},
-		"warm: ringing":      {warmAction(), func(r *telephonytest.Ringing) { r.Ring() }, []string{"caller"}, []string{"caller"}, false, nil},
+		"ringing":             {transferAction(""), func(r *telephonytest.Ringing) { r.Ring() }, []string{"caller"}, []string{"caller"}, false, nil},
+		"talking":             {transferAction(""), func(r *telephonytest.Ringing) { r.Answer() }, []string{"caller", "human"}, []string{"caller", "human"}, true, nil},
+		"human gone":          {transferAction(""), func(r *telephonytest.Ringing) { r.Answer() }, []string{"caller", "human"}, []string{"caller"}, false, []string{"human"}},
+		"warm: ringing":       {warmAction(), func(r *telephonytest.Ringing) { r.Ring() }, []string{"caller"}, []string{"caller"}, false, nil},
 		"warm: human is told": {warmAction(), func(r *telephonytest.Ringing) { r.Answer() }, []string{"caller", "human"}, []string{"caller", "human"}, false, []string{"human"}},
 		"warm: talking": {warmAction(), func(r *telephonytest.Ringing) {
 			human := r.Answer()

@@ -28,8 +28,8 @@ type Session struct {
 	asked bool // to end, by the record; the exchange's
 
 	inbox   *inbox
-	start   time.Time // zero of the machine's time, when the session was made
-	parties []*party  // the first is the other end of the call
+	start   time.Time                       // zero of the machine's time, when the session was made
+	parties []*party                        // the first is the other end of the call
 	legs    atomic.Pointer[[]telephony.Leg] // of the parties, for whoever is not run
 	ear     *ear
 	mouth   *mouth
@@ -163,6 +163,7 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 		s.stop()
 	}
 	s.settle(ctx)
+	s.noteAway()
 	s.noteLeft()
 }
 

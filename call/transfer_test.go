@@ -199,7 +199,8 @@ func TestTransferThatNobodyTakes(t *testing.T) {
 				defer w.stop()
 				far, ringing := w.ringsAt()
 				c.refuse(ringing)
-				time.Sleep(55 * time.Second)
+				<-ringing.Cancelled() // it rings no more
+				time.Sleep(8 * time.Second)
 				if got := heard(far); !strings.HasSuffix(got, "nobody is there sorry") {
 					t.Errorf("the caller heard %q", got)
 				}
@@ -414,7 +415,9 @@ func TestTransferredCallThatIsEnded(t *testing.T) {
 		end  func(*world)
 		want string
 	}{
-		"by the API":   {func(w *world) { _ = w.exchange.End(context.Background(), "env", sidetone.Ending{CallID: w.ledger.oneCall()}) }, "api"},
+		"by the API": {func(w *world) {
+			_ = w.exchange.End(context.Background(), "env", sidetone.Ending{CallID: w.ledger.oneCall()})
+		}, "api"},
 		"by its limit": {func(*world) { time.Sleep(5 * time.Minute) }, "max_duration"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,8 +3,8 @@
 // otherwise. It is pure, as package conversation is: a Machine takes one input at a time with
 // its time and returns what is to be done; it reads no clock and does no I/O.
 //
-// Inputs and outputs have a text form, of one line each, which journals and the stories in
-// testdata are written in:
+// Inputs have a text form, of one line each, which journals and the stories in testdata are
+// written in:
 //
 //	summary "They want to move an appointment."
 //	answered

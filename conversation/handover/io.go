@@ -50,7 +50,7 @@ func (CallerLeft) inputText() string { return "caller left" }
 func (i Fired) inputText() string    { return "fired " + strconv.FormatUint(i.Epoch, 10) }
 
 // Output is an instruction of the machine; outputs are carried out in order.
-type Output interface{ outputText() string }
+type Output interface{ output() }
 
 // The outputs.
 type (
@@ -79,18 +79,15 @@ type (
 	Over struct{ Outcome Outcome }
 )
 
-func (Dial) outputText() string       { return "dial" }
-func (CancelDial) outputText() string { return "cancel dial" }
-func (o Say) outputText() string      { return "say " + strconv.Quote(o.Text) }
-func (Hush) outputText() string       { return "hush" }
-func (o Arm) outputText() string {
-	ms := o.At.Milliseconds()
-	return fmt.Sprintf("arm %d %d.%03d", o.Epoch, ms/1000, ms%1000)
-}
-func (Disarm) outputText() string { return "disarm" }
-func (Join) outputText() string   { return "join" }
-func (HangUp) outputText() string { return "hang up" }
-func (o Over) outputText() string { return "over " + string(o.Outcome) }
+func (Dial) output()       {}
+func (CancelDial) output() {}
+func (Say) output()        {}
+func (Hush) output()       {}
+func (Arm) output()        {}
+func (Disarm) output()     {}
+func (Join) output()       {}
+func (HangUp) output()     {}
+func (Over) output()       {}
 
 // Outcome is what came of it.
 type Outcome string
@@ -106,11 +103,8 @@ const (
 	TrunkError Outcome = "trunk_error"
 )
 
-// FormatInput returns the text form of an input, FormatOutput that of an output.
+// FormatInput returns the text form of an input.
 func FormatInput(in Input) string { return in.inputText() }
-
-// FormatOutput returns the text form of an output.
-func FormatOutput(out Output) string { return out.outputText() }
 
 // ParseInput reads what FormatInput returns.
 func ParseInput(text string) (Input, error) {
