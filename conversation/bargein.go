@@ -58,7 +58,7 @@ func judge(text string, s Sensitivity, ending, leaving bool, l *lexicon) verdict
 // about to say.
 func (m *Machine) interruptible() bool {
 	s := m.speech
-	if s == nil || s.protected || m.held {
+	if s == nil || s.protected || m.held || m.muted() {
 		return false
 	}
 	if s.kind == kindGreeting && s.everAudible() && !m.cfg.Carrier {
@@ -185,8 +185,8 @@ func resumeAfter(burst time.Duration, awaiting bool, c Config) time.Duration {
 // ending reports whether little of the speech is left to be said.
 func (m *Machine) ending() bool {
 	s := m.speech
-	if s.model || len(s.pending) > 0 || !s.sounding() {
-		return false
+	if s.model || len(s.pending) > 0 || len(s.deferred) > 0 || !s.sounding() {
+		return false // an action that waits needs no further yes
 	}
 	left := time.Duration(0)
 	for i := range s.utts {

@@ -20,6 +20,8 @@
 //   - model.go and tools.go ask the model, ask for the rest of an answer that
 //     broke off, say a filler while it is silent, and run its tools; early.go asks
 //     it before the caller's turn is surely over.
+//   - action.go has the rules of actions, trigger.go starts them by the agent's words, and
+//     claims.go holds back sentences that claim what was not done.
 //   - resume.go goes on with a call after its process has died.
 //   - born.go takes sound of models that speak themselves.
 //   - greet.go, idle.go, keys.go, hold.go and leave.go handle the greeting,

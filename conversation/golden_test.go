@@ -25,6 +25,7 @@ import (
 //
 //	# what behaviour it fixes
 //	config greeting="Hello." speed=0.5
+//	action book after_speech claims="booked|reserved"
 //	1.250 caller quiet ago=0.2 length=0.9
 //	  AskModel 2
 //
@@ -154,7 +155,12 @@ func (c *goldenCall) line(line string) {
 		fmt.Fprintln(&c.shown, line)
 	case first == "config":
 		fmt.Fprintln(&c.shown, line)
-		c.configure(rest)
+		c.configure(rest, c.option)
+	case first == "action":
+		fmt.Fprintln(&c.shown, line)
+		name, options, _ := strings.Cut(rest, " ")
+		c.cfg.Actions = append(c.cfg.Actions, conversation.Action{Name: name})
+		c.configure(options, c.actionOption)
 	case line[0] == ' ' || strings.HasPrefix(rest, "timer "):
 	default:
 		if until, ok := strings.CutPrefix(rest, "line resumed until="); ok {
@@ -295,8 +301,8 @@ func (c *goldenCall) voiced(how, utt, length string) conversation.Input {
 	return v
 }
 
-// configure reads the options of a config line.
-func (c *goldenCall) configure(options string) {
+// configure reads the options of a config or action line.
+func (c *goldenCall) configure(options string, set func(name, value string)) {
 	for options != "" {
 		name := options
 		if i := strings.IndexAny(options, "= "); i >= 0 {
@@ -308,7 +314,7 @@ func (c *goldenCall) configure(options string) {
 			value, options = optionValue(c.t, rest)
 		}
 		options = strings.TrimPrefix(options, " ")
-		c.option(name, value)
+		set(name, value)
 	}
 }
 
@@ -366,6 +372,28 @@ func (c *goldenCall) option(name, value string) {
 		cfg.Eager = true
 	default:
 		c.t.Fatalf("unknown option %q", name)
+	}
+}
+
+// actionOption sets an option of the last action; sentences and words are separated by |.
+func (c *goldenCall) actionOption(name, value string) {
+	a := &c.cfg.Actions[len(c.cfg.Actions)-1]
+	flags := map[string]*bool{"after_speech": &a.AfterSpeech, "says_first": &a.SaysFirst, "quiet": &a.Quiet, "repeatable": &a.Repeatable,
+		"muted": &a.Muted, "silent": &a.Silent}
+	lists := map[string]*[]string{"on_send": &a.OnSend, "waiting": &a.Waiting, "on_done": &a.OnDone, "on_failure": &a.OnFailure,
+		"claims": &a.Claims, "phrases": &a.Phrases}
+	times := map[string]*time.Duration{"longest": &a.Longest, "waiting_after": &a.WaitingAfter}
+	switch {
+	case flags[name] != nil:
+		*flags[name] = true
+	case lists[name] != nil:
+		*lists[name] = strings.Split(value, "|")
+	case times[name] != nil:
+		*times[name] = seconds(c.t, value)
+	case name == "otherwise":
+		a.Otherwise = value
+	default:
+		c.t.Fatalf("unknown option %q of an action", name)
 	}
 }
 

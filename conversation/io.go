@@ -153,10 +153,12 @@ type Command struct {
 	Text string
 }
 
-// ToolDone is the result of tool call ID. Result is JSON or text for the model.
+// ToolDone is the result of tool call ID. Result is JSON or text for the model. Say, when
+// not empty, is said because of it instead of an answer of the model's. Failed says that it
+// was not done; Unknown, with Failed, that nobody knows whether it was.
 type ToolDone struct {
-	ID, Result string
-	Failed     bool
+	ID, Result, Say string
+	Failed, Unknown bool
 }
 
 // RecogniserLost says that the recogniser failed and could not be reopened.

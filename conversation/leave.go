@@ -9,6 +9,9 @@ func (m *Machine) leaveWith(reason string, texts ...string) {
 	}
 	m.flushTurn()
 	m.queued = nil
+	if s != nil {
+		m.withdrawCalls(s, EndedResult)
+	}
 	if s == nil || !s.sounding() || m.pause != nil || m.held {
 		m.abandon()
 		m.held = false

@@ -53,6 +53,13 @@ func english() lexicon {
 		dictated: list("number|spell|spelling|e-mail|email|address|digits|code|postcode|zip|account|reference|" +
 			"date of birth|birthday|serial|policy|card"),
 		abbreviations: list("dr|mr|mrs|ms|prof|st|jr|sr|vs|etc|no|dept|approx|inc|ltd|co|e.g|i.e|a.m|p.m|u.s|u.k|mt|ave|rd|ext"),
+
+		denials: list("not|never|nothing|none|nobody|cannot|unable|will|shall|would|should|can|could|may|might|must|to be|want|wants|" +
+			"like|need|needs|almost|nearly|if|when|once|until|unless|before|whether|as soon as|hardly|barely"),
+		links:  list("be|been|being|is|are|was|were|it|that|this|it's|that's|there's|yet|already|now|actually|really|fully|have|has|had|quite|officially|all|still"),
+		ifs:    list("if|unless|until|till|before|whether|once|as soon as"),
+		joints: list("and|but|so|because|then|or|once again|once more"),
+		askers: list("shall|should|would|will|do|does|did|is|are|was|were|have|has|had|can|could|may|might|must|isn't|aren't|hasn't|haven't"),
 	}
 }
 
@@ -68,6 +75,13 @@ func german() lexicon {
 		digits:        list("null|eins|ein|zwei|zwo|drei|vier|fünf|sechs|sieben|acht|neun|strich|punkt|doppel"),
 		dictated:      list("nummer|telefonnummer|buchstabieren|e-mail|email|adresse|code|postleitzahl|geburtsdatum|kontonummer"),
 		abbreviations: list("dr|hr|fr|z.b|d.h|usw|ca|nr|str|st|bzw|evtl|inkl|prof|tel"),
+
+		denials: list("nicht|nichts|nie|niemals|kein|keine|keinen|keiner|keines|niemand|wird|werde|werden|würde|würden|kann|können|könnte|" +
+			"könnten|soll|sollen|sollte|sollten|muss|müssen|müsste|möchte|möchten|darf|dürfen|wenn|falls|sobald|bevor|ob|fast|beinahe|kaum"),
+		links:  list("noch|schon|jetzt|gleich|nun|es|das|ihn|sie|für|dann|bereits|ist|sind|wurde|worden|ihnen|dir|dich|fest|leider|bisher|heute|morgen|erst|bald"),
+		ifs:    list("wenn|falls|sobald|bevor|ob|bis|sofern"),
+		joints: list("und|aber|denn|also|oder|sondern|doch"),
+		askers: list("soll|sollen|kann|können|könnte|könnten|möchten|möchte|wollen|will|haben|habe|hat|wird|werden|darf|dürfen|würden|wurde"),
 	}
 }
 
@@ -81,6 +95,11 @@ func spanish() lexicon {
 		digits:        list("cero|uno|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|doble|guion|punto"),
 		dictated:      list("número|numero|teléfono|deletrear|correo|dirección|código|fecha de nacimiento|cuenta"),
 		abbreviations: list("sr|sra|srta|dr|dra|ud|uds|etc|núm|tel|avda|p.ej"),
+
+		denials: list("no|nunca|nada|nadie|tampoco|será|serán|va a ser|van a ser|puede|pueden|podría|podrían|debe|si|cuando|hasta que|casi"),
+		links:   list("ha|han|he|hemos|está|están|es|son|sido|ser|estar|quedar|todavía|aún|ya|lo|la|le|se|aun"),
+		ifs:     list("si|cuando|hasta que|antes de que|en cuanto|una vez que"),
+		joints:  list("y|e|pero|porque|o|así que|sino"),
 	}
 }
 
@@ -95,6 +114,12 @@ func french() lexicon {
 		digits:        list("zéro|un|deux|trois|quatre|cinq|six|sept|huit|neuf|double|tiret|point"),
 		dictated:      list("numéro|téléphone|épeler|e-mail|email|adresse|code|date de naissance|compte"),
 		abbreviations: list("m|mme|mlle|dr|etc|tél|av|bd|st|ste"),
+
+		denials: list("pas|jamais|rien|aucun|aucune|personne|sera|seront|serait|seraient|va être|vont être|peut|peuvent|pourrait|doit|si|quand|presque|" +
+			"n'est pas|n'a pas|n'ai pas"),
+		links:  list("a|ai|avons|est|sont|été|être|encore|déjà|bien|tout|à|fait|le|la|l'ai|l'a"),
+		ifs:    list("si|quand|dès que|avant que|jusqu'à ce que|une fois que|lorsque"),
+		joints: list("et|mais|car|ou|donc|parce que"),
 	}
 }
 
@@ -110,6 +135,11 @@ func portuguese() lexicon {
 		dictated:  list("número|telefone|soletrar|e-mail|email|endereço|código|cep|cpf|data de nascimento|conta"),
 
 		abbreviations: list("sr|sra|srta|dr|dra|prof|etc|av|tel|núm|ex"),
+
+		denials: list("não|nunca|nada|ninguém|será|serão|vai ser|vão ser|pode|podem|poderia|deve|se|quando|quase"),
+		links:   list("foi|foram|está|estão|é|são|sido|ser|ainda|já|o|a|lhe|tem|ter"),
+		ifs:     list("se|quando|assim que|antes que|até que|logo que"),
+		joints:  list("e|mas|porque|ou|então"),
 	}
 }
 
@@ -124,6 +154,11 @@ func italian() lexicon {
 		dictated:     list("numero|telefono|sillabare|e-mail|email|indirizzo|codice|cap|codice fiscale|data di nascita|conto"),
 
 		abbreviations: list("sig|sig.ra|dott|dott.ssa|prof|ecc|tel|avv|ing"),
+
+		denials: list("non|mai|niente|nulla|nessuno|nessuna|sarà|saranno|sarebbe|può|possono|potrebbe|deve|se|quando|quasi"),
+		links:   list("ho|ha|hanno|abbiamo|è|sono|stato|stata|stati|state|essere|ancora|già|l'ho|lo|la|viene"),
+		ifs:     list("se|quando|appena|prima che|finché|una volta che"),
+		joints:  list("e|ed|ma|perché|o|quindi"),
 	}
 }
 
@@ -139,6 +174,11 @@ func dutch() lexicon {
 		dictated:  list("nummer|telefoonnummer|spellen|e-mail|email|adres|code|postcode|geboortedatum|rekening|rekeningnummer"),
 
 		abbreviations: list("dhr|mevr|mw|dr|prof|bijv|enz|nr|tel|ca|d.w.z|a.u.b|i.v.m|o.a"),
+
+		denials: list("niet|niets|nooit|geen|niemand|wordt|worden|zal|zullen|zou|zouden|kan|kunnen|moet|mag|als|wanneer|zodra|voordat|bijna"),
+		links:   list("nog|al|nu|het|dat|is|zijn|was|werd|voor|u|je|reeds|straks|meteen"),
+		ifs:     list("als|wanneer|zodra|voordat|tot|of|mits"),
+		joints:  list("en|maar|want|dus"),
 	}
 }
 
@@ -154,6 +194,12 @@ func indonesian() lexicon {
 		dictated:  list("nomor|telepon|eja|mengeja|e-mail|email|surel|alamat|kode|kode pos|tanggal lahir|rekening"),
 
 		abbreviations: list("dr|bpk|sdr|dll|dsb|no|jl|tlp|telp|drs|prof"),
+
+		denials: list("belum|tidak|tak|bukan|akan|bisa|dapat|jika|kalau|setelah|sebelum|hampir|mau"),
+		links:   list("juga|masih|sudah|telah|bisa|dapat|itu|ini"),
+		ifs:     list("jika|kalau|setelah|sebelum|apabila|begitu"),
+		joints:  list("dan|tapi|tetapi|karena|atau|jadi"),
+		askers:  list("apakah|bolehkah|bisakah|maukah"),
 	}
 }
 
@@ -168,6 +214,12 @@ func hindi() lexicon {
 		dictated:     list("नंबर|नम्बर|फ़ोन|फोन|स्पेलिंग|ईमेल|पता|कोड|पिन|जन्मतिथि|खाता"),
 
 		abbreviations: list("डॉ|श्री|प्रो"),
+
+		denials: list("नहीं|नही|न|मत|अगर|यदि|जब|कभी नहीं"),
+		links:   list("अभी|तक|भी|को"),
+		ifs:     list("अगर|यदि|जब"),
+		joints:  list("और|लेकिन|मगर|क्योंकि|या"),
+		askers:  list("क्या"),
 	}
 }
 
@@ -182,6 +234,8 @@ func japanese() lexicon {
 		hanging:   list("を|それと|それから|えっと|えーと|ええと"),
 		digits:    list("ゼロ|れい|零|いち|に|さん|よん|ご|ろく|なな|しち|はち|きゅう|ハイフン|ドット"),
 		dictated:  list("番号|綴り|メール|住所|コード|生年月日|口座"),
+
+		askEnds: list("か|かな|かね"),
 	}
 }
 
@@ -195,6 +249,9 @@ func korean() lexicon {
 		hanging:   list("그리고|또는|하지만|그런데|근데|왜냐하면|그래서|제|저희"),
 		digits:    list("영|공|일|이|삼|사|오|육|칠|팔|구|하나|둘|셋|넷|다섯|여섯|일곱|여덟|아홉|다시|점|하이픈"),
 		dictated:  list("번호|철자|이메일|주소|코드|생년월일|계좌"),
+
+		denials: list("안|못|아직"),
+		askEnds: list("까|까요|나요|가요|니까"),
 	}
 }
 

@@ -12,6 +12,8 @@ type Machine struct {
 	waits   waits
 	lexicon lexicon
 	habits  habits
+	rules   map[string]*Action
+	claims  []claim
 
 	now    time.Duration
 	out    []Output
@@ -49,6 +51,11 @@ type Machine struct {
 	queued      []string
 	keys        []rune
 	tools       []tool
+	// runs are all runs of tools so far, results how the last one of each ended; phrased
+	// counts the calls that the agent's words have started.
+	runs    []run
+	results map[string]outcome
+	phrased int
 	// unseen says that there is something no generation has seen: a tool's result, or
 	// what the model has to say unasked.
 	unseen bool
@@ -58,7 +65,8 @@ type Machine struct {
 // New returns the machine of a call that has not begun.
 func New(cfg Config) *Machine {
 	cfg = withDefaults(cfg)
-	m := &Machine{cfg: cfg, waits: waitsOf(cfg), lexicon: lexiconOf(cfg.Language), timers: newTimers()}
+	m := &Machine{cfg: cfg, waits: waitsOf(cfg), lexicon: lexiconOf(cfg.Language), timers: newTimers(),
+		results: map[string]outcome{}, rules: rulesOf(cfg.Actions), claims: claimsOf(cfg.Actions)}
 	m.habits = habits{pace: usualPace, pause: m.waits.short}
 	return m
 }

@@ -50,8 +50,9 @@ func (m *Machine) await(s *speech) {
 
 // think notes that a generation is under way.
 func (m *Machine) think(s *speech) {
-	s.model, s.texted, s.replied, s.digitsBefore = true, false, false, len(s.digitCalls)
+	s.model, s.texted, s.replied, s.quietBefore = true, false, false, len(s.quietCalls)
 	s.split = chunker{abbreviations: m.lexicon.abbreviations}
+	s.clause = ""
 	m.unseen = false
 }
 
@@ -63,13 +64,13 @@ func (m *Machine) request(s *speech) {
 // fallSilent arms the timers for the case that model or tools take long while
 // nothing is said.
 func (m *Machine) fallSilent(s *speech) {
-	tools := m.toolsOf(s)
-	if s.head() != nil || !s.model && !tools {
+	working := m.working(s)
+	if s.head() != nil || !s.model && !working || m.toolsOf(s) && m.quiet() {
 		return
 	}
 	first := fillerAfter
-	if tools {
-		first = toolFillerAfter
+	if working {
+		first = m.waitingAfter(s)
 	}
 	if s.fillers > 0 {
 		first = fillerEvery
@@ -78,6 +79,29 @@ func (m *Machine) fallSilent(s *speech) {
 	if s.model && !m.armed(timerGiveUp) {
 		m.arm(timerGiveUp, m.now+giveUpAfter)
 	}
+}
+
+// working reports whether a speech waits for tools, of its own or for what it holds back.
+func (m *Machine) working(s *speech) bool { return m.toolsOf(s) || s.holds() }
+
+// waitingAfter is when the caller is told to wait for the tools of a speech.
+func (m *Machine) waitingAfter(s *speech) time.Duration {
+	for _, t := range m.tools {
+		if after := m.rule(t.name).WaitingAfter; t.gen == s.gen() && after > 0 {
+			return min(after, longestWaiting)
+		}
+	}
+	return toolFillerAfter
+}
+
+// filler is what the caller is told while a speech waits.
+func (m *Machine) filler(s *speech) string {
+	for _, t := range m.tools {
+		if text := choose(m.rule(t.name).Waiting, s.fillers); t.gen == s.gen() && text != "" {
+			return text
+		}
+	}
+	return m.cfg.Phrases.Filler
 }
 
 // current reports whether gen is the running generation.
@@ -114,9 +138,9 @@ func (m *Machine) addReply(s *speech, texts []string) {
 	if s.continued > 0 {
 		texts = slices.DeleteFunc(texts, s.repeats)
 	}
-	if len(texts) > 0 {
+	for _, text := range texts {
 		s.replied, s.fillers = true, 0
-		s.add(false, texts...)
+		m.addSentence(s, text)
 	}
 }
 
@@ -133,6 +157,7 @@ func (m *Machine) onModelDone(in ModelDone) {
 	s := m.speech
 	m.disarm(timerHedge)
 	m.addReply(s, s.split.flush())
+	s.sentenceOver()
 	p := &s.parts[len(s.parts)-1]
 	if len(p.calls) == 0 && s.hangup == "" && !s.replied && !in.Silent && s.continued == 0 {
 		m.modelFailed(s, ModelFailed{Reason: "empty answer"})
@@ -147,6 +172,7 @@ func (m *Machine) onModelDone(in ModelDone) {
 		s.add(true, m.cfg.Phrases.Goodbye)
 	}
 	m.runTools(s)
+	m.trigger(s)
 	m.issue()
 	m.advance()
 }
@@ -164,6 +190,7 @@ func (m *Machine) modelFailed(s *speech, in ModelFailed) {
 	m.disarm(timerHedge)
 	last := len(s.parts) - 1
 	m.addReply(s, s.split.whole())
+	s.sentenceOver()
 	if s.replied || s.continued > 0 {
 		s.parts[last].calls = nil
 		m.goOn(s)
@@ -257,8 +284,9 @@ func (m *Machine) sayFiller(s *speech) {
 	}
 	u := s.head()
 	switch {
-	case u == nil && len(s.pending) == 0 && (s.model || m.toolsOf(s)):
-		s.pending = append(s.pending, pendingText{text: m.cfg.Phrases.Filler, part: len(s.parts) - 1, cached: true, filler: true})
+	case u == nil && !s.sayable() && (s.model || m.working(s)):
+		f := pendingText{text: m.filler(s), part: len(s.parts) - 1, cached: true, filler: true}
+		s.pending = slices.Insert(s.pending, 0, f)
 		s.fillers++
 		m.issue()
 	case u != nil:

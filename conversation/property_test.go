@@ -43,7 +43,8 @@ type world struct {
 	dead    map[uint64]bool
 	lastGen uint64
 	tools   []string
-	begun   map[string]bool // tools that were ever run
+	begun   map[string]RunTool // tools that were ever run
+	last    map[string]string  // how the last run of a tool ended, by name
 	toolID  int
 
 	queue  []*sound
@@ -85,13 +86,36 @@ func newWorld(r *rapid.T) *world {
 	c.WaitForGreeting = c.Outbound
 	c.Eager = rapid.Bool().Draw(r, "eager")
 	c.ProtectGreeting = rapid.IntRange(0, 3).Draw(r, "protect") == 0
-	w := &world{r: r, cfg: c, m: New(c), alarms: map[Timer]Arm{}, model: map[uint64]bool{}, dead: map[uint64]bool{}, begun: map[string]bool{}}
+	if rapid.Bool().Draw(r, "actions") {
+		c.Actions = someActions(r)
+	}
+	w := &world{r: r, cfg: c, m: New(c), alarms: map[Timer]Arm{}, model: map[uint64]bool{}, dead: map[uint64]bool{}, begun: map[string]RunTool{},
+		last: map[string]string{}}
 	if w.pick(5, "early") == 0 {
 		w.callerActs()
 		w.hear()
 	}
 	w.step(MediaStarted{})
 	return w
+}
+
+// someActions are actions of every kind.
+func someActions(r *rapid.T) []Action {
+	flag := func(name string) bool { return rapid.IntRange(0, 2).Draw(r, name) == 0 }
+	list := func(name, sentence string) []string {
+		if flag(name) {
+			return []string{sentence}
+		}
+		return nil
+	}
+	return []Action{
+		{Name: "book", AfterSpeech: flag("after"), SaysFirst: flag("says"), Muted: flag("muted"), Silent: flag("silent"), Claims: []string{"booked"},
+			OnSend: list("send", "I am on it now."), OnDone: list("done", "That went well."), OnFailure: list("failure", "That went wrong."),
+			Waiting: list("waiting", "It takes a while.")},
+		{Name: "keys", Quiet: true, Claims: []string{"pressed"}},
+		{Name: "note", Silent: true, Repeatable: true, Phrases: []string{"the answer"}},
+		{Name: endTool, Phrases: list("end", "see you then")},
+	}
 }
 
 func (w *world) pick(n int, name string) int { return rapid.IntRange(0, n-1).Draw(w.r, name) }
@@ -159,10 +183,13 @@ func (w *world) modelActs() {
 			w.step(ModelFailed{Gen: gen, Reason: "test"})
 		case 1:
 			w.toolID++
-			name := rapid.SampledFrom([]string{"lookup", "lookup", endTool, digitsTool}).Draw(w.r, "tool")
-			w.step(ModelCall{Gen: gen, ID: fmt.Sprint("c", w.toolID), Name: name, Args: "{}"})
+			name := rapid.SampledFrom([]string{"lookup", "book", "book", "note", "keys", endTool, digitsTool}).Draw(w.r, "tool")
+			args := rapid.SampledFrom([]string{"{}", `{"user_message":"I shall do it now."}`}).Draw(w.r, "args")
+			w.step(ModelCall{Gen: gen, ID: fmt.Sprint("c", w.toolID), Name: name, Args: args})
 		case 2, 3:
-			w.step(ModelText{Gen: gen, Text: "This is the answer. And there is more. ", Protected: w.pick(9, "protect") == 0})
+			text := rapid.SampledFrom([]string{"This is the answer. And there is more. ", "Well, as you said, it is booked now. ", "I have pressed it. ",
+				"Is it booked? ", "It is booked for you, is that right? See you then. "}).Draw(w.r, "says")
+			w.step(ModelText{Gen: gen, Text: text, Protected: w.pick(9, "protect") == 0})
 		default:
 			delete(w.model, gen)
 			w.step(ModelDone{Gen: gen})
@@ -233,7 +260,54 @@ func (w *world) finishTool() {
 	}
 	id := w.tools[0]
 	w.tools = w.tools[1:]
-	w.step(ToolDone{ID: id, Result: "done", Failed: w.pick(4, "failed") == 0})
+	done := ToolDone{ID: id, Result: "done", Failed: w.pick(4, "failed") == 0}
+	done.Unknown = done.Failed && w.pick(2, "unknown") == 0
+	if w.pick(6, "say") == 0 {
+		done.Say = "This comes with it."
+	}
+	w.toolOver(done)
+	w.step(done)
+}
+
+// toolOver notes how a run ended.
+func (w *world) toolOver(in ToolDone) {
+	name := w.begun[in.ID].Name
+	switch {
+	case in.Unknown:
+		w.last[name] = "unknown"
+	case in.Failed:
+		w.last[name] = "failed"
+	default:
+		w.last[name] = "done"
+	}
+}
+
+// ran checks that an action may run: it was not withdrawn, and does not run already.
+func (w *world) ran(o RunTool) {
+	if w.begun[o.ID].ID != "" {
+		w.r.Fatalf("tool call %s runs twice", o.ID)
+	}
+	for _, e := range w.m.History() {
+		if e.CallID == o.ID && e.Text != PendingResult {
+			w.r.Fatalf("tool call %s runs, which has the result %q", o.ID, e.Text)
+		}
+	}
+	for _, id := range w.tools {
+		if other := w.begun[id]; o.Name == "book" && other.Name == o.Name && other.Args == o.Args && w.cfg.Actions != nil {
+			w.r.Fatalf("the calls %s and %s run at the same time", id, o.ID)
+		}
+	}
+	w.begun[o.ID], w.last[o.Name] = o, "under way"
+	w.tools = append(w.tools, o.ID)
+}
+
+// proves checks that what is said claims nothing that was not done.
+func (w *world) proves(text string) {
+	for name, word := range map[string]string{"book": "booked", "keys": "pressed"} {
+		if w.cfg.Actions != nil && strings.Contains(text, word) && !strings.Contains(text, "?") && w.last[name] != "done" {
+			w.r.Fatalf("%q is said, and the last %s is %q", text, name, w.last[name])
+		}
+	}
 }
 
 // die lets the process die and another one go on: what was under way is gone, and nothing
@@ -246,6 +320,9 @@ func (w *world) die() {
 	}
 	clear(w.model)
 	w.stopAll()
+	for _, id := range w.tools {
+		w.toolOver(ToolDone{ID: id, Unknown: true})
+	}
 	w.tools, w.finalizes, w.paused, w.talking = nil, 0, false, false
 	for _, o := range w.step(Resumed{Until: until}) {
 		switch o.(type) {
@@ -401,11 +478,7 @@ func (w *world) obey(o Output) int {
 	case ResetDetector:
 		w.talking = false
 	case RunTool:
-		if w.begun[o.ID] {
-			w.r.Fatalf("tool call %s runs twice", o.ID)
-		}
-		w.begun[o.ID] = true
-		w.tools = append(w.tools, o.ID)
+		w.ran(o)
 	case Hangup:
 		w.hungUp = true
 	case Note:
@@ -452,6 +525,9 @@ func (w *world) say(o Say) {
 	repeated := slices.ContainsFunc(w.every(), func(s *sound) bool { return s.say.Text == o.Text })
 	if w.dead[o.Gen] && !repeated && o.Ahead == 0 {
 		w.r.Fatalf("cancelled generation %d says %q", o.Gen, o.Text)
+	}
+	if !repeated {
+		w.proves(o.Text)
 	}
 	for _, s := range w.queue {
 		if s.say.Utt == o.Ahead {
@@ -600,6 +676,7 @@ func (w *world) calmDown() {
 		for len(w.tools) > 0 {
 			id := w.tools[0]
 			w.tools = w.tools[1:]
+			w.toolOver(ToolDone{ID: id})
 			w.step(ToolDone{ID: id, Result: "done"})
 		}
 		for _, s := range slices.Clone(w.queue) {

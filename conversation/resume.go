@@ -105,7 +105,7 @@ func (m *Machine) unpause() {
 // loseTools gives each running tool the result that its outcome is not known.
 func (m *Machine) loseTools() {
 	for len(m.tools) > 0 {
-		m.record(ToolDone{ID: m.tools[0].id, Result: UnknownResult, Failed: true})
+		m.record(ToolDone{ID: m.tools[0].id, Result: UnknownResult, Failed: true, Unknown: true})
 		m.unseen = true
 	}
 }
@@ -168,7 +168,7 @@ func (m *Machine) regain(s *speech, awaited, sorry bool) {
 		s.utts[i].leaveOut()
 	}
 	*s = speech{
-		kind: s.kind, parts: s.parts, utts: s.utts, hangup: s.hangup, endCall: s.endCall, digitCalls: s.digitCalls,
+		kind: s.kind, parts: s.parts, utts: s.utts, hangup: s.hangup, endCall: s.endCall, quietCalls: s.quietCalls, deferred: s.deferred, triggered: s.triggered,
 		protected: s.protected || m.turn.open || len(m.keys) > 0, steps: s.steps, voiceFailure: s.voiceFailure,
 	}
 	if ask {
@@ -177,12 +177,15 @@ func (m *Machine) regain(s *speech, awaited, sorry bool) {
 		m.gen++
 		s.parts = append(s.parts, part{gen: m.gen, message: -1})
 	}
-	leaves := !ask && (s.kind == kindFarewell || len(rest) == 0 && (s.hangup != "" || len(s.digitCalls) > 0))
+	leaves := !ask && (s.kind == kindFarewell || len(rest) == 0 && (s.hangup != "" || len(s.quietCalls) > 0))
 	if sorry && !leaves && (s.kind != kindGreeting || m.spoke) {
 		s.add(true, m.cfg.Phrases.Lost)
 	}
 	for _, l := range rest {
-		s.add(l.cached, l.text)
+		if spoken(l.text) != "" {
+			l.part = len(s.parts) - 1
+			s.pending = append(s.pending, l)
+		}
 	}
 	if goOn {
 		m.askRest(s, said)
@@ -202,12 +205,13 @@ func (m *Machine) unanswered(s *speech) bool {
 // again, or for the rest of what it has said. Its calls were not begun.
 func (m *Machine) breakOff(s *speech) (ask, goOn bool) {
 	m.addReply(s, s.split.whole())
+	s.sentenceOver()
 	p := &s.parts[len(s.parts)-1]
 	p.calls, p.unoffered = nil, nil
 	if s.replied || s.continued > 0 {
 		return false, s.hangup == ""
 	}
-	s.hangup, s.endCall, s.digitCalls = "", ToolCall{}, s.digitCalls[:s.digitsBefore]
+	s.hangup, s.endCall, s.quietCalls = "", ToolCall{}, s.quietCalls[:s.quietBefore]
 	return true, false
 }
 

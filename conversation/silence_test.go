@@ -96,6 +96,7 @@ type stage struct {
 type clip struct {
 	utt             uint64
 	ready, left     time.Duration
+	whole           time.Duration
 	voiced, audible bool
 }
 

@@ -22,6 +22,10 @@ type pendingText struct {
 	cached bool
 	// filler: it only tells the caller to wait.
 	filler bool
+	// claims are what it claims to have been done; open: its sentence is not complete; held: it
+	// waits for the run of an action.
+	claims     []claim
+	open, held bool
 }
 
 // speech is one contribution of the agent: from the question to the model, over
@@ -42,12 +46,22 @@ type speech struct {
 	protected    bool
 	// hangup is the reason to hang up for when all was played.
 	hangup string
-	// endCall is the model's call that asked for it; digitCalls are those that press
-	// keys once all was heard.
+	// endCall is the model's call that asked for it; quietCalls are those that begin once all
+	// was said.
 	endCall    ToolCall
-	digitCalls []ToolCall
-	// digitsBefore is how many of them earlier generations made.
-	digitsBefore int
+	quietCalls []ToolCall
+	// quietBefore is how many of them earlier generations made.
+	quietBefore int
+	// deferred are the calls that begin when the words so far were heard; triggered are
+	// the actions that phrases have started.
+	deferred  []deferred
+	triggered []string
+	// sequel is what is said when no tool runs any more; muted: one ran during which the
+	// caller's words had to wait.
+	sequel []string
+	muted  bool
+	// clause is the beginning, given to the voice, of a sentence that is not complete.
+	clause string
 
 	// fillers counts the fillers since the last words of the model; announced is when
 	// the last filler was given to the voice, or was over.
@@ -93,6 +107,12 @@ func (s *speech) find(id uint64) *utterance {
 	return nil
 }
 
+// sayable reports whether there is something to be said that waits for nothing.
+func (s *speech) sayable() bool { return len(s.pending) > 0 && !s.pending[0].held }
+
+// holds reports whether what is to be said next waits for the run of an action.
+func (s *speech) holds() bool { return len(s.pending) > 0 && s.pending[0].held }
+
 func (s *speech) add(cached bool, texts ...string) {
 	for _, t := range texts {
 		if spoken(t) != "" {
@@ -109,6 +129,9 @@ func (m *Machine) begin(k kind, hangup string, protected bool, texts ...string) 
 	s := &speech{kind: k, hangup: hangup, protected: protected, parts: []part{{gen: m.gen, message: -1}}}
 	s.add(k != kindCommanded, texts...)
 	m.speech = s
+	if k == kindGreeting || k == kindCommanded {
+		m.trigger(s)
+	}
 	m.issue()
 	m.endIfDone()
 }
@@ -116,7 +139,11 @@ func (m *Machine) begin(k kind, hangup string, protected bool, texts ...string) 
 // issue gives pending texts to the session, up to aheadLimit utterances at a time.
 func (m *Machine) issue() {
 	s := m.speech
-	if s == nil || m.pause != nil || m.held {
+	if s == nil {
+		return
+	}
+	m.judgeClaims(s)
+	if m.pause != nil || m.held || m.toolsOf(s) && m.quiet() {
 		return
 	}
 	waiting := 0
@@ -125,7 +152,7 @@ func (m *Machine) issue() {
 			waiting++
 		}
 	}
-	for ; waiting < aheadLimit && len(s.pending) > 0; waiting++ {
+	for ; waiting < aheadLimit && s.sayable(); waiting++ {
 		l := s.pending[0]
 		s.pending = s.pending[1:]
 		s.utts = append(s.utts, utterance{part: l.part, text: l.text, cached: l.cached, filler: l.filler, due: m.now})
@@ -285,7 +312,11 @@ func (m *Machine) partOver(s *speech, i int) bool {
 // endIfDone ends the speech when nothing is left of it.
 func (m *Machine) endIfDone() {
 	s := m.speech
-	if s == nil || s.untold() || s.model || len(s.pending) > 0 || s.head() != nil || m.pause != nil || m.held || m.toolsOf(s) {
+	if s == nil || s.untold() || s.model || s.sayable() || s.head() != nil || m.pause != nil || m.held {
+		return
+	}
+	m.startDeferred(s)
+	if s.model || len(s.pending) > 0 || m.toolsOf(s) {
 		return
 	}
 	for i := range s.parts {
@@ -300,7 +331,7 @@ func (m *Machine) endIfDone() {
 		m.hangUp(s.hangup)
 		return
 	}
-	m.pressDigits(s)
+	m.runQuiet(s)
 	m.disarm(timerGuard, timerHedge, timerFiller, timerGiveUp)
 	m.idle.since = m.now
 	if m.turn.regained {
@@ -312,7 +343,7 @@ func (m *Machine) endIfDone() {
 // next starts what has waited for the agent to stop speaking.
 func (m *Machine) next() {
 	switch {
-	case m.speech != nil || m.turn.talking || m.held || m.pressing():
+	case m.speech != nil || m.turn.talking || m.held || m.quiet():
 	case m.turn.open:
 		m.decideTurn()
 	case len(m.keys) > 0:

@@ -34,6 +34,9 @@ const (
 	TimerWatchdog = timerWatchdog
 )
 
+// TimerTool is due when the results of tools are not awaited any longer.
+const TimerTool = timerTool
+
 // The timers that wait for nothing but time: nobody is at work while no others run.
 const (
 	// TimerGuard is due when the greeting may be interrupted.

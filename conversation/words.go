@@ -23,6 +23,13 @@ type lexicon struct {
 	dictated []string
 	// abbreviations end in a full stop without ending a sentence.
 	abbreviations []string
+	// denials before a word such as "booked" deny it, wish for it or put it into the future,
+	// with nothing but links between; ifs do at the beginning of a clause.
+	denials, links, ifs []string
+	// joints begin another clause without a mark.
+	joints []string
+	// askers begin questions; askEnds end those that need no question mark.
+	askers, askEnds []string
 }
 
 func list(s string) []string { return strings.Split(s, "|") }

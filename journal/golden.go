@@ -26,6 +26,7 @@ func (j *Journal) Golden() ([]byte, error) {
 	m.learn(j.Steps)
 	h := Header{Call: "golden", Tables: conversation.TablesVersion(), Config: j.Header.Config}
 	h.Config.Greeting = m.text(h.Config.Greeting)
+	h.Config.Actions = m.actions(h.Config.Actions)
 	out, err := AppendHeader(nil, h)
 	if err != nil {
 		return nil, err
@@ -151,7 +152,7 @@ func (m *masker) input(i int, in conversation.Input) conversation.Input {
 		in.Args = m.text(in.Args)
 		return in
 	case conversation.ToolDone:
-		in.Result = m.text(in.Result)
+		in.Result, in.Say = m.text(in.Result), m.text(in.Say)
 		return in
 	case conversation.ModelFailed:
 		in.Reason = m.text(in.Reason)
@@ -165,6 +166,22 @@ func (m *masker) input(i int, in conversation.Input) conversation.Input {
 	default:
 		return in
 	}
+}
+
+// actions masks the sentences of actions, and the words that are looked for in the agent's.
+func (m *masker) actions(all []conversation.Action) []conversation.Action {
+	all = slices.Clone(all)
+	for i := range all {
+		a := &all[i]
+		a.Otherwise = m.text(a.Otherwise)
+		for _, list := range []*[]string{&a.OnSend, &a.Waiting, &a.OnDone, &a.OnFailure, &a.Claims, &a.Phrases} {
+			*list = slices.Clone(*list)
+			for k := range *list {
+				(*list)[k] = m.text((*list)[k])
+			}
+		}
+	}
+	return all
 }
 
 // text returns a text of the same length, in bytes, without what it says of people.

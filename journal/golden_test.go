@@ -16,6 +16,8 @@ func TestGolden(t *testing.T) {
 	h, steps := sample()
 	h.Private = []string{"+14155550123", "María Canary"}
 	h.Config.Greeting = "Hello María, this is the clinic."
+	h.Config.Actions = []conversation.Action{{Name: "look", OnSend: []string{"One moment, María."}, OnDone: []string{"María, it is 0123."},
+		OnFailure: []string{"Not today, Canary."}, Waiting: []string{"Still at it, María."}, Otherwise: "Not yet, Canary.", Phrases: []string{"for Canary"}, Claims: []string{"found Canary"}}}
 	h.Agent = []byte(`{"prompt":"You know Canary."}`)
 	for i, s := range steps {
 		switch in := s.in.(type) {
@@ -51,7 +53,7 @@ func TestGolden(t *testing.T) {
 			t.Errorf("the golden call has %q:\n%s", private, got)
 		}
 	}
-	for _, kept := range []string{"Hello Xxxéx, this is the clinic.", "my name is xxxéx xxxxxx, xxxxx.xxxxxx@xxxxxxx.xxx, zero one zero 999 9999", `"Thank you, Ms. Xxx"`, `"xxx, your card is 9999 9999 9999 9999. "`} {
+	for _, kept := range []string{"Hello Xxxéx, this is the clinic.", `"Not yet, Xxxxxx."`, "my name is xxxéx xxxxxx, xxxxx.xxxxxx@xxxxxxx.xxx, zero one zero 999 9999", `"Thank you, Ms. Xxx"`, `"xxx, your card is 9999 9999 9999 9999. "`} {
 		if !strings.Contains(got, kept) {
 			t.Errorf("the golden call lacks %q:\n%s", kept, got)
 		}

@@ -154,6 +154,13 @@ func (f *form) someText(p *string) {
 	}
 }
 
+// someQuoted is a text in quotes behind its name, left out when it is empty.
+func (f *form) someQuoted(before string, p *string) {
+	if f.present(before, *p != "") {
+		f.quoted(p)
+	}
+}
+
 func (f *form) readQuoted() string {
 	const expected = "a text in double quotes"
 	if !strings.HasPrefix(f.rest(), `"`) {

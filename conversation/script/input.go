@@ -320,6 +320,8 @@ func (f *form) input(in conversation.Input) conversation.Input {
 		f.blank()
 		f.word(&in.ID, "the call's id")
 		f.someText(&in.Result)
+		f.someQuoted(" says ", &in.Say)
+		f.flag("unknown", &in.Unknown)
 		return in
 	default:
 		return f.agentInput(in)

@@ -196,6 +196,8 @@ func TestForms(t *testing.T) {
 		"heard partial ago=-0.000000001":       conversation.Heard{Ago: -1},
 		`model call 1 c1 lookup "{\"a\":1}"`:   conversation.ModelCall{Gen: 1, ID: "c1", Name: "lookup", Args: `{"a":1}`},
 		`model call 1 c1 lookup {}`:            conversation.ModelCall{Gen: 1, ID: "c1", Name: "lookup", Args: `{}`},
+		`tool done c1 "{}" says "All set."`:    conversation.ToolDone{ID: "c1", Result: "{}", Say: "All set."},
+		"tool failed c1 unknown":               conversation.ToolDone{ID: "c1", Failed: true, Unknown: true},
 		"voice sound 1 2.000":                  conversation.Voiced{Utt: 1, Total: 2 * time.Second},
 		"voice sound 1 2.000 done 0:5@0.000:0.480": conversation.Voiced{Utt: 1, Total: 2 * time.Second, Done: true,
 			Words: []conversation.Word{{Start: 0, End: 5, From: 0, To: 480 * time.Millisecond}}},

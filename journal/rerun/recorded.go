@@ -156,6 +156,10 @@ func (c *collector) take(step int, at time.Duration, in conversation.Input) {
 		if r := c.tools[in.ID]; r != nil && !r.over {
 			r.add(reply{in: in, after: at - r.at, step: step}, true)
 		}
+	case conversation.TimerFired:
+		if in.Name == conversation.TimerTool {
+			c.giveUpTools()
+		}
 	case conversation.HungUp: // the far end may seem to have done it
 		if c.leaves > 0 {
 			c.hangs = at - c.leaves
@@ -164,6 +168,15 @@ func (c *collector) take(step int, at time.Duration, in conversation.Input) {
 		c.born = true
 	default:
 		c.takeSound(step, at, in)
+	}
+}
+
+// giveUpTools ends the wait for tools that gave no result in time.
+func (c *collector) giveUpTools() {
+	for _, r := range c.tools {
+		if !r.over {
+			r.whole, r.over = true, true
+		}
 	}
 }
 

@@ -254,6 +254,9 @@ func (s *simulation) run(at time.Duration, out conversation.RunTool) {
 	} else if r.used = true; len(r.replies) == 0 && out.Name != endConversation {
 		return // it had no result before the call was over
 	}
+	if r != nil && r.whole && len(r.replies) == 0 {
+		return // it had no result in time
+	}
 	if r != nil && len(r.replies) > 0 {
 		s.later(due{at: at + r.replies[0].after, reply: r.replies[0], call: out.ID})
 		return
