@@ -3,6 +3,7 @@ package api
 import (
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"maps"
@@ -134,6 +135,9 @@ type Config struct {
 	// CheckPrompt returns what is wrong with the text of a prompt, nil when it may
 	// be stored; nil checks nothing.
 	CheckPrompt func(content string) error
+	// CheckSchema returns what is wrong with the JSON Schema of an action's input, nil when
+	// arguments can be held against it; nil: nothing is checked.
+	CheckSchema func(schema json.RawMessage) error
 	// CheckAddress returns why nothing may be sent to an address that a setting names,
 	// as far as can be told beforehand; nil checks nothing.
 	CheckAddress func(address string) error

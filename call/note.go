@@ -16,6 +16,16 @@ import (
 	"github.com/sidetone/sidetone/provider"
 )
 
+// noteRun turns an entry of the machine into an event of the call; that of an action shows
+// the run, too.
+func (s *Session) noteRun(n conversation.Note) {
+	if n.Kind == conversation.NoteAction {
+		s.run = s.tools.details.take(s.settling, n.Text)
+	}
+	s.note(s.now(), n)
+	s.run = nil
+}
+
 // note turns an entry of the machine, made at a time, into an event of the call.
 func (s *Session) note(at time.Duration, n conversation.Note) {
 	kind, ok := eventKind(n.Kind)
@@ -44,6 +54,9 @@ func (s *Session) note(at time.Duration, n conversation.Note) {
 	}
 	if n.Said != "" && n.Said != n.Text {
 		data["said"] = n.Said
+	}
+	if s.run != nil {
+		s.run.data(data)
 	}
 	if n.Interrupted {
 		data["interrupted"] = true

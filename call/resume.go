@@ -249,6 +249,7 @@ func (s *Session) takeUp(ctx context.Context) {
 	if s.handover.stage != "" { // nobody takes the agent's place any more
 		s.hold(ctx, false)
 	}
+	s.regainRuns(ctx)
 	s.step(ctx, conversation.Resumed{Until: s.known})
 	if len(s.plan.Recognisers) > 0 {
 		first := s.plan.recogniser()

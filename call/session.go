@@ -69,7 +69,9 @@ type Session struct {
 	talked   bool             // it was answered at all
 	resumed  bool             // another process has had it until known
 	known    time.Duration
-	flowing  bool // the machine knows that media flows
+	run      *detail
+	settling string // the model's name of the run whose result the machine was given
+	flowing  bool   // the machine knows that media flows
 
 	remote bool // the far end ended the call
 	cause  telephony.Cause
@@ -396,6 +398,8 @@ func (s *Session) step(ctx context.Context, in conversation.Input) {
 			s.spawn("journal", s.commit) // what was heard to its end is not said again by a process that takes the call over
 		}
 		turn, over := s.meter.Step(now, pending[0], outs)
+		done, _ := pending[0].(conversation.ToolDone)
+		s.settling = done.ID
 		for _, out := range outs {
 			if reply := s.obey(ctx, out); reply != nil {
 				pending = append(pending, reply)
@@ -447,7 +451,7 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 			s.part(out)
 		}
 	case conversation.Note:
-		s.note(s.now(), out)
+		s.noteRun(out)
 	}
 	return nil
 }

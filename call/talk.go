@@ -47,7 +47,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 // equip makes the parts of a conversation; an echo has none of them.
 func (x *Exchange) equip(s *Session) {
 	s.mouth, s.ear, s.mind = x.newMouth(s, s.caller().player, s.inbox.post), x.newEar(s, s.caller().player.rate, s.inbox.post), x.newMind(s)
-	s.tools = newToolRunner(s)
+	s.tools = newToolRunner(s, x.c.Runs)
 	s.lines.equip = x.equipOther
 	if caller := s.caller(); len(s.plan.Recognisers) > 0 {
 		caller.connect(&recognised{detector: caller.detector, conceal: audio.NewConcealer(caller.player.rate), write: s.ear.write})
@@ -77,7 +77,7 @@ func (x *Exchange) newMind(s *Session) *mind {
 		c.add(m.Source, m.Name)
 	}
 	return &mind{models: s.plan.Models, candidates: c, clock: s.clock, language: s.call.Snapshot.Agent.Language, seed: s.call.ID, temperature: s.call.Snapshot.Agent.Temperature,
-		system: fillPlaceholders(s.call.Snapshot.Prompt.Content, s.call.Context) + callersWords(s.call.Signalling, s.call.Snapshot.Prompt.Content), tools: builtinTools(),
+		system: fillPlaceholders(s.call.Snapshot.Prompt.Content, s.call.Context) + callersWords(s.call.Signalling, s.call.Snapshot.Prompt.Content), tools: s.plan.offered(), outside: s.plan.outside(),
 		post: s.inbox.post, log: s.log, thoughts: map[uint64]*thought{}}
 }
 
@@ -190,7 +190,7 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 		DynamicTurns: a.EnableDynamicTurns, Speed: int(math.Round(1000 * a.ConversationSpeed)), Language: a.Language,
 		AskOnIdle: a.AskIfHumanPresentOnIdle && a.MaxIdleChecks > 0, MaxIdleChecks: a.MaxIdleChecks, IdleTime: a.IdleTime,
 		MaxDuration: a.CallDuration, FinalWait: p.recogniser().FinalWait, FirstTextWait: p.recogniser().FirstTextWait,
-		Carrier: p.recogniser().Carrier, Eager: p.model().Eager,
+		Carrier: p.recogniser().Carrier, Eager: p.model().Eager, Actions: p.rules(),
 	}
 	if m.IdleTime == 0 && a.IVRNavigationMode == "default" {
 		m.IdleTime = ivrIdle

@@ -1,13 +1,17 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -28,73 +32,107 @@ type ToolCall struct {
 	Key string
 	// EnvironmentID and CallID name the call.
 	EnvironmentID, CallID string
+	// ID is the model's own name of the run.
+	ID string
 	// Name is the tool's name.
 	Name string
 	// Args is a JSON object as the model wrote it.
 	Args json.RawMessage
+	// Spoken is what was said and done in the call until now. It is not to be changed.
+	Spoken []sidetone.Event
 }
 
 // ToolResult is what came of a run.
 type ToolResult struct {
 	// Text is told to the model: JSON or words.
 	Text string
+	// Say is said because of it instead of an answer of the model's; "" for nothing.
+	Say string
+	// JSON is the result for the record; nil: that has the text. Status is that of the
+	// response of a server; 0 for none.
+	JSON   json.RawMessage
+	Status int
 }
 
-// toolTimeout is how long a tool may take.
+// toolTimeout is how long a tool may take that says nothing else.
 const toolTimeout = 10 * time.Second
 
 // toolRunner runs a session's tools beside it. run belongs to the session's
 // goroutine; results are posted to the inbox, one for each run.
 type toolRunner struct {
-	tools map[string]Tool // by name
-	call  ToolCall        // the names that all runs share
-	clock Clock
-	post  func(any)
+	tools   map[string]Tool   // by name
+	actions map[string]Action // those of the agent, by the same names
+	call    ToolCall          // the names that all runs share
+	clock   Clock
+	post    func(any)
 	// commit returns when the call's journal says that a tool is run.
 	commit func()
 	log    *slog.Logger
+	// kept keeps the runs of what is to be done once at most; nil: nobody does.
+	kept Runs
+	// spoken returns what was said in the call.
+	spoken func() []sidetone.Event
+	// private says that no result may be kept.
+	private bool
+	details details
 
 	runs int
 	wg   sync.WaitGroup
 }
 
-func newToolRunner(s *Session) *toolRunner {
-	return &toolRunner{
-		tools: map[string]Tool{endConversation: hangUp{s.inbox}, sendDigits: presser{s.caller().leg}},
+func newToolRunner(s *Session, kept Runs) *toolRunner {
+	r := &toolRunner{
+		tools: map[string]Tool{EndConversation: hangUp{s.inbox}, sendDigits: presser{s.caller().leg}}, actions: map[string]Action{},
 		call:  ToolCall{EnvironmentID: s.call.EnvironmentID, CallID: s.call.ID},
-		clock: s.clock, post: s.inbox.post, log: s.log, commit: s.commit,
+		clock: s.clock, post: s.inbox.post, log: s.log, commit: s.commit, kept: kept, private: s.call.HIPAA,
+		spoken: func() []sidetone.Event { return slices.Clip(s.spoken) },
 	}
+	for _, a := range s.plan.runnable() {
+		if a.Tool == nil {
+			a.Tool = builtin()[a.Type](s, a)
+		}
+		r.tools[a.Rule.Name], r.actions[a.Rule.Name] = a.Tool, a
+	}
+	return r
 }
 
 // run starts a tool on a goroutine that wait waits for.
 func (r *toolRunner) run(out conversation.RunTool) {
 	r.runs++
 	c := r.call
-	c.Key, c.Name, c.Args = fmt.Sprintf("%s:%d", c.CallID, r.runs), out.Name, json.RawMessage(out.Args)
+	c.Key, c.ID, c.Name, c.Args = fmt.Sprintf("%s:%d", c.CallID, r.runs), out.ID, out.Name, json.RawMessage(out.Args)
 	tool, ok := r.tools[out.Name]
 	if !ok || out.Unoffered {
 		r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: "unknown action: " + out.Name})
 		return
 	}
+	if r.spoken != nil {
+		c.Spoken = r.spoken()
+	}
+	r.details.add(c, r.actions[c.Name])
 	r.wg.Go(func() {
 		r.commit() // before anything is done, so that a process that takes the call over does not do it again
-		result, err := r.runOnce(tool, c)
-		if err != nil {
-			r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: Public(err)})
-			return
-		}
-		r.post(conversation.ToolDone{ID: out.ID, Result: result.Text})
+		r.post(r.carryOut(tool, c))
 	})
 }
 
 // runOnce runs a tool for as long as it may take; a panic in it is an error.
 func (r *toolRunner) runOnce(t Tool, c ToolCall) (result ToolResult, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			err = &Uncertain{Public(err)} // a panic, somewhere on the way
+		}
+	}()
 	defer caught(r.log, "tool "+c.Name, &err)
-	ctx, cancel := withTimeout(r.clock, toolTimeout)
+	timeout := cmp.Or(r.actions[c.Name].Timeout, toolTimeout)
+	ctx, cancel := withTimeout(r.clock, timeout)
 	defer cancel()
 	result, err = t.Run(ctx, c)
-	if err != nil && ctx.Err() != nil {
-		return result, fmt.Errorf("no result within %s", toolTimeout)
+	returned = true
+	var unknown *Uncertain
+	if err != nil && ctx.Err() != nil && !errors.As(err, &unknown) {
+		return result, fmt.Errorf("no result within %s", timeout)
 	}
 	return result, err
 }
@@ -117,10 +155,8 @@ func (s *Session) settleTools(ctx context.Context) {
 		}
 	}
 	s.wg.Wait()
+	s.reportLeft()
 }
-
-// endConversation is the tool that every agent has.
-const endConversation = "end_conversation"
 
 // sendDigits is the tool by which a program of the customer's presses keys. No model
 // is offered it.

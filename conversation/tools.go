@@ -448,3 +448,8 @@ func (m *Machine) notDone(c ToolCall, why string) {
 	m.history = append(m.history, Message{Role: Assistant, Calls: []ToolCall{c}}, Message{Role: ToolRole, CallID: c.ID, Text: why})
 	m.emit(Note{Kind: NoteAction, Text: c.Name, Said: why})
 }
+
+// Waits reports whether the result of the tool call with that id is awaited.
+func (m *Machine) Waits(id string) bool {
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.id == id })
+}

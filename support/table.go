@@ -12,7 +12,7 @@ const (
 	noPlayHT     = "PlayHT closed in 2025."
 	whoServes    = "server.TestWhoServes"
 	noAction     = "Actions of this type do not run yet: the agent cannot do it, and a playbook that asks for it fails."
-	noConfig     = "Only ending the conversation runs, which has nothing to configure."
+	noConfig     = "It belongs to actions that do not run yet."
 	noPhrases    = "Phrases of the agent start no action: the model alone decides."
 	noVoice      = "The server has no driver for this voice: its own one speaks where it can, else calls are refused."
 	vendorSpeaks = "server.TestVoicesOfVendors"
@@ -165,21 +165,42 @@ func action() []Entry {
 	r.acts("api.TestPlainNouns", "label")
 	r.acts("api.TestPlainNouns", "description")
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "type", "action_end_conversation")
+	r.values("server.TestExternalAction", "type", "action_external")
 	r.values("call.TestTransferByABridge", "type", "action_transfer_call")
+	r.values("call.TestWarmTransfer", "type", "action_warm_transfer")
 	r.acts("call.TestTransferByABridge", "config.phone_number")
 	r.acts("call.TestTransferShowsTheCaller", "config.caller_id", "agent", "caller")
 	r.acts("call.TestTransferByABridge", "config.headers_out")
-	r.keptValues(NotBuilt, noAction, "type", "action_dtmf", "action_add_to_conference",
-		"action_set_hold", "action_external")
-	r.values("call.TestWarmTransfer", "type", "action_warm_transfer")
-	r.kept(NotBuilt, noConfig, "config", "config.place_primary_on_hold", "config.name", "config.description",
-		"config.url", "config.input_schema", "config.speak_on_send", "config.speak_on_receive", "config.processing_mode", "config.signature_secret")
+	r.keptValues(NotBuilt, noAction, "type", "action_dtmf", "action_add_to_conference", "action_set_hold")
+	r.kept(NotBuilt, noConfig, "config.place_primary_on_hold")
+	r.external()
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger", "action_trigger_function_call")
 	r.keptValues(NotBuilt, noPhrases, "action_trigger", "action_trigger_phrase_based")
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger.type")
 	r.kept(NotBuilt, noPhrases, "action_trigger.config", "action_trigger.config.phrase_triggers",
 		"action_trigger.config.phrase_triggers[].phrase", "action_trigger.config.phrase_triggers[].conditions")
 	return r.entries
+}
+
+// external adds the configuration of external actions.
+func (r *rows) external() {
+	const (
+		call = "server.TestExternalAction"
+		rule = "server.TestExternalRules"
+	)
+	for _, property := range []string{"config", "config.name", "config.description", "config.url"} {
+		r.acts(call, property)
+	}
+	r.acts("external.TestSchema", "config.input_schema")
+	r.acts("external.TestSignature", "config.signature_secret")
+	for _, property := range []string{"speak_on_send", "speak_on_receive", "processing_mode", "speak_on_wait", "wait_seconds", "speak_on_failure", "after_speech", "claims", "otherwise"} {
+		r.acts(rule, "config."+property)
+	}
+	r.acts("store.TestActionRuns", "config.repeatable")
+	r.acts("external.TestFailures", "config.timeout_seconds")
+	for _, property := range []string{"wire", "method", "headers", "secret_header"} {
+		r.acts("external.TestWires", "config."+property)
+	}
 }
 
 func voice() []Entry {

@@ -59,11 +59,21 @@ func Said(e sidetone.Event) (Message, bool) {
 		return Message{Type: sidetone.WebhookMessage, Payload: map[string]any{"text": e.Text, "sender": "bot", "timestamp": at}}, true
 	case sidetone.EventAction:
 		var data struct {
-			Said string `json:"said"`
+			Said    string          `json:"said"`
+			Input   json.RawMessage `json:"parameters"`
+			Outcome string          `json:"outcome"`
+			ID      string          `json:"action_id"`
+			Type    string          `json:"action_type"`
 		}
 		_ = json.Unmarshal(e.Data, &data) // without data nothing is known of the outcome
 		payload := map[string]any{"action": e.Text, "timestamp": at}
 		setText(payload, "action_output", data.Said)
+		setText(payload, "outcome", data.Outcome)
+		setText(payload, "action_id", data.ID)
+		setText(payload, "action_type", data.Type)
+		if data.Input != nil {
+			payload["action_input"] = data.Input
+		}
 		return Message{Type: sidetone.WebhookAction, Payload: payload}, true
 	case sidetone.EventError:
 		return Message{Type: sidetone.WebhookError, Payload: map[string]any{"message": e.Text, "timestamp": at}}, true
