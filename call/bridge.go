@@ -275,7 +275,7 @@ func later(a, b sidetone.CallStage) sidetone.CallStage {
 // outcome is that of a call, given how its conversation ended.
 func (s *Session) outcome(otherwise sidetone.StageOutcome) sidetone.StageOutcome {
 	switch {
-	case s.away.Load(), s.handover.done:
+	case s.away.Load() != nil, s.handover.done:
 		return sidetone.OutcomeTransferDisconnected
 	case s.handover.under != nil:
 		return sidetone.OutcomeTransferUnanswered
@@ -337,8 +337,14 @@ func (s *Session) rescue(out conversation.Hangup) bool {
 
 // noteAway notes that the far end went on with somebody else.
 func (s *Session) noteAway() {
-	if h := s.handover.under; s.away.Load() && h != nil {
-		s.handover.stage = sidetone.StageTransferSuccessful
-		s.event(sidetone.EventTransfer, transferredAway, map[string]any{"to": h.to, "way": h.way})
+	h := s.away.Load()
+	if h == nil {
+		return
 	}
+	data := map[string]any{"to": h.to, "way": h.way}
+	if s.handover.under == nil { // the line was faster than the session
+		s.event(sidetone.EventTransfer, "started", data)
+	}
+	s.handover.stage = sidetone.StageTransferSuccessful
+	s.event(sidetone.EventTransfer, transferredAway, data)
 }

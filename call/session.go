@@ -29,6 +29,7 @@ type Session struct {
 
 	inbox   *inbox
 	start   time.Time                       // zero of the machine's time, when the session was made
+	first   *party                          // the other end of the call
 	parties []*party                        // the first is the other end of the call
 	legs    atomic.Pointer[[]telephony.Leg] // of the parties, for whoever is not run
 	ear     *ear
@@ -42,10 +43,10 @@ type Session struct {
 	left    atomic.Pointer[string] // why a leg is not known to be closed; nil: all are
 
 	handover   handingOver
-	fetching   *fetching   // a person who is asked whether they take the caller; nil: nobody is
-	rescued    bool        // somebody else was to take the call, as nobody here serves it
-	alone      bool        // the caller is gone, and a person is still to be told
-	away       atomic.Bool // the far end went on with somebody else
+	fetching   *fetching               // a person who is asked whether they take the caller; nil: nobody is
+	rescued    bool                    // somebody else was to take the call, as nobody here serves it
+	alone      bool                    // the caller is gone, and a person is still to be told
+	away       atomic.Pointer[handing] // with whom the far end went on; nil: it did not
 	lines      lines
 	ledger     Ledger
 	comfort    bool            // new players play soft noise while nobody speaks
@@ -85,8 +86,8 @@ type Session struct {
 	wg          sync.WaitGroup
 }
 
-// caller is the party whose call this is: the other end of the call.
-func (s *Session) caller() *party { return s.parties[0] }
+// caller is the party whose call this is: the other end of the call. It never changes.
+func (s *Session) caller() *party { return s.first }
 
 // setParties says who is in the call; the caller is the first.
 func (s *Session) setParties(parties ...*party) {

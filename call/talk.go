@@ -35,6 +35,7 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 	if err != nil {
 		return nil, err
 	}
+	s.first = caller
 	s.setParties(caller)
 	if plan.Echo {
 		join(caller, caller)
@@ -337,7 +338,7 @@ func (s *Session) result() sidetone.CallResult {
 	r := sidetone.CallResult{Status: sidetone.CallEnded, Ended: s.clock.Now(), Errors: s.call.Errors, EndReason: s.reason,
 		Transcript: transcript(s), Used: s.used(), Line: s.line, Outcome: sidetone.OutcomeBotDisconnected}
 	switch {
-	case s.away.Load():
+	case s.away.Load() != nil:
 		r.EndReason = transferredAway
 	case s.reason != "":
 	case s.remote && s.cause == telephony.CauseNormal:

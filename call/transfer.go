@@ -155,14 +155,14 @@ func (t *transferCall) refer(ctx context.Context) error {
 	var refused *telephony.TransferError
 	switch {
 	case err == nil:
-		t.s.away.Store(true)
+		t.s.away.Store(&handing{by: t, to: t.to.Number, way: transferRefer})
 		return nil
 	case errors.As(err, &refused) && !refused.Accepted:
 		return err
 	case refused != nil && refused.Status != 0:
 		return &errTransfer{statusOutcome(refused.Status), err}
 	}
-	return &errTransfer{transferUnknown, errors.New("it is not known whether the other one has the call; the caller is still here")}
+	return &errTransfer{transferUnknown, &Uncertain{"it is not known whether the other one has the call; the caller is still here"}}
 }
 
 // transferWay is how a caller is handed over on this call's line.
