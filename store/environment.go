@@ -94,6 +94,7 @@ func (s *Store) CreateEnvironment(ctx context.Context, e sidetone.Environment) (
 
 func (s *Store) createEnvironment(ctx context.Context, e sidetone.Environment, before func(*Tx) error) (sidetone.Environment, error) {
 	e.ID, e.Created = s.ids.New(), fromMillis(toMillis(s.now()))
+	e.DialCountries = append([]string{}, e.DialCountries...) // as it is read
 	voices := s.builtInVoices()
 	err := s.Write(ctx, e.ID, func(t *Tx) error {
 		if err := before(t); err != nil {
