@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -64,6 +65,9 @@ func (p Plan) outside() map[string]bool {
 // rules is what the machine is told of the actions.
 func (p Plan) rules() (out []conversation.Action) {
 	for _, a := range p.runnable() {
+		if a.Rule.Longest == 0 {
+			a.Rule.Longest = cmp.Or(a.Timeout, toolTimeout) + longestStore
+		}
 		out = append(out, a.Rule)
 	}
 	return out

@@ -63,6 +63,8 @@ type Config struct {
 	IDs *sidetone.IDs
 	// Carriers finds who places a call.
 	Carriers Carriers
+	// Contexts is asked for what is known of who calls; nil: nobody is.
+	Contexts Contexts
 	// Numbers is asked when a carrier redirects a call; nil: none is redirected.
 	Numbers Numbers
 	// Handovers is asked when a caller is handed to somebody else; nil: nothing is forbidden,

@@ -19,7 +19,8 @@ import (
 // noteRun turns an entry of the machine into an event of the call; that of an action shows
 // the run, too.
 func (s *Session) noteRun(n conversation.Note) {
-	if n.Kind == conversation.NoteAction {
+	// Of a call that was not run, such as one that was withdrawn, there is nothing to show.
+	if n.Kind == conversation.NoteAction && (s.settling != "" || strings.HasPrefix(n.Said, conversation.FailedResult)) {
 		s.run = s.tools.details.take(s.settling, n.Text)
 	}
 	s.note(s.now(), n)
@@ -217,6 +218,8 @@ func eventKind(k conversation.NoteKind) (sidetone.EventKind, bool) {
 		return sidetone.EventAction, true
 	case conversation.NoteDigits:
 		return sidetone.EventDigits, true
+	case conversation.NoteDisclosed:
+		return sidetone.EventDisclosed, true
 	case conversation.NoteError:
 		return sidetone.EventError, true
 	}

@@ -114,8 +114,9 @@ func (d *details) left() []*detail {
 
 // carryOut runs a tool, and says what the machine is told. Of an action that is to be done
 // once at most there is a row before it is begun, and its outcome is in the row before the
-// machine knows it.
-func (r *toolRunner) carryOut(t Tool, c ToolCall) conversation.ToolDone {
+// machine knows it. c is for the record, given for the tool: it has the values of secret
+// fields in its arguments, which its result is cleared of.
+func (r *toolRunner) carryOut(t Tool, c, given ToolCall) conversation.ToolDone {
 	a := r.actions[c.Name]
 	row := sidetone.ActionRun{ID: c.Key, EnvironmentID: c.EnvironmentID, CallID: c.CallID, ActionID: a.ID, Name: c.Name, ToolID: c.ID,
 		Digest: digest(c), Repeatable: a.Rule.Repeatable, State: sidetone.RunBegun, Begun: r.clock.Now()}
@@ -125,7 +126,8 @@ func (r *toolRunner) carryOut(t Tool, c ToolCall) conversation.ToolDone {
 			return r.done(c, sidetone.RunFailed, ToolResult{}, notBegun(err))
 		}
 	}
-	result, err := r.runOnce(t, c)
+	result, err := r.runOnce(t, given)
+	result, err = cleared(result, err, given.Secrets)
 	row.State = stateOf(err)
 	switch {
 	case r.private:
@@ -144,6 +146,29 @@ func (r *toolRunner) carryOut(t Tool, c ToolCall) conversation.ToolDone {
 	return r.done(c, row.State, result, err)
 }
 
+// cleared is what a tool returned without the secret values that it was given.
+func cleared(result ToolResult, err error, secrets []string) (ToolResult, error) {
+	if len(secrets) == 0 {
+		return result, err
+	}
+	result.Text, result.Say = withhold(result.Text, secrets), withhold(result.Say, secrets)
+	if result.JSON != nil {
+		result.JSON = json.RawMessage(withhold(string(result.JSON), secrets))
+	}
+	var misused *Misused
+	var unknown *Uncertain
+	switch {
+	case err == nil:
+	case errors.As(err, &misused):
+		err = &Misused{withhold(misused.Reason, secrets)}
+	case errors.As(err, &unknown):
+		err = &Uncertain{withhold(unknown.Reason, secrets)}
+	default:
+		err = errors.New(withhold(Public(err), secrets))
+	}
+	return result, err
+}
+
 // done notes the outcome of a run, and returns what the machine is told of it.
 func (r *toolRunner) done(c ToolCall, state sidetone.RunState, result ToolResult, err error) conversation.ToolDone {
 	if err == nil {
@@ -152,7 +177,8 @@ func (r *toolRunner) done(c ToolCall, state sidetone.RunState, result ToolResult
 	}
 	text := Public(err)
 	r.details.settle(c.Key, state, result, text)
-	return conversation.ToolDone{ID: c.ID, Failed: true, Unknown: state == sidetone.RunUnknown, Result: text}
+	var misused *Misused
+	return conversation.ToolDone{ID: c.ID, Failed: true, Unknown: state == sidetone.RunUnknown, Misused: errors.As(err, &misused), Result: text}
 }
 
 // notBegun says why a run was not begun.
@@ -192,6 +218,9 @@ const (
 	// most storeTimeout, with a pause in between.
 	runStoreTries = 3
 	runStorePause = 200 * time.Millisecond
+	// longestStore is how long the rows of a run hold it up at most, with what is needed
+	// beside them.
+	longestStore = 2*runStoreTries*(storeTimeout+runStorePause) + commitTimeout + time.Second
 )
 
 // store changes a row, several times if it must; a Conflict is final.
@@ -245,11 +274,13 @@ func (s *Session) regainRuns(ctx context.Context) {
 // it gave up before it was over.
 func (s *Session) reportLeft() {
 	for _, d := range s.tools.details.left() {
-		if d.action.Once {
+		switch {
+		case !d.action.Once:
+		case s.call.HIPAA:
+			s.event(sidetone.EventAction, "", nil)
+		default:
 			data := map[string]any{}
-			if !s.call.HIPAA {
-				d.data(data)
-			}
+			d.data(data)
 			s.event(sidetone.EventAction, d.call.Name, data)
 		}
 	}

@@ -36,6 +36,9 @@ type Session struct {
 	mouth   *mouth
 	mind    *mind
 	tools   *toolRunner
+	secrets *secrets // nil for an echo, as fields
+	fields  *fields
+	paused  bool // the recording, by an order
 	rec     Recorder
 	tape    Tape // nil: packets are not kept
 	record  func(sidetone.Event)
@@ -319,6 +322,8 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		s.fire(ctx)
 	case leave:
 		s.giveUp(v.reason)
+	case recordingWish:
+		v.done <- s.pauseRecording(v.paused)
 	case broken:
 		if v.stack != nil {
 			s.log.Error("panic", slog.Any("error", v.err), slog.String("stack", string(v.stack)))
@@ -346,10 +351,19 @@ func (s *Session) tell(ctx context.Context, in conversation.Input) {
 		s.flowing = true
 	}
 	switch in := in.(type) {
+	case conversation.SpeechStarted:
+		s.secrets.speaks()
 	case conversation.SpeechEnded:
 		s.ear.spoke(in.Length)
 	case conversation.Digit:
-		s.mind.press(in.Key)
+		if in = s.secrets.press(in); in.Ref == 0 {
+			s.mind.press(in.Key)
+		}
+		s.step(ctx, in)
+		return
+	case conversation.Heard:
+		s.step(ctx, s.secrets.hear(in))
+		return
 	case conversation.Held:
 		s.held(ctx, true)
 		return
@@ -436,6 +450,7 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 		s.mouth.hush()
 		return s.silence((*Player).stop)
 	case conversation.FinalizeSpeech:
+		s.secrets.finalizes()
 		s.ear.finalize()
 	case conversation.ResetDetector:
 		if d := s.caller().detector; d != nil {
@@ -451,6 +466,12 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 		if !s.rescue(out) {
 			s.part(out)
 		}
+	case conversation.Cover:
+		s.hide(true)
+	case conversation.Uncover:
+		s.hide(false)
+	case conversation.Collected:
+		s.took(out)
 	case conversation.Note:
 		s.noteRun(out)
 	}

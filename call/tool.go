@@ -13,7 +13,6 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
-	"github.com/sidetone/sidetone/telephony"
 )
 
 // Tool does one thing that the model asked for. It may be called concurrently.
@@ -36,10 +35,14 @@ type ToolCall struct {
 	ID string
 	// Name is the tool's name.
 	Name string
-	// Args is a JSON object as the model wrote it.
+	// Args is a JSON object as the model wrote it, but for secret fields: it has their
+	// values in the place of their references.
 	Args json.RawMessage
 	// Spoken is what was said and done in the call until now. It is not to be changed.
 	Spoken []sidetone.Event
+	// Secrets are the values of secret fields that Args has. Nothing that is stored or
+	// logged may have them.
+	Secrets []string
 }
 
 // ToolResult is what came of a run.
@@ -62,7 +65,11 @@ const toolTimeout = 10 * time.Second
 type toolRunner struct {
 	tools   map[string]Tool   // by name
 	actions map[string]Action // those of the agent, by the same names
-	call    ToolCall          // the names that all runs share
+	// own are those that the session runs itself, at once.
+	own     map[string]func(args json.RawMessage) (string, error)
+	secrets *secrets
+	hidden  []string // the names of secret fields
+	call    ToolCall // the names that all runs share
 	clock   Clock
 	post    func(any)
 	// commit returns when the call's journal says that a tool is run.
@@ -83,6 +90,7 @@ type toolRunner struct {
 func newToolRunner(s *Session, kept Runs) *toolRunner {
 	r := &toolRunner{
 		tools: map[string]Tool{EndConversation: hangUp{s.inbox}, sendDigits: presser{s.caller().leg}}, actions: map[string]Action{},
+		own: s.fields.runs(), secrets: s.secrets, hidden: s.fields.secretNames(),
 		call:  ToolCall{EnvironmentID: s.call.EnvironmentID, CallID: s.call.ID},
 		clock: s.clock, post: s.inbox.post, log: s.log, commit: s.commit, kept: kept, private: s.call.HIPAA,
 		spoken: func() []sidetone.Event { return slices.Clip(s.spoken) },
@@ -101,6 +109,10 @@ func (r *toolRunner) run(out conversation.RunTool) {
 	r.runs++
 	c := r.call
 	c.Key, c.ID, c.Name, c.Args = fmt.Sprintf("%s:%d", c.CallID, r.runs), out.ID, out.Name, json.RawMessage(out.Args)
+	if own := r.own[out.Name]; own != nil && !out.Unoffered {
+		r.post(done(out.ID)(own(c.Args)))
+		return
+	}
 	tool, ok := r.tools[out.Name]
 	if !ok || out.Unoffered {
 		r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: "unknown action: " + out.Name})
@@ -109,11 +121,30 @@ func (r *toolRunner) run(out conversation.RunTool) {
 	if r.spoken != nil {
 		c.Spoken = r.spoken()
 	}
+	given := c // with the values of secret fields, which the record does not get
+	if len(r.hidden) > 0 {
+		args, values, err := r.secrets.reveal(out.Args, r.hidden)
+		if err != nil {
+			r.post(done(out.ID)("", err))
+			return
+		}
+		given.Args, given.Secrets = json.RawMessage(args), values
+	}
 	r.details.add(c, r.actions[c.Name])
 	r.wg.Go(func() {
 		r.commit() // before anything is done, so that a process that takes the call over does not do it again
-		r.post(r.carryOut(tool, c))
+		r.post(r.carryOut(tool, c, given))
 	})
+}
+
+// done makes what the machine is told of a run from its result.
+func done(id string) func(result string, err error) conversation.ToolDone {
+	return func(result string, err error) conversation.ToolDone {
+		if err != nil {
+			return conversation.ToolDone{ID: id, Failed: true, Result: Public(err)}
+		}
+		return conversation.ToolDone{ID: id, Result: result}
+	}
 }
 
 // runOnce runs a tool for as long as it may take; a panic in it is an error.
@@ -161,26 +192,6 @@ func (s *Session) settleTools(ctx context.Context) {
 // sendDigits is the tool by which a program of the customer's presses keys. No model
 // is offered it.
 const sendDigits = "send_digits"
-
-// presser presses keys on a line. The machine runs it when what the agent said before
-// was heard.
-type presser struct{ leg telephony.Leg }
-
-// Run implements Tool; its argument digits is what telephony.DigitSender takes.
-func (p presser) Run(ctx context.Context, c ToolCall) (ToolResult, error) {
-	var args struct{ Digits string }
-	if err := json.Unmarshal(c.Args, &args); err != nil {
-		return ToolResult{}, fmt.Errorf("read the keys: %w", err)
-	}
-	line, ok := p.leg.(telephony.DigitSender)
-	if !ok {
-		return ToolResult{}, telephony.Error("the line cannot send keys")
-	}
-	if err := line.SendDigits(ctx, args.Digits); err != nil {
-		return ToolResult{}, fmt.Errorf("send the keys: %w", err)
-	}
-	return ToolResult{Text: "done"}, nil
-}
 
 // hangUp ends the call. The machine runs it when what the agent said last was
 // heard.

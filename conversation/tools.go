@@ -181,6 +181,7 @@ func (m *Machine) run(c ToolCall, gen uint64, unoffered bool) {
 	m.tools = append(m.tools, tool{id: c.ID, name: c.Name, messages: []int{len(m.history) - 1}, gen: gen, run: len(m.runs)})
 	m.runs = append(m.runs, run{name: c.Name, args: canonical(c.Args)})
 	m.emit(RunTool{ID: c.ID, Name: c.Name, Args: c.Args, Unoffered: unoffered})
+	m.collect(c.Name)
 }
 
 // repeat gives a call, whose result goes into the last message of history, that of an
@@ -308,7 +309,7 @@ func (m *Machine) sequel(name string, in ToolDone) (text string, ask bool) {
 	switch {
 	case in.Say != "":
 		return in.Say, false
-	case in.Unknown:
+	case in.Unknown, in.Misused:
 		return "", true
 	case in.Failed && len(a.OnFailure) > 0:
 		return choose(a.OnFailure, nth), false
@@ -409,7 +410,11 @@ func (m *Machine) onLateTool(in ToolDone) {
 // onToolTimer ends the wait for tools that gave no result in time.
 func (m *Machine) onToolTimer() {
 	for len(m.tools) > 0 {
-		m.onToolDone(ToolDone{ID: m.tools[0].id, Result: "no result in time", Failed: true, Unknown: true})
+		t, result := m.tools[0], "no result in time"
+		if _, known := m.rules[t.name]; known {
+			result += ": it is not known whether it was done"
+		}
+		m.onToolDone(ToolDone{ID: t.id, Result: result, Failed: true, Unknown: true})
 	}
 }
 
@@ -429,6 +434,11 @@ func (m *Machine) reportCancelled(s *speech) {
 	}
 }
 
+// Waits reports whether the result of the tool call with that id is awaited.
+func (m *Machine) Waits(id string) bool {
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.id == id })
+}
+
 // withdrawCalls gives the calls of a speech that have not begun the result that they are not
 // done, and why.
 func (m *Machine) withdrawCalls(s *speech, why string) {
@@ -443,13 +453,16 @@ func (m *Machine) withdrawCalls(s *speech, why string) {
 	}
 }
 
+// discardCalls drops the calls of an answer that is made anew, as the caller has gone on.
+func (m *Machine) discardCalls(s *speech) {
+	for _, d := range s.deferred {
+		m.emit(Note{Kind: NoteAction, Text: d.Name, Said: InterruptedResult})
+	}
+	s.deferred = nil
+}
+
 // notDone puts into history and record that a call was not begun.
 func (m *Machine) notDone(c ToolCall, why string) {
 	m.history = append(m.history, Message{Role: Assistant, Calls: []ToolCall{c}}, Message{Role: ToolRole, CallID: c.ID, Text: why})
 	m.emit(Note{Kind: NoteAction, Text: c.Name, Said: why})
-}
-
-// Waits reports whether the result of the tool call with that id is awaited.
-func (m *Machine) Waits(id string) bool {
-	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.id == id })
 }

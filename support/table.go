@@ -13,13 +13,11 @@ const (
 	whoServes    = "server.TestWhoServes"
 	noAction     = "Actions of this type do not run yet: the agent cannot do it, and a playbook that asks for it fails."
 	noConfig     = "It belongs to actions that do not run yet."
-	noPhrases    = "Phrases of the agent start no action: the model alone decides."
 	noVoice      = "The server has no driver for this voice: its own one speaks where it can, else calls are refused."
 	vendorSpeaks = "server.TestVoicesOfVendors"
 	noAfterCall  = "Nothing is done after a call yet."
 	noVoicemail  = "Calls do not detect voicemail yet."
 	noOptOut     = "Calls do not detect that somebody asks not to be called."
-	noContext    = "No context is fetched: only that of the request fills placeholders."
 	untilCarrier = "It is stored with the call and has no effect on it."
 )
 
@@ -86,7 +84,12 @@ func agent() []Entry {
 	r.acts(whoServes, "openai_account_connection")
 	r.conversation()
 	r.thinking()
-	r.kept(NotBuilt, noContext, "context_endpoint")
+	r.acts("server.TestContextEndpoint", "context_endpoint")
+	const discloses = "call.TestDisclosure"
+	r.acts(discloses, "ai_disclosure")
+	r.acts(discloses, "ai_disclosure.mode", "auto", "always", "never")
+	r.acts(discloses, "ai_disclosure.text")
+	r.acts(discloses, "ai_disclosure.texts")
 	r.kept(NotBuilt, noOptOut, "run_do_not_call_detection")
 	r.kept(NotBuilt, noAfterCall, "post_call_actions", "post_call_insights")
 	r.acts("call.TestCallerIsHandedOverWhenNobodyServes", "transfer_on_failure")
@@ -153,8 +156,8 @@ func prompt() []Entry {
 	r.acts("api.TestPromptTemplates", "prompt_template.id")
 	r.acts("api.TestPromptTemplates", "prompt_template.label")
 	r.acts("api.TestRequiredContext", "prompt_template.required_context_keys")
-	r.kept(NotBuilt, noContext, "context_endpoint")
-	r.kept(NotBuilt, "No fields are collected from callers.", "collect_fields")
+	r.acts("call.TestContextIsAskedWhileItRings", "context_endpoint")
+	r.acts("call.TestFieldsAreStored", "collect_fields")
 	return r.entries
 }
 
@@ -175,10 +178,11 @@ func action() []Entry {
 	r.kept(NotBuilt, noConfig, "config.place_primary_on_hold")
 	r.external()
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger", "action_trigger_function_call")
-	r.keptValues(NotBuilt, noPhrases, "action_trigger", "action_trigger_phrase_based")
+	r.values("server.TestActionsOfAPlan", "action_trigger", "action_trigger_phrase_based")
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger.type")
-	r.kept(NotBuilt, noPhrases, "action_trigger.config", "action_trigger.config.phrase_triggers",
-		"action_trigger.config.phrase_triggers[].phrase", "action_trigger.config.phrase_triggers[].conditions")
+	for _, property := range []string{"", ".phrase_triggers", ".phrase_triggers[].phrase", ".phrase_triggers[].conditions"} {
+		r.acts("conversation.TestGoldenCalls", "action_trigger.config"+property)
+	}
 	return r.entries
 }
 

@@ -83,8 +83,9 @@ func Said(e sidetone.Event) (Message, bool) {
 
 // Over tells the end of a call: the conversation and the recording where there are any,
 // then whether it had been answered. c is the call as its end is stored; base is the
-// address of the interface, in front of the recording's path, or "".
-func Over(c sidetone.Call, base string) []Message {
+// address of the interface, in front of the recording's path, or ""; collected are the
+// values of the prompt's fields.
+func Over(c sidetone.Call, base string, collected map[string]string) []Message {
 	if c.Started.IsZero() {
 		payload := parties(c)
 		payload["telephony_status"] = cmp.Or(c.EndReason, string(c.Outcome))
@@ -104,6 +105,9 @@ func Over(c sidetone.Call, base string) []Message {
 	payload["start_time"], payload["end_time"] = instant(c.Started), instant(c.Ended)
 	setText(payload, "end_reason", c.EndReason)
 	setText(payload, "error_message", c.ErrorMessage)
+	if len(collected) > 0 {
+		payload["collected_fields"] = collected
+	}
 	return append(out, Message{Type: sidetone.WebhookEnded, Once: true, Payload: payload})
 }
 
