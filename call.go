@@ -39,6 +39,9 @@ const (
 	OutcomeDidNotConnect     StageOutcome = "call_did_not_connect"
 	OutcomeHumanDisconnected StageOutcome = "human_disconnected"
 	OutcomeBotDisconnected   StageOutcome = "bot_disconnected"
+	// The caller left while somebody else was being fetched, or after talking to them.
+	OutcomeTransferUnanswered   StageOutcome = "transfer_unanswered"
+	OutcomeTransferDisconnected StageOutcome = "transfer_disconnected"
 )
 
 // Call is one phone call.
@@ -126,7 +129,9 @@ type Ending struct {
 // CallResult is what is known once a call is over; it is stored together with
 // the terminal event.
 type CallResult struct {
-	Status        CallStatus
+	Status CallStatus
+	// Stage is how far the call came; "" leaves what is stored.
+	Stage         CallStage
 	Outcome       StageOutcome
 	EndReason     string
 	ErrorMessage  string

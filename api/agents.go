@@ -31,6 +31,9 @@ func (w work) apply(d *draft, patch agentPatch) error {
 		return err
 	}
 	change.Apply(&d.Agent, w.tx.Now())
+	if err := w.rescuer(&d.Agent, before); err != nil {
+		return err
+	}
 	chosenInside := func(object, name string) error {
 		return w.chosen("agent", object+"."+name, before.ExtraText(object, name), d.Agent.ExtraText(object, name))
 	}
@@ -302,4 +305,18 @@ func (s *server) deleteAgent(r *request) (any, error) {
 		err = s.write(r, func(w work) error { return named(w.tx.DeleteAgent(id), "id", "agent") })
 	}
 	return object{"id": id, "deleted": true}, err
+}
+
+// rescuer reads a new number to which callers are handed when nobody is left to serve them.
+func (w work) rescuer(a *sidetone.Agent, before sidetone.Agent) error {
+	number := a.TransferOnFailure()
+	if number == "" || number == before.TransferOnFailure() {
+		return nil
+	}
+	e164, err := w.tx.MayHandOver(number)
+	if err != nil {
+		return forbidden("transfer_on_failure", err)
+	}
+	a.Extra = sidetone.MergeJSON(a.Extra, []byte(`{"transfer_on_failure":"`+e164+`"}`))
+	return nil
 }

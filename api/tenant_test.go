@@ -492,7 +492,7 @@ func words() []string {
 		api_environment api_key api_user_id index model_id quality speaker version voice_id voice_name
 		model_name required_context_keys[0] created updated createdAt updatedAt revoked start_time end_time status stage_outcome is_outgoing outbound_only
 		actor_type action resource request_id telephony_id telephony_provider area_code trunk cause
-		to_number phoneNumber steering_pool[0] userId default_country certain
+		to_number phoneNumber steering_pool[0] userId default_country dial_countries[0] certain
 		default_model default_voice default_transcriber fallback_model fallback_voice fallback_transcriber
 		created_at updated_at revoked_at active tags carrier_state twilio_account_sid twilio_auth_token openai_api_key signature_secret
 		speak_on_send speak_on_receive speak_on_wait speak_on_failure wire secret_header processing_mode phrase conditions[0]

@@ -176,10 +176,16 @@ func (r *toolRunner) wait() { r.wg.Wait() }
 func (s *Session) settleTools(ctx context.Context) {
 	s.tools.wait()
 	for v := s.inbox.next(); v != nil; v = s.inbox.next() {
-		if done, ok := v.(conversation.ToolDone); ok && s.machine.Ended() {
-			s.step(ctx, done)
+		switch v := v.(type) {
+		case conversation.ToolDone:
+			if s.machine.Ended() {
+				s.step(ctx, v)
+			}
+		case answered: // nobody is left to talk to
+			s.turnAway(v.leg)
 		}
 	}
+	s.wg.Wait()
 	s.reportLeft()
 }
 

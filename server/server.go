@@ -308,7 +308,7 @@ func (s *server) startCalls() {
 	s.exchange = call.New(call.Config{
 		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.lines.now}, Ledger: ledger{s.store}, Refusals: s.store, Runs: s.store,
 		Publisher: s.bus, Recordings: recordings{s.disk}, Signalling: s.ladders, Tapes: packets, Journals: s.callJournals(), Build: s.options.Version, Planner: s.providers, Wheels: wheels,
-		IDs: sidetone.NewIDs(time.Now), Numbers: callable{s.store}, Contexts: contexts{client: s.guard.Client, now: time.Now}, Carriers: carriers{simulated: s.sip, trunks: s.lines.now},
+		IDs: sidetone.NewIDs(time.Now), Numbers: callable{s.store}, Handovers: handovers{callable{s.store}, s.lines.now, s.log}, Contexts: contexts{client: s.guard.Client, now: time.Now}, Carriers: carriers{simulated: s.sip, trunks: s.lines.now},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Refused: s.keyRefused, Accepted: s.keyAccepted, Measured: countLines(&s.figures), Turned: s.turned(s.startExporter()), Log: s.log,
 	})

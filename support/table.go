@@ -97,7 +97,8 @@ func agent() []Entry {
 		r.acts("aftercall.TestAnswers", "post_call_insights[]."+member)
 	}
 	r.kept(NotBuilt, noAfterCall, "post_call_actions")
-	r.kept(NotBuilt, "Calls are not transferred yet: when nobody is left to serve one, the agent apologises and says goodbye.", "transfer_on_failure")
+	r.acts("call.TestCallerIsHandedOverWhenNobodyServes", "transfer_on_failure")
+	r.acts("call.TestWayOfATransfer", "transfer", "auto", "refer", "bridge")
 	return r.entries
 }
 
@@ -173,9 +174,13 @@ func action() []Entry {
 	r.acts("api.TestPlainNouns", "description")
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "type", "action_end_conversation")
 	r.values("server.TestExternalAction", "type", "action_external")
-	r.keptValues(NotBuilt, noAction, "type", "action_transfer_call", "action_dtmf", "action_add_to_conference",
-		"action_set_hold", "action_warm_transfer")
-	r.kept(NotBuilt, noConfig, "config.phone_number", "config.place_primary_on_hold")
+	r.values("call.TestTransferByABridge", "type", "action_transfer_call")
+	r.values("call.TestWarmTransfer", "type", "action_warm_transfer")
+	r.acts("call.TestTransferByABridge", "config.phone_number")
+	r.acts("call.TestTransferShowsTheCaller", "config.caller_id", "agent", "caller")
+	r.acts("call.TestTransferByABridge", "config.headers_out")
+	r.keptValues(NotBuilt, noAction, "type", "action_dtmf", "action_add_to_conference", "action_set_hold")
+	r.kept(NotBuilt, noConfig, "config.place_primary_on_hold")
 	r.external()
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger", "action_trigger_function_call")
 	r.values("server.TestActionsOfAPlan", "action_trigger", "action_trigger_phrase_based")
@@ -295,7 +300,7 @@ func trunk() []Entry {
 		r.acts(live, property)
 	}
 	for _, property := range []string{"transport", "target_timeout", "redirects", "tls", "tls.server_name", "tls.insecure", "outbound_proxy", "keepalive", "register", "register_expires",
-		"contact_user", "country", "called", "calling", "asserted_identity", "any_caller_id", "headers_in", "headers_out", "realm", "media", "media.sources", "media.srtp", "media.srtp_over_clear"} {
+		"contact_user", "country", "called", "calling", "asserted_identity", "any_caller_id", "transfer", "headers_in", "headers_out", "realm", "media", "media.sources", "media.srtp", "media.srtp_over_clear"} {
 		r.acts(rules, property)
 	}
 	for _, direction := range []string{"called.in", "called.out", "calling.in", "calling.out"} {
