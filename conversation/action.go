@@ -100,8 +100,10 @@ const (
 // run is a run of a tool in this call.
 type run struct {
 	name, args string
-	outcome    outcome
-	result     string
+	// unoffered: nothing was run.
+	unoffered bool
+	outcome   outcome
+	result    string
 	// over is when the result came.
 	over time.Duration
 }
@@ -115,7 +117,7 @@ func (m *Machine) earlier(c ToolCall) int {
 	args := canonical(c.Args)
 	for i := len(m.runs) - 1; i >= 0; i-- {
 		r := &m.runs[i]
-		if r.name != c.Name || r.args != args {
+		if r.unoffered || r.name != c.Name || r.args != args {
 			continue
 		}
 		if r.outcome == failed || r.outcome == succeeded && m.now > r.over+sameCall {
@@ -147,7 +149,7 @@ func canonical(args string) string {
 // standing is what came of the last run of a tool; underway while one runs. known is false
 // for a tool that never ran.
 func (m *Machine) standing(name string) (o outcome, known bool) {
-	if slices.ContainsFunc(m.tools, func(t tool) bool { return t.name == name }) {
+	if slices.ContainsFunc(m.tools, func(t tool) bool { return t.name == name && !t.unoffered }) {
 		return underway, true
 	}
 	o, known = m.results[name]
@@ -157,7 +159,7 @@ func (m *Machine) standing(name string) (o outcome, known bool) {
 // runsOf counts the runs of a tool.
 func (m *Machine) runsOf(name string) (n int) {
 	for i := range m.runs {
-		if m.runs[i].name == name {
+		if m.runs[i].name == name && !m.runs[i].unoffered {
 			n++
 		}
 	}

@@ -37,6 +37,10 @@ type tool struct {
 	gen uint64
 	// run is its index in Machine.runs.
 	run int
+	// unoffered: the model was not offered it, and nothing is run. rule is what is known of
+	// it then: nothing.
+	unoffered bool
+	rule      *Action
 }
 
 // deferred is a call that begins when the words before it were heard.
@@ -166,11 +170,12 @@ func (m *Machine) start(s *speech, i int, calls []ToolCall) {
 	var begun []ToolCall
 	for _, c := range calls {
 		m.history = append(m.history, Message{Role: ToolRole, CallID: c.ID, Text: PendingResult})
-		if r := m.earlier(c); r >= 0 {
+		unoffered := slices.Contains(p.unoffered, c)
+		if r := m.earlier(c); r >= 0 && !unoffered {
 			m.repeat(c, r)
 			continue
 		}
-		m.run(c, s.gen(), slices.Contains(p.unoffered, c))
+		m.run(c, s.gen(), unoffered)
 		begun = append(begun, c)
 	}
 	m.limitTools(begun)
@@ -178,8 +183,13 @@ func (m *Machine) start(s *speech, i int, calls []ToolCall) {
 
 // run runs a call whose result goes into the last message of history.
 func (m *Machine) run(c ToolCall, gen uint64, unoffered bool) {
-	m.tools = append(m.tools, tool{id: c.ID, name: c.Name, messages: []int{len(m.history) - 1}, gen: gen, run: len(m.runs)})
-	m.runs = append(m.runs, run{name: c.Name, args: canonical(c.Args)})
+	rule := m.rule(c.Name)
+	if unoffered {
+		rule = &Action{Name: c.Name}
+	}
+	m.tools = append(m.tools, tool{id: c.ID, name: c.Name, messages: []int{len(m.history) - 1}, gen: gen,
+		run: len(m.runs), unoffered: unoffered, rule: rule})
+	m.runs = append(m.runs, run{name: c.Name, args: canonical(c.Args), unoffered: unoffered})
 	m.emit(RunTool{ID: c.ID, Name: c.Name, Args: c.Args, Unoffered: unoffered})
 }
 
@@ -243,7 +253,7 @@ func (m *Machine) toolsOf(s *speech) bool {
 
 // muted reports whether an action runs during which the caller's words wait.
 func (m *Machine) muted() bool {
-	return slices.ContainsFunc(m.tools, func(t tool) bool { return m.rule(t.name).Muted })
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.rule.Muted })
 }
 
 func (m *Machine) onToolDone(in ToolDone) {
@@ -256,7 +266,7 @@ func (m *Machine) onToolDone(in ToolDone) {
 	}
 	m.takeSequel(t, in)
 	s := m.speech
-	if s != nil && t.gen == s.gen() && m.runs[t.run].outcome != succeeded {
+	if s != nil && t.gen == s.gen() && m.runs[t.run].outcome != succeeded && !t.unoffered {
 		m.stay(s, t.name)
 	}
 	m.issue() // claims may be said now
@@ -282,7 +292,7 @@ func (m *Machine) stay(s *speech, name string) {
 
 // takeSequel notes what comes of a result: an answer of the model's, a sentence, or nothing.
 func (m *Machine) takeSequel(t tool, in ToolDone) {
-	text, ask := m.sequel(t.name, in)
+	text, ask := m.sequel(t.rule, in)
 	s := m.speech
 	own := s != nil && t.gen == s.gen() && !s.model
 	switch {
@@ -294,7 +304,7 @@ func (m *Machine) takeSequel(t tool, in ToolDone) {
 	default:
 		m.queued = append(m.queued, text)
 	}
-	if own && m.rule(t.name).Muted {
+	if own && t.rule.Muted {
 		s.muted = true
 	}
 	if s == nil && !ask && len(m.tools) == 0 {
@@ -303,8 +313,8 @@ func (m *Machine) takeSequel(t tool, in ToolDone) {
 }
 
 // sequel is what follows a result: a sentence, or an answer of the model's, or neither.
-func (m *Machine) sequel(name string, in ToolDone) (text string, ask bool) {
-	a, nth := m.rule(name), m.runsOf(name)-1
+func (m *Machine) sequel(a *Action, in ToolDone) (text string, ask bool) {
+	nth := m.runsOf(a.Name) - 1
 	switch {
 	case in.Say != "":
 		return in.Say, false
@@ -363,7 +373,9 @@ func (m *Machine) record(in ToolDone) (tool, bool) {
 	case in.Failed:
 		r.outcome, r.result = failed, FailedResult+in.Result
 	}
-	m.results[t.name] = r.outcome
+	if !t.unoffered {
+		m.results[t.name] = r.outcome
+	}
 	for _, at := range t.messages {
 		m.history[at].Text = r.result
 	}
@@ -394,7 +406,7 @@ func (m *Machine) runQuiet(s *speech) {
 
 // quiet reports whether a tool runs during which what is said is lost.
 func (m *Machine) quiet() bool {
-	return slices.ContainsFunc(m.tools, func(t tool) bool { return m.rule(t.name).Quiet })
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.rule.Quiet })
 }
 
 // onLateTool records a result that comes after the conversation. A call that
