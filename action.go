@@ -140,7 +140,7 @@ func (c ActionChange) Apply(a *Action, now time.Time) {
 		a.Config = pickJSON(a.Config, names...)
 	}
 	switch {
-	case a.Type != "action_external":
+	case a.Type != typeExternal:
 		a.SignatureSecret = ""
 	case a.SignatureSecret == "":
 		a.SignatureSecret = NewSignatureSecret()
@@ -172,7 +172,7 @@ func actionKinds() map[string]actionKind {
 			defaults: `{"place_primary_on_hold":true}`},
 		"action_set_hold":      {defaults: `{}`},
 		"action_warm_transfer": {open: true, defaults: `{}`},
-		"action_external": {members: []string{"processing_mode", "name", "description", "url", "input_schema", "speak_on_send", "speak_on_receive"},
+		typeExternal: {members: externalMembers(),
 			defaults: `{"processing_mode":"muted","speak_on_send":false,"speak_on_receive":false}`},
 	}
 }
@@ -208,8 +208,8 @@ func (a Action) Validate() error {
 	if err := validateActionConfig(a.Type, config); err != nil {
 		return err
 	}
-	if _, err := base64.StdEncoding.DecodeString(a.SignatureSecret.Reveal()); err != nil {
-		return Errorf(Invalid, "config.signature_secret must be base64")
+	if err := a.validateSignature(); err != nil {
+		return err
 	}
 	if err := a.validateTrigger(); err != nil {
 		return err
@@ -233,51 +233,29 @@ func validateActionConfig(kind string, c map[string]any) error {
 		if _, ok := c["place_primary_on_hold"].(bool); !ok && kind == "action_add_to_conference" {
 			return Errorf(Invalid, "config.place_primary_on_hold must be true or false")
 		}
-	case "action_external":
+	case typeExternal:
 		return validateExternal(c)
 	}
 	return nil
 }
 
-func validateExternal(c map[string]any) error {
-	for _, name := range []string{"name", "description", "url"} {
-		text, ok := c[name].(string)
-		switch {
-		case c[name] == nil:
-			return Errorf(Invalid, "config.%s is required", name)
-		case !ok:
-			return Errorf(Invalid, "config.%s must be a string", name)
-		}
-		if err := maxLength("config."+name, text, 4096); err != nil {
-			return err
-		}
+// Phrases are what the agent says that starts the action; nil when the model decides.
+func (a Action) Phrases() (out []string) {
+	var t struct {
+		Type   string `json:"type"`
+		Config struct {
+			Phrases []struct {
+				Phrase string `json:"phrase"`
+			} `json:"phrase_triggers"`
+		} `json:"config"`
 	}
-	address, _ := c["url"].(string)
-	if err := webAddress("config.url", address); err != nil {
-		return err
+	if json.Unmarshal(a.Trigger, &t) != nil || t.Type != triggerByPhrase {
+		return nil
 	}
-	schema, ok := c["input_schema"].(map[string]any)
-	switch {
-	case c["input_schema"] == nil:
-		return Errorf(Invalid, "config.input_schema is required")
-	case !ok || schema["type"] != nil && schema["type"] != "object":
-		return Errorf(Invalid, "config.input_schema must be the JSON Schema of an object")
-	case c["processing_mode"] != "muted":
-		return Errorf(Invalid, "config.processing_mode must be muted")
-	case !flagOrSentence(c["speak_on_send"]):
-		return Errorf(Invalid, "config.speak_on_send must be true, false or a sentence")
-	case !flagOrSentence(c["speak_on_receive"]):
-		return Errorf(Invalid, "config.speak_on_receive must be true, false or a sentence")
+	for _, p := range t.Config.Phrases {
+		out = append(out, p.Phrase)
 	}
-	return nil
-}
-
-func flagOrSentence(v any) bool {
-	switch v.(type) {
-	case bool, string:
-		return true
-	}
-	return false
+	return out
 }
 
 func (a Action) validateTrigger() error {
@@ -292,7 +270,7 @@ func (a Action) validateTrigger() error {
 		return nil
 	case trigger["type"] != triggerByPhrase:
 		return Errorf(Invalid, "action_trigger.type must be one of %s, %s", triggerByModel, triggerByPhrase)
-	case a.Type == "action_dtmf" || a.Type == "action_external":
+	case a.Type == "action_dtmf" || a.Type == typeExternal:
 		return Errorf(Invalid, "action_trigger.type must be %s for this type", triggerByModel)
 	case len(phrases) == 0:
 		return Errorf(Invalid, "action_trigger.config.phrase_triggers is required")

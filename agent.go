@@ -190,6 +190,9 @@ func (a Agent) Validate() error {
 	if err := optionalAddress("context_endpoint", a.ContextEndpoint); err != nil {
 		return err
 	}
+	if err := a.validateDisclosure(); err != nil {
+		return err
+	}
 	return a.validateRanges()
 }
 

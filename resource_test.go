@@ -66,8 +66,29 @@ func TestActionValidate(t *testing.T) {
 		{"action_external", `{"name":"n","description":"d","url":"https://u:p@x"}`, ``, "config.url must be an address such as https://example.com/path, without a user"},
 		{"action_external", `{"name":"n","description":"d","url":"https://x"}`, ``, "config.input_schema is required"},
 		{"action_external", `{"name":"n","description":"d","url":"https://x","input_schema":{"type":"array"}}`, ``, "config.input_schema must be the JSON Schema of an object"},
-		{"action_external", `{"name":"n","description":"d","url":"https://x","input_schema":{},"speak_on_send":1}`, ``, "config.speak_on_send must be true, false or a sentence"},
-		{"action_external", `{"name":"n","description":"d","url":"https://x","input_schema":{},"processing_mode":"loud"}`, ``, "config.processing_mode must be muted"},
+		{"action_external", `{"name":"n","description":"d","url":"https://x","input_schema":{},"speak_on_send":1}`, ``, "config.speak_on_send must be true, false, a sentence or a list of sentences"},
+		{"action_external", `{"name":"n","description":"d","url":"https://x","input_schema":{},"processing_mode":"loud"}`, ``, "config.processing_mode must be one of muted, normal"},
+		{"action_external", least(`"speak_on_send":["One moment.","Let me see."],"speak_on_receive":"Done.","speak_on_wait":"Still here.","wait_seconds":2,"speak_on_failure":false`), ``, ""},
+		{"action_external", least(`"speak_on_send":[]`), ``, "config.speak_on_send must be true, false, a sentence or a list of sentences"},
+		{"action_external", least(`"speak_on_receive":["x",1]`), ``, "config.speak_on_receive must have sentences that say something"},
+		{"action_external", least(`"speak_on_failure":true`), ``, "config.speak_on_failure must be a sentence or a list of sentences"},
+		{"action_external", least(`"wait_seconds":2`), ``, ""},
+		{"action_external", least(`"wait_seconds":4`), ``, "config.wait_seconds must be a number of seconds from 0.5 to 3"},
+		{"action_external", least(`"timeout_seconds":26`), ``, "config.timeout_seconds must be a number of seconds from 0.5 to 25"},
+		{"action_external", least(`"repeatable":"yes"`), ``, "config.repeatable must be true or false"},
+		{"action_external", least(`"claims":{"en":["booked"]},"otherwise":{"en":"It is not booked."}`), ``, ""},
+		{"action_external", least(`"claims":{"en":["booked"]}`), ``, "config.otherwise.en is required, what is said when a claim would not be true"},
+		{"action_external", least(`"otherwise":{"en":"It is not booked."}`), ``, "config.otherwise.en needs config.claims.en"},
+		{"action_external", least(`"claims":{"xx":["booked"]},"otherwise":{}`), ``, "config.claims must have languages of " + strings.Join(sidetone.Languages(), ", ")},
+		{"action_external", least(`"claims":{"en":[]},"otherwise":{"en":"x"}`), ``, "config.claims.en must be a list of 1 to 100 words"},
+		{"action_external", least(`"wire":"fax"`), ``, "config.wire must be one of contract, vapi, retell, elevenlabs"},
+		{"action_external", least(`"method":"GET"`), ``, "config.method must be POST unless config.wire is elevenlabs"},
+		{"action_external", least(`"wire":"elevenlabs","method":"GET","secret_header":"Authorization","headers":{"X-Team":"7"}`), ``, ""},
+		{"action_external", least(`"secret_header":"Authorization"`), ``, "config.secret_header needs config.wire vapi or elevenlabs: the others sign the request"},
+		{"action_external", least(`"wire":"vapi","secret_header":"Host"`), ``, "config.secret_header must be the name of a header of your own, such as Authorization"},
+		{"action_external", least(`"headers":{"X-Api-Key":"s"}`), ``, "config.headers must hold no secret: put it into config.signature_secret, and the header's name into config.secret_header"},
+		{"action_external", least(`"headers":{"Webhook-Id":"1"}`), ``, "config.headers must have names of headers of your own"},
+		{"action_external", least(`"headers":{"X-Team":"a\r\nX-Admin: 1"}`), ``, "config.headers must hold texts of one line and at most 1000 bytes"},
 		{"action_dtmf", `{}`, `{"type":"action_trigger_phrase_based","config":{}}`, "action_trigger.type must be action_trigger_function_call for this type"},
 		{"action_set_hold", `{}`, `{"type":"soon"}`, "action_trigger.type must be one of action_trigger_function_call, action_trigger_phrase_based"},
 		{"action_set_hold", `{}`, `{"type":"action_trigger_phrase_based"}`, "action_trigger.config.phrase_triggers is required"},
@@ -95,6 +116,11 @@ func TestActionValidate(t *testing.T) {
 	if got := message(a.Validate()); got != "config.signature_secret must be base64" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// least is the configuration of an external action with other members.
+func least(members string) string {
+	return `{"name":"n","description":"d","url":"https://x","input_schema":{},` + members + `}`
 }
 
 func message(err error) string {

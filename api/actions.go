@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/api/dialect"
+	"github.com/sidetone/sidetone/api/wire"
 	"github.com/sidetone/sidetone/store"
 )
 
@@ -45,12 +47,32 @@ func decodeAction(d *decoder) edit[sidetone.Action] {
 		if unread != nil && a.NeedsPhone() {
 			return unread
 		}
-		// A signing secret is never sent to the URL, unlike a key: left out, it stays.
-		if err := a.Validate(); err != nil || !given.Set || memberOf(a.Config, "url") == memberOf(before.Config, "url") {
+		if err := a.Validate(); err != nil {
 			return err
+		}
+		if err := w.schemaOf(*a, before); err != nil {
+			return err
+		}
+		// A secret that signs is never sent to the URL, unlike a key: left out, it stays.
+		moved := memberOf(a.Config, "url") != memberOf(before.Config, "url")
+		if sent := a.SendsSecret() && (moved || !before.SendsSecret()); !sent && !(given.Set && moved) {
+			return nil
 		}
 		return notCarried("config.signature_secret", given, before.SignatureSecret, a.SignatureSecret)
 	}
+}
+
+// schemaOf checks the schema of an action's input when it is another than before.
+func (w work) schemaOf(a, before sidetone.Action) error {
+	e, err := a.External()
+	was, _ := before.External() // of a new one it is empty
+	if w.checkSchema == nil || err != nil || len(e.InputSchema) == 0 || bytes.Equal(e.InputSchema, was.InputSchema) {
+		return nil
+	}
+	if err := w.checkSchema(e.InputSchema); err != nil {
+		return invalid("config.input_schema cannot be used: %s", wire.Clip(err.Error()))
+	}
+	return nil
 }
 
 // renderAction lays the secret beside the other members of the configuration.

@@ -455,6 +455,8 @@ type fakeCalls struct {
 	live  map[string]bool
 	ended []string
 	said  map[string]string // headers of the last one
+	// paused are the orders about recordings.
+	paused []bool
 }
 
 func (f *fakeCalls) run(id string) {
@@ -470,6 +472,16 @@ func (f *fakeCalls) End(_ context.Context, _ string, e sidetone.Ending) error {
 		return sidetone.Errorf(sidetone.NotFound, "call not found")
 	}
 	f.ended, f.said = append(f.ended, e.CallID), e.HeadersOut
+	return nil
+}
+
+func (f *fakeCalls) PauseRecording(_ context.Context, _, id string, paused bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.live[id] {
+		return sidetone.Errorf(sidetone.NotFound, "call not found")
+	}
+	f.paused = append(f.paused, paused)
 	return nil
 }
 

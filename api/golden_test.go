@@ -30,7 +30,7 @@ func goldenSnapshot() sidetone.Snapshot {
 		ContextEndpoint: sidetone.Some("https://example.com/context"), IdleTime: sidetone.Some(15 * time.Second),
 		CallDuration: sidetone.Some(10 * time.Minute), Provider: sidetone.Some("openai"), Model: sidetone.Some("model"),
 		ModelOverride: sidetone.Some("override"), Temperature: sidetone.Some(0.5),
-		Extra: sidetone.Some([]byte(`{"llm_fallback":{"provider":"azure","model_name":"gpt-4"},"deepgram_keywords":["k"],"transcriber":{},"post_call_actions":[{}],"post_call_insights":[],"transfer_on_failure":"+12025550123"}`)),
+		Extra: sidetone.Some([]byte(`{"llm_fallback":{"provider":"azure","model_name":"gpt-4"},"deepgram_keywords":["k"],"transcriber":{},"post_call_actions":[{}],"post_call_insights":[],"transfer_on_failure":"+12025550123","ai_disclosure":{"mode":"auto","text":"You are speaking with a machine.","texts":{"DE":"Sie sprechen mit einer Maschine."}}}`)),
 	}
 	change.Apply(&agent, at)
 	voice := sidetone.Voice{ID: "voice-1", Type: "voice_flite", Label: "slt", Description: "built in", Config: []byte(`{"voice_name":"slt"}`)}
@@ -68,6 +68,7 @@ func goldenActions() []sidetone.Event {
 		{Kind: sidetone.EventAction, At: at, Text: "book", Data: []byte(`{"said":"failed: timeout"}`)},
 		{Kind: sidetone.EventAction, At: at, Text: "Book Appointment", Data: []byte(`{"action_id":"action-1","action_type":"action_external",
 			"parameters":{"day":"Monday"},"result":{"json":{"ok":true},"http_status_code":200,"error":null}}`)},
+		{Kind: sidetone.EventCollected, At: at, Text: "pin", Data: []byte(`{"value":"****"}`)},
 	}
 }
 

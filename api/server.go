@@ -3,6 +3,7 @@ package api
 import (
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"maps"
@@ -27,6 +28,10 @@ type CallController interface {
 	// that was asked for; e.HeadersOut go with the hang-up. A call that nobody runs
 	// is a NotFound.
 	End(ctx context.Context, environmentID string, e sidetone.Ending) error
+	// PauseRecording makes both sides of a call's recording silent, or ends that, and
+	// returns when it is so. A call that this node does not run is a NotFound, one that
+	// is not recorded a Conflict.
+	PauseRecording(ctx context.Context, environmentID, callID string, paused bool) error
 }
 
 // Feed hands out the live events of a call. cluster/local implements it.
@@ -134,6 +139,9 @@ type Config struct {
 	// CheckPrompt returns what is wrong with the text of a prompt, nil when it may
 	// be stored; nil checks nothing.
 	CheckPrompt func(content string) error
+	// CheckSchema returns what is wrong with the JSON Schema of an action's input, nil when
+	// arguments can be held against it; nil: nothing is checked.
+	CheckSchema func(schema json.RawMessage) error
 	// CheckAddress returns why nothing may be sent to an address that a setting names,
 	// as far as can be told beforehand; nil checks nothing.
 	CheckAddress func(address string) error
@@ -214,6 +222,11 @@ type nobody struct{}
 
 // End knows no call.
 func (nobody) End(context.Context, string, sidetone.Ending) error {
+	return sidetone.Errorf(sidetone.NotFound, "call not found")
+}
+
+// PauseRecording knows no call.
+func (nobody) PauseRecording(context.Context, string, string, bool) error {
 	return sidetone.Errorf(sidetone.NotFound, "call not found")
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/phonenumber"
 	"github.com/sidetone/sidetone/store"
@@ -16,6 +17,8 @@ type work struct {
 	speaks *sidetone.Voice
 	// checkPrompt is the configuration's, nil when nothing is checked.
 	checkPrompt func(content string) error
+	// checkSchema is the configuration's, as checkPrompt.
+	checkSchema func(schema json.RawMessage) error
 	// table says which values select something.
 	table *support.Table
 	// checkAddress refuses addresses that nothing is sent to; nil refuses none.
@@ -53,7 +56,7 @@ func (s *server) readConfiguration(r *request, fn func(work) error) error {
 // that fn sets.
 func (s *server) write(r *request, fn func(work) error) error {
 	return s.Store.Write(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error {
-		w := work{tx: tx, ids: s.IDs, speaks: r.speaks, checkPrompt: s.CheckPrompt, checkAddress: s.CheckAddress, checkAccount: s.CheckAccount, checkThinks: s.CheckThinks, callerIDs: s.CallerIDs, trunks: s.Trunks, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
+		w := work{tx: tx, ids: s.IDs, speaks: r.speaks, checkPrompt: s.CheckPrompt, checkSchema: s.CheckSchema, checkAddress: s.CheckAddress, checkAccount: s.CheckAccount, checkThinks: s.CheckThinks, callerIDs: s.CallerIDs, trunks: s.Trunks, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
 		if member := r.agentMember(); member != "" {
 			w.agentPath = member + "."
 		}

@@ -1,6 +1,7 @@
 package call_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/llm/llmtest"
 	"github.com/sidetone/sidetone/synthesizer"
@@ -47,7 +49,9 @@ type world struct {
 	planErr  error
 	planned  atomic.Value // the voice's key that Plan was given last, a string
 	notices  []string
+	actions  []call.Action // beside the end of the conversation
 	trunks   []string
+	caller   string       // who calls, in the place of the number that calls come from
 	owner    string       // whose the trunk is by which calls come
 	plans    atomic.Int32 // plans that were made and not closed
 	recorded bool         // result checks the recorded call for unexplained silence
@@ -139,7 +143,7 @@ func (w *world) Route(_ context.Context, from, number, _ string) (call.Route, er
 	n.OutboundOnly, n.Active = w.outbound, !w.inactive
 	n.MaxCalls = w.limit
 	n.ExampleContext = []byte(`{"name":"the sample"}`) // fills no placeholder of a call
-	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent, Trunks: w.trunks, From: from}, nil
+	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent, Trunks: w.trunks, From: cmp.Or(w.caller, from)}, nil
 }
 
 // Plan implements call.Planner.
@@ -154,7 +158,8 @@ func (w *world) Plan(_ context.Context, c sidetone.Call, _ int) (call.Plan, erro
 		return call.Plan{Echo: true, Close: closed}, nil
 	}
 	p := call.Plan{Recognisers: []call.Recogniser{{Driver: w.ears, Carrier: w.carrier}}, Models: []call.Model{{Driver: w.model}},
-		Voices: []call.Voice{{Driver: w.voice}}, Notices: w.notices, Close: closed}
+		Voices: []call.Voice{{Driver: w.voice}}, Notices: w.notices, Close: closed,
+		Actions: append([]call.Action{ending()}, w.actions...)}
 	if w.speaker != nil {
 		p.Voices[0].Driver = w.speaker
 	}
@@ -162,6 +167,11 @@ func (w *world) Plan(_ context.Context, c sidetone.Call, _ int) (call.Plan, erro
 		p.Models[0].Driver = w.thinker
 	}
 	return p, nil
+}
+
+// ending is the action that ends the call.
+func ending() call.Action {
+	return call.Action{Type: "action_end_conversation", Offer: call.EndTool(), Rule: conversation.Action{Name: call.EndConversation}}
 }
 
 // ring calls the agent and waits for the answer.

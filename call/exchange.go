@@ -42,6 +42,9 @@ type Config struct {
 	Planner    Planner
 	// Tapes keeps the packets of calls that are recorded; nil: they are not kept.
 	Tapes Tapes
+	// Runs keeps what actions were run that are to be done once at most; nil: nobody does,
+	// and they are run all the same.
+	Runs Runs
 	// Refusals keeps calls that were refused; nil: only the rows of calls to numbers
 	// of ours are kept.
 	Refusals Refusals
@@ -60,6 +63,8 @@ type Config struct {
 	IDs *sidetone.IDs
 	// Carriers finds who places a call.
 	Carriers Carriers
+	// Contexts is asked for what is known of who calls; nil: nobody is.
+	Contexts Contexts
 	// Numbers is asked when a carrier redirects a call; nil: none is redirected.
 	Numbers Numbers
 	// AnswerAfter is how long inbound calls ring.

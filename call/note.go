@@ -16,6 +16,17 @@ import (
 	"github.com/sidetone/sidetone/provider"
 )
 
+// noteRun turns an entry of the machine into an event of the call; that of an action shows
+// the run, too.
+func (s *Session) noteRun(n conversation.Note) {
+	// Of a call that was not run, such as one that was withdrawn, there is nothing to show.
+	if n.Kind == conversation.NoteAction && (s.settling != "" || strings.HasPrefix(n.Said, conversation.FailedResult)) {
+		s.run = s.tools.details.take(s.settling, n.Text)
+	}
+	s.note(s.now(), n)
+	s.run = nil
+}
+
 // note turns an entry of the machine, made at a time, into an event of the call.
 func (s *Session) note(at time.Duration, n conversation.Note) {
 	kind, ok := eventKind(n.Kind)
@@ -44,6 +55,9 @@ func (s *Session) note(at time.Duration, n conversation.Note) {
 	}
 	if n.Said != "" && n.Said != n.Text {
 		data["said"] = n.Said
+	}
+	if s.run != nil {
+		s.run.data(data)
 	}
 	if n.Interrupted {
 		data["interrupted"] = true
@@ -204,6 +218,8 @@ func eventKind(k conversation.NoteKind) (sidetone.EventKind, bool) {
 		return sidetone.EventAction, true
 	case conversation.NoteDigits:
 		return sidetone.EventDigits, true
+	case conversation.NoteDisclosed:
+		return sidetone.EventDisclosed, true
 	case conversation.NoteError:
 		return sidetone.EventError, true
 	}

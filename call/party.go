@@ -28,6 +28,9 @@ type party struct {
 	adapt adapter            // of received frames; the reader's
 	ended chan struct{}      // closed by the reader when the leg is over
 	drop  context.CancelFunc // ends the reader although the leg is not over
+	// quiet: both directions are recorded as silence; silence is the reader's.
+	quiet   atomic.Bool
+	silence blank
 }
 
 // sink takes the sound of a party, on its reader's goroutine. The samples are
@@ -112,6 +115,9 @@ func (p *party) sound(ev telephony.Event) {
 	if p.rec != nil {
 		back := f
 		back.Offset -= audio.Samples(ev.Behind, f.Rate)
+		if p.quiet.Load() {
+			back.PCM = p.silence.of(len(f.PCM))
+		}
 		p.rec.Caller(back, p.arrival(ev))
 	}
 	if p.detector != nil {
@@ -144,7 +150,13 @@ func (p *party) recordTo(rec Recorder) {
 // recordFrom records both directions from now on, in a recording that began at start.
 func (p *party) recordFrom(rec Recorder, start time.Time) {
 	p.rec, p.start = rec, start
-	p.player.record = func(pcm []int16, slot time.Time) { rec.Agent(pcm, slot.Sub(p.start)) }
+	var silence blank
+	p.player.record = func(pcm []int16, slot time.Time) {
+		if p.quiet.Load() {
+			pcm = silence.of(len(pcm))
+		}
+		rec.Agent(pcm, slot.Sub(p.start))
+	}
 }
 
 // recognised is the sink that gives a party's sound to a recogniser: lost

@@ -186,16 +186,37 @@ type Journal interface {
 type Action struct {
 	// ID is that of the action that the agent has; "" for what has no row.
 	ID string
-	// Offer is what the model is told of it; its name is that of Rule.
+	// Offer is what the model is told of it; its name is that of Rule. The zero value is
+	// not offered: only a phrase of the agent's starts it.
 	Offer llm.Tool
 	// Rule is what the machine must know of it.
 	Rule conversation.Action
-	// Tool runs it.
+	// Tool runs it; nil: the session does, see RunsItself.
 	Tool Tool
+	// Timeout is how long a run may take; 0 means 10 s.
+	Timeout time.Duration
+	// Once says that it does something outside of the server, which must not be done twice
+	// and whose result is data from outside: each run is kept, see Runs.
+	Once bool
 	// Type and Config are of the action, for what the session itself runs, whose Tool is nil:
 	// Config is the JSON object of its row.
 	Type   string
 	Config []byte
+}
+
+// Runs keeps the runs of actions that do something outside of the server, so that none is
+// lost and none is done twice. Every method returns after the change was committed.
+type Runs interface {
+	// BeginRun stores a run before anything of it is sent. It is a Conflict when there is
+	// one of its key, or, unless it is Repeatable, one of the same call and Digest that is
+	// being done or of which nobody knows whether it was.
+	BeginRun(ctx context.Context, r sidetone.ActionRun) error
+	// SettleRun stores the state and the result of a run.
+	SettleRun(ctx context.Context, r sidetone.ActionRun) error
+	// LoseRuns makes unknown what runs of a call were begun by a process that has died. It
+	// returns all runs of the call as they were before, in the order in which they were
+	// begun.
+	LoseRuns(ctx context.Context, environmentID, callID string) ([]sidetone.ActionRun, error)
 }
 
 // Source names who serves a part of a call, and who pays.
@@ -237,6 +258,9 @@ type Model struct {
 	// Eager says that it may be asked before the caller's turn is surely over; an
 	// answer that is not needed is cancelled.
 	Eager bool
+	// Ends says that it ends the call by a plan of its own, such as a playbook, also when
+	// the agent has no action for that.
+	Ends bool
 }
 
 // Voice is one that can speak in a call.
@@ -266,7 +290,7 @@ type Plan struct {
 	// Voice is the voice of an agent that names none, for the call's record; nil: that
 	// of its snapshot.
 	Voice *sidetone.Voice
-	// Actions are what the agent can do beside ending the call.
+	// Actions are what the agent can do besides talking.
 	Actions []Action
 	// Notices say what the call has to do without or with another than its agent
 	// names. They stand in its first event and in its errors.

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -148,9 +149,7 @@ func (s *Session) recall(past journal.Past, i Interrupted) {
 		if spokenOf(e.Kind) {
 			s.spoken = append(s.spoken, e)
 		}
-		if e.Kind == sidetone.EventError {
-			s.addError(e.Text)
-		}
+		s.recallEvent(e)
 	}
 	for _, p := range past.Played {
 		if _, ok := p.In.(conversation.MediaStarted); ok {
@@ -165,6 +164,21 @@ func (s *Session) recall(past journal.Past, i Interrupted) {
 	}
 }
 
+// recallEvent takes in what was stored of the call.
+func (s *Session) recallEvent(e sidetone.Event) {
+	switch e.Kind {
+	case sidetone.EventError:
+		s.addError(e.Text)
+	case sidetone.EventCollected:
+		var data struct{ Value string }
+		_ = json.Unmarshal(e.Data, &data) // ours
+		s.fields.values[e.Text] = data.Value
+	case sidetone.EventRecordingPaused, sidetone.EventRecordingResumed:
+		s.paused = e.Kind == sidetone.EventRecordingPaused
+		s.quieten()
+	}
+}
+
 // recallOutput takes in what the machine wished of the process before: what was to be
 // done at once is done or lost.
 func (s *Session) recallOutput(at time.Duration, out conversation.Output, known *storedEvents) {
@@ -175,6 +189,10 @@ func (s *Session) recallOutput(at time.Duration, out conversation.Output, known 
 		delete(s.timers, out.Name)
 	case conversation.RunTool:
 		s.tools.runs++
+	case conversation.Cover:
+		s.hide(true)
+	case conversation.Uncover:
+		s.hide(false)
 	case conversation.Note:
 		kind, ok := eventKind(out.Kind)
 		switch {
@@ -237,6 +255,7 @@ func (s *Session) takeUp(ctx context.Context) {
 	if !s.resumed {
 		return
 	}
+	s.regainRuns(ctx)
 	s.step(ctx, conversation.Resumed{Until: s.known})
 	if len(s.plan.Recognisers) > 0 {
 		first := s.plan.recogniser()

@@ -32,6 +32,9 @@ type Session struct {
 	mouth   *mouth
 	mind    *mind
 	tools   *toolRunner
+	secrets *secrets // nil for an echo, as fields
+	fields  *fields
+	paused  bool // the recording, by an order
 	rec     Recorder
 	tape    Tape // nil: packets are not kept
 	record  func(sidetone.Event)
@@ -53,7 +56,9 @@ type Session struct {
 	talked   bool             // it was answered at all
 	resumed  bool             // another process has had it until known
 	known    time.Duration
-	flowing  bool // the machine knows that media flows
+	run      *detail
+	settling string // the model's name of the run whose result the machine was given
+	flowing  bool   // the machine knows that media flows
 
 	remote bool // the far end ended the call
 	cause  telephony.Cause
@@ -242,6 +247,8 @@ func (s *Session) take(ctx context.Context, v any) bool {
 		s.fire(ctx)
 	case leave:
 		s.giveUp(v.reason)
+	case recordingWish:
+		v.done <- s.pauseRecording(v.paused)
 	case broken:
 		if v.stack != nil {
 			s.log.Error("panic", slog.Any("error", v.err), slog.String("stack", string(v.stack)))
@@ -266,10 +273,19 @@ func (s *Session) tell(ctx context.Context, in conversation.Input) {
 		s.flowing = true
 	}
 	switch in := in.(type) {
+	case conversation.SpeechStarted:
+		s.secrets.speaks()
 	case conversation.SpeechEnded:
 		s.ear.spoke(in.Length)
 	case conversation.Digit:
-		s.mind.press(in.Key)
+		if in = s.secrets.press(in); in.Ref == 0 {
+			s.mind.press(in.Key)
+		}
+		s.step(ctx, in)
+		return
+	case conversation.Heard:
+		s.step(ctx, s.secrets.hear(in))
+		return
 	}
 	s.step(ctx, in)
 }
@@ -309,6 +325,8 @@ func (s *Session) step(ctx context.Context, in conversation.Input) {
 			s.spawn("journal", s.commit) // what was heard to its end is not said again by a process that takes the call over
 		}
 		turn, over := s.meter.Step(now, pending[0], outs)
+		done, _ := pending[0].(conversation.ToolDone)
+		s.settling = done.ID
 		for _, out := range outs {
 			if reply := s.obey(ctx, out); reply != nil {
 				pending = append(pending, reply)
@@ -340,6 +358,7 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 		s.mouth.hush()
 		return s.silence((*Player).stop)
 	case conversation.FinalizeSpeech:
+		s.secrets.finalizes()
 		s.ear.finalize()
 	case conversation.ResetDetector:
 		if d := s.caller().detector; d != nil {
@@ -354,8 +373,14 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 	case conversation.Hangup:
 		s.reason, s.broke = out.Reason, s.explained(out.Cause)
 		s.hangup(telephony.CauseNormal)
+	case conversation.Cover:
+		s.hide(true)
+	case conversation.Uncover:
+		s.hide(false)
+	case conversation.Collected:
+		s.took(out)
 	case conversation.Note:
-		s.note(s.now(), out)
+		s.noteRun(out)
 	}
 	return nil
 }

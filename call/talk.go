@@ -42,7 +42,8 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 
 // equip makes the parts of a conversation; an echo has none of them.
 func (x *Exchange) equip(s *Session) {
-	s.mouth, s.ear, s.mind, s.tools = x.newMouth(s), x.newEar(s), x.newMind(s), newToolRunner(s)
+	s.secrets, s.fields = newSecrets(s.call.Snapshot.Agent.Language), newFields(s)
+	s.mouth, s.ear, s.mind, s.tools = x.newMouth(s), x.newEar(s), x.newMind(s), newToolRunner(s, x.c.Runs)
 	if caller := s.caller(); len(s.plan.Recognisers) > 0 {
 		caller.connect(&recognised{detector: caller.detector, conceal: audio.NewConcealer(caller.player.rate), write: s.ear.write})
 	}
@@ -62,7 +63,7 @@ func (x *Exchange) newMind(s *Session) *mind {
 		c.add(m.Source, m.Name)
 	}
 	return &mind{models: s.plan.Models, candidates: c, clock: s.clock, language: s.call.Snapshot.Agent.Language, seed: s.call.ID, temperature: s.call.Snapshot.Agent.Temperature,
-		system: fillPlaceholders(s.call.Snapshot.Prompt.Content, s.call.Context) + callersWords(s.call.Signalling, s.call.Snapshot.Prompt.Content), tools: builtinTools(),
+		system: fillPlaceholders(s.call.Snapshot.Prompt.Content, s.call.Context) + callersWords(s.call.Signalling, s.call.Snapshot.Prompt.Content), tools: append(s.plan.offered(), s.fields.tools()...), outside: s.plan.outside(),
 		post: s.inbox.post, log: s.log, thoughts: map[uint64]*thought{}}
 }
 
@@ -147,7 +148,7 @@ func (s *Session) tapeTo(make func(callID string) (Tape, error)) {
 		return
 	}
 	s.tape = tape
-	leg.Tap(tape)
+	leg.Tap(gate{tape, &s.caller().quiet})
 }
 
 // discardRecording closes the recording of a call that never came to be.
@@ -176,7 +177,8 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 		DynamicTurns: a.EnableDynamicTurns, Speed: int(math.Round(1000 * a.ConversationSpeed)), Language: a.Language,
 		AskOnIdle: a.AskIfHumanPresentOnIdle && a.MaxIdleChecks > 0, MaxIdleChecks: a.MaxIdleChecks, IdleTime: a.IdleTime,
 		MaxDuration: a.CallDuration, FinalWait: p.recogniser().FinalWait, FirstTextWait: p.recogniser().FirstTextWait,
-		Carrier: p.recogniser().Carrier, Eager: p.model().Eager,
+		Carrier: p.recogniser().Carrier, Eager: p.model().Eager, Actions: p.rules(), Fields: machineFields(c.Snapshot.Prompt.Fields()),
+		Disclosure: fillPlaceholders(disclosing(c).Text, c.Context),
 	}
 	if m.IdleTime == 0 && a.IVRNavigationMode == "default" {
 		m.IdleTime = ivrIdle
@@ -228,6 +230,9 @@ func (s *Session) connected() {
 		data["redirected_to"] = info.RedirectedTo
 	}
 	s.addServing(data)
+	if d := disclosing(s.call); (d.Waived || d.Text != "") && !s.plan.Echo {
+		data["ai_disclosure"] = map[string]any{"country": d.Country, "text": d.Text, "waived": d.Waived}
+	}
 	if len(s.plan.Notices) > 0 {
 		s.log.Warn("call is limited", slog.Any("notices", s.plan.Notices))
 		data["limits"] = s.plan.Notices

@@ -84,8 +84,8 @@ func TestToolsRunBesideEachOther(t *testing.T) {
 		}
 		slices.SortFunc(seen, func(a, b ToolCall) int { return strings.Compare(a.Key, b.Key) })
 		wantSeen := []ToolCall{
-			{Key: "call:7", EnvironmentID: "env", CallID: "call", Name: "note", Args: json.RawMessage(`{"n":1}`)},
-			{Key: "call:8", EnvironmentID: "env", CallID: "call", Name: "note", Args: json.RawMessage(`{"n":1}`)},
+			{Key: "call:7", EnvironmentID: "env", CallID: "call", ID: "g", Name: "note", Args: json.RawMessage(`{"n":1}`)},
+			{Key: "call:8", EnvironmentID: "env", CallID: "call", ID: "h", Name: "note", Args: json.RawMessage(`{"n":1}`)},
 		}
 		if diff := cmp.Diff(wantSeen, seen); diff != "" {
 			t.Errorf("runs (-want +got):\n%s", diff)

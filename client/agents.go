@@ -202,6 +202,9 @@ type Agent struct {
 	OpenAIModelNameOverride string `json:"openai_model_name_override,omitempty"`
 	// LLMTemperature is 0 to 1; nil for the default.
 	LLMTemperature *float64 `json:"llm_temperature,omitempty"`
+	// AIDisclosure says whether and how the agent says that it is a machine: mode (auto,
+	// always or never), text, and texts by country.
+	AIDisclosure map[string]any `json:"ai_disclosure,omitempty"`
 	// LLMFallback names provider and model_name to use when Model fails.
 	LLMFallback map[string]any `json:"llm_fallback,omitempty"`
 	// DeepgramKeywords are words to listen for: []string, or weights by word.

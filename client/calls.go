@@ -80,6 +80,9 @@ type Call struct {
 	// LineQuality is how good the line was, once the call is over; nil when that is not
 	// known.
 	LineQuality *LineQuality `json:"line_quality,omitempty"`
+	// CollectedFields are the values of the prompt's fields so far, by name; "****" for a
+	// secret one. Single calls only.
+	CollectedFields map[string]string `json:"collected_fields,omitempty"`
 	// ActionHistory is what the agent did.
 	ActionHistory []ActionRun `json:"action_history,omitempty"`
 	// CreatedAt is when the call was asked for or came in.
@@ -229,6 +232,26 @@ func (s Calls) EndWith(ctx context.Context, id string, e Ending) (Call, error) {
 	var out Call
 	err := s.c.post(ctx, s.path+"/end", byID(id), e, &out)
 	return out, err
+}
+
+// PauseRecording makes both sides of a live call's recording silent, or ends that.
+func (s Calls) PauseRecording(ctx context.Context, id string, paused bool) (PausedRecording, error) {
+	var out PausedRecording
+	err := s.c.post(ctx, s.path+"/recording", byID(id), PauseRecording{paused}, &out)
+	return out, err
+}
+
+// PauseRecording is an order about the recording of a live call.
+type PauseRecording struct {
+	// Paused true pauses it, false goes on with it.
+	Paused bool `json:"paused"`
+}
+
+// PausedRecording is the state of the recording of a live call.
+type PausedRecording struct {
+	// ID is the call's.
+	ID     string `json:"id"`
+	Paused bool   `json:"paused"`
 }
 
 const (

@@ -26,8 +26,12 @@ const NoAnswer = "model: no answer in time"
 func (m *Machine) reply(f figures) {
 	m.settleCut()
 	m.speech = &speech{kind: kindReply, figures: f, silent: m.now}
+	m.disclose(m.speech)
 	if !m.adoptEarly() {
 		m.ask()
+	}
+	if m.speech != nil && m.mustDisclose() {
+		m.issue()
 	}
 }
 

@@ -17,9 +17,11 @@ func (m *Machine) onResumed(in Resumed) {
 	m.settleCut()
 	m.early, m.correctable, m.away, m.understood = nil, "", false, false
 	m.idle.since = m.now
+	m.loseDigits()
 	m.rearm()
 	if m.speech != nil {
 		m.creditUntil(m.speech, clamp(in.Until, 0, m.now))
+		m.discloses(m.speech)
 	}
 	m.unpause()
 	awaited := m.speech != nil && m.toolsOf(m.speech)
@@ -181,6 +183,9 @@ func (m *Machine) regain(s *speech, awaited, sorry bool) {
 	if sorry && !leaves && (s.kind != kindGreeting || m.spoke) {
 		s.add(true, m.cfg.Phrases.Lost)
 	}
+	if !leaves {
+		m.disclose(s)
+	}
 	for _, l := range rest {
 		if spoken(l.text) != "" {
 			l.part = len(s.parts) - 1
@@ -225,7 +230,7 @@ func (m *Machine) unheardOf(s *speech) (rest []pendingText) {
 	lost := m.cfg.Phrases.Lost
 	for i := range s.utts {
 		u := &s.utts[i]
-		if u.played || u.born || u.filler || u.ahead != 0 || u.text == lost {
+		if u.played || u.born || u.filler || u.ahead != 0 || u.text == lost || u.text == m.cfg.Disclosure {
 			continue
 		}
 		text := u.text
@@ -235,7 +240,7 @@ func (m *Machine) unheardOf(s *speech) (rest []pendingText) {
 		rest = append(rest, pendingText{text: text, cached: u.cached && text == u.text})
 	}
 	for _, l := range s.pending {
-		if !l.filler && l.text != lost {
+		if !l.filler && l.text != lost && l.text != m.cfg.Disclosure {
 			rest = append(rest, l)
 		}
 	}

@@ -129,6 +129,9 @@ func (m *Machine) begin(k kind, hangup string, protected bool, texts ...string) 
 	m.cancelEarly()
 	m.gen++
 	s := &speech{kind: k, hangup: hangup, protected: protected, silent: m.now, parts: []part{{gen: m.gen, message: -1}}}
+	if k != kindFarewell {
+		m.disclose(s)
+	}
 	s.add(k != kindCommanded, texts...)
 	m.speech = s
 	if k == kindGreeting || k == kindCommanded {
@@ -257,6 +260,7 @@ func (m *Machine) onPlayed(in Played) {
 		if m.cut != nil {
 			if u := m.cut.find(in.Utt); u != nil {
 				u.complete()
+				m.discloses(m.cut)
 			}
 		}
 		return
@@ -267,6 +271,7 @@ func (m *Machine) onPlayed(in Played) {
 	}
 	u.complete()
 	s.silent = m.now
+	m.discloses(s)
 	if u.filler {
 		s.announced = m.now
 	}

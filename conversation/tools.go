@@ -191,6 +191,7 @@ func (m *Machine) run(c ToolCall, gen uint64, unoffered bool) {
 		run: len(m.runs), unoffered: unoffered, rule: rule})
 	m.runs = append(m.runs, run{name: c.Name, args: canonical(c.Args), unoffered: unoffered})
 	m.emit(RunTool{ID: c.ID, Name: c.Name, Args: c.Args, Unoffered: unoffered})
+	m.collect(c.Name)
 }
 
 // repeat gives a call, whose result goes into the last message of history, that of an
@@ -318,7 +319,7 @@ func (m *Machine) sequel(a *Action, in ToolDone) (text string, ask bool) {
 	switch {
 	case in.Say != "":
 		return in.Say, false
-	case in.Unknown:
+	case in.Unknown, in.Misused:
 		return "", true
 	case in.Failed && len(a.OnFailure) > 0:
 		return choose(a.OnFailure, nth), false
@@ -443,6 +444,11 @@ func (m *Machine) reportCancelled(s *speech) {
 	for _, c := range calls {
 		m.notDone(c, InterruptedResult)
 	}
+}
+
+// Waits reports whether the result of the tool call with that id is awaited.
+func (m *Machine) Waits(id string) bool {
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.id == id })
 }
 
 // withdrawCalls gives the calls of a speech that have not begun the result that they are not

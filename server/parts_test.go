@@ -272,7 +272,7 @@ func TestCallsSayWhatDoesNotAct(t *testing.T) {
 	t.Parallel()
 	c := planned(sidetone.Agent{Model: "gpt-4o", RunDoNotCall: true, Temperature: 0.5}, sidetone.Voice{Type: "voice_flite"})
 	c.Snapshot.Webhook = &sidetone.Webhook{ID: "w", URL: "https://secret.example"}
-	c.Snapshot.Actions = []sidetone.Action{{Type: "action_external"}, {Type: "action_external"}, {Type: "action_end_conversation"}}
+	c.Snapshot.Actions = []sidetone.Action{{Type: "action_warm_transfer"}, {Type: "action_warm_transfer"}, {Type: "action_end_conversation"}}
 	c.OnNoHuman, c.RunDoNotCall = "hangup", true
 	got, err := testProviders(Defaults()).Plan(t.Context(), c, 8000)
 	if err != nil {

@@ -87,6 +87,7 @@ func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (plan c
 		return call.Plan{}, err
 	}
 	plan.Notices = append(plan.Notices, kept...)
+	p.act(c, &plan)
 	if a.VoiceID == "" {
 		w := p.defaultVoice(settings)
 		shown := c.Snapshot.Voice.OrDefault(w.kind, w.config)
@@ -122,7 +123,7 @@ func (p *providers) think(ctx context.Context, c sidetone.Call, s settings, plan
 		case len(found) > 0:
 			plan.Notices = append(plan.Notices, models.instead("answers")...)
 			if playbook && bad == nil {
-				plan.Models = append(plan.Models, call.Model{Driver: scripted.New(book, call.Values(c.Context))})
+				plan.Models = append(plan.Models, call.Model{Driver: scripted.New(book, call.Values(c.Context)), Ends: true})
 			}
 			return nil
 		case !offline && len(missing) > 0:
@@ -137,7 +138,7 @@ func (p *providers) think(ctx context.Context, c sidetone.Call, s settings, plan
 	if bad != nil {
 		return unserved("the agent has nothing to think with: the playbook in its prompt cannot be read: %v", bad)
 	}
-	plan.Models = []call.Model{{Driver: scripted.New(book, call.Values(c.Context))}}
+	plan.Models = []call.Model{{Driver: scripted.New(book, call.Values(c.Context)), Ends: true}}
 	for _, property := range ofModels(a) {
 		plan.Notices = append(plan.Notices, "agent."+property+": "+noModelHere)
 	}

@@ -2,15 +2,18 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/store"
 )
 
@@ -240,15 +243,56 @@ func (s *server) closeLost(ctx context.Context, c orphan, left error) error {
 	}
 	end := sidetone.Event{CallID: c.ID, EnvironmentID: c.EnvironmentID, Kind: sidetone.EventEnded,
 		At: r.Ended, Offset: length, Text: r.EndReason, Data: fmt.Appendf(nil, `{"status":%q}`, r.Status)}
-	last := []sidetone.Event{end}
+	unknown, err := s.unknownRuns(ctx, c.Call, events, end)
+	if err != nil {
+		return err
+	}
+	for _, e := range unknown {
+		r.Errors = append(r.Errors, strings.TrimSpace("action "+e.Text)+": "+conversation.UnknownResult)
+	}
+	last := append(unknown, end) //nolint:gocritic // unknown is not used again
 	if left != nil {
 		failed := end
 		failed.Kind, failed.Text, failed.Data = sidetone.EventError, "hang up: "+left.Error(), []byte("{}")
-		r.Errors, last = append(r.Errors, failed.Text), []sidetone.Event{failed, end}
+		r.Errors, last = append(r.Errors, failed.Text), append(unknown, failed, end)
 	}
 	s.lost.Add(1)
 	s.log.Info("lost call closed", slog.String("call", c.ID), slog.Any("not_resumed", c.unresumed))
 	return s.store.FinishCall(ctx, c.EnvironmentID, c.ID, r, last)
+}
+
+// unknownRuns are the events of a lost call's actions of which nobody knows any more
+// whether they were done; like is an event of the same time.
+func (s *server) unknownRuns(ctx context.Context, c sidetone.Call, events []sidetone.Event, like sidetone.Event) (out []sidetone.Event, err error) {
+	runs, err := s.store.LoseRuns(ctx, c.EnvironmentID, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		open := r.State == sidetone.RunBegun || r.State == sidetone.RunUnknown && !c.HIPAA
+		if !open || slices.ContainsFunc(events, func(e sidetone.Event) bool { return shows(e, r) }) {
+			continue
+		}
+		e := like
+		e.Kind, e.Text, e.Data = sidetone.EventAction, r.Name, []byte("{}")
+		data, err := json.Marshal(map[string]any{"said": conversation.FailedResult + conversation.UnknownResult, "outcome": sidetone.RunUnknown,
+			"key": r.ID, "action_id": r.ActionID})
+		if c.HIPAA {
+			e.Text = ""
+		} else if err == nil {
+			e.Data = data
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// shows reports whether an event is about a run.
+func shows(e sidetone.Event, r sidetone.ActionRun) bool {
+	var data struct {
+		Key string `json:"key"`
+	}
+	return e.Kind == sidetone.EventAction && json.Unmarshal(e.Data, &data) == nil && data.Key == r.ID
 }
 
 // lostResult says how a call ended whose process died.

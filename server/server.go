@@ -305,9 +305,9 @@ func (s *server) startCalls() {
 		packets = tapes{s.ladders}
 	}
 	s.exchange = call.New(call.Config{
-		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.lines.now}, Ledger: ledger{s.store}, Refusals: s.store,
+		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.lines.now}, Ledger: ledger{s.store}, Refusals: s.store, Runs: s.store,
 		Publisher: s.bus, Recordings: recordings{s.disk}, Signalling: s.ladders, Tapes: packets, Journals: s.callJournals(), Build: s.options.Version, Planner: s.providers, Wheels: wheels,
-		IDs: sidetone.NewIDs(time.Now), Numbers: callable{s.store}, Carriers: carriers{simulated: s.sip, trunks: s.lines.now},
+		IDs: sidetone.NewIDs(time.Now), Numbers: callable{s.store}, Contexts: contexts{client: s.guard.Client, now: time.Now}, Carriers: carriers{simulated: s.sip, trunks: s.lines.now},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Refused: s.keyRefused, Accepted: s.keyAccepted, Measured: countLines(&s.figures), Turned: s.turned(s.startExporter()), Log: s.log,
 	})
@@ -437,7 +437,7 @@ func (s *server) api() http.Handler {
 		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
 		Operator:     s.operator,
 		CheckAccount: checkAccount, CheckThinks: s.providers.vendors.checkThinks,
-		CheckPrompt: scripted.Check, CheckAddress: s.guard.Check,
+		CheckPrompt: scripted.Check, CheckSchema: checkInputSchema, CheckAddress: s.guard.Check,
 		Unreadable: scripted.Unreadable,
 		Lacking:    s.providers.lacking, LackingEnvironment: s.providers.lackingEnvironment, Speaks: s.providers.speaks, TryConnection: s.tryConnection,
 		Trunks:       trunkRules{s.lines},

@@ -128,6 +128,13 @@ func (t *Tx) EndingCall(c sidetone.Call) error {
 		map[string]any{"status": string(c.Status), "ending": false}, map[string]any{"status": string(c.Status), "ending": true})
 }
 
+// PausingRecording writes into the audit log that somebody paused the recording of a call,
+// or went on with it.
+func (t *Tx) PausingRecording(callID string, paused bool) error {
+	return t.audit(sidetone.AuditEntry{Action: sidetone.AuditUpdate, Noun: "call", ResourceID: callID},
+		map[string]any{"recording_paused": !paused}, map[string]any{"recording_paused": paused})
+}
+
 // UpdateCall stores how far the call has come if c.Version is the stored one,
 // else it is a Conflict. Dialogs stay as they are unless c has some. Parties, agent, snapshot and context never change, and
 // FinishCall alone ends a call.

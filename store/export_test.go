@@ -263,7 +263,7 @@ func Unaudited(s *Store) []string {
 		ts.connections.name: ts.connections.unaudited, ts.trunks.name: ts.trunks.unaudited, ts.dnc.name: ts.dnc.unaudited, ts.calls.name: ts.calls.unaudited,
 		ts.intents.name: ts.intents.unaudited, ts.events.name: ts.events.unaudited, ts.members.name: ts.members.unaudited,
 		ts.audit.name: ts.audit.unaudited, ts.responses.name: ts.responses.unaudited,
-		ts.refused.name: ts.refused.unaudited, ts.deliveries.name: ts.deliveries.unaudited, ts.attempts.name: ts.attempts.unaudited,
+		ts.refused.name: ts.refused.unaudited, ts.deliveries.name: ts.deliveries.unaudited, ts.attempts.name: ts.attempts.unaudited, ts.runs.name: ts.runs.unaudited,
 	}
 	var out []string
 	for name, silent := range quiet {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -86,7 +87,7 @@ func (t *Tx) DeleteStoredResponse(id string) error {
 const secretsAge = 24 * time.Hour
 
 // Tidy deletes what is stored for a time only: responses older than ResponseAge,
-// the secrets of old calls that nobody runs, refused calls, and data keys that a
+// the secrets of old calls that nobody runs, refused calls, runs of actions, and data keys that a
 // newer one replaced and no stored value needs.
 func (s *Store) Tidy(ctx context.Context) error {
 	if err := s.writeAcross(ctx, (*Tx).forgetRefusedCalls); err != nil { // nobody's
@@ -103,7 +104,7 @@ func (s *Store) Tidy(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			return t.forgetRefusedCalls()
+			return errors.Join(t.forgetRefusedCalls(), t.forgetActionRuns())
 		})
 		for more := true; more && err == nil; {
 			err = s.Write(ctx, e.ID, func(t *Tx) (err error) {

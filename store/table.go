@@ -230,6 +230,7 @@ type tables struct {
 	refused      *table[sidetone.RefusedCall]
 	deliveries   *table[sidetone.Delivery]
 	attempts     *table[sidetone.DeliveryAttempt]
+	runs         *table[sidetone.ActionRun]
 }
 
 func newTables() tables {
@@ -238,7 +239,7 @@ func newTables() tables {
 		prompts: promptTable(), voices: voiceTable(), actions: actionTable(), webhooks: webhookTable(),
 		vectors: vectorTable(), connections: connectionTable(), trunks: trunkTable(), dnc: dncTable(),
 		calls: callTable(), intents: intentTable(), events: eventTable(), members: memberTable(), audit: auditTable(),
-		responses: responseTable(), refused: refusedCallTable(), deliveries: deliveryTable(), attempts: attemptTable(),
+		responses: responseTable(), refused: refusedCallTable(), deliveries: deliveryTable(), attempts: attemptTable(), runs: actionRunTable(),
 	}
 }
 
@@ -266,6 +267,6 @@ func (ts tables) sealedColumns() []sealedColumn {
 func (ts tables) every() []interface{ sealedColumns() []sealedColumn } {
 	return []interface{ sealedColumns() []sealedColumn }{
 		ts.environments, ts.keys, ts.numbers, ts.agents, ts.prompts, ts.voices, ts.actions, ts.webhooks, ts.vectors,
-		ts.connections, ts.trunks, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit, ts.responses, ts.refused, ts.deliveries, ts.attempts,
+		ts.connections, ts.trunks, ts.dnc, ts.calls, ts.intents, ts.events, ts.members, ts.audit, ts.responses, ts.refused, ts.deliveries, ts.attempts, ts.runs,
 	}
 }

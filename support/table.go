@@ -12,14 +12,12 @@ const (
 	noPlayHT     = "PlayHT closed in 2025."
 	whoServes    = "server.TestWhoServes"
 	noAction     = "Actions of this type do not run yet: the agent cannot do it, and a playbook that asks for it fails."
-	noConfig     = "Only ending the conversation runs, which has nothing to configure."
-	noPhrases    = "Phrases of the agent start no action: the model alone decides."
+	noConfig     = "It belongs to actions that do not run yet."
 	noVoice      = "The server has no driver for this voice: its own one speaks where it can, else calls are refused."
 	vendorSpeaks = "server.TestVoicesOfVendors"
 	noAfterCall  = "Nothing is done after a call yet."
 	noVoicemail  = "Calls do not detect voicemail yet."
 	noOptOut     = "Calls do not detect that somebody asks not to be called."
-	noContext    = "No context is fetched: only that of the request fills placeholders."
 	untilCarrier = "It is stored with the call and has no effect on it."
 )
 
@@ -86,7 +84,12 @@ func agent() []Entry {
 	r.acts(whoServes, "openai_account_connection")
 	r.conversation()
 	r.thinking()
-	r.kept(NotBuilt, noContext, "context_endpoint")
+	r.acts("server.TestContextEndpoint", "context_endpoint")
+	const discloses = "call.TestDisclosure"
+	r.acts(discloses, "ai_disclosure")
+	r.acts(discloses, "ai_disclosure.mode", "auto", "always", "never")
+	r.acts(discloses, "ai_disclosure.text")
+	r.acts(discloses, "ai_disclosure.texts")
 	r.kept(NotBuilt, noOptOut, "run_do_not_call_detection")
 	r.kept(NotBuilt, noAfterCall, "post_call_actions", "post_call_insights")
 	r.kept(NotBuilt, "Calls are not transferred yet: when nobody is left to serve one, the agent apologises and says goodbye.", "transfer_on_failure")
@@ -152,8 +155,8 @@ func prompt() []Entry {
 	r.acts("api.TestPromptTemplates", "prompt_template.id")
 	r.acts("api.TestPromptTemplates", "prompt_template.label")
 	r.acts("api.TestRequiredContext", "prompt_template.required_context_keys")
-	r.kept(NotBuilt, noContext, "context_endpoint")
-	r.kept(NotBuilt, "No fields are collected from callers.", "collect_fields")
+	r.acts("call.TestContextIsAskedWhileItRings", "context_endpoint")
+	r.acts("call.TestFieldsAreStored", "collect_fields")
 	return r.entries
 }
 
@@ -164,16 +167,39 @@ func action() []Entry {
 	r.acts("api.TestPlainNouns", "label")
 	r.acts("api.TestPlainNouns", "description")
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "type", "action_end_conversation")
+	r.values("server.TestExternalAction", "type", "action_external")
 	r.keptValues(NotBuilt, noAction, "type", "action_transfer_call", "action_dtmf", "action_add_to_conference",
-		"action_set_hold", "action_warm_transfer", "action_external")
-	r.kept(NotBuilt, noConfig, "config", "config.phone_number", "config.place_primary_on_hold", "config.name", "config.description",
-		"config.url", "config.input_schema", "config.speak_on_send", "config.speak_on_receive", "config.processing_mode", "config.signature_secret")
+		"action_set_hold", "action_warm_transfer")
+	r.kept(NotBuilt, noConfig, "config.phone_number", "config.place_primary_on_hold")
+	r.external()
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger", "action_trigger_function_call")
-	r.keptValues(NotBuilt, noPhrases, "action_trigger", "action_trigger_phrase_based")
+	r.values("server.TestActionsOfAPlan", "action_trigger", "action_trigger_phrase_based")
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger.type")
-	r.kept(NotBuilt, noPhrases, "action_trigger.config", "action_trigger.config.phrase_triggers",
-		"action_trigger.config.phrase_triggers[].phrase", "action_trigger.config.phrase_triggers[].conditions")
+	for _, property := range []string{"", ".phrase_triggers", ".phrase_triggers[].phrase", ".phrase_triggers[].conditions"} {
+		r.acts("conversation.TestGoldenCalls", "action_trigger.config"+property)
+	}
 	return r.entries
+}
+
+// external adds the configuration of external actions.
+func (r *rows) external() {
+	const (
+		call = "server.TestExternalAction"
+		rule = "server.TestExternalRules"
+	)
+	for _, property := range []string{"config", "config.name", "config.description", "config.url"} {
+		r.acts(call, property)
+	}
+	r.acts("external.TestSchema", "config.input_schema")
+	r.acts("external.TestSignature", "config.signature_secret")
+	for _, property := range []string{"speak_on_send", "speak_on_receive", "processing_mode", "speak_on_wait", "wait_seconds", "speak_on_failure", "after_speech", "claims", "otherwise"} {
+		r.acts(rule, "config."+property)
+	}
+	r.acts("store.TestActionRuns", "config.repeatable")
+	r.acts("external.TestFailures", "config.timeout_seconds")
+	for _, property := range []string{"wire", "method", "headers", "secret_header"} {
+		r.acts("external.TestWires", "config."+property)
+	}
 }
 
 func voice() []Entry {

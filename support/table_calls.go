@@ -31,6 +31,7 @@ func call() []Entry {
 	r.acts("call.TestFillPlaceholders", "context")
 	r.acts("call.TestHIPAACallLeavesNoTranscript", "hipaa_compliant")
 	r.acts("server.TestCallsOfATrunkThatWritesOtherwise", "headers_out")
+	r.acts("call.TestPauseRecording", "paused")
 	r.kept(NotBuilt, "Carriers are not given them.", "telephony_params")
 	r.kept(NotBuilt, noVoicemail, "on_no_human_answer")
 	r.keptValues(NotBuilt, noVoicemail, "on_no_human_answer", "continue", "hangup")

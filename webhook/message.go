@@ -59,11 +59,21 @@ func Said(e sidetone.Event) (Message, bool) {
 		return Message{Type: sidetone.WebhookMessage, Payload: map[string]any{"text": e.Text, "sender": "bot", "timestamp": at}}, true
 	case sidetone.EventAction:
 		var data struct {
-			Said string `json:"said"`
+			Said    string          `json:"said"`
+			Input   json.RawMessage `json:"parameters"`
+			Outcome string          `json:"outcome"`
+			ID      string          `json:"action_id"`
+			Type    string          `json:"action_type"`
 		}
 		_ = json.Unmarshal(e.Data, &data) // without data nothing is known of the outcome
 		payload := map[string]any{"action": e.Text, "timestamp": at}
 		setText(payload, "action_output", data.Said)
+		setText(payload, "outcome", data.Outcome)
+		setText(payload, "action_id", data.ID)
+		setText(payload, "action_type", data.Type)
+		if data.Input != nil {
+			payload["action_input"] = data.Input
+		}
 		return Message{Type: sidetone.WebhookAction, Payload: payload}, true
 	case sidetone.EventError:
 		return Message{Type: sidetone.WebhookError, Payload: map[string]any{"message": e.Text, "timestamp": at}}, true
@@ -73,8 +83,9 @@ func Said(e sidetone.Event) (Message, bool) {
 
 // Over tells the end of a call: the conversation and the recording where there are any,
 // then whether it had been answered. c is the call as its end is stored; base is the
-// address of the interface, in front of the recording's path, or "".
-func Over(c sidetone.Call, base string) []Message {
+// address of the interface, in front of the recording's path, or ""; collected are the
+// values of the prompt's fields.
+func Over(c sidetone.Call, base string, collected map[string]string) []Message {
 	if c.Started.IsZero() {
 		payload := parties(c)
 		payload["telephony_status"] = cmp.Or(c.EndReason, string(c.Outcome))
@@ -94,6 +105,9 @@ func Over(c sidetone.Call, base string) []Message {
 	payload["start_time"], payload["end_time"] = instant(c.Started), instant(c.Ended)
 	setText(payload, "end_reason", c.EndReason)
 	setText(payload, "error_message", c.ErrorMessage)
+	if len(collected) > 0 {
+		payload["collected_fields"] = collected
+	}
 	return append(out, Message{Type: sidetone.WebhookEnded, Once: true, Payload: payload})
 }
 

@@ -25,13 +25,33 @@ const (
 // Sign sets the headers that prove who sent body. With several secrets the signature of
 // Standard Webhooks lists one of each; the contract's has room for the first only.
 func Sign(h http.Header, id string, at time.Time, body []byte, secrets []sidetone.Secret) error {
-	stamp := strconv.FormatInt(at.Unix(), 10)
-	var list []string
-	for i, secret := range secrets {
+	var keys [][]byte
+	for _, secret := range secrets {
 		key, err := sidetone.WebhookKey(secret)
 		if err != nil {
 			return err
 		}
+		keys = append(keys, key)
+	}
+	sign(h, id, at, body, keys...)
+	return nil
+}
+
+// SignAction sets the same headers on the request of an external action, whose secret is
+// base64 of any length.
+func SignAction(h http.Header, id string, at time.Time, body []byte, secret sidetone.Secret) error {
+	key, err := base64.StdEncoding.DecodeString(secret.Reveal())
+	if err != nil {
+		return Error("the signature secret of the action is not base64") // the cause may quote it
+	}
+	sign(h, id, at, body, key)
+	return nil
+}
+
+func sign(h http.Header, id string, at time.Time, body []byte, keys ...[]byte) {
+	stamp := strconv.FormatInt(at.Unix(), 10)
+	var list []string
+	for i, key := range keys {
 		list = append(list, "v1,"+mac(key, []byte(id+"."+stamp+"."), body))
 		if i == 0 {
 			h.Set(HeaderVocode, mac(key, body))
@@ -40,7 +60,6 @@ func Sign(h http.Header, id string, at time.Time, body []byte, secrets []sideton
 	h.Set(HeaderID, id)
 	h.Set(HeaderTimestamp, stamp)
 	h.Set(HeaderSignature, strings.Join(list, " "))
-	return nil
 }
 
 // mac is the base64 of the HMAC-SHA256 of parts.

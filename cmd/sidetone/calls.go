@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
@@ -22,6 +23,7 @@ type callsCommand struct {
 	Events    eventsCommand    `cmd:"" help:"Follow a call's events, with the time between them, until it is over."`
 	Turns     turnsCommand     `cmd:"" help:"Show what each turn of a call took, and what its silence was made of."`
 	Recording recordingCommand `cmd:"" help:"Save a call's recording."`
+	Pause     pauseCommand     `cmd:"" name:"pause-recording" help:"Make the recording of a live call silent, or go on with it (--resume)."`
 	Ladder    ladderCommand    `cmd:"" help:"Show a call's SIP messages as a ladder."`
 	PCAP      pcapCommand      `cmd:"" name:"pcap" help:"Save a call's SIP messages, and its RTP packets where they are kept, for Wireshark, tcpdump or sngrep."`
 
@@ -67,6 +69,21 @@ func (e endCommand) Run(a *app, k *kong.Context) error {
 		return err
 	}
 	return e.show(a, ended)
+}
+
+type pauseCommand struct {
+	remote
+	ID     string `arg:"" help:"Id of the call."`
+	Resume bool   `help:"Go on with the recording."`
+}
+
+// Run pauses a recording.
+func (p pauseCommand) Run(a *app) error {
+	call, err := p.ask(a, http.MethodPost, "/v1/calls/recording", url.Values{"id": {p.ID}}, map[string]bool{"paused": !p.Resume})
+	if err != nil {
+		return err
+	}
+	return p.show(a, call)
 }
 
 type eventsCommand struct {

@@ -29,7 +29,7 @@ func mirrored() map[string]string {
 		"NumberController_updateNumber": "numbers update +1 --set example_context={}", "NumberController_cancelNumber": "numbers cancel +1",
 		"NumberController_linkNumber": "numbers link +1", "NumberController_detachNumber": "numbers detach +1",
 		"CallController_getCall": "calls get i", "CallController_listCalls": "calls list", "CallController_createCall": "calls create --to +1",
-		"CallController_endCall": "calls end i", "CallController_getRecording": "calls recording i -f -", "CallController_streamEvents": "calls events {id}",
+		"CallController_endCall": "calls end i", "CallController_getRecording": "calls recording i -f -", "CallController_pauseRecording": "calls pause-recording i", "CallController_streamEvents": "calls events {id}",
 		"CallController_getLadder": "calls ladder {id}", "CallController_getPcap": "calls pcap {id} -f -", "CallController_getJournal": "calls journal {id} -f -",
 		"CallController_getTurns":    "calls turns {id}",
 		"DncController_addDncNumber": "dnc create --set phoneNumber=+1", "DncController_bulkAddDncNumbers": "dnc bulk +1",

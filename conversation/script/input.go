@@ -298,6 +298,7 @@ func (f *form) input(in conversation.Input) conversation.Input {
 		return in
 	case conversation.Digit:
 		f.key(&in.Key)
+		f.someNumber(" ref=", &in.Ref)
 		return in
 	case conversation.Heard:
 		f.someText(&in.Text)
@@ -322,6 +323,7 @@ func (f *form) input(in conversation.Input) conversation.Input {
 		f.someText(&in.Result)
 		f.someQuoted(" says ", &in.Say)
 		f.flag("unknown", &in.Unknown)
+		f.flag("misused", &in.Misused)
 		return in
 	default:
 		return f.agentInput(in)

@@ -37,7 +37,7 @@ func outputs() []conversation.Output {
 		conversation.AskModel{}, conversation.CancelModel{}, conversation.Say{}, conversation.Unsay{},
 		conversation.PausePlayout{}, conversation.ResumePlayout{}, conversation.StopPlayout{}, conversation.FinalizeSpeech{},
 		conversation.ResetDetector{}, conversation.Arm{}, conversation.Disarm{}, conversation.RunTool{}, conversation.Hangup{},
-		conversation.Note{},
+		conversation.Note{}, conversation.Cover{}, conversation.Uncover{}, conversation.Collected{},
 	}
 }
 
@@ -197,6 +197,7 @@ func TestForms(t *testing.T) {
 		`model call 1 c1 lookup "{\"a\":1}"`:   conversation.ModelCall{Gen: 1, ID: "c1", Name: "lookup", Args: `{"a":1}`},
 		`model call 1 c1 lookup {}`:            conversation.ModelCall{Gen: 1, ID: "c1", Name: "lookup", Args: `{}`},
 		`tool done c1 "{}" says "All set."`:    conversation.ToolDone{ID: "c1", Result: "{}", Say: "All set."},
+		"tool failed c1 misused":               conversation.ToolDone{ID: "c1", Failed: true, Misused: true},
 		"tool failed c1 unknown":               conversation.ToolDone{ID: "c1", Failed: true, Unknown: true},
 		"voice sound 1 2.000":                  conversation.Voiced{Utt: 1, Total: 2 * time.Second},
 		"voice sound 1 2.000 done 0:5@0.000:0.480": conversation.Voiced{Utt: 1, Total: 2 * time.Second, Done: true,

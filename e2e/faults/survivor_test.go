@@ -108,7 +108,7 @@ func toneVendors(t *testing.T, model llm.Driver) (settings string, c vendorContr
 }
 
 // toneAgent are the members of an agent whom toneVendors serve.
-const toneAgent = `{"prompt":{"content":"Be kind."},"initial_message":"Welcome here caller.","provider":"openai","model":"gpt-4.1-mini",` +
+const toneAgent = `{"prompt":{"content":"Be kind."},"actions":[{"type":"action_end_conversation"}],"initial_message":"Welcome here caller.","provider":"openai","model":"gpt-4.1-mini",` +
 	`"transcriber":{"type":"transcriber_deepgram"},"voice":{"type":"voice_eleven_labs","voice_id":"21m00Tcm4TlvDq8ikWAM"}}`
 
 // survivor is a caller who speaks tone words when the agent is silent, and stays in the
