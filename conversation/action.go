@@ -46,7 +46,8 @@ type Action struct {
 	// of the model's. When it is not known whether it was done, the model answers.
 	OnFailure []string
 	// Silent says that its result is put into history and nothing is said because of it,
-	// unless the caller would get no answer at all.
+	// unless the caller would get no answer at all, or it was not done and has Claims: somebody
+	// counts on it then.
 	Silent bool
 	// Claims are words in the call's language, such as "booked" or "all set". A sentence of the
 	// model's that has one claims the action's effect, and is said when the last run of it in

@@ -258,6 +258,7 @@ func (m *Machine) muted() bool {
 }
 
 func (m *Machine) onToolDone(in ToolDone) {
+	in.Failed = in.Failed || in.Unknown
 	t, ok := m.record(in)
 	if !ok {
 		return
@@ -284,7 +285,8 @@ func (m *Machine) onToolDone(in ToolDone) {
 // stay keeps the agent from ending the call behind an action that was not done: the model
 // has to tell the caller.
 func (m *Machine) stay(s *speech, name string) {
-	if _, known := m.rules[name]; !known || s.endCall.Name == "" || s.hangup != "goodbye" || m.rule(name).Silent {
+	a, known := m.rules[name]
+	if !known || s.endCall.Name == "" || s.hangup != "goodbye" || a.Silent && len(a.Claims) == 0 {
 		return
 	}
 	m.notDone(s.endCall, FailedBeforeResult)
@@ -319,14 +321,14 @@ func (m *Machine) sequel(a *Action, in ToolDone) (text string, ask bool) {
 	switch {
 	case in.Say != "":
 		return in.Say, false
-	case in.Unknown, in.Misused:
+	case in.Misused:
 		return "", true
-	case in.Failed && len(a.OnFailure) > 0:
+	case in.Failed && !in.Unknown && len(a.OnFailure) > 0:
 		return choose(a.OnFailure, nth), false
 	case !in.Failed && len(a.OnDone) > 0:
 		return choose(a.OnDone, nth), false
 	default:
-		return "", !a.Silent
+		return "", !a.Silent || in.Failed && len(a.Claims) > 0
 	}
 }
 
