@@ -46,7 +46,8 @@ type Action struct {
 	// of the model's. When it is not known whether it was done, the model answers.
 	OnFailure []string
 	// Silent says that its result is put into history and nothing is said because of it,
-	// unless the caller would get no answer at all.
+	// unless the caller would get no answer at all, or it was not done and has Claims: somebody
+	// counts on it then.
 	Silent bool
 	// Claims are words in the call's language, such as "booked" or "all set". A sentence of the
 	// model's that has one claims the action's effect, and is said when the last run of it in
@@ -100,8 +101,10 @@ const (
 // run is a run of a tool in this call.
 type run struct {
 	name, args string
-	outcome    outcome
-	result     string
+	// unoffered: nothing was run.
+	unoffered bool
+	outcome   outcome
+	result    string
 	// over is when the result came.
 	over time.Duration
 }
@@ -115,7 +118,7 @@ func (m *Machine) earlier(c ToolCall) int {
 	args := canonical(c.Args)
 	for i := len(m.runs) - 1; i >= 0; i-- {
 		r := &m.runs[i]
-		if r.name != c.Name || r.args != args {
+		if r.unoffered || r.name != c.Name || r.args != args {
 			continue
 		}
 		if r.outcome == failed || r.outcome == succeeded && m.now > r.over+sameCall {
@@ -147,7 +150,7 @@ func canonical(args string) string {
 // standing is what came of the last run of a tool; underway while one runs. known is false
 // for a tool that never ran.
 func (m *Machine) standing(name string) (o outcome, known bool) {
-	if slices.ContainsFunc(m.tools, func(t tool) bool { return t.name == name }) {
+	if slices.ContainsFunc(m.tools, func(t tool) bool { return t.name == name && !t.unoffered }) {
 		return underway, true
 	}
 	o, known = m.results[name]
@@ -157,7 +160,7 @@ func (m *Machine) standing(name string) (o outcome, known bool) {
 // runsOf counts the runs of a tool.
 func (m *Machine) runsOf(name string) (n int) {
 	for i := range m.runs {
-		if m.runs[i].name == name {
+		if m.runs[i].name == name && !m.runs[i].unoffered {
 			n++
 		}
 	}

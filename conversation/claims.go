@@ -166,7 +166,7 @@ func (l *lexicon) claimedIn(sentence string, from int, claims, stated []claim) [
 	clauses := l.clausesOf(sentence)
 	asks := l.asks(sentence)
 	for i, c := range clauses {
-		asked := asks && (i == len(clauses)-1 || i == 0 && longestPhrase(c.words, l.askers) > 0)
+		asked := asks && (i == 0 || i == len(clauses)-1) && l.isAsked(c.words, i == len(clauses)-1)
 		if c.end <= from || asked {
 			continue
 		}
@@ -225,6 +225,18 @@ func (l *lexicon) asks(sentence string) bool {
 	return slices.ContainsFunc(l.askEnds, func(end string) bool { return strings.HasSuffix(text, end) })
 }
 
+// isAsked reports whether a clause of a question asks, rather than states something before
+// it. last says that the question mark is behind it. In a language without a list of words
+// that begin questions the last clause does.
+func (l *lexicon) isAsked(clause []string, last bool) bool {
+	first := clause[0]
+	asker := slices.Contains(l.askers, first) || strings.HasSuffix(first, "n't")
+	if !last {
+		return asker && !slices.Contains(l.links, first) // "is booked, anything else?"
+	}
+	return asker || len(l.askers) == 0
+}
+
 // states reports whether a clause has a claim that nothing before it takes back.
 func (l *lexicon) states(clause, claim []string) bool {
 	for i := range clause {
@@ -243,7 +255,8 @@ func startsWith(words, phrase []string) bool {
 // takenBack reports whether the words of a clause before a claim deny it, wish for it or
 // put it into the future: with nothing but links between, or at the clause's beginning.
 func (l *lexicon) takenBack(before []string) bool {
-	if longestPhrase(before, l.ifs) > 0 {
+	linked := len(before) > 0 && slices.Contains(l.links, before[len(before)-1])
+	if longestPhrase(before, l.ifs) > 0 || linked && longestPhrase(before, l.whens) > 0 {
 		return true
 	}
 	for n := len(before); n > 0; n-- {

@@ -54,12 +54,13 @@ func english() lexicon {
 			"date of birth|birthday|serial|policy|card"),
 		abbreviations: list("dr|mr|mrs|ms|prof|st|jr|sr|vs|etc|no|dept|approx|inc|ltd|co|e.g|i.e|a.m|p.m|u.s|u.k|mt|ave|rd|ext"),
 
-		denials: list("not|never|nothing|none|nobody|cannot|unable|will|shall|would|should|can|could|may|might|must|to be|want|wants|" +
-			"like|need|needs|almost|nearly|if|when|once|until|unless|before|whether|as soon as|hardly|barely"),
-		links:  list("be|been|being|is|are|was|were|it|that|this|it's|that's|there's|yet|already|now|actually|really|fully|have|has|had|quite|officially|all|still"),
-		ifs:    list("if|unless|until|till|before|whether|once|as soon as"),
+		denials: list("not|never|nothing|none|nobody|cannot|unable|will|shall|would|can|could|may|might|must|to be|want|wants|" +
+			"would like|i'd like|you'd like|need|needs|almost|nearly|fully|if|when|once|until|unless|before|whether|as soon as|hardly|barely"),
+		links:  list("be|been|being|is|are|was|were|it|that|this|it's|that's|there's|yet|already|now|actually|really|have|has|had|quite|officially|all|still"),
+		ifs:    list("if|unless|until|till|before|whether"),
+		whens:  list("once|when|as soon as"),
 		joints: list("and|but|so|because|then|or|once again|once more"),
-		askers: list("shall|should|would|will|do|does|did|is|are|was|were|have|has|had|can|could|may|might|must|isn't|aren't|hasn't|haven't"),
+		askers: list("shall|should|would|will|do|does|did|is|are|was|were|have|has|had|can|could|may|might|must|am|what|which|when|where|who|how|why"),
 	}
 }
 
@@ -77,11 +78,11 @@ func german() lexicon {
 		abbreviations: list("dr|hr|fr|z.b|d.h|usw|ca|nr|str|st|bzw|evtl|inkl|prof|tel"),
 
 		denials: list("nicht|nichts|nie|niemals|kein|keine|keinen|keiner|keines|niemand|wird|werde|werden|würde|würden|kann|können|könnte|" +
-			"könnten|soll|sollen|sollte|sollten|muss|müssen|müsste|möchte|möchten|darf|dürfen|wenn|falls|sobald|bevor|ob|fast|beinahe|kaum"),
+			"könnten|soll|sollen|muss|müssen|müsste|möchte|möchten|darf|dürfen|wenn|falls|sobald|bevor|ob|fast|beinahe|kaum"),
 		links:  list("noch|schon|jetzt|gleich|nun|es|das|ihn|sie|für|dann|bereits|ist|sind|wurde|worden|ihnen|dir|dich|fest|leider|bisher|heute|morgen|erst|bald"),
 		ifs:    list("wenn|falls|sobald|bevor|ob|bis|sofern"),
 		joints: list("und|aber|denn|also|oder|sondern|doch"),
-		askers: list("soll|sollen|kann|können|könnte|könnten|möchten|möchte|wollen|will|haben|habe|hat|wird|werden|darf|dürfen|würden|wurde"),
+		askers: list("soll|sollen|kann|können|könnte|könnten|möchten|möchte|wollen|will|haben|habe|hat|ist|sind|wird|werden|darf|dürfen|würden|wurde|was|wann|welche|welcher|welchen|wer|wie|wo|warum"),
 	}
 }
 

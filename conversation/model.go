@@ -83,8 +83,11 @@ func (m *Machine) fallSilent(s *speech) {
 	if s.fillers > 0 {
 		first, latest = fillerEvery, fillerEvery
 	}
-	// However many tools and questions follow each other, the caller waits no longer.
-	m.arm(timerFiller, min(m.now+first, max(m.now, s.silent+latest)))
+	at := m.now + first
+	if len(m.cfg.Actions) > 0 { // calls from before there were rules are replayed as they went
+		at = min(at, max(m.now, s.silent+latest)) // however many tools and questions follow each other
+	}
+	m.arm(timerFiller, at)
 	if s.model && !m.armed(timerGiveUp) {
 		m.arm(timerGiveUp, m.now+giveUpAfter)
 	}
@@ -96,7 +99,7 @@ func (m *Machine) working(s *speech) bool { return m.toolsOf(s) || s.holds() }
 // waitingAfter is when the caller is told to wait for the tools of a speech.
 func (m *Machine) waitingAfter(s *speech) time.Duration {
 	for _, t := range m.tools {
-		if after := m.rule(t.name).WaitingAfter; t.gen == s.gen() && after > 0 {
+		if after := t.rule.WaitingAfter; t.gen == s.gen() && after > 0 {
 			return min(after, longestWaiting)
 		}
 	}
@@ -106,7 +109,7 @@ func (m *Machine) waitingAfter(s *speech) time.Duration {
 // filler is what the caller is told while a speech waits.
 func (m *Machine) filler(s *speech) string {
 	for _, t := range m.tools {
-		if text := choose(m.rule(t.name).Waiting, s.fillers); t.gen == s.gen() && text != "" {
+		if text := choose(t.rule.Waiting, s.fillers); t.gen == s.gen() && text != "" {
 			return text
 		}
 	}

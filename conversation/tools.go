@@ -37,6 +37,10 @@ type tool struct {
 	gen uint64
 	// run is its index in Machine.runs.
 	run int
+	// unoffered: the model was not offered it, and nothing is run. rule is what is known of
+	// it then: nothing.
+	unoffered bool
+	rule      *Action
 }
 
 // deferred is a call that begins when the words before it were heard.
@@ -166,11 +170,12 @@ func (m *Machine) start(s *speech, i int, calls []ToolCall) {
 	var begun []ToolCall
 	for _, c := range calls {
 		m.history = append(m.history, Message{Role: ToolRole, CallID: c.ID, Text: PendingResult})
-		if r := m.earlier(c); r >= 0 {
+		unoffered := slices.Contains(p.unoffered, c)
+		if r := m.earlier(c); r >= 0 && !unoffered {
 			m.repeat(c, r)
 			continue
 		}
-		m.run(c, s.gen(), slices.Contains(p.unoffered, c))
+		m.run(c, s.gen(), unoffered)
 		begun = append(begun, c)
 	}
 	m.limitTools(begun)
@@ -178,8 +183,13 @@ func (m *Machine) start(s *speech, i int, calls []ToolCall) {
 
 // run runs a call whose result goes into the last message of history.
 func (m *Machine) run(c ToolCall, gen uint64, unoffered bool) {
-	m.tools = append(m.tools, tool{id: c.ID, name: c.Name, messages: []int{len(m.history) - 1}, gen: gen, run: len(m.runs)})
-	m.runs = append(m.runs, run{name: c.Name, args: canonical(c.Args)})
+	rule := m.rule(c.Name)
+	if unoffered {
+		rule = &Action{Name: c.Name}
+	}
+	m.tools = append(m.tools, tool{id: c.ID, name: c.Name, messages: []int{len(m.history) - 1}, gen: gen,
+		run: len(m.runs), unoffered: unoffered, rule: rule})
+	m.runs = append(m.runs, run{name: c.Name, args: canonical(c.Args), unoffered: unoffered})
 	m.emit(RunTool{ID: c.ID, Name: c.Name, Args: c.Args, Unoffered: unoffered})
 	if !unoffered {
 		m.collect(c.Name)
@@ -246,10 +256,11 @@ func (m *Machine) toolsOf(s *speech) bool {
 
 // muted reports whether an action runs during which the caller's words wait.
 func (m *Machine) muted() bool {
-	return slices.ContainsFunc(m.tools, func(t tool) bool { return m.rule(t.name).Muted })
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.rule.Muted })
 }
 
 func (m *Machine) onToolDone(in ToolDone) {
+	in.Failed = in.Failed || in.Unknown
 	t, ok := m.record(in)
 	if !ok {
 		return
@@ -259,7 +270,7 @@ func (m *Machine) onToolDone(in ToolDone) {
 	}
 	m.takeSequel(t, in)
 	s := m.speech
-	if s != nil && t.gen == s.gen() && m.runs[t.run].outcome != succeeded {
+	if s != nil && t.gen == s.gen() && m.runs[t.run].outcome != succeeded && !t.unoffered {
 		m.stay(s, t.name)
 	}
 	m.issue() // claims may be said now
@@ -276,7 +287,8 @@ func (m *Machine) onToolDone(in ToolDone) {
 // stay keeps the agent from ending the call behind an action that was not done: the model
 // has to tell the caller.
 func (m *Machine) stay(s *speech, name string) {
-	if _, known := m.rules[name]; !known || s.endCall.Name == "" || s.hangup != "goodbye" || m.rule(name).Silent {
+	a, known := m.rules[name]
+	if !known || s.endCall.Name == "" || s.hangup != "goodbye" || a.Silent && len(a.Claims) == 0 {
 		return
 	}
 	m.notDone(s.endCall, FailedBeforeResult)
@@ -285,7 +297,7 @@ func (m *Machine) stay(s *speech, name string) {
 
 // takeSequel notes what comes of a result: an answer of the model's, a sentence, or nothing.
 func (m *Machine) takeSequel(t tool, in ToolDone) {
-	text, ask := m.sequel(t.name, in)
+	text, ask := m.sequel(t.rule, in)
 	s := m.speech
 	own := s != nil && t.gen == s.gen() && !s.model
 	switch {
@@ -297,7 +309,7 @@ func (m *Machine) takeSequel(t tool, in ToolDone) {
 	default:
 		m.queued = append(m.queued, text)
 	}
-	if own && m.rule(t.name).Muted {
+	if own && t.rule.Muted {
 		s.muted = true
 	}
 	if s == nil && !ask && len(m.tools) == 0 {
@@ -306,19 +318,19 @@ func (m *Machine) takeSequel(t tool, in ToolDone) {
 }
 
 // sequel is what follows a result: a sentence, or an answer of the model's, or neither.
-func (m *Machine) sequel(name string, in ToolDone) (text string, ask bool) {
-	a, nth := m.rule(name), m.runsOf(name)-1
+func (m *Machine) sequel(a *Action, in ToolDone) (text string, ask bool) {
+	nth := m.runsOf(a.Name) - 1
 	switch {
 	case in.Say != "":
 		return in.Say, false
-	case in.Unknown, in.Misused:
+	case in.Misused:
 		return "", true
-	case in.Failed && len(a.OnFailure) > 0:
+	case in.Failed && !in.Unknown && len(a.OnFailure) > 0:
 		return choose(a.OnFailure, nth), false
 	case !in.Failed && len(a.OnDone) > 0:
 		return choose(a.OnDone, nth), false
 	default:
-		return "", !a.Silent
+		return "", !a.Silent || in.Failed && len(a.Claims) > 0
 	}
 }
 
@@ -366,7 +378,9 @@ func (m *Machine) record(in ToolDone) (tool, bool) {
 	case in.Failed:
 		r.outcome, r.result = failed, FailedResult+in.Result
 	}
-	m.results[t.name] = r.outcome
+	if !t.unoffered {
+		m.results[t.name] = r.outcome
+	}
 	for _, at := range t.messages {
 		m.history[at].Text = r.result
 	}
@@ -397,7 +411,7 @@ func (m *Machine) runQuiet(s *speech) {
 
 // quiet reports whether a tool runs during which what is said is lost.
 func (m *Machine) quiet() bool {
-	return slices.ContainsFunc(m.tools, func(t tool) bool { return m.rule(t.name).Quiet })
+	return slices.ContainsFunc(m.tools, func(t tool) bool { return t.rule.Quiet })
 }
 
 // onLateTool records a result that comes after the conversation. A call that

@@ -24,8 +24,9 @@ type lexicon struct {
 	// abbreviations end in a full stop without ending a sentence.
 	abbreviations []string
 	// denials before a word such as "booked" deny it, wish for it or put it into the future,
-	// with nothing but links between; ifs do at the beginning of a clause.
-	denials, links, ifs []string
+	// with nothing but links between; ifs do at the beginning of a clause, and so do whens when a
+	// link is before the word ("once your table is booked", but not "once you called I booked").
+	denials, links, ifs, whens []string
 	// joints begin another clause without a mark.
 	joints []string
 	// askers begin questions; askEnds end those that need no question mark.

@@ -3,6 +3,8 @@ package journal_test
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +98,28 @@ func TestReplayIsExact(t *testing.T) {
 	}
 	if j.Header.Call != "c1" || !j.Header.Began.Equal(h.Began) || j.Header.Config.Greeting != h.Config.Greeting {
 		t.Errorf("header: %+v", j.Header)
+	}
+}
+
+// Journals that were written before there were rules of actions are replayed exactly.
+func TestJournalsBeforeActions(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/before_actions/*.journal")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("journals: %v, %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, err := journal.Read(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := j.Replay(); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
 }
 
