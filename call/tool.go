@@ -96,11 +96,17 @@ func newToolRunner(s *Session, kept Runs) *toolRunner {
 	return r
 }
 
-// run starts a tool on a goroutine that wait waits for.
-func (r *toolRunner) run(out conversation.RunTool) {
+// next numbers a run.
+func (r *toolRunner) next(out conversation.RunTool) ToolCall {
 	r.runs++
 	c := r.call
 	c.Key, c.ID, c.Name, c.Args = fmt.Sprintf("%s:%d", c.CallID, r.runs), out.ID, out.Name, json.RawMessage(out.Args)
+	return c
+}
+
+// run starts a tool on a goroutine that wait waits for.
+func (r *toolRunner) run(out conversation.RunTool) {
+	c := r.next(out)
 	tool, ok := r.tools[out.Name]
 	if !ok || out.Unoffered {
 		r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: "unknown action: " + out.Name})
