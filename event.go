@@ -35,9 +35,19 @@ const (
 	EventTurn        EventKind = "turn"
 	EventMeasured    EventKind = "measured"
 	EventAction      EventKind = "action"
-	EventDigits      EventKind = "digits"
-	EventRestarted   EventKind = "restarted"
-	EventError       EventKind = "error"
-	EventLine        EventKind = "line_quality"
-	EventEnded       EventKind = "ended"
+	// EventTransfer tells of somebody who is to take the agent's place.
+	EventTransfer EventKind = "transfer"
+	EventDigits   EventKind = "digits"
+	// EventDisclosed: the caller has heard, to its last word, that the agent is a machine.
+	EventDisclosed EventKind = "ai_disclosed"
+	// EventCollected: a field has a value. The text is its name.
+	EventCollected EventKind = "collected"
+	// EventRecordingPaused and EventRecordingResumed: both sides of the recording are
+	// silent between them.
+	EventRecordingPaused  EventKind = "recording_paused"
+	EventRecordingResumed EventKind = "recording_resumed"
+	EventRestarted        EventKind = "restarted"
+	EventError            EventKind = "error"
+	EventLine             EventKind = "line_quality"
+	EventEnded            EventKind = "ended"
 )

@@ -14,7 +14,7 @@ type Prompt struct {
 	Description     string
 	Content         string
 	ContextEndpoint string
-	// CollectFields is a JSON array, as given.
+	// CollectFields is a JSON array, as given; Fields reads it.
 	CollectFields []byte
 	Tags          []string
 	// Template says what the prompt's placeholders need.
@@ -84,6 +84,9 @@ func (p Prompt) Validate() error {
 		return err
 	}
 	if err := optionalAddress("context_endpoint", p.ContextEndpoint); err != nil {
+		return err
+	}
+	if err := p.validateCollectFields(); err != nil {
 		return err
 	}
 	if err := maxLength("prompt_template.label", p.Template.Label, 256); err != nil {

@@ -11,9 +11,9 @@ import (
 )
 
 // renderCall renders a call from the snapshot it ran with. transcript is that
-// of the events so far while the call is not over; actions are the events of
-// actions, for single calls only.
-func renderCall(v view, c sidetone.Call, transcript string, actions []sidetone.Event) object {
+// of the events so far while the call is not over; told are the events of
+// actions and of fields that were collected, for single calls only.
+func renderCall(v view, c sidetone.Call, transcript string, told []sidetone.Event) object {
 	o := object{
 		"id": c.ID, "user_id": v.account, "status": c.Status, "recording_available": c.RecordingPath != "",
 		"to_number": c.ToNumber, "from_number": c.FromNumber, "agent_phone_number": c.AgentNumber,
@@ -43,6 +43,9 @@ func renderCall(v view, c sidetone.Call, transcript string, actions []sidetone.E
 	if c.DoNotCall != "" {
 		o["do_not_call_result"] = c.DoNotCall == "yes"
 	}
+	if c.Insights != nil {
+		o["insights"] = renderInsights(*c.Insights)
+	}
 	if metadata := carrierData(c); len(metadata) > 0 {
 		o["telephony_metadata"] = metadata
 	}
@@ -53,7 +56,10 @@ func renderCall(v view, c sidetone.Call, transcript string, actions []sidetone.E
 		if !c.Signalling.Empty() {
 			o["signalling"] = renderSignalling(c.Signalling)
 		}
-		o["action_history"] = renderActions(actions)
+		o["action_history"] = renderActions(told)
+		if collected := sidetone.CollectedFields(told); collected != nil {
+			o["collected_fields"] = collected
+		}
 		if len(c.Used) > 0 {
 			o["usage"] = renderUsed(c.Used)
 		}
@@ -84,6 +90,22 @@ func renderUsed(used []sidetone.Used) []object {
 		setText(out[i], "account", u.Account)
 	}
 	return out
+}
+
+// renderInsights renders what was found out after a call.
+func renderInsights(i sidetone.Insights) object {
+	results := make([]object, len(i.Results))
+	for n, r := range i.Results {
+		results[n] = object{"name": r.Name, "type": r.Kind}
+		if r.Value != nil {
+			results[n]["value"] = r.Value
+		}
+		setText(results[n], "error", r.Failure)
+	}
+	o := object{"status": i.State, "attempts": i.Attempts, "results": results}
+	setText(o, "error", i.Failure)
+	setTime(o, "completed_at", i.Settled)
+	return o
 }
 
 // renderLine renders how good a call's line was.
@@ -120,8 +142,11 @@ func carrierData(c sidetone.Call) object {
 
 // renderActions renders what the agent did besides talking.
 func renderActions(events []sidetone.Event) []object {
-	out := make([]object, len(events))
-	for i, e := range events {
+	out := []object{}
+	for _, e := range events {
+		if e.Kind != sidetone.EventAction {
+			continue
+		}
 		o := object{}
 		setMembers(o, e.Data)
 		entry := object{"event_type": "action_completed", "timestamp": dialect.ISOTime.Render(e.At)}
@@ -138,7 +163,7 @@ func renderActions(events []sidetone.Event) []object {
 			}
 			entry["result"] = actionResult(said)
 		}
-		out[i] = entry
+		out = append(out, entry)
 	}
 	return out
 }

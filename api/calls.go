@@ -128,11 +128,8 @@ func (w work) callable(c callRequest) (e164 string, err error) {
 	if e164, err = w.phone(c.profile, "to_number", c.to); err != nil {
 		return "", err
 	}
-	blocked, err := w.tx.MustNotCall(e164)
-	if blocked {
-		err = invalid("to_number is on the do-not-call list")
-	}
-	return e164, err
+	e164, err = w.tx.MayCall(e164)
+	return e164, forbidden("to_number", err)
 }
 
 // complete checks that a call's context has what the prompt's template requires.
@@ -195,7 +192,7 @@ func (w work) agentOfCall(snapshot sidetone.Snapshot, c callRequest) (sidetone.S
 
 func (s *server) getCall(r *request) (any, error) {
 	call, record, err := s.call(r, r.query.Get("id"))
-	return renderCall(r.view, call, record.transcript, record.actions), err
+	return renderCall(r.view, call, record.transcript, record.told), err
 }
 
 // record is what the events of a call add to it.
@@ -203,7 +200,8 @@ type record struct {
 	// transcript is that of the events so far, "" when the call is over and has
 	// its own.
 	transcript string
-	actions    []sidetone.Event
+	// told are the events of actions and of fields that were collected.
+	told []sidetone.Event
 }
 
 // call reads a call and what its events tell.
@@ -218,7 +216,13 @@ func (s *server) call(r *request, id string) (call sidetone.Call, record record,
 		if call.Started.IsZero() {
 			return nil
 		}
-		if record.actions, err = w.tx.EventsOf(id, sidetone.EventAction); err != nil || call.Status.Terminal() {
+		var collected []sidetone.Event
+		if collected, err = w.tx.EventsOf(id, sidetone.EventCollected); err != nil {
+			return err
+		}
+		actions, err := w.tx.EventsOf(id, sidetone.EventAction)
+		record.told = append(actions, collected...)
+		if err != nil || call.Status.Terminal() {
 			return err
 		}
 		events, err := w.tx.Events(id, 0)

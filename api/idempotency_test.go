@@ -31,7 +31,7 @@ func TestRoutesWithIdempotencyKeys(t *testing.T) {
 		if pattern == "POST /v1/agents/update" || pattern == "POST /v1/numbers/update" {
 			return false
 		}
-		for _, end := range []string{"/update", "/cancel", "/end", "/revoke", "_steering_pool", "/detach", "/decide", "/rotate_environment", "/rotate_master", "/account_connections/test", "/trunks/test", "/webhooks/test"} {
+		for _, end := range []string{"/update", "/cancel", "/end", "/calls/recording", "/revoke", "_steering_pool", "/detach", "/decide", "/rotate_environment", "/rotate_master", "/account_connections/test", "/trunks/test", "/webhooks/test"} {
 			if strings.HasSuffix(pattern, end) {
 				return true
 			}

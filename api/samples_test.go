@@ -79,6 +79,9 @@ func (b *bench) samples() map[string]sample {
 	out["POST /v1/secrets/rotate_environment"] = sample{"", ``}
 	call := `{"to_number":"+12025550199","from_number":"` + ours + `","agent":` + agent + `,"context":{"name":"Ann"}}`
 	out["POST /v1/calls/create"] = sample{"", call}
+	live := id("POST /v1/calls/create", call)
+	b.calls.run(live[len("?id="):])
+	out["POST /v1/calls/recording"] = sample{live, `{"paused":true}`}
 	out["POST /v1/calls/end"] = sample{id("POST /v1/calls/create", call), ``}
 	return out
 }

@@ -28,6 +28,10 @@ type CallController interface {
 	// that was asked for; e.HeadersOut go with the hang-up. A call that nobody runs
 	// is a NotFound.
 	End(ctx context.Context, environmentID string, e sidetone.Ending) error
+	// PauseRecording makes both sides of a call's recording silent, or ends that, and
+	// returns when it is so. A call that this node does not run is a NotFound, one that
+	// is not recorded a Conflict.
+	PauseRecording(ctx context.Context, environmentID, callID string, paused bool) error
 }
 
 // Feed hands out the live events of a call. cluster/local implements it.
@@ -132,6 +136,9 @@ type Config struct {
 	Heartbeat time.Duration
 	// Document is what requests are held against; nil loads the embedded one.
 	Document *contract.Document
+	// CheckInsights returns what is wrong with the schemas of what an agent wants to know after
+	// its calls, nil when they may be stored; nil: they are not looked at.
+	CheckInsights func(sidetone.Agent) error
 	// CheckPrompt returns what is wrong with the text of a prompt, nil when it may
 	// be stored; nil checks nothing.
 	CheckPrompt func(content string) error
@@ -218,6 +225,11 @@ type nobody struct{}
 
 // End knows no call.
 func (nobody) End(context.Context, string, sidetone.Ending) error {
+	return sidetone.Errorf(sidetone.NotFound, "call not found")
+}
+
+// PauseRecording knows no call.
+func (nobody) PauseRecording(context.Context, string, string, bool) error {
 	return sidetone.Errorf(sidetone.NotFound, "call not found")
 }
 

@@ -96,8 +96,8 @@ func warningsOf(a answer) []string {
 // nothing and says nothing.
 func TestWarnings(t *testing.T) {
 	both(t, func(b *bench) {
-		const kept = `{"prompt":{"content":"p"},"provider":"openai","language":"es","context_endpoint":"https://hook.example/c","webhook":{"url":"https://hook.example/in","subscriptions":["event_human_detection"]},"colour":"red"}`
-		want := []string{"body unknown", "context_endpoint not_built", "webhook.subscriptions not_built"}
+		const kept = `{"prompt":{"content":"p"},"provider":"openai","language":"es","transfer_on_failure":"+12025550123","webhook":{"url":"https://hook.example/in","subscriptions":["event_human_detection"]},"colour":"red"}`
+		want := []string{"body unknown", "transfer_on_failure not_built", "webhook.subscriptions not_built"}
 		for range 2 {
 			if got := warningsOf(b.with("w", "POST /v1/agents/create", kept).want(201)); !slices.Equal(got, want) {
 				b.t.Errorf("got %q, want %q", got, want)
@@ -157,7 +157,7 @@ func TestWhatTypesDoNotTake(t *testing.T) {
 			`"transcriber":{"type":"transcriber_deepgram","eot_threshold":0.6}`:                "transcriber.eot_threshold not_taken",
 			`"transcriber":{"type":"transcriber_deepgram","model":"flux","eot_threshold":0.6}`: "",
 			`"transcriber":{"type":"pocketsphinx","fallback":{"type":"tty"}}`:                  "400",
-			`"transfer_on_failure":"+12025550123"`:                                             "transfer_on_failure not_built",
+			`"transfer_on_failure":"+12025550123"`:                                             "",
 			`"hipaa_compliant":true`:                                                           "hipaa_compliant unknown",
 			`"voice":{"type":"voice_openai","fallback":{"type":"voice_tty"}}`:                  "400",
 			`"voice":{"type":"voice_openai","fallback":{"type":"voice_flite","voice":"slt"}}`:  "",

@@ -27,6 +27,8 @@ func EndTool() llm.Tool {
 func builtin() map[string]func(*Session, Action) Tool {
 	return map[string]func(*Session, Action) Tool{
 		"action_end_conversation": func(s *Session, _ Action) Tool { return hangUp{s.inbox} },
+		"action_transfer_call":    newTransferCall,
+		"action_warm_transfer":    newWarmTransfer,
 	}
 }
 

@@ -1,6 +1,7 @@
 package call_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -50,6 +51,7 @@ type world struct {
 	notices  []string
 	actions  []call.Action // beside the end of the conversation
 	trunks   []string
+	caller   string       // who calls, in the place of the number that calls come from
 	owner    string       // whose the trunk is by which calls come
 	plans    atomic.Int32 // plans that were made and not closed
 	recorded bool         // result checks the recorded call for unexplained silence
@@ -141,7 +143,7 @@ func (w *world) Route(_ context.Context, from, number, _ string) (call.Route, er
 	n.OutboundOnly, n.Active = w.outbound, !w.inactive
 	n.MaxCalls = w.limit
 	n.ExampleContext = []byte(`{"name":"the sample"}`) // fills no placeholder of a call
-	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent, Trunks: w.trunks, From: from}, nil
+	return call.Route{Number: n, Snapshot: w.snapshot, HasAgent: !w.noAgent, Trunks: w.trunks, From: cmp.Or(w.caller, from)}, nil
 }
 
 // Plan implements call.Planner.

@@ -74,28 +74,32 @@ func (x *Exchange) answer(ctx context.Context, leg telephony.Leg, recorded func(
 		return err
 	}
 	defer x.leave()
-	s, most, err := x.prepare(ctx, leg)
+	s, most, rang, err := x.prepare(ctx, leg)
 	if err != nil {
 		return err
 	}
 	defer s.plan.end()
-	return x.ring(ctx, s, most, recorded)
+	return x.ring(ctx, s, most, max(0, x.c.AnswerAfter-rang), recorded)
 }
 
 // prepare makes the session of an inbound call and tells how many calls its
-// number takes. What it handles are large values; in a function of its own they
+// number takes, and for how long it has rung. What it handles are large values; in a function of its own they
 // do not stay on the stack for as long as the call lasts.
-func (x *Exchange) prepare(ctx context.Context, leg telephony.Leg) (s *Session, most int, err error) {
+func (x *Exchange) prepare(ctx context.Context, leg telephony.Leg) (s *Session, most int, rang time.Duration, err error) {
 	info := leg.Info()
 	route, err := x.route(info)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	c := x.inboundCall(info, route)
 	c.Dialogs = dialogs(leg)
+	rang, failure := x.askContext(ctx, leg, &c)
 	plan, err := x.c.Planner.Plan(ctx, c, info.Rate)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
+	}
+	if failure != "" {
+		plan.Notices = append(plan.Notices, failure)
 	}
 	if plan.Voice != nil {
 		c.Snapshot.Voice = *plan.Voice
@@ -103,9 +107,9 @@ func (x *Exchange) prepare(ctx context.Context, leg telephony.Leg) (s *Session, 
 	s, err = x.newSession(c, leg, plan)
 	if err != nil {
 		plan.end()
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
-	return s, route.Number.MaxCalls, nil
+	return s, route.Number.MaxCalls, rang, nil
 }
 
 // route finds who answers.
@@ -166,14 +170,14 @@ func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
 		ID: id, EnvironmentID: r.Number.EnvironmentID, Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated,
 		FromNumber: r.From, ToNumber: r.Number.Number, AgentNumber: r.Number.Number, AgentID: r.Snapshot.Agent.ID,
 		Provider: r.Number.Provider, ConnectionID: r.Number.ConnectionID, CarrierID: info.ID, Snapshot: r.Snapshot,
-		Context: contextOf(info), Signalling: signallingOf(info), Params: []byte("{}"), OnNoHuman: "continue",
+		Context: contextOf(info), Signalling: signallingOf(info), Params: []byte("{}"), OnNoHuman: "continue", RunDoNotCall: r.Snapshot.Agent.RunDoNotCall,
 		Created: now, Node: x.c.Node, Lease: now.Add(LeaseLength),
 	}
 }
 
-// ring lets the call ring, answers it and runs it, unless its number has most
-// calls already. An error means that it was not answered.
-func (x *Exchange) ring(ctx context.Context, s *Session, most int, recorded func()) error {
+// ring lets the call ring for the rest of its time, answers it and runs it, unless its number
+// has most calls already. An error means that it was not answered.
+func (x *Exchange) ring(ctx context.Context, s *Session, most int, rest time.Duration, recorded func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.caller().drop = cancel
@@ -188,10 +192,10 @@ func (x *Exchange) ring(ctx context.Context, s *Session, most int, recorded func
 	s.warm(ctx)
 	x.addLive(s)
 	defer x.removeLive(s)
-	if r, ok := s.caller().leg.(telephony.Ringer); ok && x.c.AnswerAfter > 0 {
+	if r, ok := s.caller().leg.(telephony.Ringer); ok && rest > 0 {
 		_ = r.Ring(ctx) // a caller who gave up is noticed next
 	}
-	if !s.waitRinging(x.c.AnswerAfter) {
+	if !s.waitRinging(rest) {
 		x.storeEnd(s)
 		return nil
 	}

@@ -224,6 +224,8 @@ func eventKind(k conversation.NoteKind) (sidetone.EventKind, bool) {
 		return sidetone.EventAction, true
 	case conversation.NoteDigits:
 		return sidetone.EventDigits, true
+	case conversation.NoteDisclosed:
+		return sidetone.EventDisclosed, true
 	case conversation.NoteError:
 		return sidetone.EventError, true
 	}

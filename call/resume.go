@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,7 +35,7 @@ func (p *Parted) Error() string { return "the agent was hanging up: " + p.Reason
 // may still have it then.
 func (x *Exchange) Resume(ctx context.Context, i Interrupted, lines telephony.Resumer) error {
 	c := i.Call
-	if x.c.Journals == nil || len(c.Dialogs) != 1 {
+	if x.c.Journals == nil || len(c.Dialogs) == 0 {
 		return errors.New("what it takes was not kept")
 	}
 	past, j, err := x.c.Journals.Resume(ctx, c.EnvironmentID, c.ID)
@@ -90,6 +91,7 @@ func (x *Exchange) resume(ctx context.Context, i Interrupted, past journal.Past,
 	s.journal = j
 	s.recallRuns()
 	s.recall(past, i)
+	x.regain(ctx, s, lines, i.Call.Dialogs[1:])
 	x.resumeRecording(s, past.Header.Recorded)
 	return s, nil
 }
@@ -141,6 +143,10 @@ func (s *Session) recall(past journal.Past, i Interrupted) {
 	s.machine, s.resumed = past.Machine, true
 	s.known = max(past.Until, min(i.Alive.Sub(s.start), now.Sub(s.start))) // nothing happens to the machine while the agent speaks on
 	s.answered, s.talked = past.Header.Answered, true
+	switch i.Call.Stage {
+	case sidetone.StageTransferStarted, sidetone.StageTransferSuccessful:
+		s.handover.stage = i.Call.Stage
+	}
 	s.meter.Begin(s.answered)
 	s.call.Errors = append(s.call.Errors, s.plan.Notices...)
 	known := storedEvents{events: events}
@@ -149,9 +155,7 @@ func (s *Session) recall(past journal.Past, i Interrupted) {
 		if spokenOf(e.Kind) {
 			s.spoken = append(s.spoken, e)
 		}
-		if e.Kind == sidetone.EventError {
-			s.addError(e.Text)
-		}
+		s.recallEvent(e)
 	}
 	for _, p := range past.Played {
 		if _, ok := p.In.(conversation.MediaStarted); ok {
@@ -168,6 +172,21 @@ func (s *Session) recall(past journal.Past, i Interrupted) {
 	}
 }
 
+// recallEvent takes in what was stored of the call.
+func (s *Session) recallEvent(e sidetone.Event) {
+	switch e.Kind {
+	case sidetone.EventError:
+		s.addError(e.Text)
+	case sidetone.EventCollected:
+		var data struct{ Value string }
+		_ = json.Unmarshal(e.Data, &data) // ours
+		s.fields.values[e.Text] = data.Value
+	case sidetone.EventRecordingPaused, sidetone.EventRecordingResumed:
+		s.paused = e.Kind == sidetone.EventRecordingPaused
+		s.quieten()
+	}
+}
+
 // recallOutput takes in what the machine wished of the process before: what was to be
 // done at once is done or lost.
 func (s *Session) recallOutput(at time.Duration, out conversation.Output, known *storedEvents) {
@@ -178,6 +197,10 @@ func (s *Session) recallOutput(at time.Duration, out conversation.Output, known 
 		delete(s.timers, out.Name)
 	case conversation.RunTool:
 		s.recallRun(s.tools.next(out), out.Unoffered)
+	case conversation.Cover:
+		s.hide(true)
+	case conversation.Uncover:
+		s.hide(false)
 	case conversation.Note:
 		kind, ok := eventKind(out.Kind)
 		switch {
@@ -240,6 +263,13 @@ func (x *Exchange) goOn(s *Session) {
 func (s *Session) takeUp(ctx context.Context) {
 	if !s.resumed {
 		return
+	}
+	if s.regained != nil {
+		s.joinWith(ctx, *s.regained)
+		return
+	}
+	if s.handover.stage != "" { // nobody takes the agent's place any more
+		s.hold(ctx, false)
 	}
 	s.regainRuns(ctx)
 	s.step(ctx, conversation.Resumed{Until: s.known})

@@ -130,6 +130,7 @@ func (r *toolRunner) carryOut(t Tool, c ToolCall) conversation.ToolDone {
 		}
 	}
 	result, err := r.runOnce(t, c)
+	result, err = withheld(result, err, c.Secrets)
 	row.State = stateOf(err)
 	switch {
 	case r.private:

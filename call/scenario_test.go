@@ -530,7 +530,7 @@ func (r *tape) Path() string { return "calls/tape.wav" }
 
 // tapes hands out its one recorder.
 type tapes struct {
-	one *tape
+	one call.Recorder
 	err error
 }
 

@@ -25,13 +25,18 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 		journal: noJournal{},
 	}
 	s.record = func(e sidetone.Event) { x.scribe.add(e, s.commit) }
-	s.turned = x.c.Turned
+	s.turned, s.ledger, s.comfort = x.c.Turned, x.c.Ledger, x.c.Comfort
+	s.lines = lines{dial: x.dialSecond, Handovers: x.c.Handovers}
+	if s.lines.Handovers == nil {
+		s.lines.Handovers = anyhow{}
+	}
 	s.rewrite = func() { x.keepDialogs(s) }
 	caller, err := s.newParty(leg, x.c.Comfort)
 	if err != nil {
 		return nil, err
 	}
-	s.parties = []*party{caller}
+	s.first = caller
+	s.setParties(caller)
 	if plan.Echo {
 		join(caller, caller)
 		return s, nil
@@ -42,12 +47,24 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 
 // equip makes the parts of a conversation; an echo has none of them.
 func (x *Exchange) equip(s *Session) {
-	s.mouth, s.ear, s.mind, s.tools = x.newMouth(s), x.newEar(s), x.newMind(s), newToolRunner(s, x.c.Runs)
+	s.secrets, s.fields = newSecrets(s.call.Snapshot.Agent.Language), newFields(s)
+	s.mouth, s.ear, s.mind = x.newMouth(s, s.caller().player, s.inbox.post), x.newEar(s, s.caller().player.rate, s.inbox.post), x.newMind(s)
+	s.tools = newToolRunner(s, x.c.Runs)
+	s.lines.equip = x.equipOther
 	if caller := s.caller(); len(s.plan.Recognisers) > 0 {
 		caller.connect(&recognised{detector: caller.detector, conceal: audio.NewConcealer(caller.player.rate), write: s.ear.write})
 	}
 	s.machine = conversation.New(machineConfig(s.call, s.plan))
 	s.mouth.prepared = s.machine.Prepared()
+}
+
+// equipOther makes what speaks to another party than the caller, and listens to it: those who
+// serve the call do, and what they are used for counts as theirs. post takes what they tell.
+func (x *Exchange) equipOther(s *Session, p *Player, post func(any)) (*mouth, *ear) {
+	m, e := x.newMouth(s, p, post), x.newEar(s, p.rate, post)
+	m.candidates.post, e.candidates.post = post, post
+	m.candidates.meters, e.candidates.meters = s.mouth.candidates.meters, s.ear.candidates.meters
+	return m, e
 }
 
 // candidates returns an empty list of those who serve a part of the call.
@@ -62,27 +79,26 @@ func (x *Exchange) newMind(s *Session) *mind {
 		c.add(m.Source, m.Name)
 	}
 	return &mind{models: s.plan.Models, candidates: c, clock: s.clock, language: s.call.Snapshot.Agent.Language, seed: s.call.ID, temperature: s.call.Snapshot.Agent.Temperature,
-		system: fillPlaceholders(s.call.Snapshot.Prompt.Content, s.call.Context) + callersWords(s.call.Signalling, s.call.Snapshot.Prompt.Content), tools: s.plan.offered(), outside: s.plan.outside(),
+		system: fillPlaceholders(s.call.Snapshot.Prompt.Content, s.call.Context) + callersWords(s.call.Signalling, s.call.Snapshot.Prompt.Content), tools: append(s.plan.offered(), s.fields.tools()...), outside: s.plan.outside(),
 		post: s.inbox.post, log: s.log, thoughts: map[uint64]*thought{}}
 }
 
-func (x *Exchange) newMouth(s *Session) *mouth {
+func (x *Exchange) newMouth(s *Session, p *Player, post func(any)) *mouth {
 	c := x.candidates(s, partVoice)
 	for _, v := range s.plan.Voices {
 		c.add(v.Source, v.Name)
 	}
-	return &mouth{voices: s.plan.Voices, candidates: c, clock: s.clock, language: s.call.Snapshot.Agent.Language, player: s.caller().player,
-		phrases: x.c.Phrases, post: s.inbox.post, log: s.log, pace: make([]tempo, len(s.plan.Voices)),
+	return &mouth{voices: s.plan.Voices, candidates: c, clock: s.clock, language: s.call.Snapshot.Agent.Language, player: p,
+		phrases: x.c.Phrases, post: post, log: s.log, pace: make([]tempo, len(s.plan.Voices)),
 		under: map[uint64]context.CancelFunc{}, ready: make(chan struct{}, 1)}
 }
 
-func (x *Exchange) newEar(s *Session) *ear {
+func (x *Exchange) newEar(s *Session, rate int, post func(any)) *ear {
 	c := x.candidates(s, partRecogniser)
 	for _, r := range s.plan.Recognisers {
 		c.add(r.Source, "")
 	}
-	rate := s.caller().player.rate
-	return &ear{recognisers: s.plan.Recognisers, candidates: c, clock: s.clock, post: s.inbox.post, log: s.log, rate: rate,
+	return &ear{recognisers: s.plan.Recognisers, candidates: c, clock: s.clock, post: post, log: s.log, rate: rate,
 		config: transcriber.Config{Rate: rate, Language: s.call.Snapshot.Agent.Language}}
 }
 
@@ -147,7 +163,7 @@ func (s *Session) tapeTo(make func(callID string) (Tape, error)) {
 		return
 	}
 	s.tape = tape
-	leg.Tap(tape)
+	leg.Tap(gate{tape, &s.caller().quiet})
 }
 
 // discardRecording closes the recording of a call that never came to be.
@@ -176,7 +192,8 @@ func machineConfig(c sidetone.Call, p Plan) conversation.Config {
 		DynamicTurns: a.EnableDynamicTurns, Speed: int(math.Round(1000 * a.ConversationSpeed)), Language: a.Language,
 		AskOnIdle: a.AskIfHumanPresentOnIdle && a.MaxIdleChecks > 0, MaxIdleChecks: a.MaxIdleChecks, IdleTime: a.IdleTime,
 		MaxDuration: a.CallDuration, FinalWait: p.recogniser().FinalWait, FirstTextWait: p.recogniser().FirstTextWait,
-		Carrier: p.recogniser().Carrier, Eager: p.model().Eager, Actions: p.rules(),
+		Carrier: p.recogniser().Carrier, Eager: p.model().Eager, Actions: p.rules(), Fields: machineFields(c.Snapshot.Prompt.Fields()),
+		Disclosure: fillPlaceholders(disclosing(c).Text, c.Context),
 	}
 	if m.IdleTime == 0 && a.IVRNavigationMode == "default" {
 		m.IdleTime = ivrIdle
@@ -228,6 +245,9 @@ func (s *Session) connected() {
 		data["redirected_to"] = info.RedirectedTo
 	}
 	s.addServing(data)
+	if d := disclosing(s.call); (d.Waived || d.Text != "") && !s.plan.Echo {
+		data["ai_disclosure"] = map[string]any{"country": d.Country, "text": d.Text, "waived": d.Waived}
+	}
 	if len(s.plan.Notices) > 0 {
 		s.log.Warn("call is limited", slog.Any("notices", s.plan.Notices))
 		data["limits"] = s.plan.Notices
@@ -323,6 +343,8 @@ func (s *Session) result() sidetone.CallResult {
 	r := sidetone.CallResult{Status: sidetone.CallEnded, Ended: s.clock.Now(), Errors: s.call.Errors, EndReason: s.reason,
 		Transcript: transcript(s), Used: s.used(), Line: s.line, Outcome: sidetone.OutcomeBotDisconnected}
 	switch {
+	case s.away.Load() != nil:
+		r.EndReason = transferredAway
 	case s.reason != "":
 	case s.remote && s.cause == telephony.CauseNormal:
 		r.EndReason, r.Outcome = "hangup", sidetone.OutcomeHumanDisconnected
@@ -338,5 +360,6 @@ func (s *Session) result() sidetone.CallResult {
 	if s.reason == "error" || s.reason == "shutdown" {
 		r.Status, r.ErrorMessage = sidetone.CallError, cmp.Or(s.broke, "the call was ended: "+s.reason)
 	}
+	r.Outcome, r.Stage = s.outcome(r.Outcome), s.handover.stage
 	return r
 }

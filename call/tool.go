@@ -13,7 +13,6 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
-	"github.com/sidetone/sidetone/telephony"
 )
 
 // Tool does one thing that the model asked for. It may be called concurrently.
@@ -36,8 +35,12 @@ type ToolCall struct {
 	ID string
 	// Name is the tool's name.
 	Name string
-	// Args is a JSON object as the model wrote it.
+	// Args is a JSON object as the model wrote it. While the tool runs it has the values of
+	// secret fields in the place of their references.
 	Args json.RawMessage
+	// Secrets are the values of secret fields that Args has, by their references. Nothing
+	// that is stored or logged may have them.
+	Secrets map[string]string
 	// Spoken is what was said and done in the call until now. It is not to be changed.
 	Spoken []sidetone.Event
 }
@@ -62,7 +65,11 @@ const toolTimeout = 10 * time.Second
 type toolRunner struct {
 	tools   map[string]Tool   // by name
 	actions map[string]Action // those of the agent, by the same names
-	call    ToolCall          // the names that all runs share
+	// own are those that the session runs itself, at once.
+	own     map[string]func(args json.RawMessage) (string, error)
+	secrets *secrets
+	hidden  []string // the names of secret fields
+	call    ToolCall // the names that all runs share
 	clock   Clock
 	post    func(any)
 	// commit returns when the call's journal says that a tool is run.
@@ -83,6 +90,7 @@ type toolRunner struct {
 func newToolRunner(s *Session, kept Runs) *toolRunner {
 	r := &toolRunner{
 		tools: map[string]Tool{EndConversation: hangUp{s.inbox}, sendDigits: presser{s.caller().leg}}, actions: map[string]Action{},
+		own: s.fields.runs(), secrets: s.secrets, hidden: s.fields.secretNames(),
 		call:  ToolCall{EnvironmentID: s.call.EnvironmentID, CallID: s.call.ID},
 		clock: s.clock, post: s.inbox.post, log: s.log, commit: s.commit, kept: kept, private: s.call.HIPAA,
 		spoken: func() []sidetone.Event { return slices.Clip(s.spoken) },
@@ -107,10 +115,22 @@ func (r *toolRunner) next(out conversation.RunTool) ToolCall {
 // run starts a tool on a goroutine that wait waits for.
 func (r *toolRunner) run(out conversation.RunTool) {
 	c := r.next(out)
+	if own := r.own[out.Name]; own != nil && !out.Unoffered {
+		r.post(told(out.ID)(own(c.Args)))
+		return
+	}
 	tool, ok := r.tools[out.Name]
 	if !ok || out.Unoffered {
 		r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: "unknown action: " + out.Name})
 		return
+	}
+	if len(r.hidden) > 0 {
+		values, err := r.secrets.in(out.Args, r.hidden)
+		if err != nil {
+			r.post(told(out.ID)("", err))
+			return
+		}
+		c.Secrets = values
 	}
 	if r.spoken != nil {
 		c.Spoken = r.spoken()
@@ -120,6 +140,16 @@ func (r *toolRunner) run(out conversation.RunTool) {
 		r.commit() // before anything is done, so that a process that takes the call over does not do it again
 		r.post(r.carryOut(tool, c))
 	})
+}
+
+// told makes what the machine is told of a run from its result.
+func told(id string) func(result string, err error) conversation.ToolDone {
+	return func(result string, err error) conversation.ToolDone {
+		if err != nil {
+			return conversation.ToolDone{ID: id, Failed: true, Result: Public(err)}
+		}
+		return conversation.ToolDone{ID: id, Result: result}
+	}
 }
 
 // runOnce runs a tool for as long as it may take; a panic in it is an error.
@@ -134,6 +164,7 @@ func (r *toolRunner) runOnce(t Tool, c ToolCall) (result ToolResult, err error) 
 	timeout := cmp.Or(r.actions[c.Name].Timeout, toolTimeout)
 	ctx, cancel := withTimeout(r.clock, timeout)
 	defer cancel()
+	c.Args = reveal(c.Args, c.Secrets)
 	result, err = t.Run(ctx, c)
 	returned = true
 	var unknown *Uncertain
@@ -151,36 +182,22 @@ func (r *toolRunner) wait() { r.wg.Wait() }
 func (s *Session) settleTools(ctx context.Context) {
 	s.tools.wait()
 	for v := s.inbox.next(); v != nil; v = s.inbox.next() {
-		if done, ok := v.(conversation.ToolDone); ok && s.machine.Ended() {
-			s.step(ctx, done)
+		switch v := v.(type) {
+		case conversation.ToolDone:
+			if s.machine.Ended() {
+				s.step(ctx, v)
+			}
+		case answered: // nobody is left to talk to
+			s.turnAway(v.leg)
 		}
 	}
+	s.wg.Wait()
 	s.reportLeft()
 }
 
 // sendDigits is the tool by which a program of the customer's presses keys. No model
 // is offered it.
 const sendDigits = "send_digits"
-
-// presser presses keys on a line. The machine runs it when what the agent said before
-// was heard.
-type presser struct{ leg telephony.Leg }
-
-// Run implements Tool; its argument digits is what telephony.DigitSender takes.
-func (p presser) Run(ctx context.Context, c ToolCall) (ToolResult, error) {
-	var args struct{ Digits string }
-	if err := json.Unmarshal(c.Args, &args); err != nil {
-		return ToolResult{}, fmt.Errorf("read the keys: %w", err)
-	}
-	line, ok := p.leg.(telephony.DigitSender)
-	if !ok {
-		return ToolResult{}, telephony.Error("the line cannot send keys")
-	}
-	if err := line.SendDigits(ctx, args.Digits); err != nil {
-		return ToolResult{}, fmt.Errorf("send the keys: %w", err)
-	}
-	return ToolResult{Text: "done"}, nil
-}
 
 // hangUp ends the call. The machine runs it when what the agent said last was
 // heard.

@@ -202,6 +202,9 @@ type Agent struct {
 	OpenAIModelNameOverride string `json:"openai_model_name_override,omitempty"`
 	// LLMTemperature is 0 to 1; nil for the default.
 	LLMTemperature *float64 `json:"llm_temperature,omitempty"`
+	// AIDisclosure says whether and how the agent says that it is a machine: mode (auto,
+	// always or never), text, and texts by country.
+	AIDisclosure map[string]any `json:"ai_disclosure,omitempty"`
 	// LLMFallback names provider and model_name to use when Model fails.
 	LLMFallback map[string]any `json:"llm_fallback,omitempty"`
 	// DeepgramKeywords are words to listen for: []string, or weights by word.
@@ -212,9 +215,12 @@ type Agent struct {
 	PostCallActions []map[string]any `json:"post_call_actions,omitempty"`
 	// PostCallInsights are what is asked about a call when it is over.
 	PostCallInsights []map[string]any `json:"post_call_insights,omitempty"`
-	// TransferOnFailure is a number for calls in which nobody is left to serve. It is only
-	// kept.
+	// TransferOnFailure is the number, with plus, of who takes callers whom nobody here serves
+	// any more.
 	TransferOnFailure string `json:"transfer_on_failure,omitempty"`
+	// Transfer is how callers are handed over: auto, refer or bridge; empty leaves it to the
+	// trunk.
+	Transfer string `json:"transfer,omitempty"`
 }
 
 // Agents are who answers and places calls.

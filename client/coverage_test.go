@@ -127,12 +127,18 @@ func lineExercises() map[string]exercise {
 		"CallController_endCall": func(t *testing.T, c *client.Client) (any, error) {
 			return c.Calls().EndWith(t.Context(), "i", client.Ending{HeadersOut: map[string]string{"X-A": "b"}})
 		},
+		"CallController_pauseRecording": func(t *testing.T, c *client.Client) (any, error) {
+			return c.Calls().PauseRecording(t.Context(), "i", true)
+		},
 		"CallController_getRecording": func(t *testing.T, c *client.Client) (any, error) {
 			_, err := c.Calls().Recording(t.Context(), "i", client.MP3, io.Discard)
 			return nil, err
 		},
 		"CallController_getLadder": func(t *testing.T, c *client.Client) (any, error) { return c.Calls().Ladder(t.Context(), "i") },
 		"CallController_getTurns":  func(t *testing.T, c *client.Client) (any, error) { return c.Calls().Turns(t.Context(), "i") },
+		"CallController_exportCalls": func(t *testing.T, c *client.Client) (any, error) {
+			return nil, c.Calls().Export(t.Context(), client.CSV, client.Query{}, io.Discard)
+		},
 		"CallController_getJournal": func(t *testing.T, c *client.Client) (any, error) {
 			return nil, c.Calls().Journal(t.Context(), "i", io.Discard)
 		},
@@ -414,6 +420,8 @@ func TestEveryPropertyOfRequests(t *testing.T) {
 		"CreateAPIKeyDto": {client.KeyRequest{}, nil}, "CreateMemberDto": {client.Member{}, nil},
 		"AddDncNumberDto": {client.DNCEntry{}, map[string]string{"userId": "always the key's account"}},
 		"EndCallDto":      {client.Ending{}, nil},
+
+		"PauseRecordingDto": {client.PauseRecording{}, nil},
 		"CreateCallDto": {client.CallRequest{}, map[string]string{"is_outgoing": answered, "telephony_id": answered, "telephony_metadata": answered,
 			"human_detection_result": answered, "do_not_call_result": answered}},
 	} {

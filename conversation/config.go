@@ -76,4 +76,9 @@ type Config struct {
 	// Actions are the tools that need more than to be run and told of; others need not be
 	// here.
 	Actions []Action
+	// Disclosure is what the agent says first of all, and again until it was heard to its
+	// last word; "" for nothing.
+	Disclosure string
+	// Fields are the numbers that the agent may ask for.
+	Fields []Field
 }

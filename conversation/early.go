@@ -28,7 +28,7 @@ func (m *Machine) askEarly() {
 	t := &m.turn
 	text := joinWords(t.prefix, t.text())
 	switch {
-	case !m.cfg.Eager || m.cfg.Carrier || text == "" || m.blocked() || m.greet.waiting || m.cut != nil || len(m.tools) > 0,
+	case !m.cfg.Eager || m.cfg.Carrier || m.covered || text == "" || m.blocked() || m.greet.waiting || m.cut != nil || len(m.tools) > 0,
 		t.early >= earlyTries, t.voiced > longTurn,
 		m.early != nil && m.early.text == text:
 		return

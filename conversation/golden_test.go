@@ -370,9 +370,31 @@ func (c *goldenCall) option(name, value string) {
 		cfg.Language = value
 	case "eager":
 		cfg.Eager = true
+	case "disclosure":
+		cfg.Disclosure = value
+	case "field", "secret":
+		cfg.Fields = append(cfg.Fields, field(c.t, value))
+		cfg.Fields[len(cfg.Fields)-1].Secret = name == "secret"
 	default:
 		c.t.Fatalf("unknown option %q", name)
 	}
+}
+
+// field reads name:min:max, and :key of a terminator.
+func field(t *testing.T, text string) conversation.Field {
+	t.Helper()
+	parts := strings.Split(text, ":")
+	f := conversation.Field{Name: parts[0]}
+	for i, n := range []*int{&f.Min, &f.Max} {
+		var err error
+		if *n, err = strconv.Atoi(parts[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(parts) > 3 {
+		f.Terminator = []rune(parts[3])[0]
+	}
+	return f
 }
 
 // actionOption sets an option of the last action; sentences and words are separated by |.

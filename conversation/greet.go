@@ -24,7 +24,7 @@ func (m *Machine) onMediaStarted() {
 	m.started = true
 	m.idle.since = m.now
 	m.arm(timerDuration, m.now+m.cfg.MaxDuration)
-	if spoken(m.cfg.Greeting) == "" || m.turns > 0 {
+	if spoken(m.cfg.Greeting) == "" && !m.mustDisclose() || m.turns > 0 {
 		if m.unseen {
 			m.next()
 		}
@@ -70,5 +70,5 @@ func (m *Machine) greetNow() {
 // greetsBack reports whether the greeting is the reply to the caller's first
 // words: always on a call we placed, else when they are only a "hello?".
 func (m *Machine) greetsBack(text string) bool {
-	return m.greet.waiting && (m.cfg.Outbound || countWords(text) <= helloWords)
+	return m.greet.waiting && spoken(m.cfg.Greeting) != "" && (m.cfg.Outbound || countWords(text) <= helloWords)
 }

@@ -17,7 +17,8 @@ type SpeechStarted struct{ Ago time.Duration }
 // voiced sample was; Length is the burst's voiced length.
 type SpeechEnded struct{ Ago, Length time.Duration }
 
-// Heard is a recogniser's text. Final text is stable; Flushed marks the
+// Heard is a recogniser's text, in which digits and words are hidden (HiddenDigit) between
+// Cover and Uncover. Final text is stable; Flushed marks the
 // result of a FinalizeSpeech (its Text may be empty). Ago is how long before now the words
 // ended, when the recogniser knows, else zero.
 type Heard struct {
@@ -42,8 +43,15 @@ type TurnGoesOn struct{}
 // CallerLeaves says that the caller ends the call explicitly (TTY "SK").
 type CallerLeaves struct{}
 
-// Digit is a pressed key.
-type Digit struct{ Key rune }
+// Digit is a pressed key. Ref is not zero for a digit whose value is hidden, because it was
+// pressed between Cover and Uncover: it is the number of HiddenDigit, and Key is HiddenKey.
+type Digit struct {
+	Key rune
+	Ref uint64
+}
+
+// HiddenKey is the Key of a Digit whose value is hidden.
+const HiddenKey = 'x'
 
 // ModelText is more of the model's text in generation Gen. Protected says that the
 // caller cannot interrupt the answer from here on. Held is for how long it was kept back
@@ -311,6 +319,17 @@ type RunTool struct {
 	Unoffered      bool
 }
 
+// Cover says that the caller is asked for a secret field: until Uncover, what is heard and
+// pressed is given to the machine as HiddenDigit, and neither side is recorded.
+type Cover struct{}
+
+// Uncover ends what Cover began.
+type Uncover struct{}
+
+// Collected says that a secret field was given: Digits are words of HiddenDigit. None say
+// that it was not given after all.
+type Collected struct{ Field, Digits string }
+
 // Hangup ends the call from our side. Reason is for the record:
 // "goodbye", "idle", "max_duration", "api", "error".
 // Cause says what went wrong, for the reason "error".
@@ -381,6 +400,8 @@ const (
 	NoteTurn NoteKind = "turn"
 	// NoteAction is an action taken.
 	NoteAction NoteKind = "action"
+	// NoteDisclosed: the caller has heard that the agent is a machine.
+	NoteDisclosed NoteKind = "disclosed"
 	// NoteDigits are keys the caller pressed.
 	NoteDigits NoteKind = "digits"
 	// NoteError is a failure, whether the call goes on or ends because of it.
@@ -400,6 +421,9 @@ func (Arm) output()            {}
 func (Disarm) output()         {}
 func (RunTool) output()        {}
 func (Hangup) output()         {}
+func (Cover) output()          {}
+func (Uncover) output()        {}
+func (Collected) output()      {}
 func (Note) output()           {}
 
 // Role is who said a Message.

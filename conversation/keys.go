@@ -19,12 +19,12 @@ func (m *Machine) onDigit(in Digit) {
 	if len(m.keys) == 0 && m.interruptible() {
 		m.takeFloor()
 	}
-	if in.Key == endKey && len(m.keys) > 0 {
+	if m.endsKeys(in.Key) && len(m.keys) > 0 {
 		m.deliverKeys()
 		return
 	}
-	m.keys = append(m.keys, in.Key)
-	if in.Key == endKey {
+	m.keys = append(m.keys, in)
+	if m.endsKeys(in.Key) || m.enoughKeys() {
 		m.deliverKeys()
 		return
 	}
@@ -37,13 +37,24 @@ func (m *Machine) takeKeys() {
 		return
 	}
 	m.disarm(timerDigits)
-	keys := string(m.keys)
-	if len(m.keys) > 1 {
-		keys = strings.TrimSuffix(keys, string(endKey))
+	keys := m.keys
+	if last := len(keys) - 1; last > 0 && keys[last].Key == endKey {
+		keys = keys[:last]
 	}
 	m.keys = nil
-	m.emit(Note{Kind: NoteDigits, Text: keys})
-	m.turn.finals = append(m.turn.finals, KeysPressed+strings.Join(strings.Split(keys, ""), " "))
+	note, words := "", make([]string, 0, len(keys))
+	for _, k := range keys {
+		word := string(k.Key)
+		if k.Ref != 0 {
+			word = HiddenDigit(k.Ref)
+			note = Covered
+		} else if note != Covered {
+			note += word
+		}
+		words = append(words, word)
+	}
+	m.emit(Note{Kind: NoteDigits, Text: note})
+	m.turn.finals = append(m.turn.finals, KeysPressed+strings.Join(words, " "))
 }
 
 // takeFloor interrupts the agent for a pressed key.

@@ -59,7 +59,7 @@ func (m *Machine) flushTurn() {
 		return
 	}
 	m.settleCut()
-	m.history = append(m.history, Message{Role: User, Text: text})
+	m.history = append(m.history, Message{Role: User, Text: cover(text)})
 	if t.text() != "" {
 		m.emit(Note{Kind: NoteCaller, Text: t.text(), Continues: t.continues})
 	}

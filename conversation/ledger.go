@@ -244,6 +244,7 @@ func (m *Machine) settleCut() {
 	if !s.stopped.known {
 		s.creditStop(s.stopped.utt, s.stopped.at-lag)
 	}
+	m.discloses(s)
 	for i := range s.parts {
 		m.settle(s, i, true)
 	}

@@ -255,5 +255,33 @@ func korean() lexicon {
 	}
 }
 
+// SpokenDigits returns which digit a word of a language stands for, in small letters.
+func SpokenDigits(language string) map[string]rune {
+	lists := map[string]string{
+		"en": "zero oh o,one,two,three,four,five,six,seven,eight,nine",
+		"de": "null,eins ein,zwei zwo,drei,vier,fünf,sechs,sieben,acht,neun",
+		"es": "cero,uno,dos,tres,cuatro,cinco,seis,siete,ocho,nueve",
+		"fr": "zéro,un,deux,trois,quatre,cinq,six,sept,huit,neuf",
+		"pt": "zero,um uma,dois duas,três,quatro,cinco,seis meia,sete,oito,nove",
+		"it": "zero,uno,due,tre,quattro,cinque,sei,sette,otto,nove",
+		"nl": "nul,een één,twee,drie,vier,vijf,zes,zeven,acht,negen",
+		"id": "nol kosong,satu,dua,tiga,empat,lima,enam,tujuh,delapan,sembilan",
+		"hi": "शून्य ज़ीरो जीरो,एक,दो,तीन,चार,पाँच पांच,छह छः,सात,आठ,नौ",
+		"ja": "ゼロ れい 零,いち,に,さん,よん,ご,ろく,なな しち,はち,きゅう",
+		"ko": "영 공,일 하나,이 둘,삼 셋,사 넷,오 다섯,육 여섯,칠 일곱,팔 여덟,구 아홉",
+	}
+	list, ok := lists[mainPart(language)]
+	if !ok {
+		list = lists["en"]
+	}
+	out := map[string]rune{}
+	for i, words := range strings.Split(list, ",") {
+		for _, word := range strings.Fields(words) {
+			out[word] = '0' + rune(i)
+		}
+	}
+	return out
+}
+
 // DigitWords returns the spoken digits of a language, and the words that separate them.
 func DigitWords(language string) []string { return slices.Clone(lexiconOf(language).digits) }

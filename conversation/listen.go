@@ -339,7 +339,7 @@ func (m *Machine) userTurn(t *turn, f figures) {
 	m.settleCut()
 	m.turns++
 	m.idle.reset(m.now)
-	m.history = append(m.history, Message{Role: User, Text: joinWords(t.prefix, text)})
+	m.history = append(m.history, Message{Role: User, Text: m.closeTurn(joinWords(t.prefix, text))})
 	if text != "" {
 		m.emit(Note{Kind: NoteCaller, Text: text, Continues: t.continues})
 	}
@@ -362,12 +362,13 @@ func (m *Machine) reopen() bool {
 	if s == nil || s.kind != kindReply || s.everAudible() || last < 0 || m.history[last].Role != User {
 		return false
 	}
-	m.turn.prefix, m.turn.continues = m.history[last].Text, true
+	m.turn.prefix, m.turn.continues = m.takeBack(last, m.history[last].Text), true
 	m.history = m.history[:last]
 	m.turns--
 	m.turn.last = max(m.turn.last, s.figures.last)
 	m.habits.learnPause(m.turn.from-s.figures.last, true)
 	m.turn.open = true
+	m.discardCalls(s)
 	m.drop()
 	return true
 }

@@ -49,8 +49,15 @@ type Machine struct {
 	// correctable is an unstable text that was committed for want of a final.
 	correctable string
 	queued      []string
-	keys        []rune
+	keys        []Digit
 	tools       []tool
+	// field is the number that the caller is asked for; nil for none. given is what the
+	// last turn did to it. covered: what the caller says is hidden; hides: it ever was.
+	field          *collection
+	given          *fieldTurn
+	covered, hides bool
+	// disclosed: the caller has heard the disclosure.
+	disclosed bool
 	// runs are all runs of tools so far, results how the last one of each ended; phrased
 	// counts the calls that the agent's words have started.
 	runs    []run
@@ -106,6 +113,7 @@ func (m *Machine) Step(now time.Duration, in Input) []Output {
 	default:
 		m.take(in)
 	}
+	m.uncover()
 	m.armStateTimers()
 	return m.out
 }
@@ -123,7 +131,13 @@ func (m *Machine) History() []Message { return slices.Clone(m.history) }
 // Ended reports whether the leg is over; Step then only records late results.
 func (m *Machine) Ended() bool { return m.ended }
 
-func (m *Machine) emit(o Output) { m.out = append(m.out, o) }
+func (m *Machine) emit(o Output) {
+	if n, ok := o.(Note); ok && m.hides {
+		n.Text, n.Said = cover(n.Text), cover(n.Said)
+		o = n
+	}
+	m.out = append(m.out, o)
+}
 
 func (m *Machine) take(in Input) {
 	switch in := in.(type) {

@@ -25,9 +25,13 @@ const NoAnswer = "model: no answer in time"
 // reply begins the agent's reply to the history.
 func (m *Machine) reply(f figures) {
 	m.settleCut()
-	m.speech = &speech{kind: kindReply, figures: f}
+	m.speech = &speech{kind: kindReply, figures: f, silent: m.now}
+	m.disclose(m.speech)
 	if !m.adoptEarly() {
 		m.ask()
+	}
+	if m.speech != nil && m.mustDisclose() {
+		m.issue()
 	}
 }
 
@@ -65,17 +69,22 @@ func (m *Machine) request(s *speech) {
 // nothing is said.
 func (m *Machine) fallSilent(s *speech) {
 	working := m.working(s)
-	if s.head() != nil || !s.model && !working || m.toolsOf(s) && m.quiet() {
+	if m.toolsOf(s) && m.quiet() {
+		m.disarm(timerFiller) // it would not be heard
 		return
 	}
-	first := fillerAfter
+	if s.head() != nil || !s.model && !working {
+		return
+	}
+	first, latest := fillerAfter, fillerAfter
 	if working {
 		first = m.waitingAfter(s)
 	}
 	if s.fillers > 0 {
-		first = fillerEvery
+		first, latest = fillerEvery, fillerEvery
 	}
-	m.arm(timerFiller, m.now+first)
+	// However many tools and questions follow each other, the caller waits no longer.
+	m.arm(timerFiller, min(m.now+first, max(m.now, s.silent+latest)))
 	if s.model && !m.armed(timerGiveUp) {
 		m.arm(timerGiveUp, m.now+giveUpAfter)
 	}
@@ -286,6 +295,9 @@ func (m *Machine) sayFiller(s *speech) {
 	switch {
 	case u == nil && !s.sayable() && (s.model || m.working(s)):
 		f := pendingText{text: m.filler(s), part: len(s.parts) - 1, cached: true, filler: true}
+		if s.holds() {
+			f.part = s.pending[0].part // the order of parts is that of what is said
+		}
 		s.pending = slices.Insert(s.pending, 0, f)
 		s.fillers++
 		m.issue()

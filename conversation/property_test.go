@@ -55,6 +55,12 @@ type world struct {
 	owed       bool
 	agentWords int
 	journal    []step
+
+	// covered: a secret field is asked for; refs counts the digits that were hidden, lost
+	// are those that a process knew that died.
+	covered    bool
+	refs, lost uint64
+	disclosed  bool
 }
 
 // step is an input and the outputs that it caused.
@@ -85,6 +91,8 @@ func newWorld(r *rapid.T) *world {
 	}
 	c.WaitForGreeting = c.Outbound
 	c.Eager = rapid.Bool().Draw(r, "eager")
+	c.Disclosure = rapid.SampledFrom([]string{"", "You are speaking with a machine."}).Draw(r, "disclosure")
+	c.Fields = []Field{{Name: "pin", Min: 2, Max: 4, Secret: true}, {Name: "zip", Min: 2, Max: 3, Terminator: '*'}}
 	c.ProtectGreeting = rapid.IntRange(0, 3).Draw(r, "protect") == 0
 	if rapid.Bool().Draw(r, "actions") {
 		c.Actions = someActions(r)
@@ -158,7 +166,7 @@ func (w *world) callerActs() {
 func (w *world) hear() {
 	text := rapid.SampledFrom([]string{"", "mm-hm", "yeah", "stop", "I need a taxi", "four one five", "because", "bye", "is it far?"}).
 		Draw(w.r, "text")
-	h := Heard{Text: text, Final: w.pick(2, "final") == 0}
+	h := Heard{Text: w.hidden(text), Final: w.pick(2, "final") == 0}
 	if h.Final && w.finalizes > 0 {
 		h.Flushed = true
 		w.finalizes--
@@ -169,6 +177,65 @@ func (w *world) hear() {
 	w.step(h)
 	if h.Final && w.cfg.Carrier && w.pick(3, "ga") == 0 {
 		w.step(TurnYielded{})
+	}
+}
+
+// hidden is what a session gives the machine of a text.
+func (w *world) hidden(text string) string {
+	if !w.covered || text == "" {
+		return text
+	}
+	var words []string
+	for range w.pick(3, "digits") {
+		w.refs++
+		words = append(words, HiddenDigit(w.refs))
+	}
+	if len(words) == 0 || w.pick(4, "mixed") == 0 {
+		words = append([]string{HiddenDigit(0)}, words...)
+	}
+	return strings.Join(words, " ")
+}
+
+// key is what a session gives the machine of a key.
+func (w *world) key(key rune) Digit {
+	if !w.covered || key == '#' {
+		return Digit{Key: key}
+	}
+	w.refs++
+	return Digit{Key: HiddenKey, Ref: w.refs}
+}
+
+// covers checks that nothing hidden is shown, and that what was collected is known.
+func (w *world) covers(o Output) {
+	switch o := o.(type) {
+	case Cover, Uncover:
+		if _, covers := o.(Cover); covers == w.covered {
+			w.r.Fatalf("%#v although covered is %t", o, w.covered)
+		}
+		w.covered = !w.covered
+	case Note:
+		if strings.Contains(o.Text+o.Said, HiddenWord) {
+			w.r.Fatalf("shown: %#v", o)
+		}
+	case AskModel:
+		for _, m := range o.Messages {
+			if strings.Contains(m.Text, HiddenWord) {
+				w.r.Fatalf("the model sees %q", m.Text)
+			}
+		}
+	case Collected:
+		digits := strings.Fields(o.Digits)
+		if len(digits) > 0 && (len(digits) < 2 || len(digits) > 4) {
+			w.r.Fatalf("collected %d digits", len(digits))
+		}
+		seen := map[uint64]bool{}
+		for _, d := range digits {
+			var ref uint64
+			if _, err := fmt.Sscanf(d, HiddenWord+"%d", &ref); err != nil || ref <= w.lost || ref > w.refs || seen[ref] {
+				w.r.Fatalf("collected %q of %d digits, of which %d are lost: %v", o.Digits, w.refs, w.lost, err)
+			}
+			seen[ref] = true
+		}
 	}
 }
 
@@ -183,7 +250,7 @@ func (w *world) modelActs() {
 			w.step(ModelFailed{Gen: gen, Reason: "test"})
 		case 1:
 			w.toolID++
-			name := rapid.SampledFrom([]string{"lookup", "book", "book", "note", "keys", endTool, digitsTool}).Draw(w.r, "tool")
+			name := rapid.SampledFrom([]string{"lookup", "book", "book", "note", "keys", endTool, digitsTool, CollectTool + "pin", CollectTool + "zip"}).Draw(w.r, "tool")
 			args := rapid.SampledFrom([]string{"{}", `{"user_message":"I shall do it now."}`}).Draw(w.r, "args")
 			w.step(ModelCall{Gen: gen, ID: fmt.Sprint("c", w.toolID), Name: name, Args: args})
 		case 2, 3:
@@ -225,7 +292,7 @@ func (w *world) voice(s *sound) {
 func (w *world) rare() {
 	switch w.pick(15, "rare") {
 	case 0:
-		w.step(Digit{Key: rapid.SampledFrom([]rune("12#")).Draw(w.r, "key")})
+		w.step(w.key(rapid.SampledFrom([]rune("12#")).Draw(w.r, "key")))
 	case 1:
 		w.step(Held{})
 		w.pass(time.Duration(w.pick(20, "hold")) * time.Second)
@@ -323,7 +390,7 @@ func (w *world) die() {
 	for _, id := range w.tools {
 		w.toolOver(ToolDone{ID: id, Unknown: true})
 	}
-	w.tools, w.finalizes, w.paused, w.talking = nil, 0, false, false
+	w.tools, w.finalizes, w.paused, w.talking, w.lost = nil, 0, false, false, w.refs
 	for _, o := range w.step(Resumed{Until: until}) {
 		switch o.(type) {
 		case CancelModel, Unsay, PausePlayout, ResumePlayout, StopPlayout, FinalizeSpeech, ResetDetector:
@@ -438,6 +505,7 @@ func (w *world) step(in Input) []Output {
 
 // obey carries out an output and returns how many Stopped it owes.
 func (w *world) obey(o Output) int {
+	w.covers(o)
 	if w.hungUp {
 		switch o.(type) {
 		case Say, AskModel, Arm, RunTool, Hangup:
@@ -589,10 +657,15 @@ func (w *world) resumed(o ResumePlayout) {
 
 func (w *world) noted(n Note) {
 	switch n.Kind {
+	case NoteDisclosed:
+		if w.disclosed || !slices.ContainsFunc(w.every(), func(s *sound) bool { return s.say.Text == w.cfg.Disclosure && s.voiced && s.best >= s.total-lag }) {
+			w.r.Fatalf("disclosed twice, or without being heard")
+		}
+		w.disclosed = true
 	case NoteCaller:
 		w.owed = true
 	case NoteAgent:
-		if !strings.HasPrefix(w.m.cfg.Phrases.Lost, n.Text) { // an excuse is no answer
+		if !strings.HasPrefix(w.m.cfg.Phrases.Lost, n.Text) && !strings.HasPrefix(w.cfg.Disclosure, n.Text) { // an excuse is no answer
 			w.owed = false
 		}
 		if !strings.HasPrefix(n.Said, n.Text) {

@@ -17,9 +17,11 @@ func (m *Machine) onResumed(in Resumed) {
 	m.settleCut()
 	m.early, m.correctable, m.away, m.understood = nil, "", false, false
 	m.idle.since = m.now
+	m.loseDigits()
 	m.rearm()
 	if m.speech != nil {
 		m.creditUntil(m.speech, clamp(in.Until, 0, m.now))
+		m.discloses(m.speech)
 	}
 	m.unpause()
 	awaited := m.speech != nil && m.toolsOf(m.speech)
@@ -169,7 +171,7 @@ func (m *Machine) regain(s *speech, awaited, sorry bool) {
 	}
 	*s = speech{
 		kind: s.kind, parts: s.parts, utts: s.utts, hangup: s.hangup, endCall: s.endCall, quietCalls: s.quietCalls, deferred: s.deferred, triggered: s.triggered,
-		protected: s.protected || m.turn.open || len(m.keys) > 0, steps: s.steps, voiceFailure: s.voiceFailure,
+		protected: s.protected || m.turn.open || len(m.keys) > 0, steps: s.steps, voiceFailure: s.voiceFailure, silent: m.now,
 	}
 	if ask {
 		m.ask()
@@ -180,6 +182,9 @@ func (m *Machine) regain(s *speech, awaited, sorry bool) {
 	leaves := !ask && (s.kind == kindFarewell || len(rest) == 0 && (s.hangup != "" || len(s.quietCalls) > 0))
 	if sorry && !leaves && (s.kind != kindGreeting || m.spoke) {
 		s.add(true, m.cfg.Phrases.Lost)
+	}
+	if !leaves {
+		m.disclose(s)
 	}
 	for _, l := range rest {
 		if spoken(l.text) != "" {
@@ -225,7 +230,7 @@ func (m *Machine) unheardOf(s *speech) (rest []pendingText) {
 	lost := m.cfg.Phrases.Lost
 	for i := range s.utts {
 		u := &s.utts[i]
-		if u.played || u.born || u.filler || u.ahead != 0 || u.text == lost {
+		if u.played || u.born || u.filler || u.ahead != 0 || u.text == lost || u.text == m.cfg.Disclosure {
 			continue
 		}
 		text := u.text
@@ -235,7 +240,7 @@ func (m *Machine) unheardOf(s *speech) (rest []pendingText) {
 		rest = append(rest, pendingText{text: text, cached: u.cached && text == u.text})
 	}
 	for _, l := range s.pending {
-		if !l.filler && l.text != lost {
+		if !l.filler && l.text != lost && l.text != m.cfg.Disclosure {
 			rest = append(rest, l)
 		}
 	}

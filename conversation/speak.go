@@ -68,10 +68,12 @@ type speech struct {
 	// continued counts how often the rest of an answer was asked for.
 	steps, retries, fillers, continued int
 	announced                          time.Duration
-	begun                              bool
-	audibleAt                          time.Duration
-	figures                            figures
-	stopped                            pause
+	// silent is since when nothing of it is heard.
+	silent    time.Duration
+	begun     bool
+	audibleAt time.Duration
+	figures   figures
+	stopped   pause
 }
 
 // aheadLimit is how many utterances are with the session: the one that plays
@@ -126,7 +128,10 @@ func (m *Machine) begin(k kind, hangup string, protected bool, texts ...string) 
 	m.settleCut()
 	m.cancelEarly()
 	m.gen++
-	s := &speech{kind: k, hangup: hangup, protected: protected, parts: []part{{gen: m.gen, message: -1}}}
+	s := &speech{kind: k, hangup: hangup, protected: protected, silent: m.now, parts: []part{{gen: m.gen, message: -1}}}
+	if k != kindFarewell {
+		m.disclose(s)
+	}
 	s.add(k != kindCommanded, texts...)
 	m.speech = s
 	if k == kindGreeting || k == kindCommanded {
@@ -255,6 +260,7 @@ func (m *Machine) onPlayed(in Played) {
 		if m.cut != nil {
 			if u := m.cut.find(in.Utt); u != nil {
 				u.complete()
+				m.discloses(m.cut)
 			}
 		}
 		return
@@ -264,6 +270,8 @@ func (m *Machine) onPlayed(in Played) {
 		return
 	}
 	u.complete()
+	m.discloses(s)
+	s.silent = m.now
 	if u.filler {
 		s.announced = m.now
 	}

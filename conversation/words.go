@@ -96,7 +96,7 @@ func (l *lexicon) dictation(words []string) int {
 		switch {
 		case strings.IndexFunc(w, func(r rune) bool { return !unicode.IsDigit(r) }) < 0:
 			count += utf8.RuneCountInString(w)
-		case len([]rune(w)) == 1 || slices.Contains(l.digits, w):
+		case len([]rune(w)) == 1 || slices.Contains(l.digits, w) || hiddenDigit(w):
 			count++
 		default:
 			return count

@@ -25,7 +25,7 @@ func (j *Journal) Golden() ([]byte, error) {
 	m := newMasker(j.Header)
 	m.learn(j.Steps)
 	h := Header{Call: "golden", Tables: conversation.TablesVersion(), Config: j.Header.Config}
-	h.Config.Greeting = m.text(h.Config.Greeting)
+	h.Config.Greeting, h.Config.Disclosure = m.text(h.Config.Greeting), m.text(h.Config.Disclosure)
 	h.Config.Actions = m.actions(h.Config.Actions)
 	out, err := AppendHeader(nil, h)
 	if err != nil {
@@ -188,7 +188,7 @@ func (m *masker) actions(all []conversation.Action) []conversation.Action {
 func (m *masker) text(s string) string {
 	out := []byte(s)
 	for i, c := range out {
-		if c >= '0' && c <= '9' {
+		if c >= '0' && c <= '9' && !strings.HasSuffix(strings.TrimRight(s[:i], "0123456789"), conversation.HiddenWord) {
 			out[i] = '9'
 		}
 	}

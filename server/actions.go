@@ -26,6 +26,8 @@ func actionMakers() map[string]actionMaker {
 	return map[string]actionMaker{
 		"action_end_conversation": makeEnd,
 		"action_external":         makeExternal,
+		"action_transfer_call":    makeTransfer,
+		"action_warm_transfer":    makeTransfer,
 	}
 }
 
@@ -111,6 +113,26 @@ func ownName(name string) bool {
 // makeEnd lets the agent end the call.
 func makeEnd(*providers, sidetone.Call, sidetone.Action, func(string) string) (call.Action, error) {
 	return call.Action{Offer: call.EndTool(), Rule: conversation.Action{Name: call.EndConversation}}, nil
+}
+
+// makeTransfer lets the agent hand the caller to the person of the action's configuration. The
+// model decides when, and nothing else.
+func makeTransfer(_ *providers, _ sidetone.Call, a sidetone.Action, name func(string) string) (call.Action, error) {
+	var to call.Transfer
+	if err := json.Unmarshal(a.Config, &to); err != nil || !sidetone.IsE164(to.Number) {
+		return call.Action{}, errors.New("its config names nobody: phone_number must be a phone number with plus and country code")
+	}
+	wish, who := "transfer_call", "a person"
+	if a.Label != "" {
+		wish, who = "transfer_to_"+strings.ToLower(a.Label), a.Label
+	}
+	description := a.Description
+	if description == "" {
+		description = "Hands the caller over to " + who + ". Tell the caller so before. When it fails, the caller is yours again."
+	}
+	rule := conversation.Action{Name: name(wish), AfterSpeech: true, Muted: true, Longest: call.TransferTimeout}
+	offer := llm.Tool{Name: rule.Name, Description: description, Schema: json.RawMessage(`{"type":"object","properties":{}}`)}
+	return call.Action{Offer: offer, Rule: rule, Timeout: call.TransferTimeout}, nil
 }
 
 // makeExternal lets the agent ask a server of the customer's.

@@ -57,7 +57,7 @@ func doctorBesideAServer(t *testing.T, c Config) {
 	}
 	playbook := &client.Prompt{Content: "playbook: hello\notherwise:\n  say: Hello."}
 	made(client.Agent{Prompt: playbook})
-	limited := made(client.Agent{Prompt: playbook, ContextEndpoint: "https://a.example"})
+	limited := made(client.Agent{Prompt: playbook, VectorDatabase: &client.VectorDatabase{Type: "vector_database_pinecone", Index: "i", APIKey: "vector-key-0123456789", APIEnvironment: "e"}})
 	mindless := made(client.Agent{Prompt: &client.Prompt{Content: "Be kind."}, Provider: "openai"})
 	yes := true
 	if _, err := api.Trunks().Create(t.Context(), client.Trunk{Name: "own", TLS: &client.TrunkTLS{Insecure: &yes},
@@ -73,7 +73,7 @@ func doctorBesideAServer(t *testing.T, c Config) {
 			}
 		}
 		for name, want := range map[string]string{
-			"agents": "1 of 3 act as a whole", "agent " + limited: "does not act as a whole: context_endpoint",
+			"agents": "1 of 3 act as a whole", "agent " + limited: "does not act as a whole: vector_database",
 			"agent " + mindless: "does not act as a whole: its calls are not answered: the prompt has no playbook, and no language model is configured, provider",
 		} {
 			if f := named(t, all, name); f.Detail != want || strings.HasPrefix(name, "agent ") != (f.Fix != "" && f.Optional) {

@@ -187,11 +187,15 @@ func (t *Tx) tellEnd(callID string) error {
 	if err != nil {
 		return err
 	}
+	collected, err := t.EventsOf(callID, sidetone.EventCollected)
+	if err != nil {
+		return err
+	}
 	var out []webhook.Message
 	if !c.Started.IsZero() {
 		out = append(out, webhook.Connected(c)) // unless it was told
 	}
-	return t.announce(callID, webhookID, append(out, webhook.Over(c, t.store.address)...)...)
+	return t.announce(callID, webhookID, append(out, webhook.Over(c, t.store.address, sidetone.CollectedFields(collected))...)...)
 }
 
 // abandonDeliveries gives up what waits for a webhook.

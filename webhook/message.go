@@ -83,8 +83,9 @@ func Said(e sidetone.Event) (Message, bool) {
 
 // Over tells the end of a call: the conversation and the recording where there are any,
 // then whether it had been answered. c is the call as its end is stored; base is the
-// address of the interface, in front of the recording's path, or "".
-func Over(c sidetone.Call, base string) []Message {
+// address of the interface, in front of the recording's path, or ""; collected are the
+// values of the prompt's fields.
+func Over(c sidetone.Call, base string, collected map[string]string) []Message {
 	if c.Started.IsZero() {
 		payload := parties(c)
 		payload["telephony_status"] = cmp.Or(c.EndReason, string(c.Outcome))
@@ -104,7 +105,32 @@ func Over(c sidetone.Call, base string) []Message {
 	payload["start_time"], payload["end_time"] = instant(c.Started), instant(c.Ended)
 	setText(payload, "end_reason", c.EndReason)
 	setText(payload, "error_message", c.ErrorMessage)
+	if len(collected) > 0 {
+		payload["collected_fields"] = collected
+	}
 	return append(out, Message{Type: sidetone.WebhookEnded, Once: true, Payload: payload})
+}
+
+// Analysed tells what was found out after a call, or why nothing was.
+func Analysed(c sidetone.Call) Message {
+	payload := parties(c)
+	if c.DoNotCall != "" {
+		payload["do_not_call_result"] = c.DoNotCall == "yes"
+	}
+	if i := c.Insights; i != nil {
+		payload["status"] = i.State
+		setText(payload, "error", i.Failure)
+		results := make([]map[string]any, len(i.Results))
+		for n, r := range i.Results {
+			results[n] = map[string]any{"name": r.Name, "type": r.Kind}
+			if r.Value != nil {
+				results[n]["value"] = r.Value
+			}
+			setText(results[n], "error", r.Failure)
+		}
+		payload["results"] = results
+	}
+	return Message{Type: sidetone.WebhookInsights, Once: true, Payload: payload}
 }
 
 // RecordingURL is where a call's recording is fetched, with a key of the interface.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
@@ -22,10 +23,12 @@ type callsCommand struct {
 	Events    eventsCommand    `cmd:"" help:"Follow a call's events, with the time between them, until it is over."`
 	Turns     turnsCommand     `cmd:"" help:"Show what each turn of a call took, and what its silence was made of."`
 	Recording recordingCommand `cmd:"" help:"Save a call's recording."`
+	Pause     pauseCommand     `cmd:"" name:"pause-recording" help:"Make the recording of a live call silent, or go on with it (--resume)."`
 	Ladder    ladderCommand    `cmd:"" help:"Show a call's SIP messages as a ladder."`
 	PCAP      pcapCommand      `cmd:"" name:"pcap" help:"Save a call's SIP messages, and its RTP packets where they are kept, for Wireshark, tcpdump or sngrep."`
 
 	Journal journalCommand `cmd:"" help:"Save a call's journal, for sidetone replay."`
+	Export  exportCalls    `cmd:"" help:"Export calls and what was found out about them, as CSV or JSON Lines."`
 
 	Transcript transcriptCommand `cmd:"" help:"Show who said what and when, and follow a call until it is over."`
 }
@@ -67,6 +70,21 @@ func (e endCommand) Run(a *app, k *kong.Context) error {
 		return err
 	}
 	return e.show(a, ended)
+}
+
+type pauseCommand struct {
+	remote
+	ID     string `arg:"" help:"Id of the call."`
+	Resume bool   `help:"Go on with the recording."`
+}
+
+// Run pauses a recording.
+func (p pauseCommand) Run(a *app) error {
+	call, err := p.ask(a, http.MethodPost, "/v1/calls/recording", url.Values{"id": {p.ID}}, map[string]bool{"paused": !p.Resume})
+	if err != nil {
+		return err
+	}
+	return p.show(a, call)
 }
 
 type eventsCommand struct {
@@ -138,6 +156,21 @@ func lineText(q object) string {
 		parts = append(parts, fmt.Sprintf("round trip %v ms", trip))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// insightsText is what was found out about a call, a line for each result.
+func insightsText(q object) string {
+	lines := []string{strings.TrimSuffix(fmt.Sprintf("%v: %v", q["status"], cell(q["error"], 200)), ": -")}
+	results, _ := q["results"].([]any)
+	for _, item := range results {
+		r, _ := item.(object)
+		text := cell(r["value"], 200)
+		if r["error"] != nil {
+			text = "error: " + cell(r["error"], 200)
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s", cell(r["name"], 64), text))
+	}
+	return strings.Join(lines, "\n\t")
 }
 
 // turnText is where the time of a turn went, counted from the caller's last sound.

@@ -298,6 +298,7 @@ func (f *form) input(in conversation.Input) conversation.Input {
 		return in
 	case conversation.Digit:
 		f.key(&in.Key)
+		f.someNumber(" ref=", &in.Ref)
 		return in
 	case conversation.Heard:
 		f.someText(&in.Text)

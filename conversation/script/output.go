@@ -48,7 +48,7 @@ func outputs() []conversation.Output {
 		conversation.AskModel{}, conversation.CancelModel{}, conversation.Say{}, conversation.Unsay{},
 		conversation.PausePlayout{}, conversation.ResumePlayout{}, conversation.StopPlayout{}, conversation.FinalizeSpeech{},
 		conversation.ResetDetector{}, conversation.Arm{}, conversation.Disarm{}, conversation.RunTool{}, conversation.Hangup{},
-		conversation.Note{},
+		conversation.Note{}, conversation.Cover{}, conversation.Uncover{}, conversation.Collected{},
 	}
 }
 
@@ -92,6 +92,12 @@ func outputName(out conversation.Output) string {
 		return "Hangup"
 	case conversation.Note:
 		return "Note"
+	case conversation.Cover:
+		return "Cover"
+	case conversation.Uncover:
+		return "Uncover"
+	case conversation.Collected:
+		return "Collected"
 	default:
 		return ""
 	}
@@ -127,6 +133,11 @@ func (f *form) output(out conversation.Output) conversation.Output {
 	case conversation.RunTool:
 		f.tool(&out.ID, &out.Name, &out.Args)
 		f.flag("unoffered", &out.Unoffered)
+		return out
+	case conversation.Collected:
+		f.blank()
+		f.word(&out.Field, "a field's name")
+		f.someText(&out.Digits)
 		return out
 	case conversation.Hangup:
 		f.blank()

@@ -37,7 +37,7 @@ func outputs() []conversation.Output {
 		conversation.AskModel{}, conversation.CancelModel{}, conversation.Say{}, conversation.Unsay{},
 		conversation.PausePlayout{}, conversation.ResumePlayout{}, conversation.StopPlayout{}, conversation.FinalizeSpeech{},
 		conversation.ResetDetector{}, conversation.Arm{}, conversation.Disarm{}, conversation.RunTool{}, conversation.Hangup{},
-		conversation.Note{},
+		conversation.Note{}, conversation.Cover{}, conversation.Uncover{}, conversation.Collected{},
 	}
 }
 
