@@ -3,10 +3,10 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/api/dialect"
-	"github.com/sidetone/sidetone/api/wire"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/telephony"
 )
@@ -66,6 +66,9 @@ func decodeAction(d *decoder) edit[sidetone.Action] {
 	}
 }
 
+// mostSchemaFault is how much is said of what is wrong with a schema, which may quote it.
+const mostSchemaFault = 500
+
 // schemaOf checks the schema of an action's input when it is another than before.
 func (w work) schemaOf(a, before sidetone.Action) error {
 	e, err := a.External()
@@ -74,7 +77,7 @@ func (w work) schemaOf(a, before sidetone.Action) error {
 		return nil
 	}
 	if err := w.checkSchema(e.InputSchema); err != nil {
-		return invalid("config.input_schema cannot be used: %s", wire.Clip(err.Error()))
+		return invalid("config.input_schema cannot be used: %s", strings.ToValidUTF8(err.Error()[:min(len(err.Error()), mostSchemaFault)], ""))
 	}
 	return nil
 }

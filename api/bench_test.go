@@ -123,7 +123,7 @@ func (b *bench) handler() http.Handler {
 	}
 	return New(Config{
 		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, Ladders: b.ladders, Journals: b.journals, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
-		Operator: b.operator, CheckPrompt: scripted.Check, CheckInsights: aftercall.Check, CheckAddress: b.checkAddress, CheckAccount: b.checkAccount, CheckThinks: b.checkThinks, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try, TryWebhook: noEndpoint, CallerIDs: b.callerIDs, Trunks: knownTrunks{},
+		Operator: b.operator, CheckPrompt: scripted.Check, CheckSchema: checkSchema, CheckInsights: aftercall.Check, CheckAddress: b.checkAddress, CheckAccount: b.checkAccount, CheckThinks: b.checkThinks, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try, TryWebhook: noEndpoint, CallerIDs: b.callerIDs, Trunks: knownTrunks{},
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})

@@ -18,13 +18,19 @@ import (
 
 // noteRun turns an entry of the machine into an event of the call; that of an action shows
 // the run, too.
-func (s *Session) noteRun(n conversation.Note) {
-	// Of a call that was not run, such as one that was withdrawn, there is nothing to show.
-	if n.Kind == conversation.NoteAction && (s.settling != "" || strings.HasPrefix(n.Said, conversation.FailedResult)) {
-		s.run = s.tools.details.take(s.settling, n.Text)
-	}
-	s.note(s.now(), n)
+func (s *Session) noteRun(at time.Duration, n conversation.Note) {
+	s.run = s.runOf(n)
+	s.note(at, n)
 	s.run = nil
+}
+
+// runOf returns the run that an entry of the machine is about, once; nil when it is about
+// none, as that of a call that was withdrawn.
+func (s *Session) runOf(n conversation.Note) *detail {
+	if n.Kind != conversation.NoteAction || s.settling == "" && !strings.HasPrefix(n.Said, conversation.FailedResult) {
+		return nil
+	}
+	return s.tools.details.take(s.settling, n.Text)
 }
 
 // note turns an entry of the machine, made at a time, into an event of the call.

@@ -89,6 +89,7 @@ func (x *Exchange) resume(ctx context.Context, i Interrupted, past journal.Past,
 		return nil, errors.Join(err, leg.Hangup(ctx, telephony.CauseFailure))
 	}
 	s.journal = j
+	s.recallRuns()
 	s.recall(past, i)
 	x.regain(ctx, s, lines, i.Call.Dialogs[1:])
 	x.resumeRecording(s, past.Header.Recorded)
@@ -160,6 +161,8 @@ func (s *Session) recall(past journal.Past, i Interrupted) {
 		if _, ok := p.In.(conversation.MediaStarted); ok {
 			s.flowing = true
 		}
+		done, _ := p.In.(conversation.ToolDone)
+		s.settling = done.ID
 		for _, out := range p.Outputs {
 			s.recallOutput(p.At, out, &known)
 		}
@@ -193,7 +196,7 @@ func (s *Session) recallOutput(at time.Duration, out conversation.Output, known 
 	case conversation.Disarm:
 		delete(s.timers, out.Name)
 	case conversation.RunTool:
-		s.tools.runs++
+		s.recallRun(s.tools.next(out), out.Unoffered)
 	case conversation.Cover:
 		s.hide(true)
 	case conversation.Uncover:
@@ -203,9 +206,10 @@ func (s *Session) recallOutput(at time.Duration, out conversation.Output, known 
 		switch {
 		case !ok:
 		case known.has(kind, out.Text):
+			s.runOf(out) // which the record shows
 			s.countFailure(out)
 		default:
-			s.note(at, out)
+			s.noteRun(at, out)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,10 +17,10 @@ import (
 )
 
 // slowTool takes its time, and counts how often it begins.
-type slowTool struct{ began *int }
+type slowTool struct{ began *atomic.Int32 }
 
 func (s slowTool) Run(ctx context.Context, _ call.ToolCall) (call.ToolResult, error) {
-	*s.began++
+	s.began.Add(1)
 	select {
 	case <-time.After(5 * time.Second):
 	case <-ctx.Done():
@@ -43,7 +44,7 @@ func TestACallGoesOnWithItsActions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				began := 0
+				var began atomic.Int32
 				book := call.Action{ID: "a1", Type: "action_external", Offer: llm.Tool{Name: "book"}, Rule: conversation.Action{Name: "book"}, Tool: slowTool{&began}, Once: true}
 				rows := &keptRuns{}
 				first := newWorld(t, func(w *world, c *call.Config) {
@@ -57,8 +58,8 @@ func TestACallGoesOnWithItsActions(t *testing.T) {
 				time.Sleep(4 * time.Second)
 				before.Speak(speech(800 * time.Millisecond))
 				time.Sleep(2500 * time.Millisecond)
-				if began != 1 || len(rows.all()) != 1 || rows.all()[0].State != sidetone.RunBegun {
-					t.Fatalf("%d began, rows %+v", began, rows.all())
+				if began.Load() != 1 || len(rows.all()) != 1 || rows.all()[0].State != sidetone.RunBegun {
+					t.Fatalf("%d began, rows %+v", began.Load(), rows.all())
 				}
 				d, left := first.dies(0), rows.all()[0]
 				before.Hangup()
@@ -97,10 +98,62 @@ func TestACallGoesOnWithItsActions(t *testing.T) {
 						}
 					}
 				}
-				if shown != 1 || began != 1 || !strings.Contains(heard(far), "so it is") {
-					t.Errorf("%d times in the record, begun %d times; the caller heard %q", shown, began, heard(far))
+				if shown != 1 || began.Load() != 1 || !strings.Contains(heard(far), "so it is") {
+					t.Errorf("%d times in the record, begun %d times; the caller heard %q", shown, began.Load(), heard(far))
 				}
 			})
 		})
 	}
+}
+
+// A run whose end the process before had heard of, and not put into the record, is put
+// there with all that is known of it.
+func TestARunThatTheRecordLacks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var began atomic.Int32
+		book := call.Action{ID: "a1", Type: "action_external", Offer: llm.Tool{Name: "book"}, Rule: conversation.Action{Name: "book"}, Tool: slowTool{&began}, Once: true}
+		rows := &keptRuns{}
+		first := newWorld(t, func(w *world, c *call.Config) {
+			w.snapshot.Agent.InitialMessage = "hello there"
+			w.actions, c.Runs = []call.Action{book}, rows
+			w.ears.Queue("I want an appointment")
+			w.model.Queue(llmtest.Answer{Calls: []llm.ToolCall{{ID: "c1", Name: "book", Args: json.RawMessage(`{"day":"Friday"}`)}}}, llmtest.Say("it is done"))
+		})
+		defer first.stop()
+		before := first.ring()
+		time.Sleep(4 * time.Second)
+		before.Speak(speech(800 * time.Millisecond))
+		time.Sleep(12 * time.Second)
+		d := first.dies(0)
+		before.Hangup()
+		_, _ = first.result()
+		for i, e := range d.Events {
+			if e.Kind == sidetone.EventAction {
+				d.Events = d.Events[:i]
+				break
+			}
+		}
+		w := newWorld(t, func(w *world, config *call.Config) { w.actions, config.Runs = []call.Action{book}, rows })
+		w.t = t
+		defer w.stop()
+		far, err := w.resumes(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		far.Hangup()
+		_, events := w.result()
+		var shown []string
+		for _, e := range events {
+			if e.Kind == sidetone.EventAction {
+				shown = append(shown, string(e.Data))
+			}
+		}
+		key := rows.all()[0].ID
+		want := `{"action_id":"a1","action_type":"action_external","key":"` + key + `","outcome":"succeeded","parameters":{"day":"Friday"},"said":"booked for nine"}`
+		if len(shown) != 1 || shown[0] != want || began.Load() != 1 {
+			t.Errorf("the record has %q, want %s", shown, want)
+		}
+	})
 }

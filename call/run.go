@@ -7,6 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -215,9 +219,9 @@ func (r *toolRunner) store(change func(context.Context) error) (err error) {
 	return err
 }
 
-// regainRuns tells the machine of the runs whose outcome was stored before the process
-// died, and notes those whose outcome nobody knows.
-func (s *Session) regainRuns(ctx context.Context) {
+// recallRuns reads what the process before has written down of the call's runs. What it has
+// begun is not known to be done from now on.
+func (s *Session) recallRuns() {
 	if s.tools.kept == nil {
 		return
 	}
@@ -226,24 +230,51 @@ func (s *Session) regainRuns(ctx context.Context) {
 	runs, err := s.tools.kept.LoseRuns(within, s.call.EnvironmentID, s.call.ID)
 	if err != nil {
 		s.log.Error("find what actions were run", slog.Any("error", err))
-		s.failed("it is not known which actions were run before the server died")
+		s.addError("it is not known which actions were run before the server died")
+	}
+	s.before = map[string]sidetone.ActionRun{}
+	for _, run := range runs {
+		s.before[run.ID] = run
+	}
+}
+
+// recallRun takes in a run that the machine wished of the process before.
+func (s *Session) recallRun(c ToolCall, unoffered bool) {
+	if _, ok := s.tools.tools[c.Name]; !ok || unoffered {
 		return
 	}
-	for _, run := range runs {
-		c := ToolCall{Key: run.ID, EnvironmentID: run.EnvironmentID, CallID: run.CallID, ID: run.ToolID, Name: run.Name}
-		waiting := s.machine.Waits(run.ToolID)
-		if !waiting && run.State != sidetone.RunBegun { // the record has its outcome
-			continue
-		}
-		s.tools.details.add(c, s.tools.actions[run.Name])
-		switch {
-		case run.State == sidetone.RunSucceeded, run.State == sidetone.RunFailed:
-			s.tools.details.settle(run.ID, run.State, ToolResult{}, "")
-			s.step(ctx, conversation.ToolDone{ID: run.ToolID, Failed: run.State == sidetone.RunFailed, Result: run.Result})
-		case !waiting: // its beginning is not in the journal
-			s.noteRun(conversation.Note{Kind: conversation.NoteAction, Text: run.Name, Said: conversation.FailedResult + conversation.UnknownResult})
-		}
+	s.tools.details.add(c, s.tools.actions[c.Name])
+	switch run := s.before[c.Key]; run.State {
+	case sidetone.RunSucceeded:
+		s.tools.details.settle(c.Key, run.State, ToolResult{}, "")
+	case sidetone.RunFailed, sidetone.RunUnknown:
+		s.tools.details.settle(c.Key, run.State, ToolResult{}, run.Result)
+	case sidetone.RunBegun:
 	}
+}
+
+// regainRuns tells the machine of the runs whose outcome was stored before the process
+// died, and notes those that were begun and are not in the journal.
+func (s *Session) regainRuns(ctx context.Context) {
+	for _, key := range slices.Sorted(maps.Keys(s.before)) {
+		run := s.before[key]
+		settled := run.State == sidetone.RunSucceeded || run.State == sidetone.RunFailed
+		switch {
+		case s.machine.Waits(run.ToolID) && settled:
+			s.step(ctx, conversation.ToolDone{ID: run.ToolID, Failed: run.State == sidetone.RunFailed, Result: run.Result})
+		case run.State == sidetone.RunBegun && s.tools.runs < numberOf(key):
+			s.tools.details.add(ToolCall{Key: key, EnvironmentID: run.EnvironmentID, CallID: run.CallID, ID: run.ToolID, Name: run.Name}, s.tools.actions[run.Name])
+			s.noteRun(s.now(), conversation.Note{Kind: conversation.NoteAction, Text: run.Name, Said: conversation.FailedResult + conversation.UnknownResult})
+		}
+		s.tools.runs = max(s.tools.runs, numberOf(key)) // no key is used again
+	}
+	s.before = nil
+}
+
+// numberOf is the number of a run in its call.
+func numberOf(key string) int {
+	n, _ := strconv.Atoi(key[strings.LastIndexByte(key, ':')+1:]) // of another key it is 0
+	return n
 }
 
 // reportLeft puts runs into the record that the machine has not spoken of, such as one that

@@ -73,9 +73,10 @@ type Session struct {
 	talked   bool             // it was answered at all
 	resumed  bool             // another process has had it until known
 	known    time.Duration
-	run      *detail
-	settling string // the model's name of the run whose result the machine was given
-	flowing  bool   // the machine knows that media flows
+	run      *detail                       // that the entry is about which is noted
+	before   map[string]sidetone.ActionRun // the runs of the process before, by key
+	settling string                        // the model's name of the run whose result the machine was given
+	flowing  bool                          // the machine knows that media flows
 
 	remote bool // the far end ended the call
 	cause  telephony.Cause
@@ -473,7 +474,7 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 	case conversation.Collected:
 		s.took(out)
 	case conversation.Note:
-		s.noteRun(out)
+		s.noteRun(s.now(), out)
 	}
 	return nil
 }

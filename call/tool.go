@@ -104,11 +104,17 @@ func newToolRunner(s *Session, kept Runs) *toolRunner {
 	return r
 }
 
-// run starts a tool on a goroutine that wait waits for.
-func (r *toolRunner) run(out conversation.RunTool) {
+// next numbers a run.
+func (r *toolRunner) next(out conversation.RunTool) ToolCall {
 	r.runs++
 	c := r.call
 	c.Key, c.ID, c.Name, c.Args = fmt.Sprintf("%s:%d", c.CallID, r.runs), out.ID, out.Name, json.RawMessage(out.Args)
+	return c
+}
+
+// run starts a tool on a goroutine that wait waits for.
+func (r *toolRunner) run(out conversation.RunTool) {
+	c := r.next(out)
 	if own := r.own[out.Name]; own != nil && !out.Unoffered {
 		r.post(told(out.ID)(own(c.Args)))
 		return

@@ -25,7 +25,7 @@ type nowhere struct{}
 
 // Load implements jsonschema.URLLoader.
 func (nowhere) Load(url string) (any, error) {
-	return nil, fmt.Errorf("%s is elsewhere: a $ref must lead into the schema itself", url)
+	return nil, fmt.Errorf("%s is elsewhere", url)
 }
 
 // Schema is a compiled schema of arguments. It may be used concurrently.
@@ -44,7 +44,10 @@ func NewSchema(text json.RawMessage) (*Schema, error) {
 	}
 	compiled, err := c.Compile(schemaURL)
 	var invalid *jsonschema.SchemaValidationError
+	var elsewhere *jsonschema.LoadURLError
 	switch {
+	case errors.As(err, &elsewhere):
+		return nil, errors.New("a $ref or $schema must lead into the schema itself")
 	case errors.As(err, &invalid):
 		var faults *jsonschema.ValidationError
 		if errors.As(invalid.Err, &faults) {

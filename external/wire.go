@@ -15,7 +15,9 @@ import (
 
 // request makes the request in the shape that the server knows.
 func (a *Action) request(ctx context.Context, r Run, args json.RawMessage) (*http.Request, *Failure) {
-	address, body, failure := a.config.URL, []byte(nil), (*Failure)(nil)
+	address := a.config.URL
+	var body []byte
+	var failure *Failure
 	var err error
 	told := webhook.ToolCall{ID: r.ID, Name: r.Name, Description: a.config.Description, Schema: a.shown, Args: args, URL: a.config.URL}
 	switch a.config.Wire {
