@@ -172,7 +172,7 @@ func TestCopy(t *testing.T) {
 			t.Errorf("table %s was not verified: %+v", table, p)
 		}
 	}
-	if n := tables["events"].Rows; n != 182 {
+	if n := tables["events"].Rows; n != 184 {
 		t.Errorf("%d events were copied", n)
 	}
 	var first sidetone.Page[sidetone.Call]

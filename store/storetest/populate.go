@@ -39,11 +39,27 @@ func Populate(t testing.TB, s *store.Store, env string) {
 		_, err = s.JournalKey(context.Background(), env)
 	}
 	if err == nil {
+		err = analysed(s, sidetone.Call{ID: "y" + env, EnvironmentID: env, Status: sidetone.CallInProgress, Stage: sidetone.StagePickedUp, FromNumber: "+12125550100",
+			ToNumber: "+12125550101", Created: now, Started: now, RunDoNotCall: true})
+	}
+	if err == nil {
+		err = s.BeginRun(context.Background(), sidetone.ActionRun{ID: "b" + env, EnvironmentID: env, CallID: call.ID, State: sidetone.RunBegun, Begun: now})
+	}
+	if err == nil {
 		err = deliver(s, sidetone.Endpoint{EnvironmentID: env, WebhookID: hook.ID})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// analysed stores a call that is over and that waits to be analysed.
+func analysed(s *store.Store, c sidetone.Call) error {
+	if err := s.StartCall(context.Background(), c); err != nil {
+		return err
+	}
+	r := sidetone.CallResult{Status: sidetone.CallEnded, EndReason: "hangup", Transcript: "[00:01.00] HUMAN: Hello.", Ended: c.Started.Add(time.Second)}
+	return s.FinishCall(context.Background(), c.EnvironmentID, c.ID, r, nil)
 }
 
 // deliver stores a failed attempt of what waits for a webhook.
