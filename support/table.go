@@ -168,7 +168,9 @@ func action() []Entry {
 	r.acts("api.TestPlainNouns", "description")
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "type", "action_end_conversation")
 	r.values("server.TestExternalAction", "type", "action_external")
-	r.keptValues(NotBuilt, noAction, "type", "action_transfer_call", "action_dtmf", "action_add_to_conference",
+	r.values("call.TestAgentPressesKeys", "type", "action_dtmf")
+	r.values("call.TestAgentPausesTheRecording", "type", "action_set_recording")
+	r.keptValues(NotBuilt, noAction, "type", "action_transfer_call", "action_add_to_conference",
 		"action_set_hold", "action_warm_transfer")
 	r.kept(NotBuilt, noConfig, "config.phone_number", "config.place_primary_on_hold")
 	r.external()
