@@ -31,6 +31,13 @@ type Environment struct {
 	// FallbackModel, FallbackVoice and FallbackTranscriber take over when those of an
 	// agent fail, in the same form; "" means none.
 	FallbackModel, FallbackVoice, FallbackTranscriber string
+	// DialCountries are the only countries, ISO 3166 codes in capitals, whose numbers are
+	// called; none means any for calls that are placed, and those of the environment's
+	// numbers for everybody to whom a caller is handed.
+	DialCountries []string
+	// RecordTransfers lets the words of a person be recorded to whom a caller was handed and
+	// with whom no agent is on the line any more.
+	RecordTransfers bool
 	Created                                           time.Time
 }
 
@@ -44,6 +51,9 @@ func (e Environment) Validate() error {
 		if err := maxLength(path, text, 256); err != nil {
 			return err
 		}
+	}
+	if len(e.DialCountries) > 300 {
+		return Errorf(Invalid, "dial_countries must have at most 300 countries")
 	}
 	return maxLength("name", e.Name, 256)
 }

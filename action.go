@@ -165,7 +165,7 @@ type actionKind struct {
 // actionKinds has every type of ActionTypes.
 func actionKinds() map[string]actionKind {
 	return map[string]actionKind{
-		"action_transfer_call":    {members: []string{"phone_number"}, defaults: `{}`},
+		"action_transfer_call":    {members: []string{"phone_number", "caller_id", "headers_out"}, defaults: `{}`},
 		"action_end_conversation": {defaults: `{}`},
 		"action_dtmf":             {defaults: `{}`},
 		"action_add_to_conference": {members: []string{"phone_number", "place_primary_on_hold"},
@@ -234,8 +234,27 @@ func validateActionConfig(kind string, c map[string]any) error {
 		if _, ok := c["place_primary_on_hold"].(bool); !ok && kind == "action_add_to_conference" {
 			return Errorf(Invalid, "config.place_primary_on_hold must be true or false")
 		}
+		return validateSecondCall(c)
 	case typeExternal:
 		return validateExternal(c)
+	}
+	return nil
+}
+
+// validateSecondCall checks how somebody is called to whom a caller is handed.
+func validateSecondCall(c map[string]any) error {
+	if shown, given := c["caller_id"]; given && shown != "agent" && shown != "caller" {
+		return Errorf(Invalid, "config.caller_id must be agent or caller")
+	}
+	headers, given := c["headers_out"]
+	members, isObject := headers.(map[string]any)
+	if given && !isObject {
+		return Errorf(Invalid, "config.headers_out must be an object")
+	}
+	for _, value := range members {
+		if _, isText := value.(string); !isText {
+			return Errorf(Invalid, "config.headers_out must have texts")
+		}
 	}
 	return nil
 }

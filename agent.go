@@ -1,6 +1,7 @@
 package sidetone
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -52,8 +53,8 @@ type Agent struct {
 	ModelOverride      string
 	ModelAccount       string
 	Temperature        float64
-	// Extra is a JSON object of contract fields that are kept and returned but
-	// that no part acts on yet (llm_fallback, transcriber, ...).
+	// Extra is a JSON object of further contract fields (llm_fallback, transcriber,
+	// transfer, ...); see the table of package support for which act.
 	Extra   []byte
 	Version int64
 	Created time.Time
@@ -80,6 +81,27 @@ func (a Agent) ExtraText(object, name string) string {
 	_ = json.Unmarshal(members[name], &text) // what is no text counts as none
 	return text
 }
+
+// Transfer is how the agent hands callers over: auto, refer or bridge; "" leaves it to the
+// trunk.
+func (a Agent) Transfer() string {
+	var extra struct{ Transfer string }
+	_ = json.Unmarshal(a.Extra, &extra) // Extra is always an object, and was checked
+	return extra.Transfer
+}
+
+// TransferOnFailure is the number, E.164, to whom callers are handed when nobody is left to
+// serve them; "" for nobody.
+func (a Agent) TransferOnFailure() string {
+	var extra struct {
+		Number string `json:"transfer_on_failure"`
+	}
+	_ = json.Unmarshal(a.Extra, &extra) // Extra is always an object
+	return extra.Number
+}
+
+// TransferWays lists how callers may be handed over.
+func TransferWays() []string { return []string{"auto", "refer", "bridge"} }
 
 // AgentChange is a partial update of an Agent. PromptID and the other ids are
 // resolved by the caller.
@@ -179,6 +201,7 @@ func (a Agent) Validate() error {
 		{"interrupt_sensitivity", a.InterruptSensitivity, []string{"low", "high"}},
 		{"endpointing_sensitivity", a.EndpointingSensitivity, []string{"auto", "relaxed", "sensitive"}},
 		{"ivr_navigation_mode", a.IVRNavigationMode, []string{"default", "off"}},
+		{"transfer", cmp.Or(a.Transfer(), "auto"), TransferWays()},
 	} {
 		if !slices.Contains(e.allowed, e.value) {
 			return Errorf(Invalid, "%s must be one of %s", e.path, strings.Join(e.allowed, ", "))
@@ -191,6 +214,9 @@ func (a Agent) Validate() error {
 		return err
 	}
 	if err := a.validateDisclosure(); err != nil {
+		return err
+	}
+	if err := a.validateInsights(); err != nil {
 		return err
 	}
 	return a.validateRanges()

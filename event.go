@@ -35,7 +35,9 @@ const (
 	EventTurn        EventKind = "turn"
 	EventMeasured    EventKind = "measured"
 	EventAction      EventKind = "action"
-	EventDigits      EventKind = "digits"
+	// EventTransfer tells of somebody who is to take the agent's place.
+	EventTransfer EventKind = "transfer"
+	EventDigits   EventKind = "digits"
 	// EventDisclosed: the caller has heard, to its last word, that the agent is a machine.
 	EventDisclosed EventKind = "ai_disclosed"
 	// EventCollected: a field has a value. The text is its name.

@@ -27,8 +27,8 @@ const (
 	// an action may give it.
 	DefaultActionTimeout = 10 * time.Second
 	MostActionTimeout    = 25 * time.Second
-	// mostActionWait is how long an action may let the caller wait for its words.
-	mostActionWait = 20 * time.Second
+	// mostActionWait is how long an action may let the caller hear nothing.
+	mostActionWait = 3 * time.Second
 	// mostSentences is how many sentences a list of an action may have, mostClaims how many
 	// words, and mostHeaders how many headers it may send.
 	mostSentences = 20
@@ -217,13 +217,7 @@ func validateSpoken(c map[string]any) error {
 			return err
 		}
 	}
-	if err := validateSeconds(c, "wait_seconds", mostActionWait); err != nil {
-		return err
-	}
-	if _, off := c["speak_on_wait"].(bool); c["wait_seconds"] != nil && (c["speak_on_wait"] == nil || off) {
-		return Errorf(Invalid, "config.wait_seconds needs config.speak_on_wait, what is said then")
-	}
-	return nil
+	return validateSeconds(c, "wait_seconds", mostActionWait)
 }
 
 func validateSentences(name string, v any) error {

@@ -25,7 +25,7 @@ func arrows() map[string][]string {
 	return map[string][]string{
 		"":             {},
 		"audio":        {},
-		"conversation": {}, "conversation/script": {"conversation"}, "conversation/turns": {"conversation"}, "journal": {"conversation", "conversation/script"}, "journal/rerun": {"conversation", "conversation/script", "journal"},
+		"conversation": {}, "conversation/script": {"conversation"}, "conversation/turns": {"conversation"}, "conversation/handover": {}, "journal": {"conversation", "conversation/script"}, "journal/rerun": {"conversation", "conversation/script", "journal"},
 		"metrics": {}, "support": {}, "otlp": {},
 		"process": {}, "process/processtest": {},
 		"telephony":   {"audio"},
@@ -47,8 +47,8 @@ func arrows() map[string][]string {
 		"external": {"", "webhook", "outbound"},
 		"webhook":  {""}, "webhook/delivery": {"", "outbound", "store", "webhook"},
 		"store": {"", "vault", "phonenumber", "webhook", "store/configuration"}, "store/configuration": {""}, "store/copy": {}, "store/storetest": {"store", "vault", ""},
-		"jobs":     {"", "store", "telephony"},
-		"call":     {"", "audio", "conversation", "conversation/turns", "journal", "telephony", "transcriber", "llm", "synthesizer", "provider"},
+		"jobs": {"", "store", "telephony"}, "aftercall": {"", "llm"},
+		"call":     {"", "audio", "conversation", "conversation/handover", "conversation/turns", "journal", "telephony", "transcriber", "llm", "synthesizer", "provider"},
 		"client":   {""},
 		"apply":    {""},
 		"api":      {"", "api/wire", "api/contract", "api/dialect", "phonenumber", "store", "support", "telephony", "metrics"},
@@ -59,7 +59,7 @@ func arrows() map[string][]string {
 		"bench":     {"", "client", "loadgen", "process", "server", "standin/tonewords", "synthesizer", "synthesizer/flite"},
 		"server":    {"*"},
 		"cmd/docs":  {"audio", "client", "support", "server"},
-		"cmd/sidetone": {"conversation", "journal", "journal/rerun", "server", "preset", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
+		"cmd/sidetone": {"conversation", "conversation/handover", "journal", "journal/rerun", "server", "preset", "support", "phonenumber", "api/contract", "client", "apply", "call", "demo", "bench", "softphone", "llm", "llm/scripted", "loadgen", "process", "", "audio", "telephony", "telephony/sip",
 			"webhook", "transcriber", "transcriber/pocketsphinx", "transcriber/tty", "synthesizer", "synthesizer/flite", "synthesizer/tty", "store", "store/copy", "standin", "standin/anthropic", "standin/google", "standin/model", "standin/openai",
 			"standin/speech", "standin/openaispeech", "standin/deepgramspeak", "standin/elevenlabs", "standin/cartesia", "standin/azure", "standin/rime",
 			"standin/hearing", "standin/deepgram", "standin/assemblyai", "standin/openaiaudio"},
@@ -189,13 +189,14 @@ func ruleKey(dir string) string {
 func TestPurePackages(t *testing.T) {
 	t.Parallel()
 	banned := map[string][]string{
-		"conversation":        {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"conversation/script": {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"conversation/turns":  {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"journal/rerun":       {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"journal":             {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"audio":               {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
-		"call":                {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "time.NewTicker"},
+		"conversation":          {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"conversation/script":   {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"conversation/turns":    {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"conversation/handover": {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"journal/rerun":         {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"journal":               {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"audio":                 {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "context", "os", "net"},
+		"call":                  {"time.Now", "time.After", "time.Sleep", "time.NewTimer", "time.AfterFunc", "time.NewTicker"},
 	}
 	for _, p := range packages(t, false) {
 		for path, f := range p.files {

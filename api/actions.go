@@ -8,6 +8,7 @@ import (
 	"github.com/sidetone/sidetone/api/dialect"
 	"github.com/sidetone/sidetone/api/wire"
 	"github.com/sidetone/sidetone/store"
+	"github.com/sidetone/sidetone/telephony"
 )
 
 func actions() resource[sidetone.Action] {
@@ -47,6 +48,9 @@ func decodeAction(d *decoder) edit[sidetone.Action] {
 		if unread != nil && a.NeedsPhone() {
 			return unread
 		}
+		if err := sendableHeaders(a.Config); err != nil {
+			return err
+		}
 		if err := a.Validate(); err != nil {
 			return err
 		}
@@ -85,4 +89,18 @@ func renderAction(v view, a sidetone.Action) object {
 	setText(o, "label", a.Label)
 	setText(o, "description", a.Description)
 	return v.profile.Adapt(dialect.Action(), o)
+}
+
+// sendableHeaders refuses headers of a configuration that calls cannot be placed with.
+func sendableHeaders(config []byte) error {
+	var c struct {
+		Headers map[string]string `json:"headers_out"`
+	}
+	if json.Unmarshal(config, &c) != nil {
+		return nil // Validate says what is wrong with their form
+	}
+	if err := telephony.CheckHeaders(c.Headers); err != nil {
+		return invalid("config.headers_out%s", err)
+	}
+	return nil
 }

@@ -76,10 +76,9 @@ func decodeAgentChange(d *decoder) sidetone.AgentChange {
 	}
 }
 
-// extraNames are the contract's fields that are stored and returned but that no
-// part acts on yet.
+// extraNames are the contract's fields that are stored and returned as they are.
 func extraNames() []string {
-	return []string{"llm_fallback", "deepgram_keywords", "transcriber", "post_call_actions", "post_call_insights", "transfer_on_failure", "ai_disclosure"}
+	return []string{"llm_fallback", "deepgram_keywords", "transcriber", "post_call_actions", "post_call_insights", "transfer_on_failure", "transfer", "ai_disclosure"}
 }
 
 // extra reads the fields of extraNames.

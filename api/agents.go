@@ -31,15 +31,26 @@ func (w work) apply(d *draft, patch agentPatch) error {
 		return err
 	}
 	change.Apply(&d.Agent, w.tx.Now())
+	if err := w.rescuer(&d.Agent, before); err != nil {
+		return err
+	}
 	chosenInside := func(object, name string) error {
 		return w.chosen("agent", object+"."+name, before.ExtraText(object, name), d.Agent.ExtraText(object, name))
 	}
 	kept := func(name string) error {
 		return noKeys(name, memberObject(before.Extra, name), memberObject(d.Agent.Extra, name))
 	}
-	return firstOf(d.Agent.Validate(), kept("llm_fallback"), kept("transcriber"), w.thinks(*d, before, patch), w.chosen("agent", "provider", before.Provider, d.Agent.Provider),
+	return firstOf(d.Agent.Validate(), w.insights(before, d.Agent), kept("llm_fallback"), kept("transcriber"), w.thinks(*d, before, patch), w.chosen("agent", "provider", before.Provider, d.Agent.Provider),
 		chosenInside("llm_fallback", "provider"), chosenInside("transcriber", "type"),
 		w.fallback("transcriber.fallback", "agent", "transcriber.type", memberObject(before.Extra, "transcriber", "fallback"), memberObject(d.Agent.Extra, "transcriber", "fallback")))
+}
+
+// insights checks the schemas of what an agent wants to know after its calls, if they are new.
+func (w work) insights(before, after sidetone.Agent) error {
+	if w.checkInsights == nil || bytes.Equal(before.Extra, after.Extra) {
+		return nil
+	}
+	return w.checkInsights(after)
 }
 
 // thinks checks that an agent's account is one for its provider, if one of them is new.
@@ -294,4 +305,18 @@ func (s *server) deleteAgent(r *request) (any, error) {
 		err = s.write(r, func(w work) error { return named(w.tx.DeleteAgent(id), "id", "agent") })
 	}
 	return object{"id": id, "deleted": true}, err
+}
+
+// rescuer reads a new number to which callers are handed when nobody is left to serve them.
+func (w work) rescuer(a *sidetone.Agent, before sidetone.Agent) error {
+	number := a.TransferOnFailure()
+	if number == "" || number == before.TransferOnFailure() {
+		return nil
+	}
+	e164, err := w.tx.MayHandOver(number)
+	if err != nil {
+		return forbidden("transfer_on_failure", err)
+	}
+	a.Extra = sidetone.MergeJSON(a.Extra, []byte(`{"transfer_on_failure":"`+e164+`"}`))
+	return nil
 }

@@ -128,11 +128,8 @@ func (w work) callable(c callRequest) (e164 string, err error) {
 	if e164, err = w.phone(c.profile, "to_number", c.to); err != nil {
 		return "", err
 	}
-	blocked, err := w.tx.MustNotCall(e164)
-	if blocked {
-		err = invalid("to_number is on the do-not-call list")
-	}
-	return e164, err
+	e164, err = w.tx.MayCall(e164)
+	return e164, forbidden("to_number", err)
 }
 
 // complete checks that a call's context has what the prompt's template requires.

@@ -16,6 +16,10 @@ func renderEnvironment(e sidetone.Environment) object {
 	for name, value := range choices(&e) {
 		setText(o, name, *value)
 	}
+	if len(e.DialCountries) > 0 {
+		o["dial_countries"] = e.DialCountries
+	}
+	o["record_transfers"] = e.RecordTransfers
 	setTime(o, "created_at", e.Created)
 	return o
 }
@@ -155,6 +159,7 @@ func (s *server) updateEnvironment(r *request) (any, error) {
 	}
 	d := newDecoder(r.view.profile, r.body)
 	name, agent, country := d.Text("name"), d.Text("default_agent"), d.country("default_country")
+	dialled, recorded := d.countries("dial_countries"), d.Bool("record_transfers")
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
@@ -167,6 +172,8 @@ func (s *server) updateEnvironment(r *request) (any, error) {
 		name.Apply(&e.Name, "")
 		agent.Apply(&e.DefaultAgentID, "")
 		country.Apply(&e.DefaultCountry, "")
+		dialled.Apply(&e.DialCountries, nil)
+		recorded.Apply(&e.RecordTransfers, false)
 		if err := firstOf(w.choose(d, &e), e.Validate()); err != nil {
 			return err
 		}

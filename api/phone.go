@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/sidetone/sidetone"
@@ -30,6 +32,24 @@ func (w work) phone(p dialect.Profile, path, text string) (string, error) {
 		return "", err
 	}
 	return readPhone(p, e.DefaultCountry, path, text)
+}
+
+// colleague is phone for somebody to whom callers are handed.
+func (w work) colleague(p dialect.Profile, path, text string) (string, error) {
+	e164, err := w.phone(p, path, text)
+	if err == nil {
+		e164, err = w.tx.MayHandOver(e164)
+	}
+	return e164, forbidden(path, err)
+}
+
+// forbidden is the 400 of a number that must not be called, with its path; its
+// text names the rule.
+func forbidden(path string, err error) error {
+	if no := (*phonenumber.Forbidden)(nil); errors.As(err, &no) {
+		return invalid("%s %s", path, no)
+	}
+	return err
 }
 
 // defaultCountry is where numbers of the request without plus are dialled.
@@ -71,7 +91,7 @@ func (w work) configPhone(p dialect.Profile, config sidetone.Optional[[]byte], p
 	}
 	e164, _ := phonenumber.Digits(text)
 	if stored, _ := phoneMember(present); e164 != stored {
-		e164, err = w.phone(p, "config.phone_number", text)
+		e164, err = w.colleague(p, "config.phone_number", text)
 	}
 	switch {
 	case sidetone.CodeOf(err) == sidetone.Invalid:
@@ -102,5 +122,21 @@ func (d *decoder) country(name string) sidetone.Optional[string] {
 		d.Faults = append(d.Faults, name+" must be a country's code of two letters, such as US or DE")
 	}
 	o.Value = code
+	return o
+}
+
+// countries reads the codes of countries; each is there once, in order.
+func (d *decoder) countries(name string) sidetone.Optional[[]string] {
+	o := d.Strings(name)
+	codes := make([]string, len(o.Value))
+	for i, text := range o.Value {
+		code, ok := phonenumber.Country(text)
+		if !ok {
+			d.Faults = append(d.Faults, fmt.Sprintf("%s[%d] must be a country's code of two letters, such as US or DE", name, i))
+		}
+		codes[i] = code
+	}
+	slices.Sort(codes)
+	o.Value = slices.Compact(codes)
 	return o
 }

@@ -192,3 +192,37 @@ func TestRequiredContext(t *testing.T) {
 		create(`,"context":{"name":"","city":"Bonn"}`).want(201)
 	})
 }
+
+// TestCountriesThatAreCalled: callers are handed over within the countries of the environment's
+// numbers, and calls are placed anywhere, until it says which countries it calls.
+func TestCountriesThatAreCalled(t *testing.T) {
+	both(t, func(b *bench) {
+		transfer := func(to string) answer {
+			return b.do("POST /v1/actions/create", `{"type":"action_transfer_call","config":{"phone_number":"`+to+`"}}`)
+		}
+		const us, jamaica, uk = "+12025550142", "+18765550123", "+442079460000"
+		transfer(uk).want(201) // without a number nobody is handed over to anybody
+		from := b.number()
+		agent := b.agent(`{"prompt":{"content":"p"}}`)
+		place := func(to string) answer {
+			return b.do("POST /v1/calls/create", `{"agent":"`+agent+`","from_number":"`+from+`","to_number":"`+to+`"}`)
+		}
+		const abroad = "config.phone_number is a number of %s, and this environment calls US only (its dial_countries; else the countries of its numbers)"
+		transfer(us).want(201)
+		transfer(uk).fails(400, fmt.Sprintf(abroad, "GB"))
+		transfer(jamaica).fails(400, fmt.Sprintf(abroad, "JM"))
+		place(uk).want(201)
+		b.do("POST /v1/environments/update?id="+b.env.ID, `{"dial_countries":["XX"]}`).fails(400, "dial_countries[0] must be a country's code of two letters, such as US or DE")
+		b.do("POST /v1/environments/update?id="+b.env.ID, `{"dial_countries":["us","GB","us"]}`).want(201)
+		if got := b.do("GET /v1/whoami", "").want(200).at("environment.dial_countries"); fmt.Sprint(got) != "[GB US]" {
+			b.t.Errorf("got %v", got)
+		}
+		transfer(uk).want(201)
+		place(jamaica).fails(400, "to_number is a number of JM, and this environment calls GB, US only (its dial_countries; else the countries of its numbers)")
+		b.do("POST /v1/dnc_numbers/create", `{"phoneNumber":"`+us+`"}`).want(201)
+		place(us).fails(400, "to_number is on the do-not-call list")
+		transfer(us).want(201) // a colleague
+		b.do("POST /v1/environments/update?id="+b.env.ID, `{"dial_countries":null}`).want(201)
+		transfer(uk).fails(400, fmt.Sprintf(abroad, "GB"))
+	})
+}

@@ -21,7 +21,7 @@ func (b *bench) samples() map[string]sample {
 	made := map[string]sample{
 		"/v1/agents/create":              {"", agent},
 		"/v1/prompts/create":             {"", `{"content":"Be kind.","label":"L"}`},
-		"/v1/actions/create":             {"", `{"type":"action_external","config":{"name":"look_up","description":"when asked","url":"https://a.example/x","input_schema":{"type":"object"},"speak_on_send":true,"speak_on_receive":true,"signature_secret":"c2VjcmV0LXNlY3JldC1zZWNyZXQ="}}`},
+		"/v1/actions/create":             {"", `{"type":"action_external","config":{"name":"look_up","description":"when asked","url":"https://a.example/x","input_schema":{"type":"object"},"speak_on_send":true,"speak_on_receive":true,"speak_on_wait":["still looking"],"wait_seconds":2,"speak_on_failure":"it did not work","timeout_seconds":5,"repeatable":false,"after_speech":true,"claims":{"en":["found"]},"otherwise":{"en":"nothing was found"},"wire":"contract","method":"POST","headers":{"X-Team":"7"},"signature_secret":"c2VjcmV0LXNlY3JldC1zZWNyZXQ="}}`},
 		"/v1/voices/create":              {"", `{"type":"voice_eleven_labs","label":"calm","voice_id":"v","api_key":"vendor-key-0123456789"}`},
 		"/v1/webhooks/create":            {"", `{"url":"https://hook.example/in","subscriptions":["event_message"]}`},
 		"/v1/account_connections/create": {"", `{"type":"account_connection_twilio","credentials":{"twilio_account_sid":"AC0123456789","twilio_auth_token":"token-0123456789"}}`},

@@ -157,7 +157,7 @@ func TestWhatTypesDoNotTake(t *testing.T) {
 			`"transcriber":{"type":"transcriber_deepgram","eot_threshold":0.6}`:                "transcriber.eot_threshold not_taken",
 			`"transcriber":{"type":"transcriber_deepgram","model":"flux","eot_threshold":0.6}`: "",
 			`"transcriber":{"type":"pocketsphinx","fallback":{"type":"tty"}}`:                  "400",
-			`"transfer_on_failure":"+12025550123"`:                                             "transfer_on_failure not_built",
+			`"transfer_on_failure":"+12025550123"`:                                             "",
 			`"hipaa_compliant":true`:                                                           "hipaa_compliant unknown",
 			`"voice":{"type":"voice_openai","fallback":{"type":"voice_tty"}}`:                  "400",
 			`"voice":{"type":"voice_openai","fallback":{"type":"voice_flite","voice":"slt"}}`:  "",

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/url"
 	"slices"
@@ -458,9 +459,9 @@ func (s *server) mayCall(r *request, number string) error {
 		return nil // an extension of the customer's own, such as 600: lists have none
 	}
 	return s.read(r, func(w work) error {
-		blocked, err := w.tx.MustNotCall(e164)
-		if err == nil && blocked {
-			err = sidetone.Errorf(sidetone.Conflict, "echo is on the do-not-call list")
+		_, err := w.tx.MayCall(e164)
+		if no := (*phonenumber.Forbidden)(nil); errors.As(err, &no) {
+			err = sidetone.Errorf(sidetone.Conflict, "echo %s", no)
 		}
 		return err
 	})

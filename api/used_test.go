@@ -67,7 +67,7 @@ func others(b *bench) map[string]any {
 		"vector_database":           map[string]any{"index": "j", "api_key": "key-0123456789", "api_environment": "e"},
 		"openai_account_connection": map[string]any{"type": "account_connection_openai", "credentials": map[string]any{"openai_api_key": "sk-0123456789abc"}},
 		"actions":                   []any{map[string]any{"type": "action_end_conversation"}}, "telephony_account_connection": account,
-		"context_endpoint": "https://context.example", "url": "https://other.example", "default_country": "DE",
+		"context_endpoint": "https://context.example", "url": "https://other.example", "default_country": "DE", "dial_countries": []any{"DE", "US"}, "transfer_on_failure": "+12025550145",
 		"fallback": map[string]any{"type": "voice_flite"}, "default_model": "openai/m", "default_voice": "voice_azure", "default_transcriber": "tty", "fallback_model": "openai", "fallback_voice": "voice_flite", "fallback_transcriber": "pocketsphinx", "phone_number": "+12025550148", "phoneNumber": "+12025550149",
 		"member": b.do("POST /v1/members/create", `{"subject":"generated"}`).want(201).text("id"), "default_agent": b.agent(`{"prompt":{"content":"p"}}`),
 		"to_number": "+12025550147", "from_number": number, "agent_phone_number": number,

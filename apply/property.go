@@ -30,7 +30,7 @@ func properties(k Kind) []string {
 			"ask_if_human_present_on_idle", "idle_time_seconds", "max_idle_check_count", "call_duration_sec",
 			"enable_recording", "enable_dynamic_turns", "wait_for_greeting", "run_do_not_call_detection", "provider",
 			"model", "openai_model_name_override", "llm_temperature", "label", "description", "name", "llm_fallback",
-			"deepgram_keywords", "transcriber", "post_call_actions", "post_call_insights", "transfer_on_failure", "ai_disclosure",
+			"deepgram_keywords", "transcriber", "post_call_actions", "post_call_insights", "transfer_on_failure", "transfer", "ai_disclosure",
 		}
 	}
 }

@@ -30,6 +30,8 @@ func builtin() map[string]func(*Session, Action) Tool {
 		"action_end_conversation": func(s *Session, _ Action) Tool { return hangUp{s.inbox} },
 		"action_dtmf":             func(s *Session, _ Action) Tool { return presser{s.caller().leg} },
 		"action_set_recording":    func(s *Session, _ Action) Tool { return pauser{s.inbox, s.caller().ended} },
+		"action_transfer_call":    newTransferCall,
+		"action_warm_transfer":    newWarmTransfer,
 	}
 }
 

@@ -186,7 +186,7 @@ func underAttack(t *testing.T, a attack, poisoned bool) {
 	<-far.Answered()
 	time.Sleep(time.Second)
 	far.Speak(speech(800 * time.Millisecond))
-	time.Sleep(30 * time.Second)
+	time.Sleep(12 * time.Second)
 	if !gone(far.Gone()) {
 		far.Hangup()
 	}

@@ -27,11 +27,7 @@ func dialogs(legs ...telephony.Leg) []string {
 
 // dialogs are those of the call's legs.
 func (s *Session) dialogs() []string {
-	legs := make([]telephony.Leg, len(s.parties))
-	for i, p := range s.parties {
-		legs[i] = p.leg
-	}
-	return dialogs(legs...)
+	return dialogs(*s.legs.Load()...)
 }
 
 // keepDialogs stores what hanging up the legs takes; the call does not wait for it.
@@ -57,8 +53,8 @@ func (x *Exchange) keepDialogs(s *Session) {
 
 // end asks the call to end politely, which is said to the far end with e.HeadersOut.
 func (s *Session) end(e sidetone.Ending) {
-	for _, p := range s.parties {
-		if l, ok := p.leg.(telephony.HeaderSetter); ok && len(e.HeadersOut) > 0 {
+	for _, leg := range *s.legs.Load() {
+		if l, ok := leg.(telephony.HeaderSetter); ok && len(e.HeadersOut) > 0 {
 			if err := l.SetHeaders(e.HeadersOut); err != nil {
 				s.log.Warn("headers of a hang-up", slog.Any("error", err))
 			}

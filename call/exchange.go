@@ -67,6 +67,9 @@ type Config struct {
 	Contexts Contexts
 	// Numbers is asked when a carrier redirects a call; nil: none is redirected.
 	Numbers Numbers
+	// Handovers is asked when a caller is handed to somebody else; nil: nothing is forbidden,
+	// no trunk says anything and nobody is recorded.
+	Handovers Handovers
 	// AnswerAfter is how long inbound calls ring.
 	AnswerAfter time.Duration
 	// MaxCalls bounds the live calls of the node; 0 means 1000. The calls that one

@@ -24,6 +24,10 @@ type party struct {
 	log      *slog.Logger
 	rec      Recorder // nil: the call is not recorded
 
+	second bool        // it is not the caller
+	deaf   atomic.Bool // nobody needs to know when it speaks
+	remove func()      // gives back its turns; nil before it has some
+
 	sink  atomic.Pointer[sink]
 	adapt adapter            // of received frames; the reader's
 	ended chan struct{}      // closed by the reader when the leg is over
@@ -75,7 +79,15 @@ func (p *party) read(ctx context.Context) {
 	if err := p.receive(ctx, &last); err != nil {
 		p.inbox.postUrgent(broken{err: err})
 	}
-	p.inbox.postUrgent(legEnded{last})
+	p.tell(legEnded{last})
+}
+
+// tell lets the session know what happened on the leg.
+func (p *party) tell(v any) {
+	if p.second {
+		v = ofOther{v}
+	}
+	p.inbox.postUrgent(v)
 }
 
 // receive takes the leg's events until the last one.
@@ -85,7 +97,7 @@ func (p *party) receive(ctx context.Context, last *telephony.Event) (err error) 
 	for ev := range p.leg.Events(ctx) {
 		switch ev.Kind {
 		case telephony.KindAudio:
-			if !flowing {
+			if !flowing && !p.second {
 				flowing = true
 				p.inbox.post(conversation.MediaStarted{})
 			}
@@ -97,11 +109,11 @@ func (p *party) receive(ctx context.Context, last *telephony.Event) (err error) 
 		case telephony.KindPlayed:
 			p.player.played(ev.Mark)
 		case telephony.KindDigit:
-			p.inbox.postUrgent(conversation.Digit{Key: ev.Digit})
+			p.tell(conversation.Digit{Key: ev.Digit})
 		case telephony.KindHeld:
-			p.inbox.postUrgent(conversation.Held{})
+			p.tell(conversation.Held{})
 		case telephony.KindResumed:
-			p.inbox.postUrgent(conversation.Unheld{})
+			p.tell(conversation.Unheld{})
 		case telephony.KindEnded:
 			*last = ev
 		}
@@ -120,7 +132,7 @@ func (p *party) sound(ev telephony.Event) {
 		}
 		p.rec.Caller(back, p.arrival(ev))
 	}
-	if p.detector != nil {
+	if p.detector != nil && !p.deaf.Load() {
 		p.detector.hear(f)
 	}
 	if s := p.sink.Load(); s != nil {

@@ -53,6 +53,8 @@ type Player struct {
 	unmarked int    // frames with sound since the last mark
 	fade     bool
 	other    *audio.Playout // what another party says; nil: nobody is joined
+	music    *melody        // played while nobody is joined; nil: nothing is
+	silence  []int16        // recorded in place of what is played; nil: that itself is
 	frame    []int16
 	noise    *audio.ComfortNoise
 	gone     bool
@@ -114,7 +116,11 @@ func (p *Player) next(slot time.Time) {
 
 // note tells the recorder and the detector what is played in a slot.
 func (p *Player) note(frame []int16, sound bool, slot time.Time) {
-	if p.record != nil {
+	switch {
+	case p.record == nil:
+	case p.silence != nil:
+		p.record(p.silence, slot)
+	default:
 		p.record(frame, slot)
 	}
 	if p.sent != nil {
@@ -162,13 +168,17 @@ func (p *Player) endOnPanic() {
 }
 
 // fill puts the next 20 ms into the frame and returns how many samples of it
-// are sound: the agent's, else those of the party that is joined.
+// are sound: the agent's, else those of the party that is joined, else music.
 func (p *Player) fill() int {
 	clear(p.frame)
-	if p.other == nil {
+	switch {
+	case p.other != nil:
+		p.other.Pull(p.frame)
+	case p.music != nil:
+		p.music.fill(p.frame)
+	default:
 		return p.speak()
 	}
-	p.other.Pull(p.frame)
 	p.speak()
 	return len(p.frame)
 }
@@ -393,6 +403,25 @@ func (p *Player) hear(f audio.Frame) {
 	defer p.mu.Unlock()
 	if p.other != nil {
 		p.other.Push(f)
+	}
+}
+
+// play lets the party hear m while nothing is said and nobody is joined; nil ends it.
+func (p *Player) play(m *melody) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.music = m
+}
+
+// handOver drops what the agent has to say: from now on somebody else speaks, who is recorded
+// or not.
+func (p *Player) handOver(recorded bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue, p.paused, p.flying, p.music = nil, false, p.flying[:0], nil
+	p.sent = nil // nobody needs to know what comes back of it
+	if !recorded {
+		p.silence = make([]int16, len(p.frame))
 	}
 }
 

@@ -101,6 +101,20 @@ type Numbers interface {
 	Callable(ctx context.Context, environmentID, text string) (e164 string, err error)
 }
 
+// Handovers knows how callers may be handed to somebody else.
+type Handovers interface {
+	// Colleague says why the agents of an environment hand nobody over to a number, E.164; the
+	// error's text reaches the model.
+	Colleague(ctx context.Context, environmentID, number string) error
+	// Recorded reports whether an environment wants people recorded to whom a caller was
+	// handed, once no agent is on the line.
+	Recorded(ctx context.Context, environmentID string) bool
+	// Way is how callers on a trunk are handed over: auto, also when empty, refer or bridge.
+	Way(trunk string) string
+	// Shows reports whether who carries c shows a number that is not ours.
+	Shows(c sidetone.Call, number string) bool
+}
+
 // Publisher takes a call's events to whoever watches it live. It never waits.
 type Publisher interface {
 	Publish(e sidetone.Event)

@@ -35,7 +35,7 @@ func (p *Parted) Error() string { return "the agent was hanging up: " + p.Reason
 // may still have it then.
 func (x *Exchange) Resume(ctx context.Context, i Interrupted, lines telephony.Resumer) error {
 	c := i.Call
-	if x.c.Journals == nil || len(c.Dialogs) != 1 {
+	if x.c.Journals == nil || len(c.Dialogs) == 0 {
 		return errors.New("what it takes was not kept")
 	}
 	past, j, err := x.c.Journals.Resume(ctx, c.EnvironmentID, c.ID)
@@ -90,6 +90,7 @@ func (x *Exchange) resume(ctx context.Context, i Interrupted, past journal.Past,
 	}
 	s.journal = j
 	s.recall(past, i)
+	x.regain(ctx, s, lines, i.Call.Dialogs[1:])
 	x.resumeRecording(s, past.Header.Recorded)
 	return s, nil
 }
@@ -141,6 +142,10 @@ func (s *Session) recall(past journal.Past, i Interrupted) {
 	s.machine, s.resumed = past.Machine, true
 	s.known = max(past.Until, min(i.Alive.Sub(s.start), now.Sub(s.start))) // nothing happens to the machine while the agent speaks on
 	s.answered, s.talked = past.Header.Answered, true
+	switch i.Call.Stage {
+	case sidetone.StageTransferStarted, sidetone.StageTransferSuccessful:
+		s.handover.stage = i.Call.Stage
+	}
 	s.meter.Begin(s.answered)
 	s.call.Errors = append(s.call.Errors, s.plan.Notices...)
 	known := storedEvents{events: events}
@@ -254,6 +259,13 @@ func (x *Exchange) goOn(s *Session) {
 func (s *Session) takeUp(ctx context.Context) {
 	if !s.resumed {
 		return
+	}
+	if s.regained != nil {
+		s.joinWith(ctx, *s.regained)
+		return
+	}
+	if s.handover.stage != "" { // nobody takes the agent's place any more
+		s.hold(ctx, false)
 	}
 	s.regainRuns(ctx)
 	s.step(ctx, conversation.Resumed{Until: s.known})

@@ -250,11 +250,13 @@ func (s *Session) regainRuns(ctx context.Context) {
 // it gave up before it was over.
 func (s *Session) reportLeft() {
 	for _, d := range s.tools.details.left() {
-		if d.action.Once {
+		switch {
+		case !d.action.Once:
+		case s.call.HIPAA:
+			s.event(sidetone.EventAction, "", nil)
+		default:
 			data := map[string]any{}
-			if !s.call.HIPAA {
-				d.data(data)
-			}
+			d.data(data)
 			s.event(sidetone.EventAction, d.call.Name, data)
 		}
 	}

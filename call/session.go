@@ -3,6 +3,7 @@ package call
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/conversation/handover"
 	"github.com/sidetone/sidetone/conversation/turns"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/telephony"
@@ -26,8 +28,10 @@ type Session struct {
 	asked bool // to end, by the record; the exchange's
 
 	inbox   *inbox
-	start   time.Time // zero of the machine's time, when the session was made
-	parties []*party  // the first is the other end of the call
+	start   time.Time                       // zero of the machine's time, when the session was made
+	first   *party                          // the other end of the call
+	parties []*party                        // the first is the other end of the call
+	legs    atomic.Pointer[[]telephony.Leg] // of the parties, for whoever is not run
 	ear     *ear
 	mouth   *mouth
 	mind    *mind
@@ -40,6 +44,19 @@ type Session struct {
 	record  func(sidetone.Event)
 	rewrite func()                 // stores how to hang up the legs
 	left    atomic.Pointer[string] // why a leg is not known to be closed; nil: all are
+
+	handover   handingOver
+	fetching   *fetching               // a person who is asked whether they take the caller; nil: nobody is
+	rescued    bool                    // somebody else was to take the call, as nobody here serves it
+	alone      bool                    // the caller is gone, and a person is still to be told
+	away       atomic.Pointer[handing] // with whom the far end went on; nil: it did not
+	lines      lines
+	ledger     Ledger
+	comfort    bool            // new players play soft noise while nobody speaks
+	wheel      *Wheel          // of the parties
+	live       context.Context // ends with the conversation
+	stopSpeech func()          // lets who listens and speaks go
+	regained   *answered       // the second leg that was taken up; nil: there is none
 
 	machine  *conversation.Machine // nil for an echo, as ear, mouth, mind and tools
 	meter    turns.Meter           // of its turns
@@ -72,8 +89,21 @@ type Session struct {
 	wg          sync.WaitGroup
 }
 
-// caller is the party whose call this is: the other end of the call.
-func (s *Session) caller() *party { return s.parties[0] }
+// caller is the party whose call this is: the other end of the call. It never changes.
+func (s *Session) caller() *party { return s.first }
+
+// setParties says who is in the call; the caller is the first.
+func (s *Session) setParties(parties ...*party) {
+	s.parties = parties
+	legs := make([]telephony.Leg, len(parties))
+	for i, p := range parties {
+		legs[i] = p.leg
+	}
+	s.legs.Store(&legs)
+}
+
+// seat gives a party its turns.
+func (s *Session) seat(p *party) { p.remove = s.wheel.add(p.player) }
 
 // confirmTimeout is how long a leg may take to end after our own hang-up; the
 // call is over then all the same.
@@ -108,10 +138,10 @@ type leave struct{ reason string }
 // ends. It returns after every helper has.
 func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	ctx, cancel := context.WithCancel(ctx)
+	s.live, s.wheel = ctx, wheel
 	s.startSpeech(ctx)
-	var remove []func()
 	for _, p := range s.parties {
-		remove = append(remove, wheel.add(p.player))
+		s.seat(p)
 	}
 	defer s.after(mediaWait, conversation.MediaStarted{})()
 	if s.plan.Echo {
@@ -127,8 +157,8 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 	if s.stopWaiting != nil {
 		s.stopWaiting()
 	}
-	for i, p := range s.parties {
-		remove[i]()
+	for _, p := range s.parties {
+		p.remove()
 		p.player.close()
 	}
 	cancel()
@@ -139,6 +169,7 @@ func (s *Session) converse(ctx context.Context, wheel *Wheel) {
 		s.stop()
 	}
 	s.settle(ctx)
+	s.noteAway()
 	s.noteLeft()
 }
 
@@ -158,6 +189,7 @@ func (s *Session) startSpeech(ctx context.Context) {
 	if s.plan.Echo {
 		return
 	}
+	ctx, s.stopSpeech = context.WithCancel(ctx)
 	s.mind.attend()
 	if len(s.plan.Recognisers) > 0 {
 		s.ear.begin()
@@ -199,6 +231,13 @@ func (s *Session) abandon() {
 	}
 }
 
+// endOthers hangs up everybody but the caller, who is gone.
+func (s *Session) endOthers() {
+	for _, p := range s.parties[1:] {
+		s.turnAway(p.leg)
+	}
+}
+
 // loop steps the machine until the leg is over.
 func (s *Session) loop(ctx context.Context) {
 	done := ctx.Done()
@@ -226,7 +265,39 @@ func (s *Session) take(ctx context.Context, v any) bool {
 			s.hangup(telephony.CauseNormal) // a reader that was stopped leaves the leg standing
 		}
 		s.tell(ctx, conversation.HungUp{Remote: v.ev.Remote, Reason: v.ev.Cause.String()})
+		s.forgo(ctx)
+		if s.fetching != nil { // the person is told that nobody is there any more
+			s.alone = true
+			s.after(confirmTimeout, abandoned{})
+			return false
+		}
+		s.endOthers()
 		return true
+	case ofOther:
+		s.otherTold(ctx, v)
+	case handing:
+		s.handOver(ctx, v)
+	case ringing:
+		s.rings(v)
+	case answered:
+		s.meet(ctx, v)
+	case handedBack:
+		s.handBack(ctx, v)
+	case unrescued:
+		s.part(v.out)
+	case fetch:
+		s.fetchPerson(ctx, v)
+	case reached:
+		s.reach(ctx, v)
+	case fetchFailed:
+		v.f.why = errors.Unwrap(v.err)
+		s.fetchStep(ctx, v.f, handover.Refused{Outcome: refusedAs(v.err)})
+	case fetched:
+		s.fetchStep(ctx, v.f, v.in)
+	case spoken:
+		if v.utt == v.f.said {
+			s.fetchStep(ctx, v.f, handover.Said{})
+		}
 	case asked:
 		s.event(sidetone.EventError, string(v.part)+": "+v.source.Vendor+" is asked too", map[string]any{"part": string(v.part), "vendor": v.source.Vendor})
 	case failure:
@@ -236,6 +307,10 @@ func (s *Session) take(ctx context.Context, v any) bool {
 	case passed:
 		s.passedOver(v)
 	case abandoned:
+		if s.alone {
+			s.endOthers()
+			return true
+		}
 		s.abandon()
 		s.tell(ctx, conversation.HungUp{Reason: "not confirmed"})
 		return true
@@ -257,13 +332,16 @@ func (s *Session) take(ctx context.Context, v any) bool {
 	case conversation.Input:
 		s.tell(ctx, v)
 	}
-	return false
+	return s.alone && s.fetching == nil
 }
 
 // tell lets the machine know of an input that came from outside of it.
 func (s *Session) tell(ctx context.Context, in conversation.Input) {
 	if s.plan.Echo {
 		s.echo(in)
+		return
+	}
+	if s.handover.done && s.bridged(in) {
 		return
 	}
 	if _, ok := in.(conversation.MediaStarted); ok {
@@ -286,6 +364,16 @@ func (s *Session) tell(ctx context.Context, in conversation.Input) {
 	case conversation.Heard:
 		s.step(ctx, s.secrets.hear(in))
 		return
+	case conversation.Held:
+		s.held(ctx, true)
+		return
+	case conversation.Unheld:
+		s.held(ctx, false)
+		return
+	case conversation.Command:
+		if in.Verb == "end" {
+			s.forgo(ctx)
+		}
 	}
 	s.step(ctx, in)
 }
@@ -343,11 +431,15 @@ func (s *Session) step(ctx context.Context, in conversation.Input) {
 func (s *Session) obey(ctx context.Context, out conversation.Output) conversation.Input {
 	switch out := out.(type) {
 	case conversation.AskModel:
-		s.mind.ask(ctx, out)
+		if !s.handover.done {
+			s.mind.ask(ctx, out)
+		}
 	case conversation.CancelModel:
 		s.mind.cancel(out.Gen)
 	case conversation.Say:
-		s.say(ctx, out)
+		if !s.handover.done {
+			s.say(ctx, out)
+		}
 	case conversation.Unsay:
 		s.mouth.unsay(out.Utt)
 	case conversation.PausePlayout:
@@ -371,8 +463,9 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 	case conversation.RunTool:
 		s.tools.run(out)
 	case conversation.Hangup:
-		s.reason, s.broke = out.Reason, s.explained(out.Cause)
-		s.hangup(telephony.CauseNormal)
+		if !s.rescue(out) {
+			s.part(out)
+		}
 	case conversation.Cover:
 		s.hide(true)
 	case conversation.Uncover:
@@ -383,6 +476,12 @@ func (s *Session) obey(ctx context.Context, out conversation.Output) conversatio
 		s.noteRun(out)
 	}
 	return nil
+}
+
+// part hangs up as the machine wants it.
+func (s *Session) part(out conversation.Hangup) {
+	s.reason, s.broke = out.Reason, s.explained(out.Cause)
+	s.hangup(telephony.CauseNormal)
 }
 
 // silence stops the agent's sound at once and tells what of it was heard.
@@ -447,6 +546,13 @@ func (s *Session) fire(ctx context.Context) {
 			break
 		}
 		delete(s.timers, name)
+		if name == conversation.TimerDuration {
+			s.forgo(ctx)
+			if s.handover.done { // nobody is there to say goodbye
+				s.giveUp("max_duration")
+				continue
+			}
+		}
 		s.step(ctx, conversation.TimerFired{Name: name, Epoch: first.epoch})
 	}
 	s.rearm()

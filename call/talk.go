@@ -25,13 +25,18 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 		journal: noJournal{},
 	}
 	s.record = func(e sidetone.Event) { x.scribe.add(e, s.commit) }
-	s.turned = x.c.Turned
+	s.turned, s.ledger, s.comfort = x.c.Turned, x.c.Ledger, x.c.Comfort
+	s.lines = lines{dial: x.dialSecond, Handovers: x.c.Handovers}
+	if s.lines.Handovers == nil {
+		s.lines.Handovers = anyhow{}
+	}
 	s.rewrite = func() { x.keepDialogs(s) }
 	caller, err := s.newParty(leg, x.c.Comfort)
 	if err != nil {
 		return nil, err
 	}
-	s.parties = []*party{caller}
+	s.first = caller
+	s.setParties(caller)
 	if plan.Echo {
 		join(caller, caller)
 		return s, nil
@@ -43,12 +48,23 @@ func (x *Exchange) newSession(c sidetone.Call, leg telephony.Leg, plan Plan) (*S
 // equip makes the parts of a conversation; an echo has none of them.
 func (x *Exchange) equip(s *Session) {
 	s.secrets, s.fields = newSecrets(s.call.Snapshot.Agent.Language), newFields(s)
-	s.mouth, s.ear, s.mind, s.tools = x.newMouth(s), x.newEar(s), x.newMind(s), newToolRunner(s, x.c.Runs)
+	s.mouth, s.ear, s.mind = x.newMouth(s, s.caller().player, s.inbox.post), x.newEar(s, s.caller().player.rate, s.inbox.post), x.newMind(s)
+	s.tools = newToolRunner(s, x.c.Runs)
+	s.lines.equip = x.equipOther
 	if caller := s.caller(); len(s.plan.Recognisers) > 0 {
 		caller.connect(&recognised{detector: caller.detector, conceal: audio.NewConcealer(caller.player.rate), write: s.ear.write})
 	}
 	s.machine = conversation.New(machineConfig(s.call, s.plan))
 	s.mouth.prepared = s.machine.Prepared()
+}
+
+// equipOther makes what speaks to another party than the caller, and listens to it: those who
+// serve the call do, and what they are used for counts as theirs. post takes what they tell.
+func (x *Exchange) equipOther(s *Session, p *Player, post func(any)) (*mouth, *ear) {
+	m, e := x.newMouth(s, p, post), x.newEar(s, p.rate, post)
+	m.candidates.post, e.candidates.post = post, post
+	m.candidates.meters, e.candidates.meters = s.mouth.candidates.meters, s.ear.candidates.meters
+	return m, e
 }
 
 // candidates returns an empty list of those who serve a part of the call.
@@ -67,23 +83,22 @@ func (x *Exchange) newMind(s *Session) *mind {
 		post: s.inbox.post, log: s.log, thoughts: map[uint64]*thought{}}
 }
 
-func (x *Exchange) newMouth(s *Session) *mouth {
+func (x *Exchange) newMouth(s *Session, p *Player, post func(any)) *mouth {
 	c := x.candidates(s, partVoice)
 	for _, v := range s.plan.Voices {
 		c.add(v.Source, v.Name)
 	}
-	return &mouth{voices: s.plan.Voices, candidates: c, clock: s.clock, language: s.call.Snapshot.Agent.Language, player: s.caller().player,
-		phrases: x.c.Phrases, post: s.inbox.post, log: s.log, pace: make([]tempo, len(s.plan.Voices)),
+	return &mouth{voices: s.plan.Voices, candidates: c, clock: s.clock, language: s.call.Snapshot.Agent.Language, player: p,
+		phrases: x.c.Phrases, post: post, log: s.log, pace: make([]tempo, len(s.plan.Voices)),
 		under: map[uint64]context.CancelFunc{}, ready: make(chan struct{}, 1)}
 }
 
-func (x *Exchange) newEar(s *Session) *ear {
+func (x *Exchange) newEar(s *Session, rate int, post func(any)) *ear {
 	c := x.candidates(s, partRecogniser)
 	for _, r := range s.plan.Recognisers {
 		c.add(r.Source, "")
 	}
-	rate := s.caller().player.rate
-	return &ear{recognisers: s.plan.Recognisers, candidates: c, clock: s.clock, post: s.inbox.post, log: s.log, rate: rate,
+	return &ear{recognisers: s.plan.Recognisers, candidates: c, clock: s.clock, post: post, log: s.log, rate: rate,
 		config: transcriber.Config{Rate: rate, Language: s.call.Snapshot.Agent.Language}}
 }
 
@@ -328,6 +343,8 @@ func (s *Session) result() sidetone.CallResult {
 	r := sidetone.CallResult{Status: sidetone.CallEnded, Ended: s.clock.Now(), Errors: s.call.Errors, EndReason: s.reason,
 		Transcript: transcript(s), Used: s.used(), Line: s.line, Outcome: sidetone.OutcomeBotDisconnected}
 	switch {
+	case s.away.Load() != nil:
+		r.EndReason = transferredAway
 	case s.reason != "":
 	case s.remote && s.cause == telephony.CauseNormal:
 		r.EndReason, r.Outcome = "hangup", sidetone.OutcomeHumanDisconnected
@@ -343,5 +360,6 @@ func (s *Session) result() sidetone.CallResult {
 	if s.reason == "error" || s.reason == "shutdown" {
 		r.Status, r.ErrorMessage = sidetone.CallError, cmp.Or(s.broke, "the call was ended: "+s.reason)
 	}
+	r.Outcome, r.Stage = s.outcome(r.Outcome), s.handover.stage
 	return r
 }

@@ -183,6 +183,13 @@ func (m *mind) cancel(gen uint64) {
 	}
 }
 
+// stop stops all generations.
+func (m *mind) stop() {
+	for gen := range m.thoughts {
+		m.cancel(gen)
+	}
+}
+
 // wait returns when no generation runs any more.
 func (m *mind) wait() { m.wg.Wait() }
 

@@ -110,7 +110,7 @@ func (r *toolRunner) run(out conversation.RunTool) {
 	c := r.call
 	c.Key, c.ID, c.Name, c.Args = fmt.Sprintf("%s:%d", c.CallID, r.runs), out.ID, out.Name, json.RawMessage(out.Args)
 	if own := r.own[out.Name]; own != nil && !out.Unoffered {
-		r.post(answered(out.ID)(own(c.Args)))
+		r.post(told(out.ID)(own(c.Args)))
 		return
 	}
 	tool, ok := r.tools[out.Name]
@@ -121,7 +121,7 @@ func (r *toolRunner) run(out conversation.RunTool) {
 	if len(r.hidden) > 0 {
 		values, err := r.secrets.in(out.Args, r.hidden)
 		if err != nil {
-			r.post(answered(out.ID)("", err))
+			r.post(told(out.ID)("", err))
 			return
 		}
 		c.Secrets = values
@@ -136,8 +136,8 @@ func (r *toolRunner) run(out conversation.RunTool) {
 	})
 }
 
-// answered makes what the machine is told of a run from its result.
-func answered(id string) func(result string, err error) conversation.ToolDone {
+// told makes what the machine is told of a run from its result.
+func told(id string) func(result string, err error) conversation.ToolDone {
 	return func(result string, err error) conversation.ToolDone {
 		if err != nil {
 			return conversation.ToolDone{ID: id, Failed: true, Result: Public(err)}
@@ -176,10 +176,16 @@ func (r *toolRunner) wait() { r.wg.Wait() }
 func (s *Session) settleTools(ctx context.Context) {
 	s.tools.wait()
 	for v := s.inbox.next(); v != nil; v = s.inbox.next() {
-		if done, ok := v.(conversation.ToolDone); ok && s.machine.Ended() {
-			s.step(ctx, done)
+		switch v := v.(type) {
+		case conversation.ToolDone:
+			if s.machine.Ended() {
+				s.step(ctx, v)
+			}
+		case answered: // nobody is left to talk to
+			s.turnAway(v.leg)
 		}
 	}
+	s.wg.Wait()
 	s.reportLeft()
 }
 

@@ -32,6 +32,11 @@ type Environment struct {
 	FallbackModel       string `json:"fallback_model,omitempty"`
 	FallbackVoice       string `json:"fallback_voice,omitempty"`
 	FallbackTranscriber string `json:"fallback_transcriber,omitempty"`
+	// DialCountries are the only countries whose numbers are called, ISO 3166 codes; empty:
+	// any, but those of the environment's numbers for people to whom callers are handed.
+	DialCountries []string `json:"dial_countries,omitempty"`
+	// RecordTransfers records people to whom callers were handed once no agent listens.
+	RecordTransfers bool `json:"record_transfers"`
 	// CreatedAt is when it was made.
 	CreatedAt time.Time `json:"created_at,omitzero"`
 }

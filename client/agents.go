@@ -215,9 +215,12 @@ type Agent struct {
 	PostCallActions []map[string]any `json:"post_call_actions,omitempty"`
 	// PostCallInsights are what is asked about a call when it is over.
 	PostCallInsights []map[string]any `json:"post_call_insights,omitempty"`
-	// TransferOnFailure is a number for calls in which nobody is left to serve. It is only
-	// kept.
+	// TransferOnFailure is the number, with plus, of who takes callers whom nobody here serves
+	// any more.
 	TransferOnFailure string `json:"transfer_on_failure,omitempty"`
+	// Transfer is how callers are handed over: auto, refer or bridge; empty leaves it to the
+	// trunk.
+	Transfer string `json:"transfer,omitempty"`
 }
 
 // Agents are who answers and places calls.

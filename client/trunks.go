@@ -42,6 +42,8 @@ type Trunk struct {
 	// that the trunk does not list.
 	AssertedIdentity *bool `json:"asserted_identity,omitempty"`
 	AnyCallerID      *bool `json:"any_caller_id,omitempty"`
+	// Transfer is how its callers are handed over: auto, refer or bridge.
+	Transfer string `json:"transfer,omitempty"`
 	// HeadersIn are headers that become variables of a call.
 	HeadersIn map[string]string `json:"headers_in,omitempty"`
 	// HeadersOut are headers of each call to the trunk, and of each hang-up.

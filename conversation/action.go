@@ -109,7 +109,7 @@ type run struct {
 // earlier is the index of the run whose result an equal call gets instead of one of its own;
 // -1 for none. A run that failed may be tried again.
 func (m *Machine) earlier(c ToolCall) int {
-	if m.rule(c.Name).Repeatable {
+	if m.rule(c.Name).Repeatable || strings.HasPrefix(c.Name, CollectTool) { // a number is asked for again when it was wrong
 		return -1
 	}
 	args := canonical(c.Args)

@@ -29,14 +29,14 @@ func TestNoFalseClaim(t *testing.T) {
 		t.Error("the dialogues do not show what they are for")
 	}
 	if sum.first > 4*time.Second || sum.gap > 8500*ms {
-		t.Errorf("a caller heard nothing for %v after a question, %v between sounds", sum.first, sum.gap)
+		t.Errorf("a caller heard nothing for %v, and for %v after a request to wait", sum.first, sum.gap)
 	}
 }
 
 // tally counts what dialogues show.
 type tally struct {
 	said, truths, late, claims, lateClaims, corrected, runs, withdrawn int
-	// first is the longest wait for a sound after the caller's words, gap between sounds.
+	// first is the longest wait for a sound, gap that behind a request to wait.
 	first, gap time.Duration
 }
 
@@ -69,10 +69,12 @@ type dialogue struct {
 	queue  []*clip
 	paused bool
 	turns  int
-	// owed is since when the caller waits for a sound, 0 when for none; asked says that it is for
-	// the first one after a question while nothing ran.
+	// owed is since when the caller waits for a sound, 0 when for none; asked says that the caller
+	// was not told to wait just before. told are the utterances that do that.
 	owed   time.Duration
 	asked  bool
+	told   map[uint64]bool
+	toldAt time.Duration
 	calls  int
 	silent map[uint64]bool // generations that were cancelled
 	// running are the calls that run, done how the last run of an action ended, again until
@@ -91,7 +93,7 @@ func newDialogue(t *testing.T, seed uint64) *dialogue {
 		{Name: "look", Repeatable: true},
 	}
 	return &dialogue{t: t, seed: seed, lot: lot, lies: seed%2 == 0, m: New(Config{Actions: actions, IdleTime: time.Hour, Eager: seed%3 == 0}),
-		timers: map[Timer]Arm{}, silent: map[uint64]bool{}, running: map[string]RunTool{},
+		timers: map[Timer]Arm{}, silent: map[uint64]bool{}, told: map[uint64]bool{}, running: map[string]RunTool{},
 		done: map[string]bool{}, again: map[string]time.Duration{}}
 }
 
@@ -166,7 +168,10 @@ func (d *dialogue) next() (at time.Duration, act func()) {
 			first(c.ready+c.left, func() {
 				d.queue = d.queue[1:]
 				d.step(Played{Utt: c.utt})
-				d.owed, d.asked = 0, false
+				d.owed, d.asked = 0, !d.told[c.utt]
+				if d.told[c.utt] {
+					d.toldAt = d.now
+				}
 				if d.m.speech != nil {
 					d.owed = d.now
 				}
@@ -214,7 +219,7 @@ func (d *dialogue) happen(in Input) {
 	case SpeechStarted:
 		d.owed = 0
 	case SpeechEnded:
-		d.owed, d.asked = d.now+300*ms, len(d.running) == 0 && d.m.speech == nil
+		d.owed, d.asked = d.now+300*ms, !d.m.muted() && d.now > d.toldAt+fillerEvery
 	case ToolDone:
 		o, ok := d.running[in.ID]
 		if !ok {
@@ -316,6 +321,9 @@ func (d *dialogue) obey(o Output) Input {
 	case RunTool:
 		d.run(o)
 	case Note:
+		if o.Kind == NoteCaller && d.m.muted() {
+			d.failed("%q is a turn of its own while an action runs that mutes the caller", o.Text)
+		}
 		if o.Kind == NoteAction && o.Said == InterruptedResult {
 			d.withdrawn++
 		}
@@ -372,6 +380,7 @@ func (d *dialogue) stopped() Input {
 // say queues an utterance, and notes how late its sentence is.
 func (d *dialogue) say(o Say) {
 	d.said++
+	d.told[o.Utt] = o.Text == d.m.cfg.Phrases.Filler
 	if name := claimOf(o.Text); name != "" && !d.done[name] {
 		d.failed("%q is said, and no %s has succeeded", o.Text, name)
 	}

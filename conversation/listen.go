@@ -368,6 +368,7 @@ func (m *Machine) reopen() bool {
 	m.turn.last = max(m.turn.last, s.figures.last)
 	m.habits.learnPause(m.turn.from-s.figures.last, true)
 	m.turn.open = true
+	m.discardCalls(s)
 	m.drop()
 	return true
 }

@@ -412,7 +412,11 @@ func (m *Machine) onLateTool(in ToolDone) {
 // onToolTimer ends the wait for tools that gave no result in time.
 func (m *Machine) onToolTimer() {
 	for len(m.tools) > 0 {
-		m.onToolDone(ToolDone{ID: m.tools[0].id, Result: "no result in time", Failed: true, Unknown: true})
+		t, result := m.tools[0], "no result in time"
+		if _, known := m.rules[t.name]; known {
+			result += ": it is not known whether it was done"
+		}
+		m.onToolDone(ToolDone{ID: t.id, Result: result, Failed: true, Unknown: true})
 	}
 }
 
@@ -449,6 +453,14 @@ func (m *Machine) withdrawCalls(s *speech, why string) {
 		}
 		m.notDone(d.ToolCall, why)
 	}
+}
+
+// discardCalls drops the calls of an answer that is made anew, as the caller has gone on.
+func (m *Machine) discardCalls(s *speech) {
+	for _, d := range s.deferred {
+		m.emit(Note{Kind: NoteAction, Text: d.Name, Said: InterruptedResult})
+	}
+	s.deferred = nil
 }
 
 // notDone puts into history and record that a call was not begun.

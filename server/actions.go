@@ -28,6 +28,8 @@ func actionMakers() map[string]actionMaker {
 		"action_external":         makeExternal,
 		"action_dtmf":             makePressKeys,
 		"action_set_recording":    makeSetRecording,
+		"action_transfer_call":    makeTransfer,
+		"action_warm_transfer":    makeTransfer,
 	}
 }
 
@@ -126,6 +128,26 @@ func makePressKeys(_ *providers, _ sidetone.Call, _ sidetone.Action, name func(s
 func makeSetRecording(_ *providers, _ sidetone.Call, _ sidetone.Action, name func(string) string) (call.Action, error) {
 	n := name("set_recording")
 	return call.Action{Offer: call.SetRecordingTool(n), Rule: conversation.Action{Name: n, Repeatable: true}}, nil
+}
+
+// makeTransfer lets the agent hand the caller to the person of the action's configuration. The
+// model decides when, and nothing else.
+func makeTransfer(_ *providers, _ sidetone.Call, a sidetone.Action, name func(string) string) (call.Action, error) {
+	var to call.Transfer
+	if err := json.Unmarshal(a.Config, &to); err != nil || !sidetone.IsE164(to.Number) {
+		return call.Action{}, errors.New("its config names nobody: phone_number must be a phone number with plus and country code")
+	}
+	wish, who := "transfer_call", "a person"
+	if a.Label != "" {
+		wish, who = "transfer_to_"+strings.ToLower(a.Label), a.Label
+	}
+	description := a.Description
+	if description == "" {
+		description = "Hands the caller over to " + who + ". Tell the caller so before. When it fails, the caller is yours again."
+	}
+	rule := conversation.Action{Name: name(wish), AfterSpeech: true, Muted: true, Longest: call.TransferTimeout}
+	offer := llm.Tool{Name: rule.Name, Description: description, Schema: json.RawMessage(`{"type":"object","properties":{}}`)}
+	return call.Action{Offer: offer, Rule: rule, Timeout: call.TransferTimeout}, nil
 }
 
 // makeExternal lets the agent ask a server of the customer's.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/phonenumber"
@@ -16,22 +17,20 @@ type callable struct{ *store.Store }
 // Callable implements call.Numbers. Carriers write numbers with their country code, with
 // a plus or without; what else they write has no certain meaning, and is not called.
 func (c callable) Callable(ctx context.Context, environmentID, text string) (string, error) {
-	e164, err := phonenumber.Read(text, "")
-	if err != nil {
-		return "", sidetone.Errorf(sidetone.Invalid, "the number %s", err)
-	}
-	var blocked bool
+	return c.number(ctx, environmentID, func(tx *store.Tx) (string, error) { return tx.MayCall(text) })
+}
+
+// number asks the store for a number that may be called; a refusal says by which
+// rule.
+func (c callable) number(ctx context.Context, environmentID string, may func(*store.Tx) (string, error)) (e164 string, err error) {
 	err = c.Read(ctx, environmentID, func(tx *store.Tx) (err error) {
-		blocked, err = tx.MustNotCall(e164)
+		e164, err = may(tx)
 		return err
 	})
-	switch {
-	case err != nil:
-		return "", err
-	case blocked:
-		return "", sidetone.Errorf(sidetone.Invalid, "%s is on the do-not-call list", e164)
+	if no := (*phonenumber.Forbidden)(nil); errors.As(err, &no) {
+		return "", sidetone.Errorf(sidetone.Invalid, "the number %s", no)
 	}
-	return e164, nil
+	return e164, err
 }
 
 // redirected reads a number to which a trunk redirects a call, as it reads those of

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -20,6 +21,7 @@ func TestCallable(t *testing.T) {
 			return tx.InsertDNCNumber(sidetone.DNCNumber{ID: "d", Number: "+12025550142", Certain: true})
 		})
 		checkCallable(t, callable{s}, e.ID)
+		checkHandovers(t, s, e)
 		return err
 	})
 	if err != nil {
@@ -56,5 +58,43 @@ func checkCallable(t *testing.T, c callable, environmentID string) {
 		} else if err != nil || got != want {
 			t.Errorf("%q is %q, %v; want %q", text, got, err, want)
 		}
+	}
+}
+
+// checkHandovers: who is on the do-not-call list may take callers, who is abroad may not, and
+// the environment says who is recorded.
+func checkHandovers(t *testing.T, s *store.Store, e sidetone.Environment) {
+	t.Helper()
+	lines := newTrunks(nil, []Trunk{{Name: "plain", Host: "a.example", Numbers: []string{"+12025550150"}, Transfer: "bridge"},
+		{Name: "open", Host: "b.example", Numbers: []string{"+12025550151"}, AnyCallerID: true}})
+	h := handovers{callable{s}, func() trunks { return lines }, slog.New(slog.DiscardHandler)}
+	if h.Recorded(t.Context(), e.ID) || h.Recorded(t.Context(), "nobody's") {
+		t.Error("people are recorded whom nobody asked about")
+	}
+	e.DialCountries, e.RecordTransfers = []string{"US"}, true
+	if err := s.Write(t.Context(), e.ID, func(tx *store.Tx) error { return tx.UpdateEnvironment(e) }); err != nil {
+		t.Fatal(err)
+	}
+	if !h.Recorded(t.Context(), e.ID) {
+		t.Error("the environment wants people recorded")
+	}
+	if err := h.Colleague(t.Context(), e.ID, "+12025550142"); err != nil {
+		t.Errorf("a colleague on the do-not-call list: %v", err)
+	}
+	for number, why := range map[string]string{"+442079460000": "GB", "911": "emergency"} {
+		if err := h.Colleague(t.Context(), e.ID, number); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", number, err)
+		}
+	}
+	if h.Way("plain") != "bridge" || h.Way("open") != "" || h.Way("gone") != "" {
+		t.Errorf("ways %q, %q, %q", h.Way("plain"), h.Way("open"), h.Way("gone"))
+	}
+	for ours, want := range map[string]bool{"+12025550150": false, "+12025550151": true} {
+		if got := h.Shows(sidetone.Call{Provider: "sip", EnvironmentID: e.ID, AgentNumber: ours}, "+12025550199"); got != want {
+			t.Errorf("the trunk of %s shows a caller: %v", ours, got)
+		}
+	}
+	if h.Shows(sidetone.Call{Provider: "sip", EnvironmentID: e.ID, AgentNumber: "+12025550151"}, "+12025550150") {
+		t.Error("a number is shown that somebody else has")
 	}
 }

@@ -196,6 +196,9 @@ type Trunk struct {
 	AssertedIdentity bool `koanf:"asserted_identity"`
 	// AnyCallerID lets calls show numbers that are not the trunk's.
 	AnyCallerID bool `koanf:"any_caller_id"`
+	// Transfer is how callers on the trunk are handed to somebody else: auto (also when
+	// empty), refer (the trunk connects them) or bridge (we do: the trunk cannot).
+	Transfer string `koanf:"transfer"`
 	// HeadersIn are headers of calls that become variables of the call's context, each
 	// with the variable's name.
 	HeadersIn map[string]string `koanf:"headers_in"`

@@ -79,7 +79,7 @@ func TestSampleMentionsEveryKey(t *testing.T) {
 			t.Errorf("sidetone.sample.yaml does not mention %s", key)
 		}
 	}
-	for _, member := range []string{"name:", "password:", "host:", "transport:", "addresses:", "username:", "numbers:", "realm:", "country:", "called:", "calling:", "strip:", "prepend:", "plus:", "asserted_identity:", "any_caller_id:", "headers_in:", "media:"} {
+	for _, member := range []string{"name:", "password:", "host:", "transport:", "addresses:", "username:", "numbers:", "realm:", "country:", "called:", "calling:", "strip:", "prepend:", "plus:", "asserted_identity:", "any_caller_id:", "transfer:", "headers_in:", "media:"} {
 		if !strings.Contains(string(text), member) {
 			t.Errorf("sidetone.sample.yaml does not show a user's or trunk's %s", member)
 		}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/metrics"
 	"github.com/sidetone/sidetone/telephony/sip"
 )
@@ -91,6 +93,9 @@ func (t Trunk) validateLine(contacts map[string]bool) error {
 		return errors.New("outbound_proxy must be host[:port][;transport], with the transport udp, tcp or tls")
 	case t.Username == "" && t.Password != "":
 		return errors.New("username must go with the password")
+	}
+	if t.Transfer != "" && !slices.Contains(sidetone.TransferWays(), t.Transfer) {
+		return fmt.Errorf("transfer must be one of %s", strings.Join(sidetone.TransferWays(), ", "))
 	}
 	return t.validateUse()
 }

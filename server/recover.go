@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -247,7 +248,7 @@ func (s *server) closeLost(ctx context.Context, c orphan, left error) error {
 		return err
 	}
 	for _, e := range unknown {
-		r.Errors = append(r.Errors, "action "+e.Text+": "+conversation.UnknownResult)
+		r.Errors = append(r.Errors, strings.TrimSpace("action "+e.Text)+": "+conversation.UnknownResult)
 	}
 	last := append(unknown, end) //nolint:gocritic // unknown is not used again
 	if left != nil {
@@ -276,7 +277,9 @@ func (s *server) unknownRuns(ctx context.Context, c sidetone.Call, events []side
 		e.Kind, e.Text, e.Data = sidetone.EventAction, r.Name, []byte("{}")
 		data, err := json.Marshal(map[string]any{"said": conversation.FailedResult + conversation.UnknownResult, "outcome": sidetone.RunUnknown,
 			"key": r.ID, "action_id": r.ActionID})
-		if err == nil && !c.HIPAA {
+		if c.HIPAA {
+			e.Text = ""
+		} else if err == nil {
 			e.Data = data
 		}
 		out = append(out, e)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/aftercall"
 	"github.com/sidetone/sidetone/api"
 	"github.com/sidetone/sidetone/auth"
 	"github.com/sidetone/sidetone/call"
@@ -307,7 +308,7 @@ func (s *server) startCalls() {
 	s.exchange = call.New(call.Config{
 		Node: s.node, Clock: s.clock, Directory: directory{s.store, s.lines.now}, Ledger: ledger{s.store}, Refusals: s.store, Runs: s.store,
 		Publisher: s.bus, Recordings: recordings{s.disk}, Signalling: s.ladders, Tapes: packets, Journals: s.callJournals(), Build: s.options.Version, Planner: s.providers, Wheels: wheels,
-		IDs: sidetone.NewIDs(time.Now), Numbers: callable{s.store}, Contexts: contexts{client: s.guard.Client, now: time.Now}, Carriers: carriers{simulated: s.sip, trunks: s.lines.now},
+		IDs: sidetone.NewIDs(time.Now), Numbers: callable{s.store}, Handovers: handovers{callable{s.store}, s.lines.now, s.log}, Contexts: contexts{client: s.guard.Client, now: time.Now}, Carriers: carriers{simulated: s.sip, trunks: s.lines.now},
 		AnswerAfter: s.config.Calls.AnswerAfter, MaxCalls: s.config.Calls.Max, Comfort: s.config.Calls.ComfortNoise,
 		Phrases: call.NewPhrases(), Refused: s.keyRefused, Accepted: s.keyAccepted, Measured: countLines(&s.figures), Turned: s.turned(s.startExporter()), Log: s.log,
 	})
@@ -363,7 +364,7 @@ func (s *server) stopCalls() {
 // makeJobs makes the job engine, before the first call: calls tell it of places that they
 // leave.
 func (s *server) makeJobs() error {
-	engine, err := jobs.New(jobs.Config{Store: s.store, Dialer: dialer{s.exchange}, Log: s.log, Trunk: func(j sidetone.DialJob) string { return s.lines.now().of(j) },
+	engine, err := jobs.New(jobs.Config{Store: s.store, Dialer: dialer{s.exchange}, Analyst: analyst{s.providers, s.store}, Log: s.log, Trunk: func(j sidetone.DialJob) string { return s.lines.now().of(j) },
 		Dials: jobs.Limits{Kind: s.config.Calls.Max, Environment: s.config.Calls.RingingPerEnvironment, Trunk: s.config.Calls.RingingPerTrunk}})
 	if err != nil {
 		return fmt.Errorf("make job engine: %w", err)
@@ -437,7 +438,7 @@ func (s *server) api() http.Handler {
 		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
 		Operator:     s.operator,
 		CheckAccount: checkAccount, CheckThinks: s.providers.vendors.checkThinks,
-		CheckPrompt: scripted.Check, CheckSchema: checkInputSchema, CheckAddress: s.guard.Check,
+		CheckPrompt: scripted.Check, CheckInsights: aftercall.Check, CheckSchema: checkInputSchema, CheckAddress: s.guard.Check,
 		Unreadable: scripted.Unreadable,
 		Lacking:    s.providers.lacking, LackingEnvironment: s.providers.lackingEnvironment, Speaks: s.providers.speaks, TryConnection: s.tryConnection,
 		Trunks:       trunkRules{s.lines},

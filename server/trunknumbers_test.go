@@ -14,11 +14,11 @@ import (
 // file and from a variable, as the SIP driver gets it.
 func TestTrunkSettings(t *testing.T) {
 	t.Parallel()
-	const trunk = `{name: carrier, host: sip.carrier.example, realm: carrier.example, country: de, media: {sources: strict}, asserted_identity: true, any_caller_id: true,
+	const trunk = `{name: carrier, host: sip.carrier.example, realm: carrier.example, country: de, media: {sources: strict}, asserted_identity: true, any_caller_id: true, transfer: bridge,
       called: {in: {strip: "9", prepend: "+1"}, out: {plus: false}}, calling: {out: {strip: "+49", prepend: "0"}},
       headers_in: {X-Customer-Id: customer}, headers_out: {X-Sent-By: agents}}`
 	no := false
-	want := []Trunk{{Name: "carrier", Host: "sip.carrier.example", Realm: "carrier.example", Country: "de", Media: TrunkMedia{Sources: "strict"}, AssertedIdentity: true, AnyCallerID: true,
+	want := []Trunk{{Name: "carrier", Host: "sip.carrier.example", Realm: "carrier.example", Country: "de", Media: TrunkMedia{Sources: "strict"}, AssertedIdentity: true, AnyCallerID: true, Transfer: "bridge",
 		Called:    TrunkNumbers{In: TrunkSpelling{Strip: "9", Prepend: "+1"}, Out: TrunkSpelling{Plus: &no}},
 		Calling:   TrunkNumbers{Out: TrunkSpelling{Strip: "+49", Prepend: "0"}},
 		HeadersIn: map[string]string{"X-Customer-Id": "customer"}, HeadersOut: map[string]string{"X-Sent-By": "agents"}}}
@@ -51,6 +51,7 @@ func TestBadTrunkSettings(t *testing.T) {
 		"country: Germany": "sip.trunks[0].country must be", "country: XX": "sip.trunks[0].country must be",
 		"called: {in: {strip: abc}}":              "called.in: strip and prepend must have digits",
 		`called: {in: {prepend: "1+1"}}`:          "called.in: strip and prepend must have digits",
+		"transfer: blind":                         "transfer must be one of auto, refer, bridge",
 		"called: {inwards: {}}":                   "unknown key sip.trunks[0].called.inwards",
 		"called: {in: {cut: 1}}":                  "unknown key sip.trunks[0].called.in.cut",
 		"called: 9":                               "sip.trunks[0].called must have members",

@@ -25,10 +25,11 @@ func (s *Store) FinishCall(ctx context.Context, environmentID, callID string, r 
 // secrets that it ran with, and what hanging up takes, are gone then.
 func (t *Tx) finishCall(callID string, r sidetone.CallResult, events []sidetone.Event) error {
 	n, err := t.exec(`UPDATE calls SET status = $1, terminal = $2, outcome = $3, end_reason = $4, error_message = $5,
-		errors = $6, transcript = $7, recording_path = $8, ended = $9, used = $10, line = $11, lease = 0, secrets = '', dialogs = '', version = version + 1
-		WHERE id = $12 AND environment_id = $13 AND terminal = $14`,
+		errors = $6, transcript = $7, recording_path = $8, ended = $9, used = $10, line = $11, lease = 0, secrets = '', dialogs = '', version = version + 1,
+		stage = CASE WHEN $12 = '' THEN stage ELSE $12 END
+		WHERE id = $13 AND environment_id = $14 AND terminal = $15`,
 		string(r.Status), true, string(r.Outcome), r.EndReason, r.ErrorMessage, list{&r.Errors}, r.Transcript,
-		r.RecordingPath, millis{&r.Ended}, document{&r.Used}, document{&r.Line}, callID, t.environment, false)
+		r.RecordingPath, millis{&r.Ended}, document{&r.Used}, document{&r.Line}, string(r.Stage), callID, t.environment, false)
 	if err != nil {
 		return err
 	}
@@ -37,6 +38,9 @@ func (t *Tx) finishCall(callID string, r sidetone.CallResult, events []sidetone.
 		return err
 	}
 	if err := t.appendEnd(callID, r, events); err != nil {
+		return err
+	}
+	if err := t.planAnalysis(callID, r.Transcript); err != nil {
 		return err
 	}
 	return t.tellEnd(callID)

@@ -18,6 +18,7 @@ func environmentTable() *table[sidetone.Environment] {
 			{name: "default_model", ref: &e.DefaultModel}, {name: "default_voice", ref: &e.DefaultVoice},
 			{name: "default_transcriber", ref: &e.DefaultTranscriber}, {name: "fallback_model", ref: &e.FallbackModel},
 			{name: "fallback_voice", ref: &e.FallbackVoice}, {name: "fallback_transcriber", ref: &e.FallbackTranscriber},
+			{name: "dial_countries", ref: list{&e.DialCountries}}, {name: "record_transfers", ref: &e.RecordTransfers},
 			{name: "created", ref: millis{&e.Created}, fixed: true},
 		}
 	}, map[string]listed{"id": text("id"), "name": text("name"), "created": instant("created"), "created_at": instant("created")})
@@ -60,9 +61,10 @@ func (t *Tx) UpdateEnvironment(e sidetone.Environment) error {
 	}
 	e.ID = t.environment
 	_, err = t.exec(`UPDATE environments SET name = $1, default_agent_id = $2, default_country = $3, default_model = $4, default_voice = $5,
-		default_transcriber = $6, fallback_model = $7, fallback_voice = $8, fallback_transcriber = $9 WHERE id = $10`,
+		default_transcriber = $6, fallback_model = $7, fallback_voice = $8, fallback_transcriber = $9,
+		dial_countries = $10, record_transfers = $11 WHERE id = $12`,
 		e.Name, e.DefaultAgentID, e.DefaultCountry, e.DefaultModel, e.DefaultVoice, e.DefaultTranscriber,
-		e.FallbackModel, e.FallbackVoice, e.FallbackTranscriber, t.environment)
+		e.FallbackModel, e.FallbackVoice, e.FallbackTranscriber, list{&e.DialCountries}, e.RecordTransfers, t.environment)
 	if err != nil {
 		return fmt.Errorf("update environment: %w", err)
 	}
@@ -92,6 +94,7 @@ func (s *Store) CreateEnvironment(ctx context.Context, e sidetone.Environment) (
 
 func (s *Store) createEnvironment(ctx context.Context, e sidetone.Environment, before func(*Tx) error) (sidetone.Environment, error) {
 	e.ID, e.Created = s.ids.New(), fromMillis(toMillis(s.now()))
+	e.DialCountries = append([]string{}, e.DialCountries...) // as it is read
 	voices := s.builtInVoices()
 	err := s.Write(ctx, e.ID, func(t *Tx) error {
 		if err := before(t); err != nil {

@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/phonenumber"
 )
 
 // The states of a dial intent. A planned one may be claimed; the others never
@@ -114,11 +116,17 @@ func (t *Tx) forbid(i sidetone.DialIntent, c sidetone.Call) (bool, error) {
 	if !i.NotAfter.IsZero() && t.now.After(i.NotAfter) {
 		r.EndReason, r.ErrorMessage = "expired", "the call was not placed in time"
 	} else {
-		blocked, err := t.MustNotCall(c.ToNumber)
-		if err != nil || !blocked {
+		_, err := t.MayCall(c.ToNumber)
+		no := (*phonenumber.Forbidden)(nil)
+		switch {
+		case err == nil:
+			return false, nil
+		case !errors.As(err, &no):
 			return false, err
+		case no.Rule == phonenumber.RuleNumber: // it was one when the call was accepted
+			return false, nil
 		}
-		r.EndReason, r.ErrorMessage = "do_not_call", "to_number is on the do-not-call list"
+		r.EndReason, r.ErrorMessage = string(no.Rule), "to_number "+no.Error()
 	}
 	r.Errors = []string{r.ErrorMessage}
 	return true, t.finishCall(c.ID, r, nil)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -158,7 +159,10 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return err
 	}
-	return e.analyse(ctx)
+	if err := e.analyse(ctx); err != nil { // a full disk; only lists are slower without
+		e.store.log.Warn("the database goes on without new samples of its indexes", slog.Any("error", err))
+	}
+	return nil
 }
 
 // analyse makes SQLite sample each index that has grown much since the last time:

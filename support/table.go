@@ -15,9 +15,10 @@ const (
 	noConfig     = "It belongs to actions that do not run yet."
 	noVoice      = "The server has no driver for this voice: its own one speaks where it can, else calls are refused."
 	vendorSpeaks = "server.TestVoicesOfVendors"
-	noAfterCall  = "Nothing is done after a call yet."
+	noAfterCall  = "No actions run after a call yet: a webhook that subscribes to event_insights is told what was found out."
 	noVoicemail  = "Calls do not detect voicemail yet."
-	noOptOut     = "Calls do not detect that somebody asks not to be called."
+	someOptOut   = "An agent without a language model notices the wish only in set phrases of English, German, Spanish and French. Calls with hipaa_compliant are not looked at."
+	needsModel   = "It takes a language model: without one, or in calls with hipaa_compliant, nothing is found out."
 	untilCarrier = "It is stored with the call and has no effect on it."
 )
 
@@ -90,9 +91,14 @@ func agent() []Entry {
 	r.acts(discloses, "ai_disclosure.mode", "auto", "always", "never")
 	r.acts(discloses, "ai_disclosure.text")
 	r.acts(discloses, "ai_disclosure.texts")
-	r.kept(NotBuilt, noOptOut, "run_do_not_call_detection")
-	r.kept(NotBuilt, noAfterCall, "post_call_actions", "post_call_insights")
-	r.kept(NotBuilt, "Calls are not transferred yet: when nobody is left to serve one, the agent apologises and says goodbye.", "transfer_on_failure")
+	r.partly("server.TestCallsAreAnalysed", "run_do_not_call_detection", someOptOut)
+	r.partly("server.TestCallsAreAnalysed", "post_call_insights", needsModel)
+	for _, member := range []string{"name", "type", "prompt", "schema"} {
+		r.acts("aftercall.TestAnswers", "post_call_insights[]."+member)
+	}
+	r.kept(NotBuilt, noAfterCall, "post_call_actions")
+	r.acts("call.TestCallerIsHandedOverWhenNobodyServes", "transfer_on_failure")
+	r.acts("call.TestWayOfATransfer", "transfer", "auto", "refer", "bridge")
 	return r.entries
 }
 
@@ -170,9 +176,13 @@ func action() []Entry {
 	r.values("server.TestExternalAction", "type", "action_external")
 	r.values("call.TestAgentPressesKeys", "type", "action_dtmf")
 	r.values("call.TestAgentPausesTheRecording", "type", "action_set_recording")
-	r.keptValues(NotBuilt, noAction, "type", "action_transfer_call", "action_add_to_conference",
-		"action_set_hold", "action_warm_transfer")
-	r.kept(NotBuilt, noConfig, "config.phone_number", "config.place_primary_on_hold")
+	r.values("call.TestTransferByABridge", "type", "action_transfer_call")
+	r.values("call.TestWarmTransfer", "type", "action_warm_transfer")
+	r.acts("call.TestTransferByABridge", "config.phone_number")
+	r.acts("call.TestTransferShowsTheCaller", "config.caller_id", "agent", "caller")
+	r.acts("call.TestTransferByABridge", "config.headers_out")
+	r.keptValues(NotBuilt, noAction, "type", "action_add_to_conference", "action_set_hold")
+	r.kept(NotBuilt, noConfig, "config.place_primary_on_hold")
 	r.external()
 	r.acts("call.TestModelEndsTheCallAfterItsWordsWereHeard", "action_trigger", "action_trigger_function_call")
 	r.values("server.TestActionsOfAPlan", "action_trigger", "action_trigger_phrase_based")
@@ -238,6 +248,7 @@ func webhook() []Entry {
 	r.keptValues(NotBuilt, notGET, "method", "GET")
 	r.acts("store.TestACallTellsItsWebhook", "subscriptions", "event_message", "event_action", "event_phone_call_connected",
 		"event_phone_call_ended", "event_transcript", "event_recording", "event_error", "event_phone_call_started")
+	r.values("store.TestAnAnalysisTellsTheWebhook", "subscriptions", "event_insights")
 	r.values("store.TestWhatWasNotAnswered", "subscriptions", "event_phone_call_did_not_connect")
 	r.keptValues(NotBuilt, noHumanCheck, "subscriptions", "event_human_detection")
 	r.kept(NotBuilt, noHookLogin, "account_connection_id")
@@ -291,7 +302,7 @@ func trunk() []Entry {
 		r.acts(live, property)
 	}
 	for _, property := range []string{"transport", "target_timeout", "redirects", "tls", "tls.server_name", "tls.insecure", "outbound_proxy", "keepalive", "register", "register_expires",
-		"contact_user", "country", "called", "calling", "asserted_identity", "any_caller_id", "headers_in", "headers_out", "realm", "media", "media.sources", "media.srtp", "media.srtp_over_clear"} {
+		"contact_user", "country", "called", "calling", "asserted_identity", "any_caller_id", "transfer", "headers_in", "headers_out", "realm", "media", "media.sources", "media.srtp", "media.srtp_over_clear"} {
 		r.acts(rules, property)
 	}
 	for _, direction := range []string{"called.in", "called.out", "calling.in", "calling.out"} {

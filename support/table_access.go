@@ -8,6 +8,8 @@ func environment() []Entry {
 	for _, property := range []string{"default_model", "default_voice", "default_transcriber", "fallback_model", "fallback_voice", "fallback_transcriber"} {
 		r.acts("server.TestWhoServes", property)
 	}
+	r.acts("api.TestCountriesThatAreCalled", "dial_countries")
+	r.acts("call.TestTransferOfARecordedCall", "record_transfers")
 	return r.entries
 }
 
@@ -55,5 +57,6 @@ func query() []Entry {
 	r.acts("api.TestNumbersThatAreNotCalled", "type")
 	r.acts("api.TestStream", "after")
 	r.acts("api.TestDocsServesNoOtherFiles", "asset")
+	r.acts("api.TestExportCalls", "format")
 	return r.entries
 }

@@ -24,6 +24,11 @@ type TransferRequest struct {
 	To string
 	// Within bounds the whole transfer; 0 means 60 s.
 	Within time.Duration
+	// Silence bounds the time from when the far end has accepted to its first report, be it
+	// that it tries; 0 means Within.
+	Silence time.Duration
+	// Headers go with the request; see CheckHeaders.
+	Headers map[string]string
 	// Progress, when set, is told of what the far end reports: first 0, when it has
 	// accepted the transfer, then each provisional status of its call, such as 180. It
 	// is not called after Transfer returned, and must return soon.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sidetone/sidetone/client"
 	"github.com/sidetone/sidetone/conversation"
+	"github.com/sidetone/sidetone/conversation/handover"
 	"github.com/sidetone/sidetone/journal"
 )
 
@@ -55,11 +56,15 @@ func (r replayCommand) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("the replay is not exact: %w", err)
 	}
+	handed, err := handovers(j)
+	if err != nil {
+		return fmt.Errorf("the replay is not exact: %w", err)
+	}
 	if r.ToGolden != "" {
 		return r.golden(a, j)
 	}
 	_, err = fmt.Fprintln(a.out, "exact:", summary(j, played))
-	for _, line := range resumptions(played) {
+	for _, line := range append(resumptions(played), handed...) {
 		fmt.Fprintln(a.out, line)
 	}
 	return err
@@ -90,6 +95,22 @@ func resumptions(played []journal.Played) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// handovers replays how callers were handed to people who were asked first, and says what came
+// of each.
+func handovers(j *journal.Journal) (lines []string, err error) {
+	var again handover.Replayed
+	for _, c := range j.Comments {
+		before := len(again.Outcomes)
+		if err := again.Take(c.At, c.Text); err != nil {
+			return nil, err
+		}
+		for _, o := range again.Outcomes[before:] {
+			lines = append(lines, fmt.Sprintf("a person was asked to take the caller: %s at %.1f s", o, c.At.Seconds()))
+		}
+	}
+	return lines, nil
 }
 
 // text is the journal's, from a file or a server.

@@ -159,6 +159,10 @@ func (c *caller) receive(limit time.Duration) string {
 		}
 		return string(buf[:n])
 	}
+	if _, err := c.in.Peek(1); err != nil {
+		return ""
+	}
+	c.conn.SetReadDeadline(time.Now().Add(10 * time.Second)) // what has begun is read to its end
 	var b strings.Builder
 	for length := 0; ; {
 		line, err := c.in.ReadString('\n')

@@ -303,7 +303,7 @@ func (c *collector) die(at time.Duration) {
 }
 
 func unknownResult() conversation.ToolDone {
-	return conversation.ToolDone{Result: "the result is not known in this simulation", Failed: true}
+	return conversation.ToolDone{Result: "the result is not known in this simulation", Failed: true, Unknown: true}
 }
 
 // soon is how long after an interruption what was not known before comes: what happened at

@@ -249,7 +249,7 @@ func TestSoundBeforeAReinvite(t *testing.T) {
 			if ev.Kind == telephony.KindAudio && !ev.Audio.Missing {
 				came <- struct{}{}
 				select {
-				case frames <- ev.Audio.PCM[0]:
+				case frames <- ev.Audio.PCM[len(ev.Audio.PCM)-1]: // a stream that begins within a frame is at its end
 				case <-ctx.Done():
 				}
 			}

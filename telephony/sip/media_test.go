@@ -608,3 +608,43 @@ func TestTickRate(t *testing.T) {
 		}
 	}
 }
+
+// A far end that was away for a second and goes on with later numbers, as one whose
+// process was taken over, was away for one second in media time too.
+func TestAwayCountsOnce(t *testing.T) {
+	t.Parallel()
+	d := newDriver(t, nil)
+	legs, frames, _ := listenTo(t, d)
+	u := newRawUA(t, d, "udp")
+	peer := newRTPPeer(t)
+	peer.talkTo(u.establish(basicSDP(portOf(peer.conn))))
+	<-legs
+	peer.say(2000, 5)
+	next := func() heardFrame {
+		select {
+		case f := <-frames:
+			return f
+		case <-time.After(20 * time.Second):
+			t.Fatal("no sound")
+			return heardFrame{}
+		}
+	}
+	away := 0
+	for heard := false; away < 50; {
+		switch f := next(); {
+		case !f.missing:
+			heard, away = true, 0
+		case heard:
+			away++
+		}
+	}
+	peer.h.seq += 500
+	peer.h.timestamp += uint32(away * 160)
+	peer.say(8000, 3)
+	for f := next(); f.missing; f = next() {
+		away++
+	}
+	if away > 70 { // 50 of them while the sender was away, up to 10 while its numbers are awaited
+		t.Errorf("%d frames are missing, of a second", away)
+	}
+}

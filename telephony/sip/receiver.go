@@ -379,7 +379,7 @@ func (r *receiver) release(rel audio.Release) bool {
 	if !r.based {
 		r.based, r.base = true, r.out-pos
 	}
-	if r.out-(pos+r.base) > audio.Samples(pausedStream, r.rate) {
+	if !rel.Missing && r.out-(pos+r.base) > audio.Samples(pausedStream, r.rate) {
 		r.base = r.out - pos
 	}
 	pos += r.base

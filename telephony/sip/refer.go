@@ -3,6 +3,7 @@ package sip
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func (l *leg) Transfer(ctx context.Context, req telephony.TransferRequest) error
 	}
 	limit, cancel := context.WithTimeout(ctx, req.Within)
 	defer cancel()
-	over, err := l.refer(limit, t, to, req.Progress)
+	over, err := l.refer(limit, t, to, req)
 	l.endTransfer(t, over)
 	switch {
 	case err == nil:
@@ -120,11 +121,16 @@ func (l *leg) peerNow() peer {
 
 // refer sends the REFER and follows what is reported. over says that no subscription is
 // left. Without an error the transfer has succeeded.
-func (l *leg) refer(ctx context.Context, t *transfer, to string, progress func(int)) (over bool, err error) {
+func (l *leg) refer(ctx context.Context, t *transfer, to string, req telephony.TransferRequest) (over bool, err error) {
 	l.mu.Lock()
 	by := l.local
+	own, err := headersOut(req.Headers, l.began)
 	l.mu.Unlock()
+	if err != nil {
+		return true, &telephony.TransferError{Err: err}
+	}
 	extra := []header{{"Refer-To", to}, {"Referred-By", by}, l.d.contact(l.peerNow()), {"Supported", supported}}
+	extra = append(extra, own...)
 	x, err := l.request(ctx, "REFER", extra, nil)
 	l.mu.Lock()
 	if t.seq == 0 {
@@ -139,19 +145,21 @@ func (l *leg) refer(ctx context.Context, t *transfer, to string, progress func(i
 	case !x.res.IsSuccess():
 		return true, &telephony.TransferError{Status: x.res.StatusCode}
 	}
-	if progress != nil {
-		progress(0)
+	if req.Progress != nil {
+		req.Progress(0)
 	}
 	// RFC 4488: who does not report says so.
 	if subscribes, _ := paramsOf(headerValue(x.res, "Refer-Sub")); strings.EqualFold(subscribes, "false") {
 		return true, &telephony.TransferError{Accepted: true}
 	}
-	return l.followTransfer(ctx, t, progress)
+	return l.followTransfer(ctx, t, req)
 }
 
 // followTransfer waits for the final report.
-func (l *leg) followTransfer(ctx context.Context, t *transfer, progress func(int)) (over bool, err error) {
+func (l *leg) followTransfer(ctx context.Context, t *transfer, req telephony.TransferRequest) (over bool, err error) {
 	unknown := &telephony.TransferError{Accepted: true}
+	silence := time.NewTimer(cmp.Or(req.Silence, req.Within))
+	defer silence.Stop()
 	for {
 		var r report
 		select {
@@ -162,10 +170,14 @@ func (l *leg) followTransfer(ctx context.Context, t *transfer, progress func(int
 			default:
 				return true, unknown
 			}
+		case <-silence.C:
+			unknown.Err = errors.New("no report came")
+			return false, unknown
 		case <-ctx.Done():
 			unknown.Err = ctx.Err()
 			return false, unknown
 		}
+		silence.Stop()
 		switch {
 		case r.status >= 200 && r.status < 300:
 			return r.over, nil
@@ -173,8 +185,8 @@ func (l *leg) followTransfer(ctx context.Context, t *transfer, progress func(int
 			return r.over, &telephony.TransferError{Accepted: true, Status: r.status}
 		case r.over: // it ended the subscription without telling
 			return true, unknown
-		case progress != nil && r.status > 100: // 100 is the report that the subscription begins with
-			progress(r.status)
+		case req.Progress != nil && r.status > 100: // 100 is the report that the subscription begins with
+			req.Progress(r.status)
 		}
 	}
 }
