@@ -37,7 +37,7 @@ type Action struct {
 // ActionTypes lists the types of actions.
 func ActionTypes() []string {
 	return []string{"action_transfer_call", "action_end_conversation", "action_dtmf", "action_add_to_conference",
-		"action_set_hold", "action_warm_transfer", "action_external"}
+		"action_set_hold", "action_warm_transfer", "action_external", "action_set_recording"}
 }
 
 const (
@@ -171,6 +171,7 @@ func actionKinds() map[string]actionKind {
 		"action_add_to_conference": {members: []string{"phone_number", "place_primary_on_hold"},
 			defaults: `{"place_primary_on_hold":true}`},
 		"action_set_hold":      {defaults: `{}`},
+		"action_set_recording": {defaults: `{}`},
 		"action_warm_transfer": {open: true, defaults: `{}`},
 		typeExternal: {members: externalMembers(),
 			defaults: `{"processing_mode":"muted","speak_on_send":false,"speak_on_receive":false}`},

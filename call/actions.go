@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/llm"
@@ -27,9 +28,17 @@ func EndTool() llm.Tool {
 func builtin() map[string]func(*Session, Action) Tool {
 	return map[string]func(*Session, Action) Tool{
 		"action_end_conversation": func(s *Session, _ Action) Tool { return hangUp{s.inbox} },
+		"action_dtmf":             func(s *Session, _ Action) Tool { return presser{s.caller().leg} },
+		"action_set_recording":    func(s *Session, _ Action) Tool { return pauser{s.inbox, s.caller().ended} },
 		"action_transfer_call":    newTransferCall,
 		"action_warm_transfer":    newWarmTransfer,
 	}
+}
+
+// OwnTool reports whether a name is that of a tool that the server itself runs, or means
+// something to the machine, so that no action may have it.
+func OwnTool(name string) bool {
+	return slices.Contains([]string{EndConversation, sendDigits, storeField}, name) || strings.HasPrefix(name, conversation.CollectTool)
 }
 
 // RunsItself reports whether sessions run actions of a type themselves.

@@ -13,6 +13,7 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/audio"
 	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/llm/llmtest"
 )
@@ -243,6 +244,119 @@ func TestPauseOfNoRecording(t *testing.T) {
 		time.Sleep(time.Second)
 		if err := w.exchange.PauseRecording(t.Context(), "env", w.ledger.oneCall(), true); sidetone.CodeOf(err) != sidetone.Conflict {
 			t.Errorf("got %v", err)
+		}
+		far.Hangup()
+		w.result()
+	})
+}
+
+// ofType is an action that sessions run themselves.
+func ofType(kind string, offer llm.Tool) call.Action {
+	return call.Action{ID: "a", Type: kind, Offer: offer, Rule: conversation.Action{Name: offer.Name, AfterSpeech: true, Quiet: true, Repeatable: true}}
+}
+
+// The agent presses keys once its words were heard, also those of a secret that it never
+// sees.
+func TestAgentPressesKeys(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		press := func(buttons string) []llm.ToolCall {
+			return []llm.ToolCall{{ID: "p" + buttons, Name: "press_keys", Args: json.RawMessage(`{"buttons":"` + buttons + `"}`)}}
+		}
+		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.snapshot.Prompt.CollectFields = []byte(pinField)
+			w.actions = []call.Action{ofType("action_dtmf", call.PressKeysTool("press_keys"))}
+			w.ears.Queue("press one", "press my pin")
+			w.model.Queue(llmtest.Answer{Deltas: []string{"one moment"}, Calls: press("1w2#")}, llmtest.Say("pressed"))
+			w.model.Queue(llmtest.Answer{Calls: press("{{pin}}")})
+			w.model.Queue(asksForPin()[:2]...)
+			w.model.Queue(llmtest.Answer{Calls: press("{{pin}}")}, llmtest.Say("done"))
+		})
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		time.Sleep(time.Second)
+		far.Speak(speech(800 * time.Millisecond))
+		for far.Digits() == "" {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if got := heard(far); got != "one moment" {
+			t.Errorf("before the keys the caller heard %q", got)
+		}
+		time.Sleep(5 * time.Second)
+		far.Speak(speech(800 * time.Millisecond))
+		time.Sleep(6 * time.Second)
+		for _, key := range "7359" {
+			far.Press(key, 100*time.Millisecond)
+			time.Sleep(300 * time.Millisecond)
+		}
+		time.Sleep(8 * time.Second)
+		if got := strings.ReplaceAll(far.Digits(), "w", ""); got != "12#7359" {
+			t.Errorf("pressed %q", got)
+		}
+		far.Hangup()
+		r, events := w.result()
+		all := w.everything(r, events)
+		if strings.Contains(all, "7359") {
+			t.Errorf("the secret is in what the call left:\n%s", all)
+		}
+		if !strings.Contains(all, "failed: pin has no value: ask the caller for it") {
+			t.Errorf("the model is not told that there is no value:\n%s", all)
+		}
+	})
+}
+
+// Keys that no phone has are not pressed.
+func TestAgentPressesNoOtherKeys(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world, _ *call.Config) {
+			w.actions = []call.Action{ofType("action_dtmf", call.PressKeysTool("press_keys"))}
+			w.ears.Queue("press something")
+			w.model.Queue(llmtest.Answer{Calls: []llm.ToolCall{{ID: "p", Name: "press_keys", Args: json.RawMessage(`{"buttons":"12x"}`)}}}, llmtest.Say("sorry"))
+		})
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		time.Sleep(time.Second)
+		far.Speak(speech(800 * time.Millisecond))
+		time.Sleep(5 * time.Second)
+		if far.Digits() != "" || heard(far) != "sorry" {
+			t.Errorf("pressed %q, heard %q", far.Digits(), heard(far))
+		}
+		far.Hangup()
+		w.result()
+	})
+}
+
+func TestAgentPausesTheRecording(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rec := &loudTape{}
+		set := func(paused bool) llmtest.Answer {
+			return llmtest.Answer{Calls: []llm.ToolCall{{ID: fmt.Sprint(paused), Name: "set_recording", Args: json.RawMessage(fmt.Sprintf(`{"paused":%t}`, paused))}}}
+		}
+		w := newWorld(t, func(w *world, c *call.Config) {
+			c.Recordings = tapes{one: rec}
+			w.actions = []call.Action{{Type: "action_set_recording", Offer: call.SetRecordingTool("set_recording"), Rule: conversation.Action{Name: "set_recording", Repeatable: true}}}
+			w.ears.Queue("pause it", "go on")
+			w.model.Queue(set(true), llmtest.Say("paused now"), set(false), llmtest.Say("recording again"))
+		})
+		defer w.stop()
+		far := w.ring()
+		<-far.Answered()
+		for i := range 2 {
+			time.Sleep(time.Second)
+			far.Speak(speech(800 * time.Millisecond))
+			time.Sleep(1700 * time.Millisecond)
+			began := time.Now()
+			time.Sleep(4 * time.Second)
+			if _, spoke := rec.between(began, time.Now()); (spoke > 0) != (i == 1) {
+				t.Errorf("round %d: %d frames of the agent were recorded", i, spoke)
+			}
+		}
+		if got := heard(far); got != "paused now recording again" {
+			t.Errorf("heard %q", got)
 		}
 		far.Hangup()
 		w.result()

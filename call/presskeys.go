@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/telephony"
@@ -22,8 +23,13 @@ func PressKeysTool(name string) llm.Tool {
 	}
 }
 
-// mostKeys bounds the keys of one run.
-const mostKeys = 32
+const (
+	// mostKeys bounds the keys of one run.
+	mostKeys = 32
+	// LongestPress is how long a run may take: some legs need 300 ms for a key, and as long
+	// until the next.
+	LongestPress = 25 * time.Second
+)
 
 // presser presses keys on a line. The machine runs it when what the agent said before
 // was heard.

@@ -2,9 +2,11 @@ package call
 
 import (
 	"context"
+	"encoding/json"
 	"sync/atomic"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/llm"
 	"github.com/sidetone/sidetone/telephony"
 )
 
@@ -67,6 +69,40 @@ func (s *Session) hide(on bool) {
 func (s *Session) quieten() {
 	for _, p := range s.parties {
 		p.quiet.Store(s.paused || s.secrets != nil && s.secrets.on)
+	}
+}
+
+// SetRecordingTool is what a model is told of the action that pauses the recording, under a
+// name.
+func SetRecordingTool(name string) llm.Tool {
+	return llm.Tool{
+		Name:        name,
+		Description: "Pauses the recording of the call, or goes on with it. While it is paused neither side is recorded.",
+		Schema:      json.RawMessage(`{"type":"object","required":["paused"],"properties":{"paused":{"type":"boolean","description":"true pauses, false goes on."}}}`),
+	}
+}
+
+// pauser pauses the recording of its session.
+type pauser struct {
+	inbox *inbox
+	over  <-chan struct{} // closed when the call is over
+}
+
+// Run implements Tool.
+func (p pauser) Run(ctx context.Context, c ToolCall) (ToolResult, error) {
+	var args struct{ Paused *bool }
+	if err := json.Unmarshal(c.Args, &args); err != nil || args.Paused == nil {
+		return ToolResult{}, &Misused{"paused must be true or false"}
+	}
+	w := recordingWish{*args.Paused, make(chan error, 1)}
+	p.inbox.postUrgent(w)
+	select {
+	case err := <-w.done:
+		return ToolResult{Text: "done"}, err
+	case <-p.over:
+		return ToolResult{}, telephony.Error("the call is over")
+	case <-ctx.Done():
+		return ToolResult{}, context.Cause(ctx)
 	}
 }
 

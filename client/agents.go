@@ -119,8 +119,8 @@ type Action struct {
 	// Key is the name that files know it by, unique among actions.
 	Key string `json:"key,omitempty"`
 	// Type is action_transfer_call, action_end_conversation, action_dtmf,
-	// action_add_to_conference, action_set_hold, action_warm_transfer or
-	// action_external.
+	// action_add_to_conference, action_set_hold, action_set_recording,
+	// action_warm_transfer or action_external.
 	Type string `json:"type,omitempty"`
 	// Label is a name for people.
 	Label string `json:"label,omitempty"`

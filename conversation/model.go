@@ -171,7 +171,8 @@ func (m *Machine) onModelDone(in ModelDone) {
 	m.addReply(s, s.split.flush())
 	s.sentenceOver()
 	p := &s.parts[len(s.parts)-1]
-	if len(p.calls) == 0 && s.hangup == "" && !s.replied && !in.Silent && s.continued == 0 {
+	acts := len(p.calls) > 0 || len(s.quietCalls) > s.quietBefore || s.hangup != ""
+	if !acts && !s.replied && !in.Silent && s.continued == 0 {
 		m.modelFailed(s, ModelFailed{Reason: "empty answer"})
 		return
 	}

@@ -26,6 +26,8 @@ func actionMakers() map[string]actionMaker {
 	return map[string]actionMaker{
 		"action_end_conversation": makeEnd,
 		"action_external":         makeExternal,
+		"action_dtmf":             makePressKeys,
+		"action_set_recording":    makeSetRecording,
 		"action_transfer_call":    makeTransfer,
 		"action_warm_transfer":    makeTransfer,
 	}
@@ -107,12 +109,25 @@ func (n toolNames) take(wish string) string {
 // ownName says that a tool of the server itself has a name, or that the machine means
 // something by it.
 func ownName(name string) bool {
-	return slices.Contains([]string{call.EndConversation, "send_digits"}, name)
+	return call.OwnTool(name)
 }
 
 // makeEnd lets the agent end the call.
 func makeEnd(*providers, sidetone.Call, sidetone.Action, func(string) string) (call.Action, error) {
 	return call.Action{Offer: call.EndTool(), Rule: conversation.Action{Name: call.EndConversation}}, nil
+}
+
+// makePressKeys lets the agent press keys, once what it said was heard.
+func makePressKeys(_ *providers, _ sidetone.Call, _ sidetone.Action, name func(string) string) (call.Action, error) {
+	n := name("press_keys")
+	return call.Action{Offer: call.PressKeysTool(n), Rule: conversation.Action{Name: n, AfterSpeech: true, Quiet: true, Repeatable: true},
+		Timeout: call.LongestPress}, nil
+}
+
+// makeSetRecording lets the agent pause the recording of its call.
+func makeSetRecording(_ *providers, _ sidetone.Call, _ sidetone.Action, name func(string) string) (call.Action, error) {
+	n := name("set_recording")
+	return call.Action{Offer: call.SetRecordingTool(n), Rule: conversation.Action{Name: n, Repeatable: true}}, nil
 }
 
 // makeTransfer lets the agent hand the caller to the person of the action's configuration. The

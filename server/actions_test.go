@@ -149,3 +149,27 @@ func TestToolNames(t *testing.T) {
 		}
 	}
 }
+
+// TestActionsOfTheLine: the agent is offered what presses keys and what pauses its recording.
+func TestActionsOfTheLine(t *testing.T) {
+	t.Parallel()
+	c := planned(sidetone.Agent{}, sidetone.Voice{Type: "voice_flite"})
+	c.Snapshot.Actions = []sidetone.Action{
+		{ID: "a1", Type: "action_dtmf", Config: []byte(`{}`)}, {ID: "a2", Type: "action_set_recording", Config: []byte(`{}`)},
+		externalAction(t, "a3", `{"name":"collect_pin","description":"Not a field.","url":"http://127.0.0.1:1/","input_schema":{}}`),
+	}
+	plan, err := testProviders(Defaults()).Plan(t.Context(), c, 8000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, a := range plan.Actions {
+		names = append(names, a.Offer.Name)
+	}
+	if want := []string{"press_keys", "set_recording", "collect_pin_2"}; !slices.Equal(names, want) {
+		t.Errorf("offered %q, want %q", names, want)
+	}
+	if r := plan.Actions[0].Rule; !r.AfterSpeech || !r.Quiet || !r.Repeatable {
+		t.Errorf("keys: %+v", r)
+	}
+}
