@@ -216,6 +216,9 @@ func (a Agent) Validate() error {
 	if err := a.validateDisclosure(); err != nil {
 		return err
 	}
+	if err := a.validateInsights(); err != nil {
+		return err
+	}
 	return a.validateRanges()
 }
 

@@ -1,6 +1,9 @@
 package sidetone
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // CallStatus is how far a call has come.
 type CallStatus string
@@ -85,8 +88,11 @@ type Call struct {
 	RecordingPath string
 	// Transcript is written when the call ends.
 	Transcript string
-	// Used is what vendors were used for, known when the call ends.
+	// Used is what vendors were used for, known when the call ends; an analysis after it
+	// adds to it.
 	Used []Used
+	// Insights are what was found out after the call; nil when nothing was to be.
+	Insights *Insights
 	// Line is how good the line was, known when the call ends; nil when it is not.
 	Line *LineQuality
 	// ErrorMessage and Errors say what went wrong.
@@ -153,6 +159,32 @@ type Used struct {
 	Requests int64
 	// Units is what was counted, by unit, such as "input_tokens" or "audio_seconds".
 	Units map[string]float64
+}
+
+// AddUsed adds to a list, or to the entry of the same part and account: two models of one
+// vendor are one entry.
+func AddUsed(all []Used, u Used) []Used {
+	i := slices.IndexFunc(all, func(o Used) bool {
+		return o.Part == u.Part && o.Vendor == u.Vendor && o.Account == u.Account
+	})
+	if i < 0 {
+		return append(all, u)
+	}
+	sum := &all[i]
+	sum.Requests += u.Requests
+	for _, host := range u.Hosts {
+		if !slices.Contains(sum.Hosts, host) {
+			sum.Hosts = append(sum.Hosts, host)
+		}
+	}
+	if sum.Units == nil {
+		sum.Units = u.Units
+		return all
+	}
+	for unit, n := range u.Units {
+		sum.Units[unit] += n
+	}
+	return all
 }
 
 // Snapshot is the configuration a call runs with. In a call that is read its

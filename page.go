@@ -13,6 +13,8 @@ type PageQuery struct {
 	SortDesc bool
 	// Filters are all to hold.
 	Filters []Filter
+	// Uncounted says that nobody wants Total.
+	Uncounted bool
 }
 
 // Filter compares one documented column.

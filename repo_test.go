@@ -47,7 +47,7 @@ func arrows() map[string][]string {
 		"external": {"", "webhook", "outbound"},
 		"webhook":  {""}, "webhook/delivery": {"", "outbound", "store", "webhook"},
 		"store": {"", "vault", "phonenumber", "webhook", "store/configuration"}, "store/configuration": {""}, "store/copy": {}, "store/storetest": {"store", "vault", ""},
-		"jobs":     {"", "store", "telephony"},
+		"jobs": {"", "store", "telephony"}, "aftercall": {"", "llm"},
 		"call":     {"", "audio", "conversation", "conversation/handover", "conversation/turns", "journal", "telephony", "transcriber", "llm", "synthesizer", "provider"},
 		"client":   {""},
 		"apply":    {""},

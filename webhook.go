@@ -64,7 +64,8 @@ const WebhookGone = "gone"
 
 // The further events of a webhook, beside those of the contract.
 const (
-	WebhookStarted = "event_phone_call_started"
+	WebhookStarted  = "event_phone_call_started"
+	WebhookInsights = "event_insights"
 )
 
 // The events of the contract that a webhook can ask for.
@@ -83,7 +84,7 @@ const (
 // Subscriptions lists the events a webhook can ask for.
 func Subscriptions() []string {
 	return []string{WebhookMessage, WebhookAction, WebhookConnected, WebhookEnded, WebhookDidNotConnect, WebhookTranscript,
-		WebhookRecording, WebhookHumanDetection, WebhookError, WebhookStarted}
+		WebhookRecording, WebhookHumanDetection, WebhookError, WebhookStarted, WebhookInsights}
 }
 
 // WebhookChange is a partial update of a Webhook.

@@ -40,9 +40,17 @@ func (w work) apply(d *draft, patch agentPatch) error {
 	kept := func(name string) error {
 		return noKeys(name, memberObject(before.Extra, name), memberObject(d.Agent.Extra, name))
 	}
-	return firstOf(d.Agent.Validate(), kept("llm_fallback"), kept("transcriber"), w.thinks(*d, before, patch), w.chosen("agent", "provider", before.Provider, d.Agent.Provider),
+	return firstOf(d.Agent.Validate(), w.insights(before, d.Agent), kept("llm_fallback"), kept("transcriber"), w.thinks(*d, before, patch), w.chosen("agent", "provider", before.Provider, d.Agent.Provider),
 		chosenInside("llm_fallback", "provider"), chosenInside("transcriber", "type"),
 		w.fallback("transcriber.fallback", "agent", "transcriber.type", memberObject(before.Extra, "transcriber", "fallback"), memberObject(d.Agent.Extra, "transcriber", "fallback")))
+}
+
+// insights checks the schemas of what an agent wants to know after its calls, if they are new.
+func (w work) insights(before, after sidetone.Agent) error {
+	if w.checkInsights == nil || bytes.Equal(before.Extra, after.Extra) {
+		return nil
+	}
+	return w.checkInsights(after)
 }
 
 // thinks checks that an agent's account is one for its provider, if one of them is new.

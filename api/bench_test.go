@@ -22,6 +22,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/aftercall"
 	"github.com/sidetone/sidetone/api/contract"
 	"github.com/sidetone/sidetone/api/dialect"
 	"github.com/sidetone/sidetone/llm/scripted"
@@ -122,7 +123,7 @@ func (b *bench) handler() http.Handler {
 	}
 	return New(Config{
 		Document: doc, Store: b.store, Calls: b.calls, Feed: b.feed, Recordings: b.tapes, Ladders: b.ladders, Journals: b.journals, MP3: b.copies, Drain: b.drain, Log: b.log, Tokens: b.tokens,
-		Operator: b.operator, CheckPrompt: scripted.Check, CheckAddress: b.checkAddress, CheckAccount: b.checkAccount, CheckThinks: b.checkThinks, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try, TryWebhook: noEndpoint, CallerIDs: b.callerIDs, Trunks: knownTrunks{},
+		Operator: b.operator, CheckPrompt: scripted.Check, CheckInsights: aftercall.Check, CheckAddress: b.checkAddress, CheckAccount: b.checkAccount, CheckThinks: b.checkThinks, Unreadable: scripted.Unreadable, Lacking: b.lacking, Speaks: b.speaks, TryConnection: b.try, TryWebhook: noEndpoint, CallerIDs: b.callerIDs, Trunks: knownTrunks{},
 		Shops: map[string]telephony.NumberShop{"simulated": b.shop},
 		Poll:  20 * time.Millisecond, Heartbeat: 50 * time.Millisecond, Now: b.now,
 	})
@@ -599,7 +600,7 @@ func (f *fakeCopies) Open(context.Context, string) (io.ReadSeekCloser, error) {
 	return tape{bytes.NewReader([]byte(f.bytes))}, f.fail
 }
 
-// fakeJobs remembers what was enqueued.
+// fakeJobs remembers which dials were enqueued.
 type fakeJobs struct {
 	mu   sync.Mutex
 	jobs []sidetone.DialJob
@@ -608,7 +609,9 @@ type fakeJobs struct {
 func (f *fakeJobs) Enqueue(_ context.Context, _ *store.Tx, job sidetone.Job) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.jobs = append(f.jobs, job.(sidetone.DialJob))
+	if dial, ok := job.(sidetone.DialJob); ok {
+		f.jobs = append(f.jobs, dial)
+	}
 	return nil
 }
 

@@ -43,6 +43,9 @@ func renderCall(v view, c sidetone.Call, transcript string, told []sidetone.Even
 	if c.DoNotCall != "" {
 		o["do_not_call_result"] = c.DoNotCall == "yes"
 	}
+	if c.Insights != nil {
+		o["insights"] = renderInsights(*c.Insights)
+	}
 	if metadata := carrierData(c); len(metadata) > 0 {
 		o["telephony_metadata"] = metadata
 	}
@@ -87,6 +90,22 @@ func renderUsed(used []sidetone.Used) []object {
 		setText(out[i], "account", u.Account)
 	}
 	return out
+}
+
+// renderInsights renders what was found out after a call.
+func renderInsights(i sidetone.Insights) object {
+	results := make([]object, len(i.Results))
+	for n, r := range i.Results {
+		results[n] = object{"name": r.Name, "type": r.Kind}
+		if r.Value != nil {
+			results[n]["value"] = r.Value
+		}
+		setText(results[n], "error", r.Failure)
+	}
+	o := object{"status": i.State, "attempts": i.Attempts, "results": results}
+	setText(o, "error", i.Failure)
+	setTime(o, "completed_at", i.Settled)
+	return o
 }
 
 // renderLine renders how good a call's line was.

@@ -159,6 +159,7 @@ func (s *server) routes() []route {
 
 		{pattern: "GET /v1/calls", scope: sidetone.ScopeRead, handle: s.respond(200, s.getCall)},
 		{pattern: "GET /v1/calls/list", scope: sidetone.ScopeRead, handle: s.respond(200, s.listCalls)},
+		{pattern: "GET /v1/calls/export", scope: sidetone.ScopeRead, handle: s.exportCalls, stream: true},
 		{pattern: "POST /v1/calls/create", scope: sidetone.ScopeCalls, repeats: replayed, begins: true, handle: s.respond(201, s.createCall)},
 		{pattern: "POST /v1/calls/end", scope: sidetone.ScopeCalls, handle: s.respond(200, s.endCall)},
 		{pattern: "POST /v1/calls/recording", scope: sidetone.ScopeCalls, handle: s.respond(200, s.pauseRecording)},

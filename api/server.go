@@ -136,6 +136,9 @@ type Config struct {
 	Heartbeat time.Duration
 	// Document is what requests are held against; nil loads the embedded one.
 	Document *contract.Document
+	// CheckInsights returns what is wrong with the schemas of what an agent wants to know after
+	// its calls, nil when they may be stored; nil: they are not looked at.
+	CheckInsights func(sidetone.Agent) error
 	// CheckPrompt returns what is wrong with the text of a prompt, nil when it may
 	// be stored; nil checks nothing.
 	CheckPrompt func(content string) error

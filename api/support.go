@@ -187,6 +187,10 @@ func (r *request) ignore(property, sentence string) {
 func (s *server) limits(r *request, a sidetone.Snapshot, sent map[string]any) ([]support.Warning, error) {
 	found, err := check(s.table, "agent", renderAgent(view{profile: dialect.Fluents()}, a))
 	found = append(s.unreadable("prompt.content", a.Prompt.Content), found...)
+	if n := a.Agent.OtherInsights(); n > 0 {
+		found = append(found, support.Warning{Property: "post_call_insights", Reason: support.Unknown, Sentence: fmt.Sprintf(
+			"It has items of a form that nothing reads: %d. An item has a type (summary, success, sentiment, text or data), a name, a prompt and, for data, a schema.", n)})
+	}
 	if s.Lacking == nil || err != nil {
 		return found, err
 	}

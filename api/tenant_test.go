@@ -173,6 +173,7 @@ func (f *tenants) tenantRows() map[string][]idPlace {
 			inBody("from_number", "number", "", `{"to_number":"+12025550199","from_number":$,"agent":`+agent+`}`),
 			inBody("agent_phone_number", "number", "", `{"to_number":"+12025550199","from_number":"`+f.line+`","agent_phone_number":$,"agent":`+agent+`}`),
 			ignoring(inBody("telephony_account_connection", "connection", "", `{"to_number":"+12025550199","from_number":"`+f.line+`","agent":`+agent+`,"telephony_account_connection":$}`))),
+		"GET /v1/calls/export":      inList(map[string]string{"id": "call", "agent": "agent of call", "from_number": "number of call", "agent_phone_number": "number of call"})[1:],
 		"GET /v1/calls":             {inQuery("id", "call", "")},
 		"POST /v1/calls/end":        {inQuery("id", "call", "")},
 		"POST /v1/calls/recording":  {inQuery("id", "live call", `{"paused":true}`)},
@@ -484,7 +485,7 @@ func TestEveryRouteHasATenantRow(t *testing.T) {
 // the last part of their path: plain texts, times, what carriers and vendors call
 // things, and people's telephone numbers.
 func words() []string {
-	return strings.Fields(`cursor page size sort_column sort_desc expand limit after filters
+	return strings.Fields(`format cursor page size sort_column sort_desc expand limit after filters
 		type label description name key url method language reason subject role
 		content transfer_on_failure context_endpoint collect_fields[0] tags[0] key_terms[0] subscriptions[0] scopes[0] text
 		initial_message model provider openai_model_name_override
@@ -502,7 +503,7 @@ func words() []string {
 func word(pattern, where string) bool {
 	last := where[strings.LastIndexAny(where, " .")+1:]
 	switch {
-	case slices.Contains(words(), last), strings.HasSuffix(where, "voice.voice"), strings.HasSuffix(where, "config.phone_number"):
+	case slices.Contains(words(), last), strings.HasSuffix(where, "voice.voice"), strings.HasSuffix(where, "config.phone_number"), strings.Contains(where, "post_call_insights[0]."):
 		return true
 	case strings.HasPrefix(pattern, "POST /v1/voices/"):
 		return last == "voice"

@@ -15,8 +15,9 @@ type work struct {
 	ids *sidetone.IDs
 	// speaks is the voice of agents that name none, without an id; nil: the built-in one.
 	speaks *sidetone.Voice
-	// checkPrompt is the configuration's, nil when nothing is checked.
-	checkPrompt func(content string) error
+	// checkPrompt and checkInsights are the configuration's, nil when nothing is checked.
+	checkPrompt   func(content string) error
+	checkInsights func(sidetone.Agent) error
 	// checkSchema is the configuration's, as checkPrompt.
 	checkSchema func(schema json.RawMessage) error
 	// table says which values select something.
@@ -56,7 +57,7 @@ func (s *server) readConfiguration(r *request, fn func(work) error) error {
 // that fn sets.
 func (s *server) write(r *request, fn func(work) error) error {
 	return s.Store.Write(r.ctx, r.who.EnvironmentID, func(tx *store.Tx) error {
-		w := work{tx: tx, ids: s.IDs, speaks: r.speaks, checkPrompt: s.CheckPrompt, checkSchema: s.CheckSchema, checkAddress: s.CheckAddress, checkAccount: s.CheckAccount, checkThinks: s.CheckThinks, callerIDs: s.CallerIDs, trunks: s.Trunks, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
+		w := work{tx: tx, ids: s.IDs, speaks: r.speaks, checkPrompt: s.CheckPrompt, checkInsights: s.CheckInsights, checkSchema: s.CheckSchema, checkAddress: s.CheckAddress, checkAccount: s.CheckAccount, checkThinks: s.CheckThinks, callerIDs: s.CallerIDs, trunks: s.Trunks, table: s.table, newSecrets: &newSecrets{}, ignore: r.ignore}
 		if member := r.agentMember(); member != "" {
 			w.agentPath = member + "."
 		}

@@ -170,7 +170,7 @@ func (x *Exchange) inboundCall(info telephony.Info, r Route) sidetone.Call {
 		ID: id, EnvironmentID: r.Number.EnvironmentID, Status: sidetone.CallNotStarted, Stage: sidetone.StageCreated,
 		FromNumber: r.From, ToNumber: r.Number.Number, AgentNumber: r.Number.Number, AgentID: r.Snapshot.Agent.ID,
 		Provider: r.Number.Provider, ConnectionID: r.Number.ConnectionID, CarrierID: info.ID, Snapshot: r.Snapshot,
-		Context: contextOf(info), Signalling: signallingOf(info), Params: []byte("{}"), OnNoHuman: "continue",
+		Context: contextOf(info), Signalling: signallingOf(info), Params: []byte("{}"), OnNoHuman: "continue", RunDoNotCall: r.Snapshot.Agent.RunDoNotCall,
 		Created: now, Node: x.c.Node, Lease: now.Add(LeaseLength),
 	}
 }

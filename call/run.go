@@ -114,9 +114,8 @@ func (d *details) left() []*detail {
 
 // carryOut runs a tool, and says what the machine is told. Of an action that is to be done
 // once at most there is a row before it is begun, and its outcome is in the row before the
-// machine knows it. c is for the record, given for the tool: it has the values of secret
-// fields in its arguments, which its result is cleared of.
-func (r *toolRunner) carryOut(t Tool, c, given ToolCall) conversation.ToolDone {
+// machine knows it.
+func (r *toolRunner) carryOut(t Tool, c ToolCall) conversation.ToolDone {
 	a := r.actions[c.Name]
 	row := sidetone.ActionRun{ID: c.Key, EnvironmentID: c.EnvironmentID, CallID: c.CallID, ActionID: a.ID, Name: c.Name, ToolID: c.ID,
 		Digest: digest(c), Repeatable: a.Rule.Repeatable, State: sidetone.RunBegun, Begun: r.clock.Now()}
@@ -126,8 +125,8 @@ func (r *toolRunner) carryOut(t Tool, c, given ToolCall) conversation.ToolDone {
 			return r.done(c, sidetone.RunFailed, ToolResult{}, notBegun(err))
 		}
 	}
-	result, err := r.runOnce(t, given)
-	result, err = cleared(result, err, given.Secrets)
+	result, err := r.runOnce(t, c)
+	result, err = withheld(result, err, c.Secrets)
 	row.State = stateOf(err)
 	switch {
 	case r.private:
@@ -144,29 +143,6 @@ func (r *toolRunner) carryOut(t Tool, c, given ToolCall) conversation.ToolDone {
 		}
 	}
 	return r.done(c, row.State, result, err)
-}
-
-// cleared is what a tool returned without the secret values that it was given.
-func cleared(result ToolResult, err error, secrets []string) (ToolResult, error) {
-	if len(secrets) == 0 {
-		return result, err
-	}
-	result.Text, result.Say = withhold(result.Text, secrets), withhold(result.Say, secrets)
-	if result.JSON != nil {
-		result.JSON = json.RawMessage(withhold(string(result.JSON), secrets))
-	}
-	var misused *Misused
-	var unknown *Uncertain
-	switch {
-	case err == nil:
-	case errors.As(err, &misused):
-		err = &Misused{withhold(misused.Reason, secrets)}
-	case errors.As(err, &unknown):
-		err = &Uncertain{withhold(unknown.Reason, secrets)}
-	default:
-		err = errors.New(withhold(Public(err), secrets))
-	}
-	return result, err
 }
 
 // done notes the outcome of a run, and returns what the machine is told of it.

@@ -1,6 +1,9 @@
 package call
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -128,9 +131,9 @@ func (s *secrets) collected(c conversation.Collected) {
 	}
 }
 
-// reveal puts the values in the place of their references in the arguments of an action,
-// and returns them. An error names a field that has none.
-func (s *secrets) reveal(args string, fields []string) (revealed string, values []string, err error) {
+// in are the values of the fields that arguments of an action refer to, by reference; nil
+// for none. An error names a field that has none.
+func (s *secrets) in(args string, fields []string) (values map[string]string, err error) {
 	for _, field := range fields {
 		ref := conversation.CollectReference(field)
 		if !strings.Contains(args, ref) {
@@ -138,17 +141,55 @@ func (s *secrets) reveal(args string, fields []string) (revealed string, values 
 		}
 		value, ok := s.values[field]
 		if !ok {
-			return args, nil, fmt.Errorf("%s has no value: ask the caller for it", field)
+			return nil, fmt.Errorf("%s has no value: ask the caller for it", field)
 		}
-		args, values = strings.ReplaceAll(args, ref, value), append(values, value)
+		if values == nil {
+			values = map[string]string{}
+		}
+		values[ref] = value
 	}
-	return args, values, nil
+	return values, nil
+}
+
+// reveal puts values in the place of their references. They are digits, and so JSON stays
+// what it is.
+func reveal(args json.RawMessage, values map[string]string) json.RawMessage {
+	for ref, value := range values {
+		args = bytes.ReplaceAll(args, []byte(ref), []byte(value))
+	}
+	return args
 }
 
 // withhold replaces secret values in what an action returns.
-func withhold(text string, values []string) string {
+func withhold(text string, values map[string]string) string {
 	for _, value := range values {
 		text = strings.ReplaceAll(text, value, conversation.Covered)
 	}
 	return text
+}
+
+// withheld is what came of a run without the secret values that its tool was given.
+func withheld(result ToolResult, err error, values map[string]string) (ToolResult, error) {
+	if len(values) == 0 {
+		return result, err
+	}
+	result.Text, result.Say = withhold(result.Text, values), withhold(result.Say, values)
+	if result.JSON != nil {
+		result.JSON = json.RawMessage(withhold(string(result.JSON), values))
+		if !json.Valid(result.JSON) {
+			result.JSON = nil // a number that was a value
+		}
+	}
+	var misused *Misused
+	var unknown *Uncertain
+	switch {
+	case err == nil:
+	case errors.As(err, &misused):
+		err = &Misused{withhold(misused.Reason, values)}
+	case errors.As(err, &unknown):
+		err = &Uncertain{withhold(unknown.Reason, values)}
+	default:
+		err = errors.New(withhold(Public(err), values))
+	}
+	return result, err
 }

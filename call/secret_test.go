@@ -1,6 +1,8 @@
 package call
 
 import (
+	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/sidetone/sidetone/conversation"
@@ -41,15 +43,22 @@ func TestSecretsHideWhatIsSaidAndPressed(t *testing.T) {
 		t.Errorf("the end key: %+v", got)
 	}
 	s.collected(conversation.Collected{Field: "pin", Digits: "hidden1 hidden3 hidden7"})
-	args, values, err := s.reveal(`{"pin":"{{pin}}","text":"pin {{pin}}"}`, []string{"pin", "card"})
-	if err != nil || args != `{"pin":"427","text":"pin 427"}` || len(values) != 1 {
-		t.Errorf("%s, %q, %v", args, values, err)
+	const asked = `{"pin":"{{pin}}","text":"pin {{pin}}"}`
+	values, err := s.in(asked, []string{"pin", "card"})
+	if got := reveal([]byte(asked), values); err != nil || string(got) != `{"pin":"427","text":"pin 427"}` || len(values) != 1 {
+		t.Errorf("%s, %q, %v", got, values, err)
 	}
 	if got := withhold("427 is right", values); got != "**** is right" {
 		t.Errorf("an action returns %q", got)
 	}
+	for _, failure := range []error{errors.New("427 is wrong"), &Misused{"427 is wrong"}, &Uncertain{"427 is wrong"}} {
+		result, err := withheld(ToolResult{Text: "427", Say: "say 427", JSON: []byte(`{"a":427,"b":"427"}`)}, failure, values)
+		if err.Error() != "**** is wrong" || reflect.TypeOf(err) != reflect.TypeOf(failure) || result.Text != "****" || result.Say != "say ****" || result.JSON != nil {
+			t.Errorf("%T: %v, %+v", failure, err, result)
+		}
+	}
 	s.collected(conversation.Collected{Field: "pin", Digits: "hidden1 hidden99"})
-	if _, _, err := s.reveal(`{"pin":"{{pin}}"}`, []string{"pin"}); err == nil || err.Error() != "pin has no value: ask the caller for it" {
+	if _, err := s.in(`{"pin":"{{pin}}"}`, []string{"pin"}); err == nil || err.Error() != "pin has no value: ask the caller for it" {
 		t.Errorf("digits of another process: %v", err)
 	}
 }

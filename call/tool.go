@@ -35,14 +35,14 @@ type ToolCall struct {
 	ID string
 	// Name is the tool's name.
 	Name string
-	// Args is a JSON object as the model wrote it, but for secret fields: it has their
-	// values in the place of their references.
+	// Args is a JSON object as the model wrote it. While the tool runs it has the values of
+	// secret fields in the place of their references.
 	Args json.RawMessage
+	// Secrets are the values of secret fields that Args has, by their references. Nothing
+	// that is stored or logged may have them.
+	Secrets map[string]string
 	// Spoken is what was said and done in the call until now. It is not to be changed.
 	Spoken []sidetone.Event
-	// Secrets are the values of secret fields that Args has. Nothing that is stored or
-	// logged may have them.
-	Secrets []string
 }
 
 // ToolResult is what came of a run.
@@ -110,7 +110,7 @@ func (r *toolRunner) run(out conversation.RunTool) {
 	c := r.call
 	c.Key, c.ID, c.Name, c.Args = fmt.Sprintf("%s:%d", c.CallID, r.runs), out.ID, out.Name, json.RawMessage(out.Args)
 	if own := r.own[out.Name]; own != nil && !out.Unoffered {
-		r.post(done(out.ID)(own(c.Args)))
+		r.post(told(out.ID)(own(c.Args)))
 		return
 	}
 	tool, ok := r.tools[out.Name]
@@ -118,27 +118,26 @@ func (r *toolRunner) run(out conversation.RunTool) {
 		r.post(conversation.ToolDone{ID: out.ID, Failed: true, Result: "unknown action: " + out.Name})
 		return
 	}
-	if r.spoken != nil {
-		c.Spoken = r.spoken()
-	}
-	given := c // with the values of secret fields, which the record does not get
 	if len(r.hidden) > 0 {
-		args, values, err := r.secrets.reveal(out.Args, r.hidden)
+		values, err := r.secrets.in(out.Args, r.hidden)
 		if err != nil {
-			r.post(done(out.ID)("", err))
+			r.post(told(out.ID)("", err))
 			return
 		}
-		given.Args, given.Secrets = json.RawMessage(args), values
+		c.Secrets = values
+	}
+	if r.spoken != nil {
+		c.Spoken = r.spoken()
 	}
 	r.details.add(c, r.actions[c.Name])
 	r.wg.Go(func() {
 		r.commit() // before anything is done, so that a process that takes the call over does not do it again
-		r.post(r.carryOut(tool, c, given))
+		r.post(r.carryOut(tool, c))
 	})
 }
 
-// done makes what the machine is told of a run from its result.
-func done(id string) func(result string, err error) conversation.ToolDone {
+// told makes what the machine is told of a run from its result.
+func told(id string) func(result string, err error) conversation.ToolDone {
 	return func(result string, err error) conversation.ToolDone {
 		if err != nil {
 			return conversation.ToolDone{ID: id, Failed: true, Result: Public(err)}
@@ -159,6 +158,7 @@ func (r *toolRunner) runOnce(t Tool, c ToolCall) (result ToolResult, err error) 
 	timeout := cmp.Or(r.actions[c.Name].Timeout, toolTimeout)
 	ctx, cancel := withTimeout(r.clock, timeout)
 	defer cancel()
+	c.Args = reveal(c.Args, c.Secrets)
 	result, err = t.Run(ctx, c)
 	returned = true
 	var unknown *Uncertain

@@ -3,7 +3,6 @@ package call
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strconv"
 
 	"github.com/sidetone/sidetone"
@@ -91,15 +90,16 @@ func (s *Session) used() []sidetone.Used {
 	for _, c := range s.parts() {
 		for i, m := range c.meters {
 			if total := m.Total(); total.Requests > 0 {
-				all = addUsed(all, usedOf(c.part, c.source(i), total))
+				all = sidetone.AddUsed(all, UsedOf(string(c.part), c.source(i), total))
 			}
 		}
 	}
 	return all
 }
 
-func usedOf(p part, s Source, m provider.Metered) sidetone.Used {
-	u := sidetone.Used{Part: string(p), Vendor: cmp.Or(s.Vendor, local), Account: s.Account, Hosts: m.Hosts, Requests: m.Requests}
+// UsedOf is what a source was used for as a part of a call: recogniser, model or voice.
+func UsedOf(part string, s Source, m provider.Metered) sidetone.Used {
+	u := sidetone.Used{Part: part, Vendor: cmp.Or(s.Vendor, local), Account: s.Account, Hosts: m.Hosts, Requests: m.Requests}
 	for unit, n := range m.Used {
 		if u.Units == nil {
 			u.Units = map[string]float64{}
@@ -107,30 +107,4 @@ func usedOf(p part, s Source, m provider.Metered) sidetone.Used {
 		u.Units[string(unit)] = n
 	}
 	return u
-}
-
-// addUsed adds to a list, or to the entry of the same part and account: two models of
-// one vendor are one entry.
-func addUsed(all []sidetone.Used, u sidetone.Used) []sidetone.Used {
-	i := slices.IndexFunc(all, func(o sidetone.Used) bool {
-		return o.Part == u.Part && o.Vendor == u.Vendor && o.Account == u.Account
-	})
-	if i < 0 {
-		return append(all, u)
-	}
-	sum := &all[i]
-	sum.Requests += u.Requests
-	for _, host := range u.Hosts {
-		if !slices.Contains(sum.Hosts, host) {
-			sum.Hosts = append(sum.Hosts, host)
-		}
-	}
-	if sum.Units == nil {
-		sum.Units = u.Units
-		return all
-	}
-	for unit, n := range u.Units {
-		sum.Units[unit] += n
-	}
-	return all
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -80,6 +81,8 @@ type Call struct {
 	// LineQuality is how good the line was, once the call is over; nil when that is not
 	// known.
 	LineQuality *LineQuality `json:"line_quality,omitempty"`
+	// Insights are what was found out after the call; nil when nothing was to be.
+	Insights *Insights `json:"insights,omitempty"`
 	// CollectedFields are the values of the prompt's fields so far, by name; "****" for a
 	// secret one. Single calls only.
 	CollectedFields map[string]string `json:"collected_fields,omitempty"`
@@ -111,6 +114,31 @@ type CallUsage struct {
 	// Units are what was counted, by unit such as input_tokens, characters or
 	// audio_seconds.
 	Units map[string]float64 `json:"units"`
+}
+
+// Insights are what was found out about a call that is over.
+type Insights struct {
+	// Status is waiting, ready or failed.
+	Status string `json:"status"`
+	// Attempts is how often it was tried.
+	Attempts int `json:"attempts"`
+	// Error says why it failed, or why the last attempt did.
+	Error string `json:"error,omitempty"`
+	// CompletedAt is when it was over; zero before.
+	CompletedAt time.Time `json:"completed_at,omitzero"`
+	// Results are in the order of the agent's PostCallInsights.
+	Results []Insight `json:"results"`
+}
+
+// Insight is what was found out for one of the agent's PostCallInsights.
+type Insight struct {
+	// Name and Type are those that the agent gives.
+	Name string `json:"name"`
+	Type string `json:"type"`
+	// Value is JSON of the form of the type; nil when there is an Error.
+	Value json.RawMessage `json:"value,omitempty"`
+	// Error says why there is no value.
+	Error string `json:"error,omitempty"`
 }
 
 // LineQuality is how well sound went over the line of a call.
@@ -383,6 +411,29 @@ func (s Calls) PCAP(ctx context.Context, id string, w io.Writer) error {
 func (s Calls) Journal(ctx context.Context, id string, w io.Writer) error {
 	res, err := s.c.send(ctx, request{method: http.MethodGet, path: s.path + "/" + url.PathEscape(id) + "/journal",
 		header: http.Header{"Accept": {"text/plain"}}})
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close() //nolint:errcheck // only read from
+	_, err = io.Copy(w, res.Body)
+	return err
+}
+
+const (
+	// CSV asks for an export for spreadsheets.
+	CSV = "csv"
+	// JSONLines asks for an export with a JSON object a line.
+	JSONLines = "jsonl"
+)
+
+// Export writes the calls that a query selects to w, all of them, in a format (CSV or
+// JSONLines). Of the query, order and filters count. After an error what was written is not
+// all.
+func (s Calls) Export(ctx context.Context, format string, q Query, w io.Writer) error {
+	query := Query{SortColumn: q.SortColumn, SortDesc: q.SortDesc, Filters: q.Filters}.values()
+	query.Set("format", format)
+	res, err := s.c.send(ctx, request{method: http.MethodGet, path: s.path + "/export", query: query,
+		header: http.Header{"Accept": {"text/csv, application/x-ndjson"}}})
 	if err != nil {
 		return err
 	}

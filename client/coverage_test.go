@@ -136,6 +136,9 @@ func lineExercises() map[string]exercise {
 		},
 		"CallController_getLadder": func(t *testing.T, c *client.Client) (any, error) { return c.Calls().Ladder(t.Context(), "i") },
 		"CallController_getTurns":  func(t *testing.T, c *client.Client) (any, error) { return c.Calls().Turns(t.Context(), "i") },
+		"CallController_exportCalls": func(t *testing.T, c *client.Client) (any, error) {
+			return nil, c.Calls().Export(t.Context(), client.CSV, client.Query{}, io.Discard)
+		},
 		"CallController_getJournal": func(t *testing.T, c *client.Client) (any, error) {
 			return nil, c.Calls().Journal(t.Context(), "i", io.Discard)
 		},

@@ -380,6 +380,23 @@ func (c *goldenCall) option(name, value string) {
 	}
 }
 
+// field reads name:min:max, and :key of a terminator.
+func field(t *testing.T, text string) conversation.Field {
+	t.Helper()
+	parts := strings.Split(text, ":")
+	f := conversation.Field{Name: parts[0]}
+	for i, n := range []*int{&f.Min, &f.Max} {
+		var err error
+		if *n, err = strconv.Atoi(parts[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(parts) > 3 {
+		f.Terminator = []rune(parts[3])[0]
+	}
+	return f
+}
+
 // actionOption sets an option of the last action; sentences and words are separated by |.
 func (c *goldenCall) actionOption(name, value string) {
 	a := &c.cfg.Actions[len(c.cfg.Actions)-1]
@@ -400,23 +417,6 @@ func (c *goldenCall) actionOption(name, value string) {
 	default:
 		c.t.Fatalf("unknown option %q of an action", name)
 	}
-}
-
-// field reads name:min:max, and :key of a terminator.
-func field(t *testing.T, text string) conversation.Field {
-	t.Helper()
-	parts := strings.Split(text, ":")
-	f := conversation.Field{Name: parts[0]}
-	for i, n := range []*int{&f.Min, &f.Max} {
-		var err error
-		if *n, err = strconv.Atoi(parts[i+1]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(parts) > 3 {
-		f.Terminator = []rune(parts[3])[0]
-	}
-	return f
 }
 
 func seconds(t *testing.T, s string) time.Duration {

@@ -51,11 +51,6 @@ type Machine struct {
 	queued      []string
 	keys        []Digit
 	tools       []tool
-	// runs are all runs of tools so far, results how the last one of each ended; phrased
-	// counts the calls that the agent's words have started.
-	runs    []run
-	results map[string]outcome
-	phrased int
 	// field is the number that the caller is asked for; nil for none. given is what the
 	// last turn did to it. covered: what the caller says is hidden; hides: it ever was.
 	field          *collection
@@ -63,6 +58,11 @@ type Machine struct {
 	covered, hides bool
 	// disclosed: the caller has heard the disclosure.
 	disclosed bool
+	// runs are all runs of tools so far, results how the last one of each ended; phrased
+	// counts the calls that the agent's words have started.
+	runs    []run
+	results map[string]outcome
+	phrased int
 	// unseen says that there is something no generation has seen: a tool's result, or
 	// what the model has to say unasked.
 	unseen bool

@@ -270,8 +270,8 @@ func (m *Machine) onPlayed(in Played) {
 		return
 	}
 	u.complete()
-	s.silent = m.now
 	m.discloses(s)
+	s.silent = m.now
 	if u.filler {
 		s.announced = m.now
 	}

@@ -181,7 +181,9 @@ func (m *Machine) run(c ToolCall, gen uint64, unoffered bool) {
 	m.tools = append(m.tools, tool{id: c.ID, name: c.Name, messages: []int{len(m.history) - 1}, gen: gen, run: len(m.runs)})
 	m.runs = append(m.runs, run{name: c.Name, args: canonical(c.Args)})
 	m.emit(RunTool{ID: c.ID, Name: c.Name, Args: c.Args, Unoffered: unoffered})
-	m.collect(c.Name)
+	if !unoffered {
+		m.collect(c.Name)
+	}
 }
 
 // repeat gives a call, whose result goes into the last message of history, that of an

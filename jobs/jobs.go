@@ -56,6 +56,8 @@ type Config struct {
 	// Trunk names what the limit of a trunk counts; nil: the provider and its
 	// connection. It must not wait.
 	Trunk func(sidetone.DialJob) string
+	// Analyst analyses calls that are over; nil: they wait.
+	Analyst Analyst
 	// Log receives failures; nil discards.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -65,9 +67,10 @@ type Config struct {
 // Client carries out the jobs of one process and puts wake-ups into the
 // transactions of the store. Its methods may be called concurrently.
 type Client struct {
-	config Config
-	queue  queue
-	dials  *dials
+	config   Config
+	queue    queue
+	dials    *dials
+	analyses *analyses
 	// stop ends the beginning of calls, cancel gives up those that ring, and rest
 	// ends the renewal of their claims, which goes on until then.
 	stop, cancel, rest context.CancelFunc
@@ -86,10 +89,13 @@ func New(c Config) (*Client, error) {
 	if c.Trunk == nil {
 		c.Trunk = func(j sidetone.DialJob) string { return j.Provider + " " + j.ConnectionID }
 	}
-	client := &Client{config: c, dials: newDials(c)}
+	client := &Client{config: c, dials: newDials(c), analyses: newAnalyses(c)}
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &dialWorker{dials: client.dials}); err != nil {
 		return nil, fmt.Errorf("register dial worker: %w", err)
+	}
+	if err := river.AddWorkerSafely(workers, &analysisWorker{analyses: client.analyses}); err != nil {
+		return nil, fmt.Errorf("register analysis worker: %w", err)
 	}
 	var err error
 	client.queue, err = newQueue(c.Store, &river.Config{Workers: workers, Logger: quiet(c.Log)})
@@ -97,17 +103,20 @@ func New(c Config) (*Client, error) {
 }
 
 // Start declares attempts that died with an earlier process unknown, wakes every
-// intent that still waits, and begins to work. Work goes on until Stop; ctx
+// intent and every analysis that still waits, and begins to work. Work goes on until Stop; ctx
 // bounds the start only.
 func (c *Client) Start(ctx context.Context) error {
 	abandoned := c.config.Now().Add(-abandonAfter)
 	if _, alone := c.config.Store.SQLite(); alone {
 		// One process owns the file, and it has not dialled yet: the process that claimed
-		// the intents has ended.
+		// the intents and analyses has ended.
 		abandoned = c.config.Now().Add(store.ClaimLease + time.Second)
+		if err := c.config.Store.ReleaseAnalyses(ctx); err != nil {
+			return fmt.Errorf("release analyses: %w", err)
+		}
 	}
 	if err := c.sweep(ctx, abandoned); err != nil {
-		return fmt.Errorf("wake waiting dial intents: %w", err)
+		return fmt.Errorf("wake what waits: %w", err)
 	}
 	working := context.WithoutCancel(ctx)
 	running, stop := context.WithCancel(working)
@@ -115,15 +124,16 @@ func (c *Client) Start(ctx context.Context) error {
 	tending, rest := context.WithCancel(working)
 	c.stop, c.cancel, c.rest = stop, cancel, rest
 	c.beginning.Go(func() { c.dials.run(running, attempts) })
+	c.analyses.run(running, &c.beginning)
 	poll := &poll{queue: c.queue, waiting: c.config.Store.JobsWaiting, log: c.config.Log}
 	c.beginning.Go(func() { poll.run(running, c.config.Now) })
 	c.tending.Go(func() { c.tend(tending) })
 	return nil
 }
 
-// Stop begins no further job and waits for running ones; when ctx ends first,
-// they are cancelled and have ten seconds to return. The store must be open
-// still.
+// Stop begins no further job and waits for calls that ring; when ctx ends first,
+// they are cancelled and have ten seconds to return. Analyses are cut off: the next
+// process repeats them. The store must be open still.
 func (c *Client) Stop(ctx context.Context) error {
 	if c.stop == nil {
 		return nil
@@ -168,8 +178,11 @@ func (c *Client) Enqueue(ctx context.Context, tx *store.Tx, job sidetone.Job) er
 // ends. A job of a kind that is not known here waits for River.
 func (c *Client) Committed(jobs []sidetone.Job) {
 	for _, job := range jobs {
-		if j, ok := job.(sidetone.DialJob); ok {
+		switch j := job.(type) {
+		case sidetone.DialJob:
 			c.dials.add(j)
+		case sidetone.AnalysisJob:
+			c.analyses.add(j)
 		}
 	}
 }
@@ -196,13 +209,14 @@ func (c *Client) tend(ctx context.Context) {
 			err = c.sweep(ctx, c.config.Now().Add(-abandonAfter))
 		}
 		if err != nil && ctx.Err() == nil {
-			c.config.Log.Warn("look after dial intents", "error", err)
+			c.config.Log.Warn("look after what waits", "error", err)
 		}
 	}
 }
 
 // sweep declares intents whose claim ran out before abandoned unknown and wakes
-// every intent that waits although its job may be gone.
+// every intent, and what is due of the analyses, that wait although their jobs may be
+// gone.
 func (c *Client) sweep(ctx context.Context, abandoned time.Time) error {
 	if err := c.config.Store.AbandonIntents(ctx, abandoned); err != nil {
 		return err
@@ -212,5 +226,5 @@ func (c *Client) sweep(ctx context.Context, abandoned time.Time) error {
 		return err
 	}
 	c.dials.add(waiting...)
-	return nil
+	return c.analyses.sweep(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/llm"
@@ -27,6 +28,8 @@ const (
 	noChoice       = "Whoever answers has one model, which the agent cannot choose: it is not sent."
 	noTerms        = "The agent's recogniser is not told of words: it takes none."
 	notMarked      = "The call must comply with HIPAA, and the operator marked no such vendor with hipaa: it gets nothing of the call."
+	unanalysed     = "No language model is configured for the agent: nothing is found out after its calls, and their insights say so."
+	onlyPhrases    = "No language model is configured for the agent: the wish is noticed only in set phrases of English, German, Spanish and French."
 	deaf           = "No recogniser that is configured understands it: calls are refused."
 )
 
@@ -41,7 +44,7 @@ func (p *providers) lacking(ctx context.Context, c sidetone.Call) (out []support
 		if s.Agent.Provider == "echo" {
 			out = append(out, unread(s.Agent)...)
 		}
-		return out, nil
+		return append(out, notAnalysed(s.Agent)...), nil
 	}
 	settings, err := p.settings(ctx, c.EnvironmentID)
 	if err != nil {
@@ -116,8 +119,7 @@ func (p *providers) lackingModel(ctx context.Context, c sidetone.Call, s setting
 	}
 	a := c.Snapshot.Agent
 	_, playbook, bad := scripted.InPrompt(c.Snapshot.Prompt.Content)
-	named := a.Provider != "" && a.Provider != "scripted"
-	if !named && (playbook || bad != nil) {
+	if followsPlaybook(c.Snapshot) {
 		models = sought[llm.Driver]{} // nobody is asked
 	}
 	out := lacks(models, "provider", "")
@@ -131,7 +133,21 @@ func (p *providers) lackingModel(ctx context.Context, c sidetone.Call, s setting
 	default:
 		out = append(out, unread(a)...)
 	}
+	if !slices.ContainsFunc(models.found, analyses) {
+		out = append(out, notAnalysed(a)...)
+	}
 	return out, nil
+}
+
+// notAnalysed warns about what an agent wants to know after its calls while nobody can tell.
+func notAnalysed(a sidetone.Agent) (out []support.Warning) {
+	if len(a.Insights()) > 0 {
+		out = append(out, support.Warning{Property: "post_call_insights", Reason: support.OfflineModel, Sentence: unanalysed})
+	}
+	if a.RunDoNotCall {
+		out = append(out, support.Warning{Property: "run_do_not_call_detection", Reason: support.OfflineModel, Sentence: onlyPhrases})
+	}
+	return out
 }
 
 // unsent warns about what an agent says of its models and they do not take.

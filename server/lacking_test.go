@@ -39,6 +39,10 @@ func TestWhatCallsLack(t *testing.T) {
 		"a voice that is not marked":   {agent: sidetone.Agent{Provider: "openai"}, voice: sidetone.Voice{Type: "voice_eleven_labs"}, hipaa: true, want: []string{"voice.type no_driver"}},
 		"a default that is not marked": {agent: sidetone.Agent{Provider: "openai"}, hipaa: true, want: []string{"voice no_driver"}},
 		"a model that is not marked":   {agent: sidetone.Agent{Provider: "harness"}, voice: sidetone.Voice{Type: "voice_flite"}, hipaa: true, want: []string{"prompt no_model", "provider no_driver"}},
+		"insights of a playbook": {agent: sidetone.Agent{RunDoNotCall: true, Extra: []byte(`{"post_call_insights":[{"type":"summary"}]}`)}, prompt: "playbook: x\notherwise:\n  say: Hello.",
+			want: []string{"post_call_insights offline_model", "run_do_not_call_detection offline_model"}},
+		"insights of a model":              {agent: sidetone.Agent{Provider: "openai", RunDoNotCall: true, Extra: []byte(`{"post_call_insights":[{"type":"summary"}]}`)}},
+		"insights of a customer's program": {agent: sidetone.Agent{Provider: "harness", Extra: []byte(`{"post_call_insights":[{"type":"summary"}]}`)}, want: []string{"llm_temperature not_taken", "post_call_insights offline_model"}},
 		"the server's own speech in German": {agent: sidetone.Agent{Provider: "openai", Language: "de", Extra: []byte(`{"transcriber":{"type":"pocketsphinx"}}`)}, voice: sidetone.Voice{Type: "voice_flite"},
 			want: []string{"language no_driver", "transcriber.type no_driver", "voice.type no_driver"}},
 	} {

@@ -87,6 +87,9 @@ func (p *providers) Plan(ctx context.Context, c sidetone.Call, rate int) (plan c
 		return call.Plan{}, err
 	}
 	plan.Notices = append(plan.Notices, kept...)
+	if !slices.ContainsFunc(plan.Models, func(m call.Model) bool { return m.Source.Vendor != "" && m.Source.Vendor != "harness" }) {
+		plan.Notices = append(plan.Notices, unanalysedNotices(a)...)
+	}
 	p.act(c, &plan)
 	if a.VoiceID == "" {
 		w := p.defaultVoice(settings)
@@ -307,6 +310,15 @@ func (p *providers) test(c sidetone.Call) (call.Plan, error) {
 		}
 	}
 	kept, err := p.kept(c)
-	plan.Notices = append(plan.Notices, kept...)
+	plan.Notices = append(append(plan.Notices, kept...), unanalysedNotices(a)...)
 	return plan, err
+}
+
+// unanalysedNotices say in the record what will not be found out after the call, because the
+// agent has no model that can be asked.
+func unanalysedNotices(a sidetone.Agent) (out []string) {
+	for _, w := range notAnalysed(a) {
+		out = append(out, "agent."+w.Property+": "+w.Sentence)
+	}
+	return out
 }

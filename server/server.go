@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/aftercall"
 	"github.com/sidetone/sidetone/api"
 	"github.com/sidetone/sidetone/auth"
 	"github.com/sidetone/sidetone/call"
@@ -363,7 +364,7 @@ func (s *server) stopCalls() {
 // makeJobs makes the job engine, before the first call: calls tell it of places that they
 // leave.
 func (s *server) makeJobs() error {
-	engine, err := jobs.New(jobs.Config{Store: s.store, Dialer: dialer{s.exchange}, Log: s.log, Trunk: func(j sidetone.DialJob) string { return s.lines.now().of(j) },
+	engine, err := jobs.New(jobs.Config{Store: s.store, Dialer: dialer{s.exchange}, Analyst: analyst{s.providers, s.store}, Log: s.log, Trunk: func(j sidetone.DialJob) string { return s.lines.now().of(j) },
 		Dials: jobs.Limits{Kind: s.config.Calls.Max, Environment: s.config.Calls.RingingPerEnvironment, Trunk: s.config.Calls.RingingPerTrunk}})
 	if err != nil {
 		return fmt.Errorf("make job engine: %w", err)
@@ -437,7 +438,7 @@ func (s *server) api() http.Handler {
 		Ready:        (&readiness{store: s.store, data: s.config.Data, now: s.clock.Now, id: sidetone.NewIDs(s.clock.Now).New()}).check,
 		Operator:     s.operator,
 		CheckAccount: checkAccount, CheckThinks: s.providers.vendors.checkThinks,
-		CheckPrompt: scripted.Check, CheckSchema: checkInputSchema, CheckAddress: s.guard.Check,
+		CheckPrompt: scripted.Check, CheckInsights: aftercall.Check, CheckSchema: checkInputSchema, CheckAddress: s.guard.Check,
 		Unreadable: scripted.Unreadable,
 		Lacking:    s.providers.lacking, LackingEnvironment: s.providers.lackingEnvironment, Speaks: s.providers.speaks, TryConnection: s.tryConnection,
 		Trunks:       trunkRules{s.lines},

@@ -36,7 +36,7 @@ func callColumns(c *sidetone.Call) []column {
 		{name: "headers_out", ref: document{&c.HeadersOut}, fixed: true}, {name: "signalling", ref: document{&c.Signalling}, fixed: true},
 		{name: "refused_count", ref: &c.RefusedCount, fixed: true}, {name: "created", ref: millis{&c.Created}, fixed: true},
 		{name: "start_sort", ref: derived{toMillis(start)}}, {name: "terminal", ref: derived{c.Status.Terminal()}},
-		{name: "webhook_id", ref: derived{webhookOf(c)}, fixed: true},
+		{name: "webhook_id", ref: derived{webhookOf(c)}, fixed: true}, {name: "analysed", ref: derived{c.WantsAnalysis()}, fixed: true},
 	}, progressColumns(c)...)
 }
 
@@ -54,6 +54,7 @@ func progressColumns(c *sidetone.Call) []column {
 		{name: "outcome", ref: (*string)(&c.Outcome)}, {name: "carrier_id", ref: &c.CarrierID},
 		{name: "recording_path", ref: &c.RecordingPath}, {name: "transcript", ref: &c.Transcript},
 		{name: "error_message", ref: &c.ErrorMessage}, {name: "errors", ref: list{&c.Errors}}, {name: "used", ref: document{&c.Used}}, {name: "line", ref: document{&c.Line}},
+		{name: "insights", ref: document{&c.Insights}},
 		{name: "end_reason", ref: &c.EndReason}, {name: "started", ref: millis{&c.Started}},
 		{name: "ended", ref: millis{&c.Ended}}, {name: "node", ref: &c.Node}, {name: "lease", ref: millis{&c.Lease}},
 		{name: "deaths", ref: &c.Deaths},

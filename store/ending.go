@@ -40,6 +40,9 @@ func (t *Tx) finishCall(callID string, r sidetone.CallResult, events []sidetone.
 	if err := t.appendEnd(callID, r, events); err != nil {
 		return err
 	}
+	if err := t.planAnalysis(callID, r.Transcript); err != nil {
+		return err
+	}
 	return t.tellEnd(callID)
 }
 

@@ -126,6 +126,9 @@ func pageOf[T any](t *Tx, tb *table[T], q sidetone.PageQuery, owner condition, o
 			return p, fmt.Errorf("list %ss: %w", tb.noun, err)
 		}
 	}
+	if q.Uncounted {
+		return p, nil
+	}
 	if n, ok := totalOfLastPage(p, after); ok {
 		p.Total = n
 		return p, nil

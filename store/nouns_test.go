@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"testing"
@@ -41,6 +42,9 @@ func fillValue(v reflect.Value, n *int) {
 		return
 	case *[]byte:
 		*x = fmt.Appendf(nil, `{"b": %d,  "a":"ü\u0001"}`, *n) // spaces and order must survive
+		return
+	case *json.RawMessage:
+		*x = fmt.Appendf(nil, `{"b":%d}`, *n)
 		return
 	case *[]string:
 		*x = []string{fmt.Sprint("x", *n), "y"}

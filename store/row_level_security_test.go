@@ -306,6 +306,7 @@ func TestStatementsAcrossEnvironmentsAreFew(t *testing.T) {
 		"Environments": "start, recovery, command line", "EnvironmentsOf": "an account's environments, for its administrators",
 		"RenewLeases": "one statement for all calls of a node", "LostCalls": "recovery", "CallsOf": "recovery", "SchemaVersion": "the doctor", "CutOffPurchases": "recovery",
 		"AbandonIntents": "recovery", "PlannedDials": "recovery", "JobsWaiting": "jobs of all environments wait in one table", "RenewClaims": "one statement for all calls that ring on a node",
+		"DueAnalyses": "a node analyses calls of all environments", "ReleaseAnalyses": "recovery",
 		"(c configurations) LoadConfigurations": "who answers a number is known only afterwards", "(k *keys) refresh": "whose key it is is known only afterwards",
 		"StoreRefusedCall": "a call to nobody's number belongs to no environment", "RefusedCalls": "the operator's list of them", "Tidy": "those of nobody, too",
 		"WaitingEndpoints": "a node sends for all environments", "DeliveriesWaiting": "the figures", "ReleaseEndpointsOf": "recovery", "SoleEnvironment": "whether the server's own keys serve: all while there is one environment",

@@ -15,9 +15,10 @@ const (
 	noConfig     = "It belongs to actions that do not run yet."
 	noVoice      = "The server has no driver for this voice: its own one speaks where it can, else calls are refused."
 	vendorSpeaks = "server.TestVoicesOfVendors"
-	noAfterCall  = "Nothing is done after a call yet."
+	noAfterCall  = "No actions run after a call yet: a webhook that subscribes to event_insights is told what was found out."
 	noVoicemail  = "Calls do not detect voicemail yet."
-	noOptOut     = "Calls do not detect that somebody asks not to be called."
+	someOptOut   = "An agent without a language model notices the wish only in set phrases of English, German, Spanish and French. Calls with hipaa_compliant are not looked at."
+	needsModel   = "It takes a language model: without one, or in calls with hipaa_compliant, nothing is found out."
 	untilCarrier = "It is stored with the call and has no effect on it."
 )
 
@@ -90,8 +91,12 @@ func agent() []Entry {
 	r.acts(discloses, "ai_disclosure.mode", "auto", "always", "never")
 	r.acts(discloses, "ai_disclosure.text")
 	r.acts(discloses, "ai_disclosure.texts")
-	r.kept(NotBuilt, noOptOut, "run_do_not_call_detection")
-	r.kept(NotBuilt, noAfterCall, "post_call_actions", "post_call_insights")
+	r.partly("server.TestCallsAreAnalysed", "run_do_not_call_detection", someOptOut)
+	r.partly("server.TestCallsAreAnalysed", "post_call_insights", needsModel)
+	for _, member := range []string{"name", "type", "prompt", "schema"} {
+		r.acts("aftercall.TestAnswers", "post_call_insights[]."+member)
+	}
+	r.kept(NotBuilt, noAfterCall, "post_call_actions")
 	r.acts("call.TestCallerIsHandedOverWhenNobodyServes", "transfer_on_failure")
 	r.acts("call.TestWayOfATransfer", "transfer", "auto", "refer", "bridge")
 	return r.entries
@@ -241,6 +246,7 @@ func webhook() []Entry {
 	r.keptValues(NotBuilt, notGET, "method", "GET")
 	r.acts("store.TestACallTellsItsWebhook", "subscriptions", "event_message", "event_action", "event_phone_call_connected",
 		"event_phone_call_ended", "event_transcript", "event_recording", "event_error", "event_phone_call_started")
+	r.values("store.TestAnAnalysisTellsTheWebhook", "subscriptions", "event_insights")
 	r.values("store.TestWhatWasNotAnswered", "subscriptions", "event_phone_call_did_not_connect")
 	r.keptValues(NotBuilt, noHumanCheck, "subscriptions", "event_human_detection")
 	r.kept(NotBuilt, noHookLogin, "account_connection_id")

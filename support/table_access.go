@@ -57,5 +57,6 @@ func query() []Entry {
 	r.acts("api.TestNumbersThatAreNotCalled", "type")
 	r.acts("api.TestStream", "after")
 	r.acts("api.TestDocsServesNoOtherFiles", "asset")
+	r.acts("api.TestExportCalls", "format")
 	return r.entries
 }

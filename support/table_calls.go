@@ -35,7 +35,7 @@ func call() []Entry {
 	r.kept(NotBuilt, "Carriers are not given them.", "telephony_params")
 	r.kept(NotBuilt, noVoicemail, "on_no_human_answer")
 	r.keptValues(NotBuilt, noVoicemail, "on_no_human_answer", "continue", "hangup")
-	r.kept(NotBuilt, noOptOut, "run_do_not_call_detection")
+	r.partly("server.TestCallsAreAnalysed", "run_do_not_call_detection", someOptOut)
 	r.kept(Hint, "A call that is created is outgoing.", "is_outgoing")
 	r.kept(Hint, untilCarrier, "telephony_id", "telephony_metadata", "telephony_metadata.type", "telephony_metadata.call_sid",
 		"telephony_metadata.call_status", "telephony_metadata.transfer_call_sid", "telephony_metadata.transfer_call_status",

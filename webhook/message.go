@@ -111,6 +111,28 @@ func Over(c sidetone.Call, base string, collected map[string]string) []Message {
 	return append(out, Message{Type: sidetone.WebhookEnded, Once: true, Payload: payload})
 }
 
+// Analysed tells what was found out after a call, or why nothing was.
+func Analysed(c sidetone.Call) Message {
+	payload := parties(c)
+	if c.DoNotCall != "" {
+		payload["do_not_call_result"] = c.DoNotCall == "yes"
+	}
+	if i := c.Insights; i != nil {
+		payload["status"] = i.State
+		setText(payload, "error", i.Failure)
+		results := make([]map[string]any, len(i.Results))
+		for n, r := range i.Results {
+			results[n] = map[string]any{"name": r.Name, "type": r.Kind}
+			if r.Value != nil {
+				results[n]["value"] = r.Value
+			}
+			setText(results[n], "error", r.Failure)
+		}
+		payload["results"] = results
+	}
+	return Message{Type: sidetone.WebhookInsights, Once: true, Payload: payload}
+}
+
 // RecordingURL is where a call's recording is fetched, with a key of the interface.
 func RecordingURL(callID, base string) string {
 	return base + "/v1/calls/recording?id=" + url.QueryEscape(callID)

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,9 +30,14 @@ type Report struct {
 func InShape(shape, kind string, r Report) (body []byte, ok bool, err error) {
 	var out map[string]any
 	over := kind == sidetone.WebhookEnded || kind == sidetone.WebhookDidNotConnect
+	waits := r.Call.Insights != nil && r.Call.Insights.State == sidetone.InsightsWaiting
 	switch {
-	case shape == sidetone.ShapeVapi && over:
+	case shape == sidetone.ShapeVapi && over && !waits: // the report has the analysis in it
 		out = vapiReport(r)
+	case shape == sidetone.ShapeRetell && kind == sidetone.WebhookInsights && !waits:
+		call := retellCall(r)
+		call["call_analysis"] = retellAnalysis(r.Call)
+		out = map[string]any{"event": "call_analyzed", "call": call}
 	case shape == sidetone.ShapeRetell && over:
 		out = map[string]any{"event": "call_ended", "call": retellCall(r)}
 	case shape == sidetone.ShapeRetell && kind == sidetone.WebhookConnected:
@@ -45,7 +51,7 @@ func InShape(shape, kind string, r Report) (body []byte, ok bool, err error) {
 
 // vapiReport is an end-of-call-report, see https://docs.vapi.ai/server-url/end-of-call-report
 // (read 2026-11-30). The names and values are those of ServerMessageEndOfCallReport in npm's
-// @vapi-ai/server-sdk. Costs and an analysis are not there: nothing makes them.
+// @vapi-ai/server-sdk. Costs are not there: nothing makes them.
 func vapiReport(r Report) map[string]any {
 	c := r.Call
 	caller, ours := c.FromNumber, c.ToNumber
@@ -60,7 +66,7 @@ func vapiReport(r Report) map[string]any {
 	setText(call, "endedMessage", c.EndReason)
 	artifact := map[string]any{"messages": vapiMessages(r), "transcript": spoken(r.Events, "AI", "User")}
 	message := map[string]any{"type": "end-of-call-report", "timestamp": r.At.UnixMilli(), "endedReason": reason, "call": call,
-		"customer": call["customer"], "phoneNumber": call["phoneNumber"], "artifact": artifact, "analysis": map[string]any{},
+		"customer": call["customer"], "phoneNumber": call["phoneNumber"], "artifact": artifact, "analysis": vapiAnalysis(c),
 		"endedAt": instant(c.Ended)}
 	if !c.Started.IsZero() {
 		call["startedAt"], message["startedAt"] = instant(c.Started), instant(c.Started)
@@ -70,6 +76,49 @@ func vapiReport(r Report) map[string]any {
 		artifact["recordingUrl"] = RecordingURL(c.ID, r.Address)
 	}
 	return map[string]any{"message": message}
+}
+
+// vapiAnalysis is Analysis of npm's @vapi-ai/server-sdk: a summary, the values of data, and
+// whether the call was a success, as that product's rubric PassFail has it.
+func vapiAnalysis(c sidetone.Call) map[string]any {
+	out := map[string]any{}
+	setText(out, "summary", c.Insights.Summary())
+	if s, ok := c.Insights.Success(); ok {
+		out["successEvaluation"] = strconv.FormatBool(s.Successful)
+	}
+	data := namedValues(c)
+	if len(data) > 0 {
+		out["structuredData"] = data
+	}
+	if only := c.Insights.Result(sidetone.InsightData); len(data) == 1 && only != nil && only[0] == '{' {
+		out["structuredData"] = only // that product has one schema, without a name
+	}
+	return out
+}
+
+// retellAnalysis is CallAnalysis of npm's retell-sdk 5.66.1.
+func retellAnalysis(c sidetone.Call) map[string]any {
+	out := map[string]any{"custom_analysis_data": namedValues(c)}
+	setText(out, "call_summary", c.Insights.Summary())
+	out["user_sentiment"] = cmp.Or(map[string]string{"positive": "Positive", "neutral": "Neutral", "negative": "Negative"}[c.Insights.Sentiment()], "Unknown")
+	if s, ok := c.Insights.Success(); ok {
+		out["call_successful"] = s.Successful
+	}
+	return out
+}
+
+// namedValues are the values of what the customer asked for by a prompt or a schema, by name.
+func namedValues(c sidetone.Call) map[string]any {
+	out := map[string]any{}
+	if c.Insights == nil {
+		return out
+	}
+	for _, r := range c.Insights.Results {
+		if r.Value != nil && (r.Kind == sidetone.InsightText || r.Kind == sidetone.InsightData) {
+			out[r.Name] = r.Value
+		}
+	}
+	return out
 }
 
 // vapiReason is the nearest of that product's reasons; ours is in endedMessage.
@@ -107,8 +156,7 @@ func vapiMessages(r Report) []map[string]any {
 }
 
 // retellCall is a call as in https://docs.retellai.com/features/webhook (read 2026-11-30).
-// The names and values are those of PhoneCallResponse in npm's retell-sdk 5.66.1. An
-// analysis, and so the event call_analyzed, is not there: nothing makes one.
+// The names and values are those of PhoneCallResponse in npm's retell-sdk 5.66.1.
 func retellCall(r Report) map[string]any {
 	c := r.Call
 	out := map[string]any{"call_id": c.ID, "call_type": "phone_call", "agent_id": c.AgentID, "direction": "inbound", "call_status": "ongoing",

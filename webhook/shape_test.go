@@ -61,6 +61,25 @@ func TestShapes(t *testing.T) {
 	if d := cmp.Diff(want, shaped(sidetone.ShapeRetell, sidetone.WebhookEnded, shapedCall())); d != "" {
 		t.Error(d)
 	}
+	analysed := shapedCall()
+	analysed.Call.Insights = &sidetone.Insights{State: sidetone.InsightsReady, Results: []sidetone.InsightResult{
+		{Name: "summary", Kind: sidetone.InsightSummary, Value: []byte(`"They asked for the hours."`)}, {Name: "success", Kind: sidetone.InsightSuccess, Value: []byte(`{"score":80,"successful":true}`)},
+		{Name: "mood", Kind: sidetone.InsightSentiment, Value: []byte(`"neutral"`)}, {Name: "visit", Kind: sidetone.InsightData, Value: []byte(`{"day":"Monday"}`)},
+		{Name: "why", Kind: sidetone.InsightText, Failure: "none"}}}
+	data := map[string]any{"visit": map[string]any{"day": "Monday"}}
+	report, _ := shaped(sidetone.ShapeVapi, sidetone.WebhookEnded, analysed)["message"].(map[string]any)
+	if d := cmp.Diff(map[string]any{"summary": "They asked for the hours.", "successEvaluation": "true", "structuredData": map[string]any{"day": "Monday"}}, report["analysis"]); d != "" {
+		t.Error(d)
+	}
+	analyzed := shaped(sidetone.ShapeRetell, sidetone.WebhookInsights, analysed)
+	if c, _ := analyzed["call"].(map[string]any); analyzed["event"] != "call_analyzed" || !cmp.Equal(c["call_analysis"], map[string]any{
+		"call_summary": "They asked for the hours.", "call_successful": true, "user_sentiment": "Neutral", "custom_analysis_data": data}) {
+		t.Errorf("%v", analyzed)
+	}
+	analysed.Call.Insights.State = sidetone.InsightsWaiting
+	if _, ok, err := webhook.InShape(sidetone.ShapeVapi, sidetone.WebhookEnded, analysed); ok || err != nil {
+		t.Errorf("a report does not wait for its analysis: %v", err)
+	}
 	live := shapedCall()
 	live.Call.Status, live.Call.Outgoing, live.Call.RecordingPath, live.Events = sidetone.CallInProgress, true, "", nil
 	started := shaped(sidetone.ShapeRetell, sidetone.WebhookConnected, live)
@@ -68,7 +87,7 @@ func TestShapes(t *testing.T) {
 		t.Errorf("%v", started)
 	}
 	for shape, has := range map[string][]string{sidetone.ShapeVapi: {sidetone.WebhookEnded, sidetone.WebhookDidNotConnect},
-		sidetone.ShapeRetell: {sidetone.WebhookConnected, sidetone.WebhookEnded, sidetone.WebhookDidNotConnect}} {
+		sidetone.ShapeRetell: {sidetone.WebhookConnected, sidetone.WebhookEnded, sidetone.WebhookDidNotConnect, sidetone.WebhookInsights}} {
 		var got []string
 		for _, kind := range sidetone.Subscriptions() {
 			if _, ok, _ := webhook.InShape(shape, kind, shapedCall()); ok {

@@ -58,7 +58,7 @@ func TestShortTable(t *testing.T) {
 			t.Errorf("%s: %s of %s has no values", c.title, c.property, c.resource)
 		}
 	}
-	for _, want := range []string{"| Voices | azure, cartesia, deepgram, eleven_labs, flite, kokoro, openai, rime, tty | play_ht, vocode |", "| Webhook events | action, error, message, ", "| Vector databases | none | pinecone |"} {
+	for _, want := range []string{"| Voices | azure, cartesia, deepgram, eleven_labs, flite, kokoro, openai, rime, tty | play_ht, vocode |", "| Webhook events | action, error, insights, message, ", "| Vector databases | none | pinecone |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -28,6 +28,7 @@ type callsCommand struct {
 	PCAP      pcapCommand      `cmd:"" name:"pcap" help:"Save a call's SIP messages, and its RTP packets where they are kept, for Wireshark, tcpdump or sngrep."`
 
 	Journal journalCommand `cmd:"" help:"Save a call's journal, for sidetone replay."`
+	Export  exportCalls    `cmd:"" help:"Export calls and what was found out about them, as CSV or JSON Lines."`
 
 	Transcript transcriptCommand `cmd:"" help:"Show who said what and when, and follow a call until it is over."`
 }
@@ -155,6 +156,21 @@ func lineText(q object) string {
 		parts = append(parts, fmt.Sprintf("round trip %v ms", trip))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// insightsText is what was found out about a call, a line for each result.
+func insightsText(q object) string {
+	lines := []string{strings.TrimSuffix(fmt.Sprintf("%v: %v", q["status"], cell(q["error"], 200)), ": -")}
+	results, _ := q["results"].([]any)
+	for _, item := range results {
+		r, _ := item.(object)
+		text := cell(r["value"], 200)
+		if r["error"] != nil {
+			text = "error: " + cell(r["error"], 200)
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s", cell(r["name"], 64), text))
+	}
+	return strings.Join(lines, "\n\t")
 }
 
 // turnText is where the time of a turn went, counted from the caller's last sound.

@@ -31,7 +31,7 @@ func mirrored() map[string]string {
 		"CallController_getCall": "calls get i", "CallController_listCalls": "calls list", "CallController_createCall": "calls create --to +1",
 		"CallController_endCall": "calls end i", "CallController_getRecording": "calls recording i -f -", "CallController_pauseRecording": "calls pause-recording i", "CallController_streamEvents": "calls events {id}",
 		"CallController_getLadder": "calls ladder {id}", "CallController_getPcap": "calls pcap {id} -f -", "CallController_getJournal": "calls journal {id} -f -",
-		"CallController_getTurns":    "calls turns {id}",
+		"CallController_getTurns": "calls turns {id}", "CallController_exportCalls": "calls export",
 		"DncController_addDncNumber": "dnc create --set phoneNumber=+1", "DncController_bulkAddDncNumbers": "dnc bulk +1",
 		"DncController_getDncNumbers": "dnc list", "DncController_deleteDncNumber": "dnc delete i",
 		"DncController_decideDncNumber": "dnc doubtful replace i --number +1",

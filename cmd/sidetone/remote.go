@@ -80,6 +80,9 @@ func (r remote) show(a *app, o object) error {
 		if q, ok := o[name].(object); ok && name == "line_quality" {
 			text = lineText(q)
 		}
+		if q, ok := o[name].(object); ok && name == "insights" {
+			text = insightsText(q)
+		}
 		fmt.Fprintf(w, "%s\t%s\n", name, text)
 	}
 	return w.Flush()

@@ -186,14 +186,19 @@ func (r remote) only(a *app, path string) error {
 
 type listCommand struct {
 	remote
-	Size    int      `help:"Items of a page, 1 to 100." default:"20"`
-	Page    int      `help:"Page, from 1." default:"1"`
-	All     bool     `help:"All pages."`
+	Size int  `help:"Items of a page, 1 to 100." default:"20"`
+	Page int  `help:"Page, from 1." default:"1"`
+	All  bool `help:"All pages."`
+	selection
+	Expand []string `help:"References to show whole with -o json: inbound_agent, agent, telephony_account_connection." placeholder:"NAME"`
+}
+
+// selection is which items of a list are wanted, and in which order.
+type selection struct {
 	Sort    string   `help:"Column to sort by; newest first without it." placeholder:"COLUMN"`
 	Desc    bool     `help:"Sort downwards."`
 	Filter  []string `help:"Only items with this: name=value. May be repeated." placeholder:"NAME=VALUE" sep:"none"`
 	Filters string   `help:"Filters as the API takes them: a JSON object." placeholder:"JSON"`
-	Expand  []string `help:"References to show whole with -o json: inbound_agent, agent, telephony_account_connection." placeholder:"NAME"`
 }
 
 // Run lists.
@@ -242,31 +247,42 @@ func listed(ctx context.Context, c *client.Client, path string, query url.Values
 }
 
 func (l listCommand) query() (url.Values, error) {
-	q := url.Values{"size": {strconv.Itoa(l.Size)}, "page": {strconv.Itoa(l.Page)}}
+	q, err := l.selected()
+	if err != nil {
+		return nil, err
+	}
+	q.Set("size", strconv.Itoa(l.Size))
+	q.Set("page", strconv.Itoa(l.Page))
 	if l.All {
 		q.Set("size", "100")
-	}
-	if l.Sort != "" {
-		q.Set("sort_column", l.Sort)
-	}
-	if l.Desc {
-		q.Set("sort_desc", "true")
 	}
 	if len(l.Expand) > 0 {
 		q.Set("expand", strings.Join(l.Expand, ","))
 	}
+	return q, nil
+}
+
+// selected is the query of a selection.
+func (s selection) selected() (url.Values, error) {
+	q := url.Values{}
+	if s.Sort != "" {
+		q.Set("sort_column", s.Sort)
+	}
+	if s.Desc {
+		q.Set("sort_desc", "true")
+	}
 	switch {
-	case len(l.Filter) > 0 && l.Filters != "":
+	case len(s.Filter) > 0 && s.Filters != "":
 		return nil, fmt.Errorf("--filter and --filters exclude each other")
-	case l.Filters != "":
-		q.Set("filters", l.Filters)
-	case len(l.Filter) > 0:
-		for _, pair := range l.Filter {
+	case s.Filters != "":
+		q.Set("filters", s.Filters)
+	case len(s.Filter) > 0:
+		for _, pair := range s.Filter {
 			if name, _, ok := strings.Cut(pair, "="); !ok || name == "" {
 				return nil, fmt.Errorf("--filter %q must be name=value", pair)
 			}
 		}
-		wanted, err := body{Set: l.Filter}.read(nil, "")
+		wanted, err := body{Set: s.Filter}.read(nil, "")
 		if err != nil {
 			return nil, err
 		}

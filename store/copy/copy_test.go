@@ -167,7 +167,7 @@ func TestCopy(t *testing.T) {
 		t.Errorf("the secret of a call that waits to be dialled was lost: %v", err)
 	}
 	for _, table := range []string{"accounts", "environments", "installation", "api_keys", "members", "numbers", "agents", "prompts", "voices", "actions",
-		"webhooks", "vector_databases", "connections", "trunks", "dnc_numbers", "calls", "dial_intents", "events", "audit_log", "answers", "data_keys", "refused_calls", "journal_keys", "webhook_deliveries", "webhook_attempts", "webhook_endpoints", "action_runs"} {
+		"webhooks", "vector_databases", "connections", "trunks", "dnc_numbers", "calls", "dial_intents", "events", "audit_log", "answers", "data_keys", "refused_calls", "journal_keys", "webhook_deliveries", "webhook_attempts", "webhook_endpoints", "action_runs", "analyses"} {
 		if p := tables[table]; !p.Verifying || !p.Done {
 			t.Errorf("table %s was not verified: %+v", table, p)
 		}
