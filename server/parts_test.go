@@ -286,7 +286,7 @@ func TestCallsSayWhatDoesNotAct(t *testing.T) {
 		}
 	}
 	slices.Sort(properties)
-	want := []string{"agent.actions[].type", "agent.llm_temperature", "agent.model", "agent.run_do_not_call_detection", "on_no_human_answer"}
+	want := []string{"agent.actions[]", "agent.actions[]", "agent.llm_temperature", "agent.model", "agent.run_do_not_call_detection", "on_no_human_answer"}
 	if diff := cmp.Diff(want, properties); diff != "" {
 		t.Error(diff)
 	}
