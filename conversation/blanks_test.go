@@ -107,12 +107,12 @@ func TestServersOwnWords(t *testing.T) {
 			}
 			seen = append(seen, text)
 		}
-		for name, words := range map[string][]string{"hums": l.hums, "backchannels": l.backchannels, "stops": l.stops, "farewells": l.farewells,
+		for name, words := range map[string]list{"hums": l.hums, "backchannels": l.backchannels, "stops": l.stops, "farewells": l.farewells,
 			"hanging": l.hanging, "digits": l.digits, "dictated": l.dictated} {
-			if len(words) < 3 {
-				t.Errorf("%s: %d %s", language, len(words), name)
+			if n := len(slices.Collect(words.all())); n < 3 {
+				t.Errorf("%s: %d %s", language, n, name)
 			}
-			for _, phrase := range words {
+			for phrase := range words.all() {
 				if got := strings.Join(wordsOf(phrase), " "); name != "dictated" && got != phrase {
 					t.Errorf("%s: %s: %q is compared as %q", language, name, phrase, got)
 				}
@@ -121,13 +121,21 @@ func TestServersOwnWords(t *testing.T) {
 		if got := New(Config{Language: language + "-XX"}).Prepared()[0]; got != p.Filler {
 			t.Errorf("%s: a machine says %q", language, got)
 		}
-		if v := judge(l.stops[0], Low, false, false, &l); v != interruption {
-			t.Errorf("%s: %q does not interrupt", language, l.stops[0])
+		if stop := first(l.stops); judge(stop, Low, false, false, &l) != interruption {
+			t.Errorf("%s: %q does not interrupt", language, stop)
 		}
-		if v := judge(l.backchannels[0], Low, false, false, &l); v != backchannel {
-			t.Errorf("%s: %q interrupts", language, l.backchannels[0])
+		if word := first(l.backchannels); judge(word, Low, false, false, &l) != backchannel {
+			t.Errorf("%s: %q interrupts", language, word)
 		}
 	}
+}
+
+// first is what comes first in a list.
+func first(l list) string {
+	for s := range l.all() {
+		return s
+	}
+	return ""
 }
 
 // TestScriptsWithoutBlanks: what is matched by words elsewhere is found inside them.

@@ -10,7 +10,7 @@ import (
 // all a clause when the sentence is not complete yet; the first of at least three
 // words.
 type chunker struct {
-	abbreviations []string
+	abbreviations list
 	rest          string
 	cut           bool // an utterance was cut already
 }
@@ -141,12 +141,7 @@ func (c *chunker) ends(dot, after int, done bool) bool {
 	if utf8.RuneCountInString(word) == 1 && word != "i" && !isNumber(word) {
 		return false
 	}
-	for _, a := range c.abbreviations {
-		if word == a {
-			return false
-		}
-	}
-	return true
+	return !c.abbreviations.has(word)
 }
 
 func isNumber(s string) bool {

@@ -222,7 +222,7 @@ func (l *lexicon) asks(sentence string) bool {
 		return true
 	}
 	text = strings.TrimRight(text, ".。!！")
-	return slices.ContainsFunc(l.askEnds, func(end string) bool { return strings.HasSuffix(text, end) })
+	return l.askEnds.any(func(end string) bool { return strings.HasSuffix(text, end) })
 }
 
 // isAsked reports whether a clause of a question asks, rather than states something before
@@ -230,11 +230,11 @@ func (l *lexicon) asks(sentence string) bool {
 // that begin questions the last clause does.
 func (l *lexicon) isAsked(clause []string, last bool) bool {
 	first := clause[0]
-	asker := slices.Contains(l.askers, first) || strings.HasSuffix(first, "n't")
+	asker := l.askers.has(first) || strings.HasSuffix(first, "n't")
 	if !last {
-		return asker && !slices.Contains(l.links, first) // "is booked, anything else?"
+		return asker && !l.links.has(first) // "is booked, anything else?"
 	}
-	return asker || len(l.askers) == 0
+	return asker || l.askers == ""
 }
 
 // states reports whether a clause has a claim that nothing before it takes back.
@@ -255,7 +255,7 @@ func startsWith(words, phrase []string) bool {
 // takenBack reports whether the words of a clause before a claim deny it, wish for it or
 // put it into the future: with nothing but links between, or at the clause's beginning.
 func (l *lexicon) takenBack(before []string) bool {
-	linked := len(before) > 0 && slices.Contains(l.links, before[len(before)-1])
+	linked := len(before) > 0 && l.links.has(before[len(before)-1])
 	if longestPhrase(before, l.ifs) > 0 || linked && longestPhrase(before, l.whens) > 0 {
 		return true
 	}
@@ -264,7 +264,7 @@ func (l *lexicon) takenBack(before []string) bool {
 		switch {
 		case endsInPhrase(before[:n], l.denials), strings.HasSuffix(w, "n't"), strings.HasSuffix(w, "'ll"):
 			return true
-		case !slices.Contains(l.links, w):
+		case !l.links.has(w):
 			return false
 		}
 	}
@@ -272,9 +272,9 @@ func (l *lexicon) takenBack(before []string) bool {
 }
 
 // endsInPhrase reports whether words end in a phrase of a list.
-func endsInPhrase(words []string, list []string) bool {
+func endsInPhrase(words []string, phrases list) bool {
 	for n := min(3, len(words)); n > 0; n-- {
-		if slices.Contains(list, strings.Join(words[len(words)-n:], " ")) {
+		if phrases.has(strings.Join(words[len(words)-n:], " ")) {
 			return true
 		}
 	}

@@ -110,7 +110,7 @@ func newWorld(r *rapid.T) *world {
 // someActions are actions of every kind.
 func someActions(r *rapid.T) []Action {
 	flag := func(name string) bool { return rapid.IntRange(0, 2).Draw(r, name) == 0 }
-	list := func(name, sentence string) []string {
+	sentences := func(name, sentence string) []string {
 		if flag(name) {
 			return []string{sentence}
 		}
@@ -118,11 +118,11 @@ func someActions(r *rapid.T) []Action {
 	}
 	return []Action{
 		{Name: "book", AfterSpeech: flag("after"), SaysFirst: flag("says"), Muted: flag("muted"), Silent: flag("silent"), Claims: []string{"booked"},
-			OnSend: list("send", "I am on it now."), OnDone: list("done", "That went well."), OnFailure: list("failure", "That went wrong."),
-			Waiting: list("waiting", "It takes a while.")},
+			OnSend: sentences("send", "I am on it now."), OnDone: sentences("done", "That went well."), OnFailure: sentences("failure", "That went wrong."),
+			Waiting: sentences("waiting", "It takes a while.")},
 		{Name: "keys", Quiet: true, Claims: []string{"pressed"}},
 		{Name: "note", Silent: true, Repeatable: true, Phrases: []string{"the answer"}},
-		{Name: endTool, Phrases: list("end", "see you then")},
+		{Name: endTool, Phrases: sentences("end", "see you then")},
 	}
 }
 

@@ -1,7 +1,6 @@
 package conversation
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -123,7 +122,7 @@ func unfinished(text string, words []string, l *lexicon) bool {
 		return true
 	}
 	last := words[len(words)-1]
-	return slices.ContainsFunc(l.hanging, func(w string) bool { return w == last || wide(w) && strings.HasSuffix(last, w) })
+	return l.hanging.any(func(w string) bool { return w == last || wide(w) && strings.HasSuffix(last, w) })
 }
 
 func lastRune(text string) string {
