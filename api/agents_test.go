@@ -138,6 +138,7 @@ func agentFields() []struct{ name, value, cleared string } {
 		{"llm_fallback", `{"provider":"azure"}`, `null`}, {"deepgram_keywords", `["k"]`, `null`},
 		{"transcriber", `{"a":1}`, `null`}, {"post_call_actions", `[{"a":1}]`, `null`}, {"post_call_insights", `[]`, `null`},
 		{"transfer_on_failure", `"+12025550123"`, `null`}, {"ai_disclosure", `{"mode":"never"}`, `null`},
+		{"transfer", `"bridge"`, `null`},
 	}
 }
 
