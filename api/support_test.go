@@ -96,8 +96,8 @@ func warningsOf(a answer) []string {
 // nothing and says nothing.
 func TestWarnings(t *testing.T) {
 	both(t, func(b *bench) {
-		const kept = `{"prompt":{"content":"p"},"provider":"openai","language":"es","transfer_on_failure":"+12025550123","webhook":{"url":"https://hook.example/in","subscriptions":["event_human_detection"]},"colour":"red"}`
-		want := []string{"body unknown", "webhook.subscriptions not_built"}
+		const kept = `{"prompt":{"content":"p"},"provider":"openai","language":"es","vector_database":{"type":"vector_database_pinecone","index":"i","api_key":"vector-key-0123456789","api_environment":"e"},"webhook":{"url":"https://hook.example/in","subscriptions":["event_human_detection"]},"colour":"red"}`
+		want := []string{"body unknown", "vector_database not_built", "webhook.subscriptions not_built"}
 		for range 2 {
 			if got := warningsOf(b.with("w", "POST /v1/agents/create", kept).want(201)); !slices.Equal(got, want) {
 				b.t.Errorf("got %q, want %q", got, want)
@@ -246,7 +246,7 @@ func TestSupport(t *testing.T) {
 		if got := b.do("GET /v1/support?agent="+good, "").want(200).at("entries").([]any); len(got) != 0 {
 			b.t.Errorf("got %v", got)
 		}
-		bad := b.agent(`{"prompt":{"content":"p"},"provider":"openai","voice":{"type":"voice_play_ht","voice_id":"v"},"actions":[{"type":"action_dtmf"}]}`)
+		bad := b.agent(`{"prompt":{"content":"p"},"provider":"openai","voice":{"type":"voice_play_ht","voice_id":"v"},"actions":[{"type":"action_set_hold"}]}`)
 		var got []string
 		for _, item := range b.do("GET /v1/support?agent="+bad, "").want(200).at("entries").([]any) {
 			entry := item.(map[string]any)
@@ -409,7 +409,7 @@ func TestAgentsThatCannotWork(t *testing.T) {
 		}
 		b.url = b.node()
 		voice := b.do("POST /v1/voices/create", `{"type":"voice_play_ht","voice_id":"v"}`).want(201).text("id")
-		action := b.do("POST /v1/actions/create", `{"type":"action_dtmf"}`).want(201).text("id")
+		action := b.do("POST /v1/actions/create", `{"type":"action_set_hold"}`).want(201).text("id")
 		number := b.number()
 		const playbook = `{"prompt":{"content":"Playbook: p\n\nat the start:\n  say: Hello."}}`
 		good := b.agent(playbook)
