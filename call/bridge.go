@@ -324,7 +324,7 @@ func (s *Session) rescue(out conversation.Hangup) bool {
 	}
 	s.rescued = true
 	s.failed(s.explained(out.Cause))
-	t := &transferCall{s: s, to: Transfer{Number: number}}
+	t := s.transferTo(Transfer{Number: number})
 	s.spawn("transfer", func() {
 		ctx, cancel := withTimeout(s.clock, TransferTimeout)
 		defer cancel()

@@ -117,8 +117,9 @@ func (s *Session) fetchPerson(ctx context.Context, to fetch) {
 	history := s.machine.History()
 	s.spawn("summary", func() { s.inbox.post(fetched{f, handover.Summary{Text: s.mind.summary(dialling, s.clock, history)}}) })
 	s.fetchStep(ctx, f, handover.Began{})
+	second := s.secondCall(to.to)
 	s.spawn("second leg", func() {
-		leg, err := s.lines.dial(dialling, s.secondCall(to.to), fetchRing, func() { s.inbox.post(ringing{f}) })
+		leg, err := s.lines.dial(dialling, second, fetchRing, func() { s.inbox.post(ringing{f}) })
 		if err != nil {
 			err = dialFailed(err)
 			s.inbox.post(fetchFailed{f, err})

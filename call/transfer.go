@@ -78,12 +78,19 @@ type Transfer struct {
 type transferCall struct {
 	s  *Session
 	to Transfer
+	// call is what places the second leg. It is made on the session's goroutine, whose the
+	// session's own is.
+	call sidetone.Call
 }
 
 func newTransferCall(s *Session, a Action) Tool {
-	t := &transferCall{s: s}
-	_ = json.Unmarshal(a.Config, &t.to) // it was checked when it was stored; a call without number fails
-	return t
+	var to Transfer
+	_ = json.Unmarshal(a.Config, &to) // it was checked when it was stored; a call without number fails
+	return s.transferTo(to)
+}
+
+func (s *Session) transferTo(to Transfer) *transferCall {
+	return &transferCall{s: s, to: to, call: s.secondCall(to)}
 }
 
 // Run implements Tool. It returns when the caller talks to the other one, is gone, or is
@@ -121,7 +128,7 @@ func (t *transferCall) transfer(ctx context.Context, way string) (outcome string
 		}
 		t.s.log.Info("the line does not transfer: the call is bridged", slog.Any("error", err))
 	}
-	leg, err := t.s.lines.dial(ctx, t.s.secondCall(t.to), transferRing, func() { t.s.inbox.post(ringing{t}) })
+	leg, err := t.s.lines.dial(ctx, t.call, transferRing, func() { t.s.inbox.post(ringing{t}) })
 	if err != nil {
 		return "", dialFailed(err)
 	}
