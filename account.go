@@ -38,7 +38,7 @@ type Environment struct {
 	// RecordTransfers lets the words of a person be recorded to whom a caller was handed and
 	// with whom no agent is on the line any more.
 	RecordTransfers bool
-	Created                                           time.Time
+	Created         time.Time
 }
 
 // Validate checks the name; the message starts with the property's path.
