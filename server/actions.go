@@ -94,22 +94,19 @@ func (n toolNames) take(wish string) string {
 		}
 		return '_'
 	}, strings.TrimSpace(wish))
-	if clean == "" || strings.Trim(clean, "_") == "" {
+	switch {
+	case strings.Trim(clean, "_") == "":
 		clean = "action"
+	case call.OwnTool(clean): // also all that begin like it, so that a number behind it is not enough
+		clean = "action_" + clean
 	}
 	clean = clean[:min(len(clean), longestName-4)]
 	name := clean
-	for i := 2; n[name] || ownName(name); i++ {
+	for i := 2; n[name]; i++ {
 		name = fmt.Sprintf("%s_%d", clean, i)
 	}
 	n[name] = true
 	return name
-}
-
-// ownName says that a tool of the server itself has a name, or that the machine means
-// something by it.
-func ownName(name string) bool {
-	return call.OwnTool(name)
 }
 
 // makeEnd lets the agent end the call.

@@ -142,7 +142,7 @@ func TestActionsOfAPlan(t *testing.T) {
 func TestToolNames(t *testing.T) {
 	t.Parallel()
 	n := toolNames{}
-	for _, c := range [][2]string{{"Book a table!", "Book_a_table_"}, {"Book a table?", "Book_a_table__2"}, {"", "action"}, {"ключ", "action_2"}, {"send_digits", "send_digits_2"},
+	for _, c := range [][2]string{{"Book a table!", "Book_a_table_"}, {"Book a table?", "Book_a_table__2"}, {"", "action"}, {"ключ", "action_2"}, {"send_digits", "action_send_digits"},
 		{strings.Repeat("x", 100), strings.Repeat("x", 60)}} {
 		if got := n.take(c[0]); got != c[1] {
 			t.Errorf("%q is %q, want %q", c[0], got, c[1])
@@ -166,7 +166,7 @@ func TestActionsOfTheLine(t *testing.T) {
 	for _, a := range plan.Actions {
 		names = append(names, a.Offer.Name)
 	}
-	if want := []string{"press_keys", "set_recording", "collect_pin_2"}; !slices.Equal(names, want) {
+	if want := []string{"press_keys", "set_recording", "action_collect_pin"}; !slices.Equal(names, want) {
 		t.Errorf("offered %q, want %q", names, want)
 	}
 	if r := plan.Actions[0].Rule; !r.AfterSpeech || !r.Quiet || !r.Repeatable {
