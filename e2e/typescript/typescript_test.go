@@ -244,7 +244,10 @@ func parameters(t *testing.T, operation *openapi3.Operation, in string) string {
 		if p.Value.In != in {
 			continue
 		}
-		switch kind := p.Value.Schema.Value.Type; {
+		schema := p.Value.Schema.Value
+		switch kind := schema.Type; {
+		case len(schema.Enum) > 0:
+			values[p.Value.Name] = schema.Enum[0]
 		case kind.Is("string"):
 			values[p.Value.Name] = "x"
 		case kind.Is("integer"):
