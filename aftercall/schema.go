@@ -6,26 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/schemasize"
 )
-
-// mostParts is how many parts a schema may have, those counted again that it refers to
-// more than once. It bounds how long a value takes to be checked.
-const mostParts = 5000
-
-// Error is a constant error of this package; compare with errors.Is.
-type Error string
-
-// Error returns the text.
-func (e Error) Error() string { return string(e) }
-
-// ErrTooLarge says that a schema has too many parts, or refers to itself.
-const ErrTooLarge Error = "it refers to itself, or has too many parts"
 
 // Check says what is wrong with what an agent wants to know after a call; nil: nothing. The
 // message begins with the property's path.
@@ -47,8 +34,7 @@ func compile(schema []byte) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it is no JSON: %w", err)
 	}
-	left := mostParts
-	if err := measure(doc, doc, &left); err != nil {
+	if err := schemasize.Check(doc); err != nil {
 		return nil, err
 	}
 	c := jsonschema.NewCompiler()
@@ -58,69 +44,6 @@ func compile(schema []byte) (*jsonschema.Schema, error) {
 		return nil, err
 	}
 	return c.Compile(name)
-}
-
-// measure takes the parts of a schema from left, following its references.
-func measure(doc, part any, left *int) error {
-	if *left--; *left < 0 {
-		return ErrTooLarge
-	}
-	var inner []any
-	switch p := part.(type) {
-	case []any:
-		inner = p
-	case map[string]any:
-		for name, member := range p {
-			text, isText := member.(string)
-			switch {
-			case isText && slices.Contains([]string{"$id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef"}, name):
-				return fmt.Errorf("it must not have %s", name)
-			case isText && name == "$ref":
-				target, ok := follow(doc, text)
-				if !ok {
-					return fmt.Errorf("$ref must be # and the path of a part of the same schema, not %q", clip(text, 100))
-				}
-				inner = append(inner, target)
-			default:
-				inner = append(inner, member)
-			}
-		}
-	}
-	for _, one := range inner {
-		if err := measure(doc, one, left); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// follow finds what a reference names, see RFC 6901.
-func follow(doc any, ref string) (any, bool) {
-	path, ok := strings.CutPrefix(ref, "#")
-	if !ok || path != "" && path[0] != '/' {
-		return nil, false
-	}
-	if path == "" {
-		return doc, true
-	}
-	for step := range strings.SplitSeq(path[1:], "/") {
-		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
-		switch at := doc.(type) {
-		case map[string]any:
-			if doc, ok = at[step]; !ok {
-				return nil, false
-			}
-		case []any:
-			n, err := strconv.Atoi(step)
-			if err != nil || n < 0 || n >= len(at) {
-				return nil, false
-			}
-			doc = at[n]
-		default:
-			return nil, false
-		}
-	}
-	return doc, true
 }
 
 // fits checks a value against a schema; the text says what is wrong, "" for nothing.

@@ -1,6 +1,7 @@
 package call_test
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -195,4 +196,49 @@ func replayed(t *testing.T, w *world, want string) {
 // sounds reports whether anything was heard in the last time d.
 func sounds(far *telephonytest.Far, d time.Duration) bool {
 	return slices.ContainsFunc(far.Heard(), func(f telephonytest.HeardFrame) bool { return time.Since(f.At) < d && slices.Max(f.PCM) > 100 })
+}
+
+// crossing is a line on which somebody answers at the moment at which they are given up.
+type crossing struct {
+	telephony.Driver
+	dialled chan struct{}
+	human   chan *telephonytest.Far
+}
+
+// Dial implements telephony.Driver.
+func (c crossing) Dial(ctx context.Context, r telephony.DialRequest, _ func()) (telephony.Leg, error) {
+	close(c.dialled)
+	<-ctx.Done()
+	leg, far := telephonytest.NewMemoryLeg(telephonytest.MemoryConfig{From: r.From, To: r.To, Outbound: true})
+	c.human <- far
+	return leg, nil
+}
+
+// A human who answers when the caller hangs up is hung up, too.
+func TestHumanAnswersWhenTheCallerLeaves(t *testing.T) {
+	t.Parallel()
+	for name, action := range map[string]call.Action{"transfer": transferAction(""), "warm": warmAction()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				line := crossing{dialled: make(chan struct{}), human: make(chan *telephonytest.Far, 1)}
+				w := newWorld(t, func(w *world, c *call.Config) {
+					asksForAPerson(w, action)
+					line.Driver = w.driver
+					c.Carriers = carriers{"simulated": line}
+				})
+				defer w.stop()
+				far := w.ring()
+				time.Sleep(3 * time.Second)
+				far.Speak(speech(900 * time.Millisecond))
+				<-line.dialled
+				far.Hangup()
+				w.result()
+				time.Sleep(time.Second)
+				if human := <-line.human; !gone(human.Gone()) {
+					t.Error("the human is left on a dead line")
+				}
+			})
+		})
+	}
 }

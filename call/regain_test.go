@@ -129,3 +129,42 @@ func TestHandingOverGoesOnInAnotherProcess(t *testing.T) {
 		})
 	}
 }
+
+// The longest duration of a call holds for two who talk on in another process, too.
+func TestRegainedTalkHasItsLongestDuration(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limited := func(w *world, _ *call.Config) {
+			asksForAPerson(w, transferAction(""))
+			w.snapshot.Agent.CallDuration = 40 * time.Second
+		}
+		first := newWorld(t, limited)
+		defer first.stop()
+		before, ringing := first.ringsAt()
+		ringing.Answer()
+		time.Sleep(2 * time.Second)
+		d := first.dies(0)
+		d.Call.Dialogs = []string{"caller", "human"}
+		before.Hangup()
+		_, _ = first.result()
+
+		w := newWorld(t, limited)
+		defer w.stop()
+		caller, far := answeredLeg(t, "+14155550100")
+		person, human := answeredLeg(t, desk)
+		w.journals.dead = map[string]string{d.Call.ID: d.journal}
+		w.ledger.calls[d.Call.ID] = d.Call
+		w.ledger.events[d.Call.ID] = slices.Clone(d.Events)
+		if err := w.exchange.Resume(t.Context(), d.Interrupted, &twoLegs{legs: map[string]telephony.Leg{"caller": caller, "human": person}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if !gone(far.Gone()) || !gone(human.Gone()) {
+			t.Error("they talk for longer than the agent's calls last")
+			human.Hangup()
+		}
+		if r, _ := w.result(); r.EndReason != "max_duration" {
+			t.Errorf("result %+v", r)
+		}
+	})
+}

@@ -149,6 +149,7 @@ func (s *Session) recall(past journal.Past, i Interrupted) {
 	}
 	s.meter.Begin(s.answered)
 	s.call.Errors = append(s.call.Errors, s.plan.Notices...)
+	s.wished = map[string]string{}
 	known := storedEvents{events: events}
 	for _, e := range events {
 		s.sequence = max(s.sequence, e.Sequence)
@@ -196,7 +197,9 @@ func (s *Session) recallOutput(at time.Duration, out conversation.Output, known 
 	case conversation.Disarm:
 		delete(s.timers, out.Name)
 	case conversation.RunTool:
-		s.recallRun(s.tools.next(out), out.Unoffered)
+		c := s.tools.next(out)
+		s.wished[c.ID] = c.Key
+		s.recallRun(c, out.Unoffered)
 	case conversation.Cover:
 		s.hide(true)
 	case conversation.Uncover:
@@ -266,6 +269,7 @@ func (s *Session) takeUp(ctx context.Context) {
 	}
 	if s.regained != nil {
 		s.joinWith(ctx, *s.regained)
+		s.rearm() // the machine is told nothing any more, and the call may have a longest duration
 		return
 	}
 	if s.handover.stage != "" { // nobody takes the agent's place any more

@@ -157,3 +157,61 @@ func TestARunThatTheRecordLacks(t *testing.T) {
 		}
 	})
 }
+
+// A model that gives two runs the same name is not told the result of the first in the place
+// of the second's, of which nobody knows.
+func TestRunsOfOneNameAreToldApart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var began atomic.Int32
+		book := call.Action{ID: "a1", Type: "action_external", Offer: llm.Tool{Name: "book"}, Rule: conversation.Action{Name: "book"}, Tool: slowTool{&began}, Once: true}
+		rows := &keptRuns{}
+		wants := func(day string) llmtest.Answer {
+			return llmtest.Answer{Calls: []llm.ToolCall{{ID: "c1", Name: "book", Args: json.RawMessage(`{"day":"` + day + `"}`)}}}
+		}
+		first := newWorld(t, func(w *world, c *call.Config) {
+			w.snapshot.Agent.InitialMessage = "hello there"
+			w.actions, c.Runs = []call.Action{book}, rows
+			w.ears.Queue("on Monday please")
+			w.model.Queue(wants("Monday"), llmtest.Say("it is done"), wants("Friday"), llmtest.Say("never mind"))
+		})
+		defer first.stop()
+		before := first.ring()
+		time.Sleep(4 * time.Second)
+		before.Speak(speech(800 * time.Millisecond))
+		time.Sleep(12 * time.Second)
+		first.ears.Queue("and on Friday")
+		before.Speak(speech(800 * time.Millisecond))
+		time.Sleep(2500 * time.Millisecond)
+		if left := rows.all(); began.Load() != 2 || len(left) != 2 || left[0].State != sidetone.RunSucceeded || left[1].State != sidetone.RunBegun {
+			t.Fatalf("%d began, rows %+v", began.Load(), left)
+		}
+		d, left := first.dies(0), rows.all()
+		before.Hangup()
+		_, _ = first.result()
+
+		w := newWorld(t, func(w *world, config *call.Config) {
+			w.actions, config.Runs = []call.Action{book}, &keptRuns{rows: left}
+			w.model.Reply = func(llm.Request) llmtest.Answer { return llmtest.Say("so it is") }
+		})
+		w.t = t
+		defer w.stop()
+		far, err := w.resumes(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(8 * time.Second)
+		far.Hangup()
+		w.result()
+		asked := w.model.Requests()
+		told := ""
+		for _, m := range asked[len(asked)-1].Messages {
+			if m.Role == llm.ToolRole {
+				told = m.Text
+			}
+		}
+		if !strings.HasPrefix(told, conversation.FailedResult) || !strings.Contains(told, conversation.UnknownResult) {
+			t.Errorf("the model is told %q of the second run", told)
+		}
+	})
+}

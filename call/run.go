@@ -256,19 +256,20 @@ func (s *Session) recallRun(c ToolCall, unoffered bool) {
 // regainRuns tells the machine of the runs whose outcome was stored before the process
 // died, and notes those that were begun and are not in the journal.
 func (s *Session) regainRuns(ctx context.Context) {
+	written := s.tools.runs // in the journal
 	for _, key := range slices.Sorted(maps.Keys(s.before)) {
 		run := s.before[key]
 		settled := run.State == sidetone.RunSucceeded || run.State == sidetone.RunFailed
 		switch {
-		case s.machine.Waits(run.ToolID) && settled:
+		case s.machine.Waits(run.ToolID) && s.wished[run.ToolID] == key && settled: // models may give a name twice
 			s.step(ctx, conversation.ToolDone{ID: run.ToolID, Failed: run.State == sidetone.RunFailed, Result: run.Result})
-		case run.State == sidetone.RunBegun && s.tools.runs < numberOf(key):
+		case run.State == sidetone.RunBegun && written < numberOf(key):
 			s.tools.details.add(ToolCall{Key: key, EnvironmentID: run.EnvironmentID, CallID: run.CallID, ID: run.ToolID, Name: run.Name}, s.tools.actions[run.Name])
 			s.noteRun(s.now(), conversation.Note{Kind: conversation.NoteAction, Text: run.Name, Said: conversation.FailedResult + conversation.UnknownResult})
 		}
 		s.tools.runs = max(s.tools.runs, numberOf(key)) // no key is used again
 	}
-	s.before = nil
+	s.before, s.wished = nil, nil
 }
 
 // numberOf is the number of a run in its call.

@@ -75,6 +75,7 @@ type Session struct {
 	known    time.Duration
 	run      *detail                       // that the entry is about which is noted
 	before   map[string]sidetone.ActionRun // the runs of the process before, by key
+	wished   map[string]string             // the key of the last run by the model's name of it, of the process before
 	settling string                        // the model's name of the run whose result the machine was given
 	flowing  bool                          // the machine knows that media flows
 

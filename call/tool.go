@@ -189,6 +189,8 @@ func (s *Session) settleTools(ctx context.Context) {
 			}
 		case answered: // nobody is left to talk to
 			s.turnAway(v.leg)
+		case reached:
+			s.turnAway(v.leg)
 		}
 	}
 	s.wg.Wait()

@@ -123,7 +123,7 @@ func (t *transferCall) transfer(ctx context.Context, way string) (outcome string
 		if err == nil {
 			return transferredAway, nil
 		}
-		if !errors.As(err, &refused) || refused.Accepted || ctx.Err() != nil {
+		if !errors.As(err, &refused) || !refuses(refused) || ctx.Err() != nil {
 			return "", err
 		}
 		t.s.log.Info("the line does not transfer: the call is bridged", slog.Any("error", err))
@@ -150,12 +150,16 @@ func (s *Session) secondCall(to Transfer) sidetone.Call {
 	return c
 }
 
-// refer asks the far end to go on with the other one. A *telephony.TransferError that was
-// not accepted leaves everything as it was.
+// refuses reports whether a far end has said that it does not transfer. One that says nothing
+// may do it all the same, and the other one is not called twice.
+func refuses(e *telephony.TransferError) bool { return !e.Accepted && e.Status != 0 }
+
+// refer asks the far end to go on with the other one. A *telephony.TransferError is a refusal,
+// which leaves everything as it was.
 func (t *transferCall) refer(ctx context.Context) error {
 	leg, ok := t.s.caller().leg.(telephony.Transferer)
 	if !ok {
-		return &telephony.TransferError{}
+		return &telephony.TransferError{Status: 501}
 	}
 	req := telephony.TransferRequest{To: t.to.Number, Headers: t.to.Headers, Within: transferWithin, Silence: transferReports}
 	err := leg.Transfer(ctx, req)
@@ -164,7 +168,7 @@ func (t *transferCall) refer(ctx context.Context) error {
 	case err == nil:
 		t.s.away.Store(&handing{by: t, to: t.to.Number, way: transferRefer})
 		return nil
-	case errors.As(err, &refused) && !refused.Accepted:
+	case errors.As(err, &refused) && refuses(refused):
 		return err
 	case refused != nil && refused.Status != 0:
 		return &errTransfer{statusOutcome(refused.Status), err}

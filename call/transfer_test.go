@@ -332,6 +332,7 @@ func TestTransferByTheLine(t *testing.T) {
 		"refused 603":  {refused(603, false), true, []string{"started", "connected", "over"}, "transfer_over", sidetone.OutcomeTransferDisconnected},
 		"refused 501":  {refused(501, false), true, []string{"started", "connected", "over"}, "transfer_over", sidetone.OutcomeTransferDisconnected},
 		"busy":         {refused(486, true), false, []string{"started", "busy"}, "hangup", sidetone.OutcomeHumanDisconnected},
+		"no response":  {refused(0, false), false, []string{"started", "unknown"}, "hangup", sidetone.OutcomeHumanDisconnected},
 		"silent":       {refused(0, true), false, []string{"started", "unknown"}, "hangup", sidetone.OutcomeHumanDisconnected},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -105,6 +105,8 @@ type run struct {
 	unoffered bool
 	outcome   outcome
 	result    string
+	// outdated: a field that its arguments refer to has been given anew.
+	outdated bool
 	// over is when the result came.
 	over time.Duration
 }
@@ -121,12 +123,21 @@ func (m *Machine) earlier(c ToolCall) int {
 		if r.unoffered || r.name != c.Name || r.args != args {
 			continue
 		}
-		if r.outcome == failed || r.outcome == succeeded && m.now > r.over+sameCall {
+		if r.outcome == failed || r.outcome == succeeded && (r.outdated || m.now > r.over+sameCall) {
 			return -1
 		}
 		return i
 	}
 	return -1
+}
+
+// outdate notes that a secret field was given anew: what a run made of its value before says
+// nothing of an equal call from now on.
+func (m *Machine) outdate(field string) {
+	for i := range m.runs {
+		r := &m.runs[i]
+		r.outdated = r.outdated || strings.Contains(r.args, CollectReference(field))
+	}
 }
 
 // canonical returns arguments in a form that equal ones share, however the model wrote them.

@@ -259,14 +259,16 @@ func (l *lexicon) takenBack(before []string) bool {
 	if longestPhrase(before, l.ifs) > 0 || linked && longestPhrase(before, l.whens) > 0 {
 		return true
 	}
+	finite := false
 	for n := len(before); n > 0; n-- {
 		w := before[n-1]
 		switch {
-		case endsInPhrase(before[:n], l.denials), strings.HasSuffix(w, "n't"), strings.HasSuffix(w, "'ll"):
+		case endsInPhrase(before[:n], l.denials), !finite && endsInPhrase(before[:n], l.wishes), strings.HasSuffix(w, "n't"), strings.HasSuffix(w, "'ll"):
 			return true
 		case !l.links.has(w):
 			return false
 		}
+		finite = finite || l.finites.has(w)
 	}
 	return false
 }

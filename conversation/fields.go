@@ -153,6 +153,7 @@ func (m *Machine) takeDigits(digits []string, mixed bool) string {
 	default:
 		m.field = nil
 		m.emit(Collected{Field: f.Name, Digits: strings.Join(all, " ")})
+		m.outdate(f.Name)
 		return f.Name + " was given: " + CollectReference(f.Name) + " stands for it in the arguments of actions"
 	}
 }

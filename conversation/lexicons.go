@@ -54,13 +54,15 @@ func english() lexicon {
 			"date of birth|birthday|serial|policy|card",
 		abbreviations: "dr|mr|mrs|ms|prof|st|jr|sr|vs|etc|no|dept|approx|inc|ltd|co|e.g|i.e|a.m|p.m|u.s|u.k|mt|ave|rd|ext",
 
-		denials: "not|never|nothing|none|nobody|cannot|unable|will|shall|would|can|could|may|might|must|to be|want|wants|" +
-			"would like|i'd like|you'd like|need|needs|almost|nearly|fully|if|when|once|until|unless|before|whether|as soon as|hardly|barely",
-		links:  "be|been|being|is|are|was|were|it|that|this|it's|that's|there's|yet|already|now|actually|really|have|has|had|quite|officially|all|still",
-		ifs:    "if|unless|until|till|before|whether",
-		whens:  "once|when|as soon as",
-		joints: "and|but|so|because|then|or|once again|once more",
-		askers: "shall|should|would|will|do|does|did|is|are|was|were|have|has|had|can|could|may|might|must|am|what|which|when|where|who|how|why",
+		denials: "not|never|nothing|none|nobody|cannot|unable|will|shall|would|can|could|may|might|must|to be|" +
+			"almost|nearly|fully|if|when|once|until|unless|before|whether|as soon as|hardly|barely",
+		wishes:  "want|wants|would like|i'd like|you'd like|need|needs",
+		finites: "is|are|was|were|has|have|had|it's|that's|there's",
+		links:   "be|been|being|is|are|was|were|it|that|this|it's|that's|there's|yet|already|now|actually|really|have|has|had|quite|officially|all|still",
+		ifs:     "if|unless|until|till|before|whether",
+		whens:   "once|when|as soon as",
+		joints:  "and|but|so|because|then|or|once again|once more|now that|since|given that|seeing that|seeing as",
+		askers:  "shall|should|would|will|do|does|did|is|are|was|were|have|has|had|can|could|may|might|must|am|what|which|when|where|who|how|why",
 	}
 }
 

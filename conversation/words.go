@@ -28,6 +28,9 @@ type lexicon struct {
 	// with nothing but links between; ifs do at the beginning of a clause, and so do whens when a
 	// link is before the word ("once your table is booked", but not "once you called I booked").
 	denials, links, ifs, whens list
+	// wishes are denials unless one of finites is between ("you want it booked", but not "the table
+	// you want is booked").
+	wishes, finites list
 	// joints begin another clause without a mark.
 	joints list
 	// askers begin questions; askEnds end those that need no question mark.

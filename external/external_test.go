@@ -7,12 +7,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/external"
 	"github.com/sidetone/sidetone/outbound"
+	"github.com/sidetone/sidetone/schemasize"
 	"github.com/sidetone/sidetone/webhook"
 )
 
@@ -365,8 +368,8 @@ func TestSchema(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"type":"object","properties":{"a":{"$ref":"#/$defs/b"}},"$defs":{"b":{"type":"string"}}}`: "",
 		`{"type":"objects"}`: "type:",
-		`{"properties":{"a":{"$ref":"https://example.com/schema.json"}}}`: "must lead into the schema itself",
-		`{"properties":{"a":{"$ref":"file:///etc/passwd"}}}`:              "must lead into the schema itself",
+		`{"properties":{"a":{"$ref":"https://example.com/schema.json"}}}`: "path of a part of the same schema",
+		`{"properties":{"a":{"$ref":"file:///etc/passwd"}}}`:              "path of a part of the same schema",
 		`{"$schema":"https://example.com/meta","properties":{"a":{}}}`:    "must lead into the schema itself",
 		`{"properties":{"a":{"type":"string","pattern":"(a+)+$("}}}`:      "pattern",
 		`{"properties":{"a":{"$ref":"#/$defs/nothing"}}}`:                 "nothing",
@@ -375,6 +378,15 @@ func TestSchema(t *testing.T) {
 		if want == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
+	}
+	// Each part refers to the next one twice: it would take years to hold a value against it.
+	var bomb strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&bomb, `"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{"$ref":"#/$defs/d%d"}]},`, i, i+1, i+1)
+	}
+	text := `{"$ref":"#/$defs/d0","$defs":{` + bomb.String() + `"d40":{"type":"object"}}}`
+	if _, err := external.NewSchema(json.RawMessage(text)); !errors.Is(err, schemasize.ErrTooLarge) {
+		t.Errorf("a schema that takes for ever: %v", err)
 	}
 	loop, err := external.NewSchema(json.RawMessage(`{"$ref":"#"}`))
 	if err == nil && len(loop.Check(json.RawMessage(`{}`))) == 0 {
@@ -429,4 +441,40 @@ type answers string
 
 func (a answers) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(string(a))), Header: http.Header{}}, nil
+}
+
+// TestSentOnceWithoutABody: what has no body is not sent again either when a connection breaks
+// that was used before.
+func TestSentOnceWithoutABody(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			var requests atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if body, err := io.ReadAll(r.Body); err != nil || len(body) > 0 || r.Method != method || r.Header.Get("Transfer-Encoding") != "" || r.ContentLength != 0 {
+					t.Errorf("%s with %q of %d bytes, %v", r.Method, body, r.ContentLength, err)
+				}
+				if requests.Add(1) == 1 { // the connection stays, for the next one
+					_, _ = io.WriteString(w, `{}`)
+					return
+				}
+				if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+					_ = conn.Close()
+				}
+			}))
+			defer server.Close()
+			client := noRedirects()
+			client.Transport = &http.Transport{}
+			a := action(t, client, server.URL, `{"url":"URL","wire":"elevenlabs","method":"`+method+`"}`, secret)
+			if _, err := a.Do(t.Context(), run(`{"day":"1"}`)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := a.Do(t.Context(), run(`{"day":"2"}`))
+			var f *external.Failure
+			if n := requests.Load(); !errors.As(err, &f) || f.Kind != external.Unknown || n != 2 {
+				t.Errorf("after a break: %v, %d requests", err, n)
+			}
+		})
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/sidetone/sidetone/schemasize"
 )
 
 const (
@@ -36,6 +38,12 @@ func NewSchema(text json.RawMessage) (*Schema, error) {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil, errors.New("it is not JSON")
+	}
+	if root, ok := document.(map[string]any); ok {
+		delete(root, "$id") // the name by which others would refer to it
+	}
+	if err := schemasize.Check(document); err != nil {
+		return nil, err
 	}
 	c := jsonschema.NewCompiler()
 	c.UseLoader(nowhere{})

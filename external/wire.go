@@ -40,11 +40,10 @@ func (a *Action) request(ctx context.Context, r Run, args json.RawMessage) (*htt
 	if err != nil {
 		return nil, &Failure{Kind: Misused, Reason: "the arguments make no address"}
 	}
-	// Without GetBody the client sends it once: with it, and with this key, it would send a
-	// request again by itself when a connection that was used before breaks.
-	if body != nil {
-		request.Body, request.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	}
+	// With a body and without GetBody the client sends it once: else, and with this key, it
+	// would send a request again by itself when a connection that was used before breaks. What
+	// has no body gets an empty one, of which nothing is sent.
+	request.Body, request.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	a.header(request.Header, r, a.secret)
 	return request, a.sign(request, r, body)
 }

@@ -47,6 +47,9 @@ func (p *providers) act(c sidetone.Call, plan *call.Plan) {
 			plan.Notices = append(plan.Notices, fmt.Sprintf("agent.actions[]: %s does not run: %v", shownAs(a), err))
 			continue
 		}
+		if e, err := a.External(); err == nil && len(e.Claims) > 0 && len(out.Rule.Claims) == 0 {
+			plan.Notices = append(plan.Notices, fmt.Sprintf("agent.actions[]: %s has no claims in the agent's language: nothing that the agent says is held back", shownAs(a)))
+		}
 		out.ID, out.Type, out.Config = a.ID, a.Type, a.Config
 		out.Rule.Phrases = a.Phrases()
 		if len(out.Rule.Phrases) > 0 {

@@ -48,6 +48,8 @@ func TestExternalAction(t *testing.T) {
 		externalAction(t, "a1", `{"name":"find slot","description":"Finds a slot.","url":"`+s.URL+`","input_schema":{"properties":{"day":{"type":"string"}},"required":["day"]},"speak_on_receive":true,"timeout_seconds":3}`),
 		externalAction(t, "a2", `{"name":"find_slot","description":"Also.","url":"http://127.0.0.1:1/","input_schema":{}}`),
 		externalAction(t, "a3", `{"name":"end_conversation","description":"Not the end.","url":"http://127.0.0.1:1/","input_schema":{}}`),
+		externalAction(t, "a5", `{"name":"german","description":"Speaks German.","url":"http://127.0.0.1:1/","input_schema":{},"claims":{"de":["gebucht"]},"otherwise":{"de":"Nein."}}`),
+		externalAction(t, "a6", `{"name":"english","description":"Speaks English.","url":"http://127.0.0.1:1/","input_schema":{},"claims":{"en":["booked"]},"otherwise":{"en":"No."}}`),
 		{ID: "a4", Type: "action_external", Label: "broken", Config: []byte(`{"name":"x","url":"http://a","input_schema":{"type":7}}`)},
 	}
 	plan, err := testProviders(config).Plan(t.Context(), c, 8000)
@@ -61,13 +63,16 @@ func TestExternalAction(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if want := []string{"find_slot", "find_slot_2", "end_conversation_2"}; !slices.Equal(names, want) {
+	if want := []string{"find_slot", "find_slot_2", "end_conversation_2", "german", "english"}; !slices.Equal(names, want) {
 		t.Errorf("offered %q, want %q", names, want)
 	}
 	if !slices.ContainsFunc(plan.Notices, func(n string) bool {
 		return strings.Contains(n, `action_external "broken" does not run: its input_schema`)
 	}) {
 		t.Errorf("notices: %q", plan.Notices)
+	}
+	if without := slices.DeleteFunc(slices.Clone(plan.Notices), func(n string) bool { return !strings.Contains(n, "has no claims in the agent's language") }); len(without) != 1 {
+		t.Errorf("of claims in other languages: %q", without)
 	}
 	a := plan.Actions[0]
 	if a.ID != "a1" || a.Timeout != 3*time.Second || a.Rule.Silent || !a.Rule.Muted {

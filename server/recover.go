@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -243,48 +244,56 @@ func (s *server) closeLost(ctx context.Context, c orphan, left error) error {
 	}
 	end := sidetone.Event{CallID: c.ID, EnvironmentID: c.EnvironmentID, Kind: sidetone.EventEnded,
 		At: r.Ended, Offset: length, Text: r.EndReason, Data: fmt.Appendf(nil, `{"status":%q}`, r.Status)}
-	unknown, err := s.unknownRuns(ctx, c.Call, events, end)
+	unshown, failures, err := s.unshownRuns(ctx, c.Call, events, end)
 	if err != nil {
 		return err
 	}
-	for _, e := range unknown {
-		r.Errors = append(r.Errors, strings.TrimSpace("action "+e.Text)+": "+conversation.UnknownResult)
-	}
-	last := append(unknown, end) //nolint:gocritic // unknown is not used again
+	r.Errors = append(r.Errors, failures...)
+	last := append(unshown, end) //nolint:gocritic // unshown is not used again
 	if left != nil {
 		failed := end
 		failed.Kind, failed.Text, failed.Data = sidetone.EventError, "hang up: "+left.Error(), []byte("{}")
-		r.Errors, last = append(r.Errors, failed.Text), append(unknown, failed, end)
+		r.Errors, last = append(r.Errors, failed.Text), append(unshown, failed, end)
 	}
 	s.lost.Add(1)
 	s.log.Info("lost call closed", slog.String("call", c.ID), slog.Any("not_resumed", c.unresumed))
 	return s.store.FinishCall(ctx, c.EnvironmentID, c.ID, r, last)
 }
 
-// unknownRuns are the events of a lost call's actions of which nobody knows any more
-// whether they were done; like is an event of the same time.
-func (s *server) unknownRuns(ctx context.Context, c sidetone.Call, events []sidetone.Event, like sidetone.Event) (out []sidetone.Event, err error) {
+// unshownRuns are the events of a lost call's actions that its record does not show, and what
+// its errors say of those that are not known to be done; like is an event of the same time. Of
+// what was begun nobody knows any more whether it was done.
+func (s *server) unshownRuns(ctx context.Context, c sidetone.Call, events []sidetone.Event, like sidetone.Event) (out []sidetone.Event, failures []string, err error) {
 	runs, err := s.store.LoseRuns(ctx, c.EnvironmentID, c.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, r := range runs {
-		open := r.State == sidetone.RunBegun || r.State == sidetone.RunUnknown && !c.HIPAA
-		if !open || slices.ContainsFunc(events, func(e sidetone.Event) bool { return shows(e, r) }) {
+		// The events of a call that keeps no text do not say of which run they are.
+		shown := c.HIPAA && r.State != sidetone.RunBegun || slices.ContainsFunc(events, func(e sidetone.Event) bool { return shows(e, r) })
+		if shown {
 			continue
 		}
-		e := like
-		e.Kind, e.Text, e.Data = sidetone.EventAction, r.Name, []byte("{}")
-		data, err := json.Marshal(map[string]any{"said": conversation.FailedResult + conversation.UnknownResult, "outcome": sidetone.RunUnknown,
-			"key": r.ID, "action_id": r.ActionID})
+		outcome, said, name := r.State, r.Result, r.Name
 		if c.HIPAA {
-			e.Text = ""
-		} else if err == nil {
+			name = ""
+		}
+		if r.State != sidetone.RunSucceeded {
+			why := cmp.Or(r.Result, conversation.UnknownResult)
+			said, failures = conversation.FailedResult+why, append(failures, strings.TrimSpace("action "+name)+": "+why)
+		}
+		if r.State == sidetone.RunBegun {
+			outcome = sidetone.RunUnknown
+		}
+		e := like
+		e.Kind, e.Text, e.Data = sidetone.EventAction, name, []byte("{}")
+		data, err := json.Marshal(map[string]any{"said": said, "outcome": outcome, "key": r.ID, "action_id": r.ActionID})
+		if !c.HIPAA && err == nil {
 			e.Data = data
 		}
 		out = append(out, e)
 	}
-	return out, nil
+	return out, failures, nil
 }
 
 // shows reports whether an event is about a run.

@@ -1,13 +1,19 @@
 package server
 
 import (
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sidetone/sidetone"
 	"github.com/sidetone/sidetone/call"
+	"github.com/sidetone/sidetone/conversation"
 	"github.com/sidetone/sidetone/recording/disk"
 	"github.com/sidetone/sidetone/store"
 	"github.com/sidetone/sidetone/store/storetest"
@@ -114,4 +120,73 @@ func readCall(t *testing.T, s *store.Store, env, id string) (c sidetone.Call) {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// TestRunsOfALostCall: the record of a call that does not go on shows each run of its actions:
+// what came of it when that was stored, and that nobody knows when it was not.
+func TestRunsOfALostCall(t *testing.T) {
+	t.Parallel()
+	storetest.RunURL(t, func(t *testing.T, url string) {
+		ctx, now := t.Context(), time.Now()
+		st := storetest.Open(t, url, time.Now)
+		e, err := st.CreateAccount(ctx, "a", "e")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &server{config: testConfig(t), store: st, log: slog.New(slog.DiscardHandler), clock: systemClock(), stop: make(chan struct{}), shop: simulated.New()}
+		if s.disk, err = disk.New(filepath.Join(s.config.Data, "recordings"), s.log); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = s.disk.Close() }()
+		s.startCalls()
+		defer s.stopCalls()
+		lost := sidetone.Call{ID: "lost", EnvironmentID: e.ID, Status: sidetone.CallInProgress, Stage: sidetone.StagePickedUp, Created: now, Started: now,
+			Node: "dead", Lease: now.Add(10 * time.Second), Context: []byte("{}"), Params: []byte("{}")}
+		if err := st.StartCall(ctx, lost); err != nil {
+			t.Fatal(err)
+		}
+		for i, run := range []sidetone.ActionRun{
+			{Name: "shown", State: sidetone.RunSucceeded, Result: "a"}, {Name: "done", State: sidetone.RunSucceeded, Result: "b"},
+			{Name: "failed", State: sidetone.RunFailed, Result: "full"}, {Name: "begun", State: sidetone.RunBegun},
+		} {
+			run.ID, run.EnvironmentID, run.CallID, run.Digest, run.Begun = fmt.Sprintf("lost:%d", i+1), e.ID, lost.ID, run.Name, now.Add(time.Duration(i)*time.Second)
+			settled := run
+			run.State, run.Result = sidetone.RunBegun, ""
+			if err := st.BeginRun(ctx, run); err != nil {
+				t.Fatal(err)
+			}
+			if settled.State == sidetone.RunBegun {
+				continue
+			}
+			if err := st.SettleRun(ctx, settled); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told := sidetone.Event{CallID: lost.ID, EnvironmentID: e.ID, Sequence: 1, Kind: sidetone.EventAction, At: now, Text: "shown", Data: []byte(`{"key":"lost:1"}`)}
+		if err := (ledger{st}).AppendEvents(ctx, e.ID, []sidetone.Event{told}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.closeLost(ctx, orphan{Call: lost}, nil); err != nil {
+			t.Fatal(err)
+		}
+		events, err := s.events(ctx, lost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shown []string
+		for _, event := range events {
+			var data struct{ Outcome, Said, Key string }
+			if event.Kind == sidetone.EventAction && json.Unmarshal(event.Data, &data) == nil {
+				shown = append(shown, strings.Join([]string{event.Text, data.Key, data.Outcome, data.Said}, " "))
+			}
+		}
+		want := []string{"shown lost:1  ", "done lost:2 succeeded b", "failed lost:3 failed failed: full", "begun lost:4 unknown failed: " + conversation.UnknownResult}
+		if d := cmp.Diff(want, shown); d != "" {
+			t.Error(d)
+		}
+		errs := []string{"the server stopped during the call", "action failed: full", "action begun: " + conversation.UnknownResult}
+		if d := cmp.Diff(errs, readCall(t, st, e.ID, lost.ID).Errors); d != "" {
+			t.Error(d)
+		}
+	})
 }

@@ -24,8 +24,8 @@ type TransferRequest struct {
 	To string
 	// Within bounds the whole transfer; 0 means 60 s.
 	Within time.Duration
-	// Silence bounds the time from when the far end has accepted to its first report, be it
-	// that it tries; 0 means Within.
+	// Silence bounds the time until the far end responds, and from when it has accepted to its
+	// first report, be it that it tries; 0 means Within.
 	Silence time.Duration
 	// Headers go with the request; see CheckHeaders.
 	Headers map[string]string

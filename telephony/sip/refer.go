@@ -131,7 +131,9 @@ func (l *leg) refer(ctx context.Context, t *transfer, to string, req telephony.T
 	}
 	extra := []header{{"Refer-To", to}, {"Referred-By", by}, l.d.contact(l.peerNow()), {"Supported", supported}}
 	extra = append(extra, own...)
-	x, err := l.request(ctx, "REFER", extra, nil)
+	responds, cancel := context.WithTimeout(ctx, cmp.Or(req.Silence, req.Within))
+	x, err := l.request(responds, "REFER", extra, nil)
+	cancel()
 	l.mu.Lock()
 	if t.seq == 0 {
 		t.seq = x.seq

@@ -113,6 +113,30 @@ func TestTransfers(t *testing.T) {
 	}
 }
 
+// A far end that does not respond at all is given up after the time that it may be silent.
+func TestTransferWithoutAResponse(t *testing.T) {
+	t.Parallel()
+	c := newCarrier(t)
+	p := placeCall(t, c)
+	c.answer(c.expect("INVITE"), "200 OK", basicSDP(4000))
+	c.expect("ACK")
+	leg := <-p.legs
+	out := make(chan error, 1)
+	go func() {
+		out <- leg.(telephony.Transferer).Transfer(context.Background(), telephony.TransferRequest{To: "+12025550142", Silence: 300 * time.Millisecond})
+	}()
+	c.expect("REFER")
+	select {
+	case err := <-out:
+		var failed *telephony.TransferError
+		if !errors.As(err, &failed) || failed.Accepted || failed.Status != 0 {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the far end is awaited for longer than it may be silent")
+	}
+}
+
 // transfer plays the steps of a far end.
 func (c *carrier) transfer(ack, refer string, steps []referStep) {
 	c.t.Helper()
