@@ -63,7 +63,7 @@ func TestExternalAction(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if want := []string{"find_slot", "find_slot_2", "end_conversation_2", "german", "english"}; !slices.Equal(names, want) {
+	if want := []string{"find_slot", "find_slot_2", "action_end_conversation", "german", "english"}; !slices.Equal(names, want) {
 		t.Errorf("offered %q, want %q", names, want)
 	}
 	if !slices.ContainsFunc(plan.Notices, func(n string) bool {
