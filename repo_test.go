@@ -45,7 +45,7 @@ func arrows() map[string][]string {
 		"recording/disk": {"audio"}, "recording/mp3": {"process"}, "recording/ladder": {"", "telephony"}, "recording/journals": {"conversation", "journal", "vault"}, "journal/journaltest": {"conversation", "conversation/script"},
 		"vault": {}, "phonenumber": {}, "preset": {},
 		"external": {"", "webhook", "outbound", "schemasize"}, "schemasize": {},
-		"webhook":  {""}, "webhook/delivery": {"", "outbound", "store", "webhook"},
+		"webhook": {""}, "webhook/delivery": {"", "outbound", "store", "webhook"},
 		"store": {"", "vault", "phonenumber", "webhook", "store/configuration"}, "store/configuration": {""}, "store/copy": {}, "store/storetest": {"store", "vault", ""},
 		"jobs": {"", "store", "telephony"}, "aftercall": {"", "llm", "schemasize"},
 		"call":     {"", "audio", "conversation", "conversation/handover", "conversation/turns", "journal", "telephony", "transcriber", "llm", "synthesizer", "provider"},

@@ -24,7 +24,7 @@ const (
 )
 
 // patientAgent is toneAgent with others who take over.
-const patientAgent = `{"prompt":{"content":"Be kind."},"initial_message":"Welcome here caller.","provider":"openai","model":"gpt-4.1-mini",` +
+const patientAgent = `{"prompt":{"content":"Be kind."},"actions":[{"type":"action_end_conversation"}],"initial_message":"Welcome here caller.","provider":"openai","model":"gpt-4.1-mini",` +
 	`"llm_fallback":{"provider":"openai","model_name":"gpt-4.1-nano"},` +
 	`"transcriber":{"type":"transcriber_deepgram","fallback":{"type":"transcriber_deepgram","model":"nova-2"}},` +
 	`"voice":{"type":"voice_eleven_labs","voice_id":"21m00Tcm4TlvDq8ikWAM","fallback":{"type":"voice_eleven_labs","voice_id":"pNInz6obpgDQGcFmaJgB"}}}`
