@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -125,6 +126,15 @@ func (g *Guard) Operator(environmentID string) *http.Client {
 }
 
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Cause is the error of a client's request without its address, which may hold a secret.
+func Cause(err error) error {
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		return outer.Err
+	}
+	return err
+}
 
 // Check says whether an address of a customer's may be asked at all, as far as can
 // be told without asking the network: its scheme, its port, and a host that is

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sidetone/sidetone"
+	"github.com/sidetone/sidetone/outbound"
 	"github.com/sidetone/sidetone/webhook"
 )
 
@@ -47,7 +48,7 @@ func (c contexts) Context(ctx context.Context, endpoint string, call sidetone.Ca
 	}
 	response, err := c.client(call.EnvironmentID).Do(r)
 	if err != nil {
-		return nil, withoutURL(err)
+		return nil, outbound.Cause(err)
 	}
 	defer func() { _ = response.Body.Close() }() // it was read
 	return readContext(response)
@@ -61,7 +62,7 @@ func readContext(response *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, contextMost+1))
 	switch {
 	case err != nil:
-		return nil, withoutURL(err)
+		return nil, outbound.Cause(err)
 	case len(body) > contextMost:
 		return nil, fmt.Errorf("it answered with more than %d KiB", contextMost>>10)
 	}
@@ -70,13 +71,4 @@ func readContext(response *http.Response) ([]byte, error) {
 		return nil, errors.New("it did not answer with a JSON object")
 	}
 	return body, nil
-}
-
-// withoutURL is an error of a request without its address, which may hold a secret.
-func withoutURL(err error) error {
-	var outer *url.Error
-	if errors.As(err, &outer) {
-		return outer.Err
-	}
-	return err
 }

@@ -126,13 +126,7 @@ func (s *Store) PostponeAnalysis(ctx context.Context, a sidetone.Analysis, f sid
 	return s.Write(ctx, a.EnvironmentID, func(t *Tx) error {
 		n, err := t.exec(`UPDATE analyses SET due = $1, lease = 0 WHERE id = $2 AND environment_id = $3 AND fence = $4 AND lease > 0`,
 			millis{&due}, a.CallID, t.environment, a.Fence)
-		if err == nil && n == 0 {
-			err = sidetone.Errorf(sidetone.Conflict, "somebody else has the analysis")
-		}
-		if err != nil {
-			return err
-		}
-		c, err := t.Call(a.CallID)
+		c, err := t.callOfClaim(a, n, err)
 		if err != nil {
 			return err
 		}
@@ -148,13 +142,7 @@ func (s *Store) PostponeAnalysis(ctx context.Context, a sidetone.Analysis, f sid
 func (s *Store) SettleAnalysis(ctx context.Context, a sidetone.Analysis, f sidetone.Findings) error {
 	return s.Write(ctx, a.EnvironmentID, func(t *Tx) error {
 		n, err := t.exec(`DELETE FROM analyses WHERE id = $1 AND environment_id = $2 AND fence = $3`, a.CallID, t.environment, a.Fence)
-		if err == nil && n == 0 {
-			err = sidetone.Errorf(sidetone.Conflict, "somebody else has the analysis")
-		}
-		if err != nil {
-			return err
-		}
-		c, err := t.Call(a.CallID)
+		c, err := t.callOfClaim(a, n, err)
 		if err != nil {
 			return err
 		}
@@ -179,6 +167,18 @@ func (s *Store) SettleAnalysis(ctx context.Context, a sidetone.Analysis, f sidet
 		}
 		return t.announce(c.ID, webhookOf(&c), webhook.Analysed(c))
 	})
+}
+
+// callOfClaim returns the call of a claimed analysis whose row was changed; a Conflict when there
+// was none with the claim's fence. err is that of the change.
+func (t *Tx) callOfClaim(a sidetone.Analysis, changed int64, err error) (sidetone.Call, error) {
+	if err == nil && changed == 0 {
+		err = sidetone.Errorf(sidetone.Conflict, "somebody else has the analysis")
+	}
+	if err != nil {
+		return sidetone.Call{}, err
+	}
+	return t.Call(a.CallID)
 }
 
 func addAllUsed(c *sidetone.Call, used []sidetone.Used) {

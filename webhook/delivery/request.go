@@ -92,7 +92,7 @@ func exchange(ctx context.Context, client *http.Client, l store.EndpointLease, d
 		a.Response = hide(strings.ToValidUTF8(string(body), "\uFFFD"), r.Header)
 	}
 	if err != nil {
-		a.Failure, a.Error = reason(err), clip(hide(cause(err), r.Header), errorMost)
+		a.Failure, a.Error = reason(err), clip(hide(outbound.Cause(err).Error(), r.Header), errorMost)
 		return a
 	}
 	a.Failure = webhook.Judge(response.StatusCode)
@@ -124,15 +124,6 @@ func reason(err error) string {
 		return webhook.FailedTimeout
 	}
 	return webhook.FailedConnect
-}
-
-// cause is an error without the URL, which may hold a secret.
-func cause(err error) string {
-	var outer *url.Error
-	if errors.As(err, &outer) {
-		err = outer.Err
-	}
-	return err.Error()
 }
 
 // secretHeaders are those that prove who sent a request.
